@@ -1,0 +1,144 @@
+//! Errors as they travel: a stable code, a text for people, sometimes a reason and a hint. Nothing internal.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What went wrong, for programs. The set only grows; dosctl's exit codes follow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// A fault of ours.
+    Internal,
+    /// The arguments make no sense.
+    Usage,
+    /// The daemon is not running or its socket is out of reach.
+    NoDaemon,
+    /// Not signed in, the directory is out of reach, or the owner is offline and there is no local copy.
+    Offline,
+    /// No such peer, image, request or file.
+    NotFound,
+    /// No right to it, or a limit is reached.
+    Denied,
+    /// It exists already, or somebody else is there.
+    Conflict,
+    /// Not an image, damaged, too large, a bad name, a malformed message.
+    Invalid,
+    /// No answer in time.
+    Timeout,
+    /// The message is of a kind that this version does not know.
+    Unsupported,
+    /// What the caller holds (a sealed copy, a share) has been superseded; fetch it again. Never reaches a person.
+    Stale,
+}
+
+impl Code {
+    /// The code as it is written in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Usage => "usage",
+            Self::NoDaemon => "no_daemon",
+            Self::Offline => "offline",
+            Self::NotFound => "not_found",
+            Self::Denied => "denied",
+            Self::Conflict => "conflict",
+            Self::Invalid => "invalid",
+            Self::Timeout => "timeout",
+            Self::Unsupported => "unsupported",
+            Self::Stale => "stale",
+        }
+    }
+
+    /// The exit code of a command that ends with this.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Internal | Self::Unsupported | Self::Stale => 1,
+            Self::Usage => 2,
+            Self::NoDaemon => 3,
+            Self::Offline => 4,
+            Self::NotFound => 5,
+            Self::Denied => 6,
+            Self::Conflict => 7,
+            Self::Invalid => 8,
+            Self::Timeout => 9,
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why something is [`Code::Denied`], where a program can do something about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// There was never a right.
+    NeverGranted,
+    /// All views are used.
+    UsedUp,
+    /// The owner took the right back.
+    Revoked,
+    /// The right's time is over.
+    Expired,
+    /// The directory takes no new peers (in this way).
+    Closed,
+    /// A limit is reached.
+    Limit,
+}
+
+/// An error as it travels between programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct WireError {
+    /// For programs.
+    pub code: Code,
+    /// For people: lower case, without a full stop, naming the thing.
+    pub message: Box<str>,
+    /// Why it was denied, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// What caused it, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Box<str>>,
+    /// A command that helps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<Box<str>>,
+    /// Asking again before so many milliseconds is pointless.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+impl WireError {
+    /// An error with this code and text.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<Box<str>>) -> Self {
+        Self { code, message: message.into(), reason: None, cause: None, hint: None, retry_after_ms: None }
+    }
+
+    /// With the reason for a denial.
+    #[must_use]
+    pub fn because(mut self, reason: Reason) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// With its cause.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Box<str>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// With the command that helps.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<Box<str>>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}

@@ -1,0 +1,113 @@
+//! Every bound of the protocol, with its reason. Sizes in bytes, times as [`Duration`]s, unless a name says otherwise.
+
+use std::time::Duration;
+
+/// The largest frame. A publication (metadata, a preview of up to 64 KiB) and a page of a listing fit many times;
+/// a peer that announces more is cut off before anything is allocated.
+pub const FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// How deep a CBOR item may be nested. Our deepest message has 8 levels; deeper ones only exhaust a stack.
+pub const CBOR_DEPTH_MAX: usize = 24;
+
+/// Room for a frame's body grows by this much while its bytes arrive, so that a length alone costs nothing.
+pub const FRAME_GROWTH_BYTES: usize = 16 << 10;
+
+/// A TLS handshake is a round trip and a signature; ten seconds forgive any network worth using.
+pub const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// After the handshake a peer says who it is, or gives up the place.
+pub const SIGN_IN_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// A frame that has begun arrives within this time; a slow sender does not hold a buffer for long.
+pub const FRAME_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// A peer that takes nothing for so long is gone or hostile; its connection is closed, its inbox kept.
+pub const WRITE_STALL_MAX: Duration = Duration::from_secs(15);
+
+/// The directory pings a session that has been silent for so long ...
+pub const PING_AFTER: Duration = Duration::from_secs(10);
+
+/// ... a little earlier or later, so that thousands of sessions do not do it together.
+pub const PING_JITTER: Duration = Duration::from_secs(2);
+
+/// A session that is silent for so long is dropped. Two pings go unanswered before.
+pub const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// An answer from the directory that takes longer is as good as none; a durable operation takes milliseconds.
+pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Connecting to the directory or a peer, without the handshake.
+pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Requests of one session that may be under way together; the next is read when one is answered.
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 64;
+
+/// What waits to be written to one session besides answers: pushes, pings, notices.
+pub const SESSION_QUEUE_MAX: usize = 64;
+
+/// Updates that are sent to a peer before it has acknowledged the first of them.
+pub const UPDATES_UNACKED_MAX: usize = 256;
+
+/// Handshakes and sign-ins under way together in one daemon; more wait in the listen backlog.
+pub const HANDSHAKES_MAX: usize = 256;
+
+/// The listen backlog: what reconnects at once after a restart of the directory (the kernel may cap it lower).
+pub const LISTEN_BACKLOG: u32 = 8192;
+
+/// A directory is a small server; each session costs about 20 KB of memory.
+pub const SESSIONS_MAX: usize = 100_000;
+
+/// A peer's name fits a table column.
+pub const PEER_NAME_CHARS_MAX: usize = 32;
+
+/// An image's name fits a file name with room for a suffix.
+pub const IMAGE_NAME_BYTES_MAX: usize = 100;
+
+/// Images that one peer may publish.
+pub const IMAGES_PER_PEER_MAX: u64 = 100_000;
+
+/// A preview of 256x256 pixels has 12 KB, rarely 30.
+pub const PREVIEW_BYTES_MAX: usize = 64 << 10;
+
+/// A preview fits in a square of so many pixels.
+pub const PREVIEW_PIXELS_MAX: u32 = 256;
+
+/// The largest original. Nothing of it is held in memory whole; its sealed copy stays below 16 GiB, whose list of
+/// blocks has 512 KiB.
+pub const ORIGINAL_BYTES_MAX: u64 = (16 << 30) - (16 << 20);
+
+/// Entries of a listing's page, at most; a page of the largest entries stays well below a frame.
+pub const PAGE_MAX: u32 = 500;
+
+/// Entries of a listing's page when nothing is said.
+pub const PAGE_DEFAULT: u32 = 100;
+
+/// Views in one grant. More is the same as unlimited to a person.
+pub const VIEWS_MAX: u32 = 1_000_000_000;
+
+/// A piece of an original or a sealed copy in a frame: large enough to be fast, small enough to be patient with.
+pub const DATA_BYTES_MAX: usize = 256 << 10;
+
+/// Connections of other peers that one peerd serves together.
+pub const PEER_CONNECTIONS_MAX: usize = 256;
+
+/// Connections on peerd's control socket served together.
+pub const CONTROL_CONNECTIONS_MAX: usize = 256;
+
+/// Addresses that a peer may announce.
+pub const ADDRESSES_MAX: usize = 16;
+
+/// A free text in a message, such as a reason or a note.
+pub const TEXT_BYTES_MAX: usize = 1 << 10;
+
+/// The first delay before reconnecting; it doubles, jittered, up to [`RECONNECT_DELAY_MAX`].
+pub const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(100);
+
+/// The longest delay before reconnecting.
+pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(30);
+
+/// A daemon that is told to stop has finished within this time, or stops anyway.
+pub const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(4);
+
+/// Requests of one viewer that may wait for one owner's answer; more is a nuisance to that owner.
+pub const REQUESTS_PENDING_MAX: u64 = 100;

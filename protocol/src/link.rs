@@ -1,0 +1,144 @@
+//! Join links: `dos://SERVERKEY@HOST:PORT[?invite=CODE]`. Whoever has the link cannot be fooled by another server.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::key::PublicKey;
+
+/// Why a text is not a join link.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// Another scheme, or none.
+    #[error("a join link begins with \"dos://\"")]
+    Scheme,
+    /// No `@`, or what stands before it is not a key.
+    #[error("the join link has no valid server key before the '@'")]
+    Key,
+    /// No host, or no port.
+    #[error("the join link needs HOST:PORT after the '@'")]
+    Address,
+    /// Something after the `?` that is not `invite=CODE`.
+    #[error("the join link has an unknown part after its address")]
+    Query,
+}
+
+/// Where a directory is, and the key by which it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinLink {
+    /// The directory's public key.
+    pub key: PublicKey,
+    /// A host name or an address; an IPv6 address without brackets.
+    pub host: Box<str>,
+    /// The TCP port.
+    pub port: u16,
+    /// What the directory wants to see from new peers, if anything.
+    pub invite: Option<Box<str>>,
+}
+
+impl JoinLink {
+    /// `HOST:PORT`, with brackets around an IPv6 address.
+    #[must_use]
+    pub fn address(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Splits `HOST:PORT` (`[V6]:PORT`), as it stands in a link or in `--advertise`.
+///
+/// # Errors
+/// [`LinkError::Address`] if either is missing or cannot be one.
+pub fn split_host_port(text: &str) -> Result<(&str, u16), LinkError> {
+    let (host, port) = text.rsplit_once(':').ok_or(LinkError::Address)?;
+    let port: u16 = port.parse().map_err(|_| LinkError::Address)?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let valid = match bare {
+        Some(v6) => v6.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && host.len() <= 253
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        }
+    };
+    if valid && port != 0 { Ok((bare.unwrap_or(host), port)) } else { Err(LinkError::Address) }
+}
+
+impl FromStr for JoinLink {
+    type Err = LinkError;
+
+    fn from_str(text: &str) -> Result<Self, LinkError> {
+        let rest = text.trim().strip_prefix("dos://").ok_or(LinkError::Scheme)?;
+        let (key, rest) = rest.split_once('@').ok_or(LinkError::Key)?;
+        let key = key.parse().map_err(|_| LinkError::Key)?;
+        let (address, query) = rest.split_once('?').map_or((rest, None), |(a, q)| (a, Some(q)));
+        let (host, port) = split_host_port(address.strip_suffix('/').unwrap_or(address))?;
+        let invite = match query {
+            None => None,
+            Some(query) => {
+                let code = query.strip_prefix("invite=").ok_or(LinkError::Query)?;
+                let valid = (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric());
+                Some(if valid { code.into() } else { return Err(LinkError::Query) })
+            }
+        };
+        Ok(Self { key, host: host.into(), port, invite })
+    }
+}
+
+impl fmt::Display for JoinLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "dos://{}@{}", self.key, self.address())?;
+        self.invite.as_ref().map_or(Ok(()), |code| write!(f, "?invite={code}"))
+    }
+}
+
+impl Serialize for JoinLink {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for JoinLink {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(crate::name::TextVisitor::<Self>::new("a join link"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> String {
+        PublicKey::from([9; 32]).to_string()
+    }
+
+    #[test]
+    fn links_read_what_they_print() {
+        for rest in ["example.org:5001", "127.0.0.1:1", "[::1]:5001", "h:5001?invite=Ab3"] {
+            let text = format!("dos://{}@{rest}", key());
+            assert_eq!(text.parse::<JoinLink>().map(|link| link.to_string()), Ok(text));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_link_is_refused_with_the_reason() {
+        let key = key();
+        for (text, why) in [
+            (format!("http://{key}@h:1"), LinkError::Scheme),
+            ("dos://short@h:1".into(), LinkError::Key),
+            (format!("dos://{key}"), LinkError::Key),
+            (format!("dos://{key}@h"), LinkError::Address),
+            (format!("dos://{key}@h:0"), LinkError::Address),
+            (format!("dos://{key}@:5"), LinkError::Address),
+            (format!("dos://{key}@h:99999"), LinkError::Address),
+            (format!("dos://{key}@a b:5"), LinkError::Address),
+            (format!("dos://{key}@h:5?x=1"), LinkError::Query),
+            (format!("dos://{key}@h:5?invite="), LinkError::Query),
+        ] {
+            assert_eq!(text.parse::<JoinLink>(), Err(why), "{text}");
+        }
+    }
+}

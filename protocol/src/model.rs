@@ -1,0 +1,407 @@
+//! What the programs talk about: peers, images, grants, requests, as they travel.
+
+use std::{fmt, net::SocketAddr, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{ImageId, ImageNo, PeerId, Revision, SealedHash, SplitId},
+    name::{ImageName, NameError, PeerName, TextVisitor},
+    time::Timestamp,
+};
+
+/// An address of a peer or a daemon; text everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(pub SocketAddr);
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0.to_string())
+    }
+}
+
+impl FromStr for Address {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+/// How a person names a peer: an ID (it has a capital), an address (it has a colon), else a name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum PeerRef {
+    /// By its ID.
+    Id(PeerId),
+    /// By its name.
+    Name(PeerName),
+    /// By the address at which it is online.
+    Address(Address),
+}
+
+/// Not an ID, a name or an address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PeerRefError {
+    /// It has a capital, but is no ID.
+    #[error(transparent)]
+    Id(#[from] crate::id::IdError),
+    /// It could only be a name, and is none.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// It has a colon, but is no address.
+    #[error("an address looks like 192.0.2.7:5001 or [2001:db8::7]:5001")]
+    Address,
+}
+
+impl FromStr for PeerRef {
+    type Err = PeerRefError;
+
+    fn from_str(text: &str) -> Result<Self, PeerRefError> {
+        if text.contains(':') {
+            text.parse().map(Self::Address).map_err(|_| PeerRefError::Address)
+        } else if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Ok(Self::Id(text.parse()?))
+        } else {
+            Ok(Self::Name(text.parse()?))
+        }
+    }
+}
+
+impl fmt::Display for PeerRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => fmt::Display::fmt(id, f),
+            Self::Name(name) => fmt::Display::fmt(name, f),
+            Self::Address(address) => fmt::Display::fmt(address, f),
+        }
+    }
+}
+
+/// How a person names an image: `OWNER/NAME`, or `NAME` for one's own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ImageArg {
+    /// Whose it is; one's own if not said.
+    pub owner: Option<PeerRef>,
+    /// Its name.
+    pub name: ImageName,
+}
+
+/// Not `OWNER/NAME` or `NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImageArgError {
+    /// What stands before the slash.
+    #[error(transparent)]
+    Owner(#[from] PeerRefError),
+    /// What stands behind it.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
+impl FromStr for ImageArg {
+    type Err = ImageArgError;
+
+    fn from_str(text: &str) -> Result<Self, ImageArgError> {
+        match text.split_once('/') {
+            None => Ok(Self { owner: None, name: text.parse()? }),
+            Some((owner, name)) => Ok(Self { owner: Some(owner.parse()?), name: name.parse()? }),
+        }
+    }
+}
+
+impl fmt::Display for ImageArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.owner {
+            Some(owner) => write!(f, "{owner}/{}", self.name),
+            None => fmt::Display::fmt(&self.name, f),
+        }
+    }
+}
+
+/// An image by its owner's ID and its name: `OWNERID/NAME` as text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImagePath {
+    /// Whose it is.
+    pub owner: PeerId,
+    /// Its name.
+    pub name: ImageName,
+}
+
+impl fmt::Display for ImagePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
+impl FromStr for ImagePath {
+    type Err = ImageArgError;
+
+    fn from_str(text: &str) -> Result<Self, ImageArgError> {
+        let (owner, name) = text.split_once('/').ok_or(NameError::Empty)?;
+        Ok(Self { owner: owner.parse().map_err(PeerRefError::Id)?, name: name.parse()? })
+    }
+}
+
+/// Text on the wire and in JSON.
+macro_rules! as_text {
+    ($($type:ident: $what:literal),*) => {$(
+        impl Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(TextVisitor::<Self>::new($what))
+            }
+        }
+    )*};
+}
+
+as_text!(Address: "an address", PeerRef: "an ID, a name or an address", ImageArg: "an image", ImagePath: "an image's path");
+
+/// A number of views, or without limit. `null` means unlimited on the wire and in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "Option<u32>", into = "Option<u32>")]
+pub enum Allowance {
+    /// As many as one likes.
+    Unlimited,
+    /// So many.
+    Views(u32),
+}
+
+impl From<Option<u32>> for Allowance {
+    fn from(views: Option<u32>) -> Self {
+        views.map_or(Self::Unlimited, Self::Views)
+    }
+}
+
+impl From<Allowance> for Option<u32> {
+    fn from(allowance: Allowance) -> Self {
+        match allowance {
+            Allowance::Unlimited => None,
+            Allowance::Views(views) => Some(views),
+        }
+    }
+}
+
+impl fmt::Display for Allowance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unlimited => f.pad("unlimited"),
+            Self::Views(views) => f.pad(&views.to_string()),
+        }
+    }
+}
+
+/// The formats of an original that are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// JPEG (ITU-T T.81).
+    Jpeg,
+    /// PNG.
+    Png,
+    /// WebP.
+    WebP,
+    /// GIF; its first frame counts.
+    Gif,
+}
+
+impl Format {
+    /// The format's name, as in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpeg",
+            Self::Png => "png",
+            Self::WebP => "webp",
+            Self::Gif => "gif",
+        }
+    }
+}
+
+impl FromStr for Format {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Jpeg, Self::Png, Self::WebP, Self::Gif].into_iter().find(|f| f.as_str() == text).ok_or(())
+    }
+}
+
+/// What is known of an original without seeing it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Original {
+    /// The BLAKE3 hash of its bytes.
+    pub image_id: ImageId,
+    /// Its format.
+    pub format: Format,
+    /// Its width in pixels, as displayed.
+    pub width: u32,
+    /// Its height in pixels, as displayed.
+    pub height: u32,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// The sealed copy of an original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SealedCopy {
+    /// The BLAKE3 hash of the sealed file.
+    pub hash: SealedHash,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// What is known of a preview without seeing it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviewInfo {
+    /// Its format.
+    pub format: Format,
+    /// Its width in pixels.
+    pub width: u32,
+    /// Its height in pixels.
+    pub height: u32,
+    /// Its size in bytes.
+    pub bytes: u32,
+}
+
+/// An image as the directory lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageInfo {
+    /// The directory's number for it.
+    pub no: ImageNo,
+    /// Whose it is.
+    pub owner: PeerId,
+    /// Its name.
+    pub name: ImageName,
+    /// What it is.
+    pub original: Original,
+    /// Its sealed copy.
+    pub sealed: SealedCopy,
+    /// Its preview.
+    pub preview: PreviewInfo,
+    /// What the asking peer may do with it; `None` for one's own.
+    pub access: Option<Access>,
+}
+
+/// What a peer may do with somebody else's image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Where things stand.
+    pub state: AccessState,
+    /// Views left; 0 where there is no right.
+    pub views_left: Allowance,
+    /// When the right ends by itself.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Where a peer's access to an image stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessState {
+    /// Nothing was given or asked.
+    None,
+    /// Asked and not yet answered.
+    Requested,
+    /// It may be viewed.
+    Granted,
+    /// Asked and refused.
+    Denied,
+    /// Taken back.
+    Revoked,
+    /// Its time is over.
+    Expired,
+    /// All views are used.
+    UsedUp,
+}
+
+/// A peer as the directory lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerInfo {
+    /// Its ID.
+    pub id: PeerId,
+    /// Its name, if it has one.
+    pub name: Option<PeerName>,
+    /// Whether it has a live session.
+    pub online: bool,
+    /// Where other peers reach it while it is online.
+    pub address: Option<Address>,
+    /// When its last session ended; now, while it is online.
+    pub last_seen: Option<Timestamp>,
+    /// Its images, in a listing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageInfo>,
+}
+
+/// The state of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantState {
+    /// There are views left and time.
+    Active,
+    /// All views are used; the owner can add some.
+    UsedUp,
+    /// Its time is over; the owner can extend it.
+    Expired,
+    /// The owner took it back, or the image is gone.
+    Revoked,
+}
+
+impl GrantState {
+    /// As in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::UsedUp => "used_up",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// A viewer's right to an image, as it was at `revision`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Which image.
+    pub image: ImageNo,
+    /// Its owner and its name now.
+    pub path: ImagePath,
+    /// The owner's name.
+    pub owner_name: Option<PeerName>,
+    /// Who may view it.
+    pub viewer: PeerId,
+    /// The viewer's name.
+    pub viewer_name: Option<PeerName>,
+    /// Views left.
+    pub views_left: Allowance,
+    /// Views spent since the right was first given.
+    pub views_used: u64,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// Whether the owner took it back. Use [`Grant::state_at`] for the whole answer.
+    pub revoked: bool,
+    /// How often it has changed.
+    pub revision: Revision,
+    /// Which splitting of the content key it belongs to.
+    pub split: SplitId,
+    /// The sealed copy that it is for.
+    pub sealed: SealedCopy,
+}
+
+impl Grant {
+    /// The state at this moment. A right taken back stays so; then time counts before views.
+    #[must_use]
+    pub fn state_at(&self, now: Timestamp) -> GrantState {
+        if self.revoked {
+            GrantState::Revoked
+        } else if self.expires_at.is_some_and(|end| end <= now) {
+            GrantState::Expired
+        } else if self.views_left == Allowance::Views(0) {
+            GrantState::UsedUp
+        } else {
+            GrantState::Active
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Names of peers and of images: what is allowed, and why something is refused.
+
+use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::limits::{IMAGE_NAME_BYTES_MAX, PEER_NAME_CHARS_MAX};
+
+/// Why a name is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing in it.
+    #[error("a name cannot be empty")]
+    Empty,
+    /// Longer than a peer's name may be.
+    #[error("a peer's name has at most {PEER_NAME_CHARS_MAX} characters")]
+    PeerTooLong,
+    /// A character outside `a-z0-9._-`.
+    #[error("a peer's name is made of a-z, 0-9, '.', '_' and '-', not '{}'", .0.escape_debug())]
+    PeerCharacter(char),
+    /// Longer than an image's name may be.
+    #[error("an image's name has at most {IMAGE_NAME_BYTES_MAX} bytes")]
+    ImageTooLong,
+    /// A slash, a control character, or one that changes the direction of the text around it.
+    #[error("an image's name cannot contain '{}'", .0.escape_debug())]
+    ImageCharacter(char),
+    /// `.`, `..`, or white space at an end.
+    #[error(
+        "an image's name cannot be \".\" or \"..\", nor begin or end with white space or a '-' at its start"
+    )]
+    ImageShape,
+}
+
+/// Defines a checked text with the usual conversions.
+macro_rules! checked_text {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $check:path) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                $check(text)?;
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(TextVisitor::<Self>::new($what))
+            }
+        }
+    };
+}
+
+checked_text! {
+    /// A peer's name: 1 to 32 of `a-z0-9._-`, unique in a directory. Never mistaken for an ID, which has a capital,
+    /// nor for an address, which has a colon.
+    PeerName, "a peer's name", check_peer
+}
+checked_text! {
+    /// An image's name, unique per owner: 1 to 100 bytes of UTF-8 without slash, control or direction characters.
+    ImageName, "an image's name", check_image
+}
+
+impl ImageName {
+    /// The name that a file suggests: its own without the extension, with what a name cannot have left out.
+    ///
+    /// # Errors
+    /// If nothing usable is left.
+    pub fn from_file_stem(stem: &str) -> Result<Self, NameError> {
+        let mut kept: String = stem.chars().filter(|c| !is_refused(*c)).collect();
+        while kept.len() > IMAGE_NAME_BYTES_MAX {
+            kept.pop();
+        }
+        kept.trim().trim_start_matches('-').trim_start().parse()
+    }
+}
+
+fn check_peer(text: &str) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if let Some(bad) = text.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-')) {
+        return Err(NameError::PeerCharacter(bad));
+    }
+    if text.len() > PEER_NAME_CHARS_MAX { Err(NameError::PeerTooLong) } else { Ok(()) }
+}
+
+/// Characters that would make a name ambiguous in `OWNER/NAME`, break a terminal line or hide what it says.
+fn is_refused(c: char) -> bool {
+    c == '/'
+        || c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
+}
+
+fn check_image(text: &str) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if text.len() > IMAGE_NAME_BYTES_MAX {
+        return Err(NameError::ImageTooLong);
+    }
+    if let Some(bad) = text.chars().find(|c| is_refused(*c)) {
+        return Err(NameError::ImageCharacter(bad));
+    }
+    if matches!(text, "." | "..") || text.trim() != text || text.starts_with('-') {
+        return Err(NameError::ImageShape);
+    }
+    Ok(())
+}
+
+/// Reads any checked text from a string, borrowed or not.
+pub(crate) struct TextVisitor<T> {
+    what: &'static str,
+    text: PhantomData<T>,
+}
+
+impl<T> TextVisitor<T> {
+    pub(crate) fn new(what: &'static str) -> Self {
+        Self { what, text: PhantomData }
+    }
+}
+
+impl<T: FromStr<Err: fmt::Display>> de::Visitor<'_> for TextVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
+/// `text` with every control and direction character replaced, for showing what somebody else wrote on a terminal.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().any(|c| is_refused(c) && c != '/') {
+        Cow::Owned(text.chars().map(|c| if is_refused(c) && c != '/' { '\u{fffd}' } else { c }).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peer_names_are_refused_with_the_reason() {
+        assert!("alice.m_7-x".parse::<PeerName>().is_ok());
+        assert_eq!("".parse::<PeerName>(), Err(NameError::Empty));
+        assert_eq!("Alice".parse::<PeerName>(), Err(NameError::PeerCharacter('A')));
+        assert_eq!("a b".parse::<PeerName>(), Err(NameError::PeerCharacter(' ')));
+        assert_eq!("a".repeat(33).parse::<PeerName>(), Err(NameError::PeerTooLong));
+    }
+
+    #[test]
+    fn image_names_take_what_people_write_and_refuse_what_deceives() {
+        for good in ["sea", "Sea at dawn (2).final", "海", "a-b", "1"] {
+            assert!(good.parse::<ImageName>().is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", " a", "a ", "a/b", "a\nb", "a\u{1b}[2J", "evil\u{202e}gpj", "-rf"] {
+            assert!(bad.parse::<ImageName>().is_err(), "{bad:?}");
+        }
+        assert_eq!("x".repeat(101).parse::<ImageName>(), Err(NameError::ImageTooLong));
+    }
+
+    #[test]
+    fn a_file_stem_becomes_a_name_or_says_why_not() {
+        assert_eq!(ImageName::from_file_stem("sea").map(|n| n.to_string()), Ok("sea".into()));
+        assert_eq!(ImageName::from_file_stem("--a\nb ").map(|n| n.to_string()), Ok("ab".into()));
+        assert_eq!(ImageName::from_file_stem(&"é".repeat(200)).map(|n| n.as_str().len()), Ok(100));
+        assert_eq!(ImageName::from_file_stem("\n"), Err(NameError::Empty));
+    }
+
+    #[test]
+    fn printable_disarms_escape_sequences() {
+        assert_eq!(printable("a\u{1b}[2Jb"), "a\u{fffd}[2Jb");
+        assert!(matches!(printable("plain / text"), Cow::Borrowed(_)));
+    }
+}

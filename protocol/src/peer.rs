@@ -1,0 +1,61 @@
+//! What two peers say to each other (`dos-peer/1`): a viewer fetches a sealed copy from its owner.
+//!
+//! The caller sends [`ToOwner`], the owner answers with [`FromOwner`]. After a [`FromOwner::Copy`] plain bytes follow:
+//! first `blocks` chaining values of 32 bytes, then the sealed file from block `from` to its end. Then the next request
+//! may come on the same connection.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::WireError,
+    id::{ImageNo, SealedHash, SplitId},
+};
+
+/// From the one that called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToOwner {
+    /// Wants a sealed copy and the owner share for one's right to it.
+    Fetch(Fetch),
+}
+
+/// See [`ToOwner::Fetch`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// Of which image.
+    pub image: ImageNo,
+    /// Which sealed copy; another one is refused as stale.
+    pub sealed: SealedHash,
+    /// The splitting that the viewer's right has.
+    pub split: SplitId,
+    /// The first block that the viewer does not have; the number of blocks, if it wants the share alone.
+    pub from: u32,
+}
+
+/// From the one that was called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FromOwner {
+    /// The copy follows.
+    Copy(Copy),
+    /// Refused.
+    Refused(WireError),
+}
+
+/// See [`FromOwner::Copy`].
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Copy {
+    /// The size of the whole sealed file in bytes.
+    pub bytes: u64,
+    /// How many chaining values follow.
+    pub blocks: u32,
+    /// The owner's share of the content key, 32 bytes.
+    #[serde(with = "serde_bytes")]
+    pub share: [u8; 32],
+}
+
+impl std::fmt::Debug for Copy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Copy({} bytes, {} blocks, ..)", self.bytes, self.blocks)
+    }
+}
