@@ -1,0 +1,110 @@
+//! Opening a database file: its permissions, its pragmas, its schema.
+
+use std::{
+    fs::OpenOptions,
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::schema::Schema;
+
+/// Why a database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be made or opened.
+    #[error("cannot open the database {path}", path = .0.display())]
+    File(PathBuf, #[source] io::Error),
+    /// It is the database of something else.
+    #[error("the file is not a database of this program")]
+    Foreign,
+    /// A newer program has made it.
+    #[error("the database has schema version {found}, this program knows {known}: use the newer program")]
+    Newer {
+        /// Its version.
+        found: usize,
+        /// The newest that is known.
+        known: usize,
+    },
+    /// SQLite failed.
+    #[error("the database cannot be used")]
+    Sqlite(#[source] Arc<rusqlite::Error>),
+    /// A thread could not be started.
+    #[error("cannot start a thread for the database")]
+    Thread(#[source] io::Error),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(Arc::new(error))
+    }
+}
+
+/// Prepared statements kept per connection: more than any of our programs has.
+const STATEMENTS_KEPT: usize = 128;
+
+/// The page cache of a connection in KiB (negative, as SQLite wants it): it spares copies, the kernel's cache does the
+/// rest.
+const CACHE_KIB: i64 = -16 * 1024;
+
+/// How much of the file is mapped for reading: a warm read then costs no system call.
+const MAPPED_BYTES: i64 = 1 << 30;
+
+/// The writer's own checkpoint, if the one in the background cannot keep up: a log of 64 MB.
+const AUTOCHECKPOINT_PAGES: i64 = 16_000;
+
+/// Opens (or makes, readable to its owner alone) the database for writing and brings its schema up to date.
+///
+/// # Errors
+/// As in [`OpenError`].
+pub fn open_writer(path: &Path, schema: &Schema) -> Result<Connection, OpenError> {
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    drop(file.map_err(|error| OpenError::File(path.to_owned(), error))?);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    set_up(&connection)?;
+    // The version is looked at before the journal mode is touched: a file that is refused stays as it is.
+    schema_check(&connection, schema)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", AUTOCHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    schema.apply(&mut connection)?;
+    Ok(connection)
+}
+
+/// Opens the database for reading beside its writer.
+///
+/// # Errors
+/// [`OpenError::Sqlite`].
+pub fn open_reader(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    set_up(&connection)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn set_up(connection: &Connection) -> Result<(), OpenError> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "cache_size", CACHE_KIB)?;
+    connection.pragma_update(None, "mmap_size", MAPPED_BYTES)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(())
+}
+
+fn schema_check(connection: &Connection, schema: &Schema) -> Result<(), OpenError> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let known = schema.migrations.len();
+    match usize::try_from(version) {
+        Ok(found) if found > known => Err(OpenError::Newer { found, known }),
+        Ok(_) => Ok(()),
+        Err(_) => Err(OpenError::Foreign),
+    }
+}

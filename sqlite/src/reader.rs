@@ -1,0 +1,55 @@
+//! Reads, each on a connection of its own, off the asynchronous threads, as many together as there are connections.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rusqlite::Connection;
+use tokio::{sync::Semaphore, task::spawn_blocking};
+
+use crate::{OpenError, StoreError, open_reader};
+
+/// A few connections that only read.
+#[derive(Debug, Clone)]
+pub struct Readers {
+    idle: Arc<Mutex<Vec<Connection>>>,
+    places: Arc<Semaphore>,
+}
+
+impl Readers {
+    /// Opens `count` connections to the database.
+    ///
+    /// # Errors
+    /// [`OpenError::Sqlite`].
+    pub fn open(path: &Path, count: usize) -> Result<Self, OpenError> {
+        let idle = (0..count).map(|_| open_reader(path)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { idle: Arc::new(Mutex::new(idle)), places: Arc::new(Semaphore::new(count)) })
+    }
+
+    /// Runs `work` on one of them. What it reads is one consistent state if it is one statement or opens a transaction.
+    ///
+    /// # Errors
+    /// Those of `work`, or [`StoreError::Closed`] while the program stops.
+    pub async fn read<T, E>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let idle = Arc::clone(&self.idle);
+        let task = spawn_blocking(move || {
+            let Some(connection) = idle.lock().unwrap_or_else(PoisonError::into_inner).pop() else {
+                return Err(StoreError::Closed.into());
+            };
+            let result = work(&connection);
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            drop(place);
+            result
+        });
+        task.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+}

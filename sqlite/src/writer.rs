@@ -1,0 +1,287 @@
+//! The one writer: takes whatever operations wait and commits them in one transaction (group commit).
+//!
+//! Each operation runs in a savepoint: if it fails, its own changes are undone and the others go on. After the commit
+//! every operation's `then` and its answer are given in the order in which they ran. If the commit fails, all of the
+//! batch is undone and every operation of it is told so.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{OpenError, StoreError};
+
+/// Operations that wait for the writer; more wait for a place in this queue.
+const QUEUE_MAX: usize = 1024;
+
+/// Operations in one transaction: bounds how long the first of them waits for the last.
+const BATCH_MAX: usize = 512;
+
+/// Commits after which the log is copied into the database even while the writer is busy.
+const COMMITS_PER_CHECKPOINT: u64 = 256;
+
+/// How often the checkpointer looks.
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(20);
+
+/// A handle to the writer; clones share it. When the last one is gone, the writer finishes and stops.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    queue: mpsc::Sender<Box<dyn Job>>,
+    counters: Arc<Counters>,
+}
+
+/// Waits for the writer's end.
+#[derive(Debug)]
+pub struct WriterThread(JoinHandle<()>);
+
+impl WriterThread {
+    /// Blocks until every handle is gone, everything accepted is committed, and the log is copied into the database.
+    pub fn join(self) {
+        // A panic in the thread has been reported by the panic hook already.
+        drop(self.0.join());
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    commits: AtomicU64,
+    operations: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// How much was written since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriterStats {
+    /// Transactions committed.
+    pub commits: u64,
+    /// Operations in them.
+    pub operations: u64,
+    /// Transactions that could not be committed.
+    pub failures: u64,
+}
+
+/// An operation on its way through the writer.
+trait Job: Send {
+    /// Does the work inside the transaction, in a savepoint.
+    fn run(&mut self, connection: &Connection);
+    /// Answers, once the transaction is committed or has failed.
+    fn finish(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Operation<W, N, T, E> {
+    work: Option<W>,
+    then: N,
+    result: Option<Result<T, E>>,
+    answer: oneshot::Sender<Result<T, E>>,
+}
+
+impl<W, N, T, E> Job for Operation<W, N, T, E>
+where
+    W: FnOnce(&Connection) -> Result<T, E> + Send,
+    N: FnOnce(&mut T) + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    fn run(&mut self, connection: &Connection) {
+        if let Some(work) = self.work.take() {
+            self.result = Some(in_savepoint(connection, work));
+        }
+    }
+
+    fn finish(self: Box<Self>, committed: Result<(), StoreError>) {
+        let result = match (self.result, committed) {
+            (Some(Ok(mut value)), Ok(())) => {
+                (self.then)(&mut value);
+                Ok(value)
+            }
+            (Some(Err(error)), _) => Err(error),
+            (_, Err(error)) => Err(error.into()),
+            (None, Ok(())) => Err(StoreError::Closed.into()),
+        };
+        // The asker may have gone away; its operation stands.
+        drop(self.answer.send(result));
+    }
+}
+
+fn in_savepoint<T, E: From<StoreError>>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    let run =
+        |sql: &str| connection.prepare_cached(sql).and_then(|mut s| s.execute([])).map_err(StoreError::from);
+    run("SAVEPOINT operation")?;
+    let result = work(connection);
+    if result.is_err() {
+        // If even this fails, the transaction is gone, and the commit will say so.
+        drop(run("ROLLBACK TO operation"));
+    }
+    drop(run("RELEASE operation"));
+    result
+}
+
+impl Writer {
+    /// Starts the writer on `connection`, and a checkpointer on `checkpoints`, a second connection to the same file.
+    ///
+    /// # Errors
+    /// [`OpenError::Thread`].
+    pub fn start(connection: Connection, checkpoints: Connection) -> Result<(Self, WriterThread), OpenError> {
+        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+        let counters = Arc::new(Counters::default());
+        let (committed, commits) = sync_channel(1);
+        let checkpointer = spawn("checkpointer", move || {
+            let mut seen = 0;
+            let mut idle = false;
+            loop {
+                match commits.recv_timeout(if idle { Duration::from_secs(3600) } else { CHECKPOINT_PAUSE }) {
+                    Ok(()) => {
+                        seen += 1;
+                        idle = false;
+                        if seen >= COMMITS_PER_CHECKPOINT {
+                            seen = 0;
+                            checkpoint(&checkpoints, "PASSIVE");
+                        }
+                    }
+                    Err(RecvTimeoutError::Timeout) => {
+                        if seen > 0 {
+                            checkpoint(&checkpoints, "PASSIVE");
+                        }
+                        seen = 0;
+                        idle = true;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => return checkpoint(&checkpoints, "TRUNCATE"),
+                }
+            }
+        })?;
+        let thread = {
+            let counters = Arc::clone(&counters);
+            spawn("writer", move || {
+                write(&connection, waiting, &counters, &committed);
+                drop(connection);
+                drop(committed);
+                drop(checkpointer.join());
+            })?
+        };
+        Ok((Self { queue, counters }, WriterThread(thread)))
+    }
+
+    /// Does `work` in a transaction and answers when it is durable. `work` must not commit or roll back itself.
+    ///
+    /// Cancelling the call does not undo the work.
+    ///
+    /// # Errors
+    /// Those of `work`, whose changes are then undone, or a [`StoreError`].
+    pub async fn call<T, E>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.call_then(work, |_| ()).await
+    }
+
+    /// As [`Writer::call`]; right after the commit, before any later operation is answered, `then` sees what came of it.
+    /// It runs on the writer's thread and must not block.
+    ///
+    /// # Errors
+    /// As in [`Writer::call`].
+    pub async fn call_then<T, E>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        then: impl FnOnce(&mut T) + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job = Operation { work: Some(work), then, result: None, answer };
+        self.queue.send(Box::new(job)).await.map_err(|_| StoreError::Closed)?;
+        answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// How much was written since the start.
+    #[must_use]
+    pub fn stats(&self) -> WriterStats {
+        WriterStats {
+            commits: self.counters.commits.load(Ordering::Relaxed),
+            operations: self.counters.operations.load(Ordering::Relaxed),
+            failures: self.counters.failures.load(Ordering::Relaxed),
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+    thread::Builder::new().name(name.into()).spawn(work).map_err(|error: io::Error| OpenError::Thread(error))
+}
+
+fn write(
+    connection: &Connection,
+    mut waiting: mpsc::Receiver<Box<dyn Job>>,
+    counters: &Counters,
+    committed: &SyncSender<()>,
+) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while let Some(first) = waiting.blocking_recv() {
+        batch.push(first);
+        while batch.len() < BATCH_MAX {
+            let Ok(next) = waiting.try_recv() else { break };
+            batch.push(next);
+        }
+        let size = u64::try_from(batch.len()).unwrap_or(0);
+        let outcome = commit(connection, &mut batch);
+        match &outcome {
+            Ok(()) => {
+                counters.commits.fetch_add(1, Ordering::Relaxed);
+                counters.operations.fetch_add(size, Ordering::Relaxed);
+                // One signal that waits is as good as many.
+                let _ = committed.try_send(());
+            }
+            Err(error) => {
+                counters.failures.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(error = error as &dyn std::error::Error, operations = size, "commit failed");
+            }
+        }
+        for job in batch.drain(..) {
+            job.finish(outcome.clone());
+        }
+    }
+}
+
+fn commit(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    let run = |sql: &str| connection.prepare_cached(sql).and_then(|mut s| s.execute([]));
+    run("BEGIN IMMEDIATE")?;
+    for job in batch {
+        job.run(connection);
+    }
+    // A failure such as a full disk may have rolled the whole transaction back already.
+    if connection.is_autocommit() {
+        return Err(StoreError::Undone);
+    }
+    if let Err(error) = run("COMMIT") {
+        drop(run("ROLLBACK"));
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+fn checkpoint(connection: &Connection, mode: &str) {
+    let result = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
+    if let Err(error) = result {
+        // The log keeps everything; the next checkpoint tries again.
+        tracing::warn!(error = &error as &dyn std::error::Error, "checkpoint failed");
+    }
+}
+
+#[cfg(test)]
+mod tests;

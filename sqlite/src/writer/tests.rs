@@ -1,0 +1,122 @@
+//! What the writer promises: batches, isolation of failures, order, durability of what was answered.
+
+use std::sync::Mutex;
+
+use super::*;
+use crate::{Migration, OpenError, Readers, Schema, open_reader, open_writer};
+
+const SCHEMA: Schema =
+    Schema { application_id: 7, migrations: &[Migration { sql: "CREATE TABLE t(n INTEGER PRIMARY KEY)" }] };
+
+fn start(path: &std::path::Path) -> (Writer, WriterThread) {
+    let writing = open_writer(path, &SCHEMA).unwrap();
+    Writer::start(writing, open_writer(path, &SCHEMA).unwrap()).unwrap()
+}
+
+fn insert(n: i64) -> impl FnOnce(&Connection) -> Result<i64, StoreError> + Send + 'static {
+    move |connection| {
+        connection.execute("INSERT INTO t VALUES(?1)", [n])?;
+        Ok(n)
+    }
+}
+
+#[tokio::test]
+async fn a_failing_operation_undoes_only_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let (writer, thread) = start(&path);
+    let failing = writer.call(|connection| {
+        connection.execute("INSERT INTO t VALUES(2)", [])?;
+        connection.execute("INSERT INTO t VALUES(1)", [])?;
+        Ok::<(), StoreError>(())
+    });
+    let (first, second, third) = tokio::join!(writer.call(insert(1)), failing, writer.call(insert(3)));
+    assert!(first.is_ok() && second.is_err() && third.is_ok());
+    let readers = Readers::open(&path, 1).unwrap();
+    let sum =
+        |c: &Connection| Ok::<i64, StoreError>(c.query_row("SELECT sum(n) FROM t", [], |row| row.get(0))?);
+    assert_eq!(readers.read(sum).await.unwrap(), 4);
+    drop(writer);
+    thread.join();
+}
+
+#[tokio::test]
+async fn what_runs_after_the_commit_runs_in_order_and_sees_it_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let (writer, thread) = start(&path);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let mut calls = Vec::new();
+    for n in 0..200 {
+        let (seen, writer, path) = (Arc::clone(&seen), writer.clone(), path.clone());
+        calls.push(tokio::spawn(async move {
+            let then = move |n: &mut i64| {
+                let committed =
+                    open_reader(&path)
+                        .unwrap()
+                        .query_row("SELECT count(*) FROM t WHERE n = ?1", [*n], |r| r.get(0));
+                seen.lock().unwrap().push((*n, committed == Ok(1i64)));
+            };
+            writer.call_then(insert(n), then).await.unwrap();
+        }));
+    }
+    for call in calls {
+        call.await.unwrap();
+    }
+    let seen = seen.lock().unwrap().clone();
+    assert_eq!(seen, (0..200).map(|n| (n, true)).collect::<Vec<_>>());
+    let stats = writer.stats();
+    assert_eq!((stats.operations, stats.failures), (200, 0));
+    assert!(stats.commits < 200, "no two operations shared a commit");
+    drop(writer);
+    thread.join();
+}
+
+#[tokio::test]
+async fn closing_commits_what_was_accepted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let (writer, thread) = start(&path);
+    let call = writer.call(insert(5));
+    let (answer, ()) = tokio::join!(call, async { drop(writer.clone()) });
+    assert_eq!(answer.unwrap(), 5);
+    drop(writer);
+    thread.join();
+    let again = open_writer(&path, &SCHEMA).unwrap();
+    assert_eq!(again.query_row("SELECT n FROM t", [], |row| row.get::<_, i64>(0)), Ok(5));
+    assert!(!dir.path().join("db-wal").exists() || dir.path().join("db-wal").metadata().unwrap().len() == 0);
+}
+
+#[test]
+fn a_newer_schema_is_refused_untouched() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let connection = open_writer(&path, &SCHEMA).unwrap();
+    connection.pragma_update(None, "user_version", 9).unwrap();
+    drop(connection);
+    let before = std::fs::read(&path).unwrap();
+    assert!(matches!(open_writer(&path, &SCHEMA), Err(OpenError::Newer { found: 9, known: 1 })));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn the_database_of_another_program_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    drop(open_writer(&path, &SCHEMA).unwrap());
+    let other = Schema { application_id: 8, ..SCHEMA };
+    assert!(matches!(open_writer(&path, &other), Err(OpenError::Foreign)));
+}
+
+#[test]
+fn the_file_is_readable_to_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let connection = open_writer(&path, &SCHEMA).unwrap();
+    connection.execute("INSERT INTO t VALUES(1)", []).unwrap();
+    for name in ["db", "db-wal", "db-shm"] {
+        let mode = dir.path().join(name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
