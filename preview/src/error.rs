@@ -1,0 +1,69 @@
+//! Why there is no preview, in words for the person who added the file.
+
+use std::io;
+
+use crate::{Format, SIDE_PIXELS_MAX};
+
+/// Why no preview can be made of a file.
+#[derive(Debug, thiserror::Error)]
+pub enum PreviewError {
+    /// The content is none of the formats that are understood.
+    #[error("not a JPEG, PNG, WebP or GIF image")]
+    NotAnImage,
+    /// The file ends too early, or contradicts itself.
+    #[error("damaged {0} image: {1}")]
+    Damaged(Format, String),
+    /// The image goes beyond a limit of this crate.
+    #[error("image is too large: {what} is {actual}, at most {max} is accepted")]
+    TooLarge {
+        /// What is too large, for example `number of pixels`.
+        what: &'static str,
+        /// How large it is.
+        actual: u64,
+        /// How large it may be.
+        max: u64,
+    },
+    /// A kind of image that is valid but not understood.
+    #[error("unsupported kind of image: {0}")]
+    Unsupported(&'static str),
+    /// Reading the input failed.
+    #[error("cannot read the image")]
+    Io(#[from] io::Error),
+}
+
+impl PreviewError {
+    pub(crate) fn damaged(format: Format, reason: impl Into<String>) -> Self {
+        Self::Damaged(format, reason.into())
+    }
+
+    /// The error of a read: a file that ends is damaged, everything else is the reader's trouble.
+    pub(crate) fn from_read(format: Format, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::damaged(format, "the file ends too early"),
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// Refuses dimensions that are zero, or beyond `pixels_max`, before anything is allocated for them.
+pub(crate) fn check_dimensions(
+    format: Format,
+    (width, height): (u32, u32),
+    pixels_max: u64,
+) -> Result<(), PreviewError> {
+    if width == 0 || height == 0 {
+        return Err(PreviewError::damaged(format, "it has no pixels"));
+    }
+    let too_large = |what, actual: u64, max: u64| Err(PreviewError::TooLarge { what, actual, max });
+    if width > SIDE_PIXELS_MAX {
+        return too_large("width in pixels", width.into(), SIDE_PIXELS_MAX.into());
+    }
+    if height > SIDE_PIXELS_MAX {
+        return too_large("height in pixels", height.into(), SIDE_PIXELS_MAX.into());
+    }
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > pixels_max {
+        return too_large("number of pixels", pixels, pixels_max);
+    }
+    Ok(())
+}

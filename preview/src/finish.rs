@@ -1,0 +1,138 @@
+//! The last step of every format: the shrunken image is resized with a good filter, brought to sRGB, turned upright
+//! and encoded. Everything here works on small images, so it takes what is simple.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+
+use crate::exif::Orientation;
+use crate::raster::{Decoded, Plane};
+use crate::shrink::to_usize;
+use crate::{PREVIEW_PIXELS_MAX, Preview, PreviewError, colour};
+
+/// JPEG quality of a preview: 12 KB for a photograph.
+const QUALITY: u8 = 80;
+
+/// The size of the preview of an image, before it is turned: the longer side at most [`PREVIEW_PIXELS_MAX`], never
+/// enlarged, no side below one pixel.
+pub(crate) fn fit(width: u32, height: u32) -> (u32, u32) {
+    let long = width.max(height);
+    if long <= PREVIEW_PIXELS_MAX {
+        return (width, height);
+    }
+    let scaled = |side: u32| {
+        let rounded =
+            (u64::from(side) * u64::from(PREVIEW_PIXELS_MAX) + u64::from(long) / 2) / u64::from(long);
+        u32::try_from(rounded).unwrap_or(PREVIEW_PIXELS_MAX).max(1)
+    };
+    (scaled(width), scaled(height))
+}
+
+/// Makes the preview of a decoded image.
+pub(crate) fn finish(decoded: Decoded) -> Result<Preview, PreviewError> {
+    let (width, height) = fit(decoded.width, decoded.height);
+    let mut channels = Vec::with_capacity(decoded.planes.len());
+    for plane in decoded.planes {
+        channels.push(resize(plane, width, height)?);
+    }
+    let samples = interleave(channels);
+    let (samples, count) = colour::to_srgb(samples, decoded.colour, decoded.icc.as_deref());
+    let samples = turn(&samples, count, (width, height), decoded.orientation);
+    let (width, height) = decoded.orientation.displayed(width, height);
+    Ok(Preview { jpeg: encode(&samples, count, width, height)?, width, height })
+}
+
+fn resize(plane: Plane, width: u32, height: u32) -> Result<Vec<u8>, PreviewError> {
+    let whole = f64::from(width) == plane.covered_width && f64::from(height) == plane.covered_height;
+    if whole && (width, height) == (plane.width, plane.height) {
+        return Ok(plane.samples);
+    }
+    let pixel = if plane.channels == 3 { PixelType::U8x3 } else { PixelType::U8 };
+    let failed = |_| PreviewError::Unsupported("its shape cannot be resized");
+    let source = ImageRef::new(plane.width, plane.height, &plane.samples, pixel)
+        .map_err(|_| PreviewError::Unsupported("its shape cannot be resized"))?;
+    let mut target = Image::new(width, height, pixel);
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
+        .crop(0.0, 0.0, plane.covered_width, plane.covered_height)
+        .use_alpha(false);
+    Resizer::new().resize(&source, &mut target, &options).map_err(failed)?;
+    Ok(target.into_vec())
+}
+
+/// One plane as it is, several as pixels of as many samples.
+fn interleave(mut channels: Vec<Vec<u8>>) -> Vec<u8> {
+    if channels.len() == 1 {
+        return channels.pop().unwrap_or_default();
+    }
+    let count = channels.len();
+    let mut out = vec![0; channels.iter().map(Vec::len).sum()];
+    for (index, channel) in channels.iter().enumerate() {
+        for (sample, &value) in out.iter_mut().skip(index).step_by(count).zip(channel) {
+            *sample = value;
+        }
+    }
+    out
+}
+
+fn turn(samples: &[u8], count: usize, (width, height): (u32, u32), orientation: Orientation) -> Vec<u8> {
+    if orientation == Orientation::default() {
+        return samples.to_vec();
+    }
+    let (stored_width, (width, height)) = (to_usize(width), orientation.displayed(width, height));
+    let (width, height) = (to_usize(width), to_usize(height));
+    let mut out = Vec::with_capacity(samples.len());
+    for y in 0..height {
+        for x in 0..width {
+            let x = if orientation.mirror { width - 1 - x } else { x };
+            let y = if orientation.flip { height - 1 - y } else { y };
+            let (x, y) = if orientation.transpose { (y, x) } else { (x, y) };
+            let at = (y * stored_width + x) * count;
+            out.extend_from_slice(&samples[at..at + count]);
+        }
+    }
+    out
+}
+
+fn encode(samples: &[u8], count: usize, width: u32, height: u32) -> Result<Vec<u8>, PreviewError> {
+    let failed = || PreviewError::Unsupported("its preview cannot be encoded");
+    let mut jpeg = Vec::with_capacity(16 << 10);
+    let mut encoder = Encoder::new(&mut jpeg, QUALITY);
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    let colour = if count == 3 { ColorType::Rgb } else { ColorType::Luma };
+    let width = u16::try_from(width).map_err(|_| failed())?;
+    let height = u16::try_from(height).map_err(|_| failed())?;
+    encoder.encode(samples, width, height, colour).map_err(|_| failed())?;
+    Ok(jpeg)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_fit_and_are_never_enlarged_nor_empty() {
+        assert_eq!(fit(4000, 3000), (256, 192));
+        assert_eq!(fit(3000, 4000), (192, 256));
+        assert_eq!(fit(257, 256), (256, 255));
+        assert_eq!(fit(256, 10), (256, 10));
+        assert_eq!(fit(1, 1), (1, 1));
+        assert_eq!(fit(65_535, 1), (256, 1));
+        assert_eq!(fit(1, 65_535), (1, 256));
+    }
+
+    #[test]
+    fn turning_moves_every_pixel_to_its_place() {
+        let stored = [1, 2, 3, 4, 5, 6]; // two rows of three
+        let turned =
+            |transpose, mirror, flip| turn(&stored, 1, (3, 2), Orientation { transpose, mirror, flip });
+        assert_eq!(turned(false, false, false), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(turned(false, true, false), [3, 2, 1, 6, 5, 4]);
+        assert_eq!(turned(false, true, true), [6, 5, 4, 3, 2, 1]);
+        assert_eq!(turned(false, false, true), [4, 5, 6, 1, 2, 3]);
+        assert_eq!(turned(true, false, false), [1, 4, 2, 5, 3, 6]);
+        assert_eq!(turned(true, true, false), [4, 1, 5, 2, 6, 3]);
+        assert_eq!(turned(true, true, true), [6, 3, 5, 2, 4, 1]);
+        assert_eq!(turned(true, false, true), [3, 6, 2, 5, 1, 4]);
+    }
+}

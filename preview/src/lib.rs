@@ -1,0 +1,112 @@
+//! Turns an untrusted image (JPEG, PNG, WebP or GIF) into a small preview that is safe to hand to strangers.
+//!
+//! What always holds of a preview: it is a baseline JPEG that fits in 256 x 256 pixels, upright (the EXIF
+//! orientation is applied), in sRGB (an embedded ICC profile is applied when it is usable, ignored when it is
+//! not), opaque (transparency lies on white) and free of every byte of metadata. An animation is represented by
+//! its first frame. An image that is smaller than the preview is not enlarged.
+//!
+//! The input is hostile. Dimensions are checked before anything is allocated for them, every quantity that a file
+//! announces has a limit (the constants below), and a file that ends too early is refused instead of being
+//! previewed in part: a JPEG must reach its EOI marker, a PNG its IEND chunk, a GIF its trailer, a WebP the length
+//! in its RIFF header.
+//!
+//! Memory, beside the buffer of the caller's reader and whatever the size of the file:
+//!
+//! | format | at most | why |
+//! | --- | --- | --- |
+//! | JPEG | 28 MiB | progressive files below 2,970 px keep the coefficients of one colour channel (18 MiB) |
+//! | PNG | 28 MiB | rows are averaged as they come; 8 MiB for metadata chunks |
+//! | GIF | 12 MiB | rows are averaged as they come |
+//! | WebP | 64 MiB + 4 bytes a pixel | twice the frame (32 MiB at most); libwebp holds lossless images whole |
+//!
+//! It does not read any other format, colour that is told by anything but an ICC profile (PNG's gAMA and cHRM),
+//! arithmetic-coded, lossless or 12-bit JPEG, and it starts no thread.
+
+mod colour;
+mod error;
+mod exif;
+mod finish;
+mod format;
+mod gif;
+mod jpeg;
+mod png;
+mod raster;
+mod shrink;
+mod webp;
+
+use std::io::{BufRead, Seek, SeekFrom};
+
+pub use error::PreviewError;
+pub use format::Format;
+
+/// The longest side of a preview, in pixels.
+pub const PREVIEW_PIXELS_MAX: u32 = 256;
+/// The longest side of an image that is accepted, in pixels: what JPEG and GIF can express at most.
+pub const SIDE_PIXELS_MAX: u32 = 65_535;
+/// The most pixels of an image that is decoded in passing, row by row: JPEG, PNG, and lossy WebP without alpha.
+pub const STREAMED_PIXELS_MAX: u64 = 1_000_000_000;
+/// The most pixels of a GIF: it is decoded in passing too, but its LZW is slow, and no photograph is a GIF.
+pub const GIF_PIXELS_MAX: u64 = 100_000_000;
+/// The most pixels of a WebP that libwebp holds whole while it decodes: lossless, or with an alpha channel.
+pub const WHOLE_PIXELS_MAX: u64 = 64_000_000;
+/// The most bytes of the compressed frame of a WebP, its alpha channel included, which is held in memory.
+pub const WEBP_BYTES_MAX: u64 = 32 << 20;
+/// The most scans of a JPEG. Encoders write 1 to 20; each costs time over the whole image.
+pub const JPEG_SCANS_MAX: usize = 100;
+/// The most segments of a JPEG, chunks of a WebP, or blocks of a GIF.
+pub const SEGMENTS_MAX: usize = 65_536;
+/// The most bytes of an ICC profile that is applied; a longer one is ignored. Those of printers reach 3 MiB.
+pub const ICC_BYTES_MAX: usize = 4 << 20;
+/// The most bytes of EXIF that are looked at; the orientation stands in the first hundreds.
+pub const EXIF_BYTES_MAX: usize = 64 << 10;
+/// The most bytes that the metadata chunks of a PNG may take in memory.
+pub const PNG_CHUNK_BYTES_MAX: usize = 8 << 20;
+
+/// An image that was understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// The format of the original, by its content.
+    pub format: Format,
+    /// The width of the original as it is displayed (after the EXIF orientation), in pixels.
+    pub width: u32,
+    /// The height of the original as it is displayed (after the EXIF orientation), in pixels.
+    pub height: u32,
+    /// The preview.
+    pub preview: Preview,
+}
+
+/// A small JPEG without metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// The file: baseline JPEG in sRGB or greyscale, quality 80, typically 5 to 20 KB.
+    pub jpeg: Vec<u8>,
+    /// Width in pixels, 1 to [`PREVIEW_PIXELS_MAX`].
+    pub width: u32,
+    /// Height in pixels, 1 to [`PREVIEW_PIXELS_MAX`].
+    pub height: u32,
+}
+
+/// Makes the preview of an image, whose file is read from its beginning, wherever `input` stands.
+///
+/// Parts of a file may be read twice, and parts that do not matter are skipped by seeking. The buffer of `input`
+/// should be 64 KiB or more. This takes 5 to 50 ms of computing for a photograph, so it is not for an async thread.
+///
+/// # Errors
+///
+/// [`PreviewError::NotAnImage`] for any other content, [`PreviewError::Damaged`] for a file that ends too early or
+/// contradicts itself, [`PreviewError::TooLarge`] beyond the limits of this crate, [`PreviewError::Unsupported`]
+/// for rare kinds of the four formats, [`PreviewError::Io`] when reading fails.
+pub fn make<R: BufRead + Seek>(mut input: R) -> Result<Picture, PreviewError> {
+    input.seek(SeekFrom::Start(0))?;
+    let format = format::sniff(&mut input)?;
+    input.seek(SeekFrom::Start(0))?;
+    let decoded = match format {
+        Format::Jpeg => jpeg::decode(&mut input),
+        Format::Png => png::decode(&mut input),
+        Format::WebP => webp::decode(&mut input),
+        Format::Gif => gif::decode(&mut input),
+    }?;
+    let (width, height) = decoded.orientation.displayed(decoded.width, decoded.height);
+    let preview = finish::finish(decoded)?;
+    Ok(Picture { format, width, height, preview })
+}

@@ -1,0 +1,108 @@
+//! PNG, streamed: the rows of the `png` crate go straight into the shrinker, interlaced or not.
+//!
+//! Alpha, of the palette and tRNS too, is laid on white row by row: averaging afterwards then weighs every pixel by
+//! its opacity, as it should. 16-bit samples lose their low byte. Every row and the IEND chunk must be there.
+
+use std::io::{BufRead, Seek};
+
+use png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Limits, Transformations};
+
+use crate::error::check_dimensions;
+use crate::raster::{Colour, Decoded};
+use crate::shrink::{Shrinker, to_usize};
+use crate::{EXIF_BYTES_MAX, Format, PNG_CHUNK_BYTES_MAX, PreviewError, STREAMED_PIXELS_MAX, exif};
+
+pub(crate) fn decode<R: BufRead + Seek>(input: &mut R) -> Result<Decoded, PreviewError> {
+    let mut options = DecodeOptions::default();
+    options.set_ignore_text_chunk(true);
+    let mut decoder = Decoder::new_with_options(input, options);
+    decoder.set_limits(Limits { bytes: PNG_CHUNK_BYTES_MAX });
+    decoder.set_transformations(Transformations::normalize_to_color8());
+    let (width, height) = decoder.read_header_info().map_err(from_png)?.size();
+    check_dimensions(Format::Png, (width, height), STREAMED_PIXELS_MAX)?;
+    let mut reader = decoder.read_info().map_err(from_png)?;
+    let (kind, depth) = reader.output_color_type();
+    let kind = match (kind, depth) {
+        (
+            ColorType::Grayscale | ColorType::GrayscaleAlpha | ColorType::Rgb | ColorType::Rgba,
+            BitDepth::Eight,
+        ) => kind,
+        _ => return Err(PreviewError::damaged(Format::Png, "it has no palette")),
+    };
+    let grey = matches!(kind, ColorType::Grayscale | ColorType::GrayscaleAlpha);
+    let mut shrinker = Shrinker::new(width, height, if grey { 1 } else { 3 });
+    let mut opaque = Vec::new();
+    let mut places = places(width, height, reader.info().interlaced);
+    while let Some(row) = reader.next_interlaced_row().map_err(from_png)? {
+        let pixels = match kind {
+            ColorType::GrayscaleAlpha => on_white::<2>(row.data(), &mut opaque),
+            ColorType::Rgba => on_white::<4>(row.data(), &mut opaque),
+            _ => row.data(),
+        };
+        match places.next() {
+            Some((y, None)) => shrinker.add_row(y, pixels),
+            Some((y, Some(columns))) => shrinker.add_sparse(y, columns, pixels),
+            None => return Err(PreviewError::damaged(Format::Png, "it has too many rows")),
+        }
+    }
+    reader.finish().map_err(from_png)?;
+    let info = reader.info();
+    let orientation = info
+        .exif_metadata
+        .as_deref()
+        .map(|exif| exif::orientation(&exif[..exif.len().min(EXIF_BYTES_MAX)]))
+        .unwrap_or_default();
+    Ok(Decoded {
+        width,
+        height,
+        orientation,
+        planes: vec![shrinker.finish()],
+        colour: if grey { Colour::Grey } else { Colour::Rgb },
+        icc: info.icc_profile.as_deref().map(<[u8]>::to_vec),
+    })
+}
+
+/// First column, distance of columns, first row, distance of rows, of every pass (PNG section 8.2).
+const ADAM7: [(u32, u32, u32, u32); 7] =
+    [(0, 8, 0, 8), (4, 8, 0, 8), (0, 4, 4, 8), (2, 4, 0, 4), (0, 2, 2, 4), (1, 2, 0, 2), (0, 1, 1, 2)];
+
+/// The row of the image, and in a pass of an interlaced one the first column and the distance of columns.
+type Place = (u32, Option<(u32, u32)>);
+
+/// Where the rows of the file belong, in their order. Passes without pixels have no rows.
+fn places(width: u32, height: u32, interlaced: bool) -> Box<dyn Iterator<Item = Place>> {
+    if !interlaced {
+        return Box::new((0..height).map(|y| (y, None)));
+    }
+    Box::new(ADAM7.into_iter().filter(move |pass| pass.0 < width).flat_map(move |(x, step_x, y, step_y)| {
+        (y..height).step_by(to_usize(step_y)).map(move |y| (y, Some((x, step_x))))
+    }))
+}
+
+/// Lays pixels of `N` samples, the last of which is the opacity, on white.
+pub(crate) fn on_white<'a, const N: usize>(pixels: &[u8], out: &'a mut Vec<u8>) -> &'a [u8] {
+    out.clear();
+    out.resize(pixels.len() / N * (N - 1), 0);
+    for (pixel, opaque) in pixels.chunks_exact(N).zip(out.chunks_exact_mut(N - 1)) {
+        let alpha = u32::from(pixel[N - 1]);
+        for (sample, &colour) in opaque.iter_mut().zip(pixel) {
+            // Divides by 255, rounding, without a division: exact below 65,536.
+            let sum = u32::from(colour) * alpha + 255 * (255 - alpha) + 128;
+            *sample = ((sum + (sum >> 8)) >> 8).to_le_bytes()[0];
+        }
+    }
+    out
+}
+
+fn from_png(error: DecodingError) -> PreviewError {
+    match error {
+        DecodingError::IoError(error) => PreviewError::from_read(Format::Png, error),
+        DecodingError::LimitsExceeded => PreviewError::TooLarge {
+            what: "size of the metadata in bytes",
+            actual: u64::try_from(PNG_CHUNK_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1),
+            max: u64::try_from(PNG_CHUNK_BYTES_MAX).unwrap_or(u64::MAX),
+        },
+        DecodingError::Format(error) => PreviewError::damaged(Format::Png, error.to_string()),
+        DecodingError::Parameter(error) => PreviewError::damaged(Format::Png, error.to_string()),
+    }
+}

@@ -1,0 +1,56 @@
+//! What the decoders hand to the last step: a small image, still in the colours and the position of the file.
+
+use crate::exif::Orientation;
+
+/// A grid of samples. The image covers it from the top left corner, but not always to its full size: blocks and
+/// boxes at the right and lower edges stand out.
+#[derive(Debug)]
+pub(crate) struct Plane {
+    /// Rows of `width * channels` bytes.
+    pub(crate) samples: Vec<u8>,
+    /// Samples in a row.
+    pub(crate) width: u32,
+    /// Rows.
+    pub(crate) height: u32,
+    /// Bytes of a sample: 1 or 3.
+    pub(crate) channels: usize,
+    /// How much of the width the image covers, in samples.
+    pub(crate) covered_width: f64,
+    /// How much of the height the image covers, in samples.
+    pub(crate) covered_height: f64,
+}
+
+/// What the channels mean, and so how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Colour {
+    /// One: luminance.
+    Grey,
+    /// Three: red, green, blue.
+    Rgb,
+    /// Three: luminance, blue and red differences, of JFIF.
+    Ycc,
+    /// Four inks; `inverted` as Adobe writes them (255 is no ink).
+    Cmyk {
+        /// 255 is no ink.
+        inverted: bool,
+    },
+    /// Four: as Adobe writes it, the first three are the inverted inks as luminance and differences.
+    Ycck,
+}
+
+/// A decoded image, shrunk on the way to not less than 1.45 times the size of the preview (unless it was smaller).
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    /// Width of the original as stored, in pixels.
+    pub(crate) width: u32,
+    /// Height of the original as stored, in pixels.
+    pub(crate) height: u32,
+    /// How it is to be turned for display.
+    pub(crate) orientation: Orientation,
+    /// One plane with all channels, or a plane for every channel, each at its own scale.
+    pub(crate) planes: Vec<Plane>,
+    /// What the channels mean.
+    pub(crate) colour: Colour,
+    /// The embedded ICC profile as found.
+    pub(crate) icc: Option<Vec<u8>>,
+}

@@ -1,0 +1,12 @@
+//! Previews of whole files: how good they are, what they must not contain, and what hostile files must not do.
+//!
+//! The images are made here, so that the truth is known; nothing needs to be installed. Only the lossy WebP files lie
+//! in `tests/data`: they hold the image of `samples::photo`.
+
+#![expect(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+
+mod hostile;
+mod properties;
+mod quality;
+mod samples;
+mod turned;
