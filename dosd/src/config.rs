@@ -1,0 +1,123 @@
+//! The server's settings: a flag beats the environment beats the file.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use dos_protocol::{link::split_host_port, paths::Environment};
+use serde::Deserialize;
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}", path = .0.display())]
+    File(PathBuf, #[source] io::Error),
+    /// It is not TOML, or has unknown keys.
+    #[error("the configuration {path} is wrong", path = .0.display())]
+    Syntax(PathBuf, #[source] Box<toml::de::Error>),
+    /// There is no home directory to keep the data in.
+    #[error("no data directory: give --data-dir")]
+    NoDataDir,
+    /// Not `HOST:PORT`.
+    #[error("--advertise needs HOST:PORT, not {0:?}")]
+    Advertise(String),
+}
+
+/// What the file can say; the keys are those of the flags.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileConfig {
+    /// As `--listen`.
+    pub listen: Option<SocketAddr>,
+    /// As `--data-dir`.
+    pub data_dir: Option<PathBuf>,
+    /// As `--advertise`.
+    pub advertise: Option<String>,
+    /// As `--log`.
+    pub log: Option<String>,
+}
+
+impl FileConfig {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`ConfigError::File`] or [`ConfigError::Syntax`].
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::File(path.to_owned(), error))?;
+        toml::from_str(&text).map_err(|error| ConfigError::Syntax(path.to_owned(), Box::new(error)))
+    }
+}
+
+/// The settings in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where peers connect.
+    pub listen: SocketAddr,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// What the join link says instead of a guess: host and port.
+    pub advertise: Option<(String, u16)>,
+}
+
+/// The default of `--listen`: every address, IPv6 and IPv4.
+pub const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), 5001);
+
+impl Config {
+    /// Puts together what the command line (with the environment) and the file say.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoDataDir`] or [`ConfigError::Advertise`].
+    pub fn new(said: FileConfig, file: FileConfig) -> Result<Self, ConfigError> {
+        let advertise = said.advertise.or(file.advertise);
+        Ok(Self {
+            listen: said.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
+            data_dir: data_dir(said.data_dir.or(file.data_dir))?,
+            advertise: advertise.map(|text| host_port(&text)).transpose()?,
+        })
+    }
+}
+
+/// The data directory that is meant when this was said.
+///
+/// # Errors
+/// [`ConfigError::NoDataDir`].
+pub fn data_dir(said: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
+    said.or_else(|| Environment::of_process().data_dir()).ok_or(ConfigError::NoDataDir)
+}
+
+fn host_port(text: &str) -> Result<(String, u16), ConfigError> {
+    let (host, port) = split_host_port(text).map_err(|_| ConfigError::Advertise(text.to_owned()))?;
+    Ok((host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_beats_the_file() {
+        let said = FileConfig { listen: Some("127.0.0.1:1".parse().unwrap()), ..FileConfig::default() };
+        let file: FileConfig =
+            toml::from_str("listen = '127.0.0.1:2'\ndata_dir = '/x'\nadvertise = '[::1]:9'").unwrap();
+        let config = Config::new(said, file).unwrap();
+        assert_eq!(config.listen.port(), 1);
+        assert_eq!(config.data_dir, PathBuf::from("/x"));
+        assert_eq!(config.advertise, Some(("::1".into(), 9)));
+    }
+
+    #[test]
+    fn unknown_keys_and_bad_values_are_refused() {
+        assert!(toml::from_str::<FileConfig>("lissen = '127.0.0.1:2'").is_err());
+        let file = FileConfig {
+            advertise: Some("nonsense".into()),
+            data_dir: Some("/x".into()),
+            ..FileConfig::default()
+        };
+        assert!(matches!(Config::new(FileConfig::default(), file), Err(ConfigError::Advertise(_))));
+    }
+}

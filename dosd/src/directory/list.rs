@@ -1,0 +1,47 @@
+//! `list` and `resolve`: peers, where they are, and their images.
+
+use dos_protocol::{
+    PeerId, Timestamp,
+    directory::{Answer, List},
+    limits::PAGE_MAX,
+    model::{PeerInfo, PeerRef},
+};
+
+use super::Directory;
+use crate::store::{PageQuery, Peers, Refusal};
+
+impl Directory {
+    pub(super) async fn list(&self, asker: PeerId, list: List) -> Result<Answer, Refusal> {
+        let limit = list.limit.clamp(1, PAGE_MAX);
+        let from = list.after.as_ref().map(|cursor| cursor.peer);
+        let enough = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(2);
+        let mut peers = match (&list.peer, list.online, list.seen_since) {
+            (Some(peer), ..) => Peers::These(vec![self.find(peer).await?.id]),
+            (None, true, _) => Peers::These(self.hub.online(from, enough)),
+            (None, false, Some(since)) => Peers::SeenSince(since, self.hub.online(from, usize::MAX)),
+            (None, false, None) => Peers::All,
+        };
+        if let (Peers::These(ids), true) = (&mut peers, list.online) {
+            ids.retain(|id| self.hub.get(*id).is_some());
+        }
+        let mut page = self.store.page(PageQuery { asker, peers, after: list.after, limit }).await?;
+        for peer in &mut page.peers {
+            self.set_presence(peer);
+        }
+        Ok(Answer::Page(page))
+    }
+
+    pub(super) async fn resolve(&self, peer: &PeerRef) -> Result<Answer, Refusal> {
+        let mut info = self.find(peer).await?.info();
+        self.set_presence(&mut info);
+        Ok(Answer::Peer(Box::new(info)))
+    }
+
+    fn set_presence(&self, peer: &mut PeerInfo) {
+        if let Some(session) = self.hub.get(peer.id) {
+            peer.online = true;
+            peer.address = session.address();
+            peer.last_seen = Some(Timestamp::now());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The operations: what a signed-in peer may ask, each in the file of its verb. Nothing here holds a socket.
+
+mod contact;
+mod list;
+mod publish;
+mod request;
+mod share;
+mod sign_in;
+mod view;
+
+use std::sync::Arc;
+
+use dos_protocol::{
+    Code, PeerId, PublicKey, Seq, WireError,
+    directory::{Answer, Op},
+    model::PeerRef,
+};
+
+pub use sign_in::Arrived;
+
+use crate::{
+    hub::{Hub, Session},
+    store::{Known, Refusal, Store},
+};
+
+/// The directory: what is stored, and who is online.
+#[derive(Debug)]
+pub struct Directory {
+    /// What is stored.
+    pub store: Store,
+    /// Who is online.
+    pub hub: Arc<Hub>,
+    /// The key by which peers know this directory.
+    pub key: PublicKey,
+}
+
+/// For the other side: what a caller can do something about as it is, faults of ours without their inside.
+fn outward(refusal: Refusal) -> WireError {
+    match refusal {
+        Refusal::Refused(error) => error,
+        Refusal::Store(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "an operation failed in the store");
+            match error {
+                dos_sqlite::StoreError::Full(_) => {
+                    WireError::new(Code::Internal, "the directory's disk is full")
+                }
+                _ => WireError::new(Code::Internal, "the directory could not store that"),
+            }
+        }
+    }
+}
+
+impl Directory {
+    /// Performs an operation for a signed-in peer.
+    ///
+    /// # Errors
+    /// What the peer is told.
+    pub async fn perform(&self, caller: &Session, op: Op) -> Result<Answer, WireError> {
+        let peer = caller.peer;
+        match op {
+            Op::Register(_) | Op::SignIn(_) | Op::SignOut => {
+                return Err(WireError::new(Code::Invalid, "signed in already"));
+            }
+            Op::List(query) => self.list(peer, query).await,
+            Op::Resolve(peer) => self.resolve(&peer).await,
+            Op::Contact(id) => self.contact(id).await,
+            Op::Identify(key) => self.identify(key).await,
+            Op::Image(image) => self.image(peer, image).await,
+            Op::Preview(image) => self.preview(peer, image).await,
+            Op::Publish(publish) => self.publish(peer, *publish).await,
+            Op::Remove(image) => self.remove(peer, image).await,
+            Op::Rename { image, name } => self.rename(peer, image, name).await,
+            Op::Share(share) => self.share(peer, share).await,
+            Op::Right { image, viewer } => self.right(peer, image, viewer).await,
+            Op::Spend(spend) => self.spend(peer, spend).await,
+            Op::Checkin(checkin) => self.checkin(peer, checkin).await,
+            Op::Ask(ask) => self.ask(peer, ask).await,
+            Op::Cancel(request) => self.cancel(peer, request).await,
+            Op::Decide(decide) => self.decide(peer, decide).await,
+        }
+        .map_err(outward)
+    }
+
+    /// The rows that follow in a peer's inbox.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn replay(&self, peer: PeerId, after: Seq) -> Result<Vec<(Seq, Vec<u8>)>, WireError> {
+        self.store.replay(peer, after).await.map_err(outward)
+    }
+
+    /// The peer that is meant, whichever way.
+    async fn find(&self, peer: &PeerRef) -> Result<Known, Refusal> {
+        match peer {
+            PeerRef::Id(_) | PeerRef::Name(_) => self.store.peer(peer.clone()).await,
+            PeerRef::Address(address) => match self.hub.at(*address).as_slice() {
+                [only] => self.store.peer(PeerRef::Id(*only)).await,
+                [] => {
+                    let text = format!("no peer is online at {address}");
+                    Err(WireError::new(Code::NotFound, text).into())
+                }
+                _ => {
+                    let text = format!("several peers are online at {address}: use the ID or the name");
+                    Err(WireError::new(Code::Conflict, text).into())
+                }
+            },
+        }
+    }
+}
+
+/// Refuses a free text that is too long.
+fn check_text(text: Option<&str>) -> Result<(), Refusal> {
+    let limit = dos_protocol::limits::TEXT_BYTES_MAX;
+    if text.is_some_and(|text| text.len() > limit) {
+        return Err(WireError::new(Code::Invalid, format!("a text has at most {limit} bytes")).into());
+    }
+    Ok(())
+}

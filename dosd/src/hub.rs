@@ -1,0 +1,260 @@
+//! Who is online: the live sessions, in the order of their IDs. Presence comes from here alone, so a restart leaves no
+//! ghost.
+//!
+//! Tasks that hold sockets and the store's writer meet here. Nothing in here blocks or waits: a session whose queue is
+//! full reads what it missed from its inbox.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    ops::Bound,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use dos_protocol::{
+    Code, Instance, PeerId, Seq, WireError,
+    directory::{Notice, NoticeKind},
+    limits::SESSION_QUEUE_MAX,
+    model::Address,
+};
+use tokio::sync::mpsc;
+
+use crate::store::{Deliver, Owed};
+
+/// What a session is told from outside.
+#[derive(Debug, Clone)]
+pub enum Push {
+    /// A row has been added to the peer's inbox.
+    Update(Owed),
+    /// Say this and hang up.
+    Close(Notice),
+}
+
+/// A live session, as the rest of the directory sees it.
+#[derive(Debug)]
+pub struct Session {
+    /// Whose it is.
+    pub peer: PeerId,
+    /// Which run of its daemon.
+    pub instance: Instance,
+    /// Where others reach the peer, the likeliest first.
+    pub addresses: Vec<Address>,
+    queue: mpsc::Sender<Push>,
+    latest: AtomicU64,
+}
+
+impl Session {
+    /// The last row that was added to the inbox, as far as this session was told.
+    #[must_use]
+    pub fn latest(&self) -> Seq {
+        Seq(self.latest.load(Ordering::Acquire))
+    }
+
+    /// Notes that the inbox has rows up to this one.
+    pub fn note_latest(&self, latest: Seq) {
+        self.latest.fetch_max(latest.0, Ordering::AcqRel);
+    }
+
+    /// Where others reach the peer.
+    #[must_use]
+    pub fn address(&self) -> Option<Address> {
+        self.addresses.first().copied()
+    }
+
+    fn push(&self, push: Push) {
+        if let Push::Update(owed) = &push {
+            self.note_latest(owed.seq);
+        }
+        // A full queue wakes the session anyway, and then it sees that it has missed something.
+        drop(self.queue.try_send(push));
+    }
+}
+
+/// The live sessions.
+#[derive(Debug, Default)]
+pub struct Hub {
+    sessions: RwLock<BTreeMap<PeerId, Arc<Session>>>,
+}
+
+/// Who comes online.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Which peer.
+    pub peer: PeerId,
+    /// Which run of its daemon.
+    pub instance: Instance,
+    /// Where others reach it, the likeliest first.
+    pub addresses: Vec<Address>,
+    /// Takes over from another daemon.
+    pub force: bool,
+}
+
+impl Hub {
+    /// Makes a peer online. The same daemon coming back takes over silently, another one only by force; the session that
+    /// loses is told.
+    ///
+    /// # Errors
+    /// `conflict` if another daemon is signed in as this peer.
+    pub fn arrive(&self, arrival: Arrival) -> Result<(Arc<Session>, mpsc::Receiver<Push>), WireError> {
+        let (queue, pushes) = mpsc::channel(SESSION_QUEUE_MAX);
+        let session = Arc::new(Session {
+            peer: arrival.peer,
+            instance: arrival.instance,
+            addresses: arrival.addresses,
+            queue,
+            latest: AtomicU64::new(0),
+        });
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        let old = sessions.get(&arrival.peer).filter(|old| !old.queue.is_closed());
+        if let Some(old) = old {
+            let same = old.instance == arrival.instance;
+            if !same && !arrival.force {
+                return Err(WireError::new(Code::Conflict, "another daemon is signed in with this ID"));
+            }
+            old.push(Push::Close(if same {
+                notice(NoticeKind::Superseded, "the same daemon has connected anew")
+            } else {
+                notice(NoticeKind::TakenOver, "another daemon has signed in with this ID")
+            }));
+        }
+        sessions.insert(arrival.peer, Arc::clone(&session));
+        Ok((session, pushes))
+    }
+
+    /// Makes a peer offline, unless a newer session has taken the place of this one. Tells whether it was so.
+    pub fn leave(&self, session: &Arc<Session>) -> bool {
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        let is_current = sessions.get(&session.peer).is_some_and(|current| Arc::ptr_eq(current, session));
+        if is_current {
+            sessions.remove(&session.peer);
+        }
+        is_current
+    }
+
+    /// The live session of a peer.
+    #[must_use]
+    pub fn get(&self, peer: PeerId) -> Option<Arc<Session>> {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        sessions.get(&peer).filter(|session| !session.queue.is_closed()).map(Arc::clone)
+    }
+
+    /// The peers online from `from` on, in the order of their IDs, at most `limit`.
+    #[must_use]
+    pub fn online(&self, from: Option<PeerId>, limit: usize) -> Vec<PeerId> {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        let start = from.map_or(Bound::Unbounded, Bound::Included);
+        sessions.range((start, Bound::Unbounded)).map(|(peer, _)| *peer).take(limit).collect()
+    }
+
+    /// The peers that are reached at this address.
+    #[must_use]
+    pub fn at(&self, address: Address) -> Vec<PeerId> {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        sessions
+            .values()
+            .filter(|session| session.address() == Some(address))
+            .map(|session| session.peer)
+            .collect()
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.sessions.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Tells every session to say this and hang up.
+    pub fn close_all(&self, kind: NoticeKind, text: &str) {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        for session in sessions.values() {
+            session.push(Push::Close(notice(kind, text)));
+        }
+    }
+}
+
+impl Deliver for Hub {
+    fn deliver(&self, owed: Vec<Owed>) {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        for row in owed {
+            if let Some(session) = sessions.get(&row.peer) {
+                session.push(Push::Update(row));
+            }
+        }
+    }
+}
+
+fn notice(kind: NoticeKind, text: &str) -> Notice {
+    Notice { kind, text: text.into() }
+}
+
+/// Where a peer is reached: the address that we see with the port it listens on, then what it announces itself.
+#[must_use]
+pub fn reachable_at(seen: IpAddr, port: u16, announced: Vec<Address>) -> Vec<Address> {
+    let mut addresses = vec![Address((seen.to_canonical(), port).into())];
+    for address in announced {
+        if !addresses.contains(&address) && addresses.len() <= dos_protocol::limits::ADDRESSES_MAX {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrival(instance: u64, force: bool) -> Arrival {
+        let peer = PeerId::from_number(PeerId::COUNT / 3).unwrap();
+        Arrival { peer, instance: Instance(instance), addresses: Vec::new(), force }
+    }
+
+    #[test]
+    fn the_same_daemon_takes_over_and_the_old_session_is_told() {
+        let hub = Hub::default();
+        let (old, mut told) = hub.arrive(arrival(1, false)).unwrap();
+        let (new, _pushes) = hub.arrive(arrival(1, false)).unwrap();
+        assert!(matches!(told.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Superseded, .. }))));
+        assert!(!hub.leave(&old), "the old session's end must not make the new one offline");
+        assert_eq!(hub.count(), 1);
+        assert!(hub.leave(&new));
+        assert_eq!(hub.count(), 0);
+    }
+
+    #[test]
+    fn another_daemon_is_refused_unless_it_forces_its_way() {
+        let hub = Hub::default();
+        let (_old, mut told) = hub.arrive(arrival(1, false)).unwrap();
+        assert_eq!(hub.arrive(arrival(2, false)).unwrap_err().code, Code::Conflict);
+        assert!(told.try_recv().is_err());
+        let _new = hub.arrive(arrival(2, true)).unwrap();
+        assert!(matches!(told.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::TakenOver, .. }))));
+    }
+
+    #[test]
+    fn a_session_that_has_ended_is_no_obstacle() {
+        let hub = Hub::default();
+        drop(hub.arrive(arrival(1, false)).unwrap());
+        assert!(hub.get(arrival(1, false).peer).is_none());
+        assert!(hub.arrive(arrival(2, false)).is_ok());
+    }
+
+    #[test]
+    fn a_full_queue_loses_rows_but_not_the_knowledge_of_them() {
+        let hub = Hub::default();
+        let (session, _pushes) = hub.arrive(arrival(1, false)).unwrap();
+        let row = |seq| Owed { peer: session.peer, seq: Seq(seq), frame: Arc::from([0u8]) };
+        hub.deliver((1..=1000).map(row).collect());
+        assert_eq!(session.latest(), Seq(1000));
+    }
+
+    #[test]
+    fn the_seen_address_comes_first_and_mapped_ipv4_is_plain() {
+        let mapped: IpAddr = "::ffff:192.0.2.7".parse().unwrap();
+        let announced: Address = "10.0.0.1:5".parse().unwrap();
+        let addresses = reachable_at(mapped, 5, vec![announced, announced]);
+        assert_eq!(addresses, ["192.0.2.7:5".parse().unwrap(), announced]);
+    }
+}

@@ -1,0 +1,152 @@
+//! The directory server: listener -> session -> directory (the operations) -> store.
+//!
+//! [`Server::start`] opens everything and [`Server::run`] serves until it is told to stop. Several can run in one process,
+//! each on its own data directory.
+
+mod address;
+pub mod admin;
+pub mod cli;
+pub mod config;
+mod data_dir;
+pub mod directory;
+pub mod hub;
+mod listener;
+mod session;
+pub mod store;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use dos_protocol::{
+    JoinLink, PublicKey, WireError,
+    admin::{FromDosd, SOCKET_NAME, ToDosd},
+    directory::NoticeKind,
+    limits::SHUTDOWN_TIME_MAX,
+    tls::{Alpn, ServerTls, TlsError},
+};
+use tokio::{net::TcpListener, sync::watch, time::timeout};
+
+use crate::{admin::Door, config::Config, data_dir::DataDir, directory::Directory, hub::Hub, store::Store};
+
+pub use data_dir::DataDirError;
+
+/// Why the server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The server's key.
+    #[error("cannot use the server's key")]
+    Key(#[from] dos_protocol::key::SecretError),
+    /// TLS.
+    #[error("cannot set up TLS")]
+    Tls(#[from] TlsError),
+    /// The database.
+    #[error("cannot open the database")]
+    Store(#[from] dos_sqlite::OpenError),
+    /// The port.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// The operator's door.
+    #[error("cannot open the operator's socket")]
+    Admin(#[from] admin::AdminError),
+}
+
+/// A server whose port, sockets and store are open.
+pub struct Server {
+    directory: Arc<Directory>,
+    tls: ServerTls,
+    listener: TcpListener,
+    door: Door,
+    link: JoinLink,
+    writer: dos_sqlite::WriterThread,
+    _data_dir: DataDir,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("link", &self.link.to_string()).finish_non_exhaustive()
+    }
+}
+
+/// What the operator's commands need to know.
+struct Operator {
+    link: JoinLink,
+}
+
+impl admin::Operate for Operator {
+    fn operate(&self, request: ToDosd) -> Result<FromDosd, WireError> {
+        match request {
+            ToDosd::Link => Ok(FromDosd::Link(self.link.clone())),
+        }
+    }
+}
+
+impl Server {
+    /// Opens everything: from here on connections are accepted by the kernel.
+    ///
+    /// # Errors
+    /// As in [`StartError`].
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        let data_dir = DataDir::open(&config.data_dir)?;
+        let secret = data_dir.server_key()?;
+        let key = secret.public()?;
+        let tls = ServerTls::new(&secret, Alpn::Directory)?;
+        let hub = Arc::new(Hub::default());
+        let (store, writer) = Store::open(&data_dir.join("dosd.db"), Arc::clone(&hub) as _)?;
+        let listener =
+            listener::bind(config.listen).map_err(|error| StartError::Listen(config.listen, error))?;
+        let bound = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
+        let door = Door::open(&data_dir.join(SOCKET_NAME))?;
+        let link = join_link(key, bound, config.advertise.clone());
+        let directory = Arc::new(Directory { store, hub, key });
+        tracing::info!(listen = %bound, data_dir = %config.data_dir.display(), "the directory is open");
+        Ok(Self { directory, tls, listener, door, link, writer, _data_dir: data_dir })
+    }
+
+    /// The join link.
+    #[must_use]
+    pub fn link(&self) -> &JoinLink {
+        &self.link
+    }
+
+    /// The operations and the store, for tests and measurements in the same process.
+    #[must_use]
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
+    /// Serves until `stop` turns true; then tells every peer, finishes what was accepted, and returns.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let operator = Arc::new(Operator { link: self.link });
+        let commands = tokio::spawn(self.door.serve(operator));
+        let (closing, closed) = watch::channel(false);
+        let listening = listener::listen(self.listener, self.tls, Arc::clone(&self.directory), closed);
+        let mut listening = tokio::spawn(listening);
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            _ = &mut listening => tracing::error!("the listener has failed"),
+        }
+        tracing::info!(sessions = self.directory.hub.count(), "the directory closes");
+        closing.send_replace(true);
+        commands.abort();
+        self.directory.hub.close_all(NoticeKind::Shutdown, "the directory is shutting down");
+        if !listening.is_finished() && timeout(SHUTDOWN_TIME_MAX, &mut listening).await.is_err() {
+            tracing::warn!(sessions = self.directory.hub.count(), "some sessions did not end in time");
+            listening.abort();
+            drop(listening.await);
+        }
+        drop(self.directory);
+        let writer = self.writer;
+        let closing_store = tokio::task::spawn_blocking(move || writer.join());
+        if timeout(SHUTDOWN_TIME_MAX, closing_store).await.is_err() {
+            tracing::warn!("the store did not close in time; it recovers at the next start");
+        }
+        tracing::info!("the directory is closed");
+    }
+}
+
+fn join_link(key: PublicKey, bound: SocketAddr, advertise: Option<(String, u16)>) -> JoinLink {
+    let (host, port) = advertise.unwrap_or_else(|| address::guess(bound));
+    JoinLink { key, host: host.into(), port, invite: None }
+}

@@ -1,0 +1,99 @@
+//! The directory's port: accepts connections, has them prove their keys, and hands them to a session each.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use dos_protocol::{
+    limits::{HANDSHAKES_MAX, LISTEN_BACKLOG},
+    tls::ServerTls,
+};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+};
+
+use crate::{directory::Directory, session};
+
+/// Opens the port. An IPv6 wildcard takes IPv4 too.
+///
+/// # Errors
+/// If the address cannot be bound.
+pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
+    // A restart must not wait for the connections of the last run to be forgotten by the kernel.
+    socket.set_reuseaddr(true)?;
+    if address.is_ipv6() {
+        socket2::SockRef::from(&socket).set_only_v6(false)?;
+    }
+    socket.bind(address)?;
+    socket.listen(LISTEN_BACKLOG)
+}
+
+/// Accepts until `stop` turns true, then waits for the sessions to end.
+pub(crate) async fn listen(
+    listener: TcpListener,
+    tls: ServerTls,
+    directory: Arc<Directory>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let mut sessions = JoinSet::new();
+    loop {
+        // A place first: what cannot be served now waits in the backlog.
+        let place = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            Ok(place) = Arc::clone(&handshakes).acquire_owned() => place,
+        };
+        let accepted = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            accepted = listener.accept() => accepted,
+            Some(_) = sessions.join_next(), if !sessions.is_empty() => continue,
+        };
+        match accepted {
+            Ok((stream, from)) => {
+                sessions.spawn(serve(stream, from.ip(), tls.clone(), Arc::clone(&directory), place));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                // Out of file descriptors, most likely: sessions must end before there are any.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    drop(listener);
+    while sessions.join_next().await.is_some() {}
+}
+
+async fn serve(
+    stream: TcpStream,
+    from: IpAddr,
+    tls: ServerTls,
+    directory: Arc<Directory>,
+    place: OwnedSemaphorePermit,
+) {
+    let from = from.to_canonical();
+    if let Err(error) = stream.set_nodelay(true) {
+        return tracing::debug!(address = %from, %error, "the connection is gone already");
+    }
+    // Boxed, so that what only the handshake needs is freed before the session begins.
+    let (key, stream) = match Box::pin(tls.accept(stream)).await {
+        Ok(accepted) => accepted,
+        Err(error) => {
+            return tracing::info!(address = %from, error = &error as &dyn std::error::Error, "refused a connection");
+        }
+    };
+    drop(place);
+    let (session, end) = session::serve(&directory, key, from, stream).await;
+    let peer = session.map(|session| session.peer.to_string()).unwrap_or_default();
+    if session::is_ordinary(&end) {
+        tracing::info!(peer, address = %from, why = %end, "session ended");
+    } else {
+        tracing::info!(peer, address = %from, why = &end as &dyn std::error::Error, "session ended");
+    }
+}

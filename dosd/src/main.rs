@@ -1,0 +1,82 @@
+//! `dosd`: arguments, logging, signals; the server itself is in the library.
+
+use std::{io::Write as _, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use dos_protocol::{
+    Code,
+    admin::{FromDosd, ToDosd},
+};
+use dosd::{
+    Server,
+    admin::{AskError, ask},
+    cli::{Cli, Command, Serve, Where},
+    config::{Config, FileConfig, data_dir},
+};
+use futures_util::StreamExt as _;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(options) => serve(options),
+        Command::Link(place) => link(place),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&error),
+    }
+}
+
+/// Tells a person what went wrong and a script by the exit code.
+fn report(error: &anyhow::Error) -> ExitCode {
+    let mut text = format!("error: {error}\n");
+    for cause in error.chain().skip(1) {
+        text += &format!("cause: {cause}\n");
+    }
+    let asked = error.downcast_ref::<AskError>();
+    if matches!(asked, Some(AskError::NotRunning(..))) {
+        text += "hint: dosd serve\n";
+    }
+    // If even standard error is closed there is nobody to tell.
+    drop(std::io::stderr().write_all(text.as_bytes()));
+    ExitCode::from(asked.map_or(Code::Internal.exit_code(), AskError::exit_code))
+}
+
+fn link(place: Where) -> anyhow::Result<()> {
+    if let FromDosd::Link(link) = ask(&data_dir(place.data_dir)?, &ToDosd::Link)? {
+        writeln!(std::io::stdout(), "{link}").context("cannot write to standard output")?;
+    }
+    Ok(())
+}
+
+fn serve(options: Serve) -> anyhow::Result<()> {
+    let (said, file) = options.into_parts();
+    let file = file.map(|path| FileConfig::read(&path)).transpose()?.unwrap_or_default();
+    let filter = said.log.clone().or_else(|| file.log.clone()).unwrap_or_else(|| "info".into());
+    let filter =
+        EnvFilter::try_new(&filter).with_context(|| format!("cannot understand the log level {filter}"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let config = Config::new(said, file)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start a runtime")?;
+    runtime.block_on(async {
+        let mut signals =
+            signal_hook_tokio::Signals::new([SIGINT, SIGTERM]).context("cannot watch for signals")?;
+        let server = Server::start(&config)?;
+        let (stop, stopping) = watch::channel(false);
+        tokio::spawn(async move {
+            if signals.next().await.is_some() {
+                stop.send_replace(true);
+                // The signals stay caught until the process ends.
+                std::future::pending::<()>().await;
+            }
+        });
+        server.run(stopping).await;
+        anyhow::Ok(())
+    })?;
+    runtime.shutdown_background();
+    Ok(())
+}

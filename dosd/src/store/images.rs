@@ -1,0 +1,245 @@
+//! Images: what owners have published, and their previews.
+
+use dos_protocol::{
+    ImageName, ImageNo, ImagePath, PeerId, Timestamp, ViewId,
+    directory::{Publish, Update},
+    limits::IMAGES_PER_PEER_MAX,
+    model::{Format, ImageInfo},
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Changed, Owed, Refusal, Store, grants, inbox, next_number, requests, row};
+
+pub(super) fn by_no(connection: &Connection, no: ImageNo) -> rusqlite::Result<Option<ImageInfo>> {
+    let sql = format!("SELECT {} FROM images WHERE no = ?1", row::IMAGE_COLUMNS);
+    connection.prepare_cached(&sql)?.query_row([row::number(no.0)], row::image).optional()
+}
+
+pub(super) fn by_name(
+    connection: &Connection,
+    owner: PeerId,
+    name: &ImageName,
+) -> rusqlite::Result<Option<ImageInfo>> {
+    let sql = format!("SELECT {} FROM images WHERE owner = ?1 AND name = ?2", row::IMAGE_COLUMNS);
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_row(params![row::peer_number(owner), name.as_str()], row::image).optional()
+}
+
+/// The image with this number, if it belongs to `owner`; whose else it is, is nobody's business.
+pub(super) fn own(connection: &Connection, owner: PeerId, no: ImageNo) -> Result<ImageInfo, Refusal> {
+    let found = by_no(connection, no)?.filter(|image| image.owner == owner);
+    found.ok_or_else(|| Refusal::not_found("you have no such image"))
+}
+
+impl Store {
+    /// Makes an image known, or replaces one. The same sealed copy under the same name again changes nothing.
+    ///
+    /// # Errors
+    /// `conflict` if the name is taken, `denied` if the peer has too many images.
+    pub async fn publish(
+        &self,
+        owner: PeerId,
+        publish: Publish,
+        now: Timestamp,
+    ) -> Result<ImageInfo, Refusal> {
+        self.change(move |connection| match by_name(connection, owner, &publish.name)? {
+            Some(old) if old.sealed.hash == publish.sealed.hash => Ok(old.into()),
+            Some(old) if publish.replace => replace(connection, &old, &publish, now),
+            Some(_) => Err(Refusal::conflict(format!("you have an image named {} already", publish.name))),
+            None => insert(connection, owner, &publish, now),
+        })
+        .await
+    }
+
+    /// The image with this name, and the name's owner must exist.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn image(&self, asker: PeerId, owner: PeerId, name: ImageName) -> Result<ImageInfo, Refusal> {
+        self.read(move |connection| {
+            let mut image = by_name(connection, owner, &name)?.ok_or_else(|| no_image(owner, &name))?;
+            if owner != asker {
+                image.access = Some(grants::access(connection, asker, image.no, Timestamp::now())?);
+            }
+            Ok(image)
+        })
+        .await
+    }
+
+    /// The preview of the image with this name, with what is known of the image.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn preview(&self, owner: PeerId, name: ImageName) -> Result<(ImageInfo, Vec<u8>), Refusal> {
+        self.read(move |connection| {
+            let image = by_name(connection, owner, &name)?.ok_or_else(|| no_image(owner, &name))?;
+            let mut statement = connection.prepare_cached("SELECT data FROM previews WHERE image = ?1")?;
+            let data = statement.query_row([row::number(image.no.0)], |row| row.get(0))?;
+            Ok((image, data))
+        })
+        .await
+    }
+
+    /// Withdraws an image with every right to it and every pending request.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn remove_image(&self, owner: PeerId, no: ImageNo, now: Timestamp) -> Result<(), Refusal> {
+        self.change(move |connection| {
+            let image = own(connection, owner, no)?;
+            let mut concerned = grants::holders(connection, no)?;
+            concerned.extend(requests::close_for_image(connection, no, now)?);
+            concerned.push(owner);
+            concerned.sort_unstable();
+            concerned.dedup();
+            let path = ImagePath { owner, name: image.name };
+            let owed = concerned
+                .into_iter()
+                .map(|peer| {
+                    inbox::owe(connection, peer, now, Update::Removed { image: no, path: path.clone() })
+                })
+                .collect::<Result<Vec<Owed>, Refusal>>()?;
+            for sql in [
+                "DELETE FROM grants WHERE image = ?1",
+                "DELETE FROM previews WHERE image = ?1",
+                "DELETE FROM images WHERE no = ?1",
+            ] {
+                connection.prepare_cached(sql)?.execute([row::number(no.0)])?;
+            }
+            count_images(connection, owner, -1)?;
+            Ok(Changed { value: (), owed })
+        })
+        .await
+    }
+
+    /// Gives an image another name.
+    ///
+    /// # Errors
+    /// `not_found`, or `conflict` if the name is taken.
+    pub async fn rename_image(
+        &self,
+        owner: PeerId,
+        no: ImageNo,
+        name: ImageName,
+        now: Timestamp,
+    ) -> Result<ImageInfo, Refusal> {
+        self.change(move |connection| {
+            let mut image = own(connection, owner, no)?;
+            if image.name == name {
+                return Ok(image.into());
+            }
+            if by_name(connection, owner, &name)?.is_some() {
+                return Err(Refusal::conflict(format!("you have an image named {name} already")));
+            }
+            connection.execute(
+                "UPDATE images SET name = ?2 WHERE no = ?1",
+                params![row::number(no.0), name.as_str()],
+            )?;
+            image.name = name;
+            let path = ImagePath { owner, name: image.name.clone() };
+            let mut owed = vec![inbox::owe(connection, owner, now, Update::Renamed { image: no, path })?];
+            owed.extend(grants::touch_all(connection, &image, now)?);
+            Ok(Changed { value: image, owed })
+        })
+        .await
+    }
+
+    /// How many views were spent under this view ID, for tests and checks.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn spent(&self, view: ViewId) -> Result<Option<u32>, Refusal> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached("SELECT views FROM views WHERE view = ?1")?;
+            Ok(statement.query_row([view.as_bytes().as_slice()], |row| row::small(row, 0)).optional()?)
+        })
+        .await
+    }
+}
+
+/// There is no such image.
+pub(super) fn no_image(owner: PeerId, name: &ImageName) -> Refusal {
+    Refusal::not_found(format!("there is no image {owner}/{name}"))
+}
+
+fn insert(
+    connection: &Connection,
+    owner: PeerId,
+    publish: &Publish,
+    now: Timestamp,
+) -> Result<Changed<ImageInfo>, Refusal> {
+    let mut statement = connection.prepare_cached("SELECT images FROM peers WHERE id = ?1")?;
+    if statement.query_row([row::peer_number(owner)], |row| row::unsigned(row, 0))? >= IMAGES_PER_PEER_MAX {
+        let why = format!("a peer can publish at most {IMAGES_PER_PEER_MAX} images");
+        return Err(Refusal::denied(why, dos_protocol::Reason::Limit));
+    }
+    let no = ImageNo(next_number(connection, "image")?);
+    write(connection, owner, no, publish, now)?;
+    count_images(connection, owner, 1)?;
+    Ok(published(owner, no, publish).into())
+}
+
+fn replace(
+    connection: &Connection,
+    old: &ImageInfo,
+    publish: &Publish,
+    now: Timestamp,
+) -> Result<Changed<ImageInfo>, Refusal> {
+    connection.prepare_cached("DELETE FROM images WHERE no = ?1")?.execute([row::number(old.no.0)])?;
+    write(connection, old.owner, old.no, publish, now)?;
+    let image = published(old.owner, old.no, publish);
+    let owed = grants::touch_all(connection, &image, now)?;
+    Ok(Changed { value: image, owed })
+}
+
+fn write(
+    connection: &Connection,
+    owner: PeerId,
+    no: ImageNo,
+    publish: &Publish,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let (original, preview) = (&publish.original, publish.preview.info());
+    let sql = format!(
+        "INSERT INTO images({}, published_at) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+        row::IMAGE_COLUMNS
+    );
+    connection.prepare_cached(&sql)?.execute(params![
+        row::peer_number(owner),
+        publish.name.as_str(),
+        row::number(no.0),
+        original.image_id.as_bytes().as_slice(),
+        original.format.as_str(),
+        original.width,
+        original.height,
+        row::number(original.bytes),
+        publish.sealed.hash.as_bytes().as_slice(),
+        row::number(publish.sealed.bytes),
+        Format::as_str(preview.format),
+        preview.width,
+        preview.height,
+        preview.bytes,
+        now.0,
+    ])?;
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO previews(image, data) VALUES(?1, ?2)")?
+        .execute(params![row::number(no.0), publish.preview.data])?;
+    Ok(())
+}
+
+fn published(owner: PeerId, no: ImageNo, publish: &Publish) -> ImageInfo {
+    ImageInfo {
+        no,
+        owner,
+        name: publish.name.clone(),
+        original: publish.original,
+        sealed: publish.sealed,
+        preview: publish.preview.info(),
+        access: None,
+    }
+}
+
+fn count_images(connection: &Connection, owner: PeerId, change: i64) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("UPDATE peers SET images = images + ?2 WHERE id = ?1")?;
+    statement.execute(params![row::peer_number(owner), change]).map(drop)
+}

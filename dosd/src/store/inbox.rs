@@ -1,0 +1,110 @@
+//! What is owed to each peer: rows with gapless numbers, written with the change that causes them, deleted when the peer
+//! has stored them.
+
+use dos_protocol::{
+    PeerId, Seq, Timestamp,
+    directory::{FromDirectory, Update},
+    frame,
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Owed, Refusal, Store, row};
+
+/// Rows of one page of a replay; a page is at most so many frames of a few hundred bytes.
+pub(super) const REPLAY_ROWS: u32 = 64;
+
+/// Adds a row to a peer's inbox, in the transaction that is under way.
+pub(super) fn owe(
+    connection: &Connection,
+    peer: PeerId,
+    at: Timestamp,
+    update: Update,
+) -> Result<Owed, Refusal> {
+    let mut head = connection.prepare_cached(
+        "INSERT INTO inbox_heads(peer, latest) VALUES(?1, 1)
+         ON CONFLICT(peer) DO UPDATE SET latest = latest + 1 RETURNING latest",
+    )?;
+    let seq = Seq(head.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0))?);
+    let message = FromDirectory::Update { seq, at, update };
+    let bytes = frame::to_frame(&message).map_err(|error| Refusal::invalid(error.to_string()))?;
+    connection.prepare_cached("INSERT INTO inbox(peer, seq, frame) VALUES(?1, ?2, ?3)")?.execute(params![
+        row::peer_number(peer),
+        row::number(seq.0),
+        bytes
+    ])?;
+    Ok(Owed { peer, seq, frame: bytes.into() })
+}
+
+pub(super) fn latest(connection: &Connection, peer: PeerId) -> rusqlite::Result<Seq> {
+    let mut statement = connection.prepare_cached("SELECT latest FROM inbox_heads WHERE peer = ?1")?;
+    let latest = statement.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0)).optional()?;
+    Ok(Seq(latest.unwrap_or(0)))
+}
+
+impl Store {
+    /// The rows after `after`, in order, at most [`REPLAY_ROWS`].
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn replay(&self, peer: PeerId, after: Seq) -> Result<Vec<(Seq, Vec<u8>)>, Refusal> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT seq, frame FROM inbox WHERE peer = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+            )?;
+            let rows = statement
+                .query_map(params![row::peer_number(peer), row::number(after.0), REPLAY_ROWS], |row| {
+                    Ok((Seq(row::unsigned(row, 0)?), row.get(1)?))
+                })?
+                .collect::<Result<_, _>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    /// Where a peer that has stored everything up to `stored` goes on, and the number of the last row ever added. The
+    /// first is `stored`, unless later rows were acknowledged and are gone.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn inbox_span(&self, peer: PeerId, stored: Seq) -> Result<(Seq, Seq), Refusal> {
+        self.read(move |connection| {
+            let latest = latest(connection, peer)?;
+            let mut statement = connection.prepare_cached("SELECT min(seq) FROM inbox WHERE peer = ?1")?;
+            let first: Option<i64> = statement.query_row([row::peer_number(peer)], |row| row.get(0))?;
+            let gone = first.map_or(latest.0, |first| u64::try_from(first).unwrap_or(1).saturating_sub(1));
+            Ok((Seq(gone.max(stored.0)), latest))
+        })
+        .await
+    }
+
+    /// Forgets the rows up to `stored`, which the peer has stored.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn acknowledge(&self, peer: PeerId, stored: Seq) -> Result<(), Refusal> {
+        self.change(move |connection| {
+            connection
+                .prepare_cached("DELETE FROM inbox WHERE peer = ?1 AND seq <= ?2")?
+                .execute(params![row::peer_number(peer), row::number(stored.0)])?;
+            Ok(().into())
+        })
+        .await
+    }
+
+    /// Makes the numbers go on after `stored`, if the peer has stored more than we ever sent: the directory was restored
+    /// from a backup, and numbers that the peer knows must not be given again.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn advance_inbox(&self, peer: PeerId, stored: Seq) -> Result<(), Refusal> {
+        self.change(move |connection| {
+            connection.execute(
+                "INSERT INTO inbox_heads(peer, latest) VALUES(?1, ?2)
+                 ON CONFLICT(peer) DO UPDATE SET latest = max(latest, excluded.latest)",
+                params![row::peer_number(peer), row::number(stored.0)],
+            )?;
+            Ok(().into())
+        })
+        .await
+    }
+}

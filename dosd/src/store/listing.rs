@@ -1,0 +1,191 @@
+//! Pages of peers and their images, by key: any page costs the same, however deep.
+
+use std::collections::HashSet;
+
+use dos_protocol::{
+    ImageName, ImageNo, PeerId, Timestamp,
+    directory::{Cursor, Page},
+    model::{ImageInfo, PeerInfo},
+};
+use rusqlite::{Connection, params};
+
+use super::{Refusal, Store, grants, peers, requests, row};
+
+/// Which peers a page is made of.
+#[derive(Debug, Clone)]
+pub enum Peers {
+    /// All of them.
+    All,
+    /// Those that were seen at this moment or later, and these, which are online.
+    SeenSince(Timestamp, Vec<PeerId>),
+    /// These, in the order of their IDs.
+    These(Vec<PeerId>),
+}
+
+/// A page that is wanted.
+#[derive(Debug, Clone)]
+pub struct PageQuery {
+    /// Who asks.
+    pub asker: PeerId,
+    /// From which peers.
+    pub peers: Peers,
+    /// Where the last page ended.
+    pub after: Option<Cursor>,
+    /// Entries wanted.
+    pub limit: u32,
+}
+
+/// Peers looked at for one page at most, where a filter passes many over: the page is then short, and its cursor goes on.
+const SCAN_MAX: u32 = 20_000;
+
+impl Store {
+    /// A page of peers and their images. An entry is an image, or a peer without any.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn page(&self, query: PageQuery) -> Result<Page, Refusal> {
+        self.read(move |connection| page(connection, &query)).await
+    }
+}
+
+fn page(connection: &Connection, query: &PageQuery) -> Result<Page, Refusal> {
+    let mut entries = query.limit;
+    let mut peers = Vec::new();
+    let mut next = None;
+    // The peer on which the last page ended comes again if it has more images.
+    let mut skip = query.after.clone();
+    let candidates = candidates(connection, query)?;
+    for (index, mut peer) in candidates.found.into_iter().enumerate() {
+        if entries == 0 {
+            next = peers.last().map(last_of);
+            break;
+        }
+        let resumed = skip.take().filter(|cursor| cursor.peer == peer.id && index == 0);
+        match resumed.map(|cursor| cursor.image) {
+            None => peer.images = images(connection, peer.id, None, entries + 1)?,
+            Some(None) => continue,
+            Some(Some(last)) => {
+                peer.images = images(connection, peer.id, Some(&last), entries + 1)?;
+                if peer.images.is_empty() {
+                    continue;
+                }
+            }
+        }
+        let wanted = usize::try_from(entries).unwrap_or(usize::MAX);
+        if peer.images.len() > wanted {
+            peer.images.truncate(wanted);
+            next = Some(Cursor { peer: peer.id, image: peer.images.last().map(|image| image.name.clone()) });
+            peers.push(peer);
+            break;
+        }
+        entries -= u32::try_from(peer.images.len().max(1)).unwrap_or(entries).min(entries);
+        peers.push(peer);
+    }
+    let next = next.or(candidates.more);
+    set_access(connection, query.asker, &mut peers)?;
+    Ok(Page { peers, next })
+}
+
+/// A cursor behind all of a peer.
+fn last_of(peer: &PeerInfo) -> Cursor {
+    Cursor { peer: peer.id, image: peer.images.last().map(|image| image.name.clone()) }
+}
+
+/// Peers that may be on a page, and where to go on if there may be more behind them.
+struct Candidates {
+    found: Vec<PeerInfo>,
+    more: Option<Cursor>,
+}
+
+fn candidates(connection: &Connection, query: &PageQuery) -> Result<Candidates, Refusal> {
+    // One more than entries: it tells whether there is a next page; and the one on which the last page ended.
+    let wanted = usize::try_from(query.limit).unwrap_or(usize::MAX).saturating_add(2);
+    let from = query.after.as_ref().map_or(0, |cursor| row::peer_number(cursor.peer));
+    let mut found = Vec::new();
+    let mut more = None;
+    if let Peers::These(ids) = &query.peers {
+        for id in ids.iter().filter(|id| row::peer_number(**id) >= from).take(wanted) {
+            found.extend(peers::by_id(connection, *id)?.map(peers::Known::info));
+        }
+        return Ok(Candidates { found, more });
+    }
+    let mut statement = connection
+        .prepare_cached("SELECT id, name, last_seen_at FROM peers WHERE id >= ?1 ORDER BY id LIMIT ?2")?;
+    let mut rows = statement.query(params![from, SCAN_MAX])?;
+    let mut scanned = 0;
+    while let Some(row) = rows.next()? {
+        scanned += 1;
+        let (id, seen) = (row::peer(row, 0)?, row::time(row, 2)?);
+        if scanned == SCAN_MAX {
+            more = Some(Cursor { peer: id, image: None });
+        }
+        if let Peers::SeenSince(since, online) = &query.peers
+            && seen < *since
+            && online.binary_search(&id).is_err()
+        {
+            continue;
+        }
+        let name = row::peer_name(row, 1)?;
+        found.push(PeerInfo {
+            id,
+            name,
+            online: false,
+            address: None,
+            last_seen: Some(seen),
+            images: Vec::new(),
+        });
+        if found.len() >= wanted {
+            break;
+        }
+    }
+    Ok(Candidates { found, more })
+}
+
+fn images(
+    connection: &Connection,
+    owner: PeerId,
+    after: Option<&ImageName>,
+    limit: u32,
+) -> rusqlite::Result<Vec<ImageInfo>> {
+    let sql = format!(
+        "SELECT {} FROM images WHERE owner = ?1 AND name > ?2 ORDER BY name LIMIT ?3",
+        row::IMAGE_COLUMNS
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let key = params![row::peer_number(owner), after.map_or("", ImageName::as_str), limit];
+    statement.query_map(key, row::image)?.collect()
+}
+
+/// Says of every image on the page what the asker may do with it: two range scans over what the asker has, instead of
+/// two look-ups for every image.
+fn set_access(connection: &Connection, asker: PeerId, peers: &mut [PeerInfo]) -> Result<(), Refusal> {
+    let (Some(first), Some(last)) = (peers.first().map(|peer| peer.id), peers.last().map(|peer| peer.id))
+    else {
+        return Ok(());
+    };
+    let now = Timestamp::now();
+    let granted = concerned(connection, GRANTED, asker, (first, last))?;
+    let asked = concerned(connection, ASKED, asker, (first, last))?;
+    for image in peers.iter_mut().filter(|peer| peer.id != asker).flat_map(|peer| peer.images.iter_mut()) {
+        let has_right = granted.contains(&image.no);
+        let has_asked = asked.contains(&image.no);
+        let right = if has_right { grants::find(connection, image.no, asker)? } else { None };
+        let asked = if has_asked { requests::last_state(connection, image.no, asker)? } else { None };
+        image.access = Some(grants::access_of(right.as_ref(), asked, now));
+    }
+    Ok(())
+}
+
+const GRANTED: &str = "SELECT image FROM grants WHERE viewer = ?1 AND owner BETWEEN ?2 AND ?3";
+const ASKED: &str = "SELECT image FROM requests WHERE viewer = ?1 AND owner BETWEEN ?2 AND ?3";
+
+fn concerned(
+    connection: &Connection,
+    sql: &str,
+    asker: PeerId,
+    (first, last): (PeerId, PeerId),
+) -> rusqlite::Result<HashSet<ImageNo>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let key = params![row::peer_number(asker), row::peer_number(first), row::peer_number(last)];
+    statement.query_map(key, |row| row::unsigned(row, 0).map(ImageNo))?.collect()
+}

@@ -1,0 +1,159 @@
+//! Everything the directory remembers. One method is one operation is one transaction; nothing here knows sessions.
+//!
+//! A change and what it makes the directory owe to peers are committed together. After the commit, before the answer,
+//! the rows owed are handed to the [`Deliver`] in the order of their transactions.
+
+mod grants;
+mod images;
+mod inbox;
+mod listing;
+mod peers;
+mod requests;
+mod row;
+mod schema;
+mod views;
+
+use std::{path::Path, sync::Arc};
+
+use dos_protocol::{Code, Reason, WireError};
+use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterStats, WriterThread};
+use rusqlite::Connection;
+
+pub use listing::{PageQuery, Peers};
+pub use peers::Known;
+pub use requests::Wish;
+
+/// An inbox row that has just been committed.
+#[derive(Debug, Clone)]
+pub struct Owed {
+    /// To whom.
+    pub peer: dos_protocol::PeerId,
+    /// Its place in the inbox.
+    pub seq: dos_protocol::Seq,
+    /// The message as it is sent.
+    pub frame: Arc<[u8]>,
+}
+
+/// Who is told of rows as soon as they are committed. Called on the writer's thread: must not block.
+pub trait Deliver: Send + Sync + 'static {
+    /// In the order of the transactions.
+    fn deliver(&self, owed: Vec<Owed>);
+}
+
+/// Why an operation was not done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Refusal {
+    /// The caller asked for what is not there or not allowed.
+    #[error(transparent)]
+    Refused(#[from] WireError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Refusal {
+    fn not_found(what: impl Into<Box<str>>) -> Self {
+        WireError::new(Code::NotFound, what).into()
+    }
+
+    fn denied(why: impl Into<Box<str>>, reason: Reason) -> Self {
+        WireError::new(Code::Denied, why).because(reason).into()
+    }
+
+    fn conflict(what: impl Into<Box<str>>) -> Self {
+        WireError::new(Code::Conflict, what).into()
+    }
+
+    fn invalid(what: impl Into<Box<str>>) -> Self {
+        WireError::new(Code::Invalid, what).into()
+    }
+
+    fn stale() -> Self {
+        WireError::new(Code::Stale, "the sealed copy or the share has been superseded").into()
+    }
+}
+
+/// What came of a change, and what the directory now owes to whom.
+struct Changed<T> {
+    value: T,
+    owed: Vec<Owed>,
+}
+
+impl<T> From<T> for Changed<T> {
+    fn from(value: T) -> Self {
+        Self { value, owed: Vec::new() }
+    }
+}
+
+/// The store. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    writer: Writer,
+    readers: Readers,
+    deliver: Arc<dyn Deliver>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("stats", &self.writer.stats()).finish_non_exhaustive()
+    }
+}
+
+/// Reading connections: as many as cores are worth using on a small server.
+const READERS: usize = 4;
+
+impl Store {
+    /// Opens the database at `path`, makes it if it is missing, brings it up to date.
+    ///
+    /// # Errors
+    /// As in [`OpenError`].
+    pub fn open(path: &Path, deliver: Arc<dyn Deliver>) -> Result<(Self, WriterThread), OpenError> {
+        let writing = dos_sqlite::open_writer(path, &schema::SCHEMA)?;
+        let checkpoints = dos_sqlite::open_writer(path, &schema::SCHEMA)?;
+        let (writer, thread) = Writer::start(writing, checkpoints)?;
+        let readers = Readers::open(path, READERS)?;
+        Ok((Self { writer, readers, deliver }, thread))
+    }
+
+    /// How much was written since the start.
+    #[must_use]
+    pub fn stats(&self) -> WriterStats {
+        self.writer.stats()
+    }
+
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<Changed<T>, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let deliver = Arc::clone(&self.deliver);
+        let then = move |changed: &mut Changed<T>| {
+            if !changed.owed.is_empty() {
+                deliver.deliver(std::mem::take(&mut changed.owed));
+            }
+        };
+        self.writer.call_then(work, then).await.map(|changed| changed.value)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.readers.read(work).await
+    }
+}
+
+/// The next number of a sequence that never repeats one.
+fn next_number(connection: &Connection, counter: &str) -> rusqlite::Result<u64> {
+    let mut statement =
+        connection.prepare_cached("UPDATE counters SET last = last + 1 WHERE name = ?1 RETURNING last")?;
+    statement.query_row([counter], |row| row::unsigned(row, 0))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! Peers: who holds which key, under which ID and name.
+
+use dos_protocol::{
+    Code, PeerId, PeerName, PublicKey, Timestamp, WireError,
+    model::{PeerInfo, PeerRef},
+    random,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Changed, Refusal, Store, row};
+
+/// A registered peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its ID.
+    pub id: PeerId,
+    /// Its key.
+    pub key: PublicKey,
+    /// Its name.
+    pub name: Option<PeerName>,
+    /// When it was last seen, as far as it is written down.
+    pub last_seen: Timestamp,
+}
+
+impl Known {
+    /// As others see it while it is offline.
+    #[must_use]
+    pub fn info(self) -> PeerInfo {
+        PeerInfo {
+            id: self.id,
+            name: self.name,
+            online: false,
+            address: None,
+            last_seen: Some(self.last_seen),
+            images: Vec::new(),
+        }
+    }
+}
+
+const COLUMNS: &str = "id, key, name, last_seen_at";
+
+fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
+    Ok(Known {
+        id: row::peer(row, 0)?,
+        key: row::bytes::<32>(row, 1)?.into(),
+        name: row::peer_name(row, 2)?,
+        last_seen: row::time(row, 3)?,
+    })
+}
+
+pub(super) fn by_id(connection: &Connection, id: PeerId) -> rusqlite::Result<Option<Known>> {
+    let sql = const_format(COLUMNS, "id");
+    connection.prepare_cached(&sql)?.query_row([row::peer_number(id)], known).optional()
+}
+
+fn by_key(connection: &Connection, key: &PublicKey) -> rusqlite::Result<Option<Known>> {
+    let sql = const_format(COLUMNS, "key");
+    connection.prepare_cached(&sql)?.query_row([key.as_bytes().as_slice()], known).optional()
+}
+
+fn by_name(connection: &Connection, name: &PeerName) -> rusqlite::Result<Option<Known>> {
+    let sql = const_format(COLUMNS, "name");
+    connection.prepare_cached(&sql)?.query_row([name.as_str()], known).optional()
+}
+
+fn const_format(columns: &str, by: &str) -> String {
+    format!("SELECT {columns} FROM peers WHERE {by} = ?1")
+}
+
+/// The peer that is meant; an address is not known here.
+pub(super) fn find(connection: &Connection, peer: &PeerRef) -> Result<Known, Refusal> {
+    let found = match peer {
+        PeerRef::Id(id) => by_id(connection, *id)?,
+        PeerRef::Name(name) => by_name(connection, name)?,
+        PeerRef::Address(_) => None,
+    };
+    found.ok_or_else(|| no_peer(peer))
+}
+
+/// There is no such peer.
+pub(super) fn no_peer(peer: &PeerRef) -> Refusal {
+    match peer {
+        PeerRef::Id(id) => Refusal::not_found(format!("no peer has the ID {id}")),
+        PeerRef::Name(name) => Refusal::not_found(format!("no peer has the name {name}")),
+        PeerRef::Address(address) => Refusal::not_found(format!("no peer is online at {address}")),
+    }
+}
+
+/// A peer's name, if it has one.
+pub(super) fn name_of(connection: &Connection, id: PeerId) -> rusqlite::Result<Option<PeerName>> {
+    let mut statement = connection.prepare_cached("SELECT name FROM peers WHERE id = ?1")?;
+    Ok(statement.query_row([row::peer_number(id)], |row| row::peer_name(row, 0)).optional()?.flatten())
+}
+
+/// How often a fresh ID is drawn before giving up; with a billion peers one draw in 100,000 hits a taken one.
+const DRAWS: usize = 8;
+
+impl Store {
+    /// Binds `key` to a new ID. The same key with the same name again gets the same ID.
+    ///
+    /// # Errors
+    /// `conflict` if the name is taken or the key is registered under another name.
+    pub async fn register(
+        &self,
+        key: PublicKey,
+        name: Option<PeerName>,
+        now: Timestamp,
+    ) -> Result<Known, Refusal> {
+        self.change(move |connection| {
+            if let Some(known) = by_key(connection, &key)? {
+                return if name.is_none() || known.name == name {
+                    Ok(known.into())
+                } else {
+                    Err(Refusal::conflict(format!("this key is registered already, as {}", known.id)))
+                };
+            }
+            if let Some(name) = &name
+                && by_name(connection, name)?.is_some()
+            {
+                return Err(Refusal::conflict(format!("the name {name} is taken")));
+            }
+            let id = draw_id(connection)?;
+            connection.execute(
+                "INSERT INTO peers(id, key, name, registered_at, last_seen_at) VALUES(?1, ?2, ?3, ?4, ?4)",
+                params![
+                    row::peer_number(id),
+                    key.as_bytes().as_slice(),
+                    name.as_ref().map(PeerName::as_str),
+                    now.0
+                ],
+            )?;
+            Ok(Changed::from(Known { id, key, name, last_seen: now }))
+        })
+        .await
+    }
+
+    /// Who holds `key`.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn peer_by_key(&self, key: PublicKey) -> Result<Known, Refusal> {
+        self.read(move |connection| {
+            by_key(connection, &key)?.ok_or_else(|| Refusal::not_found("this key is not registered here"))
+        })
+        .await
+    }
+
+    /// The peer with this ID or name.
+    ///
+    /// # Errors
+    /// `not_found`; always so for an address, which only the live sessions know.
+    pub async fn peer(&self, peer: PeerRef) -> Result<Known, Refusal> {
+        self.read(move |connection| find(connection, &peer)).await
+    }
+
+    /// Writes down that a peer was seen.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn touch(&self, peer: PeerId, now: Timestamp) -> Result<(), Refusal> {
+        self.change(move |connection| {
+            connection
+                .prepare_cached("UPDATE peers SET last_seen_at = max(last_seen_at, ?2) WHERE id = ?1")?
+                .execute(params![row::peer_number(peer), now.0])?;
+            Ok(().into())
+        })
+        .await
+    }
+}
+
+fn draw_id(connection: &Connection) -> Result<PeerId, Refusal> {
+    for _ in 0..DRAWS {
+        let id = random::peer_id().map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
+        if by_id(connection, id)?.is_none() {
+            return Ok(id);
+        }
+    }
+    Err(WireError::new(Code::Internal, "no free ID was found").into())
+}

@@ -1,0 +1,93 @@
+//! The directory's tables. A step that has been released is never changed; a new one is added.
+
+use dos_sqlite::{Migration, Schema};
+
+/// The directory's database: `application_id` is "dosd" in ASCII.
+pub(super) const SCHEMA: Schema =
+    Schema { application_id: 0x646f_7364, migrations: &[Migration { sql: FIRST }] };
+
+const FIRST: &str = "
+-- Peers by the number of their ID. Times are milliseconds since 1970 everywhere.
+CREATE TABLE peers(
+    id            INTEGER PRIMARY KEY,
+    key           BLOB    NOT NULL UNIQUE CHECK(length(key) = 32),
+    name          TEXT    UNIQUE,
+    registered_at INTEGER NOT NULL,
+    last_seen_at  INTEGER NOT NULL,
+    images        INTEGER NOT NULL DEFAULT 0
+);
+
+-- Images in the order of a listing. `no` is the number under which everything else knows an image.
+CREATE TABLE images(
+    owner          INTEGER NOT NULL REFERENCES peers(id),
+    name           TEXT    NOT NULL,
+    no             INTEGER NOT NULL UNIQUE,
+    image_id       BLOB    NOT NULL,
+    format         TEXT    NOT NULL,
+    width          INTEGER NOT NULL,
+    height         INTEGER NOT NULL,
+    bytes          INTEGER NOT NULL,
+    sealed_hash    BLOB    NOT NULL,
+    sealed_bytes   INTEGER NOT NULL,
+    preview_format TEXT    NOT NULL,
+    preview_width  INTEGER NOT NULL,
+    preview_height INTEGER NOT NULL,
+    preview_bytes  INTEGER NOT NULL,
+    published_at   INTEGER NOT NULL,
+    PRIMARY KEY(owner, name)
+) WITHOUT ROWID;
+
+CREATE TABLE previews(image INTEGER PRIMARY KEY, data BLOB NOT NULL);
+
+-- Numbers that are never used twice.
+CREATE TABLE counters(name TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO counters VALUES('image', 0), ('request', 0);
+
+-- Rights. `share` is the directory's share of the content key: gone when the right is revoked.
+CREATE TABLE grants(
+    image      INTEGER NOT NULL,
+    viewer     INTEGER NOT NULL REFERENCES peers(id),
+    owner      INTEGER NOT NULL,
+    split      BLOB    NOT NULL,
+    share      BLOB,
+    views_left INTEGER,
+    views_used INTEGER NOT NULL,
+    expires_at INTEGER,
+    revision   INTEGER NOT NULL,
+    PRIMARY KEY(image, viewer)
+) WITHOUT ROWID;
+CREATE INDEX grants_by_viewer ON grants(viewer, owner, image);
+
+-- Every spending, under the viewer's view ID: asked again, it counts nothing.
+CREATE TABLE views(
+    view     BLOB    PRIMARY KEY,
+    image    INTEGER NOT NULL,
+    viewer   INTEGER NOT NULL,
+    views    INTEGER NOT NULL,
+    kind     INTEGER NOT NULL,
+    returned INTEGER,
+    spent_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE requests(
+    request    INTEGER PRIMARY KEY,
+    image      INTEGER NOT NULL,
+    owner      INTEGER NOT NULL,
+    viewer     INTEGER NOT NULL,
+    views      INTEGER NOT NULL,
+    state      INTEGER NOT NULL,
+    note       TEXT,
+    reason     TEXT,
+    created_at INTEGER NOT NULL,
+    decided_at INTEGER,
+    revision   INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX requests_pending ON requests(viewer, owner, image) WHERE state = 0;
+CREATE INDEX requests_by_image ON requests(image, viewer, request);
+CREATE INDEX requests_by_viewer ON requests(viewer, owner, image);
+
+-- What is owed to each peer: `frame` is the message as it is sent. Heads are kept when rows are acknowledged.
+CREATE TABLE inbox_heads(peer INTEGER PRIMARY KEY, latest INTEGER NOT NULL);
+CREATE TABLE inbox(peer INTEGER NOT NULL, seq INTEGER NOT NULL, frame BLOB NOT NULL, PRIMARY KEY(peer, seq))
+    WITHOUT ROWID;
+";

@@ -1,0 +1,170 @@
+//! A directory in process, and clients that speak its protocol by hand.
+
+use std::{collections::VecDeque, net::SocketAddr, path::Path, time::Duration};
+
+use dos_protocol::{
+    Code, Instance, PeerId, Seq, WireError,
+    directory::{Answer, FromDirectory, Op, Register, SignIn, SignedIn, ToDirectory, Update},
+    frame::{self, Reader},
+    key::SecretKey,
+    tls::{Alpn, ClientTls, Stream},
+};
+use dosd::{
+    Server,
+    config::{Config, FileConfig},
+};
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, task::JoinHandle, time::timeout};
+
+/// Nothing that these tests wait for takes so long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A directory in process.
+pub(crate) struct Net {
+    pub(crate) address: SocketAddr,
+    pub(crate) link: dos_protocol::JoinLink,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<()>,
+}
+
+impl Net {
+    pub(crate) fn start(data_dir: &Path) -> Self {
+        Self::start_at(data_dir, "127.0.0.1:0".parse().unwrap())
+    }
+
+    pub(crate) fn start_at(data_dir: &Path, listen: SocketAddr) -> Self {
+        let said =
+            FileConfig { listen: Some(listen), data_dir: Some(data_dir.into()), ..FileConfig::default() };
+        let server = Server::start(&Config::new(said, FileConfig::default()).unwrap()).unwrap();
+        let link = server.link().clone();
+        let address = link.address().parse().unwrap();
+        let (stop, stopping) = watch::channel(false);
+        Self { address, link, stop, running: tokio::spawn(server.run(stopping)) }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.send_replace(true);
+        timeout(PATIENCE, self.running).await.unwrap().unwrap();
+    }
+
+    /// A new peer, signed in.
+    pub(crate) async fn peer(&self, name: &str) -> Client {
+        let mut client = Client::connect(self, SecretKey::generate().unwrap()).await;
+        let register =
+            Register { name: Some(name.parse().unwrap()), invite: None, sign_in: sign_in(1, Seq(0)) };
+        client.enter(Op::Register(register)).await.unwrap();
+        client
+    }
+
+    /// The same peer again.
+    pub(crate) async fn again(&self, client: &Client) -> Client {
+        let mut again = Client::connect(self, client.secret.clone()).await;
+        again.enter(Op::SignIn(sign_in(1, client.stored))).await.unwrap();
+        again
+    }
+}
+
+pub(crate) fn sign_in(instance: u64, stored: Seq) -> SignIn {
+    SignIn { instance: Instance(instance), port: 4000, addresses: Vec::new(), force: false, stored }
+}
+
+/// A peer's connection, driven by hand.
+pub(crate) struct Client {
+    pub(crate) secret: SecretKey,
+    pub(crate) id: Option<PeerId>,
+    pub(crate) signed_in: Option<SignedIn>,
+    /// The last update that came.
+    pub(crate) stored: Seq,
+    updates: VecDeque<(Seq, Update)>,
+    pub(crate) reader: Reader<Stream<TcpStream>>,
+    next: u32,
+}
+
+impl Client {
+    pub(crate) async fn connect(net: &Net, secret: SecretKey) -> Self {
+        let tls = ClientTls::new(&secret, net.link.key, Alpn::Directory).unwrap();
+        let tcp = TcpStream::connect(net.address).await.unwrap();
+        tcp.set_nodelay(true).unwrap();
+        let reader = Reader::new(tls.connect(tcp).await.unwrap());
+        Self { secret, id: None, signed_in: None, stored: Seq(0), updates: VecDeque::new(), reader, next: 0 }
+    }
+
+    pub(crate) fn id(&self) -> PeerId {
+        self.id.unwrap()
+    }
+
+    pub(crate) async fn enter(&mut self, op: Op) -> Result<(), WireError> {
+        let Answer::SignedIn(signed_in) = self.ask(op).await? else { panic!("not signed in") };
+        self.id = Some(signed_in.id);
+        self.stored = signed_in.since;
+        self.signed_in = Some(signed_in);
+        Ok(())
+    }
+
+    pub(crate) async fn send(&mut self, message: &ToDirectory) {
+        self.send_bytes(&frame::to_frame(message).unwrap()).await;
+    }
+
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.reader.get_mut().write_all(bytes).await.unwrap();
+        self.reader.get_mut().flush().await.unwrap();
+    }
+
+    /// The next message that is neither a ping nor an update; those are dealt with.
+    pub(crate) async fn next(&mut self) -> Option<FromDirectory> {
+        loop {
+            let body = timeout(PATIENCE, self.reader.next()).await.expect("nothing came").ok().flatten()?;
+            match frame::decode(&body).unwrap() {
+                FromDirectory::Update { seq, update, .. } => self.take(seq, update),
+                FromDirectory::Ping(number) => self.send(&ToDirectory::Pong(number)).await,
+                other => return Some(other),
+            }
+        }
+    }
+
+    fn take(&mut self, seq: Seq, update: Update) {
+        assert_eq!(seq, self.stored.next(), "a gap or a repetition");
+        self.stored = seq;
+        self.updates.push_back((seq, update));
+    }
+
+    pub(crate) async fn ask(&mut self, op: Op) -> Result<Answer, WireError> {
+        self.next += 1;
+        let id = self.next;
+        self.send(&ToDirectory::Request { id, op }).await;
+        match self.next().await.expect("the connection ended") {
+            FromDirectory::Answer { id: of, answer } if of == id => Ok(answer),
+            FromDirectory::Refused { id: Some(of), error } if of == id => Err(error),
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+
+    /// What the directory refuses an operation with.
+    pub(crate) async fn refusal(&mut self, op: Op) -> (Code, String) {
+        let error = self.ask(op).await.unwrap_err();
+        (error.code, error.message.into())
+    }
+
+    /// The next update; waits for it.
+    pub(crate) async fn update(&mut self) -> Update {
+        while self.updates.is_empty() {
+            let body = timeout(PATIENCE, self.reader.next()).await.expect("no update came").unwrap().unwrap();
+            match frame::decode(&body).unwrap() {
+                FromDirectory::Update { seq, update, .. } => self.take(seq, update),
+                FromDirectory::Ping(number) => self.send(&ToDirectory::Pong(number)).await,
+                other => panic!("unexpected: {other:?}"),
+            }
+        }
+        self.updates.pop_front().unwrap().1
+    }
+
+    /// Acknowledges every update that came.
+    pub(crate) async fn acknowledge(&mut self) {
+        self.send(&ToDirectory::Ack(self.stored)).await;
+    }
+
+    /// Signs out and waits for the end of the connection.
+    pub(crate) async fn sign_out(&mut self) {
+        assert_eq!(self.ask(Op::SignOut).await, Ok(Answer::Done));
+        assert_eq!(self.next().await, None);
+    }
+}
