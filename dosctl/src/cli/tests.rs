@@ -1,0 +1,171 @@
+//! Command lines: which are taken, and how others are refused.
+
+use dos_protocol::PublicKey;
+
+use super::*;
+
+fn words(line: &str) -> Vec<OsString> {
+    let words = std::iter::once("dosctl").chain(line.split('|').filter(|word| !word.is_empty()));
+    words.map(OsString::from).collect()
+}
+
+/// Both ways to read a command line must agree; the quick one leaves all that is wrong to the other.
+fn try_parse(line: &str) -> Result<Cli, Stop> {
+    let (quick, full) = (parse_alone(&words(line)), parse_full(&words(line)));
+    assert_eq!(
+        quick.map(|cli| format!("{cli:?}")),
+        full.as_ref().ok().map(|cli| format!("{cli:?}")),
+        "{line}"
+    );
+    full
+}
+
+fn refused(line: &str) -> WireError {
+    match try_parse(line) {
+        Err(Stop::Wrong(error)) => error,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+#[test]
+fn the_documented_command_lines_are_taken() {
+    let link = format!("dos://{}@example.org:5001", PublicKey::from([9; 32]));
+    for line in [
+        &format!("register|--server|{link}|--name|alice|--invite|Ab3"),
+        "login",
+        "login|--force",
+        "logout",
+        "status",
+        "wait|--state|online|--timeout|10s",
+        "wait|--state|offline",
+        "list",
+        "list|bob|--online|--since|2h|--limit|500|--cursor|7xKqPm2R/sea",
+        "list|--mine",
+        "resolve|192.0.2.7:5001",
+        "add|a.jpg|b.jpg|--replace",
+        "add|a.jpg|--name|Sea at dawn",
+        "remove|sea",
+        "rename|sea|ocean",
+        "preview|bob/sea|-o|-",
+        "share|sea|bob|--views|0",
+        "share|sea|bob|--add|3|--expires|7d",
+        "share|sea|bob|--unlimited",
+        "share|sea|bob|--revoke",
+        "share|sea|7xKqPm2R|--expires|7d",
+        "shares|--given",
+        "request|bob/sea|--views|3|--note|please",
+        "cancel|7",
+        "requests|--incoming|--all",
+        "approve|7|--views|2",
+        "deny|7|--reason|no",
+        "fetch|bob/sea",
+        "view|bob/sea|-o|out.jpg|--offline",
+        "view|bob/sea|-o|-",
+        "view|bob/sea",
+        "checkout|bob/sea|--views|2",
+        "checkin|bob/sea",
+        "watch",
+        "instances",
+    ] {
+        assert!(try_parse(line).is_ok(), "{line}: {:?}", try_parse(line).err());
+    }
+}
+
+#[test]
+fn wrong_command_lines_are_usage_errors_with_a_hint() {
+    for line in [
+        "fly",
+        "status|--loud",
+        "register",
+        "register|--server|http://x",
+        "wait",
+        "wait|--state|asleep",
+        "wait|--state|online|--timeout|5",
+        "list|--limit|0",
+        "list|--limit|501",
+        "list|--cursor|alice",
+        "list|bob|--mine",
+        "add",
+        "share|sea|bob",
+        "share|sea|bob|--views|1|--add|1",
+        "share|sea|bob|--unlimited|--revoke",
+        "share|sea|bob|--revoke|--expires|1d",
+        "share|sea|bob|--views|-1",
+        "share|sea|bob|--views|1000000001",
+        "share|sea|bob|--add|0",
+        "request|bob/sea|--views|0",
+        "cancel|x",
+        "checkout|bob/sea",
+        "--profile|../x|status",
+        "--profile|a|--socket|/s|status",
+        "--profile|a|status|--socket|/s",
+    ] {
+        let error = refused(line);
+        assert_eq!(error.code, Code::Usage, "{line}: {error}");
+        assert!(error.hint.is_some_and(|hint| hint.starts_with("dosctl ")), "{line}");
+        assert!(!error.message.contains('\n'), "{line}");
+    }
+}
+
+#[test]
+fn bad_names_are_invalid() {
+    let long = "x".repeat(TEXT_BYTES_MAX + 1);
+    for line in [
+        "resolve|Bob",
+        "resolve|b ob",
+        "remove|a/b",
+        "rename|sea|..",
+        "view|bob/|-o|-",
+        "share|sea|b@b|--views|1",
+        &format!("request|bob/sea|--note|{long}"),
+    ] {
+        assert_eq!(refused(line).code, Code::Invalid, "{line}");
+    }
+}
+
+#[test]
+fn wrong_arguments_are_told_in_one_line_each() {
+    let shown = |line| crate::output::error_text(&refused(line), false);
+    insta::assert_snapshot!(
+        [shown("shar"), shown("share|sea|bob"), shown("status|--jsn"), shown("rename|sea|a/b")].concat()
+    );
+}
+
+#[test]
+fn the_options_of_every_command_go_before_or_after_it() {
+    for line in ["--json|--socket|/s|status", "status|--json|--socket|/s", "--json|status|--socket|/s"] {
+        let global = try_parse(line).unwrap().global;
+        assert!(global.json, "{line}");
+        assert_eq!(global.socket, Some("/s".into()), "{line}");
+    }
+    assert_eq!(try_parse("status|--profile|bob").unwrap().global.profile, "bob");
+    assert_eq!(try_parse("status").unwrap().global.profile, "default");
+    let named_like_a_command = parse(&words("--profile|share|status")).unwrap();
+    assert!(matches!(named_like_a_command.verb, Verb::Status(_)));
+}
+
+#[test]
+fn json_is_recognised_even_in_wrong_arguments() {
+    let wants = |line: &str| wants_json(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+    assert!(wants("dosctl fly --json"));
+    assert!(!wants("dosctl fly -- --json"));
+    assert!(!wants("dosctl fly"));
+}
+
+#[test]
+fn help_and_the_version_are_no_errors_but_no_command_is() {
+    assert!(
+        matches!(try_parse("--help"), Err(Stop::Print(text)) if text.contains("dosctl [OPTIONS] <COMMAND>"))
+    );
+    assert!(matches!(try_parse("share|--help"), Err(Stop::Print(text)) if text.contains("Example:")));
+    assert!(matches!(try_parse("--version"), Err(Stop::Print(text)) if text.starts_with("dosctl 0.")));
+    assert!(matches!(try_parse(""), Err(Stop::Nothing(_))));
+}
+
+#[test]
+fn the_help_names_every_command_with_a_word_on_it() {
+    Cli::command().debug_assert();
+    for verb in Cli::command().get_subcommands() {
+        assert!(verb.get_about().is_some_and(|about| !about.to_string().is_empty()), "{}", verb.get_name());
+    }
+}

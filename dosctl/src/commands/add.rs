@@ -1,0 +1,125 @@
+//! `dosctl add`: publishes images. Each file is read here and streamed to peerd, whatever its size.
+//!
+//! With several files it goes on after a failure; the first failure decides the exit code.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use dos_protocol::{
+    Code, ImageName, WireError,
+    control::{Command, Outcome},
+    limits::ORIGINAL_BYTES_MAX,
+    model::ImageInfo,
+};
+
+use crate::{
+    context::{Context, unexpected},
+    error::{Error, of_file},
+    output::{human, json},
+    progress::Bar,
+};
+
+/// Publishes images of one's own; the originals stay here, the directory gets a preview
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: dosctl add sea.jpg dunes.png")]
+pub struct Args {
+    /// The images: JPEG, PNG, WebP or GIF
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The image's name, if not the file's without its extension; with one file only
+    #[arg(long)]
+    name: Option<ImageName>,
+    /// Takes the place of an image of the same name, whose rights go on
+    #[arg(long)]
+    replace: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Why it could not be done, for every file that failed.
+pub fn run(args: Args, context: &Context) -> Result<(), Error> {
+    if args.name.is_some() && args.files.len() > 1 {
+        let error = WireError::new(Code::Usage, "--name goes with one file only");
+        return Err(error.hint("dosctl add --help").into());
+    }
+    let (mut added, mut failed) = (Vec::new(), Vec::new());
+    for path in &args.files {
+        match add(path, &args, context) {
+            Ok(image) => {
+                if !context.screen.is_json() {
+                    context.screen.show(&(), |text| human::image(text, "added", &image))?;
+                }
+                added.push(image);
+            }
+            Err(Error::Told(mut error)) => {
+                let gone = error.code == Code::NoDaemon;
+                // What peerd says does not tell which of several files it is about.
+                let file = format!("\"{}\"", path.display());
+                if args.files.len() > 1 && !gone && !error.message.contains(&file) {
+                    error.message = format!("{file}: {}", error.message).into();
+                }
+                failed.push(error);
+                if gone {
+                    break;
+                }
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    if context.screen.is_json() && !added.is_empty() {
+        let images = added.iter().map(json::Image::from).collect();
+        context.screen.show(&json::Images { images }, |_| {})?;
+    }
+    if failed.is_empty() { Ok(()) } else { Err(Error::Several(failed)) }
+}
+
+fn add(path: &Path, args: &Args, context: &Context) -> Result<ImageInfo, Error> {
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => name_of(path)?,
+    };
+    let (mut file, total) = open(path)?;
+    let mut client = context.start(Command::Add { name, replace: args.replace })?;
+    let mut bar = Bar::new(context.screen.shows_progress());
+    let sent = client.send_file(&mut file, &mut |sent| bar.show("adding", sent, total));
+    drop(bar);
+    // Whether peerd took everything or not: why, and what came of it, is in its answer.
+    sent.map_err(|error| {
+        let mut error = WireError::from(error);
+        error.message = format!("{}: \"{}\"", error.message, path.display()).into();
+        error
+    })?;
+    match context.answer(&mut client, &mut |_| Err(unexpected()))? {
+        Outcome::Image(image) => Ok(*image),
+        _ => Err(unexpected()),
+    }
+}
+
+fn name_of(path: &Path) -> Result<ImageName, WireError> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    ImageName::from_file_stem(&stem).map_err(|error| {
+        WireError::new(Code::Invalid, format!("\"{}\" does not suggest a name", path.display()))
+            .caused_by(error.to_string())
+            .hint("dosctl add FILE --name NAME")
+    })
+}
+
+/// The file and its size, 0 for what has none, such as a pipe.
+fn open(path: &Path) -> Result<(File, u64), WireError> {
+    let shown = path.display();
+    let failed = |error: std::io::Error| of_file(format!("cannot read \"{shown}\""), &error, Code::Invalid);
+    let file = File::open(path).map_err(failed)?;
+    let known = file.metadata().map_err(failed)?;
+    if known.is_dir() {
+        let text = format!("cannot add \"{shown}\": it is a directory");
+        return Err(WireError::new(Code::Invalid, text).hint(format!("dosctl add {shown}/*")));
+    }
+    if known.len() > ORIGINAL_BYTES_MAX {
+        let text = format!("\"{shown}\" has more than {} GiB", ORIGINAL_BYTES_MAX >> 30);
+        return Err(WireError::new(Code::Invalid, text));
+    }
+    Ok((file, known.len()))
+}

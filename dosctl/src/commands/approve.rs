@@ -1,0 +1,35 @@
+//! `dosctl approve`: grants a request.
+
+use dos_protocol::{
+    control::{Command, Outcome},
+    limits::VIEWS_MAX,
+};
+
+use crate::{
+    context::{Context, unexpected},
+    error::Error,
+    output::{human, json},
+};
+
+/// Grants a request for one's own image
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The request's number, as `dosctl requests` shows it
+    request: u64,
+    /// So many views instead of those asked for
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(VIEWS_MAX)))]
+    views: Option<u32>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Why it could not be done.
+pub fn run(args: Args, context: &Context) -> Result<(), Error> {
+    match context.ask(Command::Approve { request: args.request, views: args.views })? {
+        Outcome::Request { request, updated } => context
+            .screen
+            .show(&json::Request::from(&*request), |text| human::request(text, &request, updated)),
+        _ => Err(unexpected()),
+    }
+}

@@ -1,0 +1,141 @@
+//! What a command needs to run: which peerd to ask, and a screen to show the answer on.
+
+use std::time::Duration;
+
+use dos_protocol::{
+    WireError,
+    control::{Command, Event, FromPeerd, Outcome, ToPeerd},
+    paths::Environment,
+};
+
+use crate::{
+    cli::Global,
+    client::{Client, ClientError},
+    error::Error,
+    output::Screen,
+    progress::Bar,
+    target::Target,
+};
+
+/// peerd answers within its own bounds (connecting, signing in, the directory's answer), all well below this.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A command's surroundings.
+#[derive(Debug)]
+pub struct Context {
+    global: Global,
+    /// Where answers are shown.
+    pub screen: Screen,
+}
+
+impl Context {
+    /// With these options, in this process's environment.
+    #[must_use]
+    pub fn new(global: Global) -> Self {
+        let screen = Screen::of_process(global.json);
+        Self { global, screen }
+    }
+
+    /// The peerd that the options name.
+    ///
+    /// # Errors
+    /// As in [`Target::of_profile`].
+    pub fn target(&self) -> Result<Target, WireError> {
+        match &self.global.socket {
+            Some(socket) => Ok(Target::of_socket(socket)),
+            None => Target::of_profile(&self.global.profile, &Environment::of_process()),
+        }
+    }
+
+    /// A connection on which `command` is under way.
+    ///
+    /// # Errors
+    /// If peerd is not there.
+    pub fn start(&self, command: Command) -> Result<Client, Error> {
+        let patience = match &command {
+            // These take as long as they take: somebody else's decision, or the size of an image.
+            Command::Wait { .. }
+            | Command::Watch
+            | Command::Add { .. }
+            | Command::Fetch(_)
+            | Command::View { .. }
+            | Command::Checkout { .. } => None,
+            _ => Some(PATIENCE),
+        };
+        let mut client = Client::connect(&self.target()?, patience)?;
+        match client.send(&ToPeerd::Do(Box::new(command))) {
+            // It may have said why before it closed: that is read with the answer.
+            Ok(()) | Err(ClientError::HungUp) => Ok(client),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks for something that comes back in one piece.
+    ///
+    /// # Errors
+    /// What peerd says, or that it is not there.
+    pub fn ask(&self, command: Command) -> Result<Outcome, Error> {
+        let mut client = self.start(command)?;
+        self.answer(&mut client, &mut |_| Err(ClientError::Unexpected.into()))
+    }
+
+    /// Asks for something that comes with an image's bytes, which go to `sink`.
+    ///
+    /// # Errors
+    /// As in [`Context::ask`], and what `sink` says.
+    pub fn ask_data(
+        &self,
+        command: Command,
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<Outcome, Error> {
+        let mut client = self.start(command)?;
+        self.answer(&mut client, sink)
+    }
+
+    /// The answer on a connection, with a bar while a transfer is under way.
+    ///
+    /// # Errors
+    /// As in [`Context::ask_data`].
+    pub fn answer(
+        &self,
+        client: &mut Client,
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<Outcome, Error> {
+        let mut bar = Bar::new(self.screen.shows_progress());
+        loop {
+            match client.receive()? {
+                FromPeerd::Progress(progress) => bar.report(progress),
+                FromPeerd::Data(piece) => sink(&piece)?,
+                FromPeerd::Done(outcome) => return Ok(*outcome),
+                FromPeerd::Failed(error) => return Err(error.into()),
+                FromPeerd::Event(_) => return Err(ClientError::Unexpected.into()),
+            }
+        }
+    }
+
+    /// Gives every event to `show` until peerd ends it.
+    ///
+    /// # Errors
+    /// What peerd or `show` says, or that peerd went away.
+    pub fn follow(
+        &self,
+        command: Command,
+        show: &mut dyn FnMut(&Event) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut client = self.start(command)?;
+        loop {
+            match client.receive()? {
+                FromPeerd::Event(event) => show(&event)?,
+                FromPeerd::Done(_) => return Ok(()),
+                FromPeerd::Failed(error) => return Err(error.into()),
+                FromPeerd::Progress(_) | FromPeerd::Data(_) => return Err(ClientError::Unexpected.into()),
+            }
+        }
+    }
+}
+
+/// That an answer does not belong to its command.
+#[must_use]
+pub fn unexpected() -> Error {
+    ClientError::Unexpected.into()
+}

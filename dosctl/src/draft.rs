@@ -1,0 +1,303 @@
+//! Where the bytes of an image go: a file that appears whole or not at all, a device, or standard output.
+//!
+//! It is opened before peerd is asked, so that no view is spent for a target that cannot be written. A file is written
+//! under a temporary name beside its own, synced, then renamed; on a failure, SIGINT, SIGTERM or SIGHUP the temporary
+//! one is removed, and what had the name before is untouched.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File, OpenOptions},
+    hash::{BuildHasher, Hasher, RandomState},
+    io::{self, Write},
+    os::{
+        fd::AsFd,
+        unix::fs::{OpenOptionsExt, PermissionsExt},
+    },
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use dos_protocol::{Code, WireError};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+    low_level,
+};
+
+use crate::error::{Error, cause_of, of_file};
+
+/// Tries at a temporary name: a second one is needed only if 64 random bits repeat.
+const NAME_TRIES: usize = 8;
+
+/// A target as an argument: `-` is standard output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Standard output.
+    Stdout,
+    /// A file or a device.
+    Path(PathBuf),
+}
+
+impl From<&OsStr> for Place {
+    fn from(text: &OsStr) -> Self {
+        if text == "-" { Self::Stdout } else { Self::Path(text.into()) }
+    }
+}
+
+/// The place that an `-o` names, opened for writing.
+#[derive(Debug)]
+pub struct Draft {
+    file: File,
+    kind: Kind,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Stdout,
+    Device(PathBuf),
+    Temporary { dest: PathBuf, temporary: Temporary },
+}
+
+impl Draft {
+    /// Opens `place`.
+    ///
+    /// # Errors
+    /// `usage` if it cannot be written, `not_found` if its directory is missing.
+    pub fn open(place: &Place) -> Result<Self, Error> {
+        match place {
+            Place::Stdout => {
+                let file = io::stdout().as_fd().try_clone_to_owned().map_err(Error::Output)?;
+                Ok(Self { file: file.into(), kind: Kind::Stdout, bytes: 0 })
+            }
+            Place::Path(path) => Self::open_path(path).map_err(Error::Told),
+        }
+    }
+
+    fn open_path(path: &Path) -> Result<Self, WireError> {
+        let failed =
+            |error: io::Error| of_file(format!("cannot write \"{}\"", path.display()), &error, Code::Usage);
+        match fs::metadata(path) {
+            Ok(known) if known.is_dir() => {
+                let text = format!("cannot write \"{}\": it is a directory", path.display());
+                Err(WireError::new(Code::Usage, text).hint("give a file's name after -o"))
+            }
+            // Renaming over a device or a pipe would replace it.
+            Ok(known) if !known.is_file() => {
+                let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+                Ok(Self { file, kind: Kind::Device(path.into()), bytes: 0 })
+            }
+            // Through a link, so that the file it names is replaced and not the link; no wider than the old one.
+            Ok(known) => {
+                let dest = fs::canonicalize(path).map_err(failed)?;
+                drop(OpenOptions::new().write(true).open(&dest).map_err(failed)?);
+                Self::beside(dest, known.permissions().mode() & 0o777).map_err(failed)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Self::beside(path.into(), 0o666).map_err(failed)
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn beside(dest: PathBuf, mode: u32) -> io::Result<Self> {
+        if dest.file_name().is_none() || dest.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let (file, temporary) = Temporary::create(directory_of(&dest), mode)?;
+        Ok(Self { file, kind: Kind::Temporary { dest, temporary }, bytes: 0 })
+    }
+
+    /// Bytes written so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether this is standard output, which then takes nothing else.
+    #[must_use]
+    pub fn is_stdout(&self) -> bool {
+        matches!(self.kind, Kind::Stdout)
+    }
+
+    /// Writes a piece.
+    ///
+    /// # Errors
+    /// If the place does not take it.
+    pub fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
+        self.file.write_all(piece).map_err(|error| self.failed(error))?;
+        self.bytes = self.bytes.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        Ok(())
+    }
+
+    /// Makes what was written durable under its own name.
+    ///
+    /// # Errors
+    /// If that fails; the name is then as before.
+    pub fn finish(self) -> Result<(), Error> {
+        let Kind::Temporary { dest, temporary } = &self.kind else { return Ok(()) };
+        let done = self.file.sync_all().and_then(|()| temporary.rename(dest));
+        done.and_then(|()| File::open(directory_of(dest))?.sync_all()).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        match &self.kind {
+            Kind::Stdout => Error::of_output(error),
+            Kind::Device(path) | Kind::Temporary { dest: path, .. } => {
+                let text = format!("cannot write \"{}\"", path.display());
+                WireError::new(Code::Internal, text).caused_by(cause_of(&error)).into()
+            }
+        }
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A temporary file's path while it exists; nothing once it is renamed or removed.
+#[derive(Debug)]
+struct Temporary(Arc<Mutex<Option<PathBuf>>>);
+
+impl Temporary {
+    fn create(directory: &Path, mode: u32) -> io::Result<(File, Self)> {
+        let shared = Arc::new(Mutex::new(None));
+        remove_on_signal(Arc::clone(&shared))?;
+        // Held until the path is known: a signal in between waits for it.
+        let mut path = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tries = 0;
+        let file = loop {
+            let number = RandomState::new().build_hasher().finish();
+            let candidate = directory.join(format!(".dosctl-{number:016x}.part"));
+            match OpenOptions::new().write(true).create_new(true).mode(mode).open(&candidate) {
+                Ok(file) => {
+                    *path = Some(candidate);
+                    break file;
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < NAME_TRIES => {
+                    tries += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        drop(path);
+        Ok((file, Self(shared)))
+    }
+
+    fn rename(&self, dest: &Path) -> io::Result<()> {
+        let mut path = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(from) = path.as_ref() {
+            fs::rename(from, dest)?;
+            *path = None;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        remove(&self.0);
+    }
+}
+
+/// Removes the file, if it is still there. A failure has nobody left to hear of it.
+fn remove(path: &Mutex<Option<PathBuf>>) {
+    if let Some(path) = path.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        fs::remove_file(path).unwrap_or_default();
+    }
+}
+
+/// Ends the process on a signal as a shell reports it, after removing the file.
+fn remove_on_signal(path: Arc<Mutex<Option<PathBuf>>>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            // Still locked at the end, so that no rename comes after it.
+            let mut path = path.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(path) = path.take() {
+                fs::remove_file(path).unwrap_or_default();
+            }
+            low_level::exit(128 + signal);
+        }
+    })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &Path) -> Result<Draft, Error> {
+        Draft::open(&Place::Path(path.into()))
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_appears_only_when_it_is_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sea.jpg");
+        let mut draft = open(&path).unwrap();
+        draft.write(b"ab").unwrap();
+        assert!(!path.exists());
+        draft.write(b"c").unwrap();
+        assert_eq!(draft.bytes(), 3);
+        draft.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"abc");
+        assert_eq!(names(directory.path()), ["sea.jpg"]);
+    }
+
+    #[test]
+    fn what_is_given_up_leaves_nothing_and_touches_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sea.jpg");
+        fs::write(&path, b"old").unwrap();
+        let mut draft = open(&path).unwrap();
+        draft.write(b"new").unwrap();
+        assert_eq!(names(directory.path()).len(), 2);
+        drop(draft);
+        assert_eq!(names(directory.path()), ["sea.jpg"]);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_replaced_file_is_no_more_open_than_before_and_a_link_stays_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, link) = (directory.path().join("sea.jpg"), directory.path().join("link"));
+        fs::write(&path, b"old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink("sea.jpg", &link).unwrap();
+        let mut draft = open(&link).unwrap();
+        draft.write(b"new").unwrap();
+        draft.finish().unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_device_is_written_and_not_replaced() {
+        let mut draft = open(Path::new("/dev/null")).unwrap();
+        draft.write(b"abc").unwrap();
+        draft.finish().unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let code = |path: &Path| open(path).unwrap_err().told()[0].code;
+        assert_eq!(code(directory.path()), Code::Usage);
+        assert_eq!(code(Path::new("/")), Code::Usage);
+        assert_eq!(code(&directory.path().join("new/")), Code::Usage);
+        assert_eq!(code(&directory.path().join("missing/sea.jpg")), Code::NotFound);
+        assert_eq!(names(directory.path()), [""; 0]);
+    }
+}

@@ -1,0 +1,122 @@
+//! Why a command failed, and with which exit code it ends. How that is printed is in [`crate::output`].
+//!
+//! Failures of peerd and of dosctl itself have one form, [`WireError`]: a stable code, a text, a cause, a hint.
+
+use std::{error::Error as _, io};
+
+use dos_protocol::{Code, WireError};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// peerd says so, or dosctl found it in the same terms.
+    #[error(transparent)]
+    Told(#[from] WireError),
+    /// Some of several things failed; never empty.
+    #[error("{} of the files failed", .0.len())]
+    Several(Vec<WireError>),
+    /// Nobody reads standard output any more.
+    #[error("standard output was closed")]
+    ClosedPipe,
+    /// Standard output does not take what we write.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+}
+
+impl Error {
+    /// A failure with this code and text.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<Box<str>>) -> Self {
+        Self::Told(WireError::new(code, message))
+    }
+
+    /// What became of a write to standard output.
+    #[must_use]
+    pub fn of_output(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::ClosedPipe } else { Self::Output(error) }
+    }
+
+    /// What there is to tell, the decisive failure first.
+    #[must_use]
+    pub fn told(&self) -> Vec<WireError> {
+        match self {
+            Self::Told(error) => vec![error.clone()],
+            Self::Several(errors) => errors.clone(),
+            Self::ClosedPipe | Self::Output(_) => {
+                let error = WireError::new(Code::Internal, self.to_string());
+                vec![match self.source() {
+                    Some(source) => error.caused_by(source.to_string()),
+                    None => error,
+                }]
+            }
+        }
+    }
+
+    /// The exit code of the command: that of the first failure.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Told(error) => error.code.exit_code(),
+            Self::Several(errors) => errors.first().map_or(1, |error| error.code.exit_code()),
+            Self::ClosedPipe | Self::Output(_) => Code::Internal.exit_code(),
+        }
+    }
+}
+
+/// What went wrong with a file, in the terms of the exit codes: `what` says what could not be done.
+#[must_use]
+pub fn of_file(what: impl Into<Box<str>>, error: &io::Error, otherwise: Code) -> WireError {
+    let code = if error.kind() == io::ErrorKind::NotFound { Code::NotFound } else { otherwise };
+    WireError::new(code, what).caused_by(cause_of(error))
+}
+
+/// The system's words for an error, without its number.
+#[must_use]
+pub fn cause_of(error: &io::Error) -> String {
+    let text = error.to_string();
+    let bare = text.split_once(" (os error").map_or(text.as_str(), |(text, _)| text);
+    let mut chars = bare.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_follow_the_error_codes() {
+        for (code, exit) in [
+            (Code::Internal, 1),
+            (Code::Unsupported, 1),
+            (Code::Usage, 2),
+            (Code::NoDaemon, 3),
+            (Code::Offline, 4),
+            (Code::NotFound, 5),
+            (Code::Denied, 6),
+            (Code::Conflict, 7),
+            (Code::Invalid, 8),
+            (Code::Timeout, 9),
+        ] {
+            assert_eq!(Error::new(code, "x").exit_code(), exit, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_several_failures_decides() {
+        let errors = vec![WireError::new(Code::Invalid, "a"), WireError::new(Code::NotFound, "b")];
+        assert_eq!(Error::Several(errors).exit_code(), 8);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_told_from_a_full_disk() {
+        assert!(matches!(Error::of_output(io::ErrorKind::BrokenPipe.into()), Error::ClosedPipe));
+        let full = Error::of_output(io::ErrorKind::StorageFull.into());
+        assert_eq!(full.exit_code(), 1);
+        assert!(full.told()[0].cause.is_some());
+    }
+
+    #[test]
+    fn causes_are_lower_case_and_without_numbers() {
+        assert_eq!(cause_of(&io::Error::from_raw_os_error(13)), "permission denied");
+    }
+}

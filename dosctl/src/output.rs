@@ -1,0 +1,141 @@
+//! What is shown, and where: data on standard output, everything else on standard error, as text or as JSON.
+//!
+//! The only place that writes to either. Colour and bars only on terminals, never with `NO_COLOR`. Nothing here knows
+//! how an answer was come by.
+
+pub mod human;
+pub mod json;
+pub mod table;
+pub mod words;
+
+use std::io::{self, IsTerminal, Write};
+
+use dos_protocol::{Timestamp, WireError, name::printable};
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// Standard output and standard error as a command sees them.
+#[derive(Debug, Clone, Copy)]
+pub struct Screen {
+    json: bool,
+    colour_out: bool,
+    colour_err: bool,
+}
+
+/// A view of an answer for people, in the making.
+#[derive(Debug)]
+pub struct Text {
+    /// The data, line by line.
+    pub out: String,
+    /// What is not data, line by line.
+    pub notes: String,
+    /// Whether the data may be coloured.
+    pub colour: bool,
+    /// The moment that "ago" counts from.
+    pub now: Timestamp,
+}
+
+impl Text {
+    /// An empty one.
+    #[must_use]
+    pub fn new(colour: bool, now: Timestamp) -> Self {
+        Self { out: String::new(), notes: String::new(), colour, now }
+    }
+
+    /// Adds a line of data. What others wrote in it is disarmed.
+    pub fn line(&mut self, line: &str) {
+        self.out.push_str(&printable(line));
+        self.out.push('\n');
+    }
+
+    /// Adds a line that is not data.
+    pub fn note(&mut self, line: &str) {
+        self.notes.push_str(&printable(line));
+        self.notes.push('\n');
+    }
+}
+
+impl Screen {
+    /// This process's.
+    #[must_use]
+    pub fn of_process(json: bool) -> Self {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        Self {
+            json,
+            colour_out: wanted && io::stdout().is_terminal(),
+            colour_err: wanted && io::stderr().is_terminal(),
+        }
+    }
+
+    /// Whether a progress bar may be drawn.
+    #[must_use]
+    pub fn shows_progress(&self) -> bool {
+        !self.json && self.colour_err
+    }
+
+    /// Whether documents are JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Shows an answer: the document with `--json`, else what `human` makes of it.
+    ///
+    /// # Errors
+    /// If standard output does not take it.
+    pub fn show<T: Serialize>(&self, document: &T, human: impl FnOnce(&mut Text)) -> Result<(), Error> {
+        if self.json {
+            return self.print(&json::document(document)?);
+        }
+        let mut text = Text::new(self.colour_out, Timestamp::now());
+        human(&mut text);
+        self.print(&text.out)?;
+        self.note(&text.notes);
+        Ok(())
+    }
+
+    /// Writes data as it is and flushes it.
+    ///
+    /// # Errors
+    /// If standard output does not take it.
+    pub fn print(&self, data: &str) -> Result<(), Error> {
+        let mut out = io::stdout().lock();
+        out.write_all(data.as_bytes()).and_then(|()| out.flush()).map_err(Error::of_output)
+    }
+
+    /// Writes something that is not data; not with `--json`. Nobody can be told if that fails.
+    pub fn note(&self, text: &str) {
+        if !self.json && !text.is_empty() {
+            io::stderr().write_all(text.as_bytes()).unwrap_or_default();
+        }
+    }
+
+    /// Tells of a failure on standard error.
+    pub fn fail(&self, error: &Error) {
+        let told = error.told();
+        let text = if self.json {
+            json::error(&told)
+        } else {
+            told.iter().map(|error| error_text(error, self.colour_err)).collect()
+        };
+        io::stderr().write_all(text.as_bytes()).unwrap_or_default();
+    }
+}
+
+/// `error:`, `cause:` where there is one, `hint:` likewise.
+#[must_use]
+pub fn error_text(error: &WireError, colour: bool) -> String {
+    let (on, off) = if colour { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
+    let mut text = format!("{on}error:{off} {}\n", printable(&error.message));
+    for (label, part) in [("cause", &error.cause), ("hint", &error.hint)] {
+        if let Some(part) = part {
+            text.push_str(&format!("{label}: {}\n", printable(part)));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! The lines of `watch`: what happened, when, and the event's own keys beside them.
+
+use dos_protocol::{
+    ImagePath,
+    control::{self, SessionState, What},
+    directory::{NoticeKind, ViewedKind},
+};
+use serde::Serialize;
+
+use super::{Grant, Moment, Request};
+
+/// A line of `watch`.
+#[derive(Debug, Serialize)]
+pub struct Event<'a> {
+    event: &'static str,
+    at: Moment,
+    #[serde(flatten)]
+    body: EventBody<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum EventBody<'a> {
+    Grant(Grant<'a>),
+    Viewed {
+        views: u32,
+        kind: ViewedKind,
+        #[serde(flatten)]
+        grant: Grant<'a>,
+    },
+    Image {
+        image: &'a ImagePath,
+        change: &'static str,
+    },
+    Request(Request<'a>),
+    Notice {
+        kind: NoticeKind,
+        text: &'a str,
+    },
+    Session {
+        kind: &'static str,
+        state: SessionState,
+        text: String,
+    },
+}
+
+impl<'a> From<&'a control::Event> for Event<'a> {
+    fn from(event: &'a control::Event) -> Self {
+        let (name, body) = match &event.what {
+            What::Grant(grant) => ("grant", EventBody::Grant(Grant::new(grant, event.at))),
+            What::Viewed { views, kind, grant } => {
+                let grant = Grant::new(grant, event.at);
+                ("viewed", EventBody::Viewed { views: *views, kind: *kind, grant })
+            }
+            What::Removed(image) => ("image", EventBody::Image { image, change: "removed" }),
+            What::Fetched(image) => ("image", EventBody::Image { image, change: "fetched" }),
+            What::Request(asked) => ("request", EventBody::Request(asked.as_ref().into())),
+            What::Decision(asked) => ("decision", EventBody::Request(asked.as_ref().into())),
+            What::Notice(notice) => ("notice", EventBody::Notice { kind: notice.kind, text: &notice.text }),
+            What::Session(state) => {
+                let text = format!("the session is {}", state.as_str());
+                ("notice", EventBody::Session { kind: "session", state: *state, text })
+            }
+        };
+        Self { event: name, at: Moment(event.at), body }
+    }
+}

@@ -1,0 +1,119 @@
+//! Sizes, numbers of views and moments in words.
+
+use std::time::Duration;
+
+use dos_protocol::{Allowance, PeerId, PeerName, Timestamp};
+
+/// A size with three digits, in powers of 1000: `7.10 MB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    // Hundredths of a unit, so that no floating point is needed.
+    let mut hundredths = u128::from(bytes) * 100 / 1000;
+    let mut unit = 0;
+    while hundredths >= 100_000 && unit + 1 < UNITS.len() {
+        hundredths /= 1000;
+        unit += 1;
+    }
+    let name = UNITS.get(unit).copied().unwrap_or("EB");
+    match hundredths {
+        0..1000 => format!("{}.{:02} {name}", hundredths / 100, hundredths % 100),
+        1000..10_000 => format!("{}.{} {name}", hundredths / 100, hundredths % 100 / 10),
+        _ => format!("{} {name}", hundredths / 100),
+    }
+}
+
+/// `1 view`, `2 views`.
+#[must_use]
+pub fn count(number: u64, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+/// `no views left`, `1 view left`, `2 views left`, `unlimited views`.
+#[must_use]
+pub fn views_left(views: Allowance) -> String {
+    match views {
+        Allowance::Unlimited => "unlimited views".into(),
+        Allowance::Views(0) => "no views left".into(),
+        Allowance::Views(views) => format!("{} left", count(views.into(), "view")),
+    }
+}
+
+/// A peer's name, or its ID if it has none.
+#[must_use]
+pub fn peer(name: Option<&PeerName>, id: PeerId) -> String {
+    name.map_or_else(|| id.to_string(), PeerName::to_string)
+}
+
+/// `5 min`, with one unit.
+#[must_use]
+pub fn span(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => count(seconds / 86_400, "day"),
+    }
+}
+
+/// `5 min ago`, `in 6 days`, `just now`.
+#[must_use]
+pub fn relative(at: Timestamp, now: Timestamp) -> String {
+    if at > now.after(Duration::from_secs(1)) {
+        format!("in {}", span(at.since(now)))
+    } else if now.since(at) < Duration::from_secs(1) {
+        "just now".into()
+    } else {
+        format!("{} ago", span(now.since(at)))
+    }
+}
+
+/// A moment to the second, in UTC.
+#[must_use]
+pub fn moment(at: Timestamp) -> String {
+    let text = at.to_string();
+    text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_three_digits() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.00 kB"),
+            (12_345, "12.3 kB"),
+            (999_999, "999 kB"),
+            (7_100_000, "7.10 MB"),
+            (64 << 30, "68.7 GB"),
+            (u64::MAX, "18.4 EB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn views_are_counted_as_people_do() {
+        let left = |views| views_left(Allowance::Views(views));
+        assert_eq!([left(0), left(1), left(2)], ["no views left", "1 view left", "2 views left"]);
+        assert_eq!(views_left(Allowance::Unlimited), "unlimited views");
+    }
+
+    #[test]
+    fn moments_are_told_from_now() {
+        let now = Timestamp(1_700_000_000_000);
+        let day = Duration::from_secs(86_400);
+        assert_eq!(relative(now, now), "just now");
+        assert_eq!(relative(now.before(Duration::from_secs(61)), now), "1 min ago");
+        assert_eq!(relative(now.after(day), now), "in 1 day");
+        assert_eq!(relative(now.before(day * 3), now), "3 days ago");
+        assert_eq!(moment(now), "2023-11-14T22:13:20Z");
+    }
+}

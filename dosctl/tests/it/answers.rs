@@ -1,0 +1,141 @@
+//! What is shown of answers, and where; what the environment decides.
+
+use std::io::{BufRead, BufReader, Read};
+
+use dos_protocol::{
+    Timestamp,
+    control::{Command, Event, FromPeerd, Outcome, SessionState, Status, What},
+};
+
+use crate::harness::{Link, Peerd, code, dosctl, json, stderr, stdout};
+
+fn status(profile: &str) -> FromPeerd {
+    FromPeerd::Done(Box::new(Outcome::Status(Box::new(Status {
+        profile: profile.into(),
+        state: SessionState::Offline,
+        id: None,
+        name: None,
+        server: None,
+        listen: "[::]:4000".parse().unwrap(),
+        address: None,
+        since: Timestamp(0),
+        trouble: None,
+        updates: 0,
+        requests: 0,
+        messages: 0,
+        version: "0.1.0".into(),
+        state_dir: "/nowhere".into(),
+    }))))
+}
+
+fn session() -> FromPeerd {
+    let id = "7xKqPm2R".parse().unwrap();
+    FromPeerd::Done(Box::new(Outcome::Session { id, state: SessionState::Online, replayed: 2 }))
+}
+
+#[test]
+fn json_is_one_document_with_its_schema() {
+    let peerd = Peerd::new(1, |_, mut link: Link| {
+        assert_eq!(link.command(), Command::Login { force: true });
+        link.say(session());
+    });
+    let output = peerd.run(&["login", "--force", "--json"]);
+    assert_eq!((code(&output), stderr(&output)), (0, String::new()));
+    assert_eq!(stdout(&output), "{\"schema\":1,\"id\":\"7xKqPm2R\",\"state\":\"online\",\"replayed\":2}\n");
+    peerd.done();
+}
+
+#[test]
+fn people_read_one_line_without_colour_in_a_pipe() {
+    let peerd = Peerd::answering(session());
+    let output = peerd.run(&["login"]);
+    assert_eq!(stdout(&output), "7xKqPm2R is online; 2 updates came in from while it was away\n");
+    peerd.done();
+}
+
+#[test]
+fn an_empty_result_is_told_beside_the_data() {
+    let peerd = Peerd::answering(FromPeerd::Done(Box::new(Outcome::Page { peers: vec![], next: None })));
+    let output = peerd.run(&["list"]);
+    assert_eq!((code(&output), stdout(&output)), (0, String::new()));
+    assert_eq!(stderr(&output), "no peers to list\n");
+    peerd.done();
+}
+
+#[test]
+fn the_environment_names_the_socket_and_a_flag_beats_it() {
+    let peerd = Peerd::answering(status("x"));
+    let output =
+        dosctl(&["status"]).env("DOSCTL_SOCKET", peerd.socket()).env("DOSCTL_JSON", "true").output().unwrap();
+    assert_eq!(json(&stdout(&output))["profile"], "x");
+    let output =
+        dosctl(&["status", "--profile", "bob"]).env("DOSCTL_SOCKET", peerd.socket()).output().unwrap();
+    assert_eq!(code(&output), 3);
+    peerd.done();
+}
+
+#[test]
+fn a_closed_pipe_is_quiet() {
+    let (gone, closed) = std::sync::mpsc::sync_channel::<()>(1);
+    let peerd = Peerd::new(1, move |_, mut link| {
+        link.command();
+        closed.recv().unwrap();
+        link.say(status("x"));
+    });
+    let mut child = peerd.spawn(&["status"]);
+    drop(child.stdout.take());
+    gone.send(()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((code(&output), stderr(&output)), (0, String::new()));
+    peerd.done();
+}
+
+#[test]
+fn events_are_shown_when_they_happen() {
+    let (seen, go_on) = std::sync::mpsc::sync_channel::<()>(1);
+    let peerd = Peerd::new(1, move |_, mut link| {
+        assert_eq!(link.command(), Command::Watch);
+        for state in [SessionState::Connecting, SessionState::Online] {
+            link.say(FromPeerd::Event(Box::new(Event { at: Timestamp(0), what: What::Session(state) })));
+            go_on.recv().unwrap();
+        }
+    });
+    let mut child = peerd.spawn(&["watch", "--json"]);
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    for state in ["connecting", "online"] {
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        let event = json(&line);
+        assert_eq!((&event["event"], &event["state"]), (&"notice".into(), &state.into()));
+        seen.send(()).unwrap();
+    }
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    peerd.done();
+}
+
+#[test]
+fn instances_tells_which_profiles_run() {
+    let home = tempfile::tempdir().unwrap();
+    let run = home.path().join("run/dos");
+    std::fs::create_dir_all(run.join("bob")).unwrap();
+    std::fs::create_dir_all(run.join("no socket")).unwrap();
+    std::fs::create_dir_all(home.path().join(".local/state/dos/peers/carol")).unwrap();
+    let peerd = Peerd::answering(status("bob"));
+    std::os::unix::fs::symlink(peerd.socket(), run.join("bob/control.sock")).unwrap();
+    let output = dosctl(&["instances", "--json"])
+        .env("HOME", home.path())
+        .env("XDG_RUNTIME_DIR", home.path().join("run"))
+        .output()
+        .unwrap();
+    let found = json(&stdout(&output));
+    let told: Vec<_> = found["instances"].as_array().unwrap().iter().collect();
+    assert_eq!(told.len(), 2, "{found}");
+    assert_eq!((&told[0]["profile"], &told[0]["running"]), (&"bob".into(), &true.into()));
+    assert_eq!(told[0]["state"], "offline");
+    assert_eq!((&told[1]["profile"], &told[1]["running"]), (&"carol".into(), &false.into()));
+    peerd.done();
+}

@@ -1,0 +1,10 @@
+//! The real program against a peerd that follows a script: exit codes, streams, files and signals.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod harness;
+
+mod add;
+mod answers;
+mod failures;
+mod view;

@@ -1,0 +1,163 @@
+//! Originals on their way to a file or to standard output.
+
+use std::{
+    fs,
+    process::Command as Process,
+    sync::mpsc::{Receiver, sync_channel},
+};
+
+use dos_protocol::{
+    Allowance, Code, ImageId, WireError,
+    control::{Command, FromPeerd, Outcome, Progress, Step, ToPeerd},
+};
+
+use crate::harness::{Link, Peerd, code, json, stderr, stdout};
+
+fn viewed(bytes: u64) -> FromPeerd {
+    FromPeerd::Done(Box::new(Outcome::Viewed {
+        path: "7xKqPm2R/sea".parse().unwrap(),
+        image_id: ImageId::from([7; 32]),
+        bytes,
+        views_left: Allowance::Views(1),
+    }))
+}
+
+fn bytes() -> Vec<u8> {
+    (0..=255).collect::<Vec<u8>>().repeat(5000)
+}
+
+/// Sends the image and announces `announced` bytes, then expects to hear that it was shown if that is right.
+fn showing(announced: usize) -> Peerd {
+    Peerd::new(1, move |_, mut link: Link| {
+        assert!(matches!(link.command(), Command::View { offline: false, .. }));
+        link.say(FromPeerd::Progress(Progress { step: Step::Fetching, done: 1, total: 2 }));
+        for piece in bytes().chunks(100_000) {
+            link.say(FromPeerd::Data(piece.into()));
+        }
+        link.say(viewed(u64::try_from(announced).unwrap()));
+        // Only a picture that is where it belongs has been shown.
+        let shown = link.hear();
+        assert_eq!(shown, (announced == bytes().len()).then_some(ToPeerd::Shown));
+    })
+}
+
+#[test]
+fn a_view_is_saved_whole() {
+    let peerd = showing(bytes().len());
+    let output = peerd.run(&["view", "bob/sea", "-o", "sea.jpg"]);
+    assert_eq!((code(&output), stderr(&output)), (0, String::new()));
+    assert_eq!(stdout(&output), "saved bob/sea (1.28 MB), 1 view left, in sea.jpg\n");
+    assert!(fs::read(peerd.path("sea.jpg")).unwrap() == bytes());
+    assert_eq!(peerd.files(), ["sea.jpg"]);
+    peerd.done();
+}
+
+#[test]
+fn a_saved_view_has_its_json_document() {
+    let peerd = showing(bytes().len());
+    let output = peerd.run(&["view", "bob/sea", "-o", "sea.jpg", "--json"]);
+    let document = json(&stdout(&output));
+    assert_eq!(document["image"], "7xKqPm2R/sea");
+    assert_eq!((&document["bytes"], &document["views_left"]), (&1_280_000.into(), &1.into()));
+    assert_eq!(stderr(&output), "");
+    peerd.done();
+}
+
+#[test]
+fn standard_output_gets_the_bytes_and_nothing_else() {
+    for json in [false, true] {
+        let peerd = showing(bytes().len());
+        let args = ["view", "bob/sea", "-o", "-", "--json"];
+        let output = peerd.run(if json { &args } else { &args[..4] });
+        assert_eq!(code(&output), 0);
+        assert!(output.stdout == bytes());
+        let summary = if json { "" } else { "viewed bob/sea (1.28 MB), 1 view left\n" };
+        assert_eq!(stderr(&output), summary);
+        peerd.done();
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_before_peerd_is_asked() {
+    let peerd = Peerd::new(0, |_, _| {});
+    fs::create_dir(peerd.path("folder")).unwrap();
+    let place = |name: &str| peerd.path(name).to_str().unwrap().to_owned();
+    for (place, exit) in [(place("folder"), 2), (place("new/"), 2), (place("missing/sea.jpg"), 5)] {
+        let output = peerd.run(&["view", "bob/sea", "-o", &place]);
+        assert_eq!(code(&output), exit, "{place}: {}", stderr(&output));
+        // The socket takes connections but nobody answers on it: had it been asked, this would not have ended.
+        assert!(stderr(&output).starts_with("error: cannot write"), "{}", stderr(&output));
+    }
+    assert_eq!(code(&peerd.run(&["view", "bob/sea"])), 2);
+    assert_eq!(peerd.files(), ["folder"]);
+    peerd.done();
+}
+
+#[test]
+fn a_view_that_fails_on_its_way_leaves_the_old_file() {
+    let broken = Peerd::new(1, |_, mut link| {
+        link.command();
+        link.say(FromPeerd::Data(vec![1; 1000]));
+        link.say(FromPeerd::Failed(WireError::new(Code::Invalid, "the sealed copy is damaged")));
+    });
+    let hung_up = Peerd::new(1, |_, mut link| {
+        link.command();
+        link.say(FromPeerd::Data(vec![1; 1000]));
+    });
+    for (peerd, exit) in [(broken, 8), (hung_up, 3), (showing(bytes().len() + 1), 1)] {
+        fs::write(peerd.path("sea.jpg"), "old").unwrap();
+        let output = peerd.run(&["view", "bob/sea", "-o", "sea.jpg"]);
+        assert_eq!(code(&output), exit, "{}", stderr(&output));
+        assert_eq!(fs::read(peerd.path("sea.jpg")).unwrap(), b"old");
+        assert_eq!(peerd.files(), ["sea.jpg"]);
+        peerd.done();
+    }
+}
+
+/// A peerd that sends a piece and then waits until dosctl is gone.
+fn stalling() -> (Peerd, Receiver<()>) {
+    let (begin, begun) = sync_channel(1);
+    let peerd = Peerd::new(1, move |_, mut link| {
+        link.command();
+        link.say(FromPeerd::Data(vec![1; 1000]));
+        begin.send(()).unwrap();
+        assert!(link.hear().is_none());
+    });
+    (peerd, begun)
+}
+
+#[test]
+fn an_interrupted_view_leaves_nothing_behind() {
+    for (signal, exit) in [("INT", 130), ("TERM", 143)] {
+        let (peerd, begun) = stalling();
+        fs::write(peerd.path("sea.jpg"), "old").unwrap();
+        let child = peerd.spawn(&["view", "bob/sea", "-o", "sea.jpg"]);
+        begun.recv().unwrap();
+        assert_eq!(peerd.files().len(), 2);
+        assert!(
+            Process::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap().success()
+        );
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(code(&output), exit);
+        assert_eq!(peerd.files(), ["sea.jpg"]);
+        assert_eq!(fs::read(peerd.path("sea.jpg")).unwrap(), b"old");
+        peerd.done();
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_a_view_quietly() {
+    let (closed, close) = sync_channel::<()>(1);
+    let peerd = Peerd::new(1, move |_, mut link| {
+        link.command();
+        close.recv().unwrap();
+        link.say(FromPeerd::Data(vec![1; 1000]));
+        assert!(link.hear().is_none());
+    });
+    let mut child = peerd.spawn(&["view", "bob/sea", "-o", "-"]);
+    drop(child.stdout.take());
+    closed.send(()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((code(&output), stderr(&output)), (0, String::new()));
+    peerd.done();
+}
