@@ -1,3 +1,5 @@
+//! What opening promises: nothing that is not authentic is ever released.
+
 use std::io::Cursor;
 
 use proptest::prelude::*;

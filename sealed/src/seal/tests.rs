@@ -1,3 +1,5 @@
+//! What sealing promises: one pass, the right hashes, a format that does not drift.
+
 use std::io::Cursor;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What blocks and their list promise: every damage is found, and the root is the hash of the file.
+
 use proptest::prelude::*;
 
 use super::*;
