@@ -1,0 +1,39 @@
+//! The command line of `peerd`. Each option has an environment twin and a key in the configuration file.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Parser;
+use dos_protocol::model::Address;
+
+/// The daemon of one client: keeps its images, its rights and its session to the directory.
+#[derive(Debug, Clone, Default, Parser)]
+#[command(name = "peerd", version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// Which of this user's daemons this is; decides about the default directories.
+    #[arg(long, env = "PEERD_PROFILE", value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Where everything is kept [default: $XDG_STATE_HOME/dos/peers/PROFILE].
+    #[arg(long, env = "PEERD_STATE_DIR", value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// The socket for dosctl [default: $XDG_RUNTIME_DIR/dos/PROFILE/control.sock].
+    #[arg(long, env = "PEERD_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Where other peers connect [default: [::]:0].
+    #[arg(long, env = "PEERD_LISTEN", value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// A further address at which other peers reach this daemon; may be given several times.
+    #[arg(long, env = "PEERD_ANNOUNCE", value_name = "ADDR", value_delimiter = ',')]
+    pub announce: Vec<Address>,
+    /// Whether sealed copies are fetched by themselves when a right to them arrives [default: true].
+    #[arg(long, env = "PEERD_AUTO_FETCH", value_name = "BOOL")]
+    pub auto_fetch: Option<bool>,
+    /// How many bytes the sealed copies of others may take on the disk [default: 10737418240].
+    #[arg(long, env = "PEERD_CACHE_BYTES_MAX", value_name = "BYTES")]
+    pub cache_bytes_max: Option<u64>,
+    /// What is logged: a level (error, warn, info, debug, trace) or a filter of tracing [default: info].
+    #[arg(long, env = "PEERD_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// A TOML file with any of these settings, under the same names with '_' for '-'.
+    #[arg(long, env = "PEERD_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}

@@ -1,0 +1,182 @@
+//! The settings: flag beats environment beats file beats default. An unknown key in the file is refused.
+
+use std::{
+    io,
+    net::{Ipv6Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use dos_protocol::{
+    limits::ADDRESSES_MAX,
+    model::Address,
+    paths::{DEFAULT_PROFILE, Environment, fits_socket, is_profile},
+};
+use serde::Deserialize;
+
+use crate::cli::Arguments;
+
+/// What the sealed copies of others may take on the disk if nothing is said: 10 GiB.
+pub const CACHE_BYTES_MAX_DEFAULT: u64 = 10 << 30;
+
+/// Why the settings make no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}", path = .0.display())]
+    Read(PathBuf, #[source] io::Error),
+    /// The file is not valid.
+    #[error("the configuration {path} is not valid", path = .0.display())]
+    Invalid(PathBuf, #[source] Box<toml::de::Error>),
+    /// Not a profile's name.
+    #[error("a profile is named with 1 to 32 of a-z A-Z 0-9 . _ -, not beginning with a dot or a dash")]
+    Profile,
+    /// Neither given nor to be derived from the environment.
+    #[error("no state directory: give --state-dir, or set HOME")]
+    NoStateDir,
+    /// Neither given nor to be derived from the environment.
+    #[error("no socket: give --socket, or set HOME")]
+    NoSocket,
+    /// Longer than the system can bind.
+    #[error("the socket path {path} is longer than a Unix socket's may be", path = .0.display())]
+    SocketTooLong(PathBuf),
+    /// More addresses than the directory takes.
+    #[error("at most {ADDRESSES_MAX} addresses can be announced")]
+    Addresses,
+}
+
+/// The configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    profile: Option<String>,
+    state_dir: Option<PathBuf>,
+    socket: Option<PathBuf>,
+    listen: Option<SocketAddr>,
+    #[serde(default)]
+    announce: Vec<Address>,
+    auto_fetch: Option<bool>,
+    cache_bytes_max: Option<u64>,
+    log: Option<String>,
+}
+
+/// All settings of one daemon.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Its profile.
+    pub profile: Box<str>,
+    /// Where everything is kept.
+    pub state_dir: PathBuf,
+    /// The socket for dosctl.
+    pub socket: PathBuf,
+    /// Where other peers connect.
+    pub listen: SocketAddr,
+    /// Further addresses at which others reach it.
+    pub announce: Vec<Address>,
+    /// Whether sealed copies are fetched when a right arrives.
+    pub auto_fetch: bool,
+    /// What the sealed copies of others may take on the disk, in bytes.
+    pub cache_bytes_max: u64,
+    /// The filter of the log.
+    pub log: Box<str>,
+}
+
+impl Config {
+    /// Default settings for a daemon with this state directory and socket, listening on a free port.
+    #[must_use]
+    pub fn new(state_dir: PathBuf, socket: PathBuf) -> Self {
+        Self {
+            profile: DEFAULT_PROFILE.into(),
+            state_dir,
+            socket,
+            listen: (Ipv6Addr::UNSPECIFIED, 0).into(),
+            announce: Vec::new(),
+            auto_fetch: true,
+            cache_bytes_max: CACHE_BYTES_MAX_DEFAULT,
+            log: "info".into(),
+        }
+    }
+
+    /// Puts flags, environment and file together.
+    ///
+    /// # Errors
+    /// As in [`ConfigError`].
+    pub fn load(arguments: Arguments, environment: &Environment) -> Result<Self, ConfigError> {
+        let file = arguments.config.as_deref().map(read).transpose()?.unwrap_or_default();
+        let profile = arguments.profile.or(file.profile).unwrap_or_else(|| DEFAULT_PROFILE.into());
+        if !is_profile(&profile) {
+            return Err(ConfigError::Profile);
+        }
+        let state_dir = arguments.state_dir.or(file.state_dir).or_else(|| environment.state_dir(&profile));
+        let socket = arguments.socket.or(file.socket).or_else(|| environment.control_socket(&profile));
+        let base = Self::new(state_dir.ok_or(ConfigError::NoStateDir)?, socket.ok_or(ConfigError::NoSocket)?);
+        if !fits_socket(&base.socket) {
+            return Err(ConfigError::SocketTooLong(base.socket));
+        }
+        let announce = if arguments.announce.is_empty() { file.announce } else { arguments.announce };
+        if announce.len() > ADDRESSES_MAX {
+            return Err(ConfigError::Addresses);
+        }
+        Ok(Self {
+            profile: profile.into(),
+            listen: arguments.listen.or(file.listen).unwrap_or(base.listen),
+            announce,
+            auto_fetch: arguments.auto_fetch.or(file.auto_fetch).unwrap_or(base.auto_fetch),
+            cache_bytes_max: arguments
+                .cache_bytes_max
+                .or(file.cache_bytes_max)
+                .unwrap_or(base.cache_bytes_max),
+            log: arguments.log.or(file.log).map_or(base.log.clone(), Into::into),
+            ..base
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read(path.to_owned(), error))?;
+    toml::from_str(&text).map_err(|error| ConfigError::Invalid(path.to_owned(), Box::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_file(text: &str) -> (tempfile::TempDir, Arguments) {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("peerd.toml");
+        std::fs::write(&path, text).unwrap();
+        (temp, Arguments { config: Some(path), ..Arguments::default() })
+    }
+
+    fn home() -> Environment {
+        Environment { home: Some("/h".into()), ..Environment::default() }
+    }
+
+    #[test]
+    fn a_flag_beats_the_file_and_the_file_beats_the_default() {
+        let (_temp, arguments) = with_file("profile = \"bob\"\nauto_fetch = false\nlisten = \"127.0.0.1:7\"");
+        let config = Config::load(arguments.clone(), &home()).unwrap();
+        assert_eq!(&*config.profile, "bob");
+        assert_eq!(config.state_dir, Path::new("/h/.local/state/dos/peers/bob"));
+        assert!(!config.auto_fetch);
+        assert_eq!(config.cache_bytes_max, CACHE_BYTES_MAX_DEFAULT);
+        let arguments = Arguments { auto_fetch: Some(true), profile: Some("eve".into()), ..arguments };
+        let config = Config::load(arguments, &home()).unwrap();
+        assert_eq!((&*config.profile, config.auto_fetch), ("eve", true));
+    }
+
+    #[test]
+    fn an_unknown_key_a_bad_profile_and_a_missing_home_are_refused() {
+        let (_temp, arguments) = with_file("listne = \"127.0.0.1:7\"");
+        assert!(matches!(Config::load(arguments, &home()), Err(ConfigError::Invalid(..))));
+        let arguments = Arguments { profile: Some("../x".into()), ..Arguments::default() };
+        assert!(matches!(Config::load(arguments, &home()), Err(ConfigError::Profile)));
+        let nowhere = Environment::default();
+        assert!(matches!(Config::load(Arguments::default(), &nowhere), Err(ConfigError::NoStateDir)));
+    }
+
+    #[test]
+    fn a_socket_path_that_the_system_cannot_bind_is_refused() {
+        let arguments = Arguments { socket: Some(PathBuf::from("/s".repeat(60))), ..Arguments::default() };
+        assert!(matches!(Config::load(arguments, &home()), Err(ConfigError::SocketTooLong(_))));
+    }
+}

@@ -1,0 +1,19 @@
+//! `checkout`: takes views along for use without the directory.
+
+use std::sync::Arc;
+
+use dos_protocol::{ImageArg, WireError, control::Outcome};
+
+use crate::{
+    Core,
+    ledger::{self, Holding},
+};
+
+/// Spends the views at the directory and holds them here.
+///
+/// # Errors
+/// `denied`, `not_found`, `offline` as they apply.
+pub(super) async fn run(core: &Arc<Core>, image: ImageArg, views: u32) -> Result<Outcome, WireError> {
+    let Holding { path, held, views_left } = Box::pin(ledger::checkout(core, &image, views)).await?;
+    Ok(Outcome::Held { path, held, views_left })
+}

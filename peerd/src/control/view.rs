@@ -1,0 +1,59 @@
+//! `view`: spends one view and streams the original to dosctl.
+//!
+//! What always holds: the view stays open until dosctl says that the picture was shown; memory does not grow with it.
+
+use std::{fs::File, io::Read, sync::Arc};
+
+use dos_protocol::{
+    Code, ImageArg, ImageId, WireError,
+    control::{FromPeerd, Outcome},
+    limits::DATA_BYTES_MAX,
+};
+use dos_sealed::{ContentKey, Opener};
+use std::path::PathBuf;
+
+use super::connection::{Finished, Out};
+use crate::{Core, copies::blocking, ledger};
+
+/// Opens the image for one view and streams it.
+///
+/// # Errors
+/// `denied`, `not_found`, `offline` as they apply.
+pub(super) async fn run(
+    core: &Arc<Core>,
+    image: ImageArg,
+    offline: bool,
+    out: Out,
+) -> Result<Finished, WireError> {
+    let progress = |progress| {
+        // What cannot be said now is outdated later.
+        drop(out.try_send(FromPeerd::Progress(progress)));
+    };
+    let opened = Box::pin(ledger::view(core, &image, offline, &progress)).await?;
+    let path = core.copies.path(&opened.hash);
+    let key = opened.key;
+    let (image_id, bytes) = blocking(move || stream(path, &key, &out)).await??;
+    let outcome = Outcome::Viewed { path: opened.path, image_id, bytes, views_left: opened.views_left };
+    Ok(Finished { outcome, view: opened.view })
+}
+
+fn stream(path: PathBuf, key: &ContentKey, out: &Out) -> Result<(ImageId, u64), WireError> {
+    let unreadable = |error: &dyn std::error::Error| {
+        WireError::new(Code::Invalid, "the sealed copy does not open").caused_by(error.to_string())
+    };
+    let file = File::open(path).map_err(|error| unreadable(&error))?;
+    let mut opener = Opener::new(file, key).map_err(|error| unreadable(&error))?;
+    let mut hasher = blake3::Hasher::new();
+    let limit = u64::try_from(DATA_BYTES_MAX).unwrap_or(u64::MAX);
+    loop {
+        let mut piece = Vec::with_capacity(DATA_BYTES_MAX);
+        (&mut opener).take(limit).read_to_end(&mut piece).map_err(|error| unreadable(&error))?;
+        if piece.is_empty() {
+            return Ok((ImageId::from(*hasher.finalize().as_bytes()), opener.plain_len()));
+        }
+        hasher.update(&piece);
+        if out.blocking_send(FromPeerd::Data(piece)).is_err() {
+            return Err(WireError::new(Code::Offline, "dosctl hung up"));
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! Views: bringing together the sealed copy, the owner's share and the directory's, so that each view counts once.
+//!
+//! What always holds: before the directory is asked to count, the copy is here and verified and the view's ID is
+//! durable; a view whose outcome is unknown keeps its ID and is taken up again, so that it is never counted twice; a view
+//! that the directory denies leaves nothing behind. Keys exist in memory only while they are used, or in the vault.
+
+use std::sync::Arc;
+
+use dos_protocol::{
+    Code, ImageArg, ImageNo, ImagePath, PeerId, Reason, SealedHash, Timestamp, WireError,
+    control::{Progress, Step},
+    directory::{Answer, Checkin, Op, Spend, SpendKind, Spent},
+    model::{Allowance, Grant, GrantState},
+};
+use dos_sealed::{ContentKey, DirectoryShare, OwnerShare};
+
+use crate::{
+    Core,
+    copies::Pin,
+    keys::ImageKeys,
+    rights::{Target, denied, find, quoted, usable},
+    store::{Held, OpenView, Taken},
+    upstream::{Unanswered, unexpected, unregistered},
+    vault::What,
+};
+
+/// How often a right may change while it is being used, before that is given up.
+const CHANGES_MAX: u32 = 4;
+
+/// Hears how far a transfer is.
+pub(crate) type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
+/// An original that may be shown now.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// Which image.
+    pub(crate) path: ImagePath,
+    /// Its sealed copy.
+    pub(crate) hash: SealedHash,
+    /// Its key.
+    pub(crate) key: ContentKey,
+    /// Views left after this one.
+    pub(crate) views_left: Allowance,
+    /// What must be closed once it was shown; nothing for one's own image.
+    pub(crate) view: Option<OpenView>,
+    /// Keeps the copy here.
+    pub(crate) _pin: Pin,
+}
+
+/// Opens an image for one view.
+///
+/// # Errors
+/// `denied`, `not_found`, `offline` as they apply.
+pub(crate) async fn view(
+    core: &Arc<Core>,
+    arg: &ImageArg,
+    offline: bool,
+    progress: OnProgress<'_>,
+) -> Result<Opened, WireError> {
+    let known = match find(core, arg).await? {
+        Target::Own(image) => {
+            let (_, identity) = core.identity.registered().ok_or_else(unregistered)?;
+            let keys = ImageKeys::open(&identity.vault, &image)?;
+            let hash = image.info.sealed.hash;
+            return Ok(Opened {
+                path: ImagePath { owner: image.info.owner, name: image.info.name },
+                hash,
+                key: keys.content_key().clone(),
+                views_left: Allowance::Unlimited,
+                view: None,
+                _pin: core.copies.pin(hash),
+            });
+        }
+        Target::Other(known) => known,
+    };
+    if offline {
+        return match known {
+            Some(grant) => held_view(core, &grant).await?.ok_or_else(|| dead(arg, &grant)),
+            None => Err(none_held(arg)),
+        };
+    }
+    let outcome = Box::pin(counted_view(core, arg, known.clone(), progress)).await;
+    match (outcome, known) {
+        // What was taken along is for when the directory cannot be asked.
+        (Err(error), Some(grant)) if matches!(error.code, Code::Offline | Code::Timeout) => {
+            held_view(core, &grant).await?.ok_or(error)
+        }
+        (Err(error), Some(grant)) if error.reason == Some(Reason::UsedUp) => {
+            let held = core.store.held_left(grant.image).await?;
+            let hint = format!("dosctl view {} --offline", quoted(arg));
+            Err(if held > 0 { error.hint(hint) } else { error })
+        }
+        (outcome, _) => outcome,
+    }
+}
+
+/// Why there is no held view to use.
+fn dead(arg: &ImageArg, grant: &Grant) -> WireError {
+    match grant.state_at(Timestamp::now()) {
+        GrantState::Revoked => denied(arg, Reason::Revoked),
+        GrantState::Expired => denied(arg, Reason::Expired),
+        GrantState::Active | GrantState::UsedUp => none_held(arg),
+    }
+}
+
+fn none_held(arg: &ImageArg) -> WireError {
+    WireError::new(Code::Denied, format!("no views of {arg} are checked out"))
+        .hint(format!("dosctl checkout {} --views 1", quoted(arg)))
+}
+
+async fn counted_view(
+    core: &Arc<Core>,
+    arg: &ImageArg,
+    known: Option<Grant>,
+    progress: OnProgress<'_>,
+) -> Result<Opened, WireError> {
+    let grant = usable(core, arg, known).await?;
+    let (grant, _) = ensure(core, arg, grant, progress).await?;
+    let taken = core.store.take_view(core.live.clone(), grant.image).await?;
+    if taken.resumed {
+        tracing::info!(view = %taken.view.id(), "taking up an open view");
+    }
+    let (spent, key) = spend(core, arg, grant, (&taken, SpendKind::View), progress).await?;
+    let hash = spent.grant.sealed.hash;
+    core.store.copy_used(hash).await?;
+    Ok(Opened {
+        path: spent.grant.path.clone(),
+        hash,
+        key,
+        views_left: spent.grant.views_left,
+        view: Some(taken.view),
+        _pin: core.copies.pin(hash),
+    })
+}
+
+/// Makes sure that the sealed copy is here and sound, and the owner's share too; the right may be a newer one then.
+///
+/// # Errors
+/// What hinders it; `denied` if the right ends meanwhile.
+pub(crate) async fn ensure(
+    core: &Arc<Core>,
+    arg: &ImageArg,
+    mut grant: Grant,
+    progress: OnProgress<'_>,
+) -> Result<(Grant, OwnerShare), WireError> {
+    let (me, identity) = core.identity.registered().ok_or_else(unregistered)?;
+    for _ in 0..CHANGES_MAX {
+        let sealed = grant.sealed;
+        let share = core.store.owner_share(grant.image, grant.split).await?;
+        if let (Some(share), true) = (share, core.store.has_copy(sealed.hash).await?) {
+            if core.copies.is_sound(sealed.hash).await? {
+                let share = identity.vault.open(What::OwnerShare, grant.split.as_bytes(), &share)?;
+                return Ok((grant, OwnerShare::from_bytes(*share)));
+            }
+            tracing::warn!(image = %grant.path, "the sealed copy is damaged; fetching it again");
+            core.store.forget_copy(sealed.hash).await?;
+            core.copies.remove(vec![sealed.hash]).await;
+        }
+        let report = |done| progress(Progress { step: Step::Fetching, done, total: sealed.bytes });
+        match core.fetches.fetch(core, &grant, report).await {
+            Ok(()) => {}
+            Err(error) if error.code == Code::Stale => grant = newest(core, arg, grant.image, me).await?,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(WireError::new(Code::Offline, format!("{arg} changes faster than it can be fetched")))
+}
+
+/// The right as the directory knows it, noted here.
+async fn newest(core: &Core, arg: &ImageArg, image: ImageNo, me: PeerId) -> Result<Grant, WireError> {
+    let grant = match core.upstream.request_again(Op::Right { image, viewer: me }).await? {
+        Answer::Grant(grant) => *grant,
+        _ => return Err(unexpected()),
+    };
+    core.take_grant(grant.clone()).await?;
+    if grant.revoked { Err(denied(arg, Reason::Revoked)) } else { Ok(grant) }
+}
+
+/// What an open view that failed may have cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cost {
+    /// Nothing: the directory refused it.
+    Refused,
+    /// Nothing by this command, which never asked; an earlier one may have had it counted.
+    NotAsked,
+    /// Nobody knows.
+    Perhaps,
+}
+
+/// Has the directory count what `taken` says, and joins the key. If nothing was counted, the open view is closed, so that
+/// a command that failed does not take effect later.
+async fn spend(
+    core: &Arc<Core>,
+    arg: &ImageArg,
+    grant: Grant,
+    (taken, kind): (&Taken, SpendKind),
+    progress: OnProgress<'_>,
+) -> Result<(Spent, ContentKey), WireError> {
+    let (cost, error) = match Box::pin(try_spend(core, arg, grant, (taken, kind), progress)).await {
+        Ok(spent) => return Ok(spent),
+        Err(failed) => failed,
+    };
+    if cost == Cost::Refused || (cost == Cost::NotAsked && !taken.resumed) {
+        let free = core.store.close_view(taken.view.id()).await?;
+        core.copies.remove(free).await;
+    }
+    Err(match error.reason {
+        Some(reason) if cost == Cost::Refused => WireError { message: error.message, ..denied(arg, reason) },
+        _ => error,
+    })
+}
+
+async fn try_spend(
+    core: &Arc<Core>,
+    arg: &ImageArg,
+    mut grant: Grant,
+    (taken, kind): (&Taken, SpendKind),
+    progress: OnProgress<'_>,
+) -> Result<(Spent, ContentKey), (Cost, WireError)> {
+    let me = grant.viewer;
+    let not_asked = |error| (Cost::NotAsked, error);
+    for _ in 0..CHANGES_MAX {
+        let (fitting, owner) = ensure(core, arg, grant, progress).await.map_err(not_asked)?;
+        let spend = Spend {
+            image: fitting.image,
+            view: taken.view.id(),
+            views: taken.views,
+            kind,
+            split: fitting.split,
+            sealed: fitting.sealed.hash,
+        };
+        match core.upstream.request_tracked(Op::Spend(spend)).await {
+            Ok(Answer::Spent(spent)) => {
+                let counted = |error| (Cost::Perhaps, error);
+                core.take_grant(spent.grant.clone()).await.map_err(counted)?;
+                let same = spent.grant.split == fitting.split && spent.grant.sealed == fitting.sealed;
+                let owner = if same {
+                    owner
+                } else {
+                    ensure(core, arg, spent.grant.clone(), progress).await.map_err(counted)?.1
+                };
+                let key = ContentKey::join(&owner, &DirectoryShare::from_bytes(spent.share));
+                return Ok((*spent, key));
+            }
+            Ok(_) => return Err((Cost::Perhaps, unexpected())),
+            Err(Unanswered { error, perhaps_done: true }) => return Err((Cost::Perhaps, error)),
+            Err(Unanswered { error, .. }) => match error.code {
+                Code::Stale => grant = newest(core, arg, fitting.image, me).await.map_err(not_asked)?,
+                Code::Denied | Code::NotFound | Code::Invalid => return Err((Cost::Refused, error)),
+                _ => return Err((Cost::NotAsked, error)),
+            },
+        }
+    }
+    let error =
+        WireError::new(Code::Offline, format!("the right to {arg} changes faster than it can be used"));
+    Err((Cost::NotAsked, error))
+}
+
+/// Opens a held view, if there is one that may be used.
+async fn held_view(core: &Core, grant: &Grant) -> Result<Option<Opened>, WireError> {
+    let (_, identity) = core.identity.registered().ok_or_else(unregistered)?;
+    if matches!(grant.state_at(Timestamp::now()), GrantState::Expired | GrantState::Revoked) {
+        let free = core.store.destroy_held(grant.image).await?;
+        core.copies.remove(free).await;
+        return Ok(None);
+    }
+    let Some(held) = core.store.take_held(core.live.clone(), grant.image).await? else { return Ok(None) };
+    let key = identity.vault.open(What::HeldKey, held.checkout.as_bytes(), &held.key)?;
+    let left = core.store.held_left(grant.image).await?;
+    Ok(Some(Opened {
+        path: grant.path.clone(),
+        hash: held.hash,
+        key: ContentKey::from_bytes(*key),
+        views_left: Allowance::Views(left),
+        view: Some(held.view),
+        _pin: core.copies.pin(held.hash),
+    }))
+}
+
+/// What is held of an image.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    /// Which image.
+    pub(crate) path: ImagePath,
+    /// Views held here.
+    pub(crate) held: u32,
+    /// Views left at the directory.
+    pub(crate) views_left: Allowance,
+}
+
+/// Takes views along.
+///
+/// # Errors
+/// `denied`, `not_found`, `offline`, `invalid` as they apply.
+pub(crate) async fn checkout(core: &Arc<Core>, arg: &ImageArg, views: u32) -> Result<Holding, WireError> {
+    let known = match find(core, arg).await? {
+        Target::Own(_) => return Err(WireError::new(Code::Invalid, "one's own images need no checkout")),
+        Target::Other(known) => known,
+    };
+    if views == 0 {
+        return Err(WireError::new(Code::Invalid, "a checkout takes at least one view"));
+    }
+    let grant = usable(core, arg, known).await?;
+    let (grant, _) = ensure(core, arg, grant, &|_| ()).await?;
+    let image = grant.image;
+    let taken = core.store.take_checkout(core.live.clone(), image, Some(views)).await?;
+    let taken = taken.ok_or_else(unexpected)?;
+    let spent = hold(core, arg, grant, taken).await?;
+    let held = core.store.held_left(image).await?;
+    Ok(Holding { path: spent.grant.path, held, views_left: spent.grant.views_left })
+}
+
+/// Spends the views of an open checkout and holds them.
+async fn hold(core: &Arc<Core>, arg: &ImageArg, grant: Grant, taken: Taken) -> Result<Spent, WireError> {
+    let (_, identity) = core.identity.registered().ok_or_else(unregistered)?;
+    let (spent, key) = spend(core, arg, grant, (&taken, SpendKind::Checkout), &|_| ()).await?;
+    let checkout = taken.view.id();
+    let key = identity.vault.seal(What::HeldKey, checkout.as_bytes(), key.as_bytes())?;
+    let held = Held { checkout, image: spent.grant.image, left: taken.views };
+    core.store.hold(held, spent.grant.sealed.hash, key).await?;
+    Ok(spent)
+}
+
+/// Gives every held view of an image back.
+///
+/// # Errors
+/// `not_found` if none is held; `offline`.
+pub(crate) async fn checkin(core: &Arc<Core>, arg: &ImageArg) -> Result<Holding, WireError> {
+    let none = || WireError::new(Code::NotFound, format!("no views of {arg} are checked out"));
+    let Target::Other(Some(mut grant)) = find(core, arg).await? else { return Err(none()) };
+    core.upstream.ready().await?;
+    let returning = core.store.begin_checkin(grant.image).await?;
+    if returning.is_empty() {
+        return Err(none());
+    }
+    for held in returning {
+        if let Some(newer) = give_back(core, &held).await? {
+            grant = newer;
+        }
+    }
+    Ok(Holding { path: grant.path, held: 0, views_left: grant.views_left })
+}
+
+async fn give_back(core: &Core, held: &Held) -> Result<Option<Grant>, WireError> {
+    let checkin = Checkin { image: held.image, checkout: held.checkout, unused: held.left };
+    let grant = match core.upstream.request_again(Op::Checkin(checkin)).await {
+        Ok(Answer::Grant(grant)) => {
+            core.take_grant((*grant).clone()).await?;
+            Some(*grant)
+        }
+        Ok(_) => None,
+        // The right is over: there is nothing to give back to.
+        Err(error) if matches!(error.code, Code::Denied | Code::NotFound) => None,
+        Err(error) => return Err(error),
+    };
+    let free = core.store.finish_checkin(held.checkout).await?;
+    core.copies.remove(free).await;
+    Ok(grant)
+}
+
+/// Finishes checkouts and checkins that a crash or a lost connection left open.
+///
+/// # Errors
+/// If the directory cannot be asked.
+pub(crate) async fn settle(core: &Arc<Core>) -> Result<(), WireError> {
+    for held in core.store.returning().await? {
+        give_back(core, &held).await?;
+    }
+    let (me, _) = core.identity.registered().ok_or_else(unregistered)?;
+    for image in core.store.open_checkouts().await? {
+        let Some(grant) = core.store.grant(image, me).await? else { continue };
+        let owner = Some(dos_protocol::PeerRef::Id(grant.path.owner));
+        let arg = ImageArg { owner, name: grant.path.name.clone() };
+        while let Some(taken) = core.store.take_checkout(core.live.clone(), image, None).await? {
+            match hold(core, &arg, grant.clone(), taken).await {
+                Ok(_) => tracing::info!(image = %grant.path, "finished a checkout"),
+                Err(error) if error.code == Code::Denied => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}

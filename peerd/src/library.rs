@@ -1,0 +1,132 @@
+//! One's own images: finding them, publishing them, and finishing what a lost reply left open.
+//!
+//! What always holds: a sealed copy is in place and noted before the directory hears of the image; the publication stays
+//! noted until the directory's answer is, and telling it twice changes nothing there.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use dos_protocol::{
+    Code, ImageArg, ImageName, PeerRef, WireError,
+    directory::{Answer, Op},
+    model::ImageInfo,
+};
+
+use crate::{
+    Core,
+    store::{OwnImage, Publication},
+    upstream::{unexpected, unregistered},
+};
+
+/// Names for which an image is being added.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BusyNames(Arc<Mutex<HashSet<ImageName>>>);
+
+/// Keeps a name busy as long as it lives.
+#[derive(Debug)]
+pub(crate) struct BusyName {
+    names: BusyNames,
+    name: ImageName,
+}
+
+impl BusyNames {
+    /// Claims a name, unless it is busy.
+    pub(crate) fn claim(&self, name: &ImageName) -> Option<BusyName> {
+        let fresh = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+        fresh.then(|| BusyName { names: self.clone(), name: name.clone() })
+    }
+}
+
+impl Drop for BusyName {
+    fn drop(&mut self) {
+        self.names.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
+    }
+}
+
+/// The image of one's own with this name, also if the directory alone knows that it is called so now.
+///
+/// # Errors
+/// `not_found` if there is none.
+pub(crate) async fn own_image(core: &Core, name: &ImageName) -> Result<OwnImage, WireError> {
+    let missing =
+        || WireError::new(Code::NotFound, format!("you have no image \"{name}\"")).hint("dosctl list --mine");
+    let (me, _) = core.identity.registered().ok_or_else(unregistered)?;
+    if let Some(image) = core.store.own_image(name.clone()).await? {
+        return Ok(image);
+    }
+    if !core.upstream.is_online() {
+        return Err(missing());
+    }
+    // The answer to a renaming may have been lost.
+    let arg = ImageArg { owner: Some(PeerRef::Id(me)), name: name.clone() };
+    match core.upstream.request(Op::Image(arg)).await {
+        Ok(Answer::Image(info)) => core.store.rename_image(*info).await?,
+        Ok(_) => return Err(unexpected()),
+        Err(error) if error.code == Code::NotFound => return Err(missing()),
+        Err(error) => return Err(error),
+    }
+    core.store.own_image(name.clone()).await?.ok_or_else(missing)
+}
+
+/// Tells the directory of an image that is noted as a publication, and notes its answer.
+///
+/// # Errors
+/// What the directory says; the publication is dropped if it refuses, and kept if the answer is unknown.
+pub(crate) async fn publish(core: &Core, publication: Publication) -> Result<ImageInfo, WireError> {
+    let hash = publication.publish.sealed.hash;
+    match core.upstream.request_again(Op::Publish(Box::new(publication.publish))).await {
+        Ok(Answer::Image(info)) => {
+            let free = core.store.finish_publication((*info).clone()).await?;
+            core.copies.remove(free).await;
+            Ok(*info)
+        }
+        Ok(_) => Err(unexpected()),
+        Err(error) if matches!(error.code, Code::Offline | Code::Timeout | Code::Internal) => {
+            Err(error.hint("dosctl list --mine"))
+        }
+        Err(error) => {
+            let free = core.store.drop_publication(hash).await?;
+            core.copies.remove(free).await;
+            Err(error)
+        }
+    }
+}
+
+/// Tells the directory of every image whose publication is open, save those being added just now.
+///
+/// # Errors
+/// If the directory cannot be asked; one refusal does not hinder the others.
+pub(crate) async fn finish_publications(core: &Core) -> Result<(), WireError> {
+    for publication in core.store.publications().await? {
+        let Some(_busy) = core.names_busy.claim(&publication.publish.name) else { continue };
+        finish(core, publication).await?;
+    }
+    Ok(())
+}
+
+/// As [`finish_publications`], for the one of a name that the caller has claimed.
+///
+/// # Errors
+/// If the directory cannot be asked.
+pub(crate) async fn finish_publication_of(core: &Core, claimed: &BusyName) -> Result<(), WireError> {
+    for publication in core.store.publications().await? {
+        if publication.publish.name == claimed.name {
+            finish(core, publication).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn finish(core: &Core, publication: Publication) -> Result<(), WireError> {
+    let name = publication.publish.name.clone();
+    match Box::pin(publish(core, publication)).await {
+        Ok(_) => tracing::info!(image = %name, "finished a publication"),
+        Err(error) if matches!(error.code, Code::Offline | Code::Timeout | Code::Internal) => {
+            return Err(error);
+        }
+        Err(error) => tracing::warn!(image = %name, error = %error.message, "a publication was refused"),
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! The port for other peers: a bounded number of authenticated connections.
+//!
+//! What always holds: whoever does not finish a TLS handshake in time, holds no key, or comes while this daemon has no
+//! identity is hung up on, and disturbs nobody else.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use dos_protocol::{
+    limits::PEER_CONNECTIONS_MAX,
+    tls::{Alpn, ServerTls},
+};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+    time::sleep,
+};
+
+use super::serve::serve;
+use crate::{Core, identity::Identity, stop::Stop};
+
+/// Connections that wait to be taken.
+const BACKLOG: i32 = 128;
+
+/// After a failure to accept (no file descriptor left): time for others to end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Binds the port. On the unspecified IPv6 address it serves IPv4 too.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Serves until `stop`.
+pub(crate) async fn run(core: Arc<Core>, listener: TcpListener, mut stop: Stop) {
+    let places = Arc::new(Semaphore::new(PEER_CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    let mut tls: Option<(Arc<Identity>, ServerTls)> = None;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.stopped() => return,
+            Some(_) = connections.join_next() => continue,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        let (socket, address, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept a peer's connection");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Some(tls) = current(&core, &mut tls) else { continue };
+        let core = Arc::clone(&core);
+        connections.spawn(async move {
+            let _place = place;
+            let connection = async {
+                socket.set_nodelay(true)?;
+                let (key, stream) = tls.accept(socket).await.map_err(io::Error::other)?;
+                Box::pin(serve(&core, key, stream)).await
+            };
+            if let Err(error) = connection.await {
+                tracing::debug!(error = &error as &dyn std::error::Error, %address, "a peer's connection failed");
+            }
+        });
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let (socket, address) = listener.accept().await?;
+    Ok((socket, address, place))
+}
+
+/// TLS under the identity of the moment.
+fn current(core: &Core, cached: &mut Option<(Arc<Identity>, ServerTls)>) -> Option<ServerTls> {
+    let (_, identity) = core.identity.registered()?;
+    if let Some((known, tls)) = cached
+        && Arc::ptr_eq(known, &identity)
+    {
+        return Some(tls.clone());
+    }
+    match ServerTls::new(&identity.secret, Alpn::Peer) {
+        Ok(tls) => {
+            *cached = Some((identity, tls.clone()));
+            Some(tls)
+        }
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "cannot serve peers");
+            None
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Serving and fetching between two daemons in this process, without a directory.
+
+use std::sync::Arc;
+
+use dos_protocol::{
+    Code, ImageNo, ImagePath, PeerId, PublicKey, Revision, SealedHash, SplitId,
+    directory::{KeyShare, Preview, Publish},
+    frame::Reader,
+    model::{Allowance, Format, Grant, ImageInfo, Original, PreviewInfo, SealedCopy},
+    peer::Fetch,
+};
+use dos_sealed::{BLOCK_BYTES, ContentKey, DirectoryShare, OwnerShare};
+use tokio::{io::DuplexStream, sync::watch};
+
+use super::{
+    fetch::{Broken, Stage, ask, receive},
+    intake::Intake,
+    serve::serve,
+};
+use crate::{Config, Core, Daemon, keys::ImageKeys, sealing::Sealing, store::Publication};
+
+struct Peer {
+    daemon: Daemon,
+    _temp: tempfile::TempDir,
+}
+
+async fn peer(id: &str) -> Peer {
+    let temp = tempfile::tempdir().unwrap();
+    let config = Config::new(temp.path().join("state"), temp.path().join("s"));
+    let config = Config { listen: "127.0.0.1:0".parse().unwrap(), ..config };
+    let daemon = Box::pin(Daemon::start(config)).await.unwrap();
+    let link = format!("dos://{}@127.0.0.1:1", PublicKey::from([9; 32]));
+    let begun = daemon.core.identity.begin(&link.parse().unwrap()).unwrap();
+    daemon.core.identity.complete(&begun, id.parse().unwrap(), None).unwrap();
+    daemon.core.store.bind(id.parse().unwrap()).await.unwrap();
+    Peer { daemon, _temp: temp }
+}
+
+impl Peer {
+    fn core(&self) -> &Arc<Core> {
+        &self.daemon.core
+    }
+
+    fn id(&self) -> PeerId {
+        self.core().identity.registered().unwrap().0
+    }
+
+    fn key(&self) -> PublicKey {
+        self.core().identity.any().unwrap().secret.public().unwrap()
+    }
+}
+
+/// An owner with an image of a little more than two blocks, and a viewer with a right to it.
+struct Pair {
+    owner: Peer,
+    viewer: Peer,
+    keys: ImageKeys,
+    share: KeyShare,
+    grant: Grant,
+}
+
+async fn pair() -> Pair {
+    let (owner, viewer) = (peer("7xKqPm2R").await, peer("8yLrQn3S").await);
+    let keys = ImageKeys::generate().unwrap();
+    let mut sealing = Sealing::begin(owner.core(), keys.content_key().clone()).unwrap();
+    sealing.push(vec![7; BLOCK_BYTES * 2]).await.unwrap();
+    let sealed = sealing.finish().await.unwrap();
+    let (copy, blocks) = (sealed.copy(), sealed.blocks());
+    sealed.put_in_place(owner.core()).await.unwrap();
+    let info = publish(&owner, &keys, copy, blocks).await;
+    let share = keys.key_share(info.no, viewer.id()).unwrap();
+    let grant = Grant {
+        image: info.no,
+        path: ImagePath { owner: owner.id(), name: info.name },
+        owner_name: None,
+        viewer: viewer.id(),
+        viewer_name: None,
+        views_left: Allowance::Views(1),
+        views_used: 0,
+        expires_at: None,
+        revoked: false,
+        revision: Revision(1),
+        split: share.split,
+        sealed: copy,
+    };
+    for peer in [&owner, &viewer] {
+        peer.core().take_grant(grant.clone()).await.unwrap();
+    }
+    owner.core().known_keys.put(viewer.key(), viewer.id());
+    Pair { owner, viewer, keys, share, grant }
+}
+
+async fn publish(owner: &Peer, keys: &ImageKeys, sealed: SealedCopy, blocks: Vec<u8>) -> ImageInfo {
+    let stored = keys.store(&owner.core().identity.any().unwrap().vault, &sealed.hash).unwrap();
+    let original = Original { image_id: [1; 32].into(), format: Format::Png, width: 1, height: 1, bytes: 1 };
+    let preview = Preview { format: Format::Jpeg, width: 1, height: 1, data: vec![1] };
+    let name: dos_protocol::ImageName = "sea".parse().unwrap();
+    let publish = Publish { name: name.clone(), original, sealed, preview, replace: false };
+    let publication =
+        Publication { publish, content_key: stored.content_key, share_secret: stored.share_secret };
+    owner.core().store.begin_publication(publication, blocks).await.unwrap();
+    let preview = PreviewInfo { format: Format::Jpeg, width: 1, height: 1, bytes: 1 };
+    let no = ImageNo(4);
+    let info = ImageInfo { no, owner: owner.id(), name, original, sealed, preview, access: None };
+    owner.core().store.finish_publication(info.clone()).await.unwrap();
+    info
+}
+
+impl Pair {
+    /// A connection of the holder of `key` to the owner.
+    fn call(&self, key: PublicKey) -> Reader<DuplexStream> {
+        let (near, far) = tokio::io::duplex(64 << 10);
+        let core = Arc::clone(self.owner.core());
+        tokio::spawn(async move { serve(&core, key, far).await });
+        Reader::new(near)
+    }
+
+    fn wanted(&self, from: u32) -> Fetch {
+        let Grant { image, sealed, split, .. } = self.grant;
+        Fetch { image, sealed: sealed.hash, split, from }
+    }
+
+    async fn fetch(&self, from: u32) -> Result<[u8; 32], Broken> {
+        let mut stream = self.call(self.viewer.key());
+        let (share, list) = ask(&mut stream, &self.grant, self.wanted(from)).await?;
+        let stage = watch::Sender::new(Stage::Under(0));
+        receive(self.viewer.core(), &mut stream, list, from, &stage).await?;
+        Ok(*share)
+    }
+
+    fn partial_blocks(&self) -> u32 {
+        Intake::blocks_at(&self.viewer.core().copies.partial_path(&self.grant.sealed.hash))
+    }
+
+    fn owners_file(&self) -> std::path::PathBuf {
+        self.owner.core().copies.path(&self.grant.sealed.hash)
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_gets_the_whole_copy_and_the_share_that_completes_the_directorys() {
+    let pair = pair().await;
+    let share = pair.fetch(0).await.unwrap();
+    let joined =
+        ContentKey::join(&OwnerShare::from_bytes(share), &DirectoryShare::from_bytes(pair.share.share));
+    assert_eq!(joined.as_bytes(), pair.keys.content_key().as_bytes());
+    assert!(pair.viewer.core().copies.is_sound(pair.grant.sealed.hash).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_damaged_block_is_not_kept_and_the_transfer_goes_on_from_there() {
+    let pair = pair().await;
+    let sound = std::fs::read(pair.owners_file()).unwrap();
+    let mut damaged = sound.clone();
+    damaged[BLOCK_BYTES + 9] ^= 1;
+    std::fs::write(pair.owners_file(), damaged).unwrap();
+    let Err(Broken::Again(error)) = pair.fetch(0).await else { panic!("a damaged block was taken") };
+    assert_eq!(&*error.message, "block 1 arrived damaged");
+    assert_eq!(pair.partial_blocks(), 1);
+    std::fs::write(pair.owners_file(), sound).unwrap();
+    pair.fetch(1).await.unwrap();
+    assert!(pair.viewer.core().copies.is_sound(pair.grant.sealed.hash).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_has_been_replaced_is_refused_as_stale() {
+    let pair = pair().await;
+    let mut stream = pair.call(pair.viewer.key());
+    let old = Fetch { sealed: SealedHash::from([3; 32]), ..pair.wanted(0) };
+    let Err(Broken::Final(error)) = ask(&mut stream, &pair.grant, old).await else { panic!("served") };
+    assert_eq!(error.code, Code::Stale);
+    // The connection goes on.
+    assert!(ask(&mut stream, &pair.grant, pair.wanted(0)).await.is_ok());
+}
+
+#[tokio::test]
+async fn nobody_is_served_under_a_split_or_a_key_that_is_not_known() {
+    let pair = pair().await;
+    let mut stream = pair.call(pair.viewer.key());
+    let other = Fetch { split: SplitId::from([0; 16]), ..pair.wanted(0) };
+    assert!(ask(&mut stream, &pair.grant, other).await.is_err());
+    let mut stranger = pair.call(PublicKey::from([5; 32]));
+    assert!(ask(&mut stranger, &pair.grant, pair.wanted(0)).await.is_err());
+    let revoked = Grant { revoked: true, revision: Revision(2), ..pair.grant.clone() };
+    pair.owner.core().take_grant(revoked).await.unwrap();
+    let mut stream = pair.call(pair.viewer.key());
+    assert!(ask(&mut stream, &pair.grant, pair.wanted(0)).await.is_err());
+}
+
+#[tokio::test]
+async fn nonsense_from_a_peer_is_answered_or_cut_off() {
+    use dos_protocol::{frame, peer::FromOwner};
+    use tokio::io::AsyncWriteExt;
+    let pair = pair().await;
+    let mut stream = pair.call(pair.viewer.key());
+    stream.get_mut().write_all(&frame::to_frame(&"make_coffee").unwrap()).await.unwrap();
+    let body = stream.next().await.unwrap().unwrap();
+    let FromOwner::Refused(error) = frame::decode(&body).unwrap() else { panic!("served") };
+    assert_eq!(error.code, Code::Unsupported);
+    stream.get_mut().write_all(&u32::MAX.to_be_bytes()).await.unwrap();
+    assert!(!matches!(stream.next().await, Ok(Some(_))));
+    pair.fetch(0).await.unwrap();
+}

@@ -1,0 +1,156 @@
+//! What one may do with an image that a person named: it is one's own, or there is a right, or there is a reason why not.
+//!
+//! What always holds: a right that is known here and usable is taken as it is, since the directory decides again when a
+//! view is spent; whatever else is believed here is asked of the directory before it is told.
+
+use dos_protocol::{
+    Code, ImageArg, PeerId, PeerRef, Reason, Timestamp, WireError,
+    directory::{Answer, Op},
+    model::{AccessState, Grant, GrantState, ImageInfo},
+};
+
+use crate::{
+    Core, library,
+    store::OwnImage,
+    upstream::{unexpected, unregistered},
+};
+
+/// An image that a person named.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// One's own.
+    Own(Box<OwnImage>),
+    /// Somebody else's, with the right as it is known here, if any.
+    Other(Option<Grant>),
+}
+
+impl Core {
+    /// Takes over a right as the directory told it.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(crate) async fn take_grant(&self, grant: Grant) -> Result<(), WireError> {
+        let free = self.store.take_grant(grant).await?;
+        self.copies.remove(free).await;
+        Ok(())
+    }
+}
+
+/// Finds the image as far as it is known here.
+///
+/// # Errors
+/// `not_found` for an image of one's own that does not exist; `offline` if not registered.
+pub(crate) async fn find(core: &Core, arg: &ImageArg) -> Result<Target, WireError> {
+    let (me, identity) = core.identity.registered().ok_or_else(unregistered)?;
+    let own = match &arg.owner {
+        None => true,
+        Some(PeerRef::Id(id)) => *id == me,
+        Some(PeerRef::Name(name)) => identity.name.as_ref() == Some(name),
+        Some(PeerRef::Address(_)) => false,
+    };
+    if own {
+        return Ok(Target::Own(Box::new(library::own_image(core, &arg.name).await?)));
+    }
+    Ok(Target::Other(core.store.find_received(me, arg.clone()).await?))
+}
+
+/// A right to the image that can be used now: `known`, or as the directory tells it.
+///
+/// # Errors
+/// `denied` with the reason; `not_found`; `offline`.
+pub(crate) async fn usable(core: &Core, arg: &ImageArg, known: Option<Grant>) -> Result<Grant, WireError> {
+    let (me, _) = core.identity.registered().ok_or_else(unregistered)?;
+    if let Some(grant) = known {
+        let paid = !grant.revoked && core.store.left_open(core.live.clone(), grant.image).await?;
+        if paid || grant.state_at(Timestamp::now()) == GrantState::Active {
+            return Ok(grant);
+        }
+    }
+    let info = match core.upstream.request(Op::Image(arg.clone())).await? {
+        Answer::Image(info) => *info,
+        _ => return Err(unexpected()),
+    };
+    allowed(arg, &info)?;
+    let grant = refresh(core, &info, me).await?;
+    match reason(grant.state_at(Timestamp::now())) {
+        None => Ok(grant),
+        Some(reason) => Err(denied(arg, reason)),
+    }
+}
+
+/// The right as the directory knows it.
+async fn refresh(core: &Core, info: &ImageInfo, me: PeerId) -> Result<Grant, WireError> {
+    match core.upstream.request(Op::Right { image: info.no, viewer: me }).await? {
+        Answer::Grant(grant) => {
+            core.take_grant((*grant).clone()).await?;
+            Ok(*grant)
+        }
+        _ => Err(unexpected()),
+    }
+}
+
+fn allowed(arg: &ImageArg, info: &ImageInfo) -> Result<(), WireError> {
+    let Some(access) = info.access else { return Ok(()) };
+    match access.state {
+        AccessState::Granted => Ok(()),
+        AccessState::None => Err(denied(arg, Reason::NeverGranted)),
+        AccessState::Requested => Err(WireError::new(
+            Code::Denied,
+            format!("access to {arg} is requested; the owner has not answered"),
+        )
+        .because(Reason::NeverGranted)
+        .hint("dosctl requests --outgoing")),
+        AccessState::Denied => {
+            let text = format!("the owner has denied access to {arg}");
+            Err(WireError { message: text.into(), ..denied(arg, Reason::NeverGranted) })
+        }
+        AccessState::Revoked => Err(denied(arg, Reason::Revoked)),
+        AccessState::Expired => Err(denied(arg, Reason::Expired)),
+        AccessState::UsedUp => Err(denied(arg, Reason::UsedUp)),
+    }
+}
+
+fn reason(state: GrantState) -> Option<Reason> {
+    match state {
+        GrantState::Active => None,
+        GrantState::UsedUp => Some(Reason::UsedUp),
+        GrantState::Expired => Some(Reason::Expired),
+        GrantState::Revoked => Some(Reason::Revoked),
+    }
+}
+
+/// There is no right to the image, and why.
+pub(crate) fn denied(arg: &ImageArg, reason: Reason) -> WireError {
+    let message = match reason {
+        Reason::UsedUp => format!("all views of {arg} are used up"),
+        Reason::Revoked => format!("the right to {arg} was revoked"),
+        Reason::Expired => format!("the right to {arg} has expired"),
+        _ => format!("access to {arg} was never granted"),
+    };
+    let views = if reason == Reason::UsedUp { " --views 1" } else { "" };
+    WireError::new(Code::Denied, message)
+        .because(reason)
+        .hint(format!("dosctl request {}{views}", quoted(arg)))
+}
+
+/// The image as an argument of a command that a shell reads.
+pub(crate) fn quoted(arg: &ImageArg) -> String {
+    let text = arg.to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:[]".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hint_is_a_command_that_a_shell_takes() {
+        let arg: ImageArg = "alice/it's a sea".parse().unwrap();
+        let error = denied(&arg, Reason::UsedUp);
+        assert_eq!(error.hint.as_deref(), Some(r"dosctl request 'alice/it'\''s a sea' --views 1"));
+        assert_eq!(error.reason, Some(Reason::UsedUp));
+        let error = denied(&"alice/sea".parse().unwrap(), Reason::NeverGranted);
+        assert_eq!(error.hint.as_deref(), Some("dosctl request alice/sea"));
+    }
+}

@@ -1,0 +1,106 @@
+//! Requests for access: those of others, and one's own.
+//!
+//! What always holds: a request never goes back to a lower revision.
+
+use dos_protocol::{
+    ImageNo, PeerId,
+    directory::{AskState, Asked},
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Error, Store, bodies, body, execute, to_blob};
+
+impl Store {
+    /// Takes over a request as the directory told it in an answer. Returns how many of others wait now.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn take_ask(&self, asked: Asked) -> Result<u64, Error> {
+        self.write(move |connection| {
+            let me = super::own(connection)?.peer;
+            apply(connection, me, &asked)?;
+            count_pending(connection)
+        })
+        .await
+    }
+
+    /// The requests that came in, or went out; only pending ones unless `all`.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn asks(&self, incoming: bool, all: bool) -> Result<Vec<Asked>, Error> {
+        self.read(move |connection| {
+            let sql = "SELECT body FROM asks WHERE incoming = ?1 AND (?2 OR pending = 1) ORDER BY request";
+            bodies(connection, "request", sql, params![incoming, all])
+        })
+        .await
+    }
+
+    /// One request.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn ask(&self, request: u64) -> Result<Option<Asked>, Error> {
+        self.read(move |connection| {
+            let sql = "SELECT body FROM asks WHERE request = ?1";
+            body(connection, "request", sql, [request.cast_signed()])
+        })
+        .await
+    }
+
+    /// How many requests of others wait for an answer.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn count_pending(&self) -> Result<u64, Error> {
+        self.read(count_pending).await
+    }
+}
+
+pub(super) fn count_pending(connection: &Connection) -> Result<u64, Error> {
+    let sql = "SELECT count(*) FROM asks WHERE incoming = 1 AND pending = 1";
+    let count: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(count.cast_unsigned())
+}
+
+/// Takes over a request if it is newer than the one known. Returns whether it was.
+pub(super) fn apply(connection: &Connection, me: Option<PeerId>, new: &Asked) -> Result<bool, Error> {
+    let known: Option<i64> = connection
+        .prepare_cached("SELECT revision FROM asks WHERE request = ?1")?
+        .query_row([new.request.cast_signed()], |row| row.get(0))
+        .optional()?;
+    if known.is_some_and(|known| known.cast_unsigned() >= new.revision) {
+        return Ok(false);
+    }
+    write(connection, me == Some(new.path.owner), new)?;
+    Ok(true)
+}
+
+fn write(connection: &Connection, incoming: bool, asked: &Asked) -> Result<(), Error> {
+    execute(
+        connection,
+        "INSERT OR REPLACE INTO asks (request, image, incoming, pending, revision, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            asked.request.cast_signed(),
+            asked.image.0.cast_signed(),
+            incoming,
+            asked.state == AskState::Pending,
+            asked.revision.cast_signed(),
+            to_blob("request", asked)?
+        ],
+    )?;
+    Ok(())
+}
+
+/// The image is gone: whoever waits for an answer gets none.
+pub(super) fn void(connection: &Connection, image: ImageNo) -> Result<(), Error> {
+    let me = super::own(connection)?.peer;
+    let sql = "SELECT body FROM asks WHERE image = ?1 AND pending = 1";
+    for asked in bodies::<Asked>(connection, "request", sql, [image.0.cast_signed()])? {
+        let reason = Some("the image was removed".into());
+        let incoming = me == Some(asked.path.owner);
+        write(connection, incoming, &Asked { state: AskState::Denied, reason, ..asked })?;
+    }
+    Ok(())
+}

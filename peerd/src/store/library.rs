@@ -1,0 +1,264 @@
+//! One's own images, those on their way to the directory, and the sealed files of both.
+
+use std::collections::HashSet;
+
+use dos_protocol::{ImageName, ImageNo, SealedHash, Timestamp, directory::Publish, model::ImageInfo};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Error, Store, asks, execute, from_blob, hash_of, release, rights, to_blob};
+
+/// An image of one's own.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnImage {
+    /// As the directory knows it.
+    pub info: ImageInfo,
+    /// Its content key, sealed by the vault for the row of its sealed copy.
+    pub content_key: Vec<u8>,
+    /// The secret of its owner shares, sealed likewise.
+    pub share_secret: Vec<u8>,
+}
+
+/// An image on its way to the directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Publication {
+    /// What the directory is told.
+    pub publish: Publish,
+    /// As in [`OwnImage`].
+    pub content_key: Vec<u8>,
+    /// As in [`OwnImage`].
+    pub share_secret: Vec<u8>,
+}
+
+impl Store {
+    /// The image of this name.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn own_image(&self, name: ImageName) -> Result<Option<OwnImage>, Error> {
+        self.read(move |connection| {
+            let sql = "SELECT info, content_key, share_secret FROM images WHERE name = ?1";
+            one_image(connection, sql, params![name.as_str()])
+        })
+        .await
+    }
+
+    /// The image with this number.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn own_image_no(&self, no: ImageNo) -> Result<Option<OwnImage>, Error> {
+        self.read(move |connection| {
+            let sql = "SELECT info, content_key, share_secret FROM images WHERE no = ?1";
+            one_image(connection, sql, params![no.0.cast_signed()])
+        })
+        .await
+    }
+
+    /// The list of blocks of a sealed copy that is here.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn blocks(&self, hash: SealedHash) -> Result<Option<Vec<u8>>, Error> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached("SELECT blocks FROM copies WHERE hash = ?1")?;
+            Ok(statement.query_row([hash.as_bytes()], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
+    /// Writes down an image that is sealed, before the directory hears of it.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn begin_publication(
+        &self,
+        publication: Publication,
+        blocks: Vec<u8>,
+    ) -> Result<(), Error> {
+        self.write(move |connection| {
+            let publish = &publication.publish;
+            let hash = publish.sealed.hash;
+            add_copy(connection, &hash, publish.sealed.bytes, &blocks)?;
+            let body = to_blob("publication", publish)?;
+            execute(
+                connection,
+                "INSERT INTO publications (hash, name, content_key, share_secret, publish)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![
+                    hash.as_bytes(),
+                    publish.name.as_str(),
+                    publication.content_key,
+                    publication.share_secret,
+                    body
+                ],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Every image of which the directory has not said that it knows it.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn publications(&self) -> Result<Vec<Publication>, Error> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT publish, content_key, share_secret FROM publications ORDER BY rowid",
+            )?;
+            let rows =
+                statement.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?)))?;
+            rows.map(|row| {
+                let (body, content_key, share_secret) = row?;
+                Ok(Publication { publish: from_blob("publication", &body)?, content_key, share_secret })
+            })
+            .collect()
+        })
+        .await
+    }
+
+    /// The directory knows the image now. Returns the sealed copies that are superfluous.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn finish_publication(&self, info: ImageInfo) -> Result<Vec<SealedHash>, Error> {
+        self.write(move |connection| {
+            let replaced: Option<Vec<u8>> = connection
+                .prepare_cached("SELECT hash FROM images WHERE no = ?1")?
+                .query_row([info.no.0.cast_signed()], |row| row.get(0))
+                .optional()?;
+            let body = to_blob("image", &info)?;
+            let hash = info.sealed.hash;
+            execute(
+                connection,
+                "INSERT OR REPLACE INTO images (no, name, hash, content_key, share_secret, info)
+                 SELECT ?1, ?2, hash, content_key, share_secret, ?3 FROM publications WHERE hash = ?4",
+                params![info.no.0.cast_signed(), info.name.as_str(), body, hash.as_bytes()],
+            )?;
+            execute(connection, "DELETE FROM publications WHERE hash = ?1", [hash.as_bytes()])?;
+            release_all(connection, replaced.iter().map(|old| hash_of(old)))
+        })
+        .await
+    }
+
+    /// The directory refused the image. Returns the sealed copies that are superfluous.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn drop_publication(&self, hash: SealedHash) -> Result<Vec<SealedHash>, Error> {
+        self.write(move |connection| {
+            execute(connection, "DELETE FROM publications WHERE hash = ?1", [hash.as_bytes()])?;
+            release_all(connection, std::iter::once(Ok(hash)))
+        })
+        .await
+    }
+
+    /// An image has another name now.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn rename_image(&self, info: ImageInfo) -> Result<(), Error> {
+        self.write(move |connection| rename(connection, info.no, &info.name)).await
+    }
+
+    /// An image is withdrawn, and with it every right to it and request for it. Returns the sealed copies that are
+    /// superfluous.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn remove_image(&self, no: ImageNo) -> Result<Vec<SealedHash>, Error> {
+        self.write(move |connection| remove(connection, no)).await
+    }
+
+    /// The sealed files that must be there, and the sealed copies that may still arrive.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn files_needed(&self) -> Result<(HashSet<SealedHash>, HashSet<SealedHash>), Error> {
+        self.read(|connection| {
+            let hashes = |sql: &str| -> Result<HashSet<SealedHash>, Error> {
+                let mut statement = connection.prepare_cached(sql)?;
+                let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
+                rows.map(|hash| hash_of(&hash?)).collect()
+            };
+            let arriving = hashes("SELECT hash FROM grants, self WHERE viewer = self.peer AND revoked = 0")?;
+            Ok((hashes("SELECT hash FROM copies")?, arriving))
+        })
+        .await
+    }
+}
+
+/// Gives an image of one's own another name. One of another number that had it here has lost it at the directory, and
+/// will be named anew by an update of its own.
+pub(super) fn rename(connection: &Connection, no: ImageNo, name: &ImageName) -> Result<(), Error> {
+    let sql = "SELECT info, content_key, share_secret FROM images WHERE no = ?1";
+    let known = one_image(connection, sql, params![no.0.cast_signed()])?;
+    let Some(known) = known.filter(|known| known.info.name != *name) else { return Ok(()) };
+    // A placeholder that no image can be called, as names have no slash.
+    execute(
+        connection,
+        "UPDATE images SET name = '/' || no WHERE name = ?1 AND no <> ?2",
+        params![name.as_str(), no.0.cast_signed()],
+    )?;
+    let body = to_blob("image", &ImageInfo { name: name.clone(), ..known.info })?;
+    execute(
+        connection,
+        "UPDATE images SET name = ?2, info = ?3 WHERE no = ?1",
+        params![no.0.cast_signed(), name.as_str(), body],
+    )?;
+    Ok(())
+}
+
+/// Forgets an image, whosesoever it is, with every right to it and every request for it. Returns the sealed copies that
+/// are superfluous.
+pub(super) fn remove(connection: &Connection, no: ImageNo) -> Result<Vec<SealedHash>, Error> {
+    let mut statement = connection.prepare_cached("SELECT hash FROM images WHERE no = ?1")?;
+    let hash: Option<Vec<u8>> = statement.query_row([no.0.cast_signed()], |row| row.get(0)).optional()?;
+    execute(connection, "DELETE FROM images WHERE no = ?1", [no.0.cast_signed()])?;
+    let mut free = rights::end_all(connection, no)?;
+    asks::void(connection, no)?;
+    free.extend(release_all(connection, hash.iter().map(|old| hash_of(old)))?);
+    Ok(free)
+}
+
+/// Notes a whole sealed file.
+pub(super) fn add_copy(
+    connection: &Connection,
+    hash: &SealedHash,
+    bytes: u64,
+    blocks: &[u8],
+) -> Result<(), Error> {
+    execute(
+        connection,
+        "INSERT OR REPLACE INTO copies (hash, bytes, used_at, blocks) VALUES (?1, ?2, ?3, ?4)",
+        params![hash.as_bytes(), bytes.cast_signed(), Timestamp::now().0, blocks],
+    )?;
+    Ok(())
+}
+
+fn one_image(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> Result<Option<OwnImage>, Error> {
+    let columns = |row: &Row<'_>| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?));
+    let row = connection.prepare_cached(sql)?.query_row(params, columns).optional()?;
+    row.map(|(info, content_key, share_secret)| {
+        Ok(OwnImage { info: from_blob("image", &info)?, content_key, share_secret })
+    })
+    .transpose()
+}
+
+fn release_all(
+    connection: &Connection,
+    hashes: impl Iterator<Item = Result<SealedHash, Error>>,
+) -> Result<Vec<SealedHash>, Error> {
+    let mut free = Vec::new();
+    for hash in hashes {
+        let hash = hash?;
+        if release(connection, &hash)? {
+            free.push(hash);
+        }
+    }
+    Ok(free)
+}

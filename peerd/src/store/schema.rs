@@ -1,0 +1,110 @@
+//! The database's schema. A released step is never changed; what follows gets a step of its own.
+//!
+//! Grants, images, requests and publications are kept as the CBOR in which they travel, beside the columns that
+//! statements need. Secrets are kept sealed by the vault. IDs and numbers are stored as integers, moments as
+//! milliseconds.
+
+use dos_sqlite::{Migration, Schema};
+
+/// "dosp" as a number.
+const APPLICATION_ID: i32 = 0x646f_7370;
+
+/// The schema of `peerd.db`.
+pub(crate) const SCHEMA: Schema =
+    Schema { application_id: APPLICATION_ID, migrations: &[Migration { sql: INITIAL }] };
+
+const INITIAL: &str = "
+-- One row: whose database this is, whether the session is wanted, and the last update stored.
+CREATE TABLE self (
+    one           INTEGER PRIMARY KEY CHECK (one = 1),
+    peer          INTEGER,
+    wanted_online INTEGER NOT NULL DEFAULT 0,
+    stored_seq    INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO self (one) VALUES (1);
+
+-- Every whole sealed file on the disk, one's own and received ones.
+CREATE TABLE copies (
+    hash    BLOB PRIMARY KEY,
+    bytes   INTEGER NOT NULL,
+    used_at INTEGER NOT NULL,
+    blocks  BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One's own images, as the directory knows them.
+CREATE TABLE images (
+    no           INTEGER PRIMARY KEY,
+    name         TEXT NOT NULL UNIQUE,
+    hash         BLOB NOT NULL,
+    content_key  BLOB NOT NULL,
+    share_secret BLOB NOT NULL,
+    info         BLOB NOT NULL
+) STRICT;
+CREATE INDEX images_by_hash ON images (hash);
+
+-- Images that are sealed, and of which the directory has not said yet that it knows them.
+CREATE TABLE publications (
+    hash         BLOB PRIMARY KEY,
+    name         TEXT NOT NULL UNIQUE,
+    content_key  BLOB NOT NULL,
+    share_secret BLOB NOT NULL,
+    publish      BLOB NOT NULL
+) STRICT;
+
+-- Rights, given and received, each at its highest known revision.
+CREATE TABLE grants (
+    image    INTEGER NOT NULL,
+    viewer   INTEGER NOT NULL,
+    owner    INTEGER NOT NULL,
+    name     TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    revoked  INTEGER NOT NULL,
+    hash     BLOB NOT NULL,
+    body     BLOB NOT NULL,
+    PRIMARY KEY (image, viewer)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX grants_by_hash ON grants (hash);
+CREATE INDEX grants_by_name ON grants (viewer, name);
+CREATE INDEX grants_by_owner ON grants (owner);
+
+-- The owner's share for a received right.
+CREATE TABLE shares (
+    image INTEGER PRIMARY KEY,
+    split BLOB NOT NULL,
+    share BLOB NOT NULL
+) STRICT;
+
+-- Views that have begun and are not known to be finished.
+CREATE TABLE views (
+    id       BLOB PRIMARY KEY,
+    image    INTEGER NOT NULL,
+    kind     TEXT NOT NULL CHECK (kind IN ('view', 'checkout', 'offline')),
+    views    INTEGER NOT NULL,
+    checkout BLOB
+) STRICT, WITHOUT ROWID;
+CREATE INDEX views_by_image ON views (image, kind);
+
+-- Views held for use without the directory.
+CREATE TABLE held (
+    checkout  BLOB PRIMARY KEY,
+    image     INTEGER NOT NULL,
+    hash      BLOB NOT NULL,
+    unused    INTEGER NOT NULL CHECK (unused >= 0),
+    in_return INTEGER NOT NULL DEFAULT 0,
+    key       BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX held_by_image ON held (image);
+CREATE INDEX held_by_hash ON held (hash);
+
+-- Requests for access, those of others for one's images and one's own.
+CREATE TABLE asks (
+    request  INTEGER PRIMARY KEY,
+    image    INTEGER NOT NULL,
+    incoming INTEGER NOT NULL,
+    pending  INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    body     BLOB NOT NULL
+) STRICT;
+CREATE INDEX asks_pending ON asks (incoming, pending);
+CREATE INDEX asks_by_image ON asks (image);
+";

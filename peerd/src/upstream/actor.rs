@@ -1,0 +1,330 @@
+//! The task that owns the session: performs what [`super::state`] decides.
+//!
+//! What always holds: at most one attempt or session exists; whoever waits for a sign-in is answered when it is decided;
+//! an ID that the directory gave is on disk before anybody hears of it.
+
+use std::{future::pending, sync::Arc, time::Duration};
+
+use dos_protocol::{
+    Code, PeerName, Seq, Timestamp, WireError,
+    control::{SessionState, What},
+    directory::{Op, Register, SignIn, SignedIn},
+};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{
+    Ends, SignedInAs, Status, Waiter, Wish,
+    backoff::delay,
+    connection::{Established, Failure, establish},
+    session::{Ending, Session},
+    state::{Action, Event, Failed, Lost, Phase},
+};
+use crate::{Core, copies::blocking, identity::Identity, random::jitter, stop::Stop};
+
+/// A session that lasted so long was a good one: the next attempt comes soon.
+const LASTED: Duration = Duration::from_secs(5);
+
+/// How long signing out may take.
+const SIGN_OUT_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// What is asked for when registering.
+struct Application {
+    identity: Arc<Identity>,
+    name: Option<PeerName>,
+    invite: Option<Box<str>>,
+}
+
+struct Actor {
+    core: Arc<Core>,
+    ends: Ends,
+    phase: Phase,
+    application: Option<Application>,
+    attempt: Option<JoinHandle<Result<Established, Failure>>>,
+    session: Option<Session>,
+    due: Option<Instant>,
+    waiters: Vec<Waiter>,
+}
+
+/// Runs until `stop`, then signs out.
+pub(crate) async fn run(core: Arc<Core>, ends: Ends, wanted: bool, mut stop: Stop) {
+    let registered = core.identity.registered().is_some();
+    let phase = if registered { Phase::Offline } else { Phase::Unregistered };
+    let mut actor = Actor {
+        core,
+        ends,
+        phase,
+        application: None,
+        attempt: None,
+        session: None,
+        due: None,
+        waiters: Vec::new(),
+    };
+    actor.publish(|_| ());
+    if wanted && registered {
+        actor.step(Event::Start).await;
+    }
+    loop {
+        let attempt = async {
+            match &mut actor.attempt {
+                Some(attempt) => attempt.await,
+                None => pending().await,
+            }
+        };
+        let ending = async {
+            match &mut actor.session {
+                Some(session) => session.ended().await,
+                None => pending().await,
+            }
+        };
+        let due = async {
+            match actor.due {
+                Some(due) => sleep_until(due).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.stopped() => break,
+            wish = actor.ends.wishes.recv() => match wish {
+                Some(wish) => actor.wish(wish).await,
+                None => break,
+            },
+            ended = ending => actor.ended(ended).await,
+            attempt = attempt => {
+                actor.attempt = None;
+                let failed = WireError::new(Code::Internal, "the attempt to connect failed");
+                let outcome = attempt.unwrap_or_else(|_| Err(Failure::refused(failed)));
+                actor.attempted(outcome).await;
+            }
+            () = due => {
+                actor.due = None;
+                actor.step(Event::Due).await;
+            }
+        }
+    }
+    actor.sign_out().await;
+}
+
+impl Actor {
+    async fn wish(&mut self, wish: Wish) {
+        match wish {
+            Wish::Register { identity, name, invite, waiter } => {
+                if self.phase == Phase::Unregistered {
+                    self.application = Some(Application { identity, name, invite });
+                    self.waiters.push(waiter);
+                    self.step(Event::Register).await;
+                } else {
+                    let error = WireError::new(Code::Conflict, "a registration is under way");
+                    drop(waiter.send(Err(error)));
+                }
+            }
+            Wish::Login { force, waiter } => {
+                self.step(Event::Login { force }).await;
+                match (self.phase, self.core.identity.registered()) {
+                    (Phase::Online(_), Some((id, identity))) => {
+                        let stored = *self.core.stored.borrow();
+                        let name = identity.name.clone();
+                        drop(waiter.send(Ok(SignedInAs { id, name, latest: stored, stored })));
+                    }
+                    (Phase::Unregistered | Phase::Registering, _) | (_, None) => {
+                        drop(waiter.send(Err(super::unregistered())));
+                    }
+                    _ => self.waiters.push(waiter),
+                }
+            }
+            Wish::Hurry => {
+                if matches!(self.phase, Phase::Waiting(_)) {
+                    self.due = None;
+                    self.step(Event::Due).await;
+                }
+            }
+            Wish::Logout { done } => {
+                self.step(Event::Logout).await;
+                self.answer(&Err(WireError::new(Code::Offline, "logged out meanwhile")));
+                // Whoever waited may have gone away.
+                let _ = done.send(());
+            }
+        }
+    }
+
+    async fn step(&mut self, event: Event) {
+        let (phase, action) = self.phase.step(event);
+        let changed = self.phase.session_state() != phase.session_state();
+        self.phase = phase;
+        match action {
+            Action::Nothing => {}
+            Action::Register => self.connect(false, self.core.identity.any()),
+            Action::Connect { force } => {
+                self.connect(force, self.core.identity.registered().map(|(_, identity)| identity));
+            }
+            Action::Retry(failures) => self.due = Some(Instant::now() + delay(failures, jitter())),
+            Action::RetrySlowly => self.due = Some(Instant::now() + delay(u32::MAX, jitter())),
+            Action::Abandon => self.abandon(),
+            Action::SignOut => self.sign_out().await,
+            Action::GiveUp => {
+                if let Err(error) = self.core.store.want_online(false).await {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "cannot note that we stay offline"
+                    );
+                }
+            }
+        }
+        if changed {
+            self.publish(|_| ());
+        }
+    }
+
+    /// Tells everybody how things stand.
+    fn publish(&self, change: impl FnOnce(&mut Status)) {
+        let state = self.phase.session_state();
+        let mut news = false;
+        self.ends.status.send_modify(|status| {
+            if status.state != state {
+                (status.state, status.since, news) = (state, Timestamp::now(), true);
+            }
+            if state != SessionState::Online {
+                (status.address, status.handle, status.latest) = (None, None, Seq(0));
+            }
+            change(status);
+        });
+        if news {
+            tracing::info!(state = state.as_str(), "session");
+            self.core.events.tell(Timestamp::now(), What::Session(state));
+        }
+    }
+
+    fn abandon(&mut self) {
+        self.due = None;
+        if let Some(attempt) = self.attempt.take() {
+            attempt.abort();
+        }
+    }
+
+    fn connect(&mut self, force: bool, identity: Option<Arc<Identity>>) {
+        self.abandon();
+        let Some(identity) = identity else { return };
+        let stored = *self.core.stored.borrow();
+        let sign_in = SignIn {
+            instance: self.core.instance,
+            port: self.core.listen.port(),
+            addresses: self.core.config.announce.clone(),
+            force,
+            stored,
+        };
+        let (identity, op) = match &self.application {
+            Some(Application { identity, name, invite }) => {
+                let register = Register { name: name.clone(), invite: invite.clone(), sign_in };
+                (Arc::clone(identity), Op::Register(register))
+            }
+            None => (identity, Op::SignIn(sign_in)),
+        };
+        self.attempt = Some(tokio::spawn(async move { Box::pin(establish(&identity, op, stored)).await }));
+    }
+
+    async fn attempted(&mut self, outcome: Result<Established, Failure>) {
+        let application = self.application.take();
+        let outcome = match outcome {
+            Ok(established) => match self.know_ourselves(application, &established).await {
+                Ok(()) => Ok(established),
+                Err(error) => Err(Failure::refused(error)),
+            },
+            Err(failure) => Err(failure),
+        };
+        match outcome {
+            Ok(established) => self.signed_in(established),
+            Err(failure) => self.failed(failure).await,
+        }
+    }
+
+    /// Writes down who the directory says we are, or checks it.
+    async fn know_ourselves(
+        &self,
+        application: Option<Application>,
+        Established { signed_in, stored, .. }: &Established,
+    ) -> Result<(), WireError> {
+        if signed_in.since > *stored {
+            tracing::warn!(stored = %stored, since = %signed_in.since, "updates are lost: this state directory is older than what the directory was told");
+            self.core.store.skip_updates(signed_in.since).await?;
+            self.core.stored.send_replace(signed_in.since);
+        }
+        if let Some(Application { identity, .. }) = application {
+            self.core.store.bind(signed_in.id).await?;
+            let (core, id, name) = (Arc::clone(&self.core), signed_in.id, signed_in.name.clone());
+            blocking(move || core.identity.complete(&identity, id, name)).await??;
+            return Ok(());
+        }
+        match self.core.identity.registered() {
+            Some((id, _)) if id == signed_in.id => Ok(()),
+            _ => Err(WireError::new(Code::Conflict, "the directory knows this key under another ID")),
+        }
+    }
+
+    fn signed_in(&mut self, established: Established) {
+        let SignedIn { id, name, address, since, latest } = established.signed_in.clone();
+        let session = Session::begin(&self.core, id, established);
+        let handle = session.handle.clone();
+        self.session = Some(session);
+        self.phase = self.phase.step(Event::SignedIn).0;
+        self.publish(|status| {
+            status.trouble = None;
+            status.address = Some(address);
+            status.latest = latest;
+            status.handle = Some(handle);
+        });
+        self.core.chores.signed_in();
+        self.answer(&Ok(SignedInAs { id, name, latest, stored: since }));
+    }
+
+    async fn failed(&mut self, failure: Failure) {
+        let Failure { kind, error } = failure;
+        let asked = matches!(self.phase, Phase::Registering) || kind != Failed::Unreachable;
+        let trouble = match &error.cause {
+            Some(cause) => format!("{}: {cause}", error.message),
+            None => error.message.to_string(),
+        };
+        tracing::info!(error = %trouble, "cannot sign in");
+        self.step(Event::Failed(kind)).await;
+        self.publish(|status| status.trouble = Some(trouble.into()));
+        if asked {
+            let error = match (kind, self.phase) {
+                (Failed::Conflict, Phase::Offline) => error.hint("dosctl login --force"),
+                _ => error,
+            };
+            self.answer(&Err(error));
+        }
+    }
+
+    async fn ended(&mut self, ending: Ending) {
+        let lasted = self.session.take().is_some_and(|session| session.since.elapsed() >= LASTED);
+        let (lost, why) = match ending {
+            Ending::TakenOver(why) => (Lost::TakenOver, why),
+            Ending::Lost(why) if lasted => (Lost::Lasted, why),
+            Ending::Lost(why) => (Lost::AtOnce, why),
+        };
+        tracing::info!(cause = %dos_protocol::name::printable(&why), "the session ended");
+        self.step(Event::Lost(lost)).await;
+        self.publish(|status| status.trouble = Some(why));
+    }
+
+    fn answer(&mut self, outcome: &Result<SignedInAs, WireError>) {
+        for waiter in self.waiters.drain(..) {
+            // Whoever waited may have gone away.
+            drop(waiter.send(outcome.clone()));
+        }
+    }
+
+    async fn sign_out(&mut self) {
+        self.abandon();
+        if let Some(session) = self.session.take() {
+            let asked = session.handle.ask(Op::SignOut);
+            if timeout(SIGN_OUT_TIME_MAX, asked).await.is_err() {
+                tracing::debug!("the directory did not answer the sign-out in time");
+            }
+        }
+        self.publish(|status| (status.address, status.handle, status.trouble) = (None, None, None));
+    }
+}

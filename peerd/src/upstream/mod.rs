@@ -1,0 +1,292 @@
+//! The session to the directory: asking it, and going online and offline.
+//!
+//! [`state`] decides, [`actor`] acts, [`connection`] signs in, [`session`] carries a live session. What always holds: a
+//! request made while there is no session waits a moment for one if one is wanted, and fails at once if none is.
+
+mod actor;
+mod backoff;
+mod connection;
+mod session;
+mod state;
+
+use std::{sync::Arc, time::Duration};
+
+use dos_protocol::{
+    Code, PeerId, PeerName, Seq, Timestamp, WireError,
+    control::SessionState,
+    directory::{Answer, Op},
+    model::Address,
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, timeout, timeout_at},
+};
+
+use crate::identity::Identity;
+use session::{AskError, Handle};
+
+pub(crate) use actor::run;
+
+/// How long a request waits for a session that is being established.
+const SESSION_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a request that can be repeated is repeated over lost connections.
+const REPEAT_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Commands that wait for the actor.
+const COMMANDS_MAX: usize = 16;
+
+/// How the session stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Status {
+    /// Its state.
+    pub state: SessionState,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why it is not online, if something went wrong.
+    pub trouble: Option<Box<str>>,
+    /// Where the directory tells others to reach this daemon, while online.
+    pub address: Option<Address>,
+    /// The last update in the inbox when it signed in.
+    pub latest: Seq,
+    handle: Option<Handle>,
+}
+
+/// A sign-in, to those who asked for it.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedInAs {
+    /// The peer.
+    pub id: PeerId,
+    /// Its name.
+    pub name: Option<PeerName>,
+    /// The last update in its inbox.
+    pub latest: Seq,
+    /// The last update that was stored before.
+    pub stored: Seq,
+}
+
+type Waiter = oneshot::Sender<Result<SignedInAs, WireError>>;
+
+/// What people want of the session.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    Register {
+        identity: Arc<Identity>,
+        name: Option<PeerName>,
+        invite: Option<Box<str>>,
+        waiter: Waiter,
+    },
+    Login {
+        force: bool,
+        waiter: Waiter,
+    },
+    Logout {
+        done: oneshot::Sender<()>,
+    },
+    /// Somebody needs the session: no use in waiting out a delay.
+    Hurry,
+}
+
+/// The session, for those who use it.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    wishes: mpsc::Sender<Wish>,
+    status: watch::Receiver<Status>,
+}
+
+/// The actor's ends of an [`Upstream`].
+#[derive(Debug)]
+pub(crate) struct Ends {
+    wishes: mpsc::Receiver<Wish>,
+    status: watch::Sender<Status>,
+}
+
+impl Upstream {
+    /// A session that is not there yet.
+    pub(crate) fn new() -> (Self, Ends) {
+        let (wishes, waiting) = mpsc::channel(COMMANDS_MAX);
+        let (publisher, status) = watch::channel(Status {
+            state: SessionState::Unregistered,
+            since: Timestamp::now(),
+            trouble: None,
+            address: None,
+            latest: Seq(0),
+            handle: None,
+        });
+        (Self { wishes, status }, Ends { wishes: waiting, status: publisher })
+    }
+
+    /// How it stands, now and from now on.
+    #[must_use]
+    pub(crate) fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// Whether it is online.
+    #[must_use]
+    pub(crate) fn is_online(&self) -> bool {
+        self.status.borrow().state == SessionState::Online
+    }
+
+    /// Registers with a key that is written down already, and signs in.
+    ///
+    /// # Errors
+    /// What the directory or the network says.
+    pub(crate) async fn register(
+        &self,
+        identity: Arc<Identity>,
+        name: Option<PeerName>,
+        invite: Option<Box<str>>,
+    ) -> Result<SignedInAs, WireError> {
+        let (waiter, answer) = oneshot::channel();
+        self.wish(Wish::Register { identity, name, invite, waiter }).await?;
+        answer.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// Goes online, and tries on if the directory is out of reach.
+    ///
+    /// # Errors
+    /// What the directory says, or `offline` with what is wrong if it is not reached within a few seconds.
+    pub(crate) async fn login(&self, force: bool) -> Result<SignedInAs, WireError> {
+        let (waiter, answer) = oneshot::channel();
+        self.wish(Wish::Login { force, waiter }).await?;
+        match timeout(SESSION_PATIENCE, answer).await {
+            Ok(answer) => answer.unwrap_or_else(|_| Err(stopping())),
+            Err(_) => {
+                let status = self.status.borrow().clone();
+                Err(not_yet(&status).hint("dosctl wait --state online"))
+            }
+        }
+    }
+
+    /// Goes offline.
+    ///
+    /// # Errors
+    /// `internal` while the daemon stops.
+    pub(crate) async fn logout(&self) -> Result<(), WireError> {
+        let (done, answer) = oneshot::channel();
+        self.wish(Wish::Logout { done }).await?;
+        answer.await.map_err(|_| stopping())
+    }
+
+    /// Somebody needs the session: the next attempt to connect is made now.
+    pub(crate) fn hurry(&self) {
+        // With so many wishes waiting, the attempt comes about anyway.
+        drop(self.wishes.try_send(Wish::Hurry));
+    }
+
+    async fn wish(&self, wish: Wish) -> Result<(), WireError> {
+        self.wishes.send(wish).await.map_err(|_| stopping())
+    }
+
+    /// Waits a moment for a session.
+    ///
+    /// # Errors
+    /// `offline` if none comes about.
+    pub(crate) async fn ready(&self) -> Result<(), WireError> {
+        self.handle(Instant::now() + SESSION_PATIENCE).await.map(drop)
+    }
+
+    /// Asks the directory once.
+    ///
+    /// # Errors
+    /// What the directory says; `offline` without a session; `timeout`.
+    pub(crate) async fn request(&self, op: Op) -> Result<Answer, WireError> {
+        let handle = self.handle(Instant::now() + SESSION_PATIENCE).await?;
+        handle.ask(op).await.map_err(explain)
+    }
+
+    /// Asks the directory something that may be asked any number of times, again after lost connections.
+    ///
+    /// # Errors
+    /// As [`Upstream::request`], after trying for some seconds.
+    pub(crate) async fn request_again(&self, op: Op) -> Result<Answer, WireError> {
+        self.request_tracked(op).await.map_err(|failed| failed.error)
+    }
+
+    /// As [`Upstream::request_again`], for whoever must know whether the directory may have done it nevertheless.
+    ///
+    /// # Errors
+    /// As [`Upstream::request_again`].
+    pub(crate) async fn request_tracked(&self, op: Op) -> Result<Answer, Unanswered> {
+        let not_done = |error| Unanswered { error, perhaps_done: false };
+        let perhaps_done = |error| Unanswered { error, perhaps_done: true };
+        let deadline = Instant::now() + REPEAT_PATIENCE;
+        let mut handle = self.handle(Instant::now() + SESSION_PATIENCE).await.map_err(not_done)?;
+        loop {
+            match handle.ask(op.clone()).await {
+                Err(lost @ (AskError::Lost | AskError::Slow)) => {
+                    let mut status = self.status.clone();
+                    // The handle of a session that is over may be there for a moment still.
+                    let over =
+                        status.wait_for(|now| now.handle.as_ref().is_none_or(|now| !now.same(&handle)));
+                    if timeout_at(deadline, over).await.is_err() {
+                        return Err(perhaps_done(explain(lost)));
+                    }
+                    handle = self.handle(deadline).await.map_err(perhaps_done)?;
+                }
+                // Whatever became of earlier requests, this answer speaks of it.
+                other => return other.map_err(|error| not_done(explain(error))),
+            }
+        }
+    }
+
+    async fn handle(&self, deadline: Instant) -> Result<Handle, WireError> {
+        let mut status = self.status.clone();
+        if status.borrow().state == SessionState::Connecting {
+            self.hurry();
+        }
+        let settled = status.wait_for(|now| now.handle.is_some() || now.state != SessionState::Connecting);
+        let now = match timeout_at(deadline, settled).await {
+            Ok(Ok(now)) => now.clone(),
+            Ok(Err(_)) => return Err(stopping()),
+            Err(_) => self.status.borrow().clone(),
+        };
+        now.handle.clone().ok_or_else(|| match now.state {
+            SessionState::Unregistered => unregistered(),
+            SessionState::Offline => {
+                let error = WireError::new(Code::Offline, "logged out").hint("dosctl login");
+                now.trouble.map_or(error.clone(), |trouble| error.caused_by(trouble))
+            }
+            SessionState::Connecting | SessionState::Online => not_yet(&now),
+        })
+    }
+}
+
+/// A request without an answer that says what was done.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    /// Why.
+    pub(crate) error: WireError,
+    /// It was sent, and nobody knows what came of it. If not, nothing was done.
+    pub(crate) perhaps_done: bool,
+}
+
+/// There is no identity.
+#[must_use]
+pub(crate) fn unregistered() -> WireError {
+    WireError::new(Code::Offline, "not registered").hint("dosctl register --server LINK")
+}
+
+fn stopping() -> WireError {
+    WireError::new(Code::Offline, "the daemon is stopping")
+}
+
+fn not_yet(status: &Status) -> WireError {
+    let error = WireError::new(Code::Offline, "the directory is out of reach; peerd goes on trying");
+    status.trouble.clone().map_or(error.clone(), |trouble| error.caused_by(trouble))
+}
+
+fn explain(error: AskError) -> WireError {
+    match error {
+        AskError::Lost => WireError::new(Code::Offline, "the connection to the directory was lost"),
+        AskError::Slow => WireError::new(Code::Timeout, "the directory did not answer in time"),
+        AskError::Refused(error) => error,
+    }
+}
+
+/// The directory answered with something that does not belong to the request.
+#[must_use]
+pub(crate) fn unexpected() -> WireError {
+    WireError::new(Code::Internal, "the directory gave an answer to another question")
+}

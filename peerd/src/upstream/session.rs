@@ -1,0 +1,243 @@
+//! A live session: one task reads, one writes, one applies updates, so that none waits for another's socket or disk.
+//!
+//! What always holds: every request gets exactly one outcome, also when the connection is lost; every queue has a bound;
+//! a connection of which nothing is heard is given up. The end of any of the three tasks is the session's end.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use dos_protocol::{
+    PeerId, WireError,
+    directory::{Answer, FromDirectory, Notice, NoticeKind, Op, ToDirectory},
+    frame,
+    limits::{
+        ANSWER_TIME_MAX, REQUESTS_IN_FLIGHT_MAX, SESSION_QUEUE_MAX, SILENCE_MAX, UPDATES_UNACKED_MAX,
+        WRITE_STALL_MAX,
+    },
+};
+use tokio::{
+    io::AsyncWriteExt,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+use super::connection::{Established, FIRST_REQUEST, Input, Output};
+use crate::{Core, inbox, store::Incoming};
+
+/// The directory gives up a silent peer a little earlier.
+const SILENCE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is gathered for one write.
+const WRITE_BYTES_MAX: usize = 64 << 10;
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(super) enum AskError {
+    /// The connection was lost; the request may have been done.
+    Lost,
+    /// No answer in time; likewise.
+    Slow,
+    /// Refused.
+    Refused(WireError),
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Another daemon has taken over.
+    TakenOver(Box<str>),
+    /// The connection failed, or the directory closed it.
+    Lost(Box<str>),
+}
+
+type Outcome = Result<Answer, AskError>;
+type Pending = Arc<Mutex<HashMap<u32, oneshot::Sender<Outcome>>>>;
+
+struct Call {
+    op: Op,
+    answer: oneshot::Sender<Outcome>,
+}
+
+/// Makes requests of a session.
+#[derive(Debug, Clone)]
+pub(super) struct Handle {
+    calls: mpsc::Sender<Call>,
+    places: Arc<Semaphore>,
+}
+
+impl Handle {
+    /// Whether both are of one session.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        self.calls.same_channel(&other.calls)
+    }
+
+    pub(super) async fn ask(&self, op: Op) -> Outcome {
+        let asked = async {
+            let place: Result<OwnedSemaphorePermit, _> = Arc::clone(&self.places).acquire_owned().await;
+            let _place = place.map_err(|_| AskError::Lost)?;
+            let (answer, answered) = oneshot::channel();
+            self.calls.send(Call { op, answer }).await.map_err(|_| AskError::Lost)?;
+            answered.await.unwrap_or(Err(AskError::Lost))
+        };
+        timeout(ANSWER_TIME_MAX, asked).await.unwrap_or(Err(AskError::Slow))
+    }
+}
+
+/// A session, over when its tasks are. Dropping it closes the connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) handle: Handle,
+    pub(super) since: Instant,
+    tasks: JoinSet<Ending>,
+}
+
+impl Session {
+    /// Begins it on a connection that has signed in.
+    pub(super) fn begin(core: &Arc<Core>, me: PeerId, established: Established) -> Self {
+        let (calls, calls_waiting) = mpsc::channel(REQUESTS_IN_FLIGHT_MAX);
+        let (replies, replies_waiting) = mpsc::channel(SESSION_QUEUE_MAX);
+        let (updates, updates_waiting) = mpsc::channel(UPDATES_UNACKED_MAX);
+        let pending = Pending::default();
+        let mut tasks = JoinSet::new();
+        let reading = Reading {
+            core: Arc::clone(core),
+            pending: Pending::clone(&pending),
+            replies: replies.clone(),
+            updates,
+            notice: None,
+        };
+        tasks.spawn(reading.run(established.input));
+        tasks.spawn(write(established.output, calls_waiting, replies_waiting, pending));
+        let core = Arc::clone(core);
+        tasks.spawn(async move { Ending::Lost(inbox::run(&core, me, updates_waiting, replies).await) });
+        let places = Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX));
+        Self { handle: Handle { calls, places }, since: Instant::now(), tasks }
+    }
+
+    /// Waits for its end.
+    pub(super) async fn ended(&mut self) -> Ending {
+        match self.tasks.join_next().await {
+            Some(Ok(ending)) => ending,
+            Some(Err(_)) | None => Ending::Lost("a task of the session failed".into()),
+        }
+    }
+}
+
+struct Reading {
+    core: Arc<Core>,
+    pending: Pending,
+    replies: mpsc::Sender<ToDirectory>,
+    updates: mpsc::Sender<Incoming>,
+    notice: Option<Notice>,
+}
+
+impl Reading {
+    async fn run(mut self, mut input: Input) -> Ending {
+        let why: Box<str> = loop {
+            let body = match timeout(SILENCE_MAX + SILENCE_PATIENCE, input.next()).await {
+                Err(_) => break "the directory is silent".into(),
+                Ok(Err(error)) => break error.to_string().into(),
+                Ok(Ok(None)) => break "the directory closed the connection".into(),
+                Ok(Ok(Some(body))) => body,
+            };
+            match frame::decode(&body) {
+                Err(error) => break error.to_string().into(),
+                Ok(message) => {
+                    if !self.take(message).await {
+                        break "the session is over".into();
+                    }
+                }
+            }
+        };
+        match self.notice {
+            Some(Notice { kind: NoticeKind::TakenOver, text }) => Ending::TakenOver(text),
+            Some(Notice { text, .. }) => Ending::Lost(text),
+            None => Ending::Lost(why),
+        }
+    }
+
+    /// Handles one message. False if a task beside this one has ended.
+    async fn take(&mut self, message: FromDirectory) -> bool {
+        match message {
+            FromDirectory::Answer { id, answer } => self.answer(id, Ok(answer)),
+            FromDirectory::Refused { id: Some(id), error } => self.answer(id, Err(AskError::Refused(error))),
+            FromDirectory::Refused { id: None, error } => {
+                tracing::warn!(error = %error.message, "the directory did not understand a message");
+            }
+            FromDirectory::Update { seq, at, update } => {
+                return self.updates.send(Incoming { seq, at, update }).await.is_ok();
+            }
+            FromDirectory::Ping(number) => return self.replies.send(ToDirectory::Pong(number)).await.is_ok(),
+            FromDirectory::Notice(notice) => {
+                tracing::info!(kind = ?notice.kind, "notice of the directory");
+                let what = dos_protocol::control::What::Notice(notice.clone());
+                self.core.events.tell(dos_protocol::Timestamp::now(), what);
+                self.notice = Some(notice);
+            }
+        }
+        true
+    }
+
+    fn answer(&self, id: u32, outcome: Outcome) {
+        let asker = self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        match asker {
+            // Whoever asked may have gone away.
+            Some(asker) => drop(asker.send(outcome)),
+            None => tracing::debug!(id, "an answer to no request"),
+        }
+    }
+}
+
+async fn write(
+    mut output: Output,
+    mut calls: mpsc::Receiver<Call>,
+    mut replies: mpsc::Receiver<ToDirectory>,
+    pending: Pending,
+) -> Ending {
+    let mut next = FIRST_REQUEST;
+    let mut buffer = Vec::new();
+    let mut add_call = |call: Call, buffer: &mut Vec<u8>| {
+        next = next.wrapping_add(1);
+        let request = ToDirectory::Request { id: next, op: call.op };
+        let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever gave up waiting frees its place; its answer is expected by nobody.
+        pending.retain(|_, asker| !asker.is_closed());
+        if let Err(error) = frame::encode(&request, buffer) {
+            let error = WireError::new(dos_protocol::Code::Invalid, error.to_string());
+            drop(call.answer.send(Err(AskError::Refused(error))));
+        } else {
+            pending.insert(next, call.answer);
+        }
+    };
+    loop {
+        buffer.clear();
+        tokio::select! {
+            biased;
+            Some(reply) = replies.recv() => drop(frame::encode(&reply, &mut buffer)),
+            Some(call) = calls.recv() => add_call(call, &mut buffer),
+            else => return Ending::Lost("the session is over".into()),
+        }
+        while buffer.len() < WRITE_BYTES_MAX {
+            if let Ok(reply) = replies.try_recv() {
+                drop(frame::encode(&reply, &mut buffer));
+            } else if let Ok(call) = calls.try_recv() {
+                add_call(call, &mut buffer);
+            } else {
+                break;
+            }
+        }
+        let written = timeout(WRITE_STALL_MAX, async {
+            output.write_all(&buffer).await?;
+            output.flush().await
+        });
+        match written.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Ending::Lost(error.to_string().into()),
+            Err(_) => return Ending::Lost("the directory takes nothing".into()),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Exactly as many views as were granted: under concurrency, with the directory killed, with replies lost.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use dos_protocol::{
+    Code, Reason,
+    control::{Command, Outcome},
+};
+
+use crate::{
+    control::Control,
+    pictures,
+    proxy::Proxy,
+    stage::{Peer, Stage, wait_until},
+};
+
+const WORKERS: u32 = 64;
+
+fn with_right(views: &str) -> (Stage, Peer, Peer, Vec<u8>) {
+    let stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    let original = pictures::write(&alice.dir.join("sea.jpg"), 1);
+    alice.ctl(&["add", "sea.jpg"]).ok();
+    alice.ctl(&["share", "sea", "bob", "--views", views]).ok();
+    wait_until("bob is told", || bob.right("/sea").is_some());
+    bob.ctl(&["fetch", "alice/sea"]).ok();
+    (stage, alice, bob, original)
+}
+
+/// Runs `work` in 64 threads until each has said that it is done.
+fn together(work: impl Fn(u32) + Send + Sync) {
+    thread::scope(|scope| {
+        for index in 0..WORKERS {
+            let work = &work;
+            scope.spawn(move || work(index));
+        }
+    });
+}
+
+/// The owner's receipts as its `watch` shows them: (views, views used after that).
+type Receipts = Arc<Mutex<Vec<(u64, u64)>>>;
+
+fn receipts(alice: &Peer) -> (Receipts, thread::JoinHandle<()>, std::process::Child) {
+    let mut watching =
+        alice.command(&["--json", "watch"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let out = watching.stdout.take().unwrap();
+    let seen = Receipts::default();
+    let into = Arc::clone(&seen);
+    let reading = thread::spawn(move || {
+        for line in std::io::BufRead::lines(std::io::BufReader::new(out)).map_while(Result::ok) {
+            let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if event["event"] == "viewed" {
+                let receipt = (event["views"].as_u64().unwrap_or(1), event["views_used"].as_u64().unwrap());
+                into.lock().unwrap().push(receipt);
+            }
+        }
+    });
+    (seen, reading, watching)
+}
+
+#[test]
+fn a_thousand_views_from_64_commands_at_once() {
+    let (_stage, alice, bob, original) = with_right("1000");
+    let (seen, reading, mut watching) = receipts(&alice);
+    let control = Control::new(&bob.socket());
+    let (shown, refused) = (AtomicU32::new(0), AtomicU32::new(0));
+    together(|_| {
+        loop {
+            match control.view("alice/sea", false).expect("peerd hung up") {
+                Ok(picture) => {
+                    assert_eq!(picture, original);
+                    shown.fetch_add(1, Ordering::SeqCst);
+                }
+                Err(error) => {
+                    assert_eq!((error.code, error.reason), (Code::Denied, Some(Reason::UsedUp)), "{error}");
+                    refused.fetch_add(1, Ordering::SeqCst);
+                    return;
+                }
+            }
+        }
+    });
+    assert_eq!((shown.into_inner(), refused.into_inner()), (1000, WORKERS));
+    assert_eq!(bob.right("/sea"), Some((0.into(), 1000, "used_up".into())));
+    wait_until("alice has every receipt", || alice.given("/sea").is_some_and(|right| right.1 == 1000));
+    let printed = || seen.lock().unwrap().len();
+    wait_until("watch has printed every receipt", || printed() >= 1000);
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    reading.join().unwrap();
+    let seen = seen.lock().unwrap().clone();
+    let expected: Vec<_> = (1..=1000).map(|used| (1, used)).collect();
+    assert_eq!(seen, expected, "exactly 1,000 receipts, in order");
+}
+
+#[test]
+fn views_and_checkouts_mixed_share_one_thousand() {
+    let (_stage, alice, bob, original) = with_right("1000");
+    let control = Control::new(&bob.socket());
+    let (viewed, taken) = (AtomicU32::new(0), AtomicU32::new(0));
+    together(|index| {
+        loop {
+            let result = if index % 2 == 0 {
+                control.view("alice/sea", false).unwrap().map(|picture| {
+                    assert_eq!(picture, original);
+                    viewed.fetch_add(1, Ordering::SeqCst);
+                })
+            } else {
+                let checkout = Command::Checkout { image: "alice/sea".parse().unwrap(), views: 1 };
+                control.run(checkout).unwrap().map(|_| {
+                    taken.fetch_add(1, Ordering::SeqCst);
+                })
+            };
+            match result {
+                Ok(()) => {}
+                Err(error) => {
+                    assert_eq!((error.code, error.reason), (Code::Denied, Some(Reason::UsedUp)), "{error}");
+                    return;
+                }
+            }
+        }
+    });
+    let (viewed, taken) = (viewed.into_inner(), taken.into_inner());
+    assert_eq!(viewed + taken, 1000, "{viewed} viewed, {taken} taken along");
+    assert!(viewed > 0 && taken > 0);
+    assert_eq!(bob.right("/sea").unwrap().1, 1000);
+    wait_until("alice has every receipt", || alice.given("/sea").is_some_and(|right| right.1 == 1000));
+    let Some(Ok((Outcome::Held { held, .. }, _))) =
+        control.run(Command::Checkin("alice/sea".parse().unwrap()))
+    else {
+        panic!("the checkin failed");
+    };
+    assert_eq!(held, 0);
+    assert_eq!(bob.right("/sea").unwrap(), (taken.into(), u64::from(viewed), "active".into()));
+}
+
+#[test]
+fn fifty_kills_of_the_directory_cost_and_give_no_view() {
+    const GRANTED: u64 = 1_000_000;
+    let (mut stage, alice, bob, original) = with_right(&GRANTED.to_string());
+    let control = Control::new(&bob.socket());
+    let done = AtomicBool::new(false);
+    let shown = AtomicU32::new(0);
+    let failures = Mutex::new(Vec::new());
+    let mut busy = 0;
+    thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    match control.view("alice/sea", false).expect("peerd hung up") {
+                        Ok(picture) => {
+                            assert_eq!(picture, original);
+                            shown.fetch_add(1, Ordering::SeqCst);
+                        }
+                        // The directory is away; a later view resumes this one.
+                        Err(error) => failures.lock().unwrap().push(error),
+                    }
+                }
+            });
+        }
+        let mut random = 0x2545_f491_4f6c_dd1d_u64;
+        for _ in 0..50 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            // A random moment after views go through again; sometimes before they do.
+            let until = Instant::now() + Duration::from_millis(400 + random % 400);
+            let enough = shown.load(Ordering::SeqCst) + u32::try_from(random % 150).unwrap();
+            while Instant::now() < until && shown.load(Ordering::SeqCst) < enough {
+                thread::yield_now();
+            }
+            busy += u32::from(shown.load(Ordering::SeqCst) >= enough);
+            stage.kill_dosd();
+            stage.start_dosd();
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    let failures = failures.into_inner().unwrap();
+    for error in &failures {
+        assert!(matches!(error.code, Code::Offline | Code::Timeout), "{error:?}");
+    }
+    bob.online();
+    // As many views again as may have been cut off: whichever of them was counted is resumed by one of these.
+    let mut shown = u64::from(shown.into_inner());
+    for _ in 0..failures.len() + 1 {
+        assert_eq!(control.view("alice/sea", false).unwrap().unwrap(), original);
+        shown += 1;
+    }
+    assert!(busy >= 10, "views were under way before only {busy} of 50 kills");
+    assert_eq!(bob.right("/sea").unwrap(), ((GRANTED - shown).into(), shown, "active".into()));
+    alice.online();
+    wait_until("alice has every receipt", || alice.given("/sea").is_some_and(|right| right.1 == shown));
+}
+
+#[test]
+fn lost_replies_cost_and_give_no_view() {
+    let stage = Stage::new();
+    let proxy = Proxy::to(stage.port());
+    let alice = stage.peer("alice");
+    let through_proxy = stage.link().replace(&stage.port().to_string(), &proxy.port().to_string());
+    let bob = stage.peer_at("bob", &through_proxy);
+    let original = pictures::write(&alice.dir.join("sea.jpg"), 1);
+    alice.ctl(&["add", "sea.jpg"]).ok();
+    alice.ctl(&["share", "sea", "bob", "--views", "60"]).ok();
+    wait_until("bob is told", || bob.right("/sea").is_some());
+    bob.ctl(&["fetch", "alice/sea"]).ok();
+    let control = Control::new(&bob.socket());
+    let mut shown = 0;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        assert!(tries < 1000, "the right is never used up");
+        if tries % 2 == 0 {
+            proxy.lose_the_next_answer();
+        }
+        match control.view("alice/sea", false).unwrap() {
+            Ok(picture) => {
+                assert_eq!(picture, original);
+                shown += 1;
+            }
+            Err(error) if error.reason == Some(Reason::UsedUp) => break,
+            Err(error) => {
+                assert!(matches!(error.code, Code::Offline | Code::Timeout), "{error:?}");
+                bob.online();
+            }
+        }
+    }
+    assert_eq!(shown, 60);
+    assert!(proxy.cuts() >= 20, "only {} replies were lost", proxy.cuts());
+    bob.online();
+    assert_eq!(bob.right("/sea").unwrap(), (0.into(), 60, "used_up".into()));
+    wait_until("alice has every receipt", || alice.given("/sea").is_some_and(|right| right.1 == 60));
+}

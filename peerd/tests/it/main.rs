@@ -1,0 +1,13 @@
+//! The real programs together: `dosd`, `peerd` and `dosctl` as processes, on files and sockets, killed at will.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+
+mod abuse;
+mod control;
+mod exact;
+mod kills;
+mod model;
+mod pictures;
+mod proxy;
+mod rights;
+mod stage;
+mod story;

@@ -1,0 +1,287 @@
+//! A directory and some peers as processes in a temporary directory, which all end with the test.
+
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// Nothing that these tests wait for takes so long, also on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Waits until `ready`, looking again and again; fails with `what` after [`PATIENCE`].
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !ready() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// The program `name`, which `cargo test --workspace` has built beside this test.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(
+        path.exists(),
+        "{} is missing: run `cargo test --workspace`, or `cargo build -p {name}` first",
+        path.display()
+    );
+    path
+}
+
+/// A process that dies with its handle.
+pub(crate) struct Process(Child);
+
+impl Process {
+    fn start(mut command: Command, log: &Path) -> Self {
+        let log = File::options().create(true).append(true).open(log).unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        Self(command.spawn().unwrap())
+    }
+
+    pub(crate) fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// Asks it to end by a signal of this name and waits for it.
+    pub(crate) fn signal(mut self, signal: &str) -> ExitStatus {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args([format!("-{signal}"), pid]).status().unwrap().success());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the process does not end on {signal}");
+            std::thread::yield_now();
+        }
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// What a command has come to.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: Vec<u8>,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// Standard output, of a command that succeeded.
+    #[track_caller]
+    pub(crate) fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{}", self.err);
+        String::from_utf8(self.out).unwrap()
+    }
+
+    /// The JSON document, of a command that succeeded.
+    #[track_caller]
+    pub(crate) fn json(self) -> Value {
+        let document: Value = serde_json::from_str(&self.ok()).unwrap();
+        assert_eq!(document["schema"], 1);
+        document
+    }
+
+    /// The error text, of a command that failed with this exit code.
+    #[track_caller]
+    pub(crate) fn fails(self, code: i32) -> String {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stderr: {}\nstdout: {}",
+            self.err,
+            String::from_utf8_lossy(&self.out)
+        );
+        self.err
+    }
+}
+
+/// A directory and its peers.
+pub(crate) struct Stage {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) dosd: Option<Process>,
+    port: u16,
+}
+
+impl Stage {
+    /// With a running directory.
+    pub(crate) fn new() -> Self {
+        // Short, because the path of a socket has at most 107 bytes.
+        let dir = tempfile::Builder::new().prefix("dos").tempdir_in("/tmp").unwrap();
+        let mut stage = Self { dir, dosd: None, port: 0 };
+        stage.start_dosd();
+        let link = stage.link();
+        stage.port = link.rsplit(':').next().unwrap().parse().unwrap();
+        stage
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Starts the directory, again on the port that it had, and waits until it answers.
+    pub(crate) fn start_dosd(&mut self) {
+        let mut command = Command::new(program("dosd"));
+        command.args(["serve", "--listen", &format!("127.0.0.1:{}", self.port), "--data-dir"]);
+        command.arg(self.path("dosd"));
+        self.dosd = Some(Process::start(command, &self.path("dosd.log")));
+        wait_until("dosd answers", || self.run_link().status.success());
+    }
+
+    pub(crate) fn kill_dosd(&mut self) {
+        self.dosd.take().unwrap().kill();
+    }
+
+    fn run_link(&self) -> std::process::Output {
+        Command::new(program("dosd")).args(["link", "--data-dir"]).arg(self.path("dosd")).output().unwrap()
+    }
+
+    /// The join link.
+    pub(crate) fn link(&self) -> String {
+        String::from_utf8(self.run_link().stdout).unwrap().trim().to_owned()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A running, unregistered peer.
+    pub(crate) fn stranger(&self, name: &str) -> Peer {
+        let mut peer = Peer { name: name.into(), dir: self.path(name), peerd: None, extra: Vec::new() };
+        fs::create_dir_all(&peer.dir).unwrap();
+        peer.start();
+        peer
+    }
+
+    /// A running, registered peer that is online.
+    pub(crate) fn peer(&self, name: &str) -> Peer {
+        self.peer_at(name, &self.link())
+    }
+
+    /// A peer that registers with another link.
+    pub(crate) fn peer_at(&self, name: &str, link: &str) -> Peer {
+        let peer = self.stranger(name);
+        peer.ctl(&["register", "--server", link, "--name", name]).ok();
+        peer
+    }
+}
+
+/// A peer's daemon and its command.
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    pub(crate) dir: PathBuf,
+    pub(crate) peerd: Option<Process>,
+    /// Further arguments of the daemon.
+    pub(crate) extra: Vec<String>,
+}
+
+impl Peer {
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.join("ctl.sock")
+    }
+
+    /// Starts the daemon and waits until it answers.
+    pub(crate) fn start(&mut self) {
+        let mut command = Command::new(program("peerd"));
+        command.args(["--profile", &self.name, "--listen", "127.0.0.1:0", "--state-dir"]);
+        command.arg(self.dir.join("state")).arg("--socket").arg(self.socket()).args(&self.extra);
+        self.peerd = Some(Process::start(command, &self.dir.join("log")));
+        wait_until("peerd answers", || self.ctl(&["status"]).code == Some(0));
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.peerd.take().unwrap().kill();
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        self.start();
+    }
+
+    /// Waits until it is signed in.
+    pub(crate) fn online(&self) {
+        self.ctl(&["wait", "--state", "online", "--timeout", "40s"]).ok();
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(program("dosctl"));
+        command.arg("--socket").arg(self.socket()).args(args).current_dir(&self.dir).stdin(Stdio::null());
+        command.env_remove("DOSCTL_PROFILE").env_remove("DOSCTL_SOCKET");
+        command
+    }
+
+    /// Runs dosctl in the peer's directory.
+    pub(crate) fn ctl(&self, args: &[&str]) -> Ran {
+        let output = self.command(args).output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ran { code: output.status.code(), out: output.stdout, err }
+    }
+
+    /// Runs dosctl with `--json`.
+    #[track_caller]
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
+        let mut all = vec!["--json"];
+        all.extend(args);
+        self.ctl(&all).json()
+    }
+
+    /// The error document of a dosctl that failed with this exit code.
+    #[track_caller]
+    pub(crate) fn error(&self, code: i32, args: &[&str]) -> Value {
+        let mut all = vec!["--json"];
+        all.extend(args);
+        serde_json::from_str(self.ctl(&all).fails(code).trim()).unwrap()
+    }
+
+    /// Views an image and gives its bytes.
+    #[track_caller]
+    pub(crate) fn view(&self, image: &str) -> Vec<u8> {
+        let ran = self.ctl(&["view", image, "-o", "-"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        ran.out
+    }
+
+    /// The right to an image that this peer has received: (views left, views used, state).
+    pub(crate) fn right(&self, image: &str) -> Option<(Value, u64, String)> {
+        let shares = self.json(&["shares", "--received"]);
+        right(&shares["received"], image)
+    }
+
+    /// The right to an image that this peer has given: (views left, views used, state).
+    pub(crate) fn given(&self, image: &str) -> Option<(Value, u64, String)> {
+        let shares = self.json(&["shares", "--given"]);
+        right(&shares["given"], image)
+    }
+
+    pub(crate) fn log(&self) -> String {
+        let mut text = String::new();
+        drop(File::open(self.dir.join("log")).and_then(|mut file| file.read_to_string(&mut text)));
+        text
+    }
+}
+
+fn right(grants: &Value, image: &str) -> Option<(Value, u64, String)> {
+    let grants = grants.as_array()?;
+    let grant =
+        grants.iter().find(|grant| grant["image"].as_str().is_some_and(|path| path.ends_with(image)))?;
+    let state = grant["state"].as_str()?.to_owned();
+    Some((grant["views_left"].clone(), grant["views_used"].as_u64()?, state))
+}
