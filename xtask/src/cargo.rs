@@ -1,0 +1,63 @@
+//! Cargo as a child: building the programs, and finding what was built.
+//!
+//! Always `--locked`, always in the workspace that this program belongs to, wherever it is called from.
+
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+/// Builds the programs for release, with cargo's own output, and tells where build output goes.
+///
+/// # Errors
+/// If they do not build.
+pub(crate) fn build_programs() -> Result<PathBuf> {
+    let packages = ["-p", "dosd", "-p", "peerd", "-p", "dosctl"];
+    let status = cargo("build").args(["--release", "--locked"]).args(packages).status();
+    let status = status.context("cannot run cargo")?;
+    ensure!(status.success(), "the programs do not build");
+    target_dir()
+}
+
+/// Where build output goes, as cargo's configuration and environment have it.
+fn target_dir() -> Result<PathBuf> {
+    let mut metadata = cargo("metadata");
+    metadata.args(["--no-deps", "--format-version", "1", "--locked"]).stderr(Stdio::inherit());
+    let output = metadata.output().context("cannot run cargo")?;
+    ensure!(output.status.success(), "cargo cannot tell where its output goes");
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("cannot read cargo's metadata")?;
+    let directory = metadata["target_directory"].as_str().context("cargo tells of no target directory")?;
+    Ok(directory.into())
+}
+
+/// Runs the measurements.
+///
+/// # Errors
+/// If they cannot be run, or fail.
+pub(crate) fn bench(args: &[OsString]) -> Result<()> {
+    let mut command = cargo("run");
+    command.args(["--release", "--locked", "-p", "dos-bench", "--"]).args(args);
+    let status = command.status().context("cannot run cargo")?;
+    if !status.success() {
+        bail!("the measurements ended with {status}");
+    }
+    Ok(())
+}
+
+fn cargo(subcommand: &str) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.arg(subcommand).arg("--manifest-path").arg(workspace().join("Cargo.toml"));
+    command
+}
+
+/// The workspace's root: cargo says so to what it runs; a program run by hand was told when it was built.
+fn workspace() -> PathBuf {
+    let package =
+        env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    package.parent().map(Path::to_owned).unwrap_or(package)
+}

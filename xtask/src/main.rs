@@ -1,0 +1,65 @@
+//! Chores of the project: `cargo xtask demo` plays the whole story with the real programs, `cargo xtask bench` measures.
+//!
+//! Nothing here is part of the product, and nothing of the product depends on it.
+
+mod cargo;
+mod demo;
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Builds the programs and plays the user's story with them, checking every step
+    #[command(after_help = "Example: cargo xtask demo ~/Pictures/sea.jpg ~/Pictures/dunes.png")]
+    Demo {
+        /// The images to share; without any, a few are painted
+        #[arg(value_name = "IMAGE")]
+        images: Vec<PathBuf>,
+        /// Leaves the temporary directory with everything in it, and tells where it is
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Runs the measurements with these arguments: `cargo xtask bench --help`
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// The arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARG")]
+        args: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().chore {
+        Chore::Demo { images, keep } => demo::run(&demo::Options { images, keep }),
+        Chore::Bench { args } => cargo::bench(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            use std::io::Write;
+            // With standard error closed there is nobody left to tell.
+            drop(writeln!(std::io::stderr(), "error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}
