@@ -1,14 +1,19 @@
 //! The command line of dosd.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
+use dos_protocol::{
+    limits::{INVITE_USES_MAX, PINGS_MAX},
+    model::PeerRef,
+    parse_duration,
+};
 
-use crate::config::FileConfig;
+use crate::config::{FileConfig, Registration};
 
 /// The directory server of dos: knows peers, keeps previews, counts views; never sees an original.
 #[derive(Debug, Parser)]
-#[command(name = "dosd", version, about, arg_required_else_help = true)]
+#[command(name = "dosd", version, about, arg_required_else_help = true, disable_help_subcommand = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -18,10 +23,29 @@ pub struct Cli {
 /// The commands. All but `serve` talk to the running server over a socket in its data directory.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the server until SIGINT or SIGTERM.
+    /// Run the server until SIGINT or SIGTERM
     Serve(Serve),
-    /// Print the join link that peers register with.
+    /// Print the join link; where newcomers need an invite, with a fresh one for one registration within 7 days
     Link(Where),
+    /// Make, list and revoke invites
+    Invite(Invite),
+    /// List the registered peers
+    Peers(Peers),
+    /// Measure the round trip to online peers
+    Ping(Ping),
+    /// End sessions; the peers stay registered and may sign in again
+    Kick(Kick),
+    /// Tell everybody who is online something
+    Announce(Announce),
+    /// End the server, and tell the peers; another shutdown replaces a planned one
+    Shutdown(Shutdown),
+    /// Copy the database to a new file, written by the server while it runs
+    ///
+    /// The copy is the database alone. The server's key, server.key in the data directory, is not in it: keep a copy of
+    /// that too. Without it a restored directory has another key, and no join link or peer knows it.
+    Backup(Backup),
+    /// Verify the store; the exit code is 0 only if it is sound. Works with and without a running server
+    Check(Ask),
 }
 
 /// Options of `serve`.
@@ -36,6 +60,12 @@ pub struct Serve {
     /// What the join link tells peers to connect to [default: the address of this machine]
     #[arg(long, value_name = "HOST:PORT", env = "DOSD_ADVERTISE")]
     pub advertise: Option<String>,
+    /// Who may register [default: invite]
+    #[arg(long, value_name = "WHO", env = "DOSD_REGISTRATION")]
+    pub registration: Option<Registration>,
+    /// Registrations that one address may attempt in a minute, and at once [default: 60]
+    #[arg(long, value_name = "N", env = "DOSD_REGISTRATIONS_PER_MINUTE")]
+    pub registrations_per_minute: Option<u32>,
     /// A TOML file with these options as keys; a flag or an environment variable beats it
     #[arg(long, value_name = "FILE", env = "DOSD_CONFIG")]
     pub config: Option<PathBuf>,
@@ -52,6 +82,142 @@ pub struct Where {
     pub data_dir: Option<PathBuf>,
 }
 
+/// Which server, and in which form its answer is shown.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Ask {
+    #[command(flatten)]
+    pub place: Where,
+    /// Print one JSON document instead of text
+    #[arg(long, env = "DOSD_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub json: bool,
+}
+
+/// Whom a command is about.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Target {
+    /// An ID, a name, or IP:PORT
+    pub peer: Option<PeerRef>,
+    /// Everybody who is online
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `invite`.
+#[derive(Debug, Args)]
+pub struct Invite {
+    /// What to do with invites.
+    #[command(subcommand)]
+    pub command: InviteCommand,
+}
+
+/// The commands about invites.
+#[derive(Debug, Subcommand)]
+pub enum InviteCommand {
+    /// Make an invite and print its code, which is shown only now
+    Create(InviteCreate),
+    /// List the invites by the first characters of their codes
+    List(Ask),
+    /// Take an invite back; who has used it stays registered
+    Revoke(InviteRevoke),
+}
+
+/// Options of `invite create`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct InviteCreate {
+    /// For so many registrations
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(INVITE_USES_MAX)))]
+    pub uses: u32,
+    /// For so long [default: 7d]
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub expires: Option<Duration>,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Options of `invite revoke`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct InviteRevoke {
+    /// The whole code, or its beginning as the list shows it
+    pub code: String,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Options of `peers`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Peers {
+    /// Only those that are online
+    #[arg(long)]
+    pub online: bool,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Options of `ping`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Ping {
+    #[command(flatten)]
+    pub target: Target,
+    /// Pings to each peer, one after the other
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=i64::from(PINGS_MAX)))]
+    pub count: u32,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Options of `kick`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Kick {
+    #[command(flatten)]
+    pub target: Target,
+    /// A word to the peers
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Options of `announce`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Announce {
+    /// One line of text
+    pub text: String,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Options of `shutdown`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Shutdown {
+    /// In so long; without it at once, and the command returns when the server has ended
+    #[arg(long = "in", value_name = "DUR", value_parser = parse_duration)]
+    pub delay: Option<Duration>,
+    /// A word to the peers
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Options of `backup`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Backup {
+    /// Where to; the server must be able to write there, and nothing may be there yet
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
 impl Serve {
     /// The options as the file would say them, and the file.
     #[must_use]
@@ -60,10 +226,23 @@ impl Serve {
             listen: self.listen,
             data_dir: self.place.data_dir,
             advertise: self.advertise,
+            registration: self.registration,
+            registrations_per_minute: self.registrations_per_minute,
             log: self.log,
         };
         (said, self.config)
     }
+}
+
+/// Whether JSON is wanted, told without understanding the rest of the arguments.
+#[must_use]
+pub fn wants_json(args: &[OsString]) -> bool {
+    let flag = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
+    let on = |value: OsString| {
+        let value = value.to_string_lossy().to_lowercase();
+        !matches!(value.as_str(), "" | "0" | "f" | "false" | "n" | "no" | "off")
+    };
+    flag || std::env::var_os("DOSD_JSON").is_some_and(on)
 }
 
 #[cfg(test)]

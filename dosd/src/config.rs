@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dos_protocol::{link::split_host_port, paths::Environment};
+use dos_protocol::{limits::REGISTRATIONS_PER_MINUTE, link::split_host_port, paths::Environment};
 use serde::Deserialize;
 
 /// Why there are no settings.
@@ -21,9 +21,25 @@ pub enum ConfigError {
     /// There is no home directory to keep the data in.
     #[error("no data directory: give --data-dir")]
     NoDataDir,
+    /// No registration at all is `--registration closed`.
+    #[error("--registrations-per-minute needs a number of at least 1")]
+    NoRegistrations,
     /// Not `HOST:PORT`.
     #[error("--advertise needs HOST:PORT, not {0:?}")]
     Advertise(String),
+}
+
+/// Who may register.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Registration {
+    /// Whoever has the join link
+    Open,
+    /// Whoever has an invite (`dosd link` and `dosd invite create` make them)
+    #[default]
+    Invite,
+    /// Nobody; who is registered goes on
+    Closed,
 }
 
 /// What the file can say; the keys are those of the flags.
@@ -36,6 +52,10 @@ pub struct FileConfig {
     pub data_dir: Option<PathBuf>,
     /// As `--advertise`.
     pub advertise: Option<String>,
+    /// As `--registration`.
+    pub registration: Option<Registration>,
+    /// As `--registrations-per-minute`.
+    pub registrations_per_minute: Option<u32>,
     /// As `--log`.
     pub log: Option<String>,
 }
@@ -61,6 +81,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What the join link says instead of a guess: host and port.
     pub advertise: Option<(String, u16)>,
+    /// Who may register.
+    pub registration: Registration,
+    /// How many registrations one address may attempt in a minute, and at once.
+    pub registrations_per_minute: u32,
 }
 
 /// The default of `--listen`: every address, IPv6 and IPv4.
@@ -71,13 +95,20 @@ impl Config {
     /// Puts together what the command line (with the environment) and the file say.
     ///
     /// # Errors
-    /// [`ConfigError::NoDataDir`] or [`ConfigError::Advertise`].
+    /// [`ConfigError::NoDataDir`], [`ConfigError::Advertise`] or [`ConfigError::NoRegistrations`].
     pub fn new(said: FileConfig, file: FileConfig) -> Result<Self, ConfigError> {
         let advertise = said.advertise.or(file.advertise);
+        let per_minute = said.registrations_per_minute.or(file.registrations_per_minute);
+        let per_minute = per_minute.unwrap_or(REGISTRATIONS_PER_MINUTE);
+        if per_minute == 0 {
+            return Err(ConfigError::NoRegistrations);
+        }
         Ok(Self {
             listen: said.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
             data_dir: data_dir(said.data_dir.or(file.data_dir))?,
             advertise: advertise.map(|text| host_port(&text)).transpose()?,
+            registration: said.registration.or(file.registration).unwrap_or_default(),
+            registrations_per_minute: per_minute,
         })
     }
 }
@@ -102,12 +133,15 @@ mod tests {
     #[test]
     fn what_is_said_beats_the_file() {
         let said = FileConfig { listen: Some("127.0.0.1:1".parse().unwrap()), ..FileConfig::default() };
-        let file: FileConfig =
-            toml::from_str("listen = '127.0.0.1:2'\ndata_dir = '/x'\nadvertise = '[::1]:9'").unwrap();
+        let file: FileConfig = toml::from_str(
+            "listen = '127.0.0.1:2'\ndata_dir = '/x'\nadvertise = '[::1]:9'\nregistration = 'closed'",
+        )
+        .unwrap();
         let config = Config::new(said, file).unwrap();
         assert_eq!(config.listen.port(), 1);
         assert_eq!(config.data_dir, PathBuf::from("/x"));
         assert_eq!(config.advertise, Some(("::1".into(), 9)));
+        assert_eq!(config.registration, Registration::Closed);
     }
 
     #[test]

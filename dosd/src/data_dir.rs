@@ -36,7 +36,16 @@ pub enum DataDirError {
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for DataDir {
+    /// Unlocks at once: closing the file alone would not, while a program that is just being started holds a copy of it.
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(path = %self.path.display(), %error, "cannot unlock the data directory");
+        }
+    }
 }
 
 impl DataDir {
@@ -54,7 +63,25 @@ impl DataDir {
             .open(path.join("lock"))
             .map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), lock }),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
+    /// Keeps servers out of a directory without making or changing anything in it, as long as the result lives; `None`
+    /// if no server was ever started on it.
+    ///
+    /// # Errors
+    /// [`DataDirError::InUse`] or [`DataDirError::Directory`].
+    pub(crate) fn hold(path: &Path) -> Result<Option<File>, DataDirError> {
+        let failed = |error| DataDirError::Directory(path.to_owned(), error);
+        let lock = match File::open(path.join("lock")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(failed)?,
+        };
+        match lock.try_lock_shared() {
+            Ok(()) => Ok(Some(lock)),
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }

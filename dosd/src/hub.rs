@@ -12,6 +12,7 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use dos_protocol::{
@@ -20,15 +21,19 @@ use dos_protocol::{
     limits::SESSION_QUEUE_MAX,
     model::Address,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::store::{Deliver, Owed};
 
 /// What a session is told from outside.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Push {
     /// A row has been added to the peer's inbox.
     Update(Owed),
+    /// Say this.
+    Say(Notice),
+    /// Ask for a sign of life, and tell how long that took.
+    Ping(oneshot::Sender<Duration>),
     /// Say this and hang up.
     Close(Notice),
 }
@@ -64,12 +69,30 @@ impl Session {
         self.addresses.first().copied()
     }
 
-    fn push(&self, push: Push) {
+    /// Tells whether the session will see it.
+    fn push(&self, push: Push) -> bool {
         if let Push::Update(owed) = &push {
             self.note_latest(owed.seq);
         }
         // A full queue wakes the session anyway, and then it sees that it has missed something.
-        drop(self.queue.try_send(push));
+        self.queue.try_send(push).is_ok()
+    }
+
+    /// Has the session say this and hang up, and waits until it has ended and that is written down.
+    pub async fn end(&self, notice: Notice) {
+        // A session whose queue stays full takes nothing any more and ends for that; waiting for its end covers both.
+        tokio::select! {
+            _ = self.queue.send(Push::Close(notice)) => {}
+            () = self.queue.closed() => {}
+        }
+        self.queue.closed().await;
+    }
+
+    /// How long the peer takes to answer; `None` if the session ends before it does, or has too many pings to do.
+    pub async fn ping(&self) -> Option<Duration> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.send(Push::Ping(answer)).await.ok()?;
+        answered.await.ok()
     }
 }
 
@@ -166,6 +189,13 @@ impl Hub {
         self.sessions.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
+    /// Tells every session to say this, and how many will.
+    pub fn say_all(&self, kind: NoticeKind, text: &str) -> u64 {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        let told = sessions.values().filter(|session| session.push(Push::Say(notice(kind, text)))).count();
+        u64::try_from(told).unwrap_or(u64::MAX)
+    }
+
     /// Tells every session to say this and hang up.
     pub fn close_all(&self, kind: NoticeKind, text: &str) {
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
@@ -186,7 +216,8 @@ impl Deliver for Hub {
     }
 }
 
-fn notice(kind: NoticeKind, text: &str) -> Notice {
+/// Something that peers are told.
+pub(crate) fn notice(kind: NoticeKind, text: &str) -> Notice {
     Notice { kind, text: text.into() }
 }
 

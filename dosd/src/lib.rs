@@ -6,6 +6,7 @@
 mod address;
 pub mod admin;
 pub mod cli;
+pub mod commands;
 pub mod config;
 mod data_dir;
 pub mod directory;
@@ -17,17 +18,27 @@ pub mod store;
 use std::{io, net::SocketAddr, sync::Arc};
 
 use dos_protocol::{
-    JoinLink, PublicKey, WireError,
-    admin::{FromDosd, SOCKET_NAME, ToDosd},
+    JoinLink, PublicKey,
+    admin::SOCKET_NAME,
     directory::NoticeKind,
     limits::SHUTDOWN_TIME_MAX,
     tls::{Alpn, ServerTls, TlsError},
 };
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 
-use crate::{admin::Door, config::Config, data_dir::DataDir, directory::Directory, hub::Hub, store::Store};
+use crate::{
+    admin::{Door, Operator, Phase},
+    config::Config,
+    data_dir::DataDir,
+    directory::Directory,
+    hub::Hub,
+    store::Store,
+};
 
 pub use data_dir::DataDirError;
+
+/// The name of the database in the data directory.
+const DATABASE_NAME: &str = "dosd.db";
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -60,25 +71,12 @@ pub struct Server {
     door: Door,
     link: JoinLink,
     writer: dos_sqlite::WriterThread,
-    _data_dir: DataDir,
+    data_dir: DataDir,
 }
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("link", &self.link.to_string()).finish_non_exhaustive()
-    }
-}
-
-/// What the operator's commands need to know.
-struct Operator {
-    link: JoinLink,
-}
-
-impl admin::Operate for Operator {
-    fn operate(&self, request: ToDosd) -> Result<FromDosd, WireError> {
-        match request {
-            ToDosd::Link => Ok(FromDosd::Link(self.link.clone())),
-        }
     }
 }
 
@@ -93,18 +91,19 @@ impl Server {
         let key = secret.public()?;
         let tls = ServerTls::new(&secret, Alpn::Directory)?;
         let hub = Arc::new(Hub::default());
-        let (store, writer) = Store::open(&data_dir.join("dosd.db"), Arc::clone(&hub) as _)?;
+        let (store, writer) = Store::open(&data_dir.join(DATABASE_NAME), Arc::clone(&hub) as _)?;
         let listener =
             listener::bind(config.listen).map_err(|error| StartError::Listen(config.listen, error))?;
         let bound = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         let door = Door::open(&data_dir.join(SOCKET_NAME))?;
         let link = join_link(key, bound, config.advertise.clone());
-        let directory = Arc::new(Directory { store, hub, key });
+        let directory =
+            Arc::new(Directory::new(store, hub, key, (config.registration, config.registrations_per_minute)));
         tracing::info!(listen = %bound, data_dir = %config.data_dir.display(), "the directory is open");
-        Ok(Self { directory, tls, listener, door, link, writer, _data_dir: data_dir })
+        Ok(Self { directory, tls, listener, door, link, writer, data_dir })
     }
 
-    /// The join link.
+    /// The join link, without an invite.
     #[must_use]
     pub fn link(&self) -> &JoinLink {
         &self.link
@@ -116,21 +115,27 @@ impl Server {
         &self.directory
     }
 
-    /// Serves until `stop` turns true; then tells every peer, finishes what was accepted, and returns.
+    /// Serves until `stop` turns true or the operator ends it; then tells every peer, finishes what was accepted, and returns.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let operator = Arc::new(Operator { link: self.link });
-        let commands = tokio::spawn(self.door.serve(operator));
+        let (plan, mut planned) = watch::channel(None);
+        let (phase, phases) = watch::channel(Phase::Open);
+        let operator = Arc::new(Operator::new(Arc::clone(&self.directory), self.link, plan));
+        tokio::spawn(self.door.serve(operator, phases));
         let (closing, closed) = watch::channel(false);
         let listening = listener::listen(self.listener, self.tls, Arc::clone(&self.directory), closed);
         let mut listening = tokio::spawn(listening);
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => {}
-            _ = &mut listening => tracing::error!("the listener has failed"),
-        }
+        let why = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => admin::closing(None),
+            why = admin::due(&mut planned) => why,
+            _ = &mut listening => {
+                tracing::error!("the listener has failed");
+                admin::closing(None)
+            }
+        };
         tracing::info!(sessions = self.directory.hub.count(), "the directory closes");
         closing.send_replace(true);
-        commands.abort();
-        self.directory.hub.close_all(NoticeKind::Shutdown, "the directory is shutting down");
+        phase.send_replace(Phase::Closing);
+        self.directory.hub.close_all(NoticeKind::Shutdown, &why);
         if !listening.is_finished() && timeout(SHUTDOWN_TIME_MAX, &mut listening).await.is_err() {
             tracing::warn!(sessions = self.directory.hub.count(), "some sessions did not end in time");
             listening.abort();
@@ -143,6 +148,8 @@ impl Server {
             tracing::warn!("the store did not close in time; it recovers at the next start");
         }
         tracing::info!("the directory is closed");
+        drop(self.data_dir);
+        phase.send_replace(Phase::Ended);
     }
 }
 

@@ -91,7 +91,7 @@ async fn serve(
     drop(place);
     let (session, end) = session::serve(&directory, key, from, stream).await;
     let peer = session.map(|session| session.peer.to_string()).unwrap_or_default();
-    if session::is_ordinary(&end) {
+    if end.is_ordinary() {
         tracing::info!(peer, address = %from, why = %end, "session ended");
     } else {
         tracing::info!(peer, address = %from, why = &end as &dyn std::error::Error, "session ended");

@@ -1,18 +1,14 @@
-//! `dosd`: arguments, logging, signals; the server itself is in the library.
+//! `dosd`: logging and signals around the server, which is in the library, as are the operator's commands.
 
 use std::{io::Write as _, process::ExitCode};
 
 use anyhow::Context as _;
-use clap::Parser as _;
-use dos_protocol::{
-    Code,
-    admin::{FromDosd, ToDosd},
-};
+use dos_protocol::Code;
 use dosd::{
     Server,
-    admin::{AskError, ask},
-    cli::{Cli, Command, Serve, Where},
-    config::{Config, FileConfig, data_dir},
+    cli::Serve,
+    commands::{self, Run},
+    config::{Config, FileConfig},
 };
 use futures_util::StreamExt as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -20,36 +16,24 @@ use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Serve(options) => serve(options),
-        Command::Link(place) => link(place),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => report(&error),
+    match commands::run(std::env::args_os()) {
+        Run::Ended(code) => ExitCode::from(code),
+        Run::Serve(options) => match serve(options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => report(&error),
+        },
     }
 }
 
-/// Tells a person what went wrong and a script by the exit code.
+/// Tells a person why the server does not run.
 fn report(error: &anyhow::Error) -> ExitCode {
     let mut text = format!("error: {error}\n");
     for cause in error.chain().skip(1) {
         text += &format!("cause: {cause}\n");
     }
-    let asked = error.downcast_ref::<AskError>();
-    if matches!(asked, Some(AskError::NotRunning(..))) {
-        text += "hint: dosd serve\n";
-    }
     // If even standard error is closed there is nobody to tell.
     drop(std::io::stderr().write_all(text.as_bytes()));
-    ExitCode::from(asked.map_or(Code::Internal.exit_code(), AskError::exit_code))
-}
-
-fn link(place: Where) -> anyhow::Result<()> {
-    if let FromDosd::Link(link) = ask(&data_dir(place.data_dir)?, &ToDosd::Link)? {
-        writeln!(std::io::stdout(), "{link}").context("cannot write to standard output")?;
-    }
-    Ok(())
+    ExitCode::from(Code::Internal.exit_code())
 }
 
 fn serve(options: Serve) -> anyhow::Result<()> {

@@ -1,15 +1,79 @@
 //! What the operator's commands and the running directory say to each other, over a local socket in its data directory.
+//!
+//! A command sends one request and reads replies until the last one: a list comes in pages, so that neither side holds
+//! all of it, and ends with [`FromDosd::Done`]; everything else is one reply.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::WireError, link::JoinLink};
+use crate::{
+    error::WireError,
+    id::PeerId,
+    invite::InviteCode,
+    link::JoinLink,
+    model::{Address, PeerRef},
+    name::PeerName,
+    time::Timestamp,
+};
 
 /// From an operator's command: one request per connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToDosd {
-    /// The join link.
+    /// The join link, with a fresh invite where the directory wants one.
     Link,
+    /// Makes an invite.
+    CreateInvite {
+        /// For so many registrations, at least one.
+        uses: u32,
+        /// For so many milliseconds; [`crate::limits::INVITE_TIME`] if nothing is said.
+        expires_ms: Option<u64>,
+    },
+    /// The invites.
+    Invites,
+    /// Takes back an invite: the whole code, or its beginning as the list shows it.
+    RevokeInvite(Box<str>),
+    /// The registered peers.
+    Peers {
+        /// Only those that are online.
+        online: bool,
+    },
+    /// Measures the way to peers and back.
+    Ping {
+        /// Whom.
+        whom: Whom,
+        /// How often each, at most [`crate::limits::PINGS_MAX`].
+        count: u32,
+    },
+    /// Ends sessions.
+    Kick {
+        /// Whose.
+        whom: Whom,
+        /// A word to them.
+        reason: Option<Box<str>>,
+    },
+    /// Says something to everybody who is online.
+    Announce(Box<str>),
+    /// Ends the server. Another one replaces it.
+    Shutdown {
+        /// In so many milliseconds; at once if nothing is said.
+        in_ms: Option<u64>,
+        /// A word to the peers.
+        reason: Option<Box<str>>,
+    },
+    /// Copies the database to this absolute path, where nothing is yet.
+    Backup(Box<str>),
+    /// Verifies the store.
+    Check,
+}
+
+/// Whom a command is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whom {
+    /// Everybody who is online.
+    All,
+    /// One peer.
+    One(PeerRef),
 }
 
 /// From the directory.
@@ -18,8 +82,172 @@ pub enum ToDosd {
 pub enum FromDosd {
     /// The join link.
     Link(JoinLink),
-    /// Refused.
+    /// A fresh invite.
+    Invited(Invited),
+    /// A page of invites.
+    Invites(Vec<Invite>),
+    /// A page of peers.
+    Peers(Vec<Registered>),
+    /// Some of the peers that were pinged.
+    Pinged(Vec<Pinged>),
+    /// So many sessions were ended.
+    Kicked(u64),
+    /// So many peers were told.
+    Told(u64),
+    /// The server ends.
+    Closing(Closing),
+    /// The database was copied: its size in bytes.
+    Saved(u64),
+    /// What the verification found.
+    Checked(Checked),
+    /// That was all.
+    Done,
+    /// Refused, or it went wrong on the way.
     Failed(WireError),
+}
+
+/// See [`FromDosd::Invited`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invited {
+    /// Its code. The directory keeps a hash of it alone: it is never told again.
+    pub code: InviteCode,
+    /// The join link with it.
+    pub link: JoinLink,
+    /// For so many registrations.
+    pub uses_left: u32,
+    /// Until this moment.
+    pub expires_at: Timestamp,
+}
+
+/// See [`FromDosd::Invites`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invite {
+    /// The first characters of its code, which no other invite has.
+    pub prefix: Box<str>,
+    /// Registrations that it was made for.
+    pub uses: u32,
+    /// Registrations that are left.
+    pub uses_left: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+impl Invite {
+    /// `active`, `used_up` or `expired`.
+    #[must_use]
+    pub fn state_at(&self, now: Timestamp) -> &'static str {
+        if self.uses_left == 0 {
+            "used_up"
+        } else if self.expires_at <= now {
+            "expired"
+        } else {
+            "active"
+        }
+    }
+}
+
+/// See [`FromDosd::Peers`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registered {
+    /// Its ID.
+    pub id: PeerId,
+    /// Its name.
+    pub name: Option<PeerName>,
+    /// Whether it has a live session.
+    pub online: bool,
+    /// Where it is reached while it is online.
+    pub address: Option<Address>,
+    /// When its last session ended; now, while it is online.
+    pub last_seen: Timestamp,
+    /// Why its last session ended, if that was written down.
+    pub last_end: Option<SessionEnd>,
+    /// When it signed up.
+    pub registered_at: Timestamp,
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionEnd {
+    /// The peer signed out.
+    SignedOut,
+    /// The connection was closed, or broke.
+    Closed,
+    /// The directory gave it up: silent for too long, took nothing, or broke the protocol.
+    Dropped,
+    /// Another daemon has taken over.
+    TakenOver,
+    /// The operator ended it.
+    Kicked,
+    /// The directory stopped.
+    Shutdown,
+}
+
+impl SessionEnd {
+    /// As in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SignedOut => "signed_out",
+            Self::Closed => "closed",
+            Self::Dropped => "dropped",
+            Self::TakenOver => "taken_over",
+            Self::Kicked => "kicked",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// See [`FromDosd::Pinged`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pinged {
+    /// Who.
+    pub id: PeerId,
+    /// Its name.
+    pub name: Option<PeerName>,
+    /// What came of it.
+    pub result: PingResult,
+}
+
+/// What came of pings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PingResult {
+    /// All were answered; round trips in microseconds.
+    Answered {
+        /// The shortest.
+        min_us: u64,
+        /// The mean.
+        avg_us: u64,
+    },
+    /// One was not answered within [`crate::limits::PING_TIME_MAX`].
+    Timeout,
+    /// The session ended.
+    Offline,
+}
+
+/// See [`FromDosd::Closing`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// When.
+    pub at: Timestamp,
+    /// So many peers were told.
+    pub told: u64,
+}
+
+/// See [`FromDosd::Checked`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// What is wrong, for people; empty if the store is sound.
+    pub findings: Vec<Box<str>>,
+    /// Peers in the store.
+    pub peers: u64,
+    /// Images.
+    pub images: u64,
+    /// Rights.
+    pub grants: u64,
 }
 
 /// The name of the socket in the data directory.

@@ -573,7 +573,7 @@ pub struct Notice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeKind {
-    /// The directory stops; it may come back.
+    /// The directory stops, now or at the time that the text tells; it may come back.
     Shutdown,
     /// Another daemon has taken over the ID; do not come back by yourself.
     TakenOver,
@@ -581,6 +581,10 @@ pub enum NoticeKind {
     Superseded,
     /// The peer was silent for too long, or took nothing.
     Dropped,
+    /// The operator has ended the session.
+    Kicked,
+    /// The operator has something to say; the session goes on.
+    Announcement,
 }
 
 /// Reads a peer's message; a request that cannot be read is told from other nonsense, so that it can be refused by its

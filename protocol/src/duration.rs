@@ -16,9 +16,30 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A duration as [`parse_duration`] reads it, to the second.
+#[must_use]
+pub fn format_duration(duration: Duration) -> String {
+    let (mut rest, mut text) = (duration.as_secs(), String::new());
+    for (unit, seconds) in [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)] {
+        if rest >= seconds {
+            text += &format!("{}{unit}", rest / seconds);
+            rest %= seconds;
+        }
+    }
+    if text.is_empty() { "0s".into() } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_told_as_they_are_read() {
+        for text in ["90d", "1d1h", "2h", "1m30s", "5s"] {
+            assert_eq!(parse_duration(text).map(format_duration), Ok(text.into()));
+        }
+        assert_eq!(format_duration(Duration::from_millis(10)), "0s");
+    }
 
     #[test]
     fn durations_are_what_they_look_like() {

@@ -1,6 +1,6 @@
 //! Errors as they travel: a stable code, a text for people, sometimes a reason and a hint. Nothing internal.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -132,6 +132,13 @@ impl WireError {
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<str>>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+
+    /// Asking again before this time is over is pointless.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
         self
     }
 

@@ -111,3 +111,34 @@ pub const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(4);
 
 /// Requests of one viewer that may wait for one owner's answer; more is a nuisance to that owner.
 pub const REQUESTS_PENDING_MAX: u64 = 100;
+
+/// How long an invite lasts if nothing else is said: long enough to be sent and read, short enough to be forgotten.
+pub const INVITE_TIME: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Registrations that one invite may be for.
+pub const INVITE_USES_MAX: u32 = 1_000_000;
+
+/// Invites that a directory keeps; a script that makes them in a loop stops there.
+pub const INVITES_MAX: u64 = 10_000;
+
+/// Invites that are used up or have expired stay in the list for so long.
+pub const INVITE_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Registrations from one address (IPv6: one /64, which is one host's) in a minute, and at once, if the operator says
+/// nothing else: a host may run a few dozen daemons.
+pub const REGISTRATIONS_PER_MINUTE: u32 = 60;
+
+/// Addresses whose attempts are remembered one by one; others share one allowance. An entry lives for a minute at most.
+pub const REGISTRATION_ADDRESSES_MAX: usize = 65_536;
+
+/// An operator's ping that is not answered for so long counts as lost.
+pub const PING_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Pings of one command to one peer.
+pub const PINGS_MAX: u32 = 100;
+
+/// Operators' pings to one session under way together.
+pub const SESSION_PINGS_MAX: usize = 16;
+
+/// The longest delay of a shutdown; nobody plans further ahead.
+pub const SHUTDOWN_DELAY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);

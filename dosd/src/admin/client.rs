@@ -1,9 +1,10 @@
-//! The commands' side of the operator's door: one blocking request.
+//! The commands' side of the operator's door: one request, then its replies, blocking.
 
 use std::{
     io,
     io::Write,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use dos_protocol::{
@@ -22,35 +23,71 @@ pub enum AskError {
     /// It hung up or spoke another language.
     #[error("dosd did not answer")]
     Broken(#[from] FrameError),
+    /// It takes too long.
+    #[error("dosd did not answer in time")]
+    Slow,
+    /// It answered something else.
+    #[error("dosd gave an answer that this command does not know")]
+    Unexpected,
     /// It refused.
     #[error(transparent)]
     Refused(WireError),
 }
 
-impl AskError {
-    /// The exit code of a command that ends with this.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::NotRunning(..) => Code::NoDaemon.exit_code(),
-            Self::Broken(_) => Code::Internal.exit_code(),
-            Self::Refused(error) => error.code.exit_code(),
+impl From<AskError> for WireError {
+    fn from(error: AskError) -> Self {
+        let text = error.to_string();
+        match error {
+            AskError::NotRunning(_, cause) => {
+                Self::new(Code::NoDaemon, text).caused_by(cause.to_string()).hint("dosd serve")
+            }
+            AskError::Broken(cause) => Self::new(Code::Internal, text).caused_by(cause.to_string()),
+            AskError::Slow => Self::new(Code::Timeout, text),
+            AskError::Unexpected => Self::new(Code::Internal, text),
+            AskError::Refused(error) => error,
         }
     }
 }
 
-/// Asks the server that runs on `data_dir`.
-///
-/// # Errors
-/// As in [`AskError`].
-pub fn ask(data_dir: &Path, request: &ToDosd) -> Result<FromDosd, AskError> {
-    let path = data_dir.join(SOCKET_NAME);
-    let connect = || Stream::connect(path.as_path().to_fs_name::<GenericFilePath>()?);
-    let mut stream = connect().map_err(|error| AskError::NotRunning(path.clone(), error))?;
-    stream.write_all(&frame::to_frame(request)?).map_err(FrameError::Io)?;
-    let body = frame::read_blocking(&mut stream)?.ok_or(FrameError::Cut)?;
-    match frame::decode(&body)? {
-        FromDosd::Failed(error) => Err(AskError::Refused(error)),
-        reply @ FromDosd::Link(_) => Ok(reply),
+/// The replies to a request, as they come.
+#[derive(Debug)]
+pub struct Answers(Stream);
+
+impl Answers {
+    /// Asks the server that runs on `data_dir`. Every reply may take `patience`, or as long as it likes.
+    ///
+    /// # Errors
+    /// As in [`AskError`].
+    pub fn to(data_dir: &Path, request: &ToDosd, patience: Option<Duration>) -> Result<Self, AskError> {
+        let path = data_dir.join(SOCKET_NAME);
+        let connect = || Stream::connect(path.as_path().to_fs_name::<GenericFilePath>()?);
+        let mut stream = connect().map_err(|error| AskError::NotRunning(path.clone(), error))?;
+        stream.set_recv_timeout(patience).map_err(FrameError::Io)?;
+        stream.write_all(&frame::to_frame(request)?).map_err(FrameError::Io)?;
+        Ok(Self(stream))
+    }
+
+    /// The next reply.
+    ///
+    /// # Errors
+    /// As in [`AskError`].
+    pub fn next_reply(&mut self) -> Result<FromDosd, AskError> {
+        let body = match frame::read_blocking(&mut self.0) {
+            Err(FrameError::Io(error))
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+            {
+                return Err(AskError::Slow);
+            }
+            body => body?.ok_or(FrameError::Cut)?,
+        };
+        match frame::decode(&body)? {
+            FromDosd::Failed(error) => Err(AskError::Refused(error)),
+            reply => Ok(reply),
+        }
+    }
+
+    /// Waits until the server hangs up.
+    pub fn wait_for_end(mut self) {
+        while let Ok(Some(_)) = frame::read_blocking(&mut self.0) {}
     }
 }

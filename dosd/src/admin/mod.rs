@@ -1,126 +1,138 @@
-//! The operator's door: a local socket in the data directory, for its owner and root alone, never the network.
+//! The operator's door: what the operator's commands ask of the running server, each in the file of its verb.
 //!
-//! The only module of the directory that names interprocess; the commands' side is [`ask`].
+//! The only module of the directory that names interprocess: `door` is the server's side of the socket, `client` the
+//! commands'. Nothing here is reached from the network.
 
+mod announce;
+mod backup;
+mod check;
 mod client;
+mod door;
+mod invite;
+mod kick;
+mod link;
+mod peers;
+mod ping;
+mod shutdown;
 
-use std::{
-    fs, io,
-    os::unix::fs::{MetadataExt, PermissionsExt},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::sync::Arc;
 
-pub use client::{AskError, ask};
+pub use client::{Answers, AskError};
+pub use door::AdminError;
+pub(crate) use door::{Door, Phase};
 use dos_protocol::{
-    Code, WireError,
-    admin::{FromDosd, ToDosd},
-    frame::{self, Reader},
-    limits::WRITE_STALL_MAX,
-    paths::fits_socket,
+    Code, JoinLink, WireError, admin::ToDosd, frame::FrameError, limits::TEXT_BYTES_MAX, model::PeerRef,
+    name::printable,
 };
-use interprocess::local_socket::{
-    GenericFilePath, ListenerOptions, ToFsName,
-    tokio::{Listener, Stream},
-    traits::{StreamCommon as _, tokio::Listener as _},
+pub(crate) use shutdown::{Plan, closing, due};
+use tokio::sync::watch;
+
+use self::door::Replies;
+use crate::{
+    directory::{Directory, outward},
+    hub::Session,
+    store::{Known, Refusal},
 };
-use tokio::{io::AsyncWriteExt, sync::Semaphore, time::timeout};
 
-/// Commands served together.
-const CONNECTIONS_MAX: usize = 16;
-
-/// A command sends its request at once.
-const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
-
-/// Why there is no door.
+/// Why a command gets no further replies.
 #[derive(Debug, thiserror::Error)]
-pub enum AdminError {
-    /// The path of the socket is longer than the system allows.
-    #[error("the path {path} is too long for a socket; use a shorter data directory", path = .0.display())]
-    TooLong(PathBuf),
-    /// The socket cannot be made.
-    #[error("cannot make the socket {path}", path = .0.display())]
-    Socket(PathBuf, #[source] io::Error),
+enum Stop {
+    /// It is told why.
+    #[error(transparent)]
+    Refused(#[from] WireError),
+    /// It does not listen any more.
+    #[error(transparent)]
+    Gone(#[from] FrameError),
 }
 
-/// Answers the operator's commands.
-pub(crate) trait Operate: Send + Sync + 'static {
-    /// The answer to a request.
-    fn operate(&self, request: ToDosd) -> Result<FromDosd, WireError>;
-}
-
-/// The open door.
-pub(crate) struct Door {
-    listener: Listener,
-    owner: u32,
-}
-
-impl Door {
-    /// Makes the socket at `path`. One that a dead server left is replaced: the caller holds the data directory's lock.
-    pub(crate) fn open(path: &Path) -> Result<Self, AdminError> {
-        if !fits_socket(path) {
-            return Err(AdminError::TooLong(path.to_owned()));
-        }
-        let failed = |error| AdminError::Socket(path.to_owned(), error);
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        let name = path.to_fs_name::<GenericFilePath>().map_err(failed)?;
-        let listener = ListenerOptions::new().name(name).create_tokio().map_err(failed)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        let owner = fs::metadata(path).map_err(failed)?.uid();
-        Ok(Self { listener, owner })
-    }
-
-    /// Serves commands until it is dropped.
-    pub(crate) async fn serve(self, operator: Arc<dyn Operate>) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            match self.listener.accept().await {
-                Ok(stream) if may_command(&stream, self.owner) => {
-                    let operator = Arc::clone(&operator);
-                    tokio::spawn(async move {
-                        if let Err(error) = answer(stream, operator).await {
-                            tracing::debug!(%error, "an operator's command went away");
-                        }
-                        drop(place);
-                    });
-                }
-                Ok(_) => tracing::warn!("refused another user's command"),
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept an operator's command");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(outward(refusal))
     }
 }
 
-/// The data directory's owner and root.
-fn may_command(stream: &Stream, owner: u32) -> bool {
-    stream.peer_creds().ok().and_then(|creds| creds.euid()).is_some_and(|user| user == owner || user == 0)
+/// Does what the operator's commands ask.
+#[derive(Debug)]
+pub(crate) struct Operator {
+    directory: Arc<Directory>,
+    /// The join link, without an invite.
+    link: JoinLink,
+    /// When the server is to end.
+    plan: watch::Sender<Option<Plan>>,
 }
 
-async fn answer(stream: Stream, operator: Arc<dyn Operate>) -> Result<(), frame::FrameError> {
-    let mut reader = Reader::new(stream);
-    let body = match timeout(REQUEST_TIME_MAX, reader.next()).await {
-        Err(_) => return Err(frame::FrameError::Slow),
-        Ok(body) => body?,
+impl Operator {
+    pub(crate) fn new(directory: Arc<Directory>, link: JoinLink, plan: watch::Sender<Option<Plan>>) -> Self {
+        Self { directory, link, plan }
+    }
+
+    /// Does it and sends every reply but that of a failure.
+    async fn operate(&self, request: ToDosd, replies: &mut Replies) -> Result<(), Stop> {
+        match request {
+            ToDosd::Link => self.link(replies).await,
+            ToDosd::CreateInvite { uses, expires_ms } => self.create_invite(uses, expires_ms, replies).await,
+            ToDosd::Invites => self.invites(replies).await,
+            ToDosd::RevokeInvite(code) => self.revoke_invite(code, replies).await,
+            ToDosd::Peers { online } => self.peers(online, replies).await,
+            ToDosd::Ping { whom, count } => self.ping(whom, count, replies).await,
+            ToDosd::Kick { whom, reason } => self.kick(whom, reason, replies).await,
+            ToDosd::Announce(text) => self.announce(&text, replies).await,
+            ToDosd::Shutdown { in_ms, reason } => self.shutdown(in_ms, reason, replies).await,
+            ToDosd::Backup(file) => self.backup(&file, replies).await,
+            ToDosd::Check => self.check(replies).await,
+        }
+    }
+
+    /// The peer that is meant, with its live session.
+    async fn online(&self, peer: &PeerRef) -> Result<(Known, Arc<Session>), Stop> {
+        let known = self.directory.find(peer).await?;
+        match self.directory.hub.get(known.id) {
+            Some(session) => Ok((known, session)),
+            None => Err(WireError::new(Code::Offline, format!("{peer} is not online")).into()),
+        }
+    }
+
+    /// The sessions that there are now.
+    fn sessions(&self) -> impl Iterator<Item = Arc<Session>> + Send + '_ {
+        self.directory
+            .hub
+            .online(None, usize::MAX)
+            .into_iter()
+            .filter_map(|peer| self.directory.hub.get(peer))
+    }
+}
+
+/// Refuses what should not reach peers' screens.
+fn check_text(text: &str) -> Result<(), Stop> {
+    let why = if text.trim().is_empty() {
+        "a text must not be empty".into()
+    } else if text.len() > TEXT_BYTES_MAX {
+        format!("a text has at most {TEXT_BYTES_MAX} bytes")
+    } else if printable(text) != text {
+        "a text must not have line breaks or other control characters".into()
+    } else {
+        return Ok(());
     };
-    let Some(body) = body else { return Ok(()) };
-    let result = match frame::decode(&body) {
-        Ok(request) => operator.operate(request),
-        Err(error) => Err(WireError::new(Code::Unsupported, error.to_string())),
-    };
-    let reply = frame::to_frame(&result.unwrap_or_else(FromDosd::Failed))?;
-    let stream = reader.get_mut();
-    let writing = async {
-        stream.write_all(&reply).await?;
-        stream.flush().await
-    };
-    timeout(WRITE_STALL_MAX, writing).await.map_err(|_| frame::FrameError::Slow)??;
-    Ok(())
+    Err(WireError::new(Code::Invalid, why).into())
+}
+
+/// Whether the command waits for the server's end.
+fn waits_for_end(request: &ToDosd) -> bool {
+    matches!(request, ToDosd::Shutdown { in_ms: None, .. })
+}
+
+/// Sessions that one command deals with together.
+const TOGETHER: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_bounded_and_of_one_line() {
+        assert!(check_text("back at 10:00, a/b").is_ok());
+        for bad in ["", " ", "a\nb", "a\u{1b}[2J", "a\u{202e}b", &"x".repeat(TEXT_BYTES_MAX + 1)] {
+            assert!(check_text(bad).is_err(), "{bad:?}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The operations: what a signed-in peer may ask, each in the file of its verb. Nothing here holds a socket.
 
+mod attempts;
 mod contact;
 mod list;
 mod publish;
@@ -18,7 +19,9 @@ use dos_protocol::{
 
 pub use sign_in::Arrived;
 
+use self::attempts::Attempts;
 use crate::{
+    config::Registration,
     hub::{Hub, Session},
     store::{Known, Refusal, Store},
 };
@@ -32,10 +35,12 @@ pub struct Directory {
     pub hub: Arc<Hub>,
     /// The key by which peers know this directory.
     pub key: PublicKey,
+    registration: Registration,
+    attempts: Attempts,
 }
 
 /// For the other side: what a caller can do something about as it is, faults of ours without their inside.
-fn outward(refusal: Refusal) -> WireError {
+pub(crate) fn outward(refusal: Refusal) -> WireError {
     match refusal {
         Refusal::Refused(error) => error,
         Refusal::Store(error) => {
@@ -51,6 +56,23 @@ fn outward(refusal: Refusal) -> WireError {
 }
 
 impl Directory {
+    /// A directory on this store; `per_minute` registrations from one address.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        hub: Arc<Hub>,
+        key: PublicKey,
+        (registration, per_minute): (Registration, u32),
+    ) -> Self {
+        Self { store, hub, key, registration, attempts: Attempts::new(per_minute) }
+    }
+
+    /// Who may register.
+    #[must_use]
+    pub fn registration(&self) -> Registration {
+        self.registration
+    }
+
     /// Performs an operation for a signed-in peer.
     ///
     /// # Errors
@@ -90,7 +112,7 @@ impl Directory {
     }
 
     /// The peer that is meant, whichever way.
-    async fn find(&self, peer: &PeerRef) -> Result<Known, Refusal> {
+    pub(crate) async fn find(&self, peer: &PeerRef) -> Result<Known, Refusal> {
         match peer {
             PeerRef::Id(_) | PeerRef::Name(_) => self.store.peer(peer.clone()).await,
             PeerRef::Address(address) => match self.hub.at(*address).as_slice() {

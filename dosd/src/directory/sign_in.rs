@@ -1,9 +1,10 @@
 //! Coming online and going offline.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use dos_protocol::{
-    Code, PublicKey, Seq, Timestamp, WireError,
+    Code, InviteCode, PublicKey, Reason, Seq, Timestamp, WireError,
+    admin::SessionEnd,
     directory::{Register, SignIn, SignedIn},
     limits::{ADDRESSES_MAX, SESSIONS_MAX},
     model::Address,
@@ -12,8 +13,9 @@ use tokio::sync::mpsc;
 
 use super::{Directory, outward};
 use crate::{
+    config::Registration,
     hub::{Arrival, Push, Session, reachable_at},
-    store::{Known, Refusal},
+    store::{Admission, Known, Newcomer, Refusal, Store},
 };
 
 /// A peer that has come online.
@@ -45,16 +47,32 @@ impl Directory {
     /// Registers the holder of `key` and signs it in.
     ///
     /// # Errors
-    /// `conflict` if the name is taken.
+    /// `denied` if it may not register, or tries too often; `conflict` if the name is taken.
     pub async fn register(
         &self,
         key: PublicKey,
         seen: IpAddr,
         register: Register,
     ) -> Result<(Arrived, SignedIn), WireError> {
-        let known = self.store.register(key, register.name, Timestamp::now()).await.map_err(outward)?;
+        if let Err(wait) = self.attempts.count(seen, Instant::now()) {
+            let error = WireError::new(Code::Denied, "too many registrations from this address");
+            return Err(error.because(Reason::Limit).retry_after(wait));
+        }
+        let admission = self.admission(register.invite.as_deref());
+        let newcomer = Newcomer { name: register.name, admission };
+        let known = self.store.register(key, newcomer, Timestamp::now()).await.map_err(outward)?;
         tracing::info!(peer = %known.id, address = %seen, "registered");
         self.arrive(known, seen, register.sign_in).await
+    }
+
+    /// By which right somebody registers who brings this invite.
+    fn admission(&self, invite: Option<&str>) -> Admission {
+        match (self.registration, invite.map(str::parse::<InviteCode>)) {
+            (Registration::Open, _) => Admission::Open,
+            (Registration::Closed, _) => Admission::Closed,
+            (Registration::Invite, Some(Ok(code))) => Admission::Invited(code.hash()),
+            (Registration::Invite, other) => Admission::Uninvited { brought: other.is_some() },
+        }
     }
 
     async fn arrive(
@@ -71,12 +89,13 @@ impl Directory {
         }
         if self.hub.count() >= SESSIONS_MAX {
             let error = WireError::new(Code::Denied, "the directory has no room for another session");
-            return Err(error.because(dos_protocol::Reason::Limit));
+            return Err(error.because(Reason::Limit));
         }
         let addresses = reachable_at(seen, sign_in.port, sign_in.addresses);
         let arrival = Arrival { peer: known.id, instance: sign_in.instance, addresses, force: sign_in.force };
+        let now = Timestamp::now();
         let (session, pushes) = self.hub.arrive(arrival)?;
-        match self.welcome(&session, known, sign_in.stored).await {
+        match self.welcome(&session, known, sign_in.stored, now).await {
             Ok((stored, answer)) => Ok((Arrived { session, pushes, stored }, answer)),
             Err(refusal) => {
                 self.hub.leave(&session);
@@ -91,6 +110,7 @@ impl Directory {
         session: &Arc<Session>,
         known: Known,
         stored: Seq,
+        now: Timestamp,
     ) -> Result<(Seq, SignedIn), Refusal> {
         let (since, mut latest) = self.store.inbox_span(known.id, stored).await?;
         if stored > latest {
@@ -98,26 +118,29 @@ impl Directory {
             latest = stored;
         }
         session.note_latest(latest);
-        self.note_seen(known.id);
+        self.note_seen(known.id, now);
         let none = Address(([0, 0, 0, 0], 0).into());
         let address = session.address().unwrap_or(none);
         Ok((since, SignedIn { id: known.id, name: known.name, address, since, latest }))
     }
 
-    /// Makes a peer offline, unless it has a newer session, and writes down when that was.
-    pub async fn left(&self, session: &Arc<Session>) {
-        if self.hub.leave(session)
-            && let Err(error) = self.store.touch(session.peer, Timestamp::now()).await
-        {
+    /// Makes a peer offline, unless it has a newer session, and writes down when and why.
+    pub async fn left(&self, session: &Arc<Session>, end: SessionEnd) {
+        let is_offline = self.hub.leave(session);
+        // What became of an older session is worth knowing only if another daemon has ended it.
+        if !is_offline && end != SessionEnd::TakenOver {
+            return;
+        }
+        if let Err(error) = self.store.left(session.peer, Timestamp::now(), end).await {
             tracing::warn!(peer = %session.peer, %error, "cannot write down when the peer was last seen");
         }
     }
 
     /// Writes down in passing that a peer is here; nobody waits for it.
-    fn note_seen(&self, peer: dos_protocol::PeerId) {
+    fn note_seen(&self, peer: dos_protocol::PeerId, since: Timestamp) {
         let store = self.store.clone();
         tokio::spawn(async move {
-            if let Err(error) = store.touch(peer, Timestamp::now()).await {
+            if let Err(error) = store.arrived(peer, since).await {
                 tracing::warn!(%peer, %error, "cannot write down that the peer is here");
             }
         });
@@ -126,10 +149,17 @@ impl Directory {
     /// Deletes inbox rows that a peer has stored, in passing: what is not deleted is skipped by the peer.
     pub fn forget(&self, peer: dos_protocol::PeerId, stored: Seq) {
         let store = self.store.clone();
-        tokio::spawn(async move {
-            if let Err(error) = store.acknowledge(peer, stored).await {
-                tracing::warn!(%peer, %error, "cannot delete acknowledged updates");
-            }
-        });
+        tokio::spawn(async move { acknowledge(&store, peer, stored).await });
+    }
+
+    /// The same at the end of a session, which waits for it: the next one begins where this one has ended.
+    pub async fn forget_last(&self, peer: dos_protocol::PeerId, stored: Seq) {
+        acknowledge(&self.store, peer, stored).await;
+    }
+}
+
+async fn acknowledge(store: &Store, peer: dos_protocol::PeerId, stored: Seq) {
+    if let Err(error) = store.acknowledge(peer, stored).await {
+        tracing::warn!(%peer, %error, "cannot delete acknowledged updates");
     }
 }

@@ -5,6 +5,8 @@
 //! nothing is lost, because what is owed stays in the inbox.
 
 mod clock;
+mod end;
+mod pings;
 mod replay;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -24,40 +26,12 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use self::{clock::Clock, clock::Due, replay::Replay};
+pub(crate) use self::end::End;
+use self::{clock::Clock, clock::Due, pings::Pings, replay::Replay};
 use crate::{
     directory::Directory,
     hub::{Push, Session},
 };
-
-/// Why a session ended, for the log.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum End {
-    /// The peer signed out.
-    #[error("signed out")]
-    SignedOut,
-    /// The peer hung up.
-    #[error("the connection was closed")]
-    Closed,
-    /// The connection broke.
-    #[error("the connection broke")]
-    Broken(#[source] FrameError),
-    /// Nothing came for too long.
-    #[error("silent for too long")]
-    Silent,
-    /// The peer took nothing for too long.
-    #[error("took nothing for too long")]
-    Stalled,
-    /// It was told to go.
-    #[error("{0}")]
-    Told(Box<str>),
-    /// It did not sign in, or may not.
-    #[error("not signed in")]
-    Refused(#[source] WireError),
-    /// It broke the protocol.
-    #[error("protocol error: {0}")]
-    Protocol(&'static str),
-}
 
 type Done = (u32, Result<Answer, WireError>);
 type Rows = Result<Vec<(Seq, Vec<u8>)>, WireError>;
@@ -74,6 +48,7 @@ struct Running<'a> {
     replay: Replay,
     clock: Clock,
     ping: u32,
+    pings: Pings,
     /// Frames that wait to be written together.
     out: Vec<u8>,
 }
@@ -105,10 +80,11 @@ pub(crate) async fn serve(
         replay: Replay::after(stored),
         clock: Clock::new(Instant::now(), clock::pause_of(session.peer.number())),
         ping: 0,
+        pings: Pings::default(),
         out: Vec::new(),
     };
     let end = running.run().await;
-    running.leave().await;
+    running.leave(&end).await;
     (Some(session), end)
 }
 
@@ -142,7 +118,7 @@ async fn sign_in(
             let answer = FromDirectory::Answer { id: id.unwrap_or(0), answer: Answer::SignedIn(answer) };
             frame::encode(&answer, &mut out).map_err(End::Broken)?;
             if let Err(end) = write_out(reader, &mut out).await {
-                directory.left(&arrived.session).await;
+                directory.left(&arrived.session, end.in_a_word()).await;
                 return Err(end);
             }
             Ok((arrived.session, arrived.pushes, arrived.stored))
@@ -253,6 +229,14 @@ impl Running<'_> {
                 }
                 Ok(())
             }
+            Push::Say(notice) => self.send(&FromDirectory::Notice(notice)),
+            Push::Ping(answer) => {
+                let number = self.ping.wrapping_add(1);
+                if !self.pings.add(number, Instant::now(), answer) {
+                    return Ok(());
+                }
+                self.send_ping()
+            }
             Push::Close(notice) => self.close(notice).await,
         }
     }
@@ -262,11 +246,12 @@ impl Running<'_> {
         while let Some(done) = self.under_way.next().await {
             self.answer(done)?;
         }
-        let told = End::Told(notice.text.clone());
-        self.send(&FromDirectory::Notice(notice))?;
-        write_out(&mut self.reader, &mut self.out).await?;
-        hang_up(&mut self.reader).await;
-        Err(told)
+        self.send(&FromDirectory::Notice(notice.clone()))?;
+        // A peer that does not take it ends for the same reason.
+        if write_out(&mut self.reader, &mut self.out).await.is_ok() {
+            hang_up(&mut self.reader).await;
+        }
+        Err(End::Told(notice))
     }
 
     fn answer(&mut self, (id, result): Done) -> Result<(), End> {
@@ -296,7 +281,10 @@ impl Running<'_> {
                 tracing::debug!(peer = %self.session.peer, %error, "refused a message");
                 self.send(&FromDirectory::Refused { id, error })
             }
-            Ok(ToDirectory::Pong(_)) => Ok(()),
+            Ok(ToDirectory::Pong(number)) => {
+                self.pings.answered(number, Instant::now());
+                Ok(())
+            }
             Ok(ToDirectory::Ack(seq)) => {
                 if !self.replay.acknowledge(seq) {
                     return Err(End::Protocol("acknowledged an update that was never sent"));
@@ -339,20 +327,15 @@ impl Running<'_> {
     }
 
     /// Makes the peer offline, then lets the connection go.
-    async fn leave(&mut self) {
+    async fn leave(&mut self, end: &End) {
         if let Some(stored) = self.replay.forget(true) {
-            self.directory.forget(self.session.peer, stored);
+            self.directory.forget_last(self.session.peer, stored).await;
         }
-        self.directory.left(&self.session).await;
+        self.directory.left(&self.session, end.in_a_word()).await;
         // The answer to a sign-out is written after the directory has taken note of it.
         if !self.out.is_empty() && write_out(&mut self.reader, &mut self.out).await.is_err() {
             return;
         }
         hang_up(&mut self.reader).await;
     }
-}
-
-/// Whether an end is what happens every day.
-pub(crate) fn is_ordinary(end: &End) -> bool {
-    matches!(end, End::SignedOut | End::Closed | End::Told(_))
 }

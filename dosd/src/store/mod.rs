@@ -3,9 +3,12 @@
 //! A change and what it makes the directory owe to peers are committed together. After the commit, before the answer,
 //! the rows owed are handed to the [`Deliver`] in the order of their transactions.
 
+mod backup;
+mod check;
 mod grants;
 mod images;
 mod inbox;
+mod invites;
 mod listing;
 mod peers;
 mod requests;
@@ -13,14 +16,19 @@ mod row;
 mod schema;
 mod views;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use dos_protocol::{Code, Reason, WireError};
 use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterStats, WriterThread};
 use rusqlite::Connection;
 
+pub use check::check;
+pub use invites::Admission;
 pub use listing::{PageQuery, Peers};
-pub use peers::Known;
+pub use peers::{Known, Newcomer};
 pub use requests::Wish;
 
 /// An inbox row that has just been committed.
@@ -97,6 +105,7 @@ pub struct Store {
     writer: Writer,
     readers: Readers,
     deliver: Arc<dyn Deliver>,
+    path: PathBuf,
 }
 
 impl std::fmt::Debug for Store {
@@ -118,7 +127,7 @@ impl Store {
         let checkpoints = dos_sqlite::open_writer(path, &schema::SCHEMA)?;
         let (writer, thread) = Writer::start(writing, checkpoints)?;
         let readers = Readers::open(path, READERS)?;
-        Ok((Self { writer, readers, deliver }, thread))
+        Ok((Self { writer, readers, deliver, path: path.to_owned() }, thread))
     }
 
     /// How much was written since the start.

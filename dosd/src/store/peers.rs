@@ -2,12 +2,13 @@
 
 use dos_protocol::{
     Code, PeerId, PeerName, PublicKey, Timestamp, WireError,
+    admin::{Registered, SessionEnd},
     model::{PeerInfo, PeerRef},
     random,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Changed, Refusal, Store, row};
+use super::{Admission, Changed, Refusal, Store, invites, row};
 
 /// A registered peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,15 @@ impl Known {
             images: Vec::new(),
         }
     }
+}
+
+/// Who wants to register.
+#[derive(Debug, Clone)]
+pub struct Newcomer {
+    /// Under which name, if any.
+    pub name: Option<PeerName>,
+    /// By which right.
+    pub admission: Admission,
 }
 
 const COLUMNS: &str = "id, key, name, last_seen_at";
@@ -96,14 +106,16 @@ pub(super) fn name_of(connection: &Connection, id: PeerId) -> rusqlite::Result<O
 const DRAWS: usize = 8;
 
 impl Store {
-    /// Binds `key` to a new ID. The same key with the same name again gets the same ID.
+    /// Binds `key` to a new ID and takes a use of its invite. The same key with the same name again gets the same ID,
+    /// whoever may register, and takes nothing.
     ///
     /// # Errors
-    /// `conflict` if the name is taken or the key is registered under another name.
+    /// `denied` if the newcomer may not register; `conflict` if the name is taken or the key is registered under another
+    /// name.
     pub async fn register(
         &self,
         key: PublicKey,
-        name: Option<PeerName>,
+        Newcomer { name, admission }: Newcomer,
         now: Timestamp,
     ) -> Result<Known, Refusal> {
         self.change(move |connection| {
@@ -114,6 +126,8 @@ impl Store {
                     Err(Refusal::conflict(format!("this key is registered already, as {}", known.id)))
                 };
             }
+            // Before the name: who may not register does not learn which names are taken.
+            invites::admit(connection, admission, now)?;
             if let Some(name) = &name
                 && by_name(connection, name)?.is_some()
             {
@@ -153,19 +167,107 @@ impl Store {
         self.read(move |connection| find(connection, &peer)).await
     }
 
-    /// Writes down that a peer was seen.
+    /// Writes down that a peer came online at `since`. How a session ended after that moment stays written: it may be one
+    /// that this one has taken over from, or this one itself.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn touch(&self, peer: PeerId, now: Timestamp) -> Result<(), Refusal> {
+    pub async fn arrived(&self, peer: PeerId, since: Timestamp) -> Result<(), Refusal> {
         self.change(move |connection| {
-            connection
-                .prepare_cached("UPDATE peers SET last_seen_at = max(last_seen_at, ?2) WHERE id = ?1")?
-                .execute(params![row::peer_number(peer), now.0])?;
+            let sql = "UPDATE peers SET last_end = CASE WHEN last_seen_at >= ?2 THEN last_end END,
+                           last_seen_at = max(last_seen_at, ?2) WHERE id = ?1";
+            connection.prepare_cached(sql)?.execute(params![row::peer_number(peer), since.0])?;
             Ok(().into())
         })
         .await
     }
+
+    /// Writes down that a session of a peer has ended, and why.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn left(&self, peer: PeerId, now: Timestamp, end: SessionEnd) -> Result<(), Refusal> {
+        self.change(move |connection| {
+            let sql = "UPDATE peers SET last_seen_at = max(last_seen_at, ?2), last_end = ?3 WHERE id = ?1";
+            let values = params![row::peer_number(peer), now.0, end_number(end)];
+            connection.prepare_cached(sql)?.execute(values)?;
+            Ok(().into())
+        })
+        .await
+    }
+
+    /// The registered peers from `after` on, in the order of their IDs, at most `limit`; none of them online, as far as
+    /// is known here.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn registered(&self, after: Option<PeerId>, limit: u32) -> Result<Vec<Registered>, Refusal> {
+        self.read(move |connection| {
+            let sql = format!("SELECT {REGISTERED} FROM peers WHERE id > ?1 ORDER BY id LIMIT ?2");
+            let key = params![after.map_or(-1, row::peer_number), limit];
+            Ok(connection.prepare_cached(&sql)?.query_map(key, registered)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Those of these peers that are registered, as in [`Store::registered`].
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn registered_of(&self, peers: Vec<PeerId>) -> Result<Vec<Registered>, Refusal> {
+        self.read(move |connection| {
+            let sql = format!("SELECT {REGISTERED} FROM peers WHERE id = ?1");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut found = Vec::with_capacity(peers.len());
+            for peer in peers {
+                found.extend(statement.query_row([row::peer_number(peer)], registered).optional()?);
+            }
+            Ok(found)
+        })
+        .await
+    }
+}
+
+const REGISTERED: &str = "id, name, last_seen_at, last_end, registered_at";
+
+fn registered(row: &Row<'_>) -> rusqlite::Result<Registered> {
+    Ok(Registered {
+        id: row::peer(row, 0)?,
+        name: row::peer_name(row, 1)?,
+        online: false,
+        address: None,
+        last_seen: row::time(row, 2)?,
+        last_end: match row.get_ref(3)? {
+            rusqlite::types::ValueRef::Null => None,
+            _ => Some(row::one_of(row, 3, end_of_number)?),
+        },
+        registered_at: row::time(row, 4)?,
+    })
+}
+
+/// How the end of a session is stored. A number once given is never used for another.
+fn end_number(end: SessionEnd) -> i64 {
+    match end {
+        SessionEnd::SignedOut => 0,
+        SessionEnd::Closed => 1,
+        SessionEnd::Dropped => 2,
+        SessionEnd::TakenOver => 3,
+        SessionEnd::Kicked => 4,
+        SessionEnd::Shutdown => 5,
+    }
+}
+
+fn end_of_number(number: i64) -> Option<SessionEnd> {
+    [
+        SessionEnd::SignedOut,
+        SessionEnd::Closed,
+        SessionEnd::Dropped,
+        SessionEnd::TakenOver,
+        SessionEnd::Kicked,
+        SessionEnd::Shutdown,
+    ]
+    .into_iter()
+    .find(|end| end_number(*end) == number)
 }
 
 fn draw_id(connection: &Connection) -> Result<PeerId, Refusal> {

@@ -3,8 +3,10 @@
 use dos_sqlite::{Migration, Schema};
 
 /// The directory's database: `application_id` is "dosd" in ASCII.
-pub(super) const SCHEMA: Schema =
-    Schema { application_id: 0x646f_7364, migrations: &[Migration { sql: FIRST }] };
+pub(super) const SCHEMA: Schema = Schema {
+    application_id: 0x646f_7364,
+    migrations: &[Migration { sql: FIRST }, Migration { sql: SECOND }],
+};
 
 const FIRST: &str = "
 -- Peers by the number of their ID. Times are milliseconds since 1970 everywhere.
@@ -90,4 +92,20 @@ CREATE INDEX requests_by_viewer ON requests(viewer, owner, image);
 CREATE TABLE inbox_heads(peer INTEGER PRIMARY KEY, latest INTEGER NOT NULL);
 CREATE TABLE inbox(peer INTEGER NOT NULL, seq INTEGER NOT NULL, frame BLOB NOT NULL, PRIMARY KEY(peer, seq))
     WITHOUT ROWID;
+";
+
+const SECOND: &str = "
+-- Invites by the hash of their code; `prefix` is its beginning, by which the operator names it.
+CREATE TABLE invites(
+    hash       BLOB    PRIMARY KEY CHECK(length(hash) = 32),
+    prefix     TEXT    NOT NULL UNIQUE,
+    uses       INTEGER NOT NULL,
+    uses_left  INTEGER NOT NULL CHECK(uses_left BETWEEN 0 AND uses),
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX invites_by_age ON invites(created_at, prefix);
+
+-- Why a peer's last session ended; nothing while it has one, or if that could not be written down.
+ALTER TABLE peers ADD COLUMN last_end INTEGER;
 ";

@@ -1,1 +1,317 @@
 //! What the store promises.
+
+use std::{path::Path, sync::Arc};
+
+use dos_protocol::{
+    Allowance, Code, PeerId, PublicKey, Reason, SealedHash, SplitId, Timestamp, ViewId,
+    admin::SessionEnd,
+    directory::{ExpiryChange, KeyShare, Preview, Publish, Share, Spend, SpendKind, ViewsChange},
+    limits::INVITE_KEPT,
+    model::{Format, Original, PeerRef, SealedCopy},
+};
+use futures_util::future::join_all;
+use rusqlite::Connection;
+
+use super::*;
+
+struct Nobody;
+
+impl Deliver for Nobody {
+    fn deliver(&self, _owed: Vec<Owed>) {}
+}
+
+fn open(dir: &Path) -> (Store, WriterThread) {
+    Store::open(&dir.join("dosd.db"), Arc::new(Nobody)).unwrap()
+}
+
+async fn close((store, thread): (Store, WriterThread)) {
+    drop(store);
+    tokio::task::spawn_blocking(move || thread.join()).await.unwrap();
+}
+
+fn key(number: u8) -> PublicKey {
+    PublicKey::from([number; 32])
+}
+
+const NOW: Timestamp = Timestamp(1_000_000_000_000);
+
+async fn join(store: &Store, number: u8, admission: Admission) -> Result<PeerId, WireError> {
+    let newcomer = Newcomer { name: None, admission };
+    match store.register(key(number), newcomer, NOW).await {
+        Ok(known) => Ok(known.id),
+        Err(Refusal::Refused(error)) => Err(error),
+        Err(Refusal::Store(error)) => panic!("{error}"),
+    }
+}
+
+fn in_a_minute() -> Timestamp {
+    NOW.after(std::time::Duration::from_secs(60))
+}
+
+#[tokio::test]
+async fn an_invite_with_ten_uses_lets_ten_of_sixty_four_in_who_race_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, thread) = open(dir.path());
+    let code = store.create_invite(10, in_a_minute(), NOW).await.unwrap();
+    let racing = (0..64).map(|number| join(&store, number, Admission::Invited(code.hash())));
+    let results = join_all(racing).await;
+    let admitted: Vec<_> = results.iter().filter_map(|result| result.as_ref().ok()).collect();
+    assert_eq!(admitted.len(), 10);
+    for error in results.iter().filter_map(|result| result.as_ref().err()) {
+        assert_eq!((error.code, error.reason), (Code::Denied, Some(Reason::Closed)));
+    }
+    assert_eq!(store.invites(None, 10).await.unwrap().first().unwrap().uses_left, 0);
+    assert_eq!(store.registered(None, 100).await.unwrap().len(), 10);
+    close((store, thread)).await;
+}
+
+#[tokio::test]
+async fn registering_again_takes_nothing_and_a_taken_name_neither() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, thread) = open(dir.path());
+    let code = store.create_invite(3, in_a_minute(), NOW).await.unwrap();
+    let with = Admission::Invited(code.hash());
+    let first = join(&store, 1, with).await.unwrap();
+    for again in [with, Admission::Uninvited { brought: true }, Admission::Closed] {
+        assert_eq!(join(&store, 1, again).await.unwrap(), first);
+    }
+    let named = |number| {
+        let newcomer = Newcomer { name: Some("alice".parse().unwrap()), admission: with };
+        store.register(key(number), newcomer, NOW)
+    };
+    assert!(named(2).await.is_ok());
+    assert!(matches!(named(3).await, Err(Refusal::Refused(error)) if error.code == Code::Conflict));
+    assert_eq!(store.invites(None, 10).await.unwrap().first().unwrap().uses_left, 1);
+    close((store, thread)).await;
+}
+
+#[tokio::test]
+async fn a_wrong_a_used_up_and_an_expired_invite_look_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, thread) = open(dir.path());
+    let used_up = store.create_invite(1, in_a_minute(), NOW).await.unwrap();
+    join(&store, 1, Admission::Invited(used_up.hash())).await.unwrap();
+    let expired = store.create_invite(1, NOW, NOW).await.unwrap();
+    let revoked = store.create_invite(1, in_a_minute(), NOW).await.unwrap();
+    store.revoke_invite(revoked.prefix().into()).await.unwrap();
+    let refused: Vec<_> = join_all([
+        join(&store, 2, Admission::Invited(used_up.hash())),
+        join(&store, 2, Admission::Invited(expired.hash())),
+        join(&store, 2, Admission::Invited(revoked.hash())),
+        join(&store, 2, Admission::Invited([9; 32])),
+        join(&store, 2, Admission::Uninvited { brought: true }),
+    ])
+    .await;
+    assert!(refused.iter().all(|result| *result == refused[0] && result.is_err()), "{refused:?}");
+    let without = join(&store, 2, Admission::Uninvited { brought: false }).await.unwrap_err();
+    let closed = join(&store, 2, Admission::Closed).await.unwrap_err();
+    assert!(without.message != closed.message && closed.reason == Some(Reason::Closed));
+    close((store, thread)).await;
+}
+
+#[tokio::test]
+async fn invites_are_listed_in_order_revoked_by_code_or_prefix_and_forgotten_in_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, thread) = open(dir.path());
+    let mut codes = Vec::new();
+    for uses in 1..=5 {
+        codes.push(
+            store.create_invite(uses, in_a_minute(), Timestamp(NOW.0 + i64::from(uses))).await.unwrap(),
+        );
+    }
+    let first = store.invites(None, 3).await.unwrap();
+    let rest = store.invites(first.last().cloned(), 3).await.unwrap();
+    let listed: Vec<_> = first.iter().chain(&rest).map(|invite| &*invite.prefix).collect();
+    assert_eq!(listed, codes.iter().map(|code| code.prefix()).collect::<Vec<_>>());
+    store.revoke_invite(codes[0].as_str().into()).await.unwrap();
+    store.revoke_invite(codes[1].prefix().into()).await.unwrap();
+    for gone in [codes[0].as_str(), codes[1].prefix(), "", "zz", "%"] {
+        let result = store.revoke_invite(gone.into()).await;
+        assert!(matches!(result, Err(Refusal::Refused(error)) if error.code == Code::NotFound), "{gone}");
+    }
+    let later = in_a_minute().after(INVITE_KEPT);
+    store.create_invite(1, later.after(INVITE_KEPT), later).await.unwrap();
+    assert_eq!(store.invites(None, 10).await.unwrap().len(), 1);
+    close((store, thread)).await;
+}
+
+#[tokio::test]
+async fn the_database_never_holds_the_code_of_an_invite() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, thread) = open(dir.path());
+    let code = store.create_invite(1, in_a_minute(), NOW).await.unwrap();
+    close((store, thread)).await;
+    let bytes = std::fs::read(dir.path().join("dosd.db")).unwrap();
+    let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(holds(code.prefix()) && !holds(code.as_str()));
+}
+
+#[tokio::test]
+async fn how_a_session_ended_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, thread) = open(dir.path());
+    let peer = join(&store, 1, Admission::Open).await.unwrap();
+    let end = async || store.registered_of(vec![peer]).await.unwrap().first().unwrap().last_end;
+    assert_eq!(end().await, None);
+    for kind in [
+        SessionEnd::SignedOut,
+        SessionEnd::Closed,
+        SessionEnd::Dropped,
+        SessionEnd::TakenOver,
+        SessionEnd::Kicked,
+        SessionEnd::Shutdown,
+    ] {
+        store.left(peer, NOW, kind).await.unwrap();
+        assert_eq!(end().await, Some(kind));
+    }
+    store.arrived(peer, NOW).await.unwrap();
+    assert!(end().await.is_some(), "it ended after the peer came");
+    store.arrived(peer, in_a_minute()).await.unwrap();
+    assert_eq!(end().await, None);
+    close((store, thread)).await;
+}
+
+/// A store with two peers, an image, a right, two views and a checkout of which one view came back.
+async fn lived_in(dir: &Path) {
+    let (store, thread) = open(dir);
+    let owner = join(&store, 1, Admission::Open).await.unwrap();
+    let viewer = join(&store, 2, Admission::Open).await.unwrap();
+    let publish = Publish {
+        name: "sea".parse().unwrap(),
+        original: Original {
+            image_id: [1; 32].into(),
+            format: Format::Jpeg,
+            width: 4,
+            height: 3,
+            bytes: 100,
+        },
+        sealed: SealedCopy { hash: [1; 32].into(), bytes: 164 },
+        preview: Preview { format: Format::Jpeg, width: 4, height: 3, data: vec![1; 10] },
+        replace: false,
+    };
+    let image = store.publish(owner, publish, NOW).await.unwrap().no;
+    let share = Share {
+        image,
+        viewer: PeerRef::Id(viewer),
+        views: ViewsChange::Set(Allowance::Views(9)),
+        expiry: ExpiryChange::Keep,
+        key: Some(KeyShare { split: SplitId::from([3; 16]), share: [4; 32] }),
+    };
+    store.share(owner, share, NOW).await.unwrap();
+    for (views, kind) in [(1, SpendKind::View), (1, SpendKind::View), (3, SpendKind::Checkout)] {
+        let view = ViewId::generate();
+        let (split, sealed) = (SplitId::from([3; 16]), SealedHash::from([1; 32]));
+        store.spend(viewer, Spend { image, view, views, kind, split, sealed }, NOW).await.unwrap();
+        if kind == SpendKind::Checkout {
+            let checkin = dos_protocol::directory::Checkin { image, checkout: view, unused: 1 };
+            store.checkin(viewer, checkin, NOW).await.unwrap();
+        }
+    }
+    close((store, thread)).await;
+}
+
+#[tokio::test]
+async fn a_store_that_was_used_is_sound() {
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    let checked = check(&dir.path().join("dosd.db")).unwrap();
+    assert_eq!(checked.findings, Vec::<Box<str>>::new());
+    assert_eq!((checked.peers, checked.images, checked.grants), (2, 1, 1));
+}
+
+#[tokio::test]
+async fn every_broken_invariant_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    let sound = std::fs::read(dir.path().join("dosd.db")).unwrap();
+    for (damage, told) in [
+        ("UPDATE grants SET views_used = views_used + 1", "views used"),
+        ("DELETE FROM views WHERE kind = 0", "views used"),
+        ("UPDATE views SET returned = 4 WHERE kind = 1", "given back"),
+        ("UPDATE grants SET owner = owner + 1", "no such image"),
+        ("UPDATE inbox_heads SET latest = 1", "beyond its head"),
+        ("DELETE FROM inbox_heads", "beyond its head"),
+        ("UPDATE peers SET images = 7", "images counted"),
+        ("DELETE FROM previews", "has no preview"),
+        ("UPDATE previews SET data = x'00'", "bytes, not"),
+        ("INSERT INTO previews VALUES(99, x'00')", "not there"),
+        ("UPDATE counters SET last = 0 WHERE name = 'image'", "counter of images"),
+        ("INSERT INTO requests VALUES(5, 1, 1, 2, 1, 1, NULL, NULL, 1, 1, 1)", "counter of requests"),
+        ("UPDATE images SET owner = 77", "refers to a row"),
+    ] {
+        let path = dir.path().join("broken.db");
+        std::fs::write(&path, &sound).unwrap();
+        let connection = Connection::open(&path).unwrap();
+        connection.pragma_update(None, "foreign_keys", false).unwrap();
+        assert!(connection.execute(damage, []).unwrap() > 0, "{damage}");
+        drop(connection);
+        let findings = check(&path).unwrap().findings;
+        assert!(findings.iter().any(|finding| finding.contains(told)), "{damage}: {findings:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_or_foreign_file_is_told_from_a_sound_one() {
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    let path = dir.path().join("dosd.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = 4096..bytes.len() / 2;
+    bytes[middle].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    assert!(!check(&path).unwrap().findings.is_empty());
+    let code = |result: Result<_, Refusal>| match result {
+        Err(Refusal::Refused(error)) => error.code,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(code(check(&dir.path().join("missing.db"))), Code::NotFound);
+    let other = dir.path().join("other.db");
+    Connection::open(&other).unwrap().execute_batch("CREATE TABLE x(y)").unwrap();
+    assert_eq!(code(check(&other)), Code::Invalid);
+}
+
+#[tokio::test]
+async fn a_backup_is_whole_private_and_never_overwrites() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    let (store, thread) = open(dir.path());
+    let copy = dir.path().join("copy");
+    let (saved, late) = tokio::join!(store.backup(copy.clone()), join(&store, 3, Admission::Open));
+    late.unwrap();
+    let metadata = copy.metadata().unwrap();
+    assert_eq!((saved.unwrap(), metadata.permissions().mode() & 0o777), (metadata.len(), 0o600));
+    let checked = check(&copy).unwrap();
+    assert!(checked.findings.is_empty() && checked.grants == 1, "{checked:?}");
+    let before = std::fs::read(&copy).unwrap();
+    for (to, code) in [(copy.clone(), Code::Conflict), (dir.path().join("no/copy"), Code::NotFound)] {
+        assert!(matches!(store.backup(to).await, Err(Refusal::Refused(error)) if error.code == code));
+    }
+    assert_eq!(std::fs::read(&copy).unwrap(), before);
+    let names = || std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(
+        names().all(|name| !name.to_string_lossy().ends_with(".new")),
+        "{:?}",
+        names().collect::<Vec<_>>()
+    );
+    close((store, thread)).await;
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_version_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dosd.db");
+    let first = dos_sqlite::Schema {
+        migrations: &schema::SCHEMA.migrations[..1],
+        application_id: schema::SCHEMA.application_id,
+    };
+    let old = dos_sqlite::open_writer(&path, &first).unwrap();
+    let id = i64::try_from(PeerId::COUNT / 3).unwrap();
+    old.execute("INSERT INTO peers VALUES(?1, zeroblob(32), NULL, 1, 2, 0)", [id]).unwrap();
+    drop(old);
+    assert!(check(&path).unwrap().findings.is_empty(), "an older store can be verified, too");
+    let (store, thread) = open(dir.path());
+    let peers = store.registered(None, 10).await.unwrap();
+    assert_eq!((peers.len(), peers[0].last_seen, peers[0].last_end), (1, Timestamp(2), None));
+    close((store, thread)).await;
+}

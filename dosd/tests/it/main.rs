@@ -1,9 +1,15 @@
 //! The directory over its real port, with real TLS and a real store.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod abuse;
+mod commands;
 mod inbox;
 mod net;
+mod operator;
 mod presence;
+mod programs;
+mod registration;
 mod requests;
 mod rights;
 mod shelf;

@@ -11,7 +11,7 @@ use dos_protocol::{
 };
 use dosd::{
     Server,
-    config::{Config, FileConfig},
+    config::{Config, FileConfig, Registration},
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, task::JoinHandle, time::timeout};
 
@@ -32,8 +32,21 @@ impl Net {
     }
 
     pub(crate) fn start_at(data_dir: &Path, listen: SocketAddr) -> Self {
-        let said =
-            FileConfig { listen: Some(listen), data_dir: Some(data_dir.into()), ..FileConfig::default() };
+        let said = FileConfig {
+            listen: Some(listen),
+            registration: Some(Registration::Open),
+            registrations_per_minute: Some(1_000_000),
+            ..FileConfig::default()
+        };
+        Self::start_with(data_dir, said)
+    }
+
+    pub(crate) fn start_with(data_dir: &Path, said: FileConfig) -> Self {
+        let said = FileConfig {
+            listen: said.listen.or_else(|| "127.0.0.1:0".parse().ok()),
+            data_dir: Some(data_dir.into()),
+            ..said
+        };
         let server = Server::start(&Config::new(said, FileConfig::default()).unwrap()).unwrap();
         let link = server.link().clone();
         let address = link.address().parse().unwrap();
@@ -48,11 +61,19 @@ impl Net {
 
     /// A new peer, signed in.
     pub(crate) async fn peer(&self, name: &str) -> Client {
+        self.newcomer(name, None).await.unwrap()
+    }
+
+    /// A new peer with this invite, if it is let in.
+    pub(crate) async fn newcomer(&self, name: &str, invite: Option<&str>) -> Result<Client, WireError> {
         let mut client = Client::connect(self, SecretKey::generate().unwrap()).await;
-        let register =
-            Register { name: Some(name.parse().unwrap()), invite: None, sign_in: sign_in(1, Seq(0)) };
-        client.enter(Op::Register(register)).await.unwrap();
-        client
+        client.enter(register(name, invite)).await?;
+        Ok(client)
+    }
+
+    /// Waits for the server to end by itself.
+    pub(crate) async fn ended(self) {
+        timeout(PATIENCE, self.running).await.unwrap().unwrap();
     }
 
     /// The same peer again.
@@ -61,6 +82,11 @@ impl Net {
         again.enter(Op::SignIn(sign_in(1, client.stored))).await.unwrap();
         again
     }
+}
+
+pub(crate) fn register(name: &str, invite: Option<&str>) -> Op {
+    let (name, invite) = (Some(name.parse().unwrap()), invite.map(Into::into));
+    Op::Register(Register { name, invite, sign_in: sign_in(1, Seq(0)) })
 }
 
 pub(crate) fn sign_in(instance: u64, stored: Seq) -> SignIn {

@@ -1,0 +1,187 @@
+//! The server's side of the operator's socket: in the data directory, for its owner and root alone, never the network.
+//!
+//! One request a connection. A command that goes away is not worked for any longer, and one that takes nothing is given
+//! up. When the server closes, whatever is under way ends with an error, except a command that waits for just that.
+
+use std::{
+    fs, io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use dos_protocol::{
+    Code, WireError,
+    admin::{FromDosd, ToDosd},
+    frame::{self, FrameError, Reader},
+    limits::WRITE_STALL_MAX,
+    paths::fits_socket,
+};
+use interprocess::local_socket::{
+    GenericFilePath, ListenerOptions, ToFsName,
+    tokio::{Listener, Stream},
+    traits::{StreamCommon as _, tokio::Listener as _},
+};
+use tokio::{
+    io::{AsyncWriteExt, ReadHalf, WriteHalf},
+    sync::{Semaphore, watch},
+    time::timeout,
+};
+
+use super::{Operator, Stop, waits_for_end};
+
+/// Commands served together.
+const CONNECTIONS_MAX: usize = 16;
+
+/// A command sends its request at once.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Why there is no door.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The path of the socket is longer than the system allows.
+    #[error("the path {path} is too long for a socket; use a shorter data directory", path = .0.display())]
+    TooLong(PathBuf),
+    /// The socket cannot be made.
+    #[error("cannot make the socket {path}", path = .0.display())]
+    Socket(PathBuf, #[source] io::Error),
+}
+
+/// How far the server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It serves.
+    Open,
+    /// It tells its peers and finishes what it accepted.
+    Closing,
+    /// Its data directory is free.
+    Ended,
+}
+
+/// The open door.
+pub(crate) struct Door {
+    listener: Listener,
+    owner: u32,
+}
+
+impl Door {
+    /// Makes the socket at `path`. One that a dead server left is replaced: the caller holds the data directory's lock.
+    pub(crate) fn open(path: &Path) -> Result<Self, AdminError> {
+        if !fits_socket(path) {
+            return Err(AdminError::TooLong(path.to_owned()));
+        }
+        let failed = |error| AdminError::Socket(path.to_owned(), error);
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let name = path.to_fs_name::<GenericFilePath>().map_err(failed)?;
+        let listener = ListenerOptions::new().name(name).create_tokio().map_err(failed)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let owner = fs::metadata(path).map_err(failed)?.uid();
+        Ok(Self { listener, owner })
+    }
+
+    /// Serves commands until the server closes.
+    pub(crate) async fn serve(self, operator: Arc<Operator>, mut phase: watch::Receiver<Phase>) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let commands = phase.clone();
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let accepted = tokio::select! {
+                biased;
+                _ = phase.wait_for(|phase| *phase != Phase::Open) => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok(stream) if may_command(&stream, self.owner) => {
+                    let (operator, phase) = (Arc::clone(&operator), commands.clone());
+                    tokio::spawn(async move {
+                        if let Err(error) = answer(stream, operator, phase).await {
+                            tracing::debug!(%error, "an operator's command went away");
+                        }
+                        drop(place);
+                    });
+                }
+                Ok(_) => tracing::warn!("refused another user's command"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept an operator's command");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}
+
+/// The data directory's owner and root.
+fn may_command(stream: &Stream, owner: u32) -> bool {
+    stream.peer_creds().ok().and_then(|creds| creds.euid()).is_some_and(|user| user == owner || user == 0)
+}
+
+/// The way back to a command.
+pub(super) struct Replies(WriteHalf<Stream>);
+
+impl Replies {
+    /// Sends one reply.
+    ///
+    /// # Errors
+    /// If the command does not take it.
+    pub(super) async fn send(&mut self, reply: FromDosd) -> Result<(), FrameError> {
+        let bytes = frame::to_frame(&reply)?;
+        let writing = async {
+            self.0.write_all(&bytes).await?;
+            self.0.flush().await
+        };
+        Ok(timeout(WRITE_STALL_MAX, writing).await.map_err(|_| FrameError::Slow)??)
+    }
+}
+
+async fn answer(
+    stream: Stream,
+    operator: Arc<Operator>,
+    mut phase: watch::Receiver<Phase>,
+) -> Result<(), FrameError> {
+    let (input, output) = tokio::io::split(stream);
+    let (mut reader, mut replies) = (Reader::new(input), Replies(output));
+    let body = match timeout(REQUEST_TIME_MAX, reader.next()).await {
+        Err(_) => return Err(FrameError::Slow),
+        Ok(body) => body?,
+    };
+    let Some(body) = body else { return Ok(()) };
+    let request: ToDosd = match frame::decode(&body) {
+        Ok(request) => request,
+        Err(error) => {
+            let refused = WireError::new(Code::Unsupported, "this dosd does not know that request");
+            return replies.send(FromDosd::Failed(refused.caused_by(error.to_string()))).await;
+        }
+    };
+    let waits = waits_for_end(&request);
+    let result = tokio::select! {
+        biased;
+        result = Box::pin(operator.operate(request, &mut replies)) => result,
+        _ = phase.wait_for(|phase| *phase != Phase::Open) => {
+            Err(WireError::new(Code::NoDaemon, "the directory is shutting down").into())
+        }
+        () = gone(&mut reader) => return Ok(()),
+    };
+    // From here on the store can be closed.
+    drop(operator);
+    match result {
+        Ok(()) if waits => {
+            tokio::select! {
+                _ = phase.wait_for(|phase| *phase == Phase::Ended) => {}
+                () = gone(&mut reader) => {}
+            }
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+        Err(Stop::Refused(error)) => replies.send(FromDosd::Failed(error)).await,
+        Err(Stop::Gone(error)) => Err(error),
+    }
+}
+
+/// A command that has asked says nothing more until it goes.
+async fn gone(reader: &mut Reader<ReadHalf<Stream>>) {
+    drop(reader.next().await);
+}

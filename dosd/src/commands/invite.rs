@@ -1,0 +1,74 @@
+//! `dosd invite create`, `list` and `revoke`.
+
+use dos_protocol::{
+    Timestamp,
+    admin::{FromDosd, Invite, ToDosd},
+};
+use serde_json::{Value, json};
+
+use super::{Failure, PATIENCE, Screen, ask, ask_list, data_dir, millis, output::List, unexpected};
+use crate::cli::{InviteCommand, InviteCreate, InviteRevoke};
+
+pub(super) fn run(command: InviteCommand, screen: &mut Screen) -> Result<(), Failure> {
+    match command {
+        InviteCommand::Create(options) => create(options, screen),
+        InviteCommand::List(ask) => list(&data_dir(ask.place)?, screen),
+        InviteCommand::Revoke(options) => revoke(options, screen),
+    }
+}
+
+fn create(options: InviteCreate, screen: &mut Screen) -> Result<(), Failure> {
+    let request = ToDosd::CreateInvite { uses: options.uses, expires_ms: options.expires.map(millis) };
+    let FromDosd::Invited(made) = ask(options.ask.place, &request, Some(PATIENCE))? else {
+        return Err(unexpected());
+    };
+    let object = json!({
+        "code": made.code.as_str(),
+        "link": made.link.to_string(),
+        "uses_left": made.uses_left,
+        "expires_at": made.expires_at.to_string(),
+    });
+    screen.show(object, made.code.as_str())
+}
+
+const COLUMNS: &[&str] = &["CODE", "STATE", "USES LEFT", "OF", "MADE", "EXPIRES"];
+
+fn list(data_dir: &std::path::Path, screen: &mut Screen) -> Result<(), Failure> {
+    let mut list = List::new(screen, "invites", COLUMNS);
+    ask_list(data_dir, &ToDosd::Invites, PATIENCE, |page| match page {
+        FromDosd::Invites(invites) => list.page(invites.iter().map(row).collect()),
+        _ => Err(unexpected()),
+    })?;
+    list.end()
+}
+
+fn row(invite: &Invite) -> (Value, Vec<String>) {
+    let state = invite.state_at(Timestamp::now());
+    let (made, expires) = (invite.created_at.to_string(), invite.expires_at.to_string());
+    let object = json!({
+        "prefix": invite.prefix,
+        "state": state,
+        "uses": invite.uses,
+        "uses_left": invite.uses_left,
+        "created_at": made,
+        "expires_at": expires,
+    });
+    let cells = vec![
+        format!("{}...", invite.prefix),
+        state.into(),
+        invite.uses_left.to_string(),
+        invite.uses.to_string(),
+        made,
+        expires,
+    ];
+    (object, cells)
+}
+
+fn revoke(options: InviteRevoke, screen: &mut Screen) -> Result<(), Failure> {
+    // The list shows a beginning with dots behind it.
+    let code = options.code.trim_end_matches('.');
+    match ask(options.ask.place, &ToDosd::RevokeInvite(code.into()), Some(PATIENCE))? {
+        FromDosd::Done => screen.show(json!({ "revoked": true }), "revoked"),
+        _ => Err(unexpected()),
+    }
+}

@@ -1,0 +1,47 @@
+//! `dosd peers`: everybody who is registered, or online.
+
+use dos_protocol::admin::{FromDosd, Registered, SessionEnd, ToDosd};
+use serde_json::{Value, json};
+
+use super::{
+    Failure, PATIENCE, Screen, ask_list, data_dir,
+    output::{List, or_dash, or_null},
+    unexpected,
+};
+use crate::cli::Peers;
+
+const COLUMNS: &[&str] = &["ID", "NAME", "ONLINE", "ADDRESS", "LAST SEEN", "LAST END", "REGISTERED"];
+
+pub(super) fn run(options: Peers, screen: &mut Screen) -> Result<(), Failure> {
+    let data_dir = data_dir(options.ask.place)?;
+    let mut list = List::new(screen, "peers", COLUMNS);
+    ask_list(&data_dir, &ToDosd::Peers { online: options.online }, PATIENCE, |page| match page {
+        FromDosd::Peers(peers) => list.page(peers.iter().map(row).collect()),
+        _ => Err(unexpected()),
+    })?;
+    list.end()
+}
+
+fn row(peer: &Registered) -> (Value, Vec<String>) {
+    let (seen, since) = (peer.last_seen.to_string(), peer.registered_at.to_string());
+    let end = peer.last_end.map(SessionEnd::as_str);
+    let object = json!({
+        "id": peer.id.to_string(),
+        "name": or_null(peer.name.as_ref()),
+        "online": peer.online,
+        "address": or_null(peer.address),
+        "last_seen": seen,
+        "last_end": end,
+        "registered_at": since,
+    });
+    let cells = vec![
+        peer.id.to_string(),
+        or_dash(peer.name.as_ref()),
+        if peer.online { "yes" } else { "no" }.into(),
+        or_dash(peer.address),
+        seen,
+        or_dash(end),
+        since,
+    ];
+    (object, cells)
+}

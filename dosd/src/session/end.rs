@@ -1,0 +1,62 @@
+//! Why sessions end: for the log in full, for the store in a word.
+
+use dos_protocol::{
+    WireError,
+    admin::SessionEnd,
+    directory::{Notice, NoticeKind},
+    frame::FrameError,
+};
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum End {
+    /// The peer signed out.
+    #[error("signed out")]
+    SignedOut,
+    /// The peer hung up.
+    #[error("the connection was closed")]
+    Closed,
+    /// The connection broke.
+    #[error("the connection broke")]
+    Broken(#[source] FrameError),
+    /// Nothing came for too long.
+    #[error("silent for too long")]
+    Silent,
+    /// The peer took nothing for too long.
+    #[error("took nothing for too long")]
+    Stalled,
+    /// It was told to go.
+    #[error("{}", .0.text)]
+    Told(Notice),
+    /// It did not sign in, or may not.
+    #[error("not signed in")]
+    Refused(#[source] WireError),
+    /// It broke the protocol.
+    #[error("protocol error: {0}")]
+    Protocol(&'static str),
+}
+
+impl End {
+    /// Whether it is what happens every day.
+    pub(crate) fn is_ordinary(&self) -> bool {
+        matches!(self, Self::SignedOut | Self::Closed | Self::Told(_))
+    }
+
+    /// As it is written down.
+    pub(super) fn in_a_word(&self) -> SessionEnd {
+        match self {
+            Self::SignedOut => SessionEnd::SignedOut,
+            Self::Closed | Self::Broken(FrameError::Io(_) | FrameError::Cut) => SessionEnd::Closed,
+            Self::Told(Notice { kind, .. }) => match kind {
+                NoticeKind::Shutdown => SessionEnd::Shutdown,
+                NoticeKind::TakenOver => SessionEnd::TakenOver,
+                NoticeKind::Kicked => SessionEnd::Kicked,
+                NoticeKind::Superseded | NoticeKind::Announcement => SessionEnd::Closed,
+                NoticeKind::Dropped => SessionEnd::Dropped,
+            },
+            Self::Broken(_) | Self::Silent | Self::Stalled | Self::Refused(_) | Self::Protocol(_) => {
+                SessionEnd::Dropped
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Verifies the store: the file itself, and what must hold between its tables whatever has happened.
+//!
+//! It reads one consistent state on a connection of its own and changes nothing, so that it works beside a running server
+//! and on the files of one that is stopped.
+
+use std::path::Path;
+
+use dos_protocol::{Code, WireError, admin::Checked};
+use dos_sqlite::StoreError;
+use rusqlite::Connection;
+use tokio::task::spawn_blocking;
+
+use super::{Refusal, Store, row, schema::SCHEMA};
+
+/// Findings of one kind that are told; a store that is so broken needs its backup.
+const FINDINGS_MAX: u32 = 20;
+
+/// What must never be found, and how a finding is told: each statement gives one text a row.
+const INVARIANTS: &[&str] = &[
+    // Every view that a right counts was written down, and every view that was written down is counted.
+    "WITH spent AS (SELECT image, viewer, sum(views - coalesce(returned, 0)) AS used FROM views GROUP BY image, viewer)
+     SELECT format('right of peer %d to image %d: %d views used, %d written down',
+                   g.viewer, g.image, g.views_used, coalesce(s.used, 0))
+     FROM grants g LEFT JOIN spent s ON s.image = g.image AND s.viewer = g.viewer
+     WHERE g.views_used <> coalesce(s.used, 0)",
+    "SELECT format('checkout of peer %d of image %d: %d of %d views given back', viewer, image, returned, views)
+     FROM views WHERE returned > views",
+    "SELECT format('right of peer %d to image %d: there is no such image of its owner', g.viewer, g.image)
+     FROM grants g LEFT JOIN images i ON i.no = g.image AND i.owner = g.owner WHERE i.no IS NULL",
+    "SELECT format('inbox of peer %d: row %d is beyond its head %d', i.peer, max(i.seq), coalesce(h.latest, 0))
+     FROM inbox i LEFT JOIN inbox_heads h ON h.peer = i.peer
+     GROUP BY i.peer HAVING max(i.seq) > coalesce(h.latest, 0)",
+    "WITH counted AS (SELECT owner, count(*) AS images FROM images GROUP BY owner)
+     SELECT format('peer %d: %d images counted, %d published', p.id, p.images, coalesce(c.images, 0))
+     FROM peers p LEFT JOIN counted c ON c.owner = p.id WHERE p.images <> coalesce(c.images, 0)",
+    "SELECT format('image %d has no preview', i.no)
+     FROM images i LEFT JOIN previews p ON p.image = i.no WHERE p.image IS NULL",
+    "SELECT format('image %d: its preview has %d bytes, not %d', i.no, length(p.data), i.preview_bytes)
+     FROM images i JOIN previews p ON p.image = i.no WHERE length(p.data) <> i.preview_bytes",
+    "SELECT format('there is a preview of image %d, which is not there', p.image)
+     FROM previews p LEFT JOIN images i ON i.no = p.image WHERE i.no IS NULL",
+    "SELECT format('the counter of images is at %d, image %d is there', c.last, max(i.no))
+     FROM counters c JOIN images i WHERE c.name = 'image' GROUP BY c.last HAVING max(i.no) > c.last",
+    "SELECT format('the counter of requests is at %d, request %d is there', c.last, max(r.request))
+     FROM counters c JOIN requests r WHERE c.name = 'request' GROUP BY c.last HAVING max(r.request) > c.last",
+];
+
+impl Store {
+    /// Verifies the store while it is in use.
+    ///
+    /// # Errors
+    /// If it cannot be read at all.
+    pub async fn check(&self) -> Result<Checked, Refusal> {
+        let path = self.path.clone();
+        let checked = spawn_blocking(move || check(&path)).await;
+        checked.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+}
+
+/// Verifies the database at `path`, which a server may be using, or not.
+///
+/// # Errors
+/// `not_found` if there is none, `invalid` if it is another program's or a newer one's, `internal` if it cannot be read.
+pub fn check(path: &Path) -> Result<Checked, Refusal> {
+    if !path.is_file() {
+        return Err(Refusal::not_found(format!("there is no database {}", path.display())));
+    }
+    let connection = dos_sqlite::open_reader(path).map_err(|error| {
+        WireError::new(Code::Invalid, "the database cannot be opened").caused_by(error.to_string())
+    })?;
+    match read(&connection) {
+        // A file so damaged that not even the verification can read it.
+        Err(Refusal::Store(error)) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            let finding = format!("the database cannot be read: {}", cause.unwrap_or(error.to_string()));
+            Ok(Checked { findings: vec![finding.into()], ..Checked::default() })
+        }
+        other => other,
+    }
+}
+
+fn read(connection: &Connection) -> Result<Checked, Refusal> {
+    connection.execute_batch("BEGIN")?;
+    let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let version = connection.query_row("PRAGMA user_version", [], |row| row::unsigned(row, 0))?;
+    if id != SCHEMA.application_id || version == 0 {
+        return Err(Refusal::invalid("the file is not a database of dosd"));
+    }
+    if usize::try_from(version).map_or(true, |version| version > SCHEMA.migrations.len()) {
+        return Err(Refusal::invalid("the database is that of a newer dosd: use the newer program"));
+    }
+    let mut findings = texts(connection, &format!("PRAGMA integrity_check({FINDINGS_MAX})"))?;
+    findings.retain(|finding| &**finding != "ok");
+    // On a damaged file the statements below would mislead.
+    if findings.is_empty() {
+        findings = texts(
+            connection,
+            "SELECT format('a row of %s refers to a row of %s that is not there', \"table\", parent)
+             FROM pragma_foreign_key_check",
+        )?;
+        for invariant in INVARIANTS {
+            findings.append(&mut texts(connection, invariant)?);
+        }
+    }
+    let count = |table| {
+        connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row::unsigned(row, 0))
+    };
+    Ok(Checked { findings, peers: count("peers")?, images: count("images")?, grants: count("grants")? })
+}
+
+fn texts(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<Box<str>>> {
+    let mut statement = connection.prepare(sql)?;
+    let texts = statement.query_map([], |row| row.get::<_, String>(0).map(String::into_boxed_str))?;
+    texts.take(usize::try_from(FINDINGS_MAX).unwrap_or(usize::MAX)).collect()
+}
