@@ -106,6 +106,9 @@ pub const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(100);
 /// The longest delay before reconnecting.
 pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(30);
 
+/// A peer whose session the operator has ended comes back by itself after so long.
+pub const KICKED_DELAY: Duration = Duration::from_secs(60);
+
 /// A daemon that is told to stop has finished within this time, or stops anyway.
 pub const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(4);
 

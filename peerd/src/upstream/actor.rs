@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     Ends, SignedInAs, Status, Waiter, Wish,
-    backoff::delay,
+    backoff::{delay, kicked_delay},
     connection::{Established, Failure, establish},
     session::{Ending, Session},
     state::{Action, Event, Failed, Lost, Phase},
@@ -136,7 +136,7 @@ impl Actor {
                 }
             }
             Wish::Hurry => {
-                if matches!(self.phase, Phase::Waiting(_)) {
+                if matches!(self.phase, Phase::Waiting(attempt) if !attempt.kicked) {
                     self.due = None;
                     self.step(Event::Due).await;
                 }
@@ -161,6 +161,7 @@ impl Actor {
                 self.connect(force, self.core.identity.registered().map(|(_, identity)| identity));
             }
             Action::Retry(failures) => self.due = Some(Instant::now() + delay(failures, jitter())),
+            Action::RetryAfterKick => self.due = Some(Instant::now() + kicked_delay(jitter())),
             Action::RetrySlowly => self.due = Some(Instant::now() + delay(u32::MAX, jitter())),
             Action::Abandon => self.abandon(),
             Action::SignOut => self.sign_out().await,
@@ -302,6 +303,7 @@ impl Actor {
         let lasted = self.session.take().is_some_and(|session| session.since.elapsed() >= LASTED);
         let (lost, why) = match ending {
             Ending::TakenOver(why) => (Lost::TakenOver, why),
+            Ending::Kicked(why) => (Lost::Kicked, why),
             Ending::Lost(why) if lasted => (Lost::Lasted, why),
             Ending::Lost(why) => (Lost::AtOnce, why),
         };

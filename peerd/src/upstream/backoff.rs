@@ -3,13 +3,18 @@
 
 use std::time::Duration;
 
-use dos_protocol::limits::{RECONNECT_DELAY_MAX, RECONNECT_DELAY_MIN};
+use dos_protocol::limits::{KICKED_DELAY, RECONNECT_DELAY_MAX, RECONNECT_DELAY_MIN};
 
 /// The delay after so many failures in a row, spread by a random number.
 pub(crate) fn delay(failures: u32, random: u32) -> Duration {
     let doubled = RECONNECT_DELAY_MIN.saturating_mul(1u32.checked_shl(failures.min(20)).unwrap_or(u32::MAX));
     let half = doubled.min(RECONNECT_DELAY_MAX) / 2;
     half + half.mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+/// The delay after an operator has ended the session: a minute, and up to a tenth more.
+pub(crate) fn kicked_delay(random: u32) -> Duration {
+    KICKED_DELAY + (KICKED_DELAY / 10).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
@@ -24,5 +29,11 @@ mod tests {
         for failures in [9, 31, 32, 33, u32::MAX] {
             assert_eq!(delay(failures, u32::MAX), RECONNECT_DELAY_MAX, "{failures}");
         }
+    }
+
+    #[test]
+    fn a_kicked_peer_stays_away_for_a_minute() {
+        assert_eq!(kicked_delay(0), KICKED_DELAY);
+        assert!(kicked_delay(u32::MAX) < KICKED_DELAY * 2);
     }
 }

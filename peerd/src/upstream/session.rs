@@ -50,6 +50,8 @@ pub(super) enum AskError {
 pub(super) enum Ending {
     /// Another daemon has taken over.
     TakenOver(Box<str>),
+    /// The operator has ended the session.
+    Kicked(Box<str>),
     /// The connection failed, or the directory closed it.
     Lost(Box<str>),
 }
@@ -155,6 +157,7 @@ impl Reading {
         };
         match self.notice {
             Some(Notice { kind: NoticeKind::TakenOver, text }) => Ending::TakenOver(text),
+            Some(Notice { kind: NoticeKind::Kicked, text }) => Ending::Kicked(text),
             Some(Notice { text, .. }) => Ending::Lost(text),
             None => Ending::Lost(why),
         }
@@ -176,7 +179,10 @@ impl Reading {
                 tracing::info!(kind = ?notice.kind, "notice of the directory");
                 let what = dos_protocol::control::What::Notice(notice.clone());
                 self.core.events.tell(dos_protocol::Timestamp::now(), what);
-                self.notice = Some(notice);
+                // An announcement says nothing about the session.
+                if notice.kind != NoticeKind::Announcement {
+                    self.notice = Some(notice);
+                }
             }
         }
         true

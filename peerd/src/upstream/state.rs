@@ -20,6 +20,8 @@ pub(crate) struct Try {
     pub(crate) asked: bool,
     /// Takes over from another live session.
     pub(crate) force: bool,
+    /// The operator has ended the last session: only a person or the time ends the waiting.
+    pub(crate) kicked: bool,
 }
 
 /// Where the session stands.
@@ -55,6 +57,8 @@ pub(crate) enum Failed {
 pub(crate) enum Lost {
     /// Another daemon has taken over.
     TakenOver,
+    /// The operator has ended it.
+    Kicked,
     /// The connection is gone; it had lasted.
     Lasted,
     /// The connection is gone as soon as it came.
@@ -101,6 +105,8 @@ pub(crate) enum Action {
     Retry(u32),
     /// Tries again after the longest delay.
     RetrySlowly,
+    /// Tries again when an operator who ended the session may have forgotten it.
+    RetryAfterKick,
     /// Signs out.
     SignOut,
     /// Drops the attempt or the timer.
@@ -144,8 +150,11 @@ impl Phase {
             (Self::Connecting(_) | Self::Waiting(_), Event::Logout) => (Self::Offline, Action::Abandon),
             (Self::Online(_), Event::Logout) => (Self::Offline, Action::SignOut),
             (Self::Connecting(attempt), Event::Failed(why)) => failed(attempt, why),
-            (Self::Waiting(attempt), Event::Due) => connect(attempt),
+            (Self::Waiting(attempt), Event::Due) => connect(Try { kicked: false, ..attempt }),
             (Self::Online(_), Event::Lost(Lost::TakenOver)) => (Self::Offline, Action::GiveUp),
+            (Self::Online(_), Event::Lost(Lost::Kicked)) => {
+                (Self::Waiting(Try { kicked: true, ..Try::default() }), Action::RetryAfterKick)
+            }
             (Self::Online(_), Event::Lost(Lost::Lasted)) => (Self::Waiting(Try::default()), Action::Retry(0)),
             (Self::Online(failures), Event::Lost(Lost::AtOnce)) => {
                 let failures = failures.saturating_add(1);
@@ -175,7 +184,8 @@ fn failed(attempt: Try, why: Failed) -> (Phase, Action) {
 mod tests {
     use super::*;
 
-    const FIRST: Try = Try { failures: 0, conflicts: 0, asked: false, force: false };
+    const FIRST: Try = Try { failures: 0, conflicts: 0, asked: false, force: false, kicked: false };
+    const KICKED: Try = Try { kicked: true, ..FIRST };
     const ASKED: Try = Try { asked: true, ..FIRST };
     const FORCED: Try = Try { force: true, ..ASKED };
     const SECOND: Try = Try { failures: 1, ..FIRST };
@@ -246,6 +256,14 @@ mod tests {
         for (phase, event, then, action) in table {
             assert_eq!(phase.step(event), (then, action), "{phase:?} on {event:?}");
         }
+    }
+
+    #[test]
+    fn a_kicked_peer_waits_for_its_time_or_a_person() {
+        let (waiting, action) = Phase::Online(3).step(Event::Lost(Lost::Kicked));
+        assert_eq!((waiting, action), (Phase::Waiting(KICKED), Action::RetryAfterKick));
+        assert_eq!(waiting.step(Event::Due).0, Phase::Connecting(FIRST));
+        assert_eq!(waiting.step(Event::Login { force: false }).0, Phase::Connecting(ASKED));
     }
 
     #[test]

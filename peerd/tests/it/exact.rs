@@ -203,7 +203,7 @@ fn lost_replies_cost_and_give_no_view() {
     let stage = Stage::new();
     let proxy = Proxy::to(stage.port());
     let alice = stage.peer("alice");
-    let through_proxy = stage.link().replace(&stage.port().to_string(), &proxy.port().to_string());
+    let through_proxy = stage.link().replace(&format!(":{}", stage.port()), &format!(":{}", proxy.port()));
     let bob = stage.peer_at("bob", &through_proxy);
     let original = pictures::write(&alice.dir.join("sea.jpg"), 1);
     alice.ctl(&["add", "sea.jpg"]).ok();

@@ -129,7 +129,8 @@ impl Stage {
         let mut stage = Self { dir, dosd: None, port: 0 };
         stage.start_dosd();
         let link = stage.link();
-        stage.port = link.rsplit(':').next().unwrap().parse().unwrap();
+        let address = link.split('?').next().unwrap();
+        stage.port = address.rsplit(':').next().unwrap().parse().unwrap();
         stage
     }
 
@@ -143,20 +144,21 @@ impl Stage {
         command.args(["serve", "--listen", &format!("127.0.0.1:{}", self.port), "--data-dir"]);
         command.arg(self.path("dosd"));
         self.dosd = Some(Process::start(command, &self.path("dosd.log")));
-        wait_until("dosd answers", || self.run_link().status.success());
+        wait_until("dosd answers", || self.operate(&["peers", "--online"]).status.success());
     }
 
     pub(crate) fn kill_dosd(&mut self) {
         self.dosd.take().unwrap().kill();
     }
 
-    fn run_link(&self) -> std::process::Output {
-        Command::new(program("dosd")).args(["link", "--data-dir"]).arg(self.path("dosd")).output().unwrap()
+    /// Runs an operator's command.
+    pub(crate) fn operate(&self, args: &[&str]) -> std::process::Output {
+        Command::new(program("dosd")).args(args).arg("--data-dir").arg(self.path("dosd")).output().unwrap()
     }
 
-    /// The join link.
+    /// A join link, good for one registration.
     pub(crate) fn link(&self) -> String {
-        String::from_utf8(self.run_link().stdout).unwrap().trim().to_owned()
+        String::from_utf8(self.operate(&["link"]).stdout).unwrap().trim().to_owned()
     }
 
     pub(crate) fn port(&self) -> u16 {

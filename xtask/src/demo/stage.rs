@@ -86,7 +86,7 @@ impl Stage {
         self.operator.shell.patience().is_over()
     }
 
-    /// Starts dosd, waits until it answers, and tells its join link.
+    /// Starts dosd, waits until it answers, and tells a join link, which is good for one registration.
     ///
     /// # Errors
     /// If it does not come up.
@@ -96,7 +96,7 @@ impl Stage {
         let mut dosd = Daemon::start(shell, &line)?;
         shell.patience().wait("for dosd to answer", READY_TIME_MAX, || {
             dosd.still_runs()?;
-            Ok(shell.silently("dosd link --data-dir data")?.worked().then_some(()))
+            Ok(shell.silently("dosd peers --online --data-dir data")?.worked().then_some(()))
         })?;
         self.operator.daemon = Some(dosd);
         let link = shell.run("dosd link --data-dir data")?.text().trim().to_owned();

@@ -36,13 +36,15 @@ impl Story<'_> {
 
     pub(super) fn everybody_signs_up(&mut self) -> Result<()> {
         Self::act("Alice, Bob and Carol sign up")?;
-        let register = format!("dosctl register --server {} --name", self.link);
+        let operator = &self.stage.operator.shell;
+        let mut link = self.link.clone();
         for player in [&mut self.stage.alice, &mut self.stage.bob, &mut self.stage.carol] {
             player.start_peerd()?;
-            player.shell.run(&format!("{register} {}", player.shell.who()))?;
+            player.shell.run(&format!("dosctl register --server {link} --name {}", player.shell.who()))?;
+            link = operator.run("dosd link --data-dir data")?.text().trim().to_owned();
         }
         let alice = &self.stage.alice.shell;
-        alice.fails(&format!("{register} eve"), CONFLICT)?;
+        alice.fails(&format!("dosctl register --server {link} --name eve"), CONFLICT)?;
         alice.run("dosctl status")?;
         let online = equal(&alice.json("dosctl status")?["state"], &"online".into());
         let private = private(alice);
