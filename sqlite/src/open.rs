@@ -2,7 +2,7 @@
 
 use std::{
     fs::OpenOptions,
-    io,
+    io::{self, Read as _},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -54,8 +54,12 @@ const CACHE_KIB: i64 = -16 * 1024;
 /// How much of the file is mapped for reading: a warm read then costs no system call.
 const MAPPED_BYTES: i64 = 1 << 30;
 
-/// The writer's own checkpoint, if the one in the background cannot keep up: a log of 64 MB.
-const AUTOCHECKPOINT_PAGES: i64 = 16_000;
+/// The log starts over when it has so many pages (4 MB) and all of them are in the database.
+const AUTOCHECKPOINT_PAGES: i64 = 1000;
+
+/// The log is this long from the start, a little more than it gets until it starts over. Syncing what overwrites a file
+/// is one write; syncing what makes it longer is the file system's business too, and takes half as long again.
+const LOG_BYTES: u64 = 5 << 20;
 
 /// Opens (or makes, readable to its owner alone) the database for writing and brings its schema up to date.
 ///
@@ -74,7 +78,27 @@ pub fn open_writer(path: &Path, schema: &Schema) -> Result<Connection, OpenError
     connection.pragma_update(None, "wal_autocheckpoint", AUTOCHECKPOINT_PAGES)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     schema.apply(&mut connection)?;
+    lengthen_log(path).map_err(|error| OpenError::File(path.to_owned(), error))?;
     Ok(connection)
+}
+
+/// Fills the log up with zeros, which are no frames (section 4.1 of SQLite's file format: a frame is valid by its salt and
+/// checksum). SQLite takes no locks on this file, so opening and closing it here disturbs none.
+fn lengthen_log(path: &Path) -> io::Result<()> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let mut file = match OpenOptions::new().append(true).open(&log) {
+        Ok(file) => file,
+        // Nothing was written yet since the database was opened: there is no log.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let missing = LOG_BYTES.saturating_sub(file.metadata()?.len());
+    if missing > 0 {
+        io::copy(&mut io::repeat(0).take(missing), &mut file)?;
+        file.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Opens the database for reading beside its writer.

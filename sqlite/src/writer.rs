@@ -26,8 +26,9 @@ const QUEUE_MAX: usize = 1024;
 /// Operations in one transaction: bounds how long the first of them waits for the last.
 const BATCH_MAX: usize = 512;
 
-/// Commits after which the log is copied into the database even while the writer is busy.
-const COMMITS_PER_CHECKPOINT: u64 = 256;
+/// Commits after which the log is copied into the database even while the writer is busy: the writer's own checkpoint
+/// then finds little to do.
+const COMMITS_PER_CHECKPOINT: u64 = 64;
 
 /// How often the checkpointer looks.
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(20);

@@ -9,10 +9,10 @@ mod share;
 mod sign_in;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use dos_protocol::{
-    Code, PeerId, PublicKey, Seq, WireError,
+    Code, PeerId, PublicKey, Seq, Timestamp, WireError,
     directory::{Answer, Op},
     model::PeerRef,
 };
@@ -37,6 +37,8 @@ pub struct Directory {
     pub key: PublicKey,
     registration: Registration,
     attempts: Attempts,
+    /// Who has come online and is not yet written down.
+    arrivals: Mutex<Vec<(PeerId, Timestamp)>>,
 }
 
 /// For the other side: what a caller can do something about as it is, faults of ours without their inside.
@@ -64,7 +66,14 @@ impl Directory {
         key: PublicKey,
         (registration, per_minute): (Registration, u32),
     ) -> Self {
-        Self { store, hub, key, registration, attempts: Attempts::new(per_minute) }
+        Self {
+            store,
+            hub,
+            key,
+            registration,
+            attempts: Attempts::new(per_minute),
+            arrivals: Mutex::default(),
+        }
     }
 
     /// Who may register.

@@ -1,6 +1,10 @@
 //! Coming online and going offline.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    net::IpAddr,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
 
 use dos_protocol::{
     Code, InviteCode, PublicKey, Reason, Seq, Timestamp, WireError,
@@ -17,6 +21,9 @@ use crate::{
     hub::{Arrival, Push, Session, reachable_at},
     store::{Admission, Known, Newcomer, Refusal, Store},
 };
+
+/// How long arrivals are collected before they are written down.
+const ARRIVALS_PAUSE: Duration = Duration::from_secs(1);
 
 /// A peer that has come online.
 #[derive(Debug)]
@@ -35,7 +42,7 @@ impl Directory {
     /// # Errors
     /// `not_found` if the key is not registered, `conflict` if another daemon is signed in with it.
     pub async fn sign_in(
-        &self,
+        self: &Arc<Self>,
         key: PublicKey,
         seen: IpAddr,
         sign_in: SignIn,
@@ -49,7 +56,7 @@ impl Directory {
     /// # Errors
     /// `denied` if it may not register, or tries too often; `conflict` if the name is taken.
     pub async fn register(
-        &self,
+        self: &Arc<Self>,
         key: PublicKey,
         seen: IpAddr,
         register: Register,
@@ -76,7 +83,7 @@ impl Directory {
     }
 
     async fn arrive(
-        &self,
+        self: &Arc<Self>,
         known: Known,
         seen: IpAddr,
         sign_in: SignIn,
@@ -106,7 +113,7 @@ impl Directory {
 
     /// From here on live rows reach the session; what is older is read from the inbox.
     async fn welcome(
-        &self,
+        self: &Arc<Self>,
         session: &Arc<Session>,
         known: Known,
         stored: Seq,
@@ -136,12 +143,26 @@ impl Directory {
         }
     }
 
-    /// Writes down in passing that a peer is here; nobody waits for it.
-    fn note_seen(&self, peer: dos_protocol::PeerId, since: Timestamp) {
-        let store = self.store.clone();
+    /// Writes down in passing that a peer is here, together with whoever else comes within a second: when thousands come
+    /// back at once, that is one operation and not thousands. Nobody waits for it, and what a crash loses of it is known
+    /// again when the peer has left.
+    fn note_seen(self: &Arc<Self>, peer: dos_protocol::PeerId, since: Timestamp) {
+        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        arrivals.push((peer, since));
+        if arrivals.len() > 1 {
+            return;
+        }
+        // Weak, so that a pause does not hold up a shutdown: there every session writes down its own end.
+        let directory = Arc::downgrade(self);
         tokio::spawn(async move {
-            if let Err(error) = store.arrived(peer, since).await {
-                tracing::warn!(%peer, %error, "cannot write down that the peer is here");
+            tokio::time::sleep(ARRIVALS_PAUSE).await;
+            let Some(directory) = directory.upgrade() else { return };
+            let arrivals = {
+                let mut arrivals = directory.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+                std::mem::take(&mut *arrivals)
+            };
+            if let Err(error) = directory.store.arrived(arrivals).await {
+                tracing::warn!(%error, "cannot write down who is here");
             }
         });
     }

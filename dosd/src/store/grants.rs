@@ -204,7 +204,7 @@ impl Store {
     /// # Errors
     /// `not_found`.
     pub async fn right(&self, asker: PeerId, image: ImageNo, viewer: PeerId) -> Result<Grant, Refusal> {
-        self.read(move |connection| {
+        self.read_brief(move |connection| {
             let missing = || Refusal::not_found("there is no such right");
             let image = images::by_no(connection, image)?.ok_or_else(missing)?;
             if asker != image.owner && asker != viewer {

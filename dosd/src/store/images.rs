@@ -56,7 +56,7 @@ impl Store {
     /// # Errors
     /// `not_found`.
     pub async fn image(&self, asker: PeerId, owner: PeerId, name: ImageName) -> Result<ImageInfo, Refusal> {
-        self.read(move |connection| {
+        self.read_brief(move |connection| {
             let mut image = by_name(connection, owner, &name)?.ok_or_else(|| no_image(owner, &name))?;
             if owner != asker {
                 image.access = Some(grants::access(connection, asker, image.no, Timestamp::now())?);

@@ -67,7 +67,7 @@ impl Store {
     /// # Errors
     /// If the store fails.
     pub async fn inbox_span(&self, peer: PeerId, stored: Seq) -> Result<(Seq, Seq), Refusal> {
-        self.read(move |connection| {
+        self.read_brief(move |connection| {
             let latest = latest(connection, peer)?;
             let mut statement = connection.prepare_cached("SELECT min(seq) FROM inbox WHERE peer = ?1")?;
             let first: Option<i64> = statement.query_row([row::peer_number(peer)], |row| row.get(0))?;

@@ -149,6 +149,14 @@ impl Store {
         self.writer.call_then(work, then).await.map(|changed| changed.value)
     }
 
+    /// For a few rows by their keys.
+    async fn read_brief<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.readers.read_brief(work).await
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Refusal> + Send + 'static,

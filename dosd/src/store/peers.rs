@@ -153,7 +153,7 @@ impl Store {
     /// # Errors
     /// `not_found`.
     pub async fn peer_by_key(&self, key: PublicKey) -> Result<Known, Refusal> {
-        self.read(move |connection| {
+        self.read_brief(move |connection| {
             by_key(connection, &key)?.ok_or_else(|| Refusal::not_found("this key is not registered here"))
         })
         .await
@@ -164,19 +164,22 @@ impl Store {
     /// # Errors
     /// `not_found`; always so for an address, which only the live sessions know.
     pub async fn peer(&self, peer: PeerRef) -> Result<Known, Refusal> {
-        self.read(move |connection| find(connection, &peer)).await
+        self.read_brief(move |connection| find(connection, &peer)).await
     }
 
-    /// Writes down that a peer came online at `since`. How a session ended after that moment stays written: it may be one
-    /// that this one has taken over from, or this one itself.
+    /// Writes down that peers came online, each at its moment. How a session ended after that moment stays written: it may be one
+    /// that the new one has taken over from, or the new one itself.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn arrived(&self, peer: PeerId, since: Timestamp) -> Result<(), Refusal> {
+    pub async fn arrived(&self, arrivals: Vec<(PeerId, Timestamp)>) -> Result<(), Refusal> {
         self.change(move |connection| {
             let sql = "UPDATE peers SET last_end = CASE WHEN last_seen_at >= ?2 THEN last_end END,
                            last_seen_at = max(last_seen_at, ?2) WHERE id = ?1";
-            connection.prepare_cached(sql)?.execute(params![row::peer_number(peer), since.0])?;
+            let mut statement = connection.prepare_cached(sql)?;
+            for (peer, since) in arrivals {
+                statement.execute(params![row::peer_number(peer), since.0])?;
+            }
             Ok(().into())
         })
         .await

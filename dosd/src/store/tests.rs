@@ -164,9 +164,9 @@ async fn how_a_session_ended_is_kept() {
         store.left(peer, NOW, kind).await.unwrap();
         assert_eq!(end().await, Some(kind));
     }
-    store.arrived(peer, NOW).await.unwrap();
+    store.arrived(vec![(peer, NOW)]).await.unwrap();
     assert!(end().await.is_some(), "it ended after the peer came");
-    store.arrived(peer, in_a_minute()).await.unwrap();
+    store.arrived(vec![(peer, in_a_minute())]).await.unwrap();
     assert_eq!(end().await, None);
     close((store, thread)).await;
 }
