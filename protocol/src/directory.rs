@@ -5,11 +5,16 @@
 //! between them. Updates come in the order of their numbers, without gaps, and again after a reconnection until they
 //! are acknowledged.
 
+mod read;
+mod update;
+
+pub use read::read_request;
+pub use update::{Notice, NoticeKind, Update, Viewed, ViewedKind};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::{Code, WireError},
-    frame::{self, FrameError},
+    error::WireError,
     id::{ImageId, ImageNo, Instance, PeerId, SealedHash, Seq, SplitId, ViewId},
     key::PublicKey,
     model::{
@@ -503,147 +508,6 @@ impl AskState {
             Self::Denied => "denied",
             Self::Cancelled => "cancelled",
         }
-    }
-}
-
-/// What the directory owes a peer: a row of its inbox. Each carries the whole state, so that the last one is the truth.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Update {
-    /// A right was given, changed or taken back, its image was renamed or replaced. To its owner and its viewer.
-    Grant(Box<Grant>),
-    /// Views were spent or given back. To the owner: the receipt.
-    Viewed(Box<Viewed>),
-    /// An image is gone, and with it every right to it and every pending request. To its owner, and to everybody who had
-    /// a right to it or asked for one.
-    Removed {
-        /// Which.
-        image: ImageNo,
-        /// Its owner and its last name.
-        path: ImagePath,
-    },
-    /// An image has another name. To its owner; whoever has a right to it gets that as [`Update::Grant`].
-    Renamed {
-        /// Which.
-        image: ImageNo,
-        /// Its owner and its new name.
-        path: ImagePath,
-    },
-    /// Somebody asks, asks for something else, or asks no more. To the owner and the asker.
-    Request(Box<Asked>),
-    /// A request was answered. To the asker and the owner.
-    Decision(Box<Asked>),
-}
-
-/// See [`Update::Viewed`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Viewed {
-    /// The viewer's view ID.
-    pub view: ViewId,
-    /// So many views.
-    pub views: u32,
-    /// What happened to them.
-    pub kind: ViewedKind,
-    /// The right after that.
-    pub grant: Grant,
-}
-
-/// What happened to views.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ViewedKind {
-    /// Spent for a view.
-    View,
-    /// Spent for a checkout.
-    Checkout,
-    /// Given back from a checkout.
-    Checkin,
-}
-
-/// Something that the peer should know and that is not kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notice {
-    /// What kind.
-    pub kind: NoticeKind,
-    /// For people.
-    pub text: Box<str>,
-}
-
-/// See [`Notice`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NoticeKind {
-    /// The directory stops, now or at the time that the text tells; it may come back.
-    Shutdown,
-    /// Another daemon has taken over the ID; do not come back by yourself.
-    TakenOver,
-    /// The same daemon has connected anew; this connection is the old one.
-    Superseded,
-    /// The peer was silent for too long, or took nothing.
-    Dropped,
-    /// The operator has ended the session.
-    Kicked,
-    /// The operator has something to say; the session goes on.
-    Announcement,
-}
-
-/// Reads a peer's message; a request that cannot be read is told from other nonsense, so that it can be refused by its
-/// ID.
-///
-/// # Errors
-/// What to send back: its ID where it has one, and `unsupported` for an unknown kind or `invalid` for a malformed one.
-pub fn read_request(body: &[u8]) -> Result<ToDirectory, (Option<u32>, WireError)> {
-    let error = match frame::decode(body) {
-        Ok(message) => return Ok(message),
-        Err(FrameError::Malformed(text)) => text,
-        Err(other) => other.to_string().into(),
-    };
-    let refuse = |code: Code, text: String| WireError::new(code, text);
-    match frame::decode::<Head>(body) {
-        Ok(Head::Request { id, op: Kind(kind) }) => {
-            let known = !error.contains("unknown variant") || !error.contains(&format!("`{kind}`"));
-            Err(if known {
-                (Some(id), refuse(Code::Invalid, format!("malformed request: {error}")))
-            } else {
-                (Some(id), refuse(Code::Unsupported, "this directory does not know that request".into()))
-            })
-        }
-        Err(_) if error.contains("unknown variant") => {
-            Err((None, refuse(Code::Unsupported, "this directory does not know that message".into())))
-        }
-        Err(_) => Err((None, refuse(Code::Invalid, format!("malformed message: {error}")))),
-    }
-}
-
-/// As much of a request as is needed to refuse it.
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Head {
-    Request { id: u32, op: Kind },
-}
-
-/// The name of an operation, whatever its content.
-struct Kind(String);
-
-impl<'de> Deserialize<'de> for Kind {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KindVisitor;
-        impl<'de> serde::de::Visitor<'de> for KindVisitor {
-            type Value = Kind;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an operation")
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Kind, E> {
-                Ok(Kind(text.chars().take(64).collect()))
-            }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
-                let kind = map.next_key::<String>()?.unwrap_or_default();
-                map.next_value::<serde::de::IgnoredAny>()?;
-                while map.next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?.is_some() {}
-                self.visit_str(&kind)
-            }
-        }
-        deserializer.deserialize_any(KindVisitor)
     }
 }
 

@@ -1,5 +1,10 @@
 //! The messages' bytes are a promise: golden ones, and the refusal of what is not a message.
 use super::*;
+use crate::{
+    error::Code,
+    frame,
+    id::{Revision, ViewId},
+};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -56,6 +61,54 @@ fn golden_bytes() {
         (to_hex(&FromDirectory::Ping(1)), "00000007a16470696e6701"),
     ] {
         assert_eq!(message, golden.replace(' ', ""));
+    }
+}
+
+fn grant() -> Grant {
+    Grant {
+        image: ImageNo(7),
+        path: "7xKqPm2R/sea".parse().unwrap(),
+        owner_name: Some("alice".parse().unwrap()),
+        viewer: "7xKqPm2S".parse().unwrap(),
+        viewer_name: None,
+        views_left: Allowance::Unlimited,
+        views_used: 3,
+        expires_at: None,
+        revoked: false,
+        revision: Revision(4),
+        split: SplitId::from([5; 16]),
+        sealed: SealedCopy { hash: [6; 32].into(), bytes: 164 },
+    }
+}
+
+/// Longer messages, one of each family.
+#[test]
+fn golden_bytes_of_operations_and_updates() {
+    let spend = Spend {
+        image: ImageNo(7),
+        view: ViewId::from([1; 16]),
+        views: 1,
+        kind: SpendKind::View,
+        split: SplitId::from([5; 16]),
+        sealed: [6; 32].into(),
+    };
+    let share = Share {
+        image: ImageNo(7),
+        viewer: "bob".parse().unwrap(),
+        views: ViewsChange::Set(Allowance::Views(2)),
+        expiry: ExpiryChange::Keep,
+        key: Some(KeyShare { split: SplitId::from([5; 16]), share: [9; 32] }),
+    };
+    let update =
+        FromDirectory::Update { seq: Seq(8), at: Timestamp(1), update: Update::Grant(Box::new(grant())) };
+    let denied = WireError::new(Code::Denied, "used up").because(crate::Reason::UsedUp);
+    for (message, golden) in [
+        (to_hex(&ToDirectory::Request { id: 2, op: Op::Spend(spend) }), include_str!("golden/spend.hex")),
+        (to_hex(&ToDirectory::Request { id: 3, op: Op::Share(share) }), include_str!("golden/share.hex")),
+        (to_hex(&update), include_str!("golden/update.hex")),
+        (to_hex(&FromDirectory::Refused { id: Some(2), error: denied }), include_str!("golden/refused.hex")),
+    ] {
+        assert_eq!(message, golden.trim());
     }
 }
 

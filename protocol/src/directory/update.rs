@@ -1,0 +1,91 @@
+//! What the directory tells a peer without being asked: updates, which are kept until they are acknowledged, and notices,
+//! which are not.
+
+use serde::{Deserialize, Serialize};
+
+use super::Asked;
+use crate::{
+    id::{ImageNo, ViewId},
+    model::{Grant, ImagePath},
+};
+
+/// What the directory owes a peer: a row of its inbox. Each carries the whole state, so that the last one is the truth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Update {
+    /// A right was given, changed or taken back, its image was renamed or replaced. To its owner and its viewer.
+    Grant(Box<Grant>),
+    /// Views were spent or given back. To the owner: the receipt.
+    Viewed(Box<Viewed>),
+    /// An image is gone, and with it every right to it and every pending request. To its owner, and to everybody who had
+    /// a right to it or asked for one.
+    Removed {
+        /// Which.
+        image: ImageNo,
+        /// Its owner and its last name.
+        path: ImagePath,
+    },
+    /// An image has another name. To its owner; whoever has a right to it gets that as [`Update::Grant`].
+    Renamed {
+        /// Which.
+        image: ImageNo,
+        /// Its owner and its new name.
+        path: ImagePath,
+    },
+    /// Somebody asks, asks for something else, or asks no more. To the owner and the asker.
+    Request(Box<Asked>),
+    /// A request was answered. To the asker and the owner.
+    Decision(Box<Asked>),
+}
+
+/// See [`Update::Viewed`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Viewed {
+    /// The viewer's view ID.
+    pub view: ViewId,
+    /// So many views.
+    pub views: u32,
+    /// What happened to them.
+    pub kind: ViewedKind,
+    /// The right after that.
+    pub grant: Grant,
+}
+
+/// What happened to views.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ViewedKind {
+    /// Spent for a view.
+    View,
+    /// Spent for a checkout.
+    Checkout,
+    /// Given back from a checkout.
+    Checkin,
+}
+
+/// Something that the peer should know and that is not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// What kind.
+    pub kind: NoticeKind,
+    /// For people.
+    pub text: Box<str>,
+}
+
+/// See [`Notice`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeKind {
+    /// The directory stops, now or at the time that the text tells; it may come back.
+    Shutdown,
+    /// Another daemon has taken over the ID; do not come back by yourself.
+    TakenOver,
+    /// The same daemon has connected anew; this connection is the old one.
+    Superseded,
+    /// The peer was silent for too long, or took nothing.
+    Dropped,
+    /// The operator has ended the session.
+    Kicked,
+    /// The operator has something to say; the session goes on.
+    Announcement,
+}
