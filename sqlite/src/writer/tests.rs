@@ -82,9 +82,30 @@ async fn closing_commits_what_was_accepted() {
     assert_eq!(answer.unwrap(), 5);
     drop(writer);
     thread.join();
+    assert!(!dir.path().join("db-wal").exists(), "the log is not copied into the database");
     let again = open_writer(&path, &SCHEMA).unwrap();
     assert_eq!(again.query_row("SELECT n FROM t", [], |row| row.get::<_, i64>(0)), Ok(5));
-    assert!(!dir.path().join("db-wal").exists() || dir.path().join("db-wal").metadata().unwrap().len() == 0);
+}
+
+#[tokio::test]
+async fn the_log_does_not_grow_while_little_is_written_and_a_killed_writer_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let (writer, _thread) = start(&path);
+    let length = || dir.path().join("db-wal").metadata().unwrap().len();
+    let before = length();
+    for n in 0..300 {
+        writer.call(insert(n)).await.unwrap();
+    }
+    assert_eq!(length(), before);
+    // What a kill leaves: the files as they are, with the log full of frames and zeros behind them.
+    let left = tempfile::tempdir().unwrap();
+    for name in ["db", "db-wal"] {
+        std::fs::copy(dir.path().join(name), left.path().join(name)).unwrap();
+    }
+    let again = open_writer(&left.path().join("db"), &SCHEMA).unwrap();
+    assert_eq!(again.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)), Ok(300));
+    drop(writer);
 }
 
 #[test]
