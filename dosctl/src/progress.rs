@@ -1,19 +1,20 @@
 //! The bar that shows how far a transfer is: on standard error, and only where somebody watches.
 //!
-//! Nothing of it is set up before there is something to show.
+//! It begins with the command and not with the first report, so that the rate is that of the whole transfer from its first
+//! moment on; nothing is drawn before there is something to show.
 
 use dos_protocol::control::{Progress, Step};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A bar that appears with the first progress and vanishes when dropped.
 pub struct Bar {
-    wanted: bool,
+    /// Where somebody watches.
     bar: Option<ProgressBar>,
 }
 
 impl std::fmt::Debug for Bar {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bar").field("wanted", &self.wanted).finish_non_exhaustive()
+        f.debug_struct("Bar").field("wanted", &self.bar.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -21,7 +22,16 @@ impl Bar {
     /// A bar, or, unless `wanted`, none.
     #[must_use]
     pub fn new(wanted: bool) -> Self {
-        Self { wanted, bar: None }
+        let bar = wanted.then(|| {
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+            let template =
+                "{msg} [{bar:30}] {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  ETA {eta}";
+            match ProgressStyle::with_template(template) {
+                Ok(style) => bar.with_style(style.progress_chars("=> ")),
+                Err(_) => bar,
+            }
+        });
+        Self { bar }
     }
 
     /// Shows what peerd reports.
@@ -34,24 +44,13 @@ impl Bar {
 
     /// Shows that `done` of `total` bytes are through; a total of 0 is an unknown one.
     pub fn show(&mut self, step: &'static str, done: u64, total: u64) {
-        if !self.wanted {
-            return;
-        }
-        let bar = self.bar.get_or_insert_with(|| {
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-            let template =
-                "{msg} [{bar:30}] {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  ETA {eta}";
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style.progress_chars("=> "));
-            }
-            bar.set_message(step);
-            bar
-        });
+        let Some(bar) = &self.bar else { return };
         let length = total.max(done);
         if bar.length() != Some(length) {
             bar.set_length(length);
         }
         bar.set_position(done);
+        bar.set_message(step);
     }
 }
 

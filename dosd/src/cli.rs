@@ -51,8 +51,13 @@ pub enum Command {
 /// Options of `serve`.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// The address and port that peers connect to [default: [::]:5001]
-    #[arg(long, value_name = "ADDR", env = "DOSD_LISTEN")]
+    /// The address and port that peers connect to.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "DOSD_LISTEN",
+        help = "The address and port that peers connect to [default: [::]:5001]"
+    )]
     pub listen: Option<SocketAddr>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]

@@ -18,8 +18,13 @@ pub struct Arguments {
     /// The socket for dosctl [default: $XDG_RUNTIME_DIR/dos/PROFILE/control.sock].
     #[arg(long, env = "PEERD_SOCKET", value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// Where other peers connect [default: [::]:0].
-    #[arg(long, env = "PEERD_LISTEN", value_name = "ADDR")]
+    /// Where other peers connect.
+    #[arg(
+        long,
+        env = "PEERD_LISTEN",
+        value_name = "ADDR",
+        help = "Where other peers connect [default: [::]:0]"
+    )]
     pub listen: Option<SocketAddr>,
     /// A further address at which other peers reach this daemon; may be given several times.
     #[arg(long, env = "PEERD_ANNOUNCE", value_name = "ADDR", value_delimiter = ',')]

@@ -35,7 +35,7 @@ pub fn run(args: Args, context: &Context) -> Result<(), Error> {
         Outcome::Held { path, held, views_left: left } => {
             context.screen.show(&json::Held { image: &path, held, views_left: left }, |text| {
                 let held = count(held.into(), "view");
-                text.line(&format!("{held} of {} are held here; {} besides", args.image, views_left(left)));
+                text.line(&format!("held here: {held} of {}; besides: {}", args.image, views_left(left)));
             })
         }
         _ => Err(unexpected()),

@@ -146,8 +146,7 @@ pub(super) fn admit(connection: &Connection, admission: Admission, now: Timestam
     if statement.execute(params![hash.as_slice(), now.0])? == 1 { Ok(()) } else { Err(no_use()) }
 }
 
-const HINT: &str =
-    "dosctl register --server LINK --invite CODE, with an invite from the directory's operator";
+const HINT: &str = "dosctl register --server LINK --invite CODE";
 
 fn no_use() -> Refusal {
     let error = WireError::new(Code::Denied, "the invite is wrong, used up or expired");
