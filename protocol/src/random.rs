@@ -2,10 +2,7 @@
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::{
-    id::{Instance, PeerId, SplitId},
-    key::SecretError,
-};
+use crate::{id::PeerId, key::SecretError};
 
 /// `N` random bytes.
 ///
@@ -41,22 +38,6 @@ pub fn peer_id() -> Result<PeerId, SecretError> {
             return Ok(id);
         }
     }
-}
-
-/// A fresh instance number.
-///
-/// # Errors
-/// If the system gives no randomness.
-pub fn instance() -> Result<Instance, SecretError> {
-    Ok(Instance(u64::from_be_bytes(bytes()?)))
-}
-
-/// A fresh splitting.
-///
-/// # Errors
-/// If the system gives no randomness.
-pub fn split() -> Result<SplitId, SecretError> {
-    Ok(SplitId::from(bytes()?))
 }
 
 #[cfg(test)]

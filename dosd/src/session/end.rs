@@ -52,7 +52,6 @@ impl End {
                 NoticeKind::TakenOver => SessionEnd::TakenOver,
                 NoticeKind::Kicked => SessionEnd::Kicked,
                 NoticeKind::Superseded | NoticeKind::Announcement => SessionEnd::Closed,
-                NoticeKind::Dropped => SessionEnd::Dropped,
             },
             Self::Broken(_) | Self::Silent | Self::Stalled | Self::Refused(_) | Self::Protocol(_) => {
                 SessionEnd::Dropped

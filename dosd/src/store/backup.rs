@@ -68,9 +68,9 @@ fn copy_to(source: &Path, file: &Path, abandoned: &AtomicBool) -> Result<u64, Re
         return Err(taken(file));
     }
     let failed = |error: io::Error| unwritable(file, &error);
-    let draw = random::instance().map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
+    let draw: [u8; 8] = random::bytes().map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let new = file.with_file_name(format!(".{name}.{:016x}.new", draw.0));
+    let new = file.with_file_name(format!(".{name}.{:016x}.new", u64::from_be_bytes(draw)));
     let made = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&new).map_err(failed)?;
     let unfinished = Unfinished(new.clone());
     copy_pages(source, &new, abandoned)?;

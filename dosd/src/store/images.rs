@@ -1,7 +1,7 @@
 //! Images: what owners have published, and their previews.
 
 use dos_protocol::{
-    ImageName, ImageNo, ImagePath, PeerId, Timestamp, ViewId,
+    ImageName, ImageNo, ImagePath, PeerId, Timestamp,
     directory::{Publish, Update},
     limits::IMAGES_PER_PEER_MAX,
     model::{Format, ImageInfo},
@@ -140,18 +140,6 @@ impl Store {
             let mut owed = vec![inbox::owe(connection, owner, now, Update::Renamed { image: no, path })?];
             owed.extend(grants::touch_all(connection, &image, now)?);
             Ok(Changed { value: image, owed })
-        })
-        .await
-    }
-
-    /// How many views were spent under this view ID, for tests and checks.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub async fn spent(&self, view: ViewId) -> Result<Option<u32>, Refusal> {
-        self.read(move |connection| {
-            let mut statement = connection.prepare_cached("SELECT views FROM views WHERE view = ?1")?;
-            Ok(statement.query_row([view.as_bytes().as_slice()], |row| row::small(row, 0)).optional()?)
         })
         .await
     }

@@ -82,8 +82,6 @@ pub enum NoticeKind {
     TakenOver,
     /// The same daemon has connected anew; this connection is the old one.
     Superseded,
-    /// The peer was silent for too long, or took nothing.
-    Dropped,
     /// The operator has ended the session.
     Kicked,
     /// The operator has something to say; the session goes on.
