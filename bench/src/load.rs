@@ -81,7 +81,9 @@ impl Caller {
         let op = match entry {
             Entry::Bare => return Ok(session),
             Entry::SignIn => Op::SignIn(sign_in),
-            Entry::Register(name) => Op::Register(Register { name: name.clone(), invite: None, sign_in }),
+            Entry::Register(name) => {
+                Op::Register(Register { name: name.clone(), invite: None, password: None, sign_in })
+            }
         };
         let Answer::SignedIn(signed_in) = session.ask(op).await? else { bail!("not signed in") };
         session.stored = signed_in.since;

@@ -55,7 +55,7 @@ impl Context {
         let patience = match &command {
             // These take as long as they take: somebody else's decision, or the size of an image.
             Command::Wait { .. }
-            | Command::Watch
+            | Command::Watch { .. }
             | Command::Add { .. }
             | Command::Fetch(_)
             | Command::View { .. }

@@ -1,6 +1,6 @@
 //! The command line of dosd.
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use dos_protocol::{
@@ -9,7 +9,7 @@ use dos_protocol::{
     parse_duration,
 };
 
-use crate::config::{FileConfig, Registration};
+use crate::config::FileConfig;
 
 /// The directory server of dos: knows peers, keeps previews, counts views; never sees an original.
 #[derive(Debug, Parser)]
@@ -50,33 +50,13 @@ pub enum Command {
 
 /// Options of `serve`.
 #[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
 pub struct Serve {
-    /// The address and port that peers connect to.
-    #[arg(
-        long,
-        value_name = "ADDR",
-        env = "DOSD_LISTEN",
-        help = "The address and port that peers connect to [default: [::]:5001]"
-    )]
-    pub listen: Option<SocketAddr>,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
-    pub place: Where,
-    /// What the join link tells peers to connect to [default: the address of this machine]
-    #[arg(long, value_name = "HOST:PORT", env = "DOSD_ADVERTISE")]
-    pub advertise: Option<String>,
-    /// Who may register [default: invite]
-    #[arg(long, value_name = "WHO", env = "DOSD_REGISTRATION")]
-    pub registration: Option<Registration>,
-    /// Registrations that one address may attempt in a minute, and at once [default: 60]
-    #[arg(long, value_name = "N", env = "DOSD_REGISTRATIONS_PER_MINUTE")]
-    pub registrations_per_minute: Option<u32>,
+    pub said: FileConfig,
     /// A TOML file with these options as keys; a flag or an environment variable beats it
     #[arg(long, value_name = "FILE", env = "DOSD_CONFIG")]
     pub config: Option<PathBuf>,
-    /// What to log: error, warn, info, debug, trace, or per module [default: info]
-    #[arg(long, value_name = "LEVEL", env = "DOSD_LOG")]
-    pub log: Option<String>,
 }
 
 /// Which server.
@@ -221,22 +201,6 @@ pub struct Backup {
     pub file: PathBuf,
     #[command(flatten)]
     pub ask: Ask,
-}
-
-impl Serve {
-    /// The options as the file would say them, and the file.
-    #[must_use]
-    pub fn into_parts(self) -> (FileConfig, Option<PathBuf>) {
-        let said = FileConfig {
-            listen: self.listen,
-            data_dir: self.place.data_dir,
-            advertise: self.advertise,
-            registration: self.registration,
-            registrations_per_minute: self.registrations_per_minute,
-            log: self.log,
-        };
-        (said, self.config)
-    }
 }
 
 /// Whether JSON is wanted, told without understanding the rest of the arguments.

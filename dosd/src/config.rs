@@ -42,21 +42,28 @@ pub enum Registration {
     Closed,
 }
 
-/// What the file can say; the keys are those of the flags.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// The settings as they are said, on the command line (with the environment) or in the file: one list of options, whose
+/// names in the file have `_` for `-`.
+#[derive(Debug, Clone, Default, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub struct FileConfig {
-    /// As `--listen`.
+    /// The address and port that peers connect to [default: [::]:5001]
+    #[arg(long, value_name = "ADDR", env = "DOSD_LISTEN")]
     pub listen: Option<SocketAddr>,
-    /// As `--data-dir`.
+    /// The server's data directory [default: $STATE_DIRECTORY, or dos/dosd in the user's state directory]
+    #[arg(long, value_name = "DIR", env = "DOSD_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
-    /// As `--advertise`.
+    /// What the join link tells peers to connect to [default: the address of this machine]
+    #[arg(long, value_name = "HOST:PORT", env = "DOSD_ADVERTISE")]
     pub advertise: Option<String>,
-    /// As `--registration`.
+    /// Who may register [default: invite]
+    #[arg(long, value_name = "WHO", env = "DOSD_REGISTRATION")]
     pub registration: Option<Registration>,
-    /// As `--registrations-per-minute`.
+    /// Registrations that one address may attempt in a minute, and at once [default: 60]
+    #[arg(long, value_name = "N", env = "DOSD_REGISTRATIONS_PER_MINUTE")]
     pub registrations_per_minute: Option<u32>,
-    /// As `--log`.
+    /// What to log: error, warn, info, debug, trace, or per module [default: info]
+    #[arg(long, value_name = "LEVEL", env = "DOSD_LOG")]
     pub log: Option<String>,
 }
 
@@ -70,6 +77,19 @@ impl FileConfig {
             std::fs::read_to_string(path).map_err(|error| ConfigError::File(path.to_owned(), error))?;
         toml::from_str(&text).map_err(|error| ConfigError::Syntax(path.to_owned(), Box::new(error)))
     }
+
+    /// What is said here, and where nothing is said what is said `below`.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            listen: self.listen.or(below.listen),
+            data_dir: self.data_dir.or(below.data_dir),
+            advertise: self.advertise.or(below.advertise),
+            registration: self.registration.or(below.registration),
+            registrations_per_minute: self.registrations_per_minute.or(below.registrations_per_minute),
+            log: self.log.or(below.log),
+        }
+    }
 }
 
 /// The settings in force.
@@ -81,10 +101,37 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What the join link says instead of a guess: host and port.
     pub advertise: Option<(String, u16)>,
+    /// What can be changed while the server runs.
+    pub settings: Settings,
+}
+
+/// What can be changed while the server runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
     /// Who may register.
     pub registration: Registration,
     /// How many registrations one address may attempt in a minute, and at once.
     pub registrations_per_minute: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { registration: Registration::default(), registrations_per_minute: REGISTRATIONS_PER_MINUTE }
+    }
+}
+
+impl Settings {
+    fn new(said: &FileConfig) -> Result<Self, ConfigError> {
+        let default = Self::default();
+        let per_minute = said.registrations_per_minute.unwrap_or(default.registrations_per_minute);
+        if per_minute == 0 {
+            return Err(ConfigError::NoRegistrations);
+        }
+        Ok(Self {
+            registration: said.registration.unwrap_or(default.registration),
+            registrations_per_minute: per_minute,
+        })
+    }
 }
 
 /// The default of `--listen`: every address, IPv6 and IPv4.
@@ -97,18 +144,13 @@ impl Config {
     /// # Errors
     /// [`ConfigError::NoDataDir`], [`ConfigError::Advertise`] or [`ConfigError::NoRegistrations`].
     pub fn new(said: FileConfig, file: FileConfig) -> Result<Self, ConfigError> {
-        let advertise = said.advertise.or(file.advertise);
-        let per_minute = said.registrations_per_minute.or(file.registrations_per_minute);
-        let per_minute = per_minute.unwrap_or(REGISTRATIONS_PER_MINUTE);
-        if per_minute == 0 {
-            return Err(ConfigError::NoRegistrations);
-        }
+        let said = said.over(file);
+        let settings = Settings::new(&said)?;
         Ok(Self {
-            listen: said.listen.or(file.listen).unwrap_or(DEFAULT_LISTEN),
-            data_dir: data_dir(said.data_dir.or(file.data_dir))?,
-            advertise: advertise.map(|text| host_port(&text)).transpose()?,
-            registration: said.registration.or(file.registration).unwrap_or_default(),
-            registrations_per_minute: per_minute,
+            listen: said.listen.unwrap_or(DEFAULT_LISTEN),
+            data_dir: data_dir(said.data_dir)?,
+            advertise: said.advertise.map(|text| host_port(&text)).transpose()?,
+            settings,
         })
     }
 }
@@ -141,7 +183,7 @@ mod tests {
         assert_eq!(config.listen.port(), 1);
         assert_eq!(config.data_dir, PathBuf::from("/x"));
         assert_eq!(config.advertise, Some(("::1".into(), 9)));
-        assert_eq!(config.registration, Registration::Closed);
+        assert_eq!(config.settings.registration, Registration::Closed);
     }
 
     #[test]

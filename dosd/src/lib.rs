@@ -97,8 +97,7 @@ impl Server {
         let bound = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         let door = Door::open(&data_dir.join(SOCKET_NAME))?;
         let link = join_link(key, bound, config.advertise.clone());
-        let directory =
-            Arc::new(Directory::new(store, hub, key, (config.registration, config.registrations_per_minute)));
+        let directory = Arc::new(Directory::new(store, hub, key, config.settings.clone()));
         tracing::info!(listen = %bound, data_dir = %config.data_dir.display(), "the directory is open");
         Ok(Self { directory, tls, listener, door, link, writer, data_dir })
     }

@@ -37,7 +37,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 fn serve(options: Serve) -> anyhow::Result<()> {
-    let (said, file) = options.into_parts();
+    let Serve { said, config: file } = options;
     let file = file.map(|path| FileConfig::read(&path)).transpose()?.unwrap_or_default();
     let filter = said.log.clone().or_else(|| file.log.clone()).unwrap_or_else(|| "info".into());
     let filter =

@@ -10,7 +10,7 @@ use crate::{
     id::PeerId,
     invite::InviteCode,
     link::JoinLink,
-    model::{Address, PeerRef},
+    model::{Address, PeerRef, SessionEnd},
     name::PeerName,
     time::Timestamp,
 };
@@ -165,39 +165,6 @@ pub struct Registered {
     pub last_end: Option<SessionEnd>,
     /// When it signed up.
     pub registered_at: Timestamp,
-}
-
-/// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SessionEnd {
-    /// The peer signed out.
-    SignedOut,
-    /// The connection was closed, or broke.
-    Closed,
-    /// The directory gave it up: silent for too long, took nothing, or broke the protocol.
-    Dropped,
-    /// Another daemon has taken over.
-    TakenOver,
-    /// The operator ended it.
-    Kicked,
-    /// The directory stopped.
-    Shutdown,
-}
-
-impl SessionEnd {
-    /// As in JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SignedOut => "signed_out",
-            Self::Closed => "closed",
-            Self::Dropped => "dropped",
-            Self::TakenOver => "taken_over",
-            Self::Kicked => "kicked",
-            Self::Shutdown => "shutdown",
-        }
-    }
 }
 
 /// See [`FromDosd::Pinged`].

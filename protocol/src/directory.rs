@@ -5,23 +5,33 @@
 //! between them. Updates come in the order of their numbers, without gaps, and again after a reconnection until they
 //! are acknowledged.
 
+mod listing;
+mod message;
+mod presence;
+mod publish;
+mod reach;
 mod read;
+mod sign_in;
 mod update;
 
+pub use listing::{Cursor, List, Page};
+pub use message::{Block, Blocked, Broadcast, Delivery, Letter, Send, Sent};
+pub use presence::{Changes, Presence, Subscription};
+pub use publish::{Preview, PreviewOf, Publish};
+pub use reach::{Call, Contact, RELAY_MAGIC, RELAY_OPEN, Ticket};
 pub use read::read_request;
+pub use sign_in::{Recover, Register, SignIn, SignedIn};
 pub use update::{Notice, NoticeKind, Update, Viewed, ViewedKind};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::WireError,
-    id::{ImageId, ImageNo, Instance, PeerId, SealedHash, Seq, SplitId, ViewId},
+    id::{ImageNo, PeerId, SealedHash, Seq, SplitId, ViewId},
     key::PublicKey,
-    model::{
-        Address, Allowance, Format, Grant, ImageArg, ImageInfo, ImagePath, Original, PeerInfo, PeerRef,
-        PreviewInfo, SealedCopy,
-    },
+    model::{Allowance, Grant, ImageArg, ImageInfo, ImagePath, PeerInfo, PeerRef},
     name::{ImageName, PeerName},
+    password::Password,
     time::Timestamp,
 };
 
@@ -73,6 +83,12 @@ pub enum FromDirectory {
     Ping(u32),
     /// Something that the peer should know and that is not kept.
     Notice(Notice),
+    /// Who has come and gone, of those whom the peer has subscribed to.
+    Presence(Changes),
+    /// Somebody says something to everybody who is online.
+    Broadcast(Box<Letter>),
+    /// Somebody calls through the relay.
+    Call(Call),
 }
 
 /// What a peer asks.
@@ -83,6 +99,8 @@ pub enum Op {
     Register(Register),
     /// Signs in as the peer whose key the connection has.
     SignIn(SignIn),
+    /// Binds the connection's key to an ID in place of its old one, and signs in: on a new machine, with the password.
+    Recover(Box<Recover>),
     /// Signs out; the directory closes the connection after its answer.
     SignOut,
     /// A page of peers and their images.
@@ -127,109 +145,32 @@ pub enum Op {
     Cancel(u64),
     /// Answers a request.
     Decide(Decide),
-}
-
-/// See [`Op::Register`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Register {
-    /// The name wanted, if any.
-    pub name: Option<PeerName>,
-    /// The invite, where the directory wants one.
-    pub invite: Option<Box<str>>,
-    /// As in [`SignIn`].
-    pub sign_in: SignIn,
-}
-
-/// See [`Op::SignIn`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SignIn {
-    /// This run of the daemon.
-    pub instance: Instance,
-    /// The port on which it listens for other peers; together with the address that the directory sees, that is where
-    /// it is reached.
-    pub port: u16,
-    /// Further addresses at which it can be reached, at most [`crate::limits::ADDRESSES_MAX`].
-    pub addresses: Vec<Address>,
-    /// Takes over from another live session of the same ID.
-    pub force: bool,
-    /// The last update that it has stored: the directory may forget those up to it.
-    pub stored: Seq,
-}
-
-/// See [`Op::List`]. An entry of a page is an image, or a peer without any; a peer whose images do not fit a page
-/// comes again on the next one with the rest.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct List {
-    /// One peer only.
-    pub peer: Option<PeerRef>,
-    /// Peers that are online, or were at this moment or later.
-    pub seen_since: Option<Timestamp>,
-    /// Peers that are online.
-    pub online: bool,
-    /// Where the last page ended.
-    pub after: Option<Cursor>,
-    /// Entries wanted, at most [`crate::limits::PAGE_MAX`].
-    pub limit: u32,
-}
-
-/// Where a page of a listing ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cursor {
-    /// The last peer on it.
-    pub peer: PeerId,
-    /// Its last image on it; nothing if all of its images were.
-    pub image: Option<ImageName>,
-}
-
-/// See [`Op::Publish`]. Sent again with the same sealed copy it changes nothing and gets the same answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Publish {
-    /// Under which name.
-    pub name: ImageName,
-    /// What it is.
-    pub original: Original,
-    /// Its sealed copy.
-    pub sealed: SealedCopy,
-    /// Its preview.
-    pub preview: Preview,
-    /// Takes the place of an image of the same name, whose rights go on.
-    pub replace: bool,
-}
-
-/// A preview.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Preview {
-    /// Its format.
-    pub format: Format,
-    /// Its width in pixels.
-    pub width: u32,
-    /// Its height in pixels.
-    pub height: u32,
-    /// Its bytes, at most [`crate::limits::PREVIEW_BYTES_MAX`].
-    #[serde(with = "serde_bytes")]
-    pub data: Vec<u8>,
-}
-
-impl std::fmt::Debug for Preview {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Preview({}, {}x{}, {} bytes)",
-            self.format.as_str(),
-            self.width,
-            self.height,
-            self.data.len()
-        )
-    }
-}
-
-impl Preview {
-    /// What is known of it without seeing it.
-    #[must_use]
-    pub fn info(&self) -> PreviewInfo {
-        let bytes = u32::try_from(self.data.len()).unwrap_or(u32::MAX);
-        PreviewInfo { format: self.format, width: self.width, height: self.height, bytes }
-    }
+    /// The rights that one has given and received, in pages: for a daemon that has lost its own list.
+    Rights {
+        /// The last right of the last page: its image and its viewer.
+        after: Option<(ImageNo, PeerId)>,
+    },
+    /// The pending requests that one has made and received, in pages.
+    Asks {
+        /// The last request of the last page.
+        after: Option<u64>,
+    },
+    /// Sets the password with which the ID can be taken back, or removes it.
+    SetPassword(Option<Password>),
+    /// Whose presence one wants to hear of from now on.
+    Subscribe(Subscription),
+    /// Sends a message; kept for a peer that is offline.
+    Send(Send),
+    /// Says something to everybody who is online and has not blocked the asker.
+    Broadcast(Broadcast),
+    /// No more messages, requests and broadcasts of this peer, and it does not see when and where one is online.
+    Block(PeerRef),
+    /// Takes back a block.
+    Unblock(PeerRef),
+    /// Whom one has blocked.
+    Blocks,
+    /// Calls an online peer through the relay.
+    Relay(PeerId),
 }
 
 /// See [`Op::Share`].
@@ -388,53 +329,30 @@ pub enum Answer {
     Spent(Box<Spent>),
     /// A request as it is now.
     Request(Box<Asked>),
-}
-
-/// See [`Answer::SignedIn`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SignedIn {
-    /// The peer's ID.
-    pub id: PeerId,
-    /// Its name.
-    pub name: Option<PeerName>,
-    /// Where the directory tells others to reach it.
-    pub address: Address,
-    /// Updates after this one are sent. It is the one that the peer has stored, or a later one if the directory was told
-    /// that later ones are stored and has forgotten them: then the peer has lost some of its own state.
-    pub since: Seq,
-    /// The last update in its inbox: when it has come, the replay is over.
-    pub latest: Seq,
-}
-
-/// See [`Answer::Page`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Page {
-    /// Peers in the order of their IDs, each with its images in the order of their names.
-    pub peers: Vec<PeerInfo>,
-    /// Where to go on, if there may be more.
-    pub next: Option<Cursor>,
-}
-
-/// See [`Answer::Contact`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Contact {
-    /// Who.
-    pub id: PeerId,
-    /// The key that it must prove to hold.
-    pub key: PublicKey,
-    /// Where it can be reached, the likeliest first; empty while it is offline.
-    pub addresses: Vec<Address>,
-}
-
-/// See [`Answer::Preview`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PreviewOf {
-    /// Of which image.
-    pub path: ImagePath,
-    /// What the original is.
-    pub image_id: ImageId,
-    /// The preview itself.
-    pub preview: Preview,
+    /// A page of rights.
+    Rights {
+        /// At most [`crate::limits::PAGE_MAX`].
+        grants: Vec<Grant>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// A page of requests.
+    Asks {
+        /// At most [`crate::limits::PAGE_MAX`].
+        asks: Vec<Asked>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// A message was taken.
+    Sent(Box<Sent>),
+    /// So many peers were told.
+    Told(u64),
+    /// A peer is blocked.
+    Blocked(Box<Blocked>),
+    /// Who is blocked, at most [`crate::limits::BLOCKS_MAX`].
+    Blocks(Vec<Block>),
+    /// The other peer was told of the call: connect with this.
+    Ticket(Ticket),
 }
 
 /// See [`Answer::Spent`].

@@ -90,6 +90,14 @@ pub enum Reason {
     Closed,
     /// A limit is reached.
     Limit,
+    /// Wrong name or password.
+    WrongPassword,
+    /// Too many wrong passwords; see `retry_after_ms`.
+    Locked,
+    /// The other peer takes nothing from this one.
+    Blocked,
+    /// The other peer was asked whether it takes direct messages of this one.
+    NotAccepted,
 }
 
 /// An error as it travels between programs.

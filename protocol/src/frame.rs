@@ -247,7 +247,7 @@ mod tests {
             drop(decode::<crate::directory::ToDirectory>(&bytes));
             drop(decode::<crate::directory::FromDirectory>(&bytes));
             drop(decode::<crate::control::ToPeerd>(&bytes));
-            drop(decode::<crate::peer::ToOwner>(&bytes));
+            drop(decode::<crate::peer::ToPeer>(&bytes));
             drop(read_blocking(&mut &bytes[..]));
         }
     }

@@ -212,37 +212,51 @@ impl Seq {
     }
 }
 
-/// One view that a viewer means to spend, as a UUIDv7 (RFC 9562, section 5.7).
-///
-/// Asking again with the same ID counts nothing. Time comes first in it, so the directory's ledger grows at its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ViewId(uuid::Uuid);
+/// Defines an identifier that its maker draws, as a UUIDv7 (RFC 9562, section 5.7).
+macro_rules! drawn {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(uuid::Uuid);
 
-impl ViewId {
-    /// A fresh one.
-    #[must_use]
-    pub fn generate() -> Self {
-        Self(uuid::Uuid::now_v7())
-    }
+        impl $name {
+            /// A fresh one.
+            #[must_use]
+            pub fn generate() -> Self {
+                Self(uuid::Uuid::now_v7())
+            }
 
-    /// Its 16 bytes, for storage.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        self.0.as_bytes()
-    }
+            /// Its 16 bytes, for storage.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+        }
+
+        impl From<[u8; 16]> for $name {
+            fn from(bytes: [u8; 16]) -> Self {
+                Self(uuid::Uuid::from_bytes(bytes))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    };
 }
 
-impl From<[u8; 16]> for ViewId {
-    fn from(bytes: [u8; 16]) -> Self {
-        Self(uuid::Uuid::from_bytes(bytes))
-    }
+drawn! {
+    /// One view that a viewer means to spend.
+    ///
+    /// Asking again with the same ID counts nothing. Time comes first in it, so the directory's ledger grows at its end.
+    ViewId
 }
-
-impl fmt::Display for ViewId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
+drawn! {
+    /// One message, drawn by its sender: sent again with the same ID it arrives once. Unique only beside its sender.
+    MessageId
 }
 
 /// Which splitting of a content key a grant and an owner share belong to: 16 random bytes, fresh whenever a right is

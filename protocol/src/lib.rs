@@ -16,6 +16,7 @@ pub mod limits;
 pub mod link;
 pub mod model;
 pub mod name;
+pub mod password;
 pub mod paths;
 pub mod peer;
 #[cfg(feature = "tls")]
@@ -26,10 +27,11 @@ pub mod tls;
 
 pub use duration::parse_duration;
 pub use error::{Code, Reason, WireError};
-pub use id::{ImageId, ImageNo, Instance, PeerId, Revision, SealedHash, Seq, SplitId, ViewId};
+pub use id::{ImageId, ImageNo, Instance, MessageId, PeerId, Revision, SealedHash, Seq, SplitId, ViewId};
 pub use invite::InviteCode;
 pub use key::PublicKey;
 pub use link::JoinLink;
 pub use model::{Allowance, ImageArg, ImagePath, PeerRef};
 pub use name::{ImageName, PeerName};
+pub use password::Password;
 pub use time::Timestamp;

@@ -145,3 +145,42 @@ pub const SESSION_PINGS_MAX: usize = 16;
 
 /// The longest delay of a shutdown; nobody plans further ahead.
 pub const SHUTDOWN_DELAY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// A password that is shorter is guessed (NIST SP 800-63B, section 5.1.1.2).
+pub const PASSWORD_CHARS_MIN: usize = 8;
+
+/// A password that is longer is a mistake or an attack on the hash.
+pub const PASSWORD_BYTES_MAX: usize = 1 << 10;
+
+/// Wrong passwords for one name before its password login is locked.
+pub const PASSWORD_TRIES: u32 = 3;
+
+/// How long the first lock-out lasts if the operator says nothing else; each further one lasts twice as long ...
+pub const BLOCK_DURATION: Duration = Duration::from_secs(60);
+
+/// ... up to this, so that an attacker cannot keep the owner out for long.
+pub const BLOCK_DURATION_MAX: Duration = Duration::from_secs(3600);
+
+/// The text of a message: several pages; longer things are files.
+pub const MESSAGE_BYTES_MAX: usize = 16 << 10;
+
+/// The directory remembers the IDs of messages for so long: a sender that lost the answer asks again within minutes.
+pub const MESSAGE_REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
+/// A message to an online peer counts as queued if that peer does not acknowledge it within this time.
+pub const DELIVERY_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Peers that one peer may block.
+pub const BLOCKS_MAX: usize = 10_000;
+
+/// Peers that one subscription may name; whoever wants more subscribes to everybody.
+pub const SUBSCRIBED_PEERS_MAX: usize = 1_000;
+
+/// Changes of presence in one push: some 100 bytes each, well within a frame.
+pub const PRESENCE_PER_PUSH_MAX: usize = 500;
+
+/// Between two pushes of presence to one subscriber: what changes meanwhile is told together.
+pub const PRESENCE_PAUSE: Duration = Duration::from_millis(250);
+
+/// A call through the relay is answered within this time or not at all.
+pub const RELAY_TICKET_TIME: Duration = Duration::from_secs(10);

@@ -329,9 +329,48 @@ pub struct PeerInfo {
     pub address: Option<Address>,
     /// When its last session ended; now, while it is online.
     pub last_seen: Option<Timestamp>,
+    /// Why its last session ended; nothing while it is online, or if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_end: Option<SessionEnd>,
     /// Its images, in a listing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageInfo>,
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionEnd {
+    /// The peer signed out.
+    SignedOut,
+    /// The connection was closed, or broke.
+    Closed,
+    /// The directory gave it up: silent for too long, took nothing, or broke the protocol.
+    Dropped,
+    /// Another daemon has taken over.
+    TakenOver,
+    /// The operator ended it.
+    Kicked,
+    /// The directory stopped.
+    Shutdown,
+    /// The peer asked nothing for longer than the operator allows.
+    Idle,
+}
+
+impl SessionEnd {
+    /// As in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SignedOut => "signed_out",
+            Self::Closed => "closed",
+            Self::Dropped => "dropped",
+            Self::TakenOver => "taken_over",
+            Self::Kicked => "kicked",
+            Self::Shutdown => "shutdown",
+            Self::Idle => "idle",
+        }
+    }
 }
 
 /// The state of a grant.

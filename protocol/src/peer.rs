@@ -1,25 +1,48 @@
-//! What two peers say to each other (`dos-peer/1`): a viewer fetches a sealed copy from its owner.
+//! What two peers say to each other (`dos-peer/1`): a viewer fetches a sealed copy from its owner, a sender brings a
+//! message.
 //!
-//! The caller sends [`ToOwner`], the owner answers with [`FromOwner`]. After a [`FromOwner::Copy`] plain bytes follow:
-//! first `blocks` chaining values of 32 bytes, then the sealed file from block `from` to its end. Then the next request
-//! may come on the same connection.
+//! The caller sends [`ToPeer`], the one that was called answers each with one [`FromPeer`]. After a [`FromPeer::Copy`] plain
+//! bytes follow: first `blocks` chaining values of 32 bytes, then the sealed file from block `from` to its end. Then the
+//! next request may come on the same connection.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::WireError,
-    id::{ImageNo, SealedHash, SplitId},
+    id::{ImageNo, MessageId, SealedHash, SplitId},
+    time::Timestamp,
 };
 
 /// From the one that called.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ToOwner {
+pub enum ToPeer {
     /// Wants a sealed copy and the owner share for one's right to it.
     Fetch(Fetch),
+    /// Brings a message that the directory shall not see. The same ID again stores nothing more.
+    Message(DirectMessage),
+    /// Wants a [`FromPeer::Pong`].
+    Ping,
 }
 
-/// See [`ToOwner::Fetch`].
+/// See [`ToPeer::Message`].
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct DirectMessage {
+    /// Drawn by the sender, written down before it is sent.
+    pub message: MessageId,
+    /// When the sender wrote it, by its own clock.
+    pub sent_at: Timestamp,
+    /// What it says, 1 to [`crate::limits::MESSAGE_BYTES_MAX`].
+    pub text: Box<str>,
+}
+
+impl std::fmt::Debug for DirectMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DirectMessage({}, {} bytes)", self.message, self.text.len())
+    }
+}
+
+/// See [`ToPeer::Fetch`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fetch {
     /// Of which image.
@@ -35,14 +58,18 @@ pub struct Fetch {
 /// From the one that was called.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum FromOwner {
+pub enum FromPeer {
     /// The copy follows.
     Copy(Copy),
+    /// The message is stored.
+    Stored,
+    /// Answers a ping.
+    Pong,
     /// Refused.
     Refused(WireError),
 }
 
-/// See [`FromOwner::Copy`].
+/// See [`FromPeer::Copy`].
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Copy {
     /// The size of the whole sealed file in bytes.

@@ -101,7 +101,7 @@ async fn viewer(dir: &Path, link: String) -> anyhow::Result<(Daemon, PeerId)> {
     };
     let daemon = Box::pin(Daemon::start(config)).await?;
     let mut stream = UnixStream::connect(daemon.socket()).await?;
-    let register = Command::Register { server: link.parse()?, name: None };
+    let register = Command::Register { server: link.parse()?, name: None, password: None };
     stream.write_all(&frame::to_frame(&ToPeerd::Do(Box::new(register)))?).await?;
     let body = Reader::new(stream).next().await?.context("peerd has hung up")?;
     match frame::decode(&body)? {

@@ -1,7 +1,7 @@
 //! `dosctl approve`: grants a request.
 
 use dos_protocol::{
-    control::{Command, Outcome},
+    control::{Command, Outcome, RequestArg},
     limits::VIEWS_MAX,
 };
 
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The request's number, as `dosctl requests` shows it
-    request: u64,
+    request: RequestArg,
     /// So many views instead of those asked for
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(VIEWS_MAX)))]
     views: Option<u32>,

@@ -1,6 +1,6 @@
 //! `dosctl deny`: refuses a request.
 
-use dos_protocol::control::{Command, Outcome};
+use dos_protocol::control::{Command, Outcome, RequestArg};
 
 use crate::{
     cli::free_text,
@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The request's number, as `dosctl requests` shows it
-    request: u64,
+    request: RequestArg,
     /// A word to the asker
     #[arg(long, value_name = "TEXT", value_parser = free_text)]
     reason: Option<Box<str>>,

@@ -24,7 +24,7 @@ pub struct Args {
 /// Why it could not be done.
 pub fn run(args: Args, context: &Context) -> Result<(), Error> {
     match context.ask(Command::Fetch(args.image.clone()))? {
-        Outcome::Fetched { path, bytes } => {
+        Outcome::Fetched { path, bytes, way: _ } => {
             context.screen.show(&json::Fetched { image: &path, bytes }, |text| {
                 text.line(&format!("fetched the sealed copy of {} ({})", args.image, size(bytes)));
             })

@@ -38,7 +38,7 @@ fn invite(text: &str) -> Result<Box<str>, &'static str> {
 pub fn run(args: Args, context: &Context) -> Result<(), Error> {
     let mut server = args.server;
     server.invite = args.invite.or(server.invite);
-    match context.ask(Command::Register { server, name: args.name })? {
+    match context.ask(Command::Register { server, name: args.name, password: None })? {
         Outcome::Registered { id, name, server } => {
             let link = json::link(&server);
             context.screen.show(&json::Registered { id, name: name.as_ref(), server: link }, |text| {

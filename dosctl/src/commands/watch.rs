@@ -17,7 +17,7 @@ pub struct Args {}
 /// # Errors
 /// Why it could not be done.
 pub fn run(_: Args, context: &Context) -> Result<(), Error> {
-    context.follow(Command::Watch, &mut |event| {
+    context.follow(Command::Watch { peers: Vec::new() }, &mut |event| {
         context.screen.show(&json::Event::from(event), |text| human::event(text, event))
     })
 }

@@ -264,6 +264,22 @@ pub fn event(text: &mut Text, event: &Event) {
         What::Removed(path) => format!("image     {path} is gone"),
         What::Fetched(path) => format!("image     {path} has arrived"),
         What::Request(asked) | What::Decision(asked) => asked_event(asked),
+        What::Presence(now) => {
+            let who = peer(now.name.as_ref(), now.id);
+            match (now.online, now.end) {
+                (true, _) => format!("presence  {who} is online"),
+                (false, Some(end)) => format!("presence  {who} is offline ({})", end.as_str()),
+                (false, None) => format!("presence  {who} is offline"),
+            }
+        }
+        What::Message(message) => {
+            let from = peer(message.from_name.as_ref(), message.from);
+            format!("message   {from}: {}", message.text)
+        }
+        What::Contact(contact) => {
+            let from = peer(contact.from_name.as_ref(), contact.from);
+            format!("request   c{}: {from} wants to send direct messages", contact.number)
+        }
     };
     text.line(&format!("{}  {what}", moment(event.at)));
 }

@@ -59,13 +59,22 @@ fn alice(images: Vec<ImageInfo>) -> PeerInfo {
         online: true,
         address: Some("192.0.2.7:4000".parse().unwrap()),
         last_seen: Some(now()),
+        last_end: None,
         images,
     }
 }
 
 fn bob() -> PeerInfo {
     let last_seen = Some(now().before(Duration::from_secs(200)));
-    PeerInfo { id: BOB.parse().unwrap(), name: None, online: false, address: None, last_seen, images: vec![] }
+    PeerInfo {
+        id: BOB.parse().unwrap(),
+        name: None,
+        online: false,
+        address: None,
+        last_seen,
+        last_end: None,
+        images: vec![],
+    }
 }
 
 fn grant(views_left: Allowance) -> Grant {

@@ -94,7 +94,7 @@ fn a_closed_pipe_is_quiet() {
 fn events_are_shown_when_they_happen() {
     let (seen, go_on) = std::sync::mpsc::sync_channel::<()>(1);
     let peerd = Peerd::new(1, move |_, mut link| {
-        assert_eq!(link.command(), Command::Watch);
+        assert_eq!(link.command(), Command::Watch { peers: vec![] });
         for state in [SessionState::Connecting, SessionState::Online] {
             link.say(FromPeerd::Event(Box::new(Event { at: Timestamp(0), what: What::Session(state) })));
             go_on.recv().unwrap();

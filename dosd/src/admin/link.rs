@@ -8,7 +8,7 @@ use crate::config::Registration;
 impl Operator {
     pub(super) async fn link(&self, replies: &mut Replies) -> Result<(), Stop> {
         let mut link = self.link.clone();
-        if self.directory.registration() == Registration::Invite {
+        if self.directory.settings().registration == Registration::Invite {
             let now = Timestamp::now();
             let code = self.directory.store.create_invite(1, now.after(INVITE_TIME), now).await?;
             link.invite = Some(code.as_str().into());

@@ -1,6 +1,9 @@
 //! `dosd peers`: everybody who is registered, or online.
 
-use dos_protocol::admin::{FromDosd, Registered, SessionEnd, ToDosd};
+use dos_protocol::{
+    admin::{FromDosd, Registered, ToDosd},
+    model::SessionEnd,
+};
 use serde_json::{Value, json};
 
 use super::{

@@ -13,9 +13,8 @@ use std::{
 use dos_protocol::limits::REGISTRATION_ADDRESSES_MAX;
 
 /// The attempts of the last minute.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Attempts {
-    per_minute: u32,
     full_at: Mutex<HashMap<IpAddr, Instant>>,
 }
 
@@ -23,18 +22,15 @@ pub(super) struct Attempts {
 const OTHERS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 impl Attempts {
-    /// Allows so many at once from one address, and so many in every minute after that.
-    pub(super) fn new(per_minute: u32) -> Self {
-        Self { per_minute: per_minute.max(1), full_at: Mutex::default() }
-    }
-
-    /// Counts an attempt from `address`.
+    /// Counts an attempt from `address`, of which `per_minute` (at least one) are allowed at once, and as many in every
+    /// minute after that.
     ///
     /// # Errors
     /// How long to wait, if it was one too many; it is then not counted.
-    pub(super) fn count(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
-        let each = Duration::from_secs(60) / self.per_minute;
-        let depth = each * (self.per_minute - 1);
+    pub(super) fn count(&self, address: IpAddr, per_minute: u32, now: Instant) -> Result<(), Duration> {
+        let per_minute = per_minute.max(1);
+        let each = Duration::from_secs(60) / per_minute;
+        let depth = each * (per_minute - 1);
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = network_of(address);
         if full_at.len() >= REGISTRATION_ADDRESSES_MAX && !full_at.contains_key(&key) {
@@ -71,40 +67,40 @@ mod tests {
 
     #[test]
     fn sixty_at_once_then_one_a_second() {
-        let attempts = Attempts::new(60);
+        let attempts = Attempts::default();
         let (start, home) = (Instant::now(), ip("127.0.0.1"));
-        assert!((0..60).all(|_| attempts.count(home, start).is_ok()));
-        assert_eq!(attempts.count(home, start), Err(Duration::from_secs(1)));
+        assert!((0..60).all(|_| attempts.count(home, 60, start).is_ok()));
+        assert_eq!(attempts.count(home, 60, start), Err(Duration::from_secs(1)));
         let at = |ms| start + Duration::from_millis(ms);
-        assert_eq!(attempts.count(home, at(400)), Err(Duration::from_millis(600)));
-        assert_eq!(attempts.count(home, at(1000)), Ok(()));
-        assert!(attempts.count(home, at(1000)).is_err());
-        assert!((0..60).all(|_| attempts.count(home, at(120_000)).is_ok()), "it fills up again");
+        assert_eq!(attempts.count(home, 60, at(400)), Err(Duration::from_millis(600)));
+        assert_eq!(attempts.count(home, 60, at(1000)), Ok(()));
+        assert!(attempts.count(home, 60, at(1000)).is_err());
+        assert!((0..60).all(|_| attempts.count(home, 60, at(120_000)).is_ok()), "it fills up again");
     }
 
     #[test]
     fn addresses_do_not_disturb_each_other_but_a_network_of_ipv6_is_one() {
-        let attempts = Attempts::new(1);
+        let attempts = Attempts::default();
         let now = Instant::now();
-        assert!(attempts.count(ip("192.0.2.1"), now).is_ok());
-        assert!(attempts.count(ip("192.0.2.2"), now).is_ok());
-        assert!(attempts.count(ip("::ffff:192.0.2.2"), now).is_err());
-        assert!(attempts.count(ip("2001:db8::1"), now).is_ok());
-        assert!(attempts.count(ip("2001:db8::ffff:1"), now).is_err());
-        assert!(attempts.count(ip("2001:db8:0:1::1"), now).is_ok());
+        assert!(attempts.count(ip("192.0.2.1"), 1, now).is_ok());
+        assert!(attempts.count(ip("192.0.2.2"), 1, now).is_ok());
+        assert!(attempts.count(ip("::ffff:192.0.2.2"), 1, now).is_err());
+        assert!(attempts.count(ip("2001:db8::1"), 1, now).is_ok());
+        assert!(attempts.count(ip("2001:db8::ffff:1"), 1, now).is_err());
+        assert!(attempts.count(ip("2001:db8:0:1::1"), 1, now).is_ok());
     }
 
     #[test]
     fn the_table_stays_bounded_and_forgets() {
-        let attempts = Attempts::new(60);
+        let attempts = Attempts::default();
         let now = Instant::now();
         let v4 = |number: usize| IpAddr::V4(u32::try_from(number).unwrap().into());
-        assert!((0..REGISTRATION_ADDRESSES_MAX).all(|n| attempts.count(v4(n), now).is_ok()));
-        let beyond = |n| attempts.count(v4(REGISTRATION_ADDRESSES_MAX + n), now);
+        assert!((0..REGISTRATION_ADDRESSES_MAX).all(|n| attempts.count(v4(n), 60, now).is_ok()));
+        let beyond = |n| attempts.count(v4(REGISTRATION_ADDRESSES_MAX + n), 60, now);
         assert!((0..60).all(|n| beyond(n).is_ok()));
         assert!(beyond(60).is_err(), "those beyond share one allowance");
         assert!(attempts.full_at.lock().unwrap().len() <= REGISTRATION_ADDRESSES_MAX + 1);
-        assert!(attempts.count(v4(usize::MAX >> 33), now + Duration::from_secs(90)).is_ok());
+        assert!(attempts.count(v4(usize::MAX >> 33), 60, now + Duration::from_secs(90)).is_ok());
         assert_eq!(attempts.full_at.lock().unwrap().len(), 1);
     }
 }

@@ -12,8 +12,10 @@ use crate::store::Refusal;
 impl Directory {
     pub(super) async fn contact(&self, peer: PeerId) -> Result<Answer, Refusal> {
         let known = self.store.peer(PeerRef::Id(peer)).await?;
-        let addresses = self.hub.get(peer).map(|session| session.addresses.clone()).unwrap_or_default();
-        Ok(Answer::Contact(Contact { id: known.id, key: known.key, addresses }))
+        let session = self.hub.get(peer);
+        let addresses = session.as_ref().map(|session| session.addresses.clone()).unwrap_or_default();
+        let (online, relay) = (session.is_some(), false);
+        Ok(Answer::Contact(Contact { id: known.id, key: known.key, addresses, online, relay }))
     }
 
     pub(super) async fn identify(&self, key: PublicKey) -> Result<Answer, Refusal> {

@@ -42,6 +42,7 @@ impl Directory {
             peer.online = true;
             peer.address = session.address();
             peer.last_seen = Some(Timestamp::now());
+            peer.last_end = None;
         }
     }
 }

@@ -9,7 +9,7 @@ mod share;
 mod sign_in;
 mod view;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use dos_protocol::{
     Code, PeerId, PublicKey, Seq, Timestamp, WireError,
@@ -21,7 +21,7 @@ pub use sign_in::Arrived;
 
 use self::attempts::Attempts;
 use crate::{
-    config::Registration,
+    config::Settings,
     hub::{Hub, Session},
     store::{Known, Refusal, Store},
 };
@@ -35,7 +35,7 @@ pub struct Directory {
     pub hub: Arc<Hub>,
     /// The key by which peers know this directory.
     pub key: PublicKey,
-    registration: Registration,
+    settings: RwLock<Arc<Settings>>,
     attempts: Attempts,
     /// Who has come online and is not yet written down.
     arrivals: Mutex<Vec<(PeerId, Timestamp)>>,
@@ -58,28 +58,28 @@ pub(crate) fn outward(refusal: Refusal) -> WireError {
 }
 
 impl Directory {
-    /// A directory on this store; `per_minute` registrations from one address.
+    /// A directory on this store.
     #[must_use]
-    pub fn new(
-        store: Store,
-        hub: Arc<Hub>,
-        key: PublicKey,
-        (registration, per_minute): (Registration, u32),
-    ) -> Self {
+    pub fn new(store: Store, hub: Arc<Hub>, key: PublicKey, settings: Settings) -> Self {
         Self {
             store,
             hub,
             key,
-            registration,
-            attempts: Attempts::new(per_minute),
+            settings: RwLock::new(Arc::new(settings)),
+            attempts: Attempts::default(),
             arrivals: Mutex::default(),
         }
     }
 
-    /// Who may register.
+    /// What is set now.
     #[must_use]
-    pub fn registration(&self) -> Registration {
-        self.registration
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts other settings in force: what is asked from now on obeys them.
+    pub fn set(&self, settings: Settings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
     /// Performs an operation for a signed-in peer.
@@ -89,7 +89,7 @@ impl Directory {
     pub async fn perform(&self, caller: &Session, op: Op) -> Result<Answer, WireError> {
         let peer = caller.peer;
         match op {
-            Op::Register(_) | Op::SignIn(_) | Op::SignOut => {
+            Op::Register(_) | Op::SignIn(_) | Op::Recover(_) | Op::SignOut => {
                 return Err(WireError::new(Code::Invalid, "signed in already"));
             }
             Op::List(query) => self.list(peer, query).await,
@@ -108,6 +108,18 @@ impl Directory {
             Op::Ask(ask) => self.ask(peer, ask).await,
             Op::Cancel(request) => self.cancel(peer, request).await,
             Op::Decide(decide) => self.decide(peer, decide).await,
+            Op::Rights { .. }
+            | Op::Asks { .. }
+            | Op::SetPassword(_)
+            | Op::Subscribe(_)
+            | Op::Send(_)
+            | Op::Broadcast(_)
+            | Op::Block(_)
+            | Op::Unblock(_)
+            | Op::Blocks
+            | Op::Relay(_) => {
+                return Err(WireError::new(Code::Unsupported, "this directory does not know that request"));
+            }
         }
         .map_err(outward)
     }

@@ -8,10 +8,9 @@ use std::{
 
 use dos_protocol::{
     Code, InviteCode, PublicKey, Reason, Seq, Timestamp, WireError,
-    admin::SessionEnd,
     directory::{Register, SignIn, SignedIn},
     limits::{ADDRESSES_MAX, SESSIONS_MAX},
-    model::Address,
+    model::{Address, SessionEnd},
 };
 use tokio::sync::mpsc;
 
@@ -61,7 +60,8 @@ impl Directory {
         seen: IpAddr,
         register: Register,
     ) -> Result<(Arrived, SignedIn), WireError> {
-        if let Err(wait) = self.attempts.count(seen, Instant::now()) {
+        if let Err(wait) = self.attempts.count(seen, self.settings().registrations_per_minute, Instant::now())
+        {
             let error = WireError::new(Code::Denied, "too many registrations from this address");
             return Err(error.because(Reason::Limit).retry_after(wait));
         }
@@ -74,7 +74,7 @@ impl Directory {
 
     /// By which right somebody registers who brings this invite.
     fn admission(&self, invite: Option<&str>) -> Admission {
-        match (self.registration, invite.map(str::parse::<InviteCode>)) {
+        match (self.settings().registration, invite.map(str::parse::<InviteCode>)) {
             (Registration::Open, _) => Admission::Open,
             (Registration::Closed, _) => Admission::Closed,
             (Registration::Invite, Some(Ok(code))) => Admission::Invited(code.hash()),

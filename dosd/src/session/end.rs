@@ -2,9 +2,9 @@
 
 use dos_protocol::{
     WireError,
-    admin::SessionEnd,
     directory::{Notice, NoticeKind},
     frame::FrameError,
+    model::SessionEnd,
 };
 
 /// Why a session ended.
@@ -51,6 +51,8 @@ impl End {
                 NoticeKind::Shutdown => SessionEnd::Shutdown,
                 NoticeKind::TakenOver => SessionEnd::TakenOver,
                 NoticeKind::Kicked => SessionEnd::Kicked,
+                NoticeKind::Idle => SessionEnd::Idle,
+                NoticeKind::Replaced => SessionEnd::TakenOver,
                 NoticeKind::Superseded | NoticeKind::Announcement => SessionEnd::Closed,
             },
             Self::Broken(_) | Self::Silent | Self::Stalled | Self::Refused(_) | Self::Protocol(_) => {

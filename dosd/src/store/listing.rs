@@ -109,8 +109,9 @@ fn candidates(connection: &Connection, query: &PageQuery) -> Result<Candidates, 
         }
         return Ok(Candidates { found, more });
     }
-    let mut statement = connection
-        .prepare_cached("SELECT id, name, last_seen_at FROM peers WHERE id >= ?1 ORDER BY id LIMIT ?2")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, name, last_seen_at, last_end FROM peers WHERE id >= ?1 ORDER BY id LIMIT ?2",
+    )?;
     let mut rows = statement.query(params![from, SCAN_MAX])?;
     let mut scanned = 0;
     while let Some(row) = rows.next()? {
@@ -132,6 +133,7 @@ fn candidates(connection: &Connection, query: &PageQuery) -> Result<Candidates, 
             online: false,
             address: None,
             last_seen: Some(seen),
+            last_end: peers::last_end(row, 3)?,
             images: Vec::new(),
         });
         if found.len() >= wanted {

@@ -2,8 +2,8 @@
 
 use dos_protocol::{
     Code, PeerId, PeerName, PublicKey, Timestamp, WireError,
-    admin::{Registered, SessionEnd},
-    model::{PeerInfo, PeerRef},
+    admin::Registered,
+    model::{PeerInfo, PeerRef, SessionEnd},
     random,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -21,6 +21,8 @@ pub struct Known {
     pub name: Option<PeerName>,
     /// When it was last seen, as far as it is written down.
     pub last_seen: Timestamp,
+    /// Why its last session ended, if that was written down.
+    pub last_end: Option<SessionEnd>,
 }
 
 impl Known {
@@ -33,6 +35,7 @@ impl Known {
             online: false,
             address: None,
             last_seen: Some(self.last_seen),
+            last_end: self.last_end,
             images: Vec::new(),
         }
     }
@@ -47,7 +50,7 @@ pub struct Newcomer {
     pub admission: Admission,
 }
 
-const COLUMNS: &str = "id, key, name, last_seen_at";
+const COLUMNS: &str = "id, key, name, last_seen_at, last_end";
 
 fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     Ok(Known {
@@ -55,6 +58,7 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
         key: row::bytes::<32>(row, 1)?.into(),
         name: row::peer_name(row, 2)?,
         last_seen: row::time(row, 3)?,
+        last_end: last_end(row, 4)?,
     })
 }
 
@@ -143,7 +147,7 @@ impl Store {
                     now.0
                 ],
             )?;
-            Ok(Changed::from(Known { id, key, name, last_seen: now }))
+            Ok(Changed::from(Known { id, key, name, last_seen: now, last_end: None }))
         })
         .await
     }
@@ -240,12 +244,17 @@ fn registered(row: &Row<'_>) -> rusqlite::Result<Registered> {
         online: false,
         address: None,
         last_seen: row::time(row, 2)?,
-        last_end: match row.get_ref(3)? {
-            rusqlite::types::ValueRef::Null => None,
-            _ => Some(row::one_of(row, 3, end_of_number)?),
-        },
+        last_end: last_end(row, 3)?,
         registered_at: row::time(row, 4)?,
     })
+}
+
+/// Why the last session ended, of a column.
+pub(super) fn last_end(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<SessionEnd>> {
+    match row.get_ref(column)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => row::one_of(row, column, end_of_number).map(Some),
+    }
 }
 
 /// How the end of a session is stored. A number once given is never used for another.
@@ -257,6 +266,7 @@ fn end_number(end: SessionEnd) -> i64 {
         SessionEnd::TakenOver => 3,
         SessionEnd::Kicked => 4,
         SessionEnd::Shutdown => 5,
+        SessionEnd::Idle => 6,
     }
 }
 
@@ -268,6 +278,7 @@ fn end_of_number(number: i64) -> Option<SessionEnd> {
         SessionEnd::TakenOver,
         SessionEnd::Kicked,
         SessionEnd::Shutdown,
+        SessionEnd::Idle,
     ]
     .into_iter()
     .find(|end| end_number(*end) == number)

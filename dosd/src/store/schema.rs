@@ -5,7 +5,7 @@ use dos_sqlite::{Migration, Schema};
 /// The directory's database: `application_id` is "dosd" in ASCII.
 pub(super) const SCHEMA: Schema = Schema {
     application_id: 0x646f_7364,
-    migrations: &[Migration { sql: FIRST }, Migration { sql: SECOND }],
+    migrations: &[Migration { sql: FIRST }, Migration { sql: SECOND }, Migration { sql: THIRD }],
 };
 
 const FIRST: &str = "
@@ -108,4 +108,33 @@ CREATE INDEX invites_by_age ON invites(created_at, prefix);
 
 -- Why a peer's last session ended; nothing while it has one, or if that could not be written down.
 ALTER TABLE peers ADD COLUMN last_end INTEGER;
+";
+
+const THIRD: &str = "
+-- Whom a row of an inbox comes from, where a peer caused it that could be blocked; `kind` is 1 for messages, 2 for requests.
+ALTER TABLE inbox ADD COLUMN sender INTEGER;
+ALTER TABLE inbox ADD COLUMN kind INTEGER;
+CREATE INDEX inbox_by_sender ON inbox(peer, sender) WHERE sender IS NOT NULL;
+
+-- Messages that were taken, for a while: the same one again is not sent again. `seq` is its place in the recipient's inbox.
+CREATE TABLE messages(
+    sender    INTEGER NOT NULL,
+    message   BLOB    NOT NULL CHECK(length(message) = 16),
+    recipient INTEGER NOT NULL,
+    seq       INTEGER NOT NULL,
+    sent_at   INTEGER NOT NULL,
+    PRIMARY KEY(sender, message)
+) WITHOUT ROWID;
+CREATE INDEX messages_by_age ON messages(sent_at);
+
+CREATE TABLE blocks(
+    blocker INTEGER NOT NULL,
+    blocked INTEGER NOT NULL,
+    since   INTEGER NOT NULL,
+    PRIMARY KEY(blocker, blocked)
+) WITHOUT ROWID;
+CREATE INDEX blocks_by_blocked ON blocks(blocked, blocker);
+
+-- The password by which an ID is taken back: a PHC string of Argon2id; nothing where there is none.
+ALTER TABLE peers ADD COLUMN password TEXT;
 ";

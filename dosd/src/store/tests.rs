@@ -4,10 +4,9 @@ use std::{path::Path, sync::Arc};
 
 use dos_protocol::{
     Allowance, Code, PeerId, PublicKey, Reason, SealedHash, SplitId, Timestamp, ViewId,
-    admin::SessionEnd,
     directory::{ExpiryChange, KeyShare, Preview, Publish, Share, Spend, SpendKind, ViewsChange},
     limits::INVITE_KEPT,
-    model::{Format, Original, PeerRef, SealedCopy},
+    model::{Format, Original, PeerRef, SealedCopy, SessionEnd},
 };
 use futures_util::future::join_all;
 use rusqlite::Connection;

@@ -86,7 +86,7 @@ impl Net {
 
 pub(crate) fn register(name: &str, invite: Option<&str>) -> Op {
     let (name, invite) = (Some(name.parse().unwrap()), invite.map(Into::into));
-    Op::Register(Register { name, invite, sign_in: sign_in(1, Seq(0)) })
+    Op::Register(Register { name, invite, password: None, sign_in: sign_in(1, Seq(0)) })
 }
 
 pub(crate) fn sign_in(instance: u64, stored: Seq) -> SignIn {

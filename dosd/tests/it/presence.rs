@@ -51,7 +51,7 @@ async fn several_peers_behind_one_address_are_told_apart() {
     let address: PeerRef = "127.0.0.1:4000".parse().unwrap();
     assert_eq!(alice.refusal(Op::Resolve(address)).await.0, Code::Conflict);
     let mut carol = Client::connect(&net, SecretKey::generate().unwrap()).await;
-    let mut register = Register { name: None, invite: None, sign_in: sign_in(1, Seq(0)) };
+    let mut register = Register { name: None, invite: None, password: None, sign_in: sign_in(1, Seq(0)) };
     register.sign_in.port = 4001;
     carol.enter(Op::Register(register)).await.unwrap();
     assert_eq!(resolve(&mut alice, "127.0.0.1:4001").await.id, carol.id());
@@ -94,6 +94,7 @@ async fn registering_again_with_the_same_key_gives_the_same_id() {
         Op::Register(Register {
             name: Some(name.parse().unwrap()),
             invite: None,
+            password: None,
             sign_in: sign_in(1, Seq(0)),
         })
     };

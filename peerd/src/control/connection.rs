@@ -7,7 +7,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use dos_protocol::{
     Code, WireError,
-    control::{Command, FromPeerd, Outcome, ToPeerd},
+    control::{Command, FromPeerd, Outcome, RequestArg, ToPeerd},
     frame::{self, FrameError, Reader},
 };
 use interprocess::local_socket::tokio::Stream;
@@ -206,7 +206,7 @@ async fn change(core: &Arc<Core>, command: Command, out: Out) -> Result<Finished
     // They say nothing before they are done.
     drop(out);
     let outcome = match command {
-        Command::Register { server, name } => register::run(core, server, name).await,
+        Command::Register { server, name, password: _ } => register::run(core, server, name).await,
         Command::Login { force } => login::run(core, force).await,
         Command::Logout => logout::run(core).await,
         Command::Remove(name) => remove::run(core, name).await,
@@ -216,8 +216,12 @@ async fn change(core: &Arc<Core>, command: Command, out: Out) -> Result<Finished
         }
         Command::Request { image, views, note } => request::run(core, image, views, note).await,
         Command::Cancel(request) => cancel::run(core, request).await,
-        Command::Approve { request, views } => approve::run(core, request, views).await,
-        Command::Deny { request, reason } => deny::run(core, request, reason).await,
+        Command::Approve { request: RequestArg::Access(request), views } => {
+            approve::run(core, request, views).await
+        }
+        Command::Deny { request: RequestArg::Access(request), reason } => {
+            deny::run(core, request, reason).await
+        }
         Command::Checkout { image, views } => checkout::run(core, image, views).await,
         Command::Checkin(image) => checkin::run(core, image).await,
         _ => Err(unsupported()),
@@ -237,7 +241,7 @@ async fn ask(core: &Arc<Core>, command: Command, out: Out) -> Result<Finished, W
         Command::Requests { incoming, outgoing, all } => requests::run(core, (incoming, outgoing), all).await,
         Command::Fetch(image) => fetch::run(core, image, &out).await,
         Command::View { image, offline } => return view::run(core, image, offline, out).await,
-        Command::Watch => watch::run(core, &out).await,
+        Command::Watch { peers: _ } => watch::run(core, &out).await,
         _ => Err(unsupported()),
     };
     outcome.map(Finished::from)

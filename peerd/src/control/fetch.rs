@@ -21,7 +21,7 @@ pub(super) async fn run(core: &Arc<Core>, image: ImageArg, out: &Out) -> Result<
     let known = match find(core, &image).await? {
         Target::Own(own) => {
             let path = ImagePath { owner: own.info.owner, name: own.info.name };
-            return Ok(Outcome::Fetched { path, bytes: own.info.sealed.bytes });
+            return Ok(Outcome::Fetched { path, bytes: own.info.sealed.bytes, way: None });
         }
         Target::Other(known) => known,
     };
@@ -31,5 +31,5 @@ pub(super) async fn run(core: &Arc<Core>, image: ImageArg, out: &Out) -> Result<
         drop(out.try_send(FromPeerd::Progress(progress)));
     };
     let (grant, _) = Box::pin(ledger::ensure(core, &image, grant, &progress)).await?;
-    Ok(Outcome::Fetched { path: grant.path, bytes: grant.sealed.bytes })
+    Ok(Outcome::Fetched { path: grant.path, bytes: grant.sealed.bytes, way: None })
 }

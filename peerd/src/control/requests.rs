@@ -30,5 +30,5 @@ pub(super) async fn run(
     core.identity.registered().ok_or_else(unregistered)?;
     let incoming = if incoming { core.store.asks(true, all).await? } else { Vec::new() };
     let outgoing = if outgoing { core.store.asks(false, all).await? } else { Vec::new() };
-    Ok(Outcome::Requests { incoming, outgoing })
+    Ok(Outcome::Requests { incoming, outgoing, contacts: Vec::new() })
 }

@@ -113,7 +113,7 @@ async fn registering_at_nobody_fails_and_can_be_tried_again_with_the_same_key() 
     let running = running().await;
     let key = dos_protocol::PublicKey::from([9; 32]);
     let link = format!("dos://{key}@127.0.0.1:1");
-    let register = Command::Register { server: link.parse().unwrap(), name: None };
+    let register = Command::Register { server: link.parse().unwrap(), name: None, password: None };
     let FromPeerd::Failed(error) = running.ask(register.clone()).await else { panic!("registered") };
     assert_eq!(error.code, Code::Offline);
     let identity = running.temp.path().join("state/identity.toml");
@@ -126,7 +126,9 @@ async fn registering_at_nobody_fails_and_can_be_tried_again_with_the_same_key() 
 #[tokio::test]
 async fn a_watcher_hears_how_the_session_stands() {
     let running = running().await;
-    let FromPeerd::Event(event) = running.ask(Command::Watch).await else { panic!("no event") };
+    let FromPeerd::Event(event) = running.ask(Command::Watch { peers: vec![] }).await else {
+        panic!("no event")
+    };
     assert_eq!(event.what, dos_protocol::control::What::Session(SessionState::Unregistered));
 }
 

@@ -17,7 +17,7 @@ use dos_protocol::{
     limits::FRAME_TIME_MAX,
     model::Grant,
     name::printable,
-    peer::{Copy, Fetch, FromOwner, ToOwner},
+    peer::{Copy, Fetch, FromPeer, ToPeer},
 };
 use dos_sealed::{BLOCK_BYTES, BlockList, HASH_BYTES};
 use tokio::{
@@ -209,7 +209,7 @@ pub(super) async fn ask<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let frame = frame::to_frame(&ToOwner::Fetch(fetch)).map_err(lost)?;
+    let frame = frame::to_frame(&ToPeer::Fetch(fetch)).map_err(lost)?;
     let asked = async {
         stream.get_mut().write_all(&frame).await.map_err(lost)?;
         stream.get_mut().flush().await.map_err(lost)?;
@@ -217,8 +217,9 @@ where
     };
     let body = timeout(FRAME_TIME_MAX, asked).await.map_err(|_| lost("no answer in time"))??;
     let head: Copy = match frame::decode(&body).map_err(lost)? {
-        FromOwner::Copy(head) => head,
-        FromOwner::Refused(error) => return Err(refused(error)),
+        FromPeer::Copy(head) => head,
+        FromPeer::Refused(error) => return Err(refused(error)),
+        FromPeer::Stored | FromPeer::Pong => return Err(dishonest("something else than the image")),
     };
     let sealed = grant.sealed;
     let share = Zeroizing::new(head.share);

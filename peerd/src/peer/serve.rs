@@ -18,7 +18,7 @@ use dos_protocol::{
     frame::{self, Reader},
     limits::WRITE_STALL_MAX,
     model::Grant,
-    peer::{Copy, Fetch, FromOwner, ToOwner},
+    peer::{Copy, Fetch, FromPeer, ToPeer},
 };
 use dos_sealed::BLOCK_BYTES;
 use tokio::{
@@ -64,9 +64,12 @@ where
             Ok(Ok(Some(body))) => body,
             Ok(Err(error)) => return Err(io::Error::other(error)),
         };
-        let request = frame::decode::<ToOwner>(&body);
+        let request = frame::decode::<ToPeer>(&body);
         let outcome = match request {
-            Ok(ToOwner::Fetch(fetch)) => prepare(core, key, &fetch).await.map(|served| (fetch, served)),
+            Ok(ToPeer::Fetch(fetch)) => prepare(core, key, &fetch).await.map(|served| (fetch, served)),
+            Ok(ToPeer::Message(_) | ToPeer::Ping) => {
+                Err(WireError::new(Code::Unsupported, "this peer does not know that request"))
+            }
             Err(error) => Err(WireError::new(Code::Unsupported, error.to_string())),
         };
         match outcome {
@@ -76,13 +79,13 @@ where
             }
             Err(error) => {
                 tracing::debug!(error = %error.message, "refused a sealed copy");
-                write(stream.get_mut(), &frame_of(&FromOwner::Refused(error))?).await?;
+                write(stream.get_mut(), &frame_of(&FromPeer::Refused(error))?).await?;
             }
         }
     }
 }
 
-fn frame_of(message: &FromOwner) -> io::Result<Vec<u8>> {
+fn frame_of(message: &FromPeer) -> io::Result<Vec<u8>> {
     frame::to_frame(message).map_err(io::Error::other)
 }
 
@@ -157,7 +160,7 @@ async fn identify(core: &Core, key: PublicKey) -> Result<PeerId, WireError> {
 }
 
 async fn send<S: AsyncWrite + Unpin>(stream: &mut S, from: u32, served: Served) -> io::Result<()> {
-    let mut head = frame_of(&FromOwner::Copy(served.head.clone()))?;
+    let mut head = frame_of(&FromPeer::Copy(served.head.clone()))?;
     head.extend_from_slice(&served.blocks);
     write(stream, &head).await?;
     if from >= served.head.blocks {

@@ -189,13 +189,13 @@ async fn nobody_is_served_under_a_split_or_a_key_that_is_not_known() {
 
 #[tokio::test]
 async fn nonsense_from_a_peer_is_answered_or_cut_off() {
-    use dos_protocol::{frame, peer::FromOwner};
+    use dos_protocol::{frame, peer::FromPeer};
     use tokio::io::AsyncWriteExt;
     let pair = pair().await;
     let mut stream = pair.call(pair.viewer.key());
     stream.get_mut().write_all(&frame::to_frame(&"make_coffee").unwrap()).await.unwrap();
     let body = stream.next().await.unwrap().unwrap();
-    let FromOwner::Refused(error) = frame::decode(&body).unwrap() else { panic!("served") };
+    let FromPeer::Refused(error) = frame::decode(&body).unwrap() else { panic!("served") };
     assert_eq!(error.code, Code::Unsupported);
     stream.get_mut().write_all(&u32::MAX.to_be_bytes()).await.unwrap();
     assert!(!matches!(stream.next().await, Ok(Some(_))));

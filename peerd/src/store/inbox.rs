@@ -111,6 +111,7 @@ fn one(
                 applied.events.push((at, What::Request(asked.clone())));
             }
         }
+        Update::Message(_) | Update::Void => {}
         Update::Decision(asked) => {
             if asks::apply(connection, Some(me), asked)? {
                 applied.events.push((at, What::Decision(asked.clone())));

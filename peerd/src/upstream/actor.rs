@@ -218,7 +218,8 @@ impl Actor {
         };
         let (identity, op) = match &self.application {
             Some(Application { identity, name, invite }) => {
-                let register = Register { name: name.clone(), invite: invite.clone(), sign_in };
+                let register =
+                    Register { name: name.clone(), invite: invite.clone(), password: None, sign_in };
                 (Arc::clone(identity), Op::Register(register))
             }
             None => (identity, Op::SignIn(sign_in)),

@@ -152,7 +152,11 @@ async fn sign_in(
                 send(output, &pong).await.map_err(|error| lost(error.to_string()))?;
             }
             FromDirectory::Notice(notice) => return Err(lost(printable(&notice.text).into_owned())),
-            FromDirectory::Answer { .. } | FromDirectory::Update { .. } => {
+            FromDirectory::Answer { .. }
+            | FromDirectory::Update { .. }
+            | FromDirectory::Presence(_)
+            | FromDirectory::Broadcast(_)
+            | FromDirectory::Call(_) => {
                 return Err(lost("it sent something unexpected".into()));
             }
         }

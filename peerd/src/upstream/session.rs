@@ -175,6 +175,9 @@ impl Reading {
                 return self.updates.send(Incoming { seq, at, update }).await.is_ok();
             }
             FromDirectory::Ping(number) => return self.replies.send(ToDirectory::Pong(number)).await.is_ok(),
+            FromDirectory::Presence(_) | FromDirectory::Broadcast(_) | FromDirectory::Call(_) => {
+                tracing::debug!("the directory sent something that nobody asked for");
+            }
             FromDirectory::Notice(notice) => {
                 tracing::info!(kind = ?notice.kind, "notice of the directory");
                 let what = dos_protocol::control::What::Notice(notice.clone());

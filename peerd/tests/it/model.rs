@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use dos_protocol::{
     Allowance, Code, ImageArg, Reason, Timestamp,
-    control::{Command, Outcome},
+    control::{Command, Outcome, RequestArg},
     directory::{AskState, ViewsChange},
     model::GrantState,
 };
@@ -188,7 +188,9 @@ impl World {
 
     fn pending(&self, peer: usize, pair: Pair) -> Option<u64> {
         let everything = Command::Requests { incoming: true, outgoing: true, all: false };
-        let Ok(Outcome::Requests { incoming, outgoing }) = self.run(peer, everything) else { return None };
+        let Ok(Outcome::Requests { incoming, outgoing, .. }) = self.run(peer, everything) else {
+            return None;
+        };
         let of = |name: &Option<dos_protocol::PeerName>, index: usize| {
             name.as_ref().is_some_and(|name| name.as_str() == NAMES[index])
         };
@@ -213,10 +215,13 @@ impl World {
             Op::Revoke(pair) => (pair.0, share(pair, ViewsChange::Revoke)),
             Op::Ask(pair, views) => (pair.1, Command::Request { image: image(pair), views, note: None }),
             Op::Cancel(pair) => (pair.1, Command::Cancel(request(pair.1, pair))),
-            Op::Approve(pair, views) => {
-                (pair.0, Command::Approve { request: request(pair.0, pair), views: Some(views) })
+            Op::Approve(pair, views) => (
+                pair.0,
+                Command::Approve { request: RequestArg::Access(request(pair.0, pair)), views: Some(views) },
+            ),
+            Op::Deny(pair) => {
+                (pair.0, Command::Deny { request: RequestArg::Access(request(pair.0, pair)), reason: None })
             }
-            Op::Deny(pair) => (pair.0, Command::Deny { request: request(pair.0, pair), reason: None }),
             Op::View(pair) => (pair.1, Command::View { image: image(pair), offline: false }),
             Op::Checkout(pair, views) => (pair.1, Command::Checkout { image: image(pair), views }),
             Op::Checkin(pair) => (pair.1, Command::Checkin(image(pair))),
@@ -255,7 +260,9 @@ impl World {
         });
         let rights = rights.collect();
         let all = Command::Requests { incoming: true, outgoing: true, all: true };
-        let Ok(Outcome::Requests { incoming, outgoing }) = self.run(peer, all) else { panic!("no requests") };
+        let Ok(Outcome::Requests { incoming, outgoing, .. }) = self.run(peer, all) else {
+            panic!("no requests")
+        };
         let pending = incoming.into_iter().chain(outgoing).filter(|asked| asked.state == AskState::Pending);
         let asked =
             pending.map(|asked| ((index(&asked.owner_name), index(&asked.from_name)), asked.views)).collect();

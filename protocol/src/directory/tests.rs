@@ -4,6 +4,7 @@ use crate::{
     error::Code,
     frame,
     id::{Revision, ViewId},
+    model::SealedCopy,
 };
 
 fn hex(bytes: &[u8]) -> String {

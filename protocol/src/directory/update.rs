@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Asked;
+use super::{Asked, Letter};
 use crate::{
     id::{ImageNo, ViewId},
     model::{Grant, ImagePath},
@@ -36,6 +36,10 @@ pub enum Update {
     Request(Box<Asked>),
     /// A request was answered. To the asker and the owner.
     Decision(Box<Asked>),
+    /// A message. To its recipient.
+    Message(Box<Letter>),
+    /// Nothing: what stood here is gone. The number remains, so that there is no gap.
+    Void,
 }
 
 /// See [`Update::Viewed`].
@@ -86,4 +90,8 @@ pub enum NoticeKind {
     Kicked,
     /// The operator has something to say; the session goes on.
     Announcement,
+    /// The peer asked nothing for longer than the operator allows; do not come back by yourself.
+    Idle,
+    /// The ID was taken back with its password: this key is not registered any more.
+    Replaced,
 }

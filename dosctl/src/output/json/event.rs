@@ -1,9 +1,10 @@
 //! The lines of `watch`: what happened, when, and the event's own keys beside them.
 
 use dos_protocol::{
-    ImagePath,
+    ImagePath, PeerId, PeerName,
     control::{self, SessionState, What},
     directory::{NoticeKind, ViewedKind},
+    model::{Address, SessionEnd},
 };
 use serde::Serialize;
 
@@ -37,6 +38,14 @@ enum EventBody<'a> {
         kind: NoticeKind,
         text: &'a str,
     },
+    Presence {
+        id: PeerId,
+        name: Option<&'a PeerName>,
+        online: bool,
+        address: Option<Address>,
+        last_seen_reason: Option<&'static str>,
+    },
+    Message(&'a str),
     Session {
         kind: &'static str,
         state: SessionState,
@@ -56,6 +65,18 @@ impl<'a> From<&'a control::Event> for Event<'a> {
             What::Fetched(image) => ("image", EventBody::Image { image, change: "fetched" }),
             What::Request(asked) => ("request", EventBody::Request(asked.as_ref().into())),
             What::Decision(asked) => ("decision", EventBody::Request(asked.as_ref().into())),
+            What::Presence(now) => {
+                let body = EventBody::Presence {
+                    id: now.id,
+                    name: now.name.as_ref(),
+                    online: now.online,
+                    address: now.address,
+                    last_seen_reason: now.end.map(SessionEnd::as_str),
+                };
+                ("presence", body)
+            }
+            What::Message(message) => ("message", EventBody::Message(&message.text)),
+            What::Contact(_) => ("request", EventBody::Message("")),
             What::Notice(notice) => ("notice", EventBody::Notice { kind: notice.kind, text: &notice.text }),
             What::Session(state) => {
                 let text = format!("the session is {}", state.as_str());

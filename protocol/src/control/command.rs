@@ -1,0 +1,241 @@
+//! What dosctl asks of peerd.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    directory::{Cursor, ViewsChange},
+    link::JoinLink,
+    model::{ImageArg, PeerRef},
+    name::{ImageName, PeerName},
+    password::Password,
+};
+
+/// What dosctl wants done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Signs up.
+    Register {
+        /// Where.
+        server: JoinLink,
+        /// Under which name.
+        name: Option<PeerName>,
+        /// With which the ID can be taken back on another machine.
+        password: Option<Password>,
+    },
+    /// Takes an ID back with its password, and signs in: on a daemon that has no identity yet.
+    Recover {
+        /// Where.
+        server: JoinLink,
+        /// The name of the peer.
+        name: PeerName,
+        /// Its password.
+        password: Password,
+    },
+    /// Sets the password, or removes it.
+    SetPassword(Option<Password>),
+    /// Goes online and stays so.
+    Login {
+        /// Takes over from another live session of the same ID.
+        force: bool,
+    },
+    /// Goes offline and stays so.
+    Logout,
+    /// How things stand.
+    Status,
+    /// Waits until the session is online, or offline.
+    Wait {
+        /// Which.
+        online: bool,
+        /// For how long at most.
+        timeout: Option<Duration>,
+    },
+    /// A page of peers and their images.
+    List(ListQuery),
+    /// One peer.
+    Resolve(PeerRef),
+    /// Publishes the image whose bytes follow.
+    Add {
+        /// Under which name.
+        name: ImageName,
+        /// Takes the place of an image of the same name.
+        replace: bool,
+    },
+    /// Withdraws an image of one's own.
+    Remove(ImageName),
+    /// Renames an image of one's own.
+    Rename {
+        /// Which.
+        name: ImageName,
+        /// Its new name.
+        new: ImageName,
+    },
+    /// The preview of an image; its bytes come in the answer.
+    Preview(ImageArg),
+    /// Gives, changes or takes back a right.
+    Share {
+        /// To which image of one's own.
+        name: ImageName,
+        /// Whose right.
+        viewer: PeerRef,
+        /// What becomes of the views.
+        views: ViewsChange,
+        /// For how long from now.
+        expires: Option<Duration>,
+    },
+    /// The rights that one has given or received.
+    Shares {
+        /// Those given.
+        given: bool,
+        /// Those received.
+        received: bool,
+    },
+    /// Asks for access or for more views.
+    Request {
+        /// To which image.
+        image: ImageArg,
+        /// How many views.
+        views: u32,
+        /// A word to the owner.
+        note: Option<Box<str>>,
+    },
+    /// Withdraws a request.
+    Cancel(u64),
+    /// The requests that came in or went out.
+    Requests {
+        /// Those that came in.
+        incoming: bool,
+        /// Those that went out.
+        outgoing: bool,
+        /// Answered ones too.
+        all: bool,
+    },
+    /// Grants a request.
+    Approve {
+        /// Which.
+        request: RequestArg,
+        /// As many views as asked, if not said.
+        views: Option<u32>,
+    },
+    /// Refuses a request.
+    Deny {
+        /// Which.
+        request: RequestArg,
+        /// A word to the asker.
+        reason: Option<Box<str>>,
+    },
+    /// Brings a sealed copy here.
+    Fetch(ImageArg),
+    /// Spends one view; the original's bytes come as data.
+    View {
+        /// Of which image.
+        image: ImageArg,
+        /// Uses a held view, without the directory.
+        offline: bool,
+    },
+    /// Spends views up front and holds them.
+    Checkout {
+        /// Of which image.
+        image: ImageArg,
+        /// How many.
+        views: u32,
+    },
+    /// Gives held views back.
+    Checkin(ImageArg),
+    /// Events as they happen, until dosctl hangs up.
+    Watch {
+        /// Only what has to do with these peers; everything, if nobody is named. At most
+        /// [`crate::limits::SUBSCRIBED_PEERS_MAX`].
+        peers: Vec<PeerRef>,
+    },
+    /// Sends a message.
+    Send {
+        /// To whom.
+        to: PeerRef,
+        /// What it says.
+        text: Box<str>,
+        /// Peer to peer, not through the directory.
+        direct: bool,
+    },
+    /// Says something to everybody who is online.
+    Broadcast(Box<str>),
+    /// The messages, oldest first. dosctl says [`ToPeerd::Shown`] after each page it has shown: then they count as read.
+    Messages(MessagesQuery),
+    /// Takes nothing more from a peer.
+    Block(PeerRef),
+    /// Takes back a block.
+    Unblock(PeerRef),
+    /// Who is blocked.
+    Blocks,
+    /// Measures the way to a peer and back, the way that a transfer would go.
+    Ping(PeerRef),
+}
+
+/// See [`Command::Messages`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct MessagesQuery {
+    /// Only those that were not read.
+    pub unread: bool,
+    /// Only those from and to this peer.
+    pub with: Option<PeerRef>,
+    /// Only later ones than this, by its place.
+    pub after: Option<u64>,
+    /// The last so many of them.
+    pub limit: Option<u32>,
+}
+
+/// How a person names a request: a number of the directory's, or `cN`: a peer that wants to send direct messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestArg {
+    /// A request for access.
+    Access(u64),
+    /// A request for contact.
+    Contact(u64),
+}
+
+/// Neither a number nor `c` and a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a request is a number, or c and a number, as in the list of requests")]
+pub struct RequestArgError;
+
+impl std::str::FromStr for RequestArg {
+    type Err = RequestArgError;
+
+    fn from_str(text: &str) -> Result<Self, RequestArgError> {
+        let (number, contact) = text.strip_prefix('c').map_or((text, false), |number| (number, true));
+        if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(RequestArgError);
+        }
+        let number = number.parse().map_err(|_| RequestArgError)?;
+        Ok(if contact { Self::Contact(number) } else { Self::Access(number) })
+    }
+}
+
+impl std::fmt::Display for RequestArg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Access(number) => write!(f, "{number}"),
+            Self::Contact(number) => write!(f, "c{number}"),
+        }
+    }
+}
+
+/// See [`Command::List`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ListQuery {
+    /// One peer only.
+    pub peer: Option<PeerRef>,
+    /// Only this peer itself.
+    pub mine: bool,
+    /// Only peers that are online.
+    pub online: bool,
+    /// Only peers that are online or were within this time.
+    pub since: Option<Duration>,
+    /// Where the last page ended.
+    pub after: Option<Cursor>,
+    /// Entries wanted.
+    pub limit: Option<u32>,
+}

@@ -1,0 +1,55 @@
+//! Events, for whoever watches.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    directory::{Asked, Notice, Presence, ViewedKind},
+    model::{Grant, ImagePath},
+    time::Timestamp,
+};
+
+use super::{ContactAsk, Message, SessionState};
+
+/// Something that happened, for `watch`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: What,
+}
+
+/// See [`Event`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// This daemon's own session changed its state.
+    Session(SessionState),
+    /// A right was given, changed or taken back.
+    Grant(Box<Grant>),
+    /// Somebody spent or gave back views of one's image.
+    Viewed {
+        /// How many.
+        views: u32,
+        /// What happened to them.
+        kind: ViewedKind,
+        /// The right after that.
+        grant: Box<Grant>,
+    },
+    /// An image to which one had a right is gone.
+    Removed(ImagePath),
+    /// A sealed copy has arrived.
+    Fetched(ImagePath),
+    /// Somebody asks for access, or asks no more.
+    Request(Box<Asked>),
+    /// One's own request was answered.
+    Decision(Box<Asked>),
+    /// The directory has something to say.
+    Notice(Notice),
+    /// Somebody has come or gone.
+    Presence(Presence),
+    /// A message has arrived.
+    Message(Box<Message>),
+    /// Somebody wants to send direct messages.
+    Contact(Box<ContactAsk>),
+}

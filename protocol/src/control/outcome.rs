@@ -1,0 +1,215 @@
+//! What comes of a command.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    directory::{Asked, Block, Blocked, Cursor, Delivery, Preview},
+    id::{ImageId, MessageId, PeerId},
+    link::JoinLink,
+    model::{Address, Allowance, Grant, ImageInfo, ImagePath, PeerInfo},
+    name::PeerName,
+    time::Timestamp,
+};
+
+use super::{ContactAsk, Message, Way};
+
+/// What came of a command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Done; there is nothing to tell.
+    Done,
+    /// Of `register`.
+    Registered {
+        /// The new ID.
+        id: PeerId,
+        /// The name.
+        name: Option<PeerName>,
+        /// The directory.
+        server: JoinLink,
+    },
+    /// Of `login`, `logout` and `wait`.
+    Session {
+        /// Which peer.
+        id: PeerId,
+        /// The session's state.
+        state: SessionState,
+        /// Updates replayed from while it was away.
+        replayed: u64,
+    },
+    /// Of `status`.
+    Status(Box<Status>),
+    /// Of `list`.
+    Page {
+        /// Peers with their images.
+        peers: Vec<PeerInfo>,
+        /// Where to go on.
+        next: Option<Cursor>,
+    },
+    /// Of `resolve`.
+    Peer(Box<PeerInfo>),
+    /// Of `add` and `rename`.
+    Image(Box<ImageInfo>),
+    /// Of `remove`.
+    Removed(ImagePath),
+    /// Of `preview`.
+    Preview {
+        /// Of which image.
+        path: ImagePath,
+        /// The preview.
+        preview: Preview,
+    },
+    /// Of `share`.
+    Grant(Box<Grant>),
+    /// Of `shares`.
+    Grants {
+        /// Those given.
+        given: Vec<Grant>,
+        /// Those received.
+        received: Vec<Grant>,
+    },
+    /// Of `request`, `cancel`, `approve` and `deny`.
+    Request {
+        /// As it stands now.
+        request: Box<Asked>,
+        /// Whether an older pending one was changed instead of a new one made.
+        updated: bool,
+    },
+    /// Of `requests`.
+    Requests {
+        /// Those that came in.
+        incoming: Vec<Asked>,
+        /// Those that went out.
+        outgoing: Vec<Asked>,
+        /// Peers that want to send direct messages.
+        contacts: Vec<ContactAsk>,
+    },
+    /// Of `approve` and `deny`, of a request for contact.
+    Contact(Box<ContactAsk>),
+    /// Of `send`.
+    Sent {
+        /// The message's ID.
+        message: MessageId,
+        /// To whom.
+        to: PeerId,
+        /// The recipient's name.
+        to_name: Option<PeerName>,
+        /// How far it got.
+        delivery: Delivery,
+        /// Which way, of a direct one.
+        way: Option<Way>,
+    },
+    /// Of `broadcast`: so many peers were told.
+    Told(u64),
+    /// Of `messages`: a page.
+    Messages {
+        /// In the order of their places.
+        messages: Vec<Message>,
+        /// Whether there are later ones.
+        more: bool,
+    },
+    /// Of `block`.
+    Blocked(Box<Blocked>),
+    /// Of `blocks`.
+    Blocks(Vec<Block>),
+    /// Of `ping`.
+    Pong {
+        /// Who.
+        id: PeerId,
+        /// Which way.
+        way: Way,
+        /// There and back, in microseconds, on a connection that is open.
+        round_trip_us: u64,
+    },
+    /// Of `fetch`.
+    Fetched {
+        /// Which image.
+        path: ImagePath,
+        /// The size of the sealed copy in bytes.
+        bytes: u64,
+        /// Which way it came; nothing if it was here already.
+        way: Option<Way>,
+    },
+    /// Of `view`.
+    Viewed {
+        /// Which image.
+        path: ImagePath,
+        /// What it is.
+        image_id: ImageId,
+        /// The size of the original in bytes.
+        bytes: u64,
+        /// Views left; unlimited for one's own.
+        views_left: Allowance,
+    },
+    /// Of `checkout` and `checkin`.
+    Held {
+        /// Which image.
+        path: ImagePath,
+        /// Views held here now.
+        held: u32,
+        /// Views left at the directory.
+        views_left: Allowance,
+    },
+}
+
+/// The state of peerd's session to the directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionState {
+    /// There is no identity yet.
+    Unregistered,
+    /// Logged out.
+    Offline,
+    /// Trying to reach the directory.
+    Connecting,
+    /// Signed in.
+    Online,
+}
+
+impl SessionState {
+    /// As in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unregistered => "unregistered",
+            Self::Offline => "offline",
+            Self::Connecting => "connecting",
+            Self::Online => "online",
+        }
+    }
+}
+
+/// See [`Outcome::Status`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's profile.
+    pub profile: Box<str>,
+    /// The session's state.
+    pub state: SessionState,
+    /// The peer's ID, once registered.
+    pub id: Option<PeerId>,
+    /// Its name.
+    pub name: Option<PeerName>,
+    /// The directory.
+    pub server: Option<JoinLink>,
+    /// Where the daemon listens for other peers.
+    pub listen: Address,
+    /// Where the directory tells others to reach it, while online.
+    pub address: Option<Address>,
+    /// Since when the session has its state.
+    pub since: Timestamp,
+    /// Why it is not online, if something went wrong.
+    pub trouble: Option<Box<str>>,
+    /// Updates that are known to wait at the directory.
+    pub updates: u64,
+    /// Requests of others that wait for an answer.
+    pub requests: u64,
+    /// Unread messages.
+    pub messages: u64,
+    /// peerd's version.
+    pub version: Box<str>,
+    /// The state directory.
+    pub state_dir: PathBuf,
+}

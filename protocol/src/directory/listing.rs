@@ -1,0 +1,44 @@
+//! Pages of peers and their images.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::PeerId,
+    model::{PeerInfo, PeerRef},
+    name::ImageName,
+    time::Timestamp,
+};
+
+/// See [`super::Op::List`]. An entry of a page is an image, or a peer without any; a peer whose images do not fit a page
+/// comes again on the next one with the rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct List {
+    /// One peer only.
+    pub peer: Option<PeerRef>,
+    /// Peers that are online, or were at this moment or later.
+    pub seen_since: Option<Timestamp>,
+    /// Peers that are online.
+    pub online: bool,
+    /// Where the last page ended.
+    pub after: Option<Cursor>,
+    /// Entries wanted, at most [`crate::limits::PAGE_MAX`].
+    pub limit: u32,
+}
+
+/// Where a page of a listing ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The last peer on it.
+    pub peer: PeerId,
+    /// Its last image on it; nothing if all of its images were.
+    pub image: Option<ImageName>,
+}
+
+/// See [`super::Answer::Page`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Page {
+    /// Peers in the order of their IDs, each with its images in the order of their names.
+    pub peers: Vec<PeerInfo>,
+    /// Where to go on, if there may be more.
+    pub next: Option<Cursor>,
+}

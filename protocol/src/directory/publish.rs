@@ -1,0 +1,71 @@
+//! Images and their previews, made known to the directory and asked of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::ImageId,
+    model::{Format, ImagePath, Original, PreviewInfo, SealedCopy},
+    name::ImageName,
+};
+
+/// See [`super::Op::Publish`]. Sent again with the same sealed copy it changes nothing and gets the same answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Publish {
+    /// Under which name.
+    pub name: ImageName,
+    /// What it is.
+    pub original: Original,
+    /// Its sealed copy.
+    pub sealed: SealedCopy,
+    /// Its preview.
+    pub preview: Preview,
+    /// Takes the place of an image of the same name, whose rights go on.
+    pub replace: bool,
+}
+
+/// A preview.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    /// Its format.
+    pub format: Format,
+    /// Its width in pixels.
+    pub width: u32,
+    /// Its height in pixels.
+    pub height: u32,
+    /// Its bytes, at most [`crate::limits::PREVIEW_BYTES_MAX`].
+    #[serde(with = "serde_bytes")]
+    pub data: Vec<u8>,
+}
+
+impl std::fmt::Debug for Preview {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Preview({}, {}x{}, {} bytes)",
+            self.format.as_str(),
+            self.width,
+            self.height,
+            self.data.len()
+        )
+    }
+}
+
+impl Preview {
+    /// What is known of it without seeing it.
+    #[must_use]
+    pub fn info(&self) -> PreviewInfo {
+        let bytes = u32::try_from(self.data.len()).unwrap_or(u32::MAX);
+        PreviewInfo { format: self.format, width: self.width, height: self.height, bytes }
+    }
+}
+
+/// See [`super::Answer::Preview`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviewOf {
+    /// Of which image.
+    pub path: ImagePath,
+    /// What the original is.
+    pub image_id: ImageId,
+    /// The preview itself.
+    pub preview: Preview,
+}

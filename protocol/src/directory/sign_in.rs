@@ -1,0 +1,67 @@
+//! Coming online: registering, signing in, and taking an ID back with its password.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{Instance, PeerId, Seq},
+    model::Address,
+    name::PeerName,
+    password::Password,
+};
+
+/// See [`super::Op::Register`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Register {
+    /// The name wanted, if any.
+    pub name: Option<PeerName>,
+    /// The invite, where the directory wants one.
+    pub invite: Option<Box<str>>,
+    /// With it the ID can be taken back on another machine; none, if that shall not be possible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Password>,
+    /// As in [`SignIn`].
+    pub sign_in: SignIn,
+}
+
+/// See [`super::Op::SignIn`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignIn {
+    /// This run of the daemon.
+    pub instance: Instance,
+    /// The port on which it listens for other peers; together with the address that the directory sees, that is where
+    /// it is reached. 0 if no other peer can reach it: then `addresses` is empty too, and only the relay leads to it.
+    pub port: u16,
+    /// Further addresses at which it can be reached, at most [`crate::limits::ADDRESSES_MAX`].
+    pub addresses: Vec<Address>,
+    /// Takes over from another live session of the same ID.
+    pub force: bool,
+    /// The last update that it has stored: the directory may forget those up to it.
+    pub stored: Seq,
+}
+
+/// See [`super::Op::Recover`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recover {
+    /// The name of the peer whose ID is taken back.
+    pub name: PeerName,
+    /// Its password.
+    pub password: Password,
+    /// As in [`super::Op::SignIn`]; another live session of the ID always loses.
+    pub sign_in: SignIn,
+}
+
+/// See [`super::Answer::SignedIn`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignedIn {
+    /// The peer's ID.
+    pub id: PeerId,
+    /// Its name.
+    pub name: Option<PeerName>,
+    /// Where the directory tells others to reach it.
+    pub address: Address,
+    /// Updates after this one are sent. It is the one that the peer has stored, or a later one if the directory was told
+    /// that later ones are stored and has forgotten them: then the peer has lost some of its own state.
+    pub since: Seq,
+    /// The last update in its inbox: when it has come, the replay is over.
+    pub latest: Seq,
+}
