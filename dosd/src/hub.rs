@@ -21,9 +21,12 @@ use dos_protocol::{
     limits::SESSION_QUEUE_MAX,
     model::Address,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::store::{Deliver, Owed};
+use crate::{
+    blocks::{Blocking, Blocks, Hidden},
+    store::{Deliver, Owed},
+};
 
 /// What a session is told from outside.
 #[derive(Debug)]
@@ -49,6 +52,16 @@ pub struct Session {
     pub addresses: Vec<Address>,
     queue: mpsc::Sender<Push>,
     latest: AtomicU64,
+    progress: watch::Sender<Progress>,
+}
+
+/// How far a session has got, for those who wait for that.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    /// The last inbox row that the peer is known to have stored.
+    stored: Seq,
+    /// From now on nothing that the peer says is heard.
+    is_ending: bool,
 }
 
 impl Session {
@@ -61,6 +74,39 @@ impl Session {
     /// Notes that the inbox has rows up to this one.
     pub fn note_latest(&self, latest: Seq) {
         self.latest.fetch_max(latest.0, Ordering::AcqRel);
+    }
+
+    /// The last row that the peer is known to have stored.
+    #[must_use]
+    pub fn stored(&self) -> Seq {
+        self.progress.borrow().stored
+    }
+
+    /// Notes that the peer has stored the rows up to this one.
+    pub fn note_stored(&self, stored: Seq) {
+        self.progress.send_if_modified(|progress| {
+            let is_news = stored > progress.stored;
+            progress.stored = progress.stored.max(stored);
+            is_news
+        });
+    }
+
+    /// Notes that the session ends: nobody needs to wait for it any more.
+    pub fn note_ending(&self) {
+        self.progress.send_modify(|progress| progress.is_ending = true);
+    }
+
+    /// Waits until the peer has stored this row; false if the session ends before.
+    pub async fn has_stored(&self, seq: Seq) -> bool {
+        let mut progress = self.progress.subscribe();
+        let reached = progress.wait_for(|progress| progress.stored >= seq || progress.is_ending).await;
+        reached.is_ok_and(|progress| progress.stored >= seq)
+    }
+
+    /// Waits until the session ends.
+    pub async fn ending(&self) {
+        // An error says that the session is gone, and it cannot be: we hold it.
+        drop(self.progress.subscribe().wait_for(|progress| progress.is_ending).await);
     }
 
     /// Where others reach the peer.
@@ -100,6 +146,7 @@ impl Session {
 #[derive(Debug, Default)]
 pub struct Hub {
     sessions: RwLock<BTreeMap<PeerId, Arc<Session>>>,
+    blocks: Blocks,
 }
 
 /// Who comes online.
@@ -129,6 +176,7 @@ impl Hub {
             addresses: arrival.addresses,
             queue,
             latest: AtomicU64::new(0),
+            progress: watch::Sender::new(Progress { stored: Seq(0), is_ending: false }),
         });
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         let old = sessions.get(&arrival.peer).filter(|old| !old.queue.is_closed());
@@ -149,6 +197,7 @@ impl Hub {
 
     /// Makes a peer offline, unless a newer session has taken the place of this one. Tells whether it was so.
     pub fn leave(&self, session: &Arc<Session>) -> bool {
+        session.note_ending();
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         let is_current = sessions.get(&session.peer).is_some_and(|current| Arc::ptr_eq(current, session));
         if is_current {
@@ -164,22 +213,42 @@ impl Hub {
         sessions.get(&peer).filter(|session| !session.queue.is_closed()).map(Arc::clone)
     }
 
-    /// The peers online from `from` on, in the order of their IDs, at most `limit`.
+    /// The live session of a peer, as far as `asker` may know of it.
     #[must_use]
-    pub fn online(&self, from: Option<PeerId>, limit: usize) -> Vec<PeerId> {
-        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        let start = from.map_or(Bound::Unbounded, Bound::Included);
-        sessions.range((start, Bound::Unbounded)).map(|(peer, _)| *peer).take(limit).collect()
+    pub fn get_for(&self, asker: PeerId, peer: PeerId) -> Option<Arc<Session>> {
+        if self.hides(peer, asker) { None } else { self.get(peer) }
     }
 
-    /// The peers that are reached at this address.
+    /// Whether `blocker` has blocked `from`: then `from` sees nothing of its presence.
     #[must_use]
-    pub fn at(&self, address: Address) -> Vec<PeerId> {
+    pub fn hides(&self, blocker: PeerId, from: PeerId) -> bool {
+        self.blocks.hides(blocker, from)
+    }
+
+    /// All those who have blocked `asker`.
+    #[must_use]
+    pub fn hidden_from(&self, asker: PeerId) -> Hidden {
+        self.blocks.hidden_from(asker)
+    }
+
+    /// The peers online from `from` on, but those who hide, in the order of their IDs, at most `limit`.
+    #[must_use]
+    pub fn online(&self, hidden: &Hidden, from: Option<PeerId>, limit: usize) -> Vec<PeerId> {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        let start = from.map_or(Bound::Unbounded, Bound::Included);
+        let peers = sessions.range((start, Bound::Unbounded)).map(|(peer, _)| *peer);
+        peers.filter(|peer| !hidden.contains(*peer)).take(limit).collect()
+    }
+
+    /// The peers that are reached at this address, but those who hide.
+    #[must_use]
+    pub fn at(&self, hidden: &Hidden, address: Address) -> Vec<PeerId> {
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
         sessions
             .values()
             .filter(|session| session.address() == Some(address))
             .map(|session| session.peer)
+            .filter(|peer| !hidden.contains(*peer))
             .collect()
     }
 
@@ -213,6 +282,10 @@ impl Deliver for Hub {
                 session.push(Push::Update(row));
             }
         }
+    }
+
+    fn blocking(&self, blocking: Blocking) {
+        self.blocks.set(blocking);
     }
 }
 

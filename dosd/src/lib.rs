@@ -5,6 +5,7 @@
 
 mod address;
 pub mod admin;
+pub mod blocks;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -170,7 +170,10 @@ pub const MESSAGE_REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 /// A message to an online peer counts as queued if that peer does not acknowledge it within this time.
 pub const DELIVERY_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// Peers that one peer may block.
+/// Messages of one sender that wait for one recipient: some 16 MB at most, and more is a nuisance.
+pub const MESSAGES_WAITING_MAX: u64 = 1_000;
+
+/// Peers that one peer may block: a list of them fits a frame.
 pub const BLOCKS_MAX: usize = 10_000;
 
 /// Peers that one subscription may name; whoever wants more subscribes to everybody.

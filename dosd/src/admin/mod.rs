@@ -29,6 +29,7 @@ use tokio::sync::watch;
 
 use self::door::Replies;
 use crate::{
+    blocks::Hidden,
     directory::{Directory, outward},
     hub::Session,
     store::{Known, Refusal},
@@ -85,7 +86,7 @@ impl Operator {
 
     /// The peer that is meant, with its live session.
     async fn online(&self, peer: &PeerRef) -> Result<(Known, Arc<Session>), Stop> {
-        let known = self.directory.find(peer).await?;
+        let known = self.directory.find(None, peer).await?;
         match self.directory.hub.get(known.id) {
             Some(session) => Ok((known, session)),
             None => Err(WireError::new(Code::Offline, format!("{peer} is not online")).into()),
@@ -96,7 +97,7 @@ impl Operator {
     fn sessions(&self) -> impl Iterator<Item = Arc<Session>> + Send + '_ {
         self.directory
             .hub
-            .online(None, usize::MAX)
+            .online(&Hidden::default(), None, usize::MAX)
             .into_iter()
             .filter_map(|peer| self.directory.hub.get(peer))
     }

@@ -7,13 +7,14 @@ use dos_protocol::{
 };
 
 use super::{Operator, Replies, Stop};
+use crate::blocks::Hidden;
 
 impl Operator {
     pub(super) async fn peers(&self, online: bool, replies: &mut Replies) -> Result<(), Stop> {
         let mut after = None;
         loop {
             let (mut page, last) = if online {
-                let mut ids = self.directory.hub.online(after, page_size() + 1);
+                let mut ids = self.directory.hub.online(&Hidden::default(), after, page_size() + 1);
                 ids.retain(|id| Some(*id) != after);
                 let last = ids.last().copied();
                 (self.directory.store.registered_of(ids).await?, last)

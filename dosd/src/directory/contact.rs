@@ -6,19 +6,23 @@ use dos_protocol::{
     model::PeerRef,
 };
 
-use super::Directory;
+use super::{Directory, list::conceal};
 use crate::store::Refusal;
 
 impl Directory {
-    pub(super) async fn contact(&self, peer: PeerId) -> Result<Answer, Refusal> {
+    pub(super) async fn contact(&self, asker: PeerId, peer: PeerId) -> Result<Answer, Refusal> {
         let known = self.store.peer(PeerRef::Id(peer)).await?;
-        let session = self.hub.get(peer);
+        let session = self.hub.get_for(asker, peer);
         let addresses = session.as_ref().map(|session| session.addresses.clone()).unwrap_or_default();
         let (online, relay) = (session.is_some(), false);
         Ok(Answer::Contact(Contact { id: known.id, key: known.key, addresses, online, relay }))
     }
 
-    pub(super) async fn identify(&self, key: PublicKey) -> Result<Answer, Refusal> {
-        Ok(Answer::Peer(Box::new(self.store.peer_by_key(key).await?.info())))
+    pub(super) async fn identify(&self, asker: PeerId, key: PublicKey) -> Result<Answer, Refusal> {
+        let mut info = self.store.peer_by_key(key).await?.info();
+        if self.hub.hides(info.id, asker) {
+            conceal(&mut info);
+        }
+        Ok(Answer::Peer(Box::new(info)))
     }
 }

@@ -8,41 +8,58 @@ use dos_protocol::{
 };
 
 use super::Directory;
-use crate::store::{PageQuery, Peers, Refusal};
+use crate::{
+    blocks::Hidden,
+    store::{PageQuery, Peers, Refusal},
+};
 
 impl Directory {
     pub(super) async fn list(&self, asker: PeerId, list: List) -> Result<Answer, Refusal> {
         let limit = list.limit.clamp(1, PAGE_MAX);
         let from = list.after.as_ref().map(|cursor| cursor.peer);
         let enough = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(2);
+        let hidden = self.hub.hidden_from(asker);
         let mut peers = match (&list.peer, list.online, list.seen_since) {
-            (Some(peer), ..) => Peers::These(vec![self.find(peer).await?.id]),
-            (None, true, _) => Peers::These(self.hub.online(from, enough)),
-            (None, false, Some(since)) => Peers::SeenSince(since, self.hub.online(from, usize::MAX)),
+            (Some(peer), ..) => Peers::These(vec![self.find(Some(asker), peer).await?.id]),
+            (None, true, _) => Peers::These(self.hub.online(&hidden, from, enough)),
+            (None, false, Some(since)) => {
+                let online = self.hub.online(&hidden, from, usize::MAX);
+                Peers::SeenSince { since, online, hidden: hidden.clone() }
+            }
             (None, false, None) => Peers::All,
         };
         if let (Peers::These(ids), true) = (&mut peers, list.online) {
-            ids.retain(|id| self.hub.get(*id).is_some());
+            ids.retain(|id| !hidden.contains(*id) && self.hub.get(*id).is_some());
         }
         let mut page = self.store.page(PageQuery { asker, peers, after: list.after, limit }).await?;
         for peer in &mut page.peers {
-            self.set_presence(peer);
+            self.set_presence(peer, &hidden);
         }
         Ok(Answer::Page(page))
     }
 
-    pub(super) async fn resolve(&self, peer: &PeerRef) -> Result<Answer, Refusal> {
-        let mut info = self.find(peer).await?.info();
-        self.set_presence(&mut info);
+    pub(super) async fn resolve(&self, asker: PeerId, peer: &PeerRef) -> Result<Answer, Refusal> {
+        let mut info = self.find(Some(asker), peer).await?.info();
+        self.set_presence(&mut info, &self.hub.hidden_from(asker));
         Ok(Answer::Peer(Box::new(info)))
     }
 
-    fn set_presence(&self, peer: &mut PeerInfo) {
-        if let Some(session) = self.hub.get(peer.id) {
+    fn set_presence(&self, peer: &mut PeerInfo, hidden: &Hidden) {
+        if hidden.contains(peer.id) {
+            conceal(peer);
+        } else if let Some(session) = self.hub.get(peer.id) {
             peer.online = true;
             peer.address = session.address();
             peer.last_seen = Some(Timestamp::now());
             peer.last_end = None;
         }
     }
+}
+
+/// Takes away when and where a peer was or is online.
+pub(super) fn conceal(peer: &mut PeerInfo) {
+    peer.online = false;
+    peer.address = None;
+    peer.last_seen = None;
+    peer.last_end = None;
 }

@@ -1,6 +1,7 @@
 //! The operations: what a signed-in peer may ask, each in the file of its verb. Nothing here holds a socket.
 
 mod attempts;
+mod block;
 mod contact;
 mod list;
 mod publish;
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use dos_protocol::{
     Code, PeerId, PublicKey, Seq, Timestamp, WireError,
     directory::{Answer, Op},
-    model::PeerRef,
+    model::{Address, PeerRef},
 };
 
 pub use sign_in::Arrived;
@@ -93,9 +94,9 @@ impl Directory {
                 return Err(WireError::new(Code::Invalid, "signed in already"));
             }
             Op::List(query) => self.list(peer, query).await,
-            Op::Resolve(peer) => self.resolve(&peer).await,
-            Op::Contact(id) => self.contact(id).await,
-            Op::Identify(key) => self.identify(key).await,
+            Op::Resolve(of) => self.resolve(peer, &of).await,
+            Op::Contact(id) => self.contact(peer, id).await,
+            Op::Identify(key) => self.identify(peer, key).await,
             Op::Image(image) => self.image(peer, image).await,
             Op::Preview(image) => self.preview(peer, image).await,
             Op::Publish(publish) => self.publish(peer, *publish).await,
@@ -108,15 +109,15 @@ impl Directory {
             Op::Ask(ask) => self.ask(peer, ask).await,
             Op::Cancel(request) => self.cancel(peer, request).await,
             Op::Decide(decide) => self.decide(peer, decide).await,
+            Op::Block(other) => self.block(caller, other).await,
+            Op::Unblock(other) => self.unblock(peer, other).await,
+            Op::Blocks => self.blocks(peer).await,
             Op::Rights { .. }
             | Op::Asks { .. }
             | Op::SetPassword(_)
             | Op::Subscribe(_)
             | Op::Send(_)
             | Op::Broadcast(_)
-            | Op::Block(_)
-            | Op::Unblock(_)
-            | Op::Blocks
             | Op::Relay(_) => {
                 return Err(WireError::new(Code::Unsupported, "this directory does not know that request"));
             }
@@ -132,22 +133,29 @@ impl Directory {
         self.store.replay(peer, after).await.map_err(outward)
     }
 
-    /// The peer that is meant, whichever way.
-    pub(crate) async fn find(&self, peer: &PeerRef) -> Result<Known, Refusal> {
+    /// The peer that `asker` means, whichever way.
+    pub(crate) async fn find(&self, asker: Option<PeerId>, peer: &PeerRef) -> Result<Known, Refusal> {
         match peer {
             PeerRef::Id(_) | PeerRef::Name(_) => self.store.peer(peer.clone()).await,
-            PeerRef::Address(address) => match self.hub.at(*address).as_slice() {
-                [only] => self.store.peer(PeerRef::Id(*only)).await,
-                [] => {
-                    let text = format!("no peer is online at {address}");
-                    Err(WireError::new(Code::NotFound, text).into())
-                }
-                _ => {
-                    let text = format!("several peers are online at {address}: use the ID or the name");
-                    Err(WireError::new(Code::Conflict, text).into())
-                }
-            },
+            PeerRef::Address(address) => {
+                let only = self.at(asker, *address)?;
+                self.store.peer(PeerRef::Id(only)).await
+            }
         }
+    }
+
+    /// The one peer that is online at this address, as far as `asker` may know; the operator may know everything.
+    fn at(&self, asker: Option<PeerId>, address: Address) -> Result<PeerId, Refusal> {
+        let hidden = asker.map(|asker| self.hub.hidden_from(asker)).unwrap_or_default();
+        let (code, text) = match self.hub.at(&hidden, address).as_slice() {
+            [only] => return Ok(*only),
+            [] => (Code::NotFound, format!("no peer is online at {address}")),
+            _ => {
+                let text = format!("several peers are online at {address}: use the ID or the name");
+                (Code::Conflict, text)
+            }
+        };
+        Err(WireError::new(code, text).into())
     }
 }
 

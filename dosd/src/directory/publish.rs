@@ -50,7 +50,7 @@ impl Directory {
     pub(super) async fn owner_of(&self, asker: PeerId, image: &ImageArg) -> Result<PeerId, Refusal> {
         match &image.owner {
             None => Ok(asker),
-            Some(owner) => Ok(self.find(owner).await?.id),
+            Some(owner) => Ok(self.find(Some(asker), owner).await?.id),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::store::Refusal;
 impl Directory {
     pub(super) async fn share(&self, owner: PeerId, mut share: Share) -> Result<Answer, Refusal> {
         if matches!(share.viewer, PeerRef::Address(_)) {
-            share.viewer = PeerRef::Id(self.find(&share.viewer).await?.id);
+            share.viewer = PeerRef::Id(self.find(Some(owner), &share.viewer).await?.id);
         }
         let grant = self.store.share(owner, share, Timestamp::now()).await?;
         Ok(Answer::Grant(Box::new(grant)))

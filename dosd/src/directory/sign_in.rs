@@ -125,6 +125,7 @@ impl Directory {
             latest = stored;
         }
         session.note_latest(latest);
+        session.note_stored(since);
         self.note_seen(known.id, now);
         let none = Address(([0, 0, 0, 0], 0).into());
         let address = session.address().unwrap_or(none);

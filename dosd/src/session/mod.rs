@@ -243,6 +243,8 @@ impl Running<'_> {
 
     /// Finishes what was accepted, tells the peer why, and ends.
     async fn close(&mut self, notice: Notice) -> Result<(), End> {
+        // Acknowledgements are not read any more. Without this, two sessions that end together would wait for each other's.
+        self.session.note_ending();
         while let Some(done) = self.under_way.next().await {
             self.answer(done)?;
         }
@@ -289,6 +291,7 @@ impl Running<'_> {
                 if !self.replay.acknowledge(seq) {
                     return Err(End::Protocol("acknowledged an update that was never sent"));
                 }
+                self.session.note_stored(seq);
                 if let Some(stored) = self.replay.forget(false) {
                     self.directory.forget(self.session.peer, stored);
                 }

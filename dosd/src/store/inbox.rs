@@ -13,12 +13,51 @@ use super::{Owed, Refusal, Store, row};
 /// Rows of one page of a replay; a page is at most so many frames of a few hundred bytes.
 pub(super) const REPLAY_ROWS: u32 = 64;
 
+/// What a peer did that a row is about, where a block of that peer takes the row away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// It sent a message.
+    Message,
+    /// It made a request, or changed one: superseded by the refusal that comes with the block.
+    Request,
+}
+
+impl Cause {
+    fn number(self) -> i64 {
+        match self {
+            Self::Message => 1,
+            Self::Request => 2,
+        }
+    }
+}
+
 /// Adds a row to a peer's inbox, in the transaction that is under way.
 pub(super) fn owe(
     connection: &Connection,
     peer: PeerId,
     at: Timestamp,
     update: Update,
+) -> Result<Owed, Refusal> {
+    add(connection, peer, at, update, None)
+}
+
+/// The same for a row that a block of `sender` takes away.
+pub(super) fn owe_because(
+    connection: &Connection,
+    peer: PeerId,
+    at: Timestamp,
+    update: Update,
+    (sender, cause): (PeerId, Cause),
+) -> Result<Owed, Refusal> {
+    add(connection, peer, at, update, Some((sender, cause)))
+}
+
+fn add(
+    connection: &Connection,
+    peer: PeerId,
+    at: Timestamp,
+    update: Update,
+    cause: Option<(PeerId, Cause)>,
 ) -> Result<Owed, Refusal> {
     let mut head = connection.prepare_cached(
         "INSERT INTO inbox_heads(peer, latest) VALUES(?1, 1)
@@ -27,12 +66,44 @@ pub(super) fn owe(
     let seq = Seq(head.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0))?);
     let message = FromDirectory::Update { seq, at, update };
     let bytes = frame::to_frame(&message).map_err(|error| Refusal::invalid(error.to_string()))?;
-    connection.prepare_cached("INSERT INTO inbox(peer, seq, frame) VALUES(?1, ?2, ?3)")?.execute(params![
-        row::peer_number(peer),
-        row::number(seq.0),
-        bytes
-    ])?;
+    connection
+        .prepare_cached("INSERT INTO inbox(peer, seq, frame, sender, kind) VALUES(?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![
+            row::peer_number(peer),
+            row::number(seq.0),
+            bytes,
+            cause.map(|(sender, _)| row::peer_number(sender)),
+            cause.map(|(_, cause)| cause.number()),
+        ])?;
     Ok(Owed { peer, seq, frame: bytes.into() })
+}
+
+/// Makes the rows beyond `stored` that `sender` has caused say nothing, and tells how many of them were messages. Their
+/// numbers stay, so that there is no gap.
+pub(super) fn purge(
+    connection: &Connection,
+    peer: PeerId,
+    sender: PeerId,
+    stored: Seq,
+    now: Timestamp,
+) -> Result<u64, Refusal> {
+    let mut caused = connection
+        .prepare_cached("SELECT seq, kind FROM inbox WHERE peer = ?1 AND sender = ?2 AND seq > ?3")?;
+    let key = params![row::peer_number(peer), row::peer_number(sender), row::number(stored.0)];
+    let rows: Vec<(u64, i64)> = caused
+        .query_map(key, |row| Ok((row::unsigned(row, 0)?, row.get(1)?)))?
+        .collect::<Result<_, rusqlite::Error>>()?;
+    let mut empty = connection.prepare_cached(
+        "UPDATE inbox SET frame = ?3, sender = NULL, kind = NULL WHERE peer = ?1 AND seq = ?2",
+    )?;
+    let mut messages = 0;
+    for (seq, kind) in rows {
+        let void = FromDirectory::Update { seq: Seq(seq), at: now, update: Update::Void };
+        let bytes = frame::to_frame(&void).map_err(|error| Refusal::invalid(error.to_string()))?;
+        empty.execute(params![row::peer_number(peer), row::number(seq), bytes])?;
+        messages += u64::from(kind == Cause::Message.number());
+    }
+    Ok(messages)
 }
 
 pub(super) fn latest(connection: &Connection, peer: PeerId) -> rusqlite::Result<Seq> {
@@ -101,6 +172,11 @@ impl Store {
             connection.execute(
                 "INSERT INTO inbox_heads(peer, latest) VALUES(?1, ?2)
                  ON CONFLICT(peer) DO UPDATE SET latest = max(latest, excluded.latest)",
+                params![row::peer_number(peer), row::number(stored.0)],
+            )?;
+            // What the peer has stored under other meanings is never sent; without it the rows have no gap.
+            connection.execute(
+                "DELETE FROM inbox WHERE peer = ?1 AND seq <= ?2",
                 params![row::peer_number(peer), row::number(stored.0)],
             )?;
             Ok(().into())

@@ -10,14 +10,22 @@ use dos_protocol::{
 use rusqlite::{Connection, params};
 
 use super::{Refusal, Store, grants, peers, requests, row};
+use crate::blocks::Hidden;
 
 /// Which peers a page is made of.
 #[derive(Debug, Clone)]
 pub enum Peers {
     /// All of them.
     All,
-    /// Those that were seen at this moment or later, and these, which are online.
-    SeenSince(Timestamp, Vec<PeerId>),
+    /// Those that were seen at this moment or later, as far as the asker may know.
+    SeenSince {
+        /// The moment.
+        since: Timestamp,
+        /// Those who are online, in the order of their IDs.
+        online: Vec<PeerId>,
+        /// Those of whom the asker may not know when they were seen.
+        hidden: Hidden,
+    },
     /// These, in the order of their IDs.
     These(Vec<PeerId>),
 }
@@ -120,9 +128,8 @@ fn candidates(connection: &Connection, query: &PageQuery) -> Result<Candidates, 
         if scanned == SCAN_MAX {
             more = Some(Cursor { peer: id, image: None });
         }
-        if let Peers::SeenSince(since, online) = &query.peers
-            && seen < *since
-            && online.binary_search(&id).is_err()
+        if let Peers::SeenSince { since, online, hidden } = &query.peers
+            && (hidden.contains(id) || (seen < *since && online.binary_search(&id).is_err()))
         {
             continue;
         }

@@ -4,12 +4,14 @@
 //! the rows owed are handed to the [`Deliver`] in the order of their transactions.
 
 mod backup;
+mod blocks;
 mod check;
 mod grants;
 mod images;
 mod inbox;
 mod invites;
 mod listing;
+mod messages;
 mod peers;
 mod requests;
 mod row;
@@ -25,9 +27,12 @@ use dos_protocol::{Code, Reason, WireError};
 use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterStats, WriterThread};
 use rusqlite::Connection;
 
+use crate::blocks::Blocking;
+
 pub use check::check;
 pub use invites::Admission;
 pub use listing::{PageQuery, Peers};
+pub use messages::Taken;
 pub use peers::{Known, Newcomer};
 pub use requests::Wish;
 
@@ -42,10 +47,13 @@ pub struct Owed {
     pub frame: Arc<[u8]>,
 }
 
-/// Who is told of rows as soon as they are committed. Called on the writer's thread: must not block.
+/// Who is told of rows and blocks as soon as they are committed. Called on the writer's thread: must not block.
 pub trait Deliver: Send + Sync + 'static {
     /// In the order of the transactions.
     fn deliver(&self, owed: Vec<Owed>);
+    /// A block was made or taken back; in the order of the transactions, before what that makes the directory owe. When the
+    /// store is opened, every block that stands.
+    fn blocking(&self, blocking: Blocking);
 }
 
 /// Why an operation was not done.
@@ -125,6 +133,7 @@ impl Store {
     pub fn open(path: &Path, deliver: Arc<dyn Deliver>) -> Result<(Self, WriterThread), OpenError> {
         let writing = dos_sqlite::open_writer(path, &schema::SCHEMA)?;
         let checkpoints = dos_sqlite::open_writer(path, &schema::SCHEMA)?;
+        blocks::tell_all(&writing, &*deliver)?;
         let (writer, thread) = Writer::start(writing, checkpoints)?;
         let readers = Readers::open(path, READERS)?;
         Ok((Self { writer, readers, deliver, path: path.to_owned() }, thread))

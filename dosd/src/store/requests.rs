@@ -8,7 +8,7 @@ use dos_protocol::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Changed, Owed, Refusal, Store, grants, images, inbox, next_number, peers, row};
+use super::{Changed, Owed, Refusal, Store, blocks, grants, images, inbox, next_number, peers, row};
 
 /// What a viewer asks for.
 #[derive(Debug, Clone)]
@@ -174,7 +174,8 @@ impl Store {
     /// Asks for access to an image or for more views; a pending request of the same viewer for it is changed instead.
     ///
     /// # Errors
-    /// `not_found`, `invalid` for one's own image or an impossible number, `denied` with too many pending requests.
+    /// `not_found`, `invalid` for one's own image or an impossible number, `denied` with too many pending requests, and by
+    /// an owner that takes nothing from this viewer.
     pub async fn ask(
         &self,
         viewer: PeerId,
@@ -190,6 +191,9 @@ impl Store {
             if views == 0 || views > VIEWS_MAX {
                 return Err(Refusal::invalid(format!("a request is for 1 to {VIEWS_MAX} views")));
             }
+            if let Some(owner) = peers::by_id(connection, owner)? {
+                blocks::check(connection, &owner, viewer)?;
+            }
             let image =
                 images::by_name(connection, owner, &name)?.ok_or_else(|| images::no_image(owner, &name))?;
             let record = match find_pending(connection, &image, viewer)? {
@@ -198,7 +202,12 @@ impl Store {
             };
             save(connection, &record)?;
             let asked = snapshot(connection, &record, image.name)?;
-            let owed = owe_both(connection, &asked, now, Update::Request)?;
+            let to_owner = Update::Request(Box::new(asked.clone()));
+            let cause = (viewer, inbox::Cause::Request);
+            let owed = vec![
+                inbox::owe_because(connection, owner, now, to_owner, cause)?,
+                inbox::owe(connection, viewer, now, Update::Request(Box::new(asked.clone())))?,
+            ];
             Ok(Changed { value: asked, owed })
         })
         .await
@@ -265,6 +274,30 @@ impl Store {
         })
         .await
     }
+}
+
+/// Refuses every pending request of `viewer` for images of `owner`, and tells how many those were.
+pub(super) fn refuse_all(
+    connection: &Connection,
+    owner: PeerId,
+    viewer: PeerId,
+    now: Timestamp,
+) -> Result<(u64, Vec<Owed>), Refusal> {
+    let sql = format!("SELECT {COLUMNS} FROM requests WHERE viewer = ?1 AND owner = ?2 AND state = 0");
+    let key = params![row::peer_number(viewer), row::peer_number(owner)];
+    let pending: Vec<Record> =
+        connection.prepare_cached(&sql)?.query_map(key, record)?.collect::<Result<_, _>>()?;
+    let (mut refused, mut owed) = (0, Vec::new());
+    for mut record in pending {
+        // The requests for an image end with it.
+        let Some(image) = images::by_no(connection, record.image)? else { continue };
+        decide(&mut record, AskState::Denied, now);
+        save(connection, &record)?;
+        let asked = snapshot(connection, &record, image.name)?;
+        owed.extend(owe_both(connection, &asked, now, Update::Decision)?);
+        refused += 1;
+    }
+    Ok((refused, owed))
 }
 
 fn decide(record: &mut Record, state: AskState, now: Timestamp) {

@@ -17,6 +17,8 @@ struct Nobody;
 
 impl Deliver for Nobody {
     fn deliver(&self, _owed: Vec<Owed>) {}
+
+    fn blocking(&self, _blocking: Blocking) {}
 }
 
 fn open(dir: &Path) -> (Store, WriterThread) {
