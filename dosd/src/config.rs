@@ -6,7 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dos_protocol::{limits::REGISTRATIONS_PER_MINUTE, link::split_host_port, paths::Environment};
+use dos_protocol::{
+    limits::{BROADCASTS_PER_MINUTE, REGISTRATIONS_PER_MINUTE},
+    link::split_host_port,
+    paths::Environment,
+};
 use serde::Deserialize;
 
 /// Why there are no settings.
@@ -24,6 +28,9 @@ pub enum ConfigError {
     /// No registration at all is `--registration closed`.
     #[error("--registrations-per-minute needs a number of at least 1")]
     NoRegistrations,
+    /// No broadcast at all is `--broadcast off`.
+    #[error("--broadcasts-per-minute needs a number of at least 1")]
+    NoBroadcasts,
     /// Not `HOST:PORT`.
     #[error("--advertise needs HOST:PORT, not {0:?}")]
     Advertise(String),
@@ -40,6 +47,17 @@ pub enum Registration {
     Invite,
     /// Nobody; who is registered goes on
     Closed,
+}
+
+/// Whether peers may say something to everybody who is online.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Broadcasts {
+    /// They may; who has blocked the sender is spared
+    #[default]
+    On,
+    /// They may not
+    Off,
 }
 
 /// The settings as they are said, on the command line (with the environment) or in the file: one list of options, whose
@@ -62,6 +80,12 @@ pub struct FileConfig {
     /// Registrations that one address may attempt in a minute, and at once [default: 60]
     #[arg(long, value_name = "N", env = "DOSD_REGISTRATIONS_PER_MINUTE")]
     pub registrations_per_minute: Option<u32>,
+    /// Whether peers may broadcast to everybody who is online [default: on]
+    #[arg(long, value_name = "WHETHER", env = "DOSD_BROADCAST")]
+    pub broadcast: Option<Broadcasts>,
+    /// Broadcasts that one peer may make in a minute, and at once [default: 6]
+    #[arg(long, value_name = "N", env = "DOSD_BROADCASTS_PER_MINUTE")]
+    pub broadcasts_per_minute: Option<u32>,
     /// What to log: error, warn, info, debug, trace, or per module [default: info]
     #[arg(long, value_name = "LEVEL", env = "DOSD_LOG")]
     pub log: Option<String>,
@@ -87,6 +111,8 @@ impl FileConfig {
             advertise: self.advertise.or(below.advertise),
             registration: self.registration.or(below.registration),
             registrations_per_minute: self.registrations_per_minute.or(below.registrations_per_minute),
+            broadcast: self.broadcast.or(below.broadcast),
+            broadcasts_per_minute: self.broadcasts_per_minute.or(below.broadcasts_per_minute),
             log: self.log.or(below.log),
         }
     }
@@ -112,11 +138,20 @@ pub struct Settings {
     pub registration: Registration,
     /// How many registrations one address may attempt in a minute, and at once.
     pub registrations_per_minute: u32,
+    /// Whether peers may broadcast.
+    pub broadcast: Broadcasts,
+    /// How many broadcasts one peer may make in a minute, and at once.
+    pub broadcasts_per_minute: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { registration: Registration::default(), registrations_per_minute: REGISTRATIONS_PER_MINUTE }
+        Self {
+            registration: Registration::default(),
+            registrations_per_minute: REGISTRATIONS_PER_MINUTE,
+            broadcast: Broadcasts::default(),
+            broadcasts_per_minute: BROADCASTS_PER_MINUTE,
+        }
     }
 }
 
@@ -127,9 +162,15 @@ impl Settings {
         if per_minute == 0 {
             return Err(ConfigError::NoRegistrations);
         }
+        let broadcasts_per_minute = said.broadcasts_per_minute.unwrap_or(default.broadcasts_per_minute);
+        if broadcasts_per_minute == 0 {
+            return Err(ConfigError::NoBroadcasts);
+        }
         Ok(Self {
             registration: said.registration.unwrap_or(default.registration),
             registrations_per_minute: per_minute,
+            broadcast: said.broadcast.unwrap_or(default.broadcast),
+            broadcasts_per_minute,
         })
     }
 }
@@ -142,7 +183,8 @@ impl Config {
     /// Puts together what the command line (with the environment) and the file say.
     ///
     /// # Errors
-    /// [`ConfigError::NoDataDir`], [`ConfigError::Advertise`] or [`ConfigError::NoRegistrations`].
+    /// [`ConfigError::NoDataDir`], [`ConfigError::Advertise`], [`ConfigError::NoRegistrations`] or
+    /// [`ConfigError::NoBroadcasts`].
     pub fn new(said: FileConfig, file: FileConfig) -> Result<Self, ConfigError> {
         let said = said.over(file);
         let settings = Settings::new(&said)?;
@@ -176,7 +218,7 @@ mod tests {
     fn what_is_said_beats_the_file() {
         let said = FileConfig { listen: Some("127.0.0.1:1".parse().unwrap()), ..FileConfig::default() };
         let file: FileConfig = toml::from_str(
-            "listen = '127.0.0.1:2'\ndata_dir = '/x'\nadvertise = '[::1]:9'\nregistration = 'closed'",
+            "listen = '127.0.0.1:2'\ndata_dir = '/x'\nadvertise = '[::1]:9'\nregistration = 'closed'\nbroadcast = 'off'",
         )
         .unwrap();
         let config = Config::new(said, file).unwrap();
@@ -184,11 +226,14 @@ mod tests {
         assert_eq!(config.data_dir, PathBuf::from("/x"));
         assert_eq!(config.advertise, Some(("::1".into(), 9)));
         assert_eq!(config.settings.registration, Registration::Closed);
+        assert_eq!(config.settings.broadcast, Broadcasts::Off);
     }
 
     #[test]
     fn unknown_keys_and_bad_values_are_refused() {
         assert!(toml::from_str::<FileConfig>("lissen = '127.0.0.1:2'").is_err());
+        let none = FileConfig { broadcasts_per_minute: Some(0), ..FileConfig::default() };
+        assert!(matches!(Config::new(FileConfig::default(), none), Err(ConfigError::NoBroadcasts)));
         let file = FileConfig {
             advertise: Some("nonsense".into()),
             data_dir: Some("/x".into()),

@@ -33,6 +33,8 @@ use crate::{
 pub enum Push {
     /// A row has been added to the peer's inbox.
     Update(Owed),
+    /// Somebody says something to everybody: the message as it is sent.
+    Broadcast(Arc<[u8]>),
     /// Say this.
     Say(Notice),
     /// Ask for a sign of life, and tell how long that took.
@@ -262,6 +264,16 @@ impl Hub {
     pub fn say_all(&self, kind: NoticeKind, text: &str) -> u64 {
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
         let told = sessions.values().filter(|session| session.push(Push::Say(notice(kind, text)))).count();
+        u64::try_from(told).unwrap_or(u64::MAX)
+    }
+
+    /// Passes a broadcast on to everybody but its sender and those who have blocked it, and tells to how many. A session
+    /// whose queue is full misses it.
+    pub fn broadcast(&self, from: PeerId, frame: &Arc<[u8]>) -> u64 {
+        let hidden = self.hidden_from(from);
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        let others = sessions.values().filter(|other| other.peer != from && !hidden.contains(other.peer));
+        let told = others.filter(|other| other.push(Push::Broadcast(Arc::clone(frame)))).count();
         u64::try_from(told).unwrap_or(u64::MAX)
     }
 

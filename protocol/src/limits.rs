@@ -131,8 +131,12 @@ pub const INVITE_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// nothing else: a host may run a few dozen daemons.
 pub const REGISTRATIONS_PER_MINUTE: u32 = 60;
 
-/// Addresses whose attempts are remembered one by one; others share one allowance. An entry lives for a minute at most.
-pub const REGISTRATION_ADDRESSES_MAX: usize = 65_536;
+/// Broadcasts of one peer in a minute, and at once, if the operator says nothing else: each one disturbs everybody.
+pub const BROADCASTS_PER_MINUTE: u32 = 6;
+
+/// Addresses whose registrations, and peers whose broadcasts are counted one by one; others share one allowance. An entry
+/// lives for a minute at most.
+pub const ATTEMPTS_REMEMBERED_MAX: usize = 65_536;
 
 /// An operator's ping that is not answered for so long counts as lost.
 pub const PING_TIME_MAX: Duration = Duration::from_secs(5);

@@ -1,42 +1,48 @@
-//! How many registrations one address may attempt: a bucket of tokens for each, in memory, in a bounded table.
+//! How often one address may attempt to register, one peer may broadcast: a bucket of tokens for each, in memory, in a
+//! bounded table.
 //!
 //! The bucket is kept as the one moment at which it would be full again (the generic cell rate algorithm, ITU-T I.371,
 //! annex A): an entry whose moment has passed says nothing and is dropped.
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    hash::Hash,
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use dos_protocol::limits::REGISTRATION_ADDRESSES_MAX;
+use dos_protocol::limits::ATTEMPTS_REMEMBERED_MAX;
 
-/// The attempts of the last minute.
-#[derive(Debug, Default)]
-pub(super) struct Attempts {
-    full_at: Mutex<HashMap<IpAddr, Instant>>,
+/// The attempts of the last minute, by who made them.
+#[derive(Debug)]
+pub(super) struct Attempts<K> {
+    /// All for whom the table has no room share the entry of nobody.
+    full_at: Mutex<HashMap<Option<K>, Instant>>,
 }
 
-/// All addresses that the table has no room for share this entry.
-const OTHERS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+impl<K> Default for Attempts<K> {
+    fn default() -> Self {
+        Self { full_at: Mutex::default() }
+    }
+}
 
-impl Attempts {
-    /// Counts an attempt from `address`, of which `per_minute` (at least one) are allowed at once, and as many in every
-    /// minute after that.
+impl<K: Copy + Eq + Hash> Attempts<K> {
+    /// Counts an attempt of `who`, of which `per_minute` (at least one) are allowed at once, and as many in every minute
+    /// after that.
     ///
     /// # Errors
     /// How long to wait, if it was one too many; it is then not counted.
-    pub(super) fn count(&self, address: IpAddr, per_minute: u32, now: Instant) -> Result<(), Duration> {
+    pub(super) fn count(&self, who: K, per_minute: u32, now: Instant) -> Result<(), Duration> {
         let per_minute = per_minute.max(1);
         let each = Duration::from_secs(60) / per_minute;
         let depth = each * (per_minute - 1);
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut key = network_of(address);
-        if full_at.len() >= REGISTRATION_ADDRESSES_MAX && !full_at.contains_key(&key) {
+        let mut key = Some(who);
+        if full_at.len() >= ATTEMPTS_REMEMBERED_MAX && !full_at.contains_key(&key) {
             full_at.retain(|_, full_at| *full_at > now);
-            if full_at.len() >= REGISTRATION_ADDRESSES_MAX {
-                key = OTHERS;
+            if full_at.len() >= ATTEMPTS_REMEMBERED_MAX {
+                key = None;
             }
         }
         let moment = full_at.get(&key).map_or(now, |moment| (*moment).max(now));
@@ -50,7 +56,7 @@ impl Attempts {
 }
 
 /// What stands for one host: an IPv4 address, or the /64 that every IPv6 network gives to a host (RFC 4291, 2.5.4).
-fn network_of(address: IpAddr) -> IpAddr {
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
         v4 @ IpAddr::V4(_) => v4,
@@ -62,7 +68,7 @@ mod tests {
     use super::*;
 
     fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
+        network_of(text.parse().unwrap())
     }
 
     #[test]
@@ -95,11 +101,11 @@ mod tests {
         let attempts = Attempts::default();
         let now = Instant::now();
         let v4 = |number: usize| IpAddr::V4(u32::try_from(number).unwrap().into());
-        assert!((0..REGISTRATION_ADDRESSES_MAX).all(|n| attempts.count(v4(n), 60, now).is_ok()));
-        let beyond = |n| attempts.count(v4(REGISTRATION_ADDRESSES_MAX + n), 60, now);
+        assert!((0..ATTEMPTS_REMEMBERED_MAX).all(|n| attempts.count(v4(n), 60, now).is_ok()));
+        let beyond = |n| attempts.count(v4(ATTEMPTS_REMEMBERED_MAX + n), 60, now);
         assert!((0..60).all(|n| beyond(n).is_ok()));
         assert!(beyond(60).is_err(), "those beyond share one allowance");
-        assert!(attempts.full_at.lock().unwrap().len() <= REGISTRATION_ADDRESSES_MAX + 1);
+        assert!(attempts.full_at.lock().unwrap().len() <= ATTEMPTS_REMEMBERED_MAX + 1);
         assert!(attempts.count(v4(usize::MAX >> 33), 60, now + Duration::from_secs(90)).is_ok());
         assert_eq!(attempts.full_at.lock().unwrap().len(), 1);
     }

@@ -2,15 +2,20 @@
 
 mod attempts;
 mod block;
+mod broadcast;
 mod contact;
 mod list;
 mod publish;
 mod request;
+mod send;
 mod share;
 mod sign_in;
 mod view;
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
 
 use dos_protocol::{
     Code, PeerId, PublicKey, Seq, Timestamp, WireError,
@@ -37,7 +42,8 @@ pub struct Directory {
     /// The key by which peers know this directory.
     pub key: PublicKey,
     settings: RwLock<Arc<Settings>>,
-    attempts: Attempts,
+    attempts: Attempts<IpAddr>,
+    broadcasts: Attempts<PeerId>,
     /// Who has come online and is not yet written down.
     arrivals: Mutex<Vec<(PeerId, Timestamp)>>,
 }
@@ -68,6 +74,7 @@ impl Directory {
             key,
             settings: RwLock::new(Arc::new(settings)),
             attempts: Attempts::default(),
+            broadcasts: Attempts::default(),
             arrivals: Mutex::default(),
         }
     }
@@ -109,16 +116,12 @@ impl Directory {
             Op::Ask(ask) => self.ask(peer, ask).await,
             Op::Cancel(request) => self.cancel(peer, request).await,
             Op::Decide(decide) => self.decide(peer, decide).await,
+            Op::Send(send) => self.send(caller, send).await,
+            Op::Broadcast(broadcast) => self.broadcast(peer, broadcast).await,
             Op::Block(other) => self.block(caller, other).await,
             Op::Unblock(other) => self.unblock(peer, other).await,
             Op::Blocks => self.blocks(peer).await,
-            Op::Rights { .. }
-            | Op::Asks { .. }
-            | Op::SetPassword(_)
-            | Op::Subscribe(_)
-            | Op::Send(_)
-            | Op::Broadcast(_)
-            | Op::Relay(_) => {
+            Op::Rights { .. } | Op::Asks { .. } | Op::SetPassword(_) | Op::Subscribe(_) | Op::Relay(_) => {
                 return Err(WireError::new(Code::Unsupported, "this directory does not know that request"));
             }
         }

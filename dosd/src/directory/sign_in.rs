@@ -14,7 +14,7 @@ use dos_protocol::{
 };
 use tokio::sync::mpsc;
 
-use super::{Directory, outward};
+use super::{Directory, attempts::network_of, outward};
 use crate::{
     config::Registration,
     hub::{Arrival, Push, Session, reachable_at},
@@ -60,8 +60,8 @@ impl Directory {
         seen: IpAddr,
         register: Register,
     ) -> Result<(Arrived, SignedIn), WireError> {
-        if let Err(wait) = self.attempts.count(seen, self.settings().registrations_per_minute, Instant::now())
-        {
+        let per_minute = self.settings().registrations_per_minute;
+        if let Err(wait) = self.attempts.count(network_of(seen), per_minute, Instant::now()) {
             let error = WireError::new(Code::Denied, "too many registrations from this address");
             return Err(error.because(Reason::Limit).retry_after(wait));
         }

@@ -229,6 +229,10 @@ impl Running<'_> {
                 }
                 Ok(())
             }
+            Push::Broadcast(frame) => {
+                self.out.extend_from_slice(&frame);
+                Ok(())
+            }
             Push::Say(notice) => self.send(&FromDirectory::Notice(notice)),
             Push::Ping(answer) => {
                 let number = self.ping.wrapping_add(1);

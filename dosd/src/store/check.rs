@@ -43,6 +43,40 @@ const INVARIANTS: &[&str] = &[
      FROM counters c JOIN images i WHERE c.name = 'image' GROUP BY c.last HAVING max(i.no) > c.last",
     "SELECT format('the counter of requests is at %d, request %d is there', c.last, max(r.request))
      FROM counters c JOIN requests r WHERE c.name = 'request' GROUP BY c.last HAVING max(r.request) > c.last",
+    // Rows go only from the beginning, and one that says nothing any more keeps its number.
+    "SELECT format('inbox of peer %d: %d rows from %d to %d', peer, count(*), min(seq), max(seq))
+     FROM inbox GROUP BY peer HAVING count(*) <> max(seq) - min(seq) + 1",
+    "SELECT format('inbox of peer %d: row %d is the last, its head is %d', i.peer, max(i.seq), h.latest)
+     FROM inbox i JOIN inbox_heads h ON h.peer = i.peer GROUP BY i.peer HAVING max(i.seq) < h.latest",
+];
+
+/// The same for what older stores do not have: from which version of the tables on.
+const LATER_INVARIANTS: &[(u64, &str)] = &[
+    (
+        3,
+        "SELECT format('a message of peer %d to peer %d: one of the two is not registered', m.sender, m.recipient)
+         FROM messages m LEFT JOIN peers s ON s.id = m.sender LEFT JOIN peers r ON r.id = m.recipient
+         WHERE s.id IS NULL OR r.id IS NULL",
+    ),
+    (
+        3,
+        "SELECT format('a message of peer %d to peer %d: row %d is beyond its head %d',
+                       m.sender, m.recipient, m.seq, coalesce(h.latest, 0))
+         FROM messages m LEFT JOIN inbox_heads h ON h.peer = m.recipient WHERE m.seq > coalesce(h.latest, 0)",
+    ),
+    (
+        3,
+        "SELECT format('inbox of peer %d: row %d is of peer %d and of kind %d', i.peer, i.seq, i.sender, i.kind)
+         FROM inbox i LEFT JOIN peers p ON p.id = i.sender
+         WHERE (i.sender IS NULL) <> (i.kind IS NULL) OR (i.sender IS NOT NULL AND p.id IS NULL)",
+    ),
+    (
+        3,
+        "SELECT format('a block of peer %d by peer %d: one of the two is not registered, or both are one',
+                       b.blocked, b.blocker)
+         FROM blocks b LEFT JOIN peers x ON x.id = b.blocker LEFT JOIN peers y ON y.id = b.blocked
+         WHERE x.id IS NULL OR y.id IS NULL OR b.blocker = b.blocked",
+    ),
 ];
 
 impl Store {
@@ -98,7 +132,8 @@ fn read(connection: &Connection) -> Result<Checked, Refusal> {
             "SELECT format('a row of %s refers to a row of %s that is not there', \"table\", parent)
              FROM pragma_foreign_key_check",
         )?;
-        for invariant in INVARIANTS {
+        let later = LATER_INVARIANTS.iter().filter(|(since, _)| *since <= version).map(|(_, sql)| sql);
+        for invariant in INVARIANTS.iter().chain(later) {
             findings.append(&mut texts(connection, invariant)?);
         }
     }

@@ -111,12 +111,13 @@ ALTER TABLE peers ADD COLUMN last_end INTEGER;
 ";
 
 const THIRD: &str = "
--- Whom a row of an inbox comes from, where a peer caused it that could be blocked; `kind` is 1 for messages, 2 for requests.
+-- Whom a row of an inbox comes from, where a block of that peer takes the row away; `kind` is 1 for messages, 2 for requests.
 ALTER TABLE inbox ADD COLUMN sender INTEGER;
 ALTER TABLE inbox ADD COLUMN kind INTEGER;
 CREATE INDEX inbox_by_sender ON inbox(peer, sender) WHERE sender IS NOT NULL;
 
--- Messages that were taken, for a while: the same one again is not sent again. `seq` is its place in the recipient's inbox.
+-- Messages that were taken, for a while: the same one again is not sent again. `seq` is its place in the recipient's inbox;
+-- where there is nothing any more, the recipient has stored it.
 CREATE TABLE messages(
     sender    INTEGER NOT NULL,
     message   BLOB    NOT NULL CHECK(length(message) = 16),

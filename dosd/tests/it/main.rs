@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod abuse;
+mod blocks;
 mod commands;
+mod crowd;
 mod inbox;
+mod messages;
 mod net;
 mod operator;
 mod presence;

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, net::SocketAddr, path::Path, time::Duration};
 
 use dos_protocol::{
     Code, Instance, PeerId, Seq, WireError,
-    directory::{Answer, FromDirectory, Op, Register, SignIn, SignedIn, ToDirectory, Update},
+    directory::{Answer, FromDirectory, Letter, Op, Register, SignIn, SignedIn, ToDirectory, Update},
     frame::{self, Reader},
     key::SecretKey,
     tls::{Alpn, ClientTls, Stream},
@@ -101,6 +101,8 @@ pub(crate) struct Client {
     /// The last update that came.
     pub(crate) stored: Seq,
     updates: VecDeque<(Seq, Update)>,
+    /// Messages that came while something else was waited for.
+    pub(crate) read: Vec<Letter>,
     pub(crate) reader: Reader<Stream<TcpStream>>,
     next: u32,
 }
@@ -111,7 +113,8 @@ impl Client {
         let tcp = TcpStream::connect(net.address).await.unwrap();
         tcp.set_nodelay(true).unwrap();
         let reader = Reader::new(tls.connect(tcp).await.unwrap());
-        Self { secret, id: None, signed_in: None, stored: Seq(0), updates: VecDeque::new(), reader, next: 0 }
+        let (updates, read) = (VecDeque::new(), Vec::new());
+        Self { secret, id: None, signed_in: None, stored: Seq(0), updates, read, reader, next: 0 }
     }
 
     pub(crate) fn id(&self) -> PeerId {

@@ -1,0 +1,40 @@
+//! `broadcast`: a word to everybody who is online and has not blocked the sender. Nothing of it is kept.
+
+use std::{sync::Arc, time::Instant};
+
+use dos_protocol::{
+    Code, PeerId, Reason, Timestamp, WireError,
+    directory::{Answer, Broadcast, FromDirectory, Letter},
+    frame,
+    model::PeerRef,
+};
+
+use super::{Directory, send::check_message};
+use crate::{config::Broadcasts, store::Refusal};
+
+impl Directory {
+    pub(super) async fn broadcast(&self, from: PeerId, broadcast: Broadcast) -> Result<Answer, Refusal> {
+        check_message(&broadcast.text)?;
+        let settings = self.settings();
+        if settings.broadcast == Broadcasts::Off {
+            return Err(WireError::new(Code::Denied, "this directory passes on no broadcasts").into());
+        }
+        let from_name = self.store.peer(PeerRef::Id(from)).await?.name;
+        self.broadcasts.count(from, settings.broadcasts_per_minute, Instant::now()).map_err(|wait| {
+            let error = WireError::new(Code::Denied, "too many broadcasts of yours");
+            error.because(Reason::Limit).retry_after(wait)
+        })?;
+        let letter = Letter {
+            message: broadcast.message,
+            from,
+            from_name,
+            sent_at: Timestamp::now(),
+            text: broadcast.text,
+        };
+        let frame = frame::to_frame(&FromDirectory::Broadcast(Box::new(letter)))
+            .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
+        let told = self.hub.broadcast(from, &Arc::from(frame));
+        tracing::info!(peer = %from, told, "passed on a broadcast");
+        Ok(Answer::Told(told))
+    }
+}
