@@ -10,8 +10,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Owed, Refusal, Store, row};
 
-/// Rows of one page of a replay; a page is at most so many frames of a few hundred bytes.
+/// Rows of one page of a replay; most are frames of a few hundred bytes ...
 pub(super) const REPLAY_ROWS: u32 = 64;
+
+/// ... and a page of long messages ends with the row that makes it so long.
+const REPLAY_BYTES: usize = 256 << 10;
 
 /// What a peer did that a row is about, where a block of that peer takes the row away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +116,7 @@ pub(super) fn latest(connection: &Connection, peer: PeerId) -> rusqlite::Result<
 }
 
 impl Store {
-    /// The rows after `after`, in order, at most [`REPLAY_ROWS`].
+    /// The rows after `after`, in order: at least one, if there are any, and some 256 KiB at most.
     ///
     /// # Errors
     /// If the store fails.
@@ -122,12 +125,17 @@ impl Store {
             let mut statement = connection.prepare_cached(
                 "SELECT seq, frame FROM inbox WHERE peer = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
             )?;
-            let rows = statement
-                .query_map(params![row::peer_number(peer), row::number(after.0), REPLAY_ROWS], |row| {
-                    Ok((Seq(row::unsigned(row, 0)?), row.get(1)?))
-                })?
-                .collect::<Result<_, _>>()?;
-            Ok(rows)
+            let mut rows =
+                statement.query(params![row::peer_number(peer), row::number(after.0), REPLAY_ROWS])?;
+            let (mut page, mut bytes) = (Vec::new(), 0);
+            while bytes < REPLAY_BYTES
+                && let Some(row) = rows.next()?
+            {
+                let frame: Vec<u8> = row.get(1)?;
+                bytes += frame.len();
+                page.push((Seq(row::unsigned(row, 0)?), frame));
+            }
+            Ok(page)
         })
         .await
     }

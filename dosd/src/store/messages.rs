@@ -27,6 +27,20 @@ pub struct Taken {
 /// Forgotten messages that go with each new one: more than one, so that the table shrinks after a busy time.
 const FORGOTTEN_AT_ONCE: u32 = 4;
 
+const FIND: &str = "SELECT m.recipient, p.name, m.sent_at, m.seq,
+        EXISTS(SELECT 1 FROM inbox i WHERE i.peer = m.recipient AND i.seq = m.seq)
+    FROM messages m LEFT JOIN peers p ON p.id = m.recipient WHERE m.sender = ?1 AND m.message = ?2";
+
+const COUNT_WAITING: &str =
+    "SELECT count(*) FROM (SELECT 1 FROM inbox WHERE peer = ?1 AND sender = ?2 LIMIT ?3)";
+
+const FORGET_OLD: &str = "DELETE FROM messages WHERE (sender, message) IN
+    (SELECT sender, message FROM messages WHERE sent_at < ?1 ORDER BY sent_at LIMIT ?2)";
+
+/// All of them go by an index.
+#[cfg(test)]
+pub(super) const STATEMENTS: [&str; 3] = [FIND, COUNT_WAITING, FORGET_OLD];
+
 impl Store {
     /// Takes a message into its recipient's inbox. The same one again changes nothing.
     ///
@@ -64,11 +78,7 @@ impl Store {
 
 /// The message that was taken under this ID, as it is now.
 fn find(connection: &Connection, sender: PeerId, message: MessageId) -> rusqlite::Result<Option<Taken>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT m.recipient, p.name, m.sent_at, m.seq,
-                EXISTS(SELECT 1 FROM inbox i WHERE i.peer = m.recipient AND i.seq = m.seq)
-         FROM messages m LEFT JOIN peers p ON p.id = m.recipient WHERE m.sender = ?1 AND m.message = ?2",
-    )?;
+    let mut statement = connection.prepare_cached(FIND)?;
     let taken = |row: &rusqlite::Row<'_>| {
         Ok(Taken {
             to: row::peer(row, 0)?,
@@ -84,9 +94,7 @@ fn find(connection: &Connection, sender: PeerId, message: MessageId) -> rusqlite
 
 /// Refuses more than one sender may have waiting for one recipient.
 fn check_room(connection: &Connection, sender: PeerId, to: &peers::Known) -> Result<(), Refusal> {
-    let mut statement = connection.prepare_cached(
-        "SELECT count(*) FROM (SELECT 1 FROM inbox WHERE peer = ?1 AND sender = ?2 LIMIT ?3)",
-    )?;
+    let mut statement = connection.prepare_cached(COUNT_WAITING)?;
     let key = params![row::peer_number(to.id), row::peer_number(sender), row::number(MESSAGES_WAITING_MAX)];
     if statement.query_row(key, |row| row::unsigned(row, 0))? >= MESSAGES_WAITING_MAX {
         let why = format!("{MESSAGES_WAITING_MAX} messages of yours wait for this peer already");
@@ -115,13 +123,7 @@ fn remember(
             now.0
         ])?;
     let since = now.before(MESSAGE_REMEMBERED);
-    connection
-        .prepare_cached(
-            "DELETE FROM messages WHERE (sender, message) IN
-                 (SELECT sender, message FROM messages WHERE sent_at < ?1 ORDER BY sent_at LIMIT ?2)",
-        )?
-        .execute(params![since.0, FORGOTTEN_AT_ONCE])
-        .map(drop)
+    connection.prepare_cached(FORGET_OLD)?.execute(params![since.0, FORGOTTEN_AT_ONCE]).map(drop)
 }
 
 /// Forgets the messages between two peers that the recipient will never get, since their rows have become nothing: sent

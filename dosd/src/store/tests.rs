@@ -3,9 +3,9 @@
 use std::{path::Path, sync::Arc};
 
 use dos_protocol::{
-    Allowance, Code, PeerId, PublicKey, Reason, SealedHash, SplitId, Timestamp, ViewId,
-    directory::{ExpiryChange, KeyShare, Preview, Publish, Share, Spend, SpendKind, ViewsChange},
-    limits::INVITE_KEPT,
+    Allowance, Code, MessageId, PeerId, PublicKey, Reason, SealedHash, SplitId, Timestamp, ViewId,
+    directory::{ExpiryChange, KeyShare, Preview, Publish, Send, Share, Spend, SpendKind, ViewsChange},
+    limits::{INVITE_KEPT, MESSAGE_REMEMBERED, MESSAGES_WAITING_MAX},
     model::{Format, Original, PeerRef, SealedCopy, SessionEnd},
 };
 use futures_util::future::join_all;
@@ -208,7 +208,16 @@ async fn lived_in(dir: &Path) {
             store.checkin(viewer, checkin, NOW).await.unwrap();
         }
     }
+    let other = join(&store, 3, Admission::Open).await.unwrap();
+    for sender in [viewer, other] {
+        store.send(sender, letter(owner), NOW).await.unwrap();
+    }
+    store.block(owner, PeerRef::Id(viewer), dos_protocol::Seq(0), NOW).await.unwrap();
     close((store, thread)).await;
+}
+
+fn letter(to: PeerId) -> Send {
+    Send { message: MessageId::generate(), to: PeerRef::Id(to), text: "hello".into() }
 }
 
 #[tokio::test]
@@ -217,7 +226,7 @@ async fn a_store_that_was_used_is_sound() {
     lived_in(dir.path()).await;
     let checked = check(&dir.path().join("dosd.db")).unwrap();
     assert_eq!(checked.findings, Vec::<Box<str>>::new());
-    assert_eq!((checked.peers, checked.images, checked.grants), (2, 1, 1));
+    assert_eq!((checked.peers, checked.images, checked.grants), (3, 1, 1));
 }
 
 #[tokio::test]
@@ -239,6 +248,12 @@ async fn every_broken_invariant_is_found() {
         ("UPDATE counters SET last = 0 WHERE name = 'image'", "counter of images"),
         ("INSERT INTO requests VALUES(5, 1, 1, 2, 1, 1, NULL, NULL, 1, 1, 1)", "counter of requests"),
         ("UPDATE images SET owner = 77", "refers to a row"),
+        ("DELETE FROM inbox WHERE seq = 2", "rows from 1 to"),
+        ("UPDATE inbox_heads SET latest = latest + 1", "is the last, its head"),
+        ("UPDATE messages SET recipient = 77", "not registered"),
+        ("UPDATE messages SET seq = 99", "row 99 is beyond"),
+        ("UPDATE inbox SET kind = NULL WHERE sender IS NOT NULL", "and of kind"),
+        ("UPDATE blocks SET blocked = blocker", "or both are one"),
     ] {
         let path = dir.path().join("broken.db");
         std::fs::write(&path, &sound).unwrap();
@@ -278,7 +293,7 @@ async fn a_backup_is_whole_private_and_never_overwrites() {
     lived_in(dir.path()).await;
     let (store, thread) = open(dir.path());
     let copy = dir.path().join("copy");
-    let (saved, late) = tokio::join!(store.backup(copy.clone()), join(&store, 3, Admission::Open));
+    let (saved, late) = tokio::join!(store.backup(copy.clone()), join(&store, 4, Admission::Open));
     late.unwrap();
     let metadata = copy.metadata().unwrap();
     assert_eq!((saved.unwrap(), metadata.permissions().mode() & 0o777), (metadata.len(), 0o600));
@@ -314,5 +329,90 @@ async fn a_store_of_the_first_version_is_brought_up_to_date() {
     let (store, thread) = open(dir.path());
     let peers = store.registered(None, 10).await.unwrap();
     assert_eq!((peers.len(), peers[0].last_seen, peers[0].last_end), (1, Timestamp(2), None));
+    close((store, thread)).await;
+}
+
+#[tokio::test]
+async fn messages_are_remembered_for_their_time_and_forgotten_with_later_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, thread) = open(dir.path());
+    let [alice, bob] =
+        [join(&store, 1, Admission::Open).await.unwrap(), join(&store, 2, Admission::Open).await.unwrap()];
+    let first = letter(bob);
+    let taken = store.send(alice, first.clone(), NOW).await.unwrap();
+    for _ in 0..9 {
+        store.send(alice, letter(bob), NOW).await.unwrap();
+    }
+    let last_moment = NOW.after(MESSAGE_REMEMBERED);
+    store.send(bob, letter(alice), last_moment).await.unwrap();
+    let again = store.send(alice, first.clone(), last_moment).await.unwrap();
+    assert_eq!((again.seq, again.at, again.is_waiting), (taken.seq, NOW, true));
+    let later = last_moment.after(std::time::Duration::from_millis(1));
+    for _ in 0..3 {
+        store.send(bob, letter(alice), later).await.unwrap();
+    }
+    assert!(store.send(alice, first, later).await.unwrap().seq > taken.seq, "a new one by now");
+    close((store, thread)).await;
+    let connection = Connection::open(dir.path().join("dosd.db")).unwrap();
+    let kept: i64 = connection.query_row("SELECT count(*) FROM messages", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, 5, "nothing of the first ten");
+}
+
+#[tokio::test]
+async fn a_thousand_messages_wait_for_one_recipient_and_then_no_more_until_it_has_stored_some() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, thread) = open(dir.path());
+    let mut peers = Vec::new();
+    for number in 1..=3 {
+        peers.push(join(&store, number, Admission::Open).await.unwrap());
+    }
+    let [alice, bob, carol] = peers[..] else { panic!() };
+    let count = usize::try_from(MESSAGES_WAITING_MAX).unwrap();
+    let sending = (0..count).map(|_| store.send(alice, letter(bob), NOW));
+    assert!(join_all(sending).await.iter().all(Result::is_ok));
+    assert!(matches!(store.send(alice, letter(bob), NOW).await, Err(Refusal::Refused(error))
+            if error.reason == Some(Reason::Limit)));
+    assert!(store.send(carol, letter(bob), NOW).await.is_ok(), "others are not concerned");
+    store.acknowledge(bob, dos_protocol::Seq(1)).await.unwrap();
+    assert!(store.send(alice, letter(bob), NOW).await.is_ok());
+    close((store, thread)).await;
+}
+
+#[tokio::test]
+async fn what_a_message_costs_does_not_grow_with_the_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, thread) = open(dir.path());
+    close((store, thread)).await;
+    let connection = Connection::open(dir.path().join("dosd.db")).unwrap();
+    for sql in messages::STATEMENTS {
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let parameters = rusqlite::params_from_iter(vec![0; plan.parameter_count()]);
+        let steps: Vec<String> =
+            plan.query_map(parameters, |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+        let scans: Vec<_> =
+            steps.iter().filter(|step| step.starts_with("SCAN") && !step.contains("subquery")).collect();
+        assert!(scans.is_empty(), "{sql}: {steps:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_a_replay_is_bounded_in_bytes_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, thread) = open(dir.path());
+    let [alice, bob] =
+        [join(&store, 1, Admission::Open).await.unwrap(), join(&store, 2, Admission::Open).await.unwrap()];
+    for _ in 0..40 {
+        let long = Send { text: "x".repeat(dos_protocol::limits::MESSAGE_BYTES_MAX).into(), ..letter(bob) };
+        store.send(alice, long, NOW).await.unwrap();
+    }
+    let (mut after, mut pages) = (dos_protocol::Seq(0), 0);
+    while after < dos_protocol::Seq(40) {
+        let page = store.replay(bob, after).await.unwrap();
+        assert_eq!(page.first().unwrap().0, after.next());
+        assert!(page.iter().map(|(_, frame)| frame.len()).sum::<usize>() < 300 << 10);
+        after = page.last().unwrap().0;
+        pages += 1;
+    }
+    assert!((2..40).contains(&pages));
     close((store, thread)).await;
 }

@@ -3,7 +3,7 @@ use super::*;
 use crate::{
     error::Code,
     frame,
-    id::{Revision, ViewId},
+    id::{MessageId, Revision, ViewId},
     model::SealedCopy,
 };
 
@@ -108,6 +108,52 @@ fn golden_bytes_of_operations_and_updates() {
         (to_hex(&ToDirectory::Request { id: 3, op: Op::Share(share) }), include_str!("golden/share.hex")),
         (to_hex(&update), include_str!("golden/update.hex")),
         (to_hex(&FromDirectory::Refused { id: Some(2), error: denied }), include_str!("golden/refused.hex")),
+    ] {
+        assert_eq!(message, golden.trim());
+    }
+}
+
+/// Messages between peers, and blocks.
+#[test]
+fn golden_bytes_of_messages_and_blocks() {
+    let message = MessageId::from([0x5a; 16]);
+    let bob = PeerId::from_number(PeerId::COUNT / 3).unwrap();
+    let send = Send { message, to: "bob".parse().unwrap(), text: "hello".into() };
+    let sent = Sent {
+        to: bob,
+        to_name: Some("bob".parse().unwrap()),
+        at: Timestamp(1_700_000_000_123),
+        delivery: Delivery::Queued,
+    };
+    let letter = Letter {
+        message,
+        from: bob,
+        from_name: None,
+        sent_at: Timestamp(1_700_000_000_123),
+        text: "hello".into(),
+    };
+    let blocked = Blocked {
+        peer: bob,
+        name: Some("bob".parse().unwrap()),
+        messages_purged: 2,
+        requests_purged: 1,
+        rights: 3,
+    };
+    let row = |update| FromDirectory::Update { seq: Seq(8), at: Timestamp(1), update };
+    let told = FromDirectory::Broadcast(Box::new(letter.clone()));
+    for (message, golden) in [
+        (to_hex(&ToDirectory::Request { id: 4, op: Op::Send(send) }), include_str!("golden/send.hex")),
+        (
+            to_hex(&FromDirectory::Answer { id: 4, answer: Answer::Sent(Box::new(sent)) }),
+            include_str!("golden/sent.hex"),
+        ),
+        (to_hex(&row(Update::Message(Box::new(letter)))), include_str!("golden/message.hex")),
+        (to_hex(&row(Update::Void)), include_str!("golden/void.hex")),
+        (to_hex(&told), include_str!("golden/broadcast.hex")),
+        (
+            to_hex(&FromDirectory::Answer { id: 5, answer: Answer::Blocked(Box::new(blocked)) }),
+            include_str!("golden/blocked.hex"),
+        ),
     ] {
         assert_eq!(message, golden.trim());
     }
