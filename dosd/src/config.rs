@@ -4,14 +4,16 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use dos_protocol::{
     limits::{BROADCASTS_PER_MINUTE, REGISTRATIONS_PER_MINUTE},
     link::split_host_port,
+    parse_duration,
     paths::Environment,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,9 @@ pub enum ConfigError {
     /// No broadcast at all is `--broadcast off`.
     #[error("--broadcasts-per-minute needs a number of at least 1")]
     NoBroadcasts,
+    /// A peer could not even sign in and ask.
+    #[error("--idle-timeout needs a time of at least 1s")]
+    IdleTimeout,
     /// Not `HOST:PORT`.
     #[error("--advertise needs HOST:PORT, not {0:?}")]
     Advertise(String),
@@ -86,6 +91,10 @@ pub struct FileConfig {
     /// Broadcasts that one peer may make in a minute, and at once [default: 6]
     #[arg(long, value_name = "N", env = "DOSD_BROADCASTS_PER_MINUTE")]
     pub broadcasts_per_minute: Option<u32>,
+    /// Sign out peers that asked nothing for so long [default: never]
+    #[arg(long, value_name = "DUR", env = "DOSD_IDLE_TIMEOUT", value_parser = parse_duration)]
+    #[serde(default, deserialize_with = "duration")]
+    pub idle_timeout: Option<Duration>,
     /// What to log: error, warn, info, debug, trace, or per module [default: info]
     #[arg(long, value_name = "LEVEL", env = "DOSD_LOG")]
     pub log: Option<String>,
@@ -113,6 +122,7 @@ impl FileConfig {
             registrations_per_minute: self.registrations_per_minute.or(below.registrations_per_minute),
             broadcast: self.broadcast.or(below.broadcast),
             broadcasts_per_minute: self.broadcasts_per_minute.or(below.broadcasts_per_minute),
+            idle_timeout: self.idle_timeout.or(below.idle_timeout),
             log: self.log.or(below.log),
         }
     }
@@ -142,6 +152,8 @@ pub struct Settings {
     pub broadcast: Broadcasts,
     /// How many broadcasts one peer may make in a minute, and at once.
     pub broadcasts_per_minute: u32,
+    /// How long a peer may ask nothing before it is signed out, if that is bounded.
+    pub idle_timeout: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -151,6 +163,7 @@ impl Default for Settings {
             registrations_per_minute: REGISTRATIONS_PER_MINUTE,
             broadcast: Broadcasts::default(),
             broadcasts_per_minute: BROADCASTS_PER_MINUTE,
+            idle_timeout: None,
         }
     }
 }
@@ -166,13 +179,26 @@ impl Settings {
         if broadcasts_per_minute == 0 {
             return Err(ConfigError::NoBroadcasts);
         }
+        if said.idle_timeout.is_some_and(|idle| idle < IDLE_TIMEOUT_MIN) {
+            return Err(ConfigError::IdleTimeout);
+        }
         Ok(Self {
             registration: said.registration.unwrap_or(default.registration),
             registrations_per_minute: per_minute,
             broadcast: said.broadcast.unwrap_or(default.broadcast),
             broadcasts_per_minute,
+            idle_timeout: said.idle_timeout,
         })
     }
+}
+
+/// Between a sign-in and the first request lies a moment.
+const IDLE_TIMEOUT_MIN: Duration = Duration::from_secs(1);
+
+/// A time as text: `90s`, `10m`.
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 /// The default of `--listen`: every address, IPv6 and IPv4.
@@ -183,8 +209,7 @@ impl Config {
     /// Puts together what the command line (with the environment) and the file say.
     ///
     /// # Errors
-    /// [`ConfigError::NoDataDir`], [`ConfigError::Advertise`], [`ConfigError::NoRegistrations`] or
-    /// [`ConfigError::NoBroadcasts`].
+    /// As in [`ConfigError`], but for those of the file.
     pub fn new(said: FileConfig, file: FileConfig) -> Result<Self, ConfigError> {
         let said = said.over(file);
         let settings = Settings::new(&said)?;
@@ -218,7 +243,7 @@ mod tests {
     fn what_is_said_beats_the_file() {
         let said = FileConfig { listen: Some("127.0.0.1:1".parse().unwrap()), ..FileConfig::default() };
         let file: FileConfig = toml::from_str(
-            "listen = '127.0.0.1:2'\ndata_dir = '/x'\nadvertise = '[::1]:9'\nregistration = 'closed'\nbroadcast = 'off'",
+            "listen = '127.0.0.1:2'\ndata_dir = '/x'\nadvertise = '[::1]:9'\nregistration = 'closed'\nbroadcast = 'off'\nidle_timeout = '2h'",
         )
         .unwrap();
         let config = Config::new(said, file).unwrap();
@@ -227,6 +252,7 @@ mod tests {
         assert_eq!(config.advertise, Some(("::1".into(), 9)));
         assert_eq!(config.settings.registration, Registration::Closed);
         assert_eq!(config.settings.broadcast, Broadcasts::Off);
+        assert_eq!(config.settings.idle_timeout, Some(Duration::from_secs(7200)));
     }
 
     #[test]
@@ -234,6 +260,9 @@ mod tests {
         assert!(toml::from_str::<FileConfig>("lissen = '127.0.0.1:2'").is_err());
         let none = FileConfig { broadcasts_per_minute: Some(0), ..FileConfig::default() };
         assert!(matches!(Config::new(FileConfig::default(), none), Err(ConfigError::NoBroadcasts)));
+        assert!(toml::from_str::<FileConfig>("idle_timeout = 'soon'").is_err());
+        let hasty = FileConfig { idle_timeout: Some(Duration::from_millis(10)), ..FileConfig::default() };
+        assert!(matches!(Config::new(hasty, FileConfig::default()), Err(ConfigError::IdleTimeout)));
         let file = FileConfig {
             advertise: Some("nonsense".into()),
             data_dir: Some("/x".into()),

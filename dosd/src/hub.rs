@@ -16,15 +16,16 @@ use std::{
 };
 
 use dos_protocol::{
-    Code, Instance, PeerId, Seq, WireError,
-    directory::{Notice, NoticeKind},
+    Code, Instance, PeerId, PeerName, Seq, Timestamp, WireError,
+    directory::{Notice, NoticeKind, Presence},
     limits::SESSION_QUEUE_MAX,
-    model::Address,
+    model::{Address, SessionEnd},
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     blocks::{Blocking, Blocks, Hidden},
+    presence::Board,
     store::{Deliver, Owed},
 };
 
@@ -48,6 +49,8 @@ pub enum Push {
 pub struct Session {
     /// Whose it is.
     pub peer: PeerId,
+    /// The peer's name.
+    pub name: Option<PeerName>,
     /// Which run of its daemon.
     pub instance: Instance,
     /// Where others reach the peer, the likeliest first.
@@ -117,6 +120,11 @@ impl Session {
         self.addresses.first().copied()
     }
 
+    fn presence(&self, online: bool, end: Option<SessionEnd>) -> Presence {
+        let address = self.address().filter(|_| online);
+        Presence { id: self.peer, name: self.name.clone(), online, address, at: Timestamp::now(), end }
+    }
+
     /// Tells whether the session will see it.
     fn push(&self, push: Push) -> bool {
         if let Push::Update(owed) = &push {
@@ -149,6 +157,9 @@ impl Session {
 pub struct Hub {
     sessions: RwLock<BTreeMap<PeerId, Arc<Session>>>,
     blocks: Blocks,
+    /// Where those who follow others read who came and went. Changed while the sessions are, so that a peer's changes
+    /// stand there in their order.
+    pub board: Arc<Board>,
 }
 
 /// Who comes online.
@@ -156,6 +167,8 @@ pub struct Hub {
 pub struct Arrival {
     /// Which peer.
     pub peer: PeerId,
+    /// The peer's name.
+    pub name: Option<PeerName>,
     /// Which run of its daemon.
     pub instance: Instance,
     /// Where others reach it, the likeliest first.
@@ -174,6 +187,7 @@ impl Hub {
         let (queue, pushes) = mpsc::channel(SESSION_QUEUE_MAX);
         let session = Arc::new(Session {
             peer: arrival.peer,
+            name: arrival.name,
             instance: arrival.instance,
             addresses: arrival.addresses,
             queue,
@@ -181,8 +195,9 @@ impl Hub {
             progress: watch::Sender::new(Progress { stored: Seq(0), is_ending: false }),
         });
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
-        let old = sessions.get(&arrival.peer).filter(|old| !old.queue.is_closed());
-        if let Some(old) = old {
+        let former = sessions.get(&arrival.peer);
+        let (mut is_news, mut end) = (true, None);
+        if let Some(old) = former.filter(|old| !old.queue.is_closed()) {
             let same = old.instance == arrival.instance;
             if !same && !arrival.force {
                 return Err(WireError::new(Code::Conflict, "another daemon is signed in with this ID"));
@@ -192,17 +207,26 @@ impl Hub {
             } else {
                 notice(NoticeKind::TakenOver, "another daemon has signed in with this ID")
             }));
+            end = (!same).then_some(SessionEnd::TakenOver);
+        }
+        if let Some(former) = former {
+            is_news = former.instance != arrival.instance || former.address() != session.address();
+        }
+        if is_news {
+            self.board.note(|| session.presence(true, end));
         }
         sessions.insert(arrival.peer, Arc::clone(&session));
         Ok((session, pushes))
     }
 
-    /// Makes a peer offline, unless a newer session has taken the place of this one. Tells whether it was so.
-    pub fn leave(&self, session: &Arc<Session>) -> bool {
+    /// Makes a peer offline, for this reason, unless a newer session has taken the place of this one. Tells whether it
+    /// was so.
+    pub fn leave(&self, session: &Arc<Session>, end: SessionEnd) -> bool {
         session.note_ending();
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         let is_current = sessions.get(&session.peer).is_some_and(|current| Arc::ptr_eq(current, session));
         if is_current {
+            self.board.note(|| session.presence(false, Some(end)));
             sessions.remove(&session.peer);
         }
         is_current
@@ -320,11 +344,13 @@ pub fn reachable_at(seen: IpAddr, port: u16, announced: Vec<Address>) -> Vec<Add
 
 #[cfg(test)]
 mod tests {
+    use dos_protocol::directory::Subscription;
+
     use super::*;
 
     fn arrival(instance: u64, force: bool) -> Arrival {
         let peer = PeerId::from_number(PeerId::COUNT / 3).unwrap();
-        Arrival { peer, instance: Instance(instance), addresses: Vec::new(), force }
+        Arrival { peer, name: None, instance: Instance(instance), addresses: Vec::new(), force }
     }
 
     #[test]
@@ -333,9 +359,12 @@ mod tests {
         let (old, mut told) = hub.arrive(arrival(1, false)).unwrap();
         let (new, _pushes) = hub.arrive(arrival(1, false)).unwrap();
         assert!(matches!(told.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Superseded, .. }))));
-        assert!(!hub.leave(&old), "the old session's end must not make the new one offline");
+        assert!(
+            !hub.leave(&old, SessionEnd::Closed),
+            "the old session's end must not make the new one offline"
+        );
         assert_eq!(hub.count(), 1);
-        assert!(hub.leave(&new));
+        assert!(hub.leave(&new, SessionEnd::Closed));
         assert_eq!(hub.count(), 0);
     }
 
@@ -355,6 +384,24 @@ mod tests {
         drop(hub.arrive(arrival(1, false)).unwrap());
         assert!(hub.get(arrival(1, false).peer).is_none());
         assert!(hub.arrive(arrival(2, false)).is_ok());
+    }
+
+    #[test]
+    fn followers_hear_of_a_takeover_but_not_of_the_same_daemon_coming_back() {
+        let hub = Hub::default();
+        let me = PeerId::from_number(PeerId::COUNT / 2).unwrap();
+        let mut follower = hub.board.follow(me, Subscription::Everybody).unwrap().unwrap();
+        let mut news = || follower.take(|_| false).map(|changes| changes.peers[0].clone());
+        let (first, _first_told) = hub.arrive(arrival(1, false)).unwrap();
+        assert_eq!(news().map(|now| (now.online, now.end)), Some((true, None)));
+        let (again, _again_told) = hub.arrive(arrival(1, false)).unwrap();
+        assert!(!hub.leave(&first, SessionEnd::Closed));
+        assert_eq!(news(), None);
+        let (other, _other_told) = hub.arrive(arrival(2, true)).unwrap();
+        assert!(!hub.leave(&again, SessionEnd::TakenOver));
+        assert_eq!(news().map(|now| (now.online, now.end)), Some((true, Some(SessionEnd::TakenOver))));
+        assert!(hub.leave(&other, SessionEnd::Dropped));
+        assert_eq!(news().map(|now| (now.online, now.end)), Some((false, Some(SessionEnd::Dropped))));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod data_dir;
 pub mod directory;
 pub mod hub;
 mod listener;
+pub mod presence;
 mod session;
 pub mod store;
 

@@ -189,5 +189,9 @@ pub const PRESENCE_PER_PUSH_MAX: usize = 500;
 /// Between two pushes of presence to one subscriber: what changes meanwhile is told together.
 pub const PRESENCE_PAUSE: Duration = Duration::from_millis(250);
 
+/// Peers whose last change of presence is kept for subscribers, the latest ones; some 100 bytes each, and nothing while
+/// nobody subscribes. At the pace of the pushes a subscriber is through with them in half a minute.
+pub const PRESENCE_KEPT: usize = 65_536;
+
 /// A call through the relay is answered within this time or not at all.
 pub const RELAY_TICKET_TIME: Duration = Duration::from_secs(10);

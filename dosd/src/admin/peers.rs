@@ -39,6 +39,7 @@ impl Operator {
             peer.online = true;
             peer.address = session.address();
             peer.last_seen = Timestamp::now();
+            peer.last_end = None;
         }
     }
 }

@@ -34,6 +34,7 @@ fn row(peer: &Registered) -> (Value, Vec<String>) {
         "online": peer.online,
         "address": or_null(peer.address),
         "last_seen": seen,
+        "last_seen_reason": end,
         "last_end": end,
         "registered_at": since,
     });

@@ -100,6 +100,8 @@ impl Directory {
             Op::Register(_) | Op::SignIn(_) | Op::Recover(_) | Op::SignOut => {
                 return Err(WireError::new(Code::Invalid, "signed in already"));
             }
+            // It belongs to the session, which keeps it.
+            Op::Subscribe(_) => return Err(WireError::new(Code::Invalid, "nobody is there to be told")),
             Op::List(query) => self.list(peer, query).await,
             Op::Resolve(of) => self.resolve(peer, &of).await,
             Op::Contact(id) => self.contact(peer, id).await,
@@ -121,7 +123,7 @@ impl Directory {
             Op::Block(other) => self.block(caller, other).await,
             Op::Unblock(other) => self.unblock(peer, other).await,
             Op::Blocks => self.blocks(peer).await,
-            Op::Rights { .. } | Op::Asks { .. } | Op::SetPassword(_) | Op::Subscribe(_) | Op::Relay(_) => {
+            Op::Rights { .. } | Op::Asks { .. } | Op::SetPassword(_) | Op::Relay(_) => {
                 return Err(WireError::new(Code::Unsupported, "this directory does not know that request"));
             }
         }

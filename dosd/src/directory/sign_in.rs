@@ -99,13 +99,19 @@ impl Directory {
             return Err(error.because(Reason::Limit));
         }
         let addresses = reachable_at(seen, sign_in.port, sign_in.addresses);
-        let arrival = Arrival { peer: known.id, instance: sign_in.instance, addresses, force: sign_in.force };
+        let arrival = Arrival {
+            peer: known.id,
+            name: known.name.clone(),
+            instance: sign_in.instance,
+            addresses,
+            force: sign_in.force,
+        };
         let now = Timestamp::now();
         let (session, pushes) = self.hub.arrive(arrival)?;
         match self.welcome(&session, known, sign_in.stored, now).await {
             Ok((stored, answer)) => Ok((Arrived { session, pushes, stored }, answer)),
             Err(refusal) => {
-                self.hub.leave(&session);
+                self.hub.leave(&session, SessionEnd::Dropped);
                 Err(outward(refusal))
             }
         }
@@ -134,7 +140,7 @@ impl Directory {
 
     /// Makes a peer offline, unless it has a newer session, and writes down when and why.
     pub async fn left(&self, session: &Arc<Session>, end: SessionEnd) {
-        let is_offline = self.hub.leave(session);
+        let is_offline = self.hub.leave(session, end);
         // What became of an older session is worth knowing only if another daemon has ended it.
         if !is_offline && end != SessionEnd::TakenOver {
             return;

@@ -1,4 +1,5 @@
-//! When a quiet session is pinged and when it is dropped: a pure function of what was heard when.
+//! When a quiet session is pinged, when it is dropped, and when it is too idle to stay: a pure function of what was heard
+//! when.
 
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ pub(super) enum Due {
     Ping,
     /// It has been silent for too long.
     Drop,
+    /// It has asked nothing for longer than the operator allows.
+    SendAway,
 }
 
 /// What a session remembers of its peer's silence.
@@ -21,13 +24,26 @@ pub(super) enum Due {
 pub(super) struct Clock {
     heard: Instant,
     pinged: Instant,
+    asked: Instant,
+    /// How long a peer may ask nothing, if that is bounded.
+    idle_max: Option<Duration>,
     /// This session's own pause before a ping, so that thousands do not ping together.
     pause: Duration,
 }
 
 impl Clock {
     pub(super) fn new(now: Instant, pause: Duration) -> Self {
-        Self { heard: now, pinged: now, pause }
+        Self { heard: now, pinged: now, asked: now, idle_max: None, pause }
+    }
+
+    /// From now on a peer may ask nothing for so long.
+    pub(super) fn allow_idle(&mut self, idle_max: Option<Duration>) {
+        self.idle_max = idle_max;
+    }
+
+    /// The peer has asked for something; pongs and acknowledgements are not that.
+    pub(super) fn asked(&mut self, now: Instant) {
+        self.asked = now;
     }
 
     /// Something came from the peer.
@@ -43,12 +59,17 @@ impl Clock {
     pub(super) fn due(&self, now: Instant) -> Due {
         let drop_at = self.heard + SILENCE_MAX;
         let ping_at = self.heard.max(self.pinged) + self.pause;
+        // An end beyond what the clock can tell never comes.
+        let idle_at = self.idle_max.and_then(|idle_max| self.asked.checked_add(idle_max));
         if now >= drop_at {
             Due::Drop
+        } else if idle_at.is_some_and(|idle_at| now >= idle_at) {
+            Due::SendAway
         } else if now >= ping_at {
             Due::Ping
         } else {
-            Due::Nothing(ping_at.min(drop_at))
+            let next = ping_at.min(drop_at);
+            Due::Nothing(idle_at.map_or(next, |idle_at| idle_at.min(next)))
         }
     }
 }
@@ -77,8 +98,8 @@ mod tests {
                     clock.pinged(at(second));
                     done.push((second, Due::Ping));
                 }
-                Due::Drop => {
-                    done.push((second, Due::Drop));
+                end @ (Due::Drop | Due::SendAway) => {
+                    done.push((second, end));
                     break;
                 }
             }
@@ -97,10 +118,56 @@ mod tests {
                     clock.pinged(now);
                     clock.heard(now);
                 }
-                Due::Drop => panic!("dropped at {second} s"),
+                Due::Drop | Due::SendAway => panic!("ended at {second} s"),
                 Due::Nothing(_) => {}
             }
         }
+    }
+
+    #[test]
+    fn a_peer_that_answers_but_asks_nothing_is_sent_away_only_where_that_is_wanted() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let minute = Some(Duration::from_secs(60));
+        // What is allowed, when the peer last asks, and when it is sent away.
+        for (idle_max, asks, sent_away) in [
+            (None, 0, None),
+            (minute, 0, Some(60)),
+            (minute, 45, Some(105)),
+            (Some(Duration::from_secs(3)), 0, Some(3)),
+            (Some(Duration::MAX), 0, None),
+        ] {
+            let mut clock = Clock::new(start, PING_AFTER);
+            clock.allow_idle(idle_max);
+            let ended = (0..300).find(|second| {
+                let now = at(*second);
+                if *second == asks {
+                    clock.asked(now);
+                }
+                match clock.due(now) {
+                    Due::Nothing(until) => assert!(until > now),
+                    Due::Ping => {
+                        clock.pinged(now);
+                        clock.heard(now);
+                    }
+                    Due::Drop => panic!("dropped at {second} s"),
+                    Due::SendAway => return true,
+                }
+                false
+            });
+            assert_eq!(ended, sent_away, "{idle_max:?} after {asks} s");
+        }
+    }
+
+    #[test]
+    fn a_sleeping_session_wakes_for_whatever_comes_first() {
+        let start = Instant::now();
+        let mut clock = Clock::new(start, PING_AFTER);
+        clock.allow_idle(Some(Duration::from_secs(4)));
+        assert_eq!(clock.due(start), Due::Nothing(start + Duration::from_secs(4)));
+        clock.allow_idle(Some(Duration::from_secs(40)));
+        assert_eq!(clock.due(start), Due::Nothing(start + PING_AFTER));
+        assert_eq!(clock.due(start + SILENCE_MAX), Due::Drop);
     }
 
     #[test]

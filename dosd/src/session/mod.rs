@@ -13,7 +13,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use dos_protocol::{
     Code, PublicKey, Seq, WireError,
-    directory::{Answer, FromDirectory, Notice, Op, ToDirectory, read_request},
+    directory::{Answer, FromDirectory, Notice, NoticeKind, Op, Subscription, ToDirectory, read_request},
+    duration::format_duration,
     frame::{self, FrameError, Reader},
     limits::{REQUESTS_IN_FLIGHT_MAX, SIGN_IN_TIME_MAX, WRITE_STALL_MAX},
     tls::Stream,
@@ -30,7 +31,8 @@ pub(crate) use self::end::End;
 use self::{clock::Clock, clock::Due, pings::Pings, replay::Replay};
 use crate::{
     directory::Directory,
-    hub::{Push, Session},
+    hub::{Push, Session, notice},
+    presence::Follower,
 };
 
 type Done = (u32, Result<Answer, WireError>);
@@ -49,6 +51,8 @@ struct Running<'a> {
     clock: Clock,
     ping: u32,
     pings: Pings,
+    /// Whose presence the peer wants to hear of, if anybody's.
+    follower: Option<Box<Follower>>,
     /// Frames that wait to be written together.
     out: Vec<u8>,
 }
@@ -81,8 +85,10 @@ pub(crate) async fn serve(
         clock: Clock::new(Instant::now(), clock::pause_of(session.peer.number())),
         ping: 0,
         pings: Pings::default(),
+        follower: None,
         out: Vec::new(),
     };
+    running.clock.allow_idle(directory.settings().idle_timeout);
     let end = running.run().await;
     running.leave(&end).await;
     (Some(session), end)
@@ -162,6 +168,14 @@ async fn read_rows(catching_up: &mut Option<BoxFuture<'static, Rows>>) -> Rows {
     }
 }
 
+/// Until somebody whom the peer follows may have come or gone; never, while it follows nobody.
+async fn news(follower: &mut Option<Box<Follower>>) {
+    match follower {
+        Some(follower) => follower.news().await,
+        None => futures_util::future::pending().await,
+    }
+}
+
 impl Running<'_> {
     async fn run(&mut self) -> End {
         loop {
@@ -182,12 +196,14 @@ impl Running<'_> {
             Due::Nothing(until) => until,
             Due::Ping => return self.send_ping(),
             Due::Drop => return Err(End::Silent),
+            Due::SendAway => return self.send_away().await,
         };
         tokio::select! {
             biased;
             Some(push) = self.pushes.recv() => self.pushed(push).await,
             Some(done) = self.under_way.next(), if !self.under_way.is_empty() => self.answer(done),
             rows = read_rows(&mut self.catching_up) => self.caught_up(rows),
+            () = news(&mut self.follower) => self.tell_presence(),
             read = self.reader.next(), if takes_requests => self.read(read),
             () = sleep_until(wake) => Ok(()),
         }
@@ -214,10 +230,33 @@ impl Running<'_> {
     fn send_ping(&mut self) -> Result<(), End> {
         self.ping = self.ping.wrapping_add(1);
         self.clock.pinged(Instant::now());
+        self.clock.allow_idle(self.directory.settings().idle_timeout);
         if let Some(stored) = self.replay.forget(true) {
             self.directory.forget(self.session.peer, stored);
         }
         self.send(&FromDirectory::Ping(self.ping))
+    }
+
+    /// Tells the peer that it was idle for too long, and ends.
+    async fn send_away(&mut self) -> Result<(), End> {
+        let idle = self
+            .directory
+            .settings()
+            .idle_timeout
+            .map_or_else(String::new, |idle_max| format!(" for {}", format_duration(idle_max)));
+        self.close(notice(NoticeKind::Idle, &format!("signed out: nothing was asked{idle}"))).await
+    }
+
+    /// From now on the peer hears of these, in place of those before.
+    fn subscribe(&mut self, id: u32, subscription: Subscription) -> Result<(), End> {
+        let followed = self.directory.hub.board.follow(self.session.peer, subscription);
+        let followed = followed.map(|follower| self.follower = follower.map(Box::new));
+        self.answer((id, followed.map(|()| Answer::Done)))
+    }
+
+    fn tell_presence(&mut self) -> Result<(), End> {
+        let changes = self.follower.as_mut().and_then(|follower| follower.take(|_| false));
+        changes.map_or(Ok(()), |changes| self.send(&FromDirectory::Presence(changes)))
     }
 
     async fn pushed(&mut self, push: Push) -> Result<(), End> {
@@ -305,7 +344,12 @@ impl Running<'_> {
                 self.send(&FromDirectory::Answer { id, answer: Answer::Done })?;
                 Err(End::SignedOut)
             }
+            Ok(ToDirectory::Request { id, op: Op::Subscribe(subscription) }) => {
+                self.clock.asked(Instant::now());
+                self.subscribe(id, subscription)
+            }
             Ok(ToDirectory::Request { id, op }) => {
+                self.clock.asked(Instant::now());
                 let (directory, session) = (Arc::clone(self.directory), Arc::clone(&self.session));
                 self.under_way.push(Box::pin(async move { (id, directory.perform(&session, op).await) }));
                 Ok(())

@@ -16,3 +16,4 @@ mod registration;
 mod requests;
 mod rights;
 mod shelf;
+mod subscribe;

@@ -1,10 +1,12 @@
 //! A directory in process, and clients that speak its protocol by hand.
 
-use std::{collections::VecDeque, net::SocketAddr, path::Path, time::Duration};
+use std::{collections::VecDeque, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use dos_protocol::{
     Code, Instance, PeerId, Seq, WireError,
-    directory::{Answer, FromDirectory, Letter, Op, Register, SignIn, SignedIn, ToDirectory, Update},
+    directory::{
+        Answer, Changes, FromDirectory, Letter, Op, Presence, Register, SignIn, SignedIn, ToDirectory, Update,
+    },
     frame::{self, Reader},
     key::SecretKey,
     tls::{Alpn, ClientTls, Stream},
@@ -12,6 +14,7 @@ use dos_protocol::{
 use dosd::{
     Server,
     config::{Config, FileConfig, Registration},
+    hub::Hub,
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, task::JoinHandle, time::timeout};
 
@@ -22,6 +25,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Net {
     pub(crate) address: SocketAddr,
     pub(crate) link: dos_protocol::JoinLink,
+    /// Who is online.
+    pub(crate) hub: Arc<Hub>,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
@@ -50,8 +55,9 @@ impl Net {
         let server = Server::start(&Config::new(said, FileConfig::default()).unwrap()).unwrap();
         let link = server.link().clone();
         let address = link.address().parse().unwrap();
+        let hub = Arc::clone(&server.directory().hub);
         let (stop, stopping) = watch::channel(false);
-        Self { address, link, stop, running: tokio::spawn(server.run(stopping)) }
+        Self { address, link, hub, stop, running: tokio::spawn(server.run(stopping)) }
     }
 
     pub(crate) async fn stop(self) {
@@ -103,18 +109,36 @@ pub(crate) struct Client {
     updates: VecDeque<(Seq, Update)>,
     /// Messages that came while something else was waited for.
     pub(crate) read: Vec<Letter>,
+    /// The pushes of presence that came, each with its size.
+    pub(crate) pushes: VecDeque<(Changes, usize)>,
+    changed: VecDeque<Presence>,
     pub(crate) reader: Reader<Stream<TcpStream>>,
     next: u32,
 }
 
 impl Client {
     pub(crate) async fn connect(net: &Net, secret: SecretKey) -> Self {
+        Self::connect_at(net, net.address, secret).await
+    }
+
+    /// Connects to the directory by another address, behind which it is.
+    pub(crate) async fn connect_at(net: &Net, address: SocketAddr, secret: SecretKey) -> Self {
         let tls = ClientTls::new(&secret, net.link.key, Alpn::Directory).unwrap();
-        let tcp = TcpStream::connect(net.address).await.unwrap();
+        let tcp = TcpStream::connect(address).await.unwrap();
         tcp.set_nodelay(true).unwrap();
         let reader = Reader::new(tls.connect(tcp).await.unwrap());
-        let (updates, read) = (VecDeque::new(), Vec::new());
-        Self { secret, id: None, signed_in: None, stored: Seq(0), updates, read, reader, next: 0 }
+        Self {
+            secret,
+            id: None,
+            signed_in: None,
+            stored: Seq(0),
+            updates: VecDeque::new(),
+            read: Vec::new(),
+            pushes: VecDeque::new(),
+            changed: VecDeque::new(),
+            reader,
+            next: 0,
+        }
     }
 
     pub(crate) fn id(&self) -> PeerId {
@@ -138,16 +162,38 @@ impl Client {
         self.reader.get_mut().flush().await.unwrap();
     }
 
-    /// The next message that is neither a ping nor an update; those are dealt with.
+    /// The next message that is neither a ping nor an update nor presence; those are dealt with.
     pub(crate) async fn next(&mut self) -> Option<FromDirectory> {
         loop {
             let body = timeout(PATIENCE, self.reader.next()).await.expect("nothing came").ok().flatten()?;
-            match frame::decode(&body).unwrap() {
-                FromDirectory::Update { seq, update, .. } => self.take(seq, update),
-                FromDirectory::Ping(number) => self.send(&ToDirectory::Pong(number)).await,
-                other => return Some(other),
+            if let Some(other) = self.deal_with(&body).await {
+                return Some(other);
             }
         }
+    }
+
+    async fn deal_with(&mut self, body: &[u8]) -> Option<FromDirectory> {
+        match frame::decode(body).unwrap() {
+            FromDirectory::Update { seq, update, .. } => self.take(seq, update),
+            FromDirectory::Ping(number) => self.send(&ToDirectory::Pong(number)).await,
+            FromDirectory::Presence(changes) => {
+                self.changed.extend(changes.peers.iter().cloned());
+                self.pushes.push_back((changes, body.len()));
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// The next change of presence; waits for it.
+    pub(crate) async fn presence(&mut self, patience: Duration) -> Presence {
+        while self.changed.is_empty() {
+            let body = timeout(patience, self.reader.next()).await.expect("nobody came or went").unwrap();
+            if let Some(other) = self.deal_with(&body.unwrap()).await {
+                panic!("unexpected: {other:?}");
+            }
+        }
+        self.changed.pop_front().unwrap()
     }
 
     fn take(&mut self, seq: Seq, update: Update) {
@@ -177,10 +223,8 @@ impl Client {
     pub(crate) async fn update(&mut self) -> Update {
         while self.updates.is_empty() {
             let body = timeout(PATIENCE, self.reader.next()).await.expect("no update came").unwrap().unwrap();
-            match frame::decode(&body).unwrap() {
-                FromDirectory::Update { seq, update, .. } => self.take(seq, update),
-                FromDirectory::Ping(number) => self.send(&ToDirectory::Pong(number)).await,
-                other => panic!("unexpected: {other:?}"),
+            if let Some(other) = self.deal_with(&body).await {
+                panic!("unexpected: {other:?}");
             }
         }
         self.updates.pop_front().unwrap().1

@@ -46,6 +46,6 @@ pub struct Presence {
     pub address: Option<Address>,
     /// When it came or went.
     pub at: Timestamp,
-    /// Why it went.
+    /// Why it went. Of one that is online, [`SessionEnd::TakenOver`]: it was online before, at another daemon.
     pub end: Option<SessionEnd>,
 }

@@ -4,7 +4,7 @@ use crate::{
     error::Code,
     frame,
     id::{MessageId, Revision, ViewId},
-    model::SealedCopy,
+    model::{SealedCopy, SessionEnd},
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -154,6 +154,37 @@ fn golden_bytes_of_messages_and_blocks() {
             to_hex(&FromDirectory::Answer { id: 5, answer: Answer::Blocked(Box::new(blocked)) }),
             include_str!("golden/blocked.hex"),
         ),
+    ] {
+        assert_eq!(message, golden.trim());
+    }
+}
+
+/// Who comes and goes.
+#[test]
+fn golden_bytes_of_presence() {
+    let (alice, bob): (PeerId, PeerId) = ("7xKqPm2R".parse().unwrap(), "7xKqPm2S".parse().unwrap());
+    let here = Presence {
+        id: alice,
+        name: Some("alice".parse().unwrap()),
+        online: true,
+        address: Some("192.0.2.7:4000".parse().unwrap()),
+        at: Timestamp(1),
+        end: None,
+    };
+    let gone = Presence {
+        id: bob,
+        name: None,
+        online: false,
+        address: None,
+        end: Some(SessionEnd::SignedOut),
+        ..here.clone()
+    };
+    let subscribe = |id, to| ToDirectory::Request { id, op: Op::Subscribe(to) };
+    let changes = Changes { peers: vec![here, gone], missed: true };
+    for (message, golden) in [
+        (to_hex(&subscribe(4, Subscription::Everybody)), include_str!("golden/subscribe-everybody.hex")),
+        (to_hex(&subscribe(5, Subscription::These(vec![alice]))), include_str!("golden/subscribe-these.hex")),
+        (to_hex(&FromDirectory::Presence(changes)), include_str!("golden/presence.hex")),
     ] {
         assert_eq!(message, golden.trim());
     }
