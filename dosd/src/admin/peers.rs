@@ -39,7 +39,6 @@ impl Operator {
             peer.online = true;
             peer.address = session.address();
             peer.last_seen = Timestamp::now();
-            peer.last_end = None;
         }
     }
 }

@@ -34,7 +34,7 @@ fn row(peer: &Registered) -> (Value, Vec<String>) {
         "online": peer.online,
         "address": or_null(peer.address),
         "last_seen": seen,
-        "last_seen_reason": end,
+        "last_seen_reason": end.filter(|_| !peer.online),
         "last_end": end,
         "registered_at": since,
     });
