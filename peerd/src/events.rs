@@ -1,7 +1,9 @@
 //! Events: what happened, to whoever watches. A watcher that is too slow misses the oldest and is told how many.
 
+use std::{collections::HashSet, sync::Arc};
+
 use dos_protocol::{
-    Timestamp,
+    PeerId, Timestamp,
     control::{Event, What},
 };
 use tokio::sync::broadcast;
@@ -30,5 +32,73 @@ impl Events {
     #[must_use]
     pub(crate) fn watch(&self) -> broadcast::Receiver<Event> {
         self.0.subscribe()
+    }
+}
+
+/// Whom a watcher wants to hear of.
+#[derive(Debug, Clone)]
+pub(crate) enum Whom {
+    /// Of everybody.
+    Everybody,
+    /// Of these.
+    These(Arc<HashSet<PeerId>>),
+}
+
+impl Whom {
+    /// Whether it has to do with them. What concerns this daemon's own session is for every watcher.
+    pub(crate) fn are_concerned(&self, what: &What) -> bool {
+        let Self::These(peers) = self else { return true };
+        let any = |ids: &[PeerId]| ids.iter().any(|id| peers.contains(id));
+        match what {
+            What::Session(_) | What::Notice(_) => true,
+            What::Grant(grant) | What::Viewed { grant, .. } => any(&[grant.path.owner, grant.viewer]),
+            What::Removed(path) | What::Fetched(path) => any(&[path.owner]),
+            What::Request(asked) | What::Decision(asked) => any(&[asked.path.owner, asked.from]),
+            What::Presence(presence) => any(&[presence.id]),
+            What::Message(message) => any(&[message.from]) || message.to.is_some_and(|to| any(&[to])),
+            What::Contact(contact) => any(&[contact.from]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dos_protocol::{
+        control::SessionState,
+        directory::{Notice, NoticeKind, Presence},
+    };
+
+    use super::*;
+
+    fn peer(number: u64) -> PeerId {
+        PeerId::from_number(PeerId::COUNT / 3 + number).unwrap()
+    }
+
+    #[test]
+    fn whoever_watches_some_peers_hears_of_them_and_of_the_own_session() {
+        let these = Whom::These(Arc::new([peer(1)].into()));
+        let presence = |id| {
+            What::Presence(Presence {
+                id,
+                name: None,
+                online: true,
+                address: None,
+                at: Timestamp(1),
+                end: None,
+            })
+        };
+        let image = |owner: PeerId| What::Removed(format!("{owner}/sea").parse().unwrap());
+        let notice = Notice { kind: NoticeKind::Announcement, text: "tea".into() };
+        for (what, concerned) in [
+            (presence(peer(1)), true),
+            (presence(peer(2)), false),
+            (image(peer(1)), true),
+            (image(peer(2)), false),
+            (What::Session(SessionState::Online), true),
+            (What::Notice(notice), true),
+        ] {
+            assert_eq!(these.are_concerned(&what), concerned, "{what:?}");
+            assert!(Whom::Everybody.are_concerned(&what));
+        }
     }
 }

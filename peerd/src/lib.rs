@@ -5,6 +5,7 @@
 //! - [`peer`]: other peers: serving sealed copies, and fetching them.
 //! - [`library`]: one's own images; [`rights`]: what one may view; [`ledger`]: views that are under way or held.
 //! - [`store`]: everything that must last; [`copies`]: sealed files; [`identity`], [`vault`], [`keys`]: secrets.
+//! - [`events`]: what happened, to whoever watches; [`presence`]: who comes and goes, as far as somebody watches.
 //! - [`chores`]: what the daemon does by itself.
 //!
 //! Stopping takes two steps: first nobody new is served and what can be given up is given up, while commands that change
@@ -22,6 +23,7 @@ mod keys;
 mod ledger;
 mod library;
 mod peer;
+mod presence;
 mod random;
 mod rights;
 mod sealing;
@@ -98,6 +100,7 @@ pub(crate) struct Core {
     identity: Identities,
     upstream: Upstream,
     events: Events,
+    presence: Arc<presence::Interest>,
     copies: Copies,
     fetches: Fetches,
     chores: chores::Chores,
@@ -155,6 +158,7 @@ impl Daemon {
             identity,
             upstream,
             events: Events::default(),
+            presence: Arc::default(),
             copies,
             fetches: Fetches::default(),
             chores,
@@ -179,6 +183,7 @@ impl Daemon {
         let control = tokio::spawn(control::run(Arc::clone(&core), socket, early.clone()));
         let others = vec![
             tokio::spawn(peer::listener::run(Arc::clone(&core), listener, early.clone())),
+            tokio::spawn(presence::run(Arc::clone(&core), early.clone())),
             tokio::spawn(chores::run(Arc::clone(&core), arrivals, early)),
         ];
         Ok(Self { core, writer, first, second, control, session, others })

@@ -6,13 +6,13 @@ use dos_protocol::{
     Allowance, ImageName, Timestamp,
     control::{Event, SessionState, Status, What},
     directory::{AskState, Asked, ViewedKind},
-    model::{Access, AccessState, Grant, GrantState, ImageInfo, PeerInfo},
+    model::{Access, AccessState, Grant, GrantState, ImageInfo, PeerInfo, SessionEnd},
 };
 
 use super::{
     Text, json,
     table::Table,
-    words::{count, moment, peer, relative, size, views_left},
+    words::{count, end, moment, peer, relative, size, views_left},
 };
 use crate::cursor::Token;
 
@@ -74,7 +74,10 @@ pub fn page(text: &mut Text, peers: &[PeerInfo], next: Option<&Token>) {
 fn seen(peer: &PeerInfo, now: Timestamp) -> String {
     match peer.last_seen {
         _ if peer.online => "online".into(),
-        Some(at) => relative(at, now),
+        Some(at) => match peer.last_end {
+            Some(why) => format!("{} ({})", relative(at, now), end(why)),
+            None => relative(at, now),
+        },
         None => "never".into(),
     }
 }
@@ -143,7 +146,7 @@ fn right(grant: &Grant, image: &str, now: Timestamp) -> String {
         (GrantState::Revoked, _) => return format!("{viewer} may no longer view {image}"),
     };
     match grant.expires_at {
-        Some(end) => format!("{line}, until {} ({})", moment(end), relative(end, now)),
+        Some(at) => format!("{line}, until {} ({})", moment(at), relative(at, now)),
         None => line,
     }
 }
@@ -266,9 +269,13 @@ pub fn event(text: &mut Text, event: &Event) {
         What::Request(asked) | What::Decision(asked) => asked_event(asked),
         What::Presence(now) => {
             let who = peer(now.name.as_ref(), now.id);
+            let place = now.address.map(|address| format!(" at {address}")).unwrap_or_default();
             match (now.online, now.end) {
-                (true, _) => format!("presence  {who} is online"),
-                (false, Some(end)) => format!("presence  {who} is offline ({})", end.as_str()),
+                (true, Some(SessionEnd::TakenOver)) => {
+                    format!("presence  {who} is online with another daemon{place}")
+                }
+                (true, _) => format!("presence  {who} is online{place}"),
+                (false, Some(why)) => format!("presence  {who} is offline ({})", end(why)),
                 (false, None) => format!("presence  {who} is offline"),
             }
         }

@@ -180,6 +180,7 @@ pub struct Peer<'a> {
     online: bool,
     address: Option<Address>,
     last_seen: Option<Moment>,
+    last_seen_reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     images: Option<Vec<Image<'a>>>,
 }
@@ -194,6 +195,7 @@ impl<'a> Peer<'a> {
             online: peer.online,
             address: peer.address,
             last_seen: peer.last_seen.map(Moment),
+            last_seen_reason: peer.last_end.map(model::SessionEnd::as_str),
             images: None,
         }
     }

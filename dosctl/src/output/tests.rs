@@ -5,8 +5,11 @@ use std::time::Duration;
 use dos_protocol::{
     Allowance, Code, ImageId, ImageNo, Reason, Revision, SealedHash, SplitId,
     control::{Event, SessionState, Status, What},
-    directory::{AskState, Asked, Cursor, Notice, NoticeKind, ViewedKind},
-    model::{Access, AccessState, Format, Grant, ImageInfo, Original, PeerInfo, PreviewInfo, SealedCopy},
+    directory::{AskState, Asked, Cursor, Notice, NoticeKind, Presence, ViewedKind},
+    model::{
+        Access, AccessState, Format, Grant, ImageInfo, Original, PeerInfo, PreviewInfo, SealedCopy,
+        SessionEnd,
+    },
 };
 
 use super::*;
@@ -72,7 +75,7 @@ fn bob() -> PeerInfo {
         online: false,
         address: None,
         last_seen,
-        last_end: None,
+        last_end: Some(SessionEnd::SignedOut),
         images: vec![],
     }
 }
@@ -133,6 +136,12 @@ fn status(state: SessionState) -> Status {
     }
 }
 
+fn presence(online: bool, end: Option<SessionEnd>) -> What {
+    let address = online.then(|| "192.0.2.7:4000".parse().unwrap());
+    let name = Some("alice".parse().unwrap());
+    What::Presence(Presence { id: ALICE.parse().unwrap(), name, online, address, at: now(), end })
+}
+
 fn events() -> Vec<Event> {
     let revoked = Grant { revoked: true, ..grant(Allowance::Views(2)) };
     let path = || format!("{ALICE}/sea").parse().unwrap();
@@ -152,6 +161,14 @@ fn events() -> Vec<Event> {
         What::Decision(Box::new(asked(AskState::Approved))),
         What::Decision(Box::new(asked(AskState::Denied))),
         What::Notice(notice),
+        presence(true, None),
+        presence(true, Some(SessionEnd::TakenOver)),
+        presence(false, Some(SessionEnd::SignedOut)),
+        presence(false, Some(SessionEnd::Closed)),
+        presence(false, Some(SessionEnd::Dropped)),
+        presence(false, Some(SessionEnd::Kicked)),
+        presence(false, Some(SessionEnd::Shutdown)),
+        presence(false, Some(SessionEnd::Idle)),
     ];
     all.into_iter().map(|what| Event { at: now(), what }).collect()
 }

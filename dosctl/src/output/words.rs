@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dos_protocol::{Allowance, PeerId, PeerName, Timestamp};
+use dos_protocol::{Allowance, PeerId, PeerName, Timestamp, model::SessionEnd};
 
 /// A size with three digits, in powers of 1000: `7.10 MB`.
 #[must_use]
@@ -46,6 +46,20 @@ pub fn views_left(views: Allowance) -> String {
 #[must_use]
 pub fn peer(name: Option<&PeerName>, id: PeerId) -> String {
     name.map_or_else(|| id.to_string(), PeerName::to_string)
+}
+
+/// Why a session ended: `signed out`, `connection closed`, `directory stopped`.
+#[must_use]
+pub fn end(end: SessionEnd) -> &'static str {
+    match end {
+        SessionEnd::SignedOut => "signed out",
+        SessionEnd::Closed => "connection closed",
+        SessionEnd::Dropped => "connection lost",
+        SessionEnd::TakenOver => "taken over",
+        SessionEnd::Kicked => "kicked",
+        SessionEnd::Shutdown => "directory stopped",
+        SessionEnd::Idle => "idle",
+    }
 }
 
 /// `5 min`, with one unit.

@@ -53,7 +53,7 @@ impl End {
                 NoticeKind::Kicked => SessionEnd::Kicked,
                 NoticeKind::Idle => SessionEnd::Idle,
                 NoticeKind::Replaced => SessionEnd::TakenOver,
-                NoticeKind::Superseded | NoticeKind::Announcement => SessionEnd::Closed,
+                NoticeKind::Superseded | NoticeKind::Announcement | NoticeKind::Missed => SessionEnd::Closed,
             },
             Self::Broken(_) | Self::Silent | Self::Stalled | Self::Refused(_) | Self::Protocol(_) => {
                 SessionEnd::Dropped

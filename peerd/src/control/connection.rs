@@ -241,7 +241,7 @@ async fn ask(core: &Arc<Core>, command: Command, out: Out) -> Result<Finished, W
         Command::Requests { incoming, outgoing, all } => requests::run(core, (incoming, outgoing), all).await,
         Command::Fetch(image) => fetch::run(core, image, &out).await,
         Command::View { image, offline } => return view::run(core, image, offline, out).await,
-        Command::Watch { peers: _ } => watch::run(core, &out).await,
+        Command::Watch { peers } => watch::run(core, peers, &out).await,
         _ => Err(unsupported()),
     };
     outcome.map(Finished::from)

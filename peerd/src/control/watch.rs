@@ -1,22 +1,26 @@
-//! `watch`: events as they happen, until dosctl hangs up.
+//! `watch`: events as they happen, until dosctl hangs up; all of them, or what has to do with some peers.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use dos_protocol::{
-    Code, Timestamp, WireError,
+    Code, PeerRef, Timestamp, WireError,
     control::{Event, FromPeerd, Outcome, What},
+    directory::{Notice, NoticeKind},
+    limits::SUBSCRIBED_PEERS_MAX,
 };
 use tokio::sync::broadcast::error::RecvError;
 
-use super::connection::Out;
-use crate::Core;
+use super::{connection::Out, resolve::resolve};
+use crate::{Core, events::Whom};
 
 /// Passes events on, beginning with how the session stands.
 ///
 /// # Errors
-/// `offline` when the daemon stops.
-pub(super) async fn run(core: &Arc<Core>, out: &Out) -> Result<Outcome, WireError> {
+/// `not_found` for an unknown peer; `offline` for a name while the directory is out of reach, and when the daemon stops.
+pub(super) async fn run(core: &Arc<Core>, peers: Vec<PeerRef>, out: &Out) -> Result<Outcome, WireError> {
+    let watching = core.presence.watch(whom(core, peers).await?);
     let mut events = core.events.watch();
+    watching.settled(core).await;
     let state = core.upstream.status().borrow().state;
     let mut event = Event { at: Timestamp::now(), what: What::Session(state) };
     loop {
@@ -25,12 +29,39 @@ pub(super) async fn run(core: &Arc<Core>, out: &Out) -> Result<Outcome, WireErro
         }
         event = loop {
             match events.recv().await {
-                Ok(event) => break event,
-                Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "a watcher is too slow"),
+                Ok(event) if watching.whom().are_concerned(&event.what) => break event,
+                Ok(_) => {}
+                Err(RecvError::Lagged(missed)) => break lagged(missed),
                 Err(RecvError::Closed) => {
                     return Err(WireError::new(Code::Offline, "the daemon is stopping"));
                 }
             }
         };
     }
+}
+
+/// That a watcher was too slow.
+fn lagged(missed: u64) -> Event {
+    let text = format!("{missed} events came too fast to be shown");
+    Event { at: Timestamp::now(), what: What::Notice(Notice { kind: NoticeKind::Missed, text: text.into() }) }
+}
+
+async fn whom(core: &Core, peers: Vec<PeerRef>) -> Result<Whom, WireError> {
+    if peers.is_empty() {
+        return Ok(Whom::Everybody);
+    }
+    if peers.len() > SUBSCRIBED_PEERS_MAX {
+        let text = format!("at most {SUBSCRIBED_PEERS_MAX} peers can be watched by name");
+        return Err(WireError::new(Code::Usage, text).hint("dosctl watch"));
+    }
+    let is_online = core.upstream.is_online();
+    let mut ids = HashSet::new();
+    for peer in peers {
+        ids.insert(match peer {
+            // What is here already can be watched without the directory.
+            PeerRef::Id(id) if !is_online => id,
+            peer => resolve(core, peer).await?.id,
+        });
+    }
+    Ok(Whom::These(Arc::new(ids)))
 }

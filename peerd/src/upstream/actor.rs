@@ -275,6 +275,7 @@ impl Actor {
             status.trouble = None;
             status.address = Some(address);
             status.latest = latest;
+            status.session += 1;
             status.handle = Some(handle);
         });
         self.core.chores.signed_in();
@@ -305,6 +306,7 @@ impl Actor {
         let (lost, why) = match ending {
             Ending::TakenOver(why) => (Lost::TakenOver, why),
             Ending::Kicked(why) => (Lost::Kicked, why),
+            Ending::Idle(why) => (Lost::Idle, why),
             Ending::Lost(why) if lasted => (Lost::Lasted, why),
             Ending::Lost(why) => (Lost::AtOnce, why),
         };

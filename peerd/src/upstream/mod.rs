@@ -49,6 +49,8 @@ pub(crate) struct Status {
     pub address: Option<Address>,
     /// The last update in the inbox when it signed in.
     pub latest: Seq,
+    /// How many sessions there were, with this one.
+    pub session: u64,
     handle: Option<Handle>,
 }
 
@@ -111,6 +113,7 @@ impl Upstream {
             trouble: None,
             address: None,
             latest: Seq(0),
+            session: 0,
             handle: None,
         });
         (Self { wishes, status }, Ends { wishes: waiting, status: publisher })

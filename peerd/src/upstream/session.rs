@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use super::connection::{Established, FIRST_REQUEST, Input, Output};
-use crate::{Core, inbox, store::Incoming};
+use crate::{Core, inbox, presence, store::Incoming};
 
 /// The directory gives up a silent peer a little earlier.
 const SILENCE_PATIENCE: Duration = Duration::from_secs(5);
@@ -48,10 +48,12 @@ pub(super) enum AskError {
 /// Why a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// Another daemon has taken over.
+    /// Another daemon has taken over, or the ID was taken back with its password.
     TakenOver(Box<str>),
     /// The operator has ended the session.
     Kicked(Box<str>),
+    /// Nothing was asked for too long.
+    Idle(Box<str>),
     /// The connection failed, or the directory closed it.
     Lost(Box<str>),
 }
@@ -156,7 +158,10 @@ impl Reading {
             }
         };
         match self.notice {
-            Some(Notice { kind: NoticeKind::TakenOver, text }) => Ending::TakenOver(text),
+            Some(Notice { kind: NoticeKind::TakenOver | NoticeKind::Replaced, text }) => {
+                Ending::TakenOver(text)
+            }
+            Some(Notice { kind: NoticeKind::Idle, text }) => Ending::Idle(text),
             Some(Notice { kind: NoticeKind::Kicked, text }) => Ending::Kicked(text),
             Some(Notice { text, .. }) => Ending::Lost(text),
             None => Ending::Lost(why),
@@ -175,7 +180,8 @@ impl Reading {
                 return self.updates.send(Incoming { seq, at, update }).await.is_ok();
             }
             FromDirectory::Ping(number) => return self.replies.send(ToDirectory::Pong(number)).await.is_ok(),
-            FromDirectory::Presence(_) | FromDirectory::Broadcast(_) | FromDirectory::Call(_) => {
+            FromDirectory::Presence(changes) => presence::tell(&self.core.events, changes),
+            FromDirectory::Broadcast(_) | FromDirectory::Call(_) => {
                 tracing::debug!("the directory sent something that nobody asked for");
             }
             FromDirectory::Notice(notice) => {

@@ -1,6 +1,7 @@
 //! The session's states and transitions, as a pure function; one task performs the actions.
 //!
-//! What always holds: nobody who logged out, or whose ID was taken over, is signed in again without being asked; a
+//! What always holds: nobody who logged out, whose ID was taken over, or who was signed out for being idle, is signed in
+//! again without being asked (the idle one is, when the daemon starts anew); a
 //! conflict that a person meets is reported at once, while one that the daemon meets by itself is retried for a while,
 //! because it may be the daemon's own former connection, of which the directory does not know yet that it is gone.
 
@@ -59,6 +60,8 @@ pub(crate) enum Lost {
     TakenOver,
     /// The operator has ended it.
     Kicked,
+    /// Nothing was asked for longer than the operator allows.
+    Idle,
     /// The connection is gone; it had lasted.
     Lasted,
     /// The connection is gone as soon as it came.
@@ -152,6 +155,7 @@ impl Phase {
             (Self::Connecting(attempt), Event::Failed(why)) => failed(attempt, why),
             (Self::Waiting(attempt), Event::Due) => connect(Try { kicked: false, ..attempt }),
             (Self::Online(_), Event::Lost(Lost::TakenOver)) => (Self::Offline, Action::GiveUp),
+            (Self::Online(_), Event::Lost(Lost::Idle)) => (Self::Offline, Action::Nothing),
             (Self::Online(_), Event::Lost(Lost::Kicked)) => {
                 (Self::Waiting(Try { kicked: true, ..Try::default() }), Action::RetryAfterKick)
             }
@@ -250,6 +254,8 @@ mod tests {
             (P::Online(3), E::Register, P::Online(3), A::Nothing),
             (P::Online(3), E::Logout, P::Offline, A::SignOut),
             (P::Online(3), E::Lost(Lost::TakenOver), P::Offline, A::GiveUp),
+            (P::Online(3), E::Lost(Lost::Idle), P::Offline, A::Nothing),
+            (P::Offline, E::Lost(Lost::Idle), P::Offline, A::Nothing),
             (P::Online(3), E::Lost(Lost::Lasted), P::Waiting(FIRST), A::Retry(0)),
             (P::Online(3), E::Lost(Lost::AtOnce), P::Waiting(Try { failures: 4, ..FIRST }), A::Retry(4)),
         ];

@@ -7,6 +7,7 @@ mod exact;
 mod kills;
 mod model;
 mod pictures;
+mod presence;
 mod proxy;
 mod rights;
 mod stage;

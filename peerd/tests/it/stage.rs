@@ -119,14 +119,22 @@ pub(crate) struct Stage {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) dosd: Option<Process>,
     port: u16,
+    /// Further arguments of the directory.
+    extra: Vec<String>,
 }
 
 impl Stage {
     /// With a running directory.
     pub(crate) fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With a directory that runs with these options.
+    pub(crate) fn with(options: &[&str]) -> Self {
         // Short, because the path of a socket has at most 107 bytes.
         let dir = tempfile::Builder::new().prefix("dos").tempdir_in("/tmp").unwrap();
-        let mut stage = Self { dir, dosd: None, port: 0 };
+        let extra = options.iter().map(|&option| option.to_owned()).collect();
+        let mut stage = Self { dir, dosd: None, port: 0, extra };
         stage.start_dosd();
         let link = stage.link();
         let address = link.split('?').next().unwrap();
@@ -142,7 +150,7 @@ impl Stage {
     pub(crate) fn start_dosd(&mut self) {
         let mut command = Command::new(program("dosd"));
         command.args(["serve", "--listen", &format!("127.0.0.1:{}", self.port), "--data-dir"]);
-        command.arg(self.path("dosd"));
+        command.arg(self.path("dosd")).args(&self.extra);
         self.dosd = Some(Process::start(command, &self.path("dosd.log")));
         wait_until("dosd answers", || self.operate(&["peers", "--online"]).status.success());
     }

@@ -94,4 +94,6 @@ pub enum NoticeKind {
     Idle,
     /// The ID was taken back with its password: this key is not registered any more.
     Replaced,
+    /// Something happened faster than it could be told. peerd says it to whoever watches; the directory does not.
+    Missed,
 }
