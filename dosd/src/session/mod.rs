@@ -255,7 +255,8 @@ impl Running<'_> {
     }
 
     fn tell_presence(&mut self) -> Result<(), End> {
-        let changes = self.follower.as_mut().and_then(|follower| follower.take(|_| false));
+        let hidden = self.directory.hub.hidden_from(self.session.peer);
+        let changes = self.follower.as_mut().and_then(|follower| follower.take(|peer| hidden.contains(peer)));
         changes.map_or(Ok(()), |changes| self.send(&FromDirectory::Presence(changes)))
     }
 

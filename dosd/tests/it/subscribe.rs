@@ -158,6 +158,34 @@ async fn a_subscription_takes_the_place_of_the_last_one_and_ends_with_the_sessio
     net.stop().await;
 }
 
+#[tokio::test]
+async fn who_is_blocked_hears_nothing_of_the_blocker() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let (mut alice, mut bob, mut carol) =
+        (net.peer("alice").await, net.peer("bob").await, net.peer("carol").await);
+    subscribe(&mut alice, Subscription::Everybody).await;
+    let mut named = net.peer("dave").await;
+    subscribe(&mut named, Subscription::These(vec![bob.id()])).await;
+    assert_eq!(change(&mut alice, named.id()).await, HERE);
+    for blocked in [alice.id(), named.id()] {
+        bob.ask(Op::Block(dos_protocol::PeerRef::Id(blocked))).await.unwrap();
+    }
+    bob.sign_out().await;
+    let mut bob = net.again(&bob).await;
+    carol.sign_out().await;
+    assert_eq!(change(&mut alice, carol.id()).await, GONE(SessionEnd::SignedOut), "bob hides");
+    assert!(!resolve(&mut named, bob.id()).await.online && named.pushes.is_empty());
+    for blocked in [alice.id(), named.id()] {
+        bob.ask(Op::Unblock(dos_protocol::PeerRef::Id(blocked))).await.unwrap();
+    }
+    bob.sign_out().await;
+    assert_eq!(change(&mut alice, bob.id()).await, GONE(SessionEnd::SignedOut));
+    assert_eq!(change(&mut named, bob.id()).await, GONE(SessionEnd::SignedOut));
+    assert_eq!(named.pushes.len(), 1);
+    net.stop().await;
+}
+
 fn stranger(number: u64) -> PeerId {
     PeerId::from_number(PeerId::COUNT / 3 + number).unwrap()
 }
