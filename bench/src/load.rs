@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -155,6 +155,18 @@ impl Session {
         while self.receive().await.is_ok() {}
     }
 
+    /// As [`Session::idle`], and counts what it is told of the presence of others.
+    pub(crate) async fn count(mut self, told: Arc<Told>) {
+        while let Ok(Some(body)) = self.reader.next().await {
+            if is_presence(&body) {
+                told.pushes.fetch_add(1, Ordering::Relaxed);
+                told.bytes.fetch_add(u64::try_from(body.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            } else if self.take(&body).await.is_err() {
+                return;
+            }
+        }
+    }
+
     async fn send(&mut self, message: &ToDirectory) -> anyhow::Result<()> {
         let stream = self.reader.get_mut();
         stream.write_all(&frame::to_frame(message)?).await?;
@@ -165,7 +177,11 @@ impl Session {
     /// The next message; pings and updates are dealt with here.
     async fn receive(&mut self) -> anyhow::Result<Option<FromDirectory>> {
         let body = self.reader.next().await?.context("the connection has ended")?;
-        match frame::decode(&body)? {
+        self.take(&body).await
+    }
+
+    async fn take(&mut self, body: &[u8]) -> anyhow::Result<Option<FromDirectory>> {
+        match frame::decode(body)? {
             FromDirectory::Ping(number) => self.send(&ToDirectory::Pong(number)).await?,
             FromDirectory::Update { seq, .. } => {
                 self.stored = seq;
@@ -174,6 +190,26 @@ impl Session {
             other => return Ok(Some(other)),
         }
         Ok(None)
+    }
+}
+
+/// Whether a message tells of presence, known from its first bytes (a map of one entry, RFC 8949): the load generator has
+/// better things to do than to decode it.
+fn is_presence(body: &[u8]) -> bool {
+    body.starts_with(b"\xa1\x68presence")
+}
+
+/// What subscribers were told of the presence of others, all together.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pushes: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Told {
+    /// How many pushes, and how many bytes.
+    pub(crate) fn so_far(&self) -> (u64, u64) {
+        (self.pushes.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
     }
 }
 

@@ -71,7 +71,10 @@ impl Server {
     }
 
     /// Computing time so far of all its threads, in seconds.
-    fn computed(&self) -> anyhow::Result<f64> {
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub(crate) fn computed(&self) -> anyhow::Result<f64> {
         let text = self.proc("stat")?;
         // The name, in parentheses, may hold anything; utime and stime are the 14th and 15th field, in ticks of 10 ms.
         let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);

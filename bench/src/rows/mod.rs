@@ -3,6 +3,7 @@
 mod connects;
 mod list;
 mod memory;
+mod presence;
 mod previews;
 mod push;
 mod reconnect;
@@ -27,7 +28,7 @@ pub(crate) struct Measurement {
 }
 
 /// All of them, in the order in which they run.
-pub(crate) const ROWS: [Measurement; 9] = [
+pub(crate) const ROWS: [Measurement; 10] = [
     Measurement {
         name: "sync",
         about: "what the disk takes for a commit",
@@ -55,6 +56,11 @@ pub(crate) const ROWS: [Measurement; 9] = [
         name: "list",
         about: "pages of a large directory",
         measure: |lab| Box::pin(list::measure(lab)),
+    },
+    Measurement {
+        name: "presence",
+        about: "telling subscribers who comes and goes",
+        measure: |lab| Box::pin(presence::measure(lab)),
     },
     Measurement { name: "previews", about: "previews", measure: |lab| Box::pin(previews::measure(lab)) },
 ];
