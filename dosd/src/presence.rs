@@ -61,7 +61,12 @@ impl Board {
             return;
         }
         let latest = self.changed().note(presence());
-        self.latest.send_replace(latest);
+        // Two that note at once may come here in either order.
+        self.latest.send_if_modified(|now| {
+            let is_news = latest > *now;
+            *now = latest.max(*now);
+            is_news
+        });
     }
 
     /// Follows the changes from now on, for the session of `me`; nothing for a subscription to nobody.
