@@ -8,12 +8,21 @@ use std::{
 };
 
 use dos_protocol::{
-    limits::{BROADCASTS_PER_MINUTE, REGISTRATIONS_PER_MINUTE},
+    limits::{BLOCK_DURATION, BLOCK_DURATION_MAX, BROADCASTS_PER_MINUTE, REGISTRATIONS_PER_MINUTE},
     link::split_host_port,
     parse_duration,
     paths::Environment,
 };
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de};
+
+/// Shorter lock-outs would hinder no guessing.
+const BLOCK_DURATION_MIN: Duration = Duration::from_secs(1);
+
+/// A duration in the file, written as on the command line.
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_duration(&text).map(Some).map_err(de::Error::custom)
+}
 
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +45,9 @@ pub enum ConfigError {
     /// A peer could not even sign in and ask.
     #[error("--idle-timeout needs a time of at least 1s")]
     IdleTimeout,
+    /// A lock-out that protects nobody, or keeps owners out.
+    #[error("--block-duration is from 1s to 1h")]
+    BlockDuration,
     /// Not `HOST:PORT`.
     #[error("--advertise needs HOST:PORT, not {0:?}")]
     Advertise(String),
@@ -95,6 +107,10 @@ pub struct FileConfig {
     #[arg(long, value_name = "DUR", env = "DOSD_IDLE_TIMEOUT", value_parser = parse_duration)]
     #[serde(default, deserialize_with = "duration")]
     pub idle_timeout: Option<Duration>,
+    /// How long a name's password login is locked after three wrong passwords, at first; up to an hour [default: 60s]
+    #[arg(long, value_name = "DUR", env = "DOSD_BLOCK_DURATION", value_parser = parse_duration)]
+    #[serde(default, deserialize_with = "duration")]
+    pub block_duration: Option<Duration>,
     /// What to log: error, warn, info, debug, trace, or per module [default: info]
     #[arg(long, value_name = "LEVEL", env = "DOSD_LOG")]
     pub log: Option<String>,
@@ -123,6 +139,7 @@ impl FileConfig {
             broadcast: self.broadcast.or(below.broadcast),
             broadcasts_per_minute: self.broadcasts_per_minute.or(below.broadcasts_per_minute),
             idle_timeout: self.idle_timeout.or(below.idle_timeout),
+            block_duration: self.block_duration.or(below.block_duration),
             log: self.log.or(below.log),
         }
     }
@@ -154,6 +171,8 @@ pub struct Settings {
     pub broadcasts_per_minute: u32,
     /// How long a peer may ask nothing before it is signed out, if that is bounded.
     pub idle_timeout: Option<Duration>,
+    /// How long the first lock-out of a password login lasts.
+    pub block_duration: Duration,
 }
 
 impl Default for Settings {
@@ -164,6 +183,7 @@ impl Default for Settings {
             broadcast: Broadcasts::default(),
             broadcasts_per_minute: BROADCASTS_PER_MINUTE,
             idle_timeout: None,
+            block_duration: BLOCK_DURATION,
         }
     }
 }
@@ -182,24 +202,23 @@ impl Settings {
         if said.idle_timeout.is_some_and(|idle| idle < IDLE_TIMEOUT_MIN) {
             return Err(ConfigError::IdleTimeout);
         }
+        let block_duration = said.block_duration.unwrap_or(default.block_duration);
+        if !(BLOCK_DURATION_MIN..=BLOCK_DURATION_MAX).contains(&block_duration) {
+            return Err(ConfigError::BlockDuration);
+        }
         Ok(Self {
             registration: said.registration.unwrap_or(default.registration),
             registrations_per_minute: per_minute,
             broadcast: said.broadcast.unwrap_or(default.broadcast),
             broadcasts_per_minute,
             idle_timeout: said.idle_timeout,
+            block_duration,
         })
     }
 }
 
 /// Between a sign-in and the first request lies a moment.
 const IDLE_TIMEOUT_MIN: Duration = Duration::from_secs(1);
-
-/// A time as text: `90s`, `10m`.
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
-}
 
 /// The default of `--listen`: every address, IPv6 and IPv4.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -209,7 +228,7 @@ impl Config {
     /// Puts together what the command line (with the environment) and the file say.
     ///
     /// # Errors
-    /// As in [`ConfigError`], but for those of the file.
+    /// [`ConfigError::NoDataDir`], or what is wrong with a value.
     pub fn new(said: FileConfig, file: FileConfig) -> Result<Self, ConfigError> {
         let said = said.over(file);
         let settings = Settings::new(&said)?;
@@ -253,6 +272,21 @@ mod tests {
         assert_eq!(config.settings.registration, Registration::Closed);
         assert_eq!(config.settings.broadcast, Broadcasts::Off);
         assert_eq!(config.settings.idle_timeout, Some(Duration::from_secs(7200)));
+    }
+
+    #[test]
+    fn the_lock_out_is_written_as_a_duration_and_bounded() {
+        let file = |text: &str| toml::from_str::<FileConfig>(text);
+        let config = |text: &str| {
+            let said = FileConfig { data_dir: Some("/x".into()), ..FileConfig::default() };
+            Config::new(said, file(text).unwrap()).map(|config| config.settings.block_duration)
+        };
+        assert_eq!(config("block_duration = '5m'").unwrap(), Duration::from_secs(300));
+        assert_eq!(config("").unwrap(), BLOCK_DURATION);
+        for wrong in ["block_duration = '10ms'", "block_duration = '2h'"] {
+            assert!(matches!(config(wrong), Err(ConfigError::BlockDuration)), "{wrong}");
+        }
+        assert!(file("block_duration = 60").is_err());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::{
 };
 
 use dos_protocol::{
-    Code, Instance, PeerId, PeerName, Seq, Timestamp, WireError,
+    Code, Instance, PeerId, PeerName, PublicKey, Seq, Timestamp, WireError,
     directory::{Notice, NoticeKind, Presence},
     limits::SESSION_QUEUE_MAX,
     model::{Address, SessionEnd},
@@ -55,6 +55,8 @@ pub struct Session {
     pub instance: Instance,
     /// Where others reach the peer, the likeliest first.
     pub addresses: Vec<Address>,
+    /// The key that it has proved.
+    pub key: PublicKey,
     queue: mpsc::Sender<Push>,
     latest: AtomicU64,
     progress: watch::Sender<Progress>,
@@ -173,8 +175,21 @@ pub struct Arrival {
     pub instance: Instance,
     /// Where others reach it, the likeliest first.
     pub addresses: Vec<Address>,
-    /// Takes over from another daemon.
-    pub force: bool,
+    /// The key that it has proved.
+    pub key: PublicKey,
+    /// What becomes of another daemon's session.
+    pub claim: Claim,
+}
+
+/// What a daemon that comes online says of another one that is signed in with its ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It stays.
+    Polite,
+    /// It has to go.
+    Forced,
+    /// Its key was replaced a moment ago: it has to go, and it is told so.
+    Recovered,
 }
 
 impl Hub {
@@ -182,7 +197,8 @@ impl Hub {
     /// loses is told.
     ///
     /// # Errors
-    /// `conflict` if another daemon is signed in as this peer.
+    /// `conflict` if another daemon is signed in as this peer; `not_found` if that one has another key, because this one's
+    /// was replaced while it signed in.
     pub fn arrive(&self, arrival: Arrival) -> Result<(Arc<Session>, mpsc::Receiver<Push>), WireError> {
         let (queue, pushes) = mpsc::channel(SESSION_QUEUE_MAX);
         let session = Arc::new(Session {
@@ -190,6 +206,7 @@ impl Hub {
             name: arrival.name,
             instance: arrival.instance,
             addresses: arrival.addresses,
+            key: arrival.key,
             queue,
             latest: AtomicU64::new(0),
             progress: watch::Sender::new(Progress { stored: Seq(0), is_ending: false }),
@@ -198,14 +215,16 @@ impl Hub {
         let former = sessions.get(&arrival.peer);
         let (mut is_news, mut end) = (true, None);
         if let Some(old) = former.filter(|old| !old.queue.is_closed()) {
-            let same = old.instance == arrival.instance;
-            if !same && !arrival.force {
-                return Err(WireError::new(Code::Conflict, "another daemon is signed in with this ID"));
-            }
-            old.push(Push::Close(if same {
-                notice(NoticeKind::Superseded, "the same daemon has connected anew")
-            } else {
-                notice(NoticeKind::TakenOver, "another daemon has signed in with this ID")
+            let same = old.instance == arrival.instance && old.key == arrival.key;
+            old.push(Push::Close(match arrival.claim {
+                Claim::Recovered if old.key != arrival.key => notice(NoticeKind::Replaced, REPLACED),
+                // The live session's key is the newer one: only a recovery changes it.
+                _ if old.key != arrival.key => return Err(unknown_key()),
+                _ if same => notice(NoticeKind::Superseded, "the same daemon has connected anew"),
+                Claim::Polite => {
+                    return Err(WireError::new(Code::Conflict, "another daemon is signed in with this ID"));
+                }
+                _ => notice(NoticeKind::TakenOver, "another daemon has signed in with this ID"),
             }));
             end = (!same).then_some(SessionEnd::TakenOver);
         }
@@ -217,6 +236,14 @@ impl Hub {
         }
         sessions.insert(arrival.peer, Arc::clone(&session));
         Ok((session, pushes))
+    }
+
+    /// Tells a session of this peer with another key than this one that its key was replaced, and ends it.
+    pub fn end_replaced(&self, peer: PeerId, key: PublicKey) {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = sessions.get(&peer).filter(|old| old.key != key) {
+            old.push(Push::Close(notice(NoticeKind::Replaced, REPLACED)));
+        }
     }
 
     /// Makes a peer offline, for this reason, unless a newer session has taken the place of this one. Tells whether it
@@ -325,6 +352,14 @@ impl Deliver for Hub {
     }
 }
 
+/// To a daemon whose key was replaced.
+const REPLACED: &str = "this ID was taken back with its password on another machine: the key of this one is not registered any more";
+
+/// Nobody has this key (any more).
+pub(crate) fn unknown_key() -> WireError {
+    WireError::new(Code::NotFound, "this key is not registered here")
+}
+
 /// Something that peers are told.
 pub(crate) fn notice(kind: NoticeKind, text: &str) -> Notice {
     Notice { kind, text: text.into() }
@@ -350,7 +385,9 @@ mod tests {
 
     fn arrival(instance: u64, force: bool) -> Arrival {
         let peer = PeerId::from_number(PeerId::COUNT / 3).unwrap();
-        Arrival { peer, name: None, instance: Instance(instance), addresses: Vec::new(), force }
+        let claim = if force { Claim::Forced } else { Claim::Polite };
+        let key = PublicKey::from([1; 32]);
+        Arrival { peer, name: None, instance: Instance(instance), addresses: Vec::new(), key, claim }
     }
 
     #[test]
@@ -376,6 +413,18 @@ mod tests {
         assert!(told.try_recv().is_err());
         let _new = hub.arrive(arrival(2, true)).unwrap();
         assert!(matches!(told.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::TakenOver, .. }))));
+    }
+
+    #[test]
+    fn a_replaced_key_is_told_and_never_comes_back_not_even_by_force() {
+        let hub = Hub::default();
+        let (_old, mut told) = hub.arrive(arrival(1, false)).unwrap();
+        let claim = Claim::Recovered;
+        let recovered = Arrival { key: PublicKey::from([2; 32]), claim, ..arrival(1, false) };
+        let (_new, mut pushes) = hub.arrive(recovered).unwrap();
+        assert!(matches!(told.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Replaced, .. }))));
+        assert_eq!(hub.arrive(arrival(1, true)).unwrap_err().code, Code::NotFound);
+        assert!(pushes.try_recv().is_err());
     }
 
     #[test]

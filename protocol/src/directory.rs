@@ -184,8 +184,8 @@ pub struct Share {
     pub views: ViewsChange,
     /// What becomes of the time.
     pub expiry: ExpiryChange,
-    /// The directory's share of the content key; used only if the viewer has no live right yet, else the old one goes
-    /// on. Not needed to take back a right.
+    /// The directory's share of the content key; used only if the viewer has no live right yet, or with
+    /// [`ViewsChange::Rekey`], else the old one goes on. Not needed to take back a right.
     pub key: Option<KeyShare>,
 }
 
@@ -201,6 +201,9 @@ pub enum ViewsChange {
     Add(u32),
     /// The right ends, and with it the directory's share of the key.
     Revoke,
+    /// As they are, and the key with them is another one: for an owner that publishes anew an image whose key it has lost.
+    /// There must be a live right.
+    Rekey,
 }
 
 /// What becomes of a right's time.

@@ -159,6 +159,20 @@ pub const PASSWORD_BYTES_MAX: usize = 1 << 10;
 /// Wrong passwords for one name before its password login is locked.
 pub const PASSWORD_TRIES: u32 = 3;
 
+/// Password logins from one address (as in [`REGISTRATIONS_PER_MINUTE`]) in a minute, and at once: nobody mistypes so often.
+pub const PASSWORDS_PER_MINUTE: u32 = 30;
+
+/// Passwords that wait for their hash; one takes some 20 ms of a core. Whoever comes beyond is told to come back, so that
+/// guessing holds up nobody's sign-in.
+pub const PASSWORDS_WAITING_MAX: usize = 32;
+
+/// Names whose wrong passwords are remembered one by one; the one that was tried longest ago makes room. Trying so many
+/// takes longer than any lock-out.
+pub const PASSWORD_NAMES_MAX: usize = 65_536;
+
+/// Wrong passwords are forgotten when none was tried for so long.
+pub const PASSWORD_MEMORY: Duration = Duration::from_secs(24 * 3600);
+
 /// How long the first lock-out lasts if the operator says nothing else; each further one lasts twice as long ...
 pub const BLOCK_DURATION: Duration = Duration::from_secs(60);
 

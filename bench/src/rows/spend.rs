@@ -139,7 +139,7 @@ async fn store_with_rights(path: &Path) -> anyhow::Result<(Store, Vec<PeerId>, I
 }
 
 fn anybody() -> Newcomer {
-    Newcomer { name: None, admission: Admission::Open }
+    Newcomer { name: None, admission: Admission::Open, password: None }
 }
 
 const SPLIT: [u8; 16] = [3; 16];

@@ -5,6 +5,8 @@ mod block;
 mod broadcast;
 mod contact;
 mod list;
+mod lockout;
+mod password;
 mod publish;
 mod request;
 mod send;
@@ -25,7 +27,7 @@ use dos_protocol::{
 
 pub use sign_in::Arrived;
 
-use self::attempts::Attempts;
+use self::{attempts::Attempts, password::Passwords};
 use crate::{
     config::Settings,
     hub::{Hub, Session},
@@ -44,6 +46,7 @@ pub struct Directory {
     settings: RwLock<Arc<Settings>>,
     attempts: Attempts<IpAddr>,
     broadcasts: Attempts<PeerId>,
+    passwords: Passwords,
     /// Who has come online and is not yet written down.
     arrivals: Mutex<Vec<(PeerId, Timestamp)>>,
 }
@@ -75,6 +78,7 @@ impl Directory {
             settings: RwLock::new(Arc::new(settings)),
             attempts: Attempts::default(),
             broadcasts: Attempts::default(),
+            passwords: Passwords::new(),
             arrivals: Mutex::default(),
         }
     }
@@ -123,7 +127,10 @@ impl Directory {
             Op::Block(other) => self.block(caller, other).await,
             Op::Unblock(other) => self.unblock(peer, other).await,
             Op::Blocks => self.blocks(peer).await,
-            Op::Rights { .. } | Op::Asks { .. } | Op::SetPassword(_) | Op::Relay(_) => {
+            Op::Rights { after } => self.rights(peer, after).await,
+            Op::Asks { after } => self.asks(peer, after).await,
+            Op::SetPassword(password) => return self.set_password(peer, password).await,
+            Op::Relay(_) => {
                 return Err(WireError::new(Code::Unsupported, "this directory does not know that request"));
             }
         }

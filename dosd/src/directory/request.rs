@@ -17,6 +17,11 @@ impl Directory {
         Ok(Answer::Request(Box::new(asked)))
     }
 
+    pub(super) async fn asks(&self, peer: PeerId, after: Option<u64>) -> Result<Answer, Refusal> {
+        let (asks, more) = self.store.asks(peer, after).await?;
+        Ok(Answer::Asks { asks, more })
+    }
+
     pub(super) async fn cancel(&self, viewer: PeerId, request: u64) -> Result<Answer, Refusal> {
         Ok(Answer::Request(Box::new(self.store.cancel(viewer, request, Timestamp::now()).await?)))
     }

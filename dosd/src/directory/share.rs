@@ -18,6 +18,15 @@ impl Directory {
         Ok(Answer::Grant(Box::new(grant)))
     }
 
+    pub(super) async fn rights(
+        &self,
+        peer: PeerId,
+        after: Option<(ImageNo, PeerId)>,
+    ) -> Result<Answer, Refusal> {
+        let (grants, more) = self.store.rights(peer, after).await?;
+        Ok(Answer::Rights { grants, more })
+    }
+
     pub(super) async fn right(
         &self,
         asker: PeerId,

@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 use super::{Directory, attempts::network_of, outward};
 use crate::{
     config::Registration,
-    hub::{Arrival, Push, Session, reachable_at},
-    store::{Admission, Known, Newcomer, Refusal, Store},
+    hub::{Arrival, Claim, Push, Session, reachable_at},
+    store::{Admission, Known, NAMELESS, Newcomer, Refusal, Store},
 };
 
 /// How long arrivals are collected before they are written down.
@@ -47,7 +47,8 @@ impl Directory {
         sign_in: SignIn,
     ) -> Result<(Arrived, SignedIn), WireError> {
         let known = self.store.peer_by_key(key).await.map_err(outward)?;
-        self.arrive(known, seen, sign_in).await
+        let claim = if sign_in.force { Claim::Forced } else { Claim::Polite };
+        self.arrive(known, seen, sign_in, claim).await
     }
 
     /// Registers the holder of `key` and signs it in.
@@ -65,11 +66,19 @@ impl Directory {
             let error = WireError::new(Code::Denied, "too many registrations from this address");
             return Err(error.because(Reason::Limit).retry_after(wait));
         }
+        if register.password.is_some() && register.name.is_none() {
+            return Err(WireError::new(Code::Invalid, NAMELESS));
+        }
         let admission = self.admission(register.invite.as_deref());
-        let newcomer = Newcomer { name: register.name, admission };
+        let password = match register.password {
+            Some(password) => Some(self.passwords.hash_in_turn(password).await?),
+            None => None,
+        };
+        let newcomer = Newcomer { name: register.name, admission, password };
         let known = self.store.register(key, newcomer, Timestamp::now()).await.map_err(outward)?;
         tracing::info!(peer = %known.id, address = %seen, "registered");
-        self.arrive(known, seen, register.sign_in).await
+        let claim = if register.sign_in.force { Claim::Forced } else { Claim::Polite };
+        self.arrive(known, seen, register.sign_in, claim).await
     }
 
     /// By which right somebody registers who brings this invite.
@@ -82,11 +91,16 @@ impl Directory {
         }
     }
 
-    async fn arrive(
+    /// Makes a peer online.
+    ///
+    /// # Errors
+    /// `conflict` if another daemon is signed in; `not_found` if the key was replaced meanwhile; `denied`, `invalid`.
+    pub(super) async fn arrive(
         self: &Arc<Self>,
         known: Known,
         seen: IpAddr,
         sign_in: SignIn,
+        claim: Claim,
     ) -> Result<(Arrived, SignedIn), WireError> {
         if sign_in.addresses.len() > ADDRESSES_MAX {
             return Err(WireError::new(
@@ -104,7 +118,8 @@ impl Directory {
             name: known.name.clone(),
             instance: sign_in.instance,
             addresses,
-            force: sign_in.force,
+            key: known.key,
+            claim,
         };
         let now = Timestamp::now();
         let (session, pushes) = self.hub.arrive(arrival)?;
@@ -125,7 +140,7 @@ impl Directory {
         stored: Seq,
         now: Timestamp,
     ) -> Result<(Seq, SignedIn), Refusal> {
-        let (since, mut latest) = self.store.inbox_span(known.id, stored).await?;
+        let (since, mut latest) = self.store.inbox_span(known.id, known.key, stored).await?;
         if stored > latest {
             self.store.advance_inbox(known.id, stored).await?;
             latest = stored;

@@ -115,6 +115,9 @@ async fn sign_in(
         Ok(ToDirectory::Request { id, op: Op::Register(register) }) => {
             (Some(id), directory.register(key, seen, register).await)
         }
+        Ok(ToDirectory::Request { id, op: Op::Recover(recover) }) => {
+            (Some(id), directory.recover(key, seen, *recover).await)
+        }
         Ok(ToDirectory::Request { id, .. }) => (Some(id), Err(WireError::new(Code::Denied, "sign in first"))),
         Ok(_) => (None, Err(WireError::new(Code::Denied, "sign in first"))),
     };

@@ -3,7 +3,7 @@
 use dos_protocol::{
     Allowance, ImageNo, ImagePath, PeerId, Revision, SplitId, Timestamp,
     directory::{ExpiryChange, KeyShare, Share, Update, ViewsChange},
-    limits::VIEWS_MAX,
+    limits::{PAGE_MAX, VIEWS_MAX},
     model::{Access, AccessState, Grant, GrantState, ImageInfo},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -199,6 +199,43 @@ impl Store {
         .await
     }
 
+    /// The rights that a peer has given and received, after this one, in the order of their images and viewers; and
+    /// whether there are more.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn rights(
+        &self,
+        peer: PeerId,
+        after: Option<(ImageNo, PeerId)>,
+    ) -> Result<(Vec<Grant>, bool), Refusal> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT image, viewer FROM grants WHERE owner = ?1 AND (image, viewer) > (?2, ?3) UNION ALL
+                 SELECT image, viewer FROM grants WHERE viewer = ?1 AND (image, viewer) > (?2, ?3)
+                 ORDER BY image, viewer LIMIT ?4",
+            )?;
+            let (image, viewer) =
+                after.map_or((0, -1), |(image, viewer)| (row::number(image.0), row::peer_number(viewer)));
+            let rows = statement
+                .query_map(params![row::peer_number(peer), image, viewer, PAGE_MAX + 1], |row| {
+                    Ok((ImageNo(row::unsigned(row, 0)?), row::peer(row, 1)?))
+                })?;
+            let mut found = rows.collect::<Result<Vec<_>, _>>()?;
+            let more = row::cut(&mut found, PAGE_MAX);
+            let mut rights = Vec::with_capacity(found.len());
+            for (image, viewer) in found {
+                if let (Some(image), Some(right)) =
+                    (images::by_no(connection, image)?, find(connection, image, viewer)?)
+                {
+                    rights.push(snapshot(connection, &image, viewer, &right)?);
+                }
+            }
+            Ok((rights, more))
+        })
+        .await
+    }
+
     /// A right as it is now, for its owner or its viewer.
     ///
     /// # Errors
@@ -228,26 +265,33 @@ fn changed(old: Option<Right>, share: &Share, now: Timestamp) -> Result<Option<R
             return Ok(Some(right));
         }
         (ViewsChange::Keep, Some(right)) if live => right,
-        (ViewsChange::Revoke | ViewsChange::Keep, _) => return Ok(None),
+        (ViewsChange::Rekey, Some(right)) if live => rekeyed(right, share.key.as_ref())?,
+        (ViewsChange::Revoke | ViewsChange::Keep | ViewsChange::Rekey, _) => return Ok(None),
         (ViewsChange::Set(_) | ViewsChange::Add(_), Some(right)) if live => right,
         (ViewsChange::Set(_) | ViewsChange::Add(_), old) => renewed(old, share.key.as_ref())?,
     };
     match share.views {
         ViewsChange::Set(views) => right.views_left = bounded(views)?,
         ViewsChange::Add(more) => right.views_left = bounded(added(right.views_left, more))?,
-        ViewsChange::Keep | ViewsChange::Revoke => {}
+        ViewsChange::Keep | ViewsChange::Revoke | ViewsChange::Rekey => {}
     }
     match share.expiry {
         ExpiryChange::At(at) if at <= now => return Err(Refusal::invalid("a right cannot end in the past")),
         ExpiryChange::At(at) => right.expires_at = Some(at),
         // Views given on a right whose time is over are meant to be used.
-        ExpiryChange::Keep if share.views != ViewsChange::Keep => {
+        ExpiryChange::Keep if matches!(share.views, ViewsChange::Set(_) | ViewsChange::Add(_)) => {
             right.expires_at = right.expires_at.filter(|end| *end > now);
         }
         ExpiryChange::Keep => {}
     }
     right.revision += 1;
     Ok(Some(right))
+}
+
+/// A live right under another content key: everything but the key stays.
+fn rekeyed(right: Right, key: Option<&KeyShare>) -> Result<Right, Refusal> {
+    let key = key.ok_or_else(|| Refusal::invalid("a right under another key needs a key share"))?;
+    Ok(Right { split: key.split, share: Some(key.share), ..right })
 }
 
 /// A right given for the first time, or anew after it was taken back: with a fresh splitting of the key.

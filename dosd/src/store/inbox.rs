@@ -2,13 +2,14 @@
 //! has stored them.
 
 use dos_protocol::{
-    PeerId, Seq, Timestamp,
+    PeerId, PublicKey, Seq, Timestamp,
     directory::{FromDirectory, Update},
     frame,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Owed, Refusal, Store, row};
+use super::{Owed, Refusal, Store, peers, row};
+use crate::hub::unknown_key;
 
 /// Rows of one page of a replay; most are frames of a few hundred bytes ...
 pub(super) const REPLAY_ROWS: u32 = 64;
@@ -144,9 +145,12 @@ impl Store {
     /// first is `stored`, unless later rows were acknowledged and are gone.
     ///
     /// # Errors
-    /// If the store fails.
-    pub async fn inbox_span(&self, peer: PeerId, stored: Seq) -> Result<(Seq, Seq), Refusal> {
+    /// `not_found` if the peer's key is not `key` any more.
+    pub async fn inbox_span(&self, peer: PeerId, key: PublicKey, stored: Seq) -> Result<(Seq, Seq), Refusal> {
         self.read_brief(move |connection| {
+            if peers::by_key(connection, &key)?.is_none_or(|known| known.id != peer) {
+                return Err(unknown_key().into());
+            }
             let latest = latest(connection, peer)?;
             let mut statement = connection.prepare_cached("SELECT min(seq) FROM inbox WHERE peer = ?1")?;
             let first: Option<i64> = statement.query_row([row::peer_number(peer)], |row| row.get(0))?;

@@ -12,6 +12,7 @@ mod inbox;
 mod invites;
 mod listing;
 mod messages;
+mod passwords;
 mod peers;
 mod requests;
 mod row;
@@ -33,6 +34,8 @@ pub use check::check;
 pub use invites::Admission;
 pub use listing::{PageQuery, Peers};
 pub use messages::Taken;
+pub use passwords::Login;
+pub(crate) use passwords::NAMELESS;
 pub use peers::{Known, Newcomer};
 pub use requests::Wish;
 

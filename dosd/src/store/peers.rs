@@ -9,6 +9,7 @@ use dos_protocol::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Admission, Changed, Refusal, Store, invites, row};
+use crate::hub::unknown_key;
 
 /// A registered peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct Newcomer {
     pub name: Option<PeerName>,
     /// By which right.
     pub admission: Admission,
+    /// Its password, hashed as a PHC string, if it has one.
+    pub password: Option<String>,
 }
 
 const COLUMNS: &str = "id, key, name, last_seen_at, last_end";
@@ -67,7 +70,7 @@ pub(super) fn by_id(connection: &Connection, id: PeerId) -> rusqlite::Result<Opt
     connection.prepare_cached(&sql)?.query_row([row::peer_number(id)], known).optional()
 }
 
-fn by_key(connection: &Connection, key: &PublicKey) -> rusqlite::Result<Option<Known>> {
+pub(super) fn by_key(connection: &Connection, key: &PublicKey) -> rusqlite::Result<Option<Known>> {
     let sql = const_format(COLUMNS, "key");
     connection.prepare_cached(&sql)?.query_row([key.as_bytes().as_slice()], known).optional()
 }
@@ -111,7 +114,7 @@ const DRAWS: usize = 8;
 
 impl Store {
     /// Binds `key` to a new ID and takes a use of its invite. The same key with the same name again gets the same ID,
-    /// whoever may register, and takes nothing.
+    /// whoever may register, and takes nothing; a password that comes with it is set.
     ///
     /// # Errors
     /// `denied` if the newcomer may not register; `conflict` if the name is taken or the key is registered under another
@@ -119,16 +122,20 @@ impl Store {
     pub async fn register(
         &self,
         key: PublicKey,
-        Newcomer { name, admission }: Newcomer,
+        Newcomer { name, admission, password }: Newcomer,
         now: Timestamp,
     ) -> Result<Known, Refusal> {
         self.change(move |connection| {
             if let Some(known) = by_key(connection, &key)? {
-                return if name.is_none() || known.name == name {
-                    Ok(known.into())
-                } else {
-                    Err(Refusal::conflict(format!("this key is registered already, as {}", known.id)))
-                };
+                if name.is_some() && known.name != name {
+                    return Err(Refusal::conflict(format!(
+                        "this key is registered already, as {}",
+                        known.id
+                    )));
+                }
+                let sql = "UPDATE peers SET password = coalesce(?2, password) WHERE id = ?1";
+                connection.prepare_cached(sql)?.execute(params![row::peer_number(known.id), password])?;
+                return Ok(known.into());
             }
             // Before the name: who may not register does not learn which names are taken.
             invites::admit(connection, admission, now)?;
@@ -139,12 +146,14 @@ impl Store {
             }
             let id = draw_id(connection)?;
             connection.execute(
-                "INSERT INTO peers(id, key, name, registered_at, last_seen_at) VALUES(?1, ?2, ?3, ?4, ?4)",
+                "INSERT INTO peers(id, key, name, registered_at, last_seen_at, password)
+                 VALUES(?1, ?2, ?3, ?4, ?4, ?5)",
                 params![
                     row::peer_number(id),
                     key.as_bytes().as_slice(),
                     name.as_ref().map(PeerName::as_str),
-                    now.0
+                    now.0,
+                    password
                 ],
             )?;
             Ok(Changed::from(Known { id, key, name, last_seen: now, last_end: None }))
@@ -157,10 +166,7 @@ impl Store {
     /// # Errors
     /// `not_found`.
     pub async fn peer_by_key(&self, key: PublicKey) -> Result<Known, Refusal> {
-        self.read_brief(move |connection| {
-            by_key(connection, &key)?.ok_or_else(|| Refusal::not_found("this key is not registered here"))
-        })
-        .await
+        self.read_brief(move |connection| by_key(connection, &key)?.ok_or_else(|| unknown_key().into())).await
     }
 
     /// The peer with this ID or name.

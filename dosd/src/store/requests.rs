@@ -3,7 +3,7 @@
 use dos_protocol::{
     ImageName, ImageNo, ImagePath, PeerId, Reason, Timestamp,
     directory::{AskState, Asked, Decision, KeyShare, Update},
-    limits::{REQUESTS_PENDING_MAX, VIEWS_MAX},
+    limits::{PAGE_MAX, REQUESTS_PENDING_MAX, VIEWS_MAX},
     model::{AccessState, Grant, ImageInfo},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -209,6 +209,34 @@ impl Store {
                 inbox::owe(connection, viewer, now, Update::Request(Box::new(asked.clone())))?,
             ];
             Ok(Changed { value: asked, owed })
+        })
+        .await
+    }
+
+    /// The pending requests that a peer has made and received, after this one, in the order of their numbers; and whether
+    /// there are more.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn asks(&self, peer: PeerId, after: Option<u64>) -> Result<(Vec<Asked>, bool), Refusal> {
+        self.read(move |connection| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM requests WHERE state = 0 AND owner = ?1 AND request > ?2 UNION ALL
+                 SELECT {COLUMNS} FROM requests WHERE state = 0 AND viewer = ?1 AND request > ?2
+                 ORDER BY request LIMIT ?3"
+            );
+            let key = params![row::peer_number(peer), row::number(after.unwrap_or(0)), PAGE_MAX + 1];
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut found = statement.query_map(key, record)?.collect::<Result<Vec<_>, _>>()?;
+            let more = row::cut(&mut found, PAGE_MAX);
+            let mut asks = Vec::with_capacity(found.len());
+            for record in found {
+                // A request whose image is gone is not pending.
+                if let Some(image) = images::by_no(connection, record.image)? {
+                    asks.push(snapshot(connection, &record, image.name)?);
+                }
+            }
+            Ok((asks, more))
         })
         .await
     }

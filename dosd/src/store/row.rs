@@ -61,6 +61,14 @@ pub(super) fn bytes<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::R
     blob.try_into().map_err(|_| alien(column))
 }
 
+/// Cuts a page to `limit` entries, and tells whether there were more.
+pub(super) fn cut<T>(page: &mut Vec<T>, limit: u32) -> bool {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = page.len() > limit;
+    page.truncate(limit);
+    more
+}
+
 /// A free text, if there is one.
 pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Box<str>>> {
     Ok(row.get::<_, Option<String>>(column)?.map(String::into_boxed_str))

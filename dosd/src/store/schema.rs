@@ -5,7 +5,12 @@ use dos_sqlite::{Migration, Schema};
 /// The directory's database: `application_id` is "dosd" in ASCII.
 pub(super) const SCHEMA: Schema = Schema {
     application_id: 0x646f_7364,
-    migrations: &[Migration { sql: FIRST }, Migration { sql: SECOND }, Migration { sql: THIRD }],
+    migrations: &[
+        Migration { sql: FIRST },
+        Migration { sql: SECOND },
+        Migration { sql: THIRD },
+        Migration { sql: FOURTH },
+    ],
 };
 
 const FIRST: &str = "
@@ -138,4 +143,12 @@ CREATE INDEX blocks_by_blocked ON blocks(blocked, blocker);
 
 -- The password by which an ID is taken back: a PHC string of Argon2id; nothing where there is none.
 ALTER TABLE peers ADD COLUMN password TEXT;
+";
+
+const FOURTH: &str = "
+-- For a peer that has lost its own list: its rights in the order of images, its pending requests in that of their numbers.
+CREATE INDEX grants_given ON grants(owner, image, viewer);
+CREATE INDEX grants_received ON grants(viewer, image);
+CREATE INDEX requests_incoming ON requests(owner, request) WHERE state = 0;
+CREATE INDEX requests_outgoing ON requests(viewer, request) WHERE state = 0;
 ";

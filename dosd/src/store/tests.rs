@@ -37,7 +37,7 @@ fn key(number: u8) -> PublicKey {
 const NOW: Timestamp = Timestamp(1_000_000_000_000);
 
 async fn join(store: &Store, number: u8, admission: Admission) -> Result<PeerId, WireError> {
-    let newcomer = Newcomer { name: None, admission };
+    let newcomer = Newcomer { name: None, admission, password: None };
     match store.register(key(number), newcomer, NOW).await {
         Ok(known) => Ok(known.id),
         Err(Refusal::Refused(error)) => Err(error),
@@ -77,7 +77,7 @@ async fn registering_again_takes_nothing_and_a_taken_name_neither() {
         assert_eq!(join(&store, 1, again).await.unwrap(), first);
     }
     let named = |number| {
-        let newcomer = Newcomer { name: Some("alice".parse().unwrap()), admission: with };
+        let newcomer = Newcomer { name: Some("alice".parse().unwrap()), admission: with, password: None };
         store.register(key(number), newcomer, NOW)
     };
     assert!(named(2).await.is_ok());

@@ -10,6 +10,7 @@ mod inbox;
 mod messages;
 mod net;
 mod operator;
+mod passwords;
 mod presence;
 mod programs;
 mod registration;

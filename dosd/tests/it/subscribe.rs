@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use dos_protocol::{
-    Code, Instance, PeerId, Seq,
+    Code, Instance, PeerId, PublicKey, Seq,
     directory::{Answer, FromDirectory, NoticeKind, Op, Presence, Subscription, ToDirectory},
     key::SecretKey,
     limits::{PRESENCE_PAUSE, PRESENCE_PER_PUSH_MAX, SUBSCRIBED_PEERS_MAX},
@@ -11,7 +11,7 @@ use dos_protocol::{
 };
 use dosd::{
     config::{FileConfig, Registration},
-    hub::Arrival,
+    hub::{Arrival, Claim},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -198,7 +198,8 @@ fn visit(net: &Net, number: u64) {
         name: Some(name),
         instance: Instance(number),
         addresses: vec!["192.0.2.7:4000".parse().unwrap()],
-        force: false,
+        key: PublicKey::from([1; 32]),
+        claim: Claim::Polite,
     };
     let (session, _pushes) = net.hub.arrive(arrival).unwrap();
     assert!(net.hub.leave(&session, SessionEnd::SignedOut));

@@ -3,7 +3,7 @@ use super::*;
 use crate::{
     error::Code,
     frame,
-    id::{MessageId, Revision, ViewId},
+    id::{Instance, MessageId, Revision, ViewId},
     model::{SealedCopy, SessionEnd},
 };
 
@@ -102,10 +102,29 @@ fn golden_bytes_of_operations_and_updates() {
     };
     let update =
         FromDirectory::Update { seq: Seq(8), at: Timestamp(1), update: Update::Grant(Box::new(grant())) };
+    let recover = Recover {
+        name: "bob".parse().unwrap(),
+        password: "correct horse".parse().unwrap(),
+        sign_in: SignIn {
+            instance: Instance(5),
+            port: 4000,
+            addresses: vec!["192.0.2.7:4000".parse().unwrap()],
+            force: false,
+            stored: Seq(0),
+        },
+    };
+    let recover = ToDirectory::Request { id: 1, op: Op::Recover(Box::new(recover)) };
+    let set = ToDirectory::Request { id: 4, op: Op::SetPassword(Some("correct horse".parse().unwrap())) };
+    let rights = Op::Rights { after: Some((ImageNo(7), "7xKqPm2S".parse().unwrap())) };
+    let rekey = Share { views: ViewsChange::Rekey, ..share.clone() };
     let denied = WireError::new(Code::Denied, "used up").because(crate::Reason::UsedUp);
     for (message, golden) in [
         (to_hex(&ToDirectory::Request { id: 2, op: Op::Spend(spend) }), include_str!("golden/spend.hex")),
         (to_hex(&ToDirectory::Request { id: 3, op: Op::Share(share) }), include_str!("golden/share.hex")),
+        (to_hex(&recover), include_str!("golden/recover.hex")),
+        (to_hex(&set), include_str!("golden/set_password.hex")),
+        (to_hex(&ToDirectory::Request { id: 5, op: rights }), include_str!("golden/rights.hex")),
+        (to_hex(&ToDirectory::Request { id: 6, op: Op::Share(rekey) }), include_str!("golden/rekey.hex")),
         (to_hex(&update), include_str!("golden/update.hex")),
         (to_hex(&FromDirectory::Refused { id: Some(2), error: denied }), include_str!("golden/refused.hex")),
     ] {
