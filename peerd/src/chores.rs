@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{Core, ledger, library, random::jitter, stop::Stop};
+use crate::{Core, ledger, library, random::jitter, relearn, stop::Stop};
 
 /// Rights whose copies wait to be fetched; more are found again by the next round.
 const ARRIVALS_MAX: usize = 256;
@@ -117,6 +117,9 @@ fn spread(least: Duration) -> Duration {
 
 /// Finishes what was left open, then looks what is missing.
 async fn round(core: &Arc<Core>, places: &Arc<Semaphore>, fetches: &mut JoinSet<()>) {
+    if let Err(error) = Box::pin(relearn::run(core)).await {
+        tracing::debug!(error = %error.message, "what is lost here is not relearned yet");
+    }
     let chores = async {
         library::finish_publications(core).await?;
         ledger::settle(core).await

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     random,
-    store::OwnImage,
+    store::{OwnImage, Publication},
     vault::{Vault, VaultError, What, hkdf},
 };
 
@@ -46,9 +46,24 @@ impl ImageKeys {
     /// # Errors
     /// [`VaultError::Damaged`].
     pub(crate) fn open(vault: &Vault, image: &OwnImage) -> Result<Self, VaultError> {
-        let row = image.info.sealed.hash;
-        let content_key = vault.open(What::ContentKey, row.as_bytes(), &image.content_key)?;
-        let share_secret = vault.open(What::ShareSecret, row.as_bytes(), &image.share_secret)?;
+        Self::open_row(vault, &image.info.sealed.hash, (&image.content_key, &image.share_secret))
+    }
+
+    /// Those of an image on its way to the directory.
+    ///
+    /// # Errors
+    /// [`VaultError::Damaged`].
+    pub(crate) fn open_publication(vault: &Vault, image: &Publication) -> Result<Self, VaultError> {
+        Self::open_row(vault, &image.publish.sealed.hash, (&image.content_key, &image.share_secret))
+    }
+
+    fn open_row(
+        vault: &Vault,
+        row: &SealedHash,
+        (content_key, share_secret): (&[u8], &[u8]),
+    ) -> Result<Self, VaultError> {
+        let content_key = vault.open(What::ContentKey, row.as_bytes(), content_key)?;
+        let share_secret = vault.open(What::ShareSecret, row.as_bytes(), share_secret)?;
         Ok(Self { content_key: ContentKey::from_bytes(*content_key), share_secret })
     }
 

@@ -3,6 +3,7 @@
 //! - [`upstream`]: the session to the directory; [`inbox`] applies what the directory owes us.
 //! - [`control`]: the local socket for dosctl, one file per command.
 //! - [`peer`]: other peers: serving sealed copies, and fetching them.
+//! - [`relearn`]: what was lost here and the directory still knows.
 //! - [`library`]: one's own images; [`rights`]: what one may view; [`ledger`]: views that are under way or held.
 //! - [`store`]: everything that must last; [`copies`]: sealed files; [`identity`], [`vault`], [`keys`]: secrets.
 //! - [`events`]: what happened, to whoever watches; [`presence`]: who comes and goes, as far as somebody watches.
@@ -25,6 +26,7 @@ mod library;
 mod peer;
 mod presence;
 mod random;
+mod relearn;
 mod rights;
 mod sealing;
 mod state_dir;
@@ -108,6 +110,7 @@ pub(crate) struct Core {
     known_keys: KnownKeys,
     names_busy: library::BusyNames,
     previews: Semaphore,
+    relearning: Semaphore,
     pending_requests: AtomicU64,
     stored: watch::Sender<Seq>,
     instance: Instance,
@@ -166,6 +169,7 @@ impl Daemon {
             known_keys: KnownKeys::default(),
             names_busy: library::BusyNames::default(),
             previews: Semaphore::new(threads),
+            relearning: Semaphore::new(1),
             pending_requests: AtomicU64::new(own.requests),
             stored: watch::Sender::new(own.stored),
             instance: Instance(u64::from_be_bytes(random::bytes()?)),

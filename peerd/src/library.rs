@@ -10,12 +10,15 @@ use std::{
 
 use dos_protocol::{
     Code, ImageArg, ImageName, PeerRef, WireError,
-    directory::{Answer, Op},
+    directory::{Answer, ExpiryChange, Op, Share, ViewsChange},
     model::ImageInfo,
 };
 
 use crate::{
     Core,
+    keys::ImageKeys,
+    relearn::Rights,
+    rights::quoted,
     store::{OwnImage, Publication},
     upstream::{unexpected, unregistered},
 };
@@ -48,13 +51,33 @@ impl Drop for BusyName {
 /// The image of one's own with this name, also if the directory alone knows that it is called so now.
 ///
 /// # Errors
-/// `not_found` if there is none.
+/// `not_found` if there is none, or if its original is not here.
 pub(crate) async fn own_image(core: &Core, name: &ImageName) -> Result<OwnImage, WireError> {
+    if let Some(image) = core.store.own_image(name.clone()).await? {
+        return Ok(image);
+    }
+    own_info(core, name).await?;
+    core.store.own_image(name.clone()).await?.ok_or_else(|| elsewhere(name))
+}
+
+/// The directory knows the image as one's own, but its original and its keys are not on this machine.
+pub(crate) fn elsewhere(name: &ImageName) -> WireError {
+    let arg = quoted(&ImageArg { owner: None, name: name.clone() });
+    WireError::new(Code::NotFound, format!("the original of \"{name}\" is not on this machine"))
+        .caused_by("originals and their keys stay where they were added; this ID came here with its password, or from a backup")
+        .hint(format!("dosctl add FILE --name {arg} --replace"))
+}
+
+/// What is known of the image of one's own with this name, also if its original is not here.
+///
+/// # Errors
+/// `not_found` if there is none.
+pub(crate) async fn own_info(core: &Core, name: &ImageName) -> Result<ImageInfo, WireError> {
     let missing =
         || WireError::new(Code::NotFound, format!("you have no image \"{name}\"")).hint("dosctl list --mine");
     let (me, _) = core.identity.registered().ok_or_else(unregistered)?;
     if let Some(image) = core.store.own_image(name.clone()).await? {
-        return Ok(image);
+        return Ok(image.info);
     }
     if !core.upstream.is_online() {
         return Err(missing());
@@ -62,12 +85,14 @@ pub(crate) async fn own_image(core: &Core, name: &ImageName) -> Result<OwnImage,
     // The answer to a renaming may have been lost.
     let arg = ImageArg { owner: Some(PeerRef::Id(me)), name: name.clone() };
     match core.upstream.request(Op::Image(arg)).await {
-        Ok(Answer::Image(info)) => core.store.rename_image(*info).await?,
-        Ok(_) => return Err(unexpected()),
-        Err(error) if error.code == Code::NotFound => return Err(missing()),
-        Err(error) => return Err(error),
+        Ok(Answer::Image(info)) => {
+            core.store.rename_image((*info).clone()).await?;
+            Ok(*info)
+        }
+        Ok(_) => Err(unexpected()),
+        Err(error) if error.code == Code::NotFound => Err(missing()),
+        Err(error) => Err(error),
     }
-    core.store.own_image(name.clone()).await?.ok_or_else(missing)
 }
 
 /// Tells the directory of an image that is noted as a publication, and notes its answer.
@@ -76,6 +101,10 @@ pub(crate) async fn own_image(core: &Core, name: &ImageName) -> Result<OwnImage,
 /// What the directory says; the publication is dropped if it refuses, and kept if the answer is unknown.
 pub(crate) async fn publish(core: &Core, publication: Publication) -> Result<ImageInfo, WireError> {
     let hash = publication.publish.sealed.hash;
+    let arg = quoted(&ImageArg { owner: None, name: publication.publish.name.clone() });
+    if publication.publish.replace {
+        Box::pin(rekey(core, &publication)).await?;
+    }
     match core.upstream.request_again(Op::Publish(Box::new(publication.publish))).await {
         Ok(Answer::Image(info)) => {
             let free = core.store.finish_publication((*info).clone()).await?;
@@ -89,9 +118,51 @@ pub(crate) async fn publish(core: &Core, publication: Publication) -> Result<Ima
         Err(error) => {
             let free = core.store.drop_publication(hash).await?;
             core.copies.remove(free).await;
-            Err(error)
+            // The image is known to the directory alone.
+            let taken = error.code == Code::Conflict && error.hint.is_none();
+            Err(if taken { error.hint(format!("dosctl add FILE --name {arg} --replace")) } else { error })
         }
     }
+}
+
+/// Puts every right to the image that is about to be replaced under the new image's key, if the old one is not here: else
+/// views would be spent on keys that open nothing. Until the image is replaced nobody can use these rights.
+///
+/// # Errors
+/// If the directory cannot be asked.
+async fn rekey(core: &Core, publication: &Publication) -> Result<(), WireError> {
+    let (me, identity) = core.identity.registered().ok_or_else(unregistered)?;
+    let name = publication.publish.name.clone();
+    if core.store.own_image(name.clone()).await?.is_some() {
+        return Ok(());
+    }
+    let image =
+        match core.upstream.request_again(Op::Image(ImageArg { owner: Some(PeerRef::Id(me)), name })).await {
+            // Published already; only the answer was lost.
+            Ok(Answer::Image(info)) if info.sealed == publication.publish.sealed => return Ok(()),
+            Ok(Answer::Image(info)) => info.no,
+            Ok(_) => return Err(unexpected()),
+            Err(error) if error.code == Code::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+    let keys = ImageKeys::open_publication(&identity.vault, publication)?;
+    let mut rights = Rights::of(image);
+    while let Some(page) = rights.next(core).await? {
+        for grant in page.into_iter().filter(|grant| !grant.revoked) {
+            let share = Share {
+                image,
+                viewer: PeerRef::Id(grant.viewer),
+                views: ViewsChange::Rekey,
+                expiry: ExpiryChange::Keep,
+                key: Some(keys.key_share(image, grant.viewer)?),
+            };
+            match core.upstream.request_again(Op::Share(share)).await? {
+                Answer::Grant(grant) => core.take_grant(*grant).await?,
+                _ => return Err(unexpected()),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Tells the directory of every image whose publication is open, save those being added just now.

@@ -11,6 +11,7 @@ use dos_protocol::{
 use crate::{
     Core,
     keys::ImageKeys,
+    library::elsewhere,
     upstream::{unexpected, unregistered},
 };
 
@@ -24,9 +25,7 @@ pub(super) async fn run(core: &Arc<Core>, request: u64, views: Option<u32>) -> R
     let unknown =
         || WireError::new(Code::NotFound, format!("no request {request} came in")).hint("dosctl requests");
     let asked = core.store.ask(request).await?.filter(|asked| asked.path.owner == me).ok_or_else(unknown)?;
-    let image = core.store.own_image_no(asked.image).await?.ok_or_else(|| {
-        WireError::new(Code::NotFound, format!("the image \"{}\" is gone", asked.path.name))
-    })?;
+    let image = core.store.own_image_no(asked.image).await?.ok_or_else(|| elsewhere(&asked.path.name))?;
     let key = ImageKeys::open(&identity.vault, &image)?.key_share(asked.image, asked.from)?;
     let decide = Decide { request, decision: Decision::Approve { views, key } };
     match core.upstream.request(Op::Decide(decide)).await? {

@@ -14,8 +14,8 @@ use interprocess::local_socket::tokio::Stream;
 use tokio::{io::AsyncWriteExt, sync::mpsc, time::timeout};
 
 use super::{
-    add, approve, cancel, checkin, checkout, deny, fetch, list, login, logout, preview, register, remove,
-    rename, request, requests, resolve, share, shares, status, view, wait, watch,
+    add, approve, cancel, checkin, checkout, deny, fetch, list, login, logout, password, preview, register,
+    remove, rename, request, requests, resolve, share, shares, status, view, wait, watch,
 };
 use crate::{Core, stop::Stop, store::OpenView};
 
@@ -187,6 +187,8 @@ fn is_durable(command: &Command) -> bool {
     matches!(
         command,
         Command::Register { .. }
+            | Command::Recover { .. }
+            | Command::SetPassword(_)
             | Command::Login { .. }
             | Command::Logout
             | Command::Remove(_)
@@ -206,7 +208,9 @@ async fn change(core: &Arc<Core>, command: Command, out: Out) -> Result<Finished
     // They say nothing before they are done.
     drop(out);
     let outcome = match command {
-        Command::Register { server, name, password: _ } => register::run(core, server, name).await,
+        Command::Register { server, name, password } => register::run(core, server, name, password).await,
+        Command::Recover { server, name, password } => login::recover(core, server, name, password).await,
+        Command::SetPassword(password) => password::run(core, password).await,
         Command::Login { force } => login::run(core, force).await,
         Command::Logout => logout::run(core).await,
         Command::Remove(name) => remove::run(core, name).await,

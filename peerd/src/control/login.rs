@@ -1,17 +1,18 @@
-//! `login`: goes online, and stays so across restarts.
+//! `login`: goes online, and stays so across restarts; with a password, on a machine that has no ID yet.
 
 use std::sync::Arc;
 
 use dos_protocol::{
-    Code, WireError,
+    Code, JoinLink, Password, PeerName, WireError,
     control::{Outcome, SessionState},
     limits::ANSWER_TIME_MAX,
 };
 use tokio::time::timeout;
 
+use super::register;
 use crate::{
-    Core,
-    upstream::{SignedInAs, unregistered},
+    Core, relearn,
+    upstream::{Entrance, SignedInAs, unregistered},
 };
 
 /// Signs in, and waits until every update from while it was away is here.
@@ -24,6 +25,27 @@ pub(super) async fn run(core: &Arc<Core>, force: bool) -> Result<Outcome, WireEr
     core.store.want_online(true).await?;
     let SignedInAs { id, latest, stored, .. } = core.upstream.login(force).await?;
     replayed(core, latest.0).await?;
+    let replayed = latest.0.saturating_sub(stored.0);
+    Ok(Outcome::Session { id, state: SessionState::Online, replayed })
+}
+
+/// Takes the ID of this name back with its password, for a daemon that has none, and waits until everything that the
+/// directory knows of it is here.
+///
+/// # Errors
+/// `conflict` if this daemon has an ID already; `denied` if the name or the password is wrong, or too many were; `offline`.
+pub(super) async fn recover(
+    core: &Arc<Core>,
+    server: JoinLink,
+    name: PeerName,
+    password: Password,
+) -> Result<Outcome, WireError> {
+    let identity = register::begin(core, &server).await?;
+    let entrance = Entrance::Recover { name, password };
+    let SignedInAs { id, latest, stored, .. } = core.upstream.enter(identity, entrance).await?;
+    // The ID is here from now on; what still fails is done after the next sign-in.
+    replayed(core, latest.0).await?;
+    relearn::run(core).await?;
     let replayed = latest.0.saturating_sub(stored.0);
     Ok(Outcome::Session { id, state: SessionState::Online, replayed })
 }

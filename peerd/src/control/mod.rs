@@ -16,6 +16,7 @@ mod list;
 mod listener;
 mod login;
 mod logout;
+mod password;
 mod preview;
 mod register;
 mod remove;

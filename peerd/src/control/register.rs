@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use dos_protocol::{Code, JoinLink, PeerName, WireError, control::Outcome};
+use dos_protocol::{Code, JoinLink, Password, PeerName, WireError, control::Outcome};
 
-use crate::{Core, copies::blocking, upstream::SignedInAs};
+use crate::{
+    Core,
+    copies::blocking,
+    identity::Identity,
+    upstream::{Entrance, SignedInAs},
+};
 
 /// Registers at `server` and goes online.
 ///
@@ -14,7 +19,19 @@ pub(super) async fn run(
     core: &Arc<Core>,
     server: JoinLink,
     name: Option<PeerName>,
+    password: Option<Password>,
 ) -> Result<Outcome, WireError> {
+    let identity = begin(core, &server).await?;
+    let entrance = Entrance::Register { name, invite: server.invite.clone(), password };
+    let SignedInAs { id, name, .. } = core.upstream.enter(identity, entrance).await?;
+    Ok(Outcome::Registered { id, name, server: JoinLink { invite: None, ..server } })
+}
+
+/// A key for a daemon that has no ID yet, written down before the directory hears of it.
+///
+/// # Errors
+/// `conflict` if this daemon has an ID already, or its state directory belongs to one.
+pub(super) async fn begin(core: &Arc<Core>, server: &JoinLink) -> Result<Arc<Identity>, WireError> {
     if let Some((id, identity)) = core.identity.registered() {
         let message = format!("already registered as {id} at {}", identity.server.address());
         return Err(WireError::new(Code::Conflict, message).hint("dosctl status"));
@@ -24,9 +41,6 @@ pub(super) async fn run(
         let message = "the state directory belongs to a peer whose identity.toml is missing";
         return Err(WireError::new(Code::Conflict, message).caused_by(root));
     }
-    let link = server.clone();
-    let begun = Arc::clone(core);
-    let identity = blocking(move || begun.identity.begin(&link)).await??;
-    let SignedInAs { id, name, .. } = core.upstream.register(identity, name, server.invite.clone()).await?;
-    Ok(Outcome::Registered { id, name, server: JoinLink { invite: None, ..server } })
+    let (core, link) = (Arc::clone(core), server.clone());
+    Ok(blocking(move || core.identity.begin(&link)).await??)
 }

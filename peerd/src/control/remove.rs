@@ -8,23 +8,23 @@ use dos_protocol::{
     directory::{Answer, Op},
 };
 
-use crate::{Core, library::own_image, upstream::unexpected};
+use crate::{Core, library::own_info, upstream::unexpected};
 
 /// Has the directory forget the image, then forgets it here.
 ///
 /// # Errors
 /// `not_found`; `offline`.
 pub(super) async fn run(core: &Arc<Core>, name: ImageName) -> Result<Outcome, WireError> {
-    let image = own_image(core, &name).await?;
-    match core.upstream.request_again(Op::Remove(image.info.no)).await {
+    let image = own_info(core, &name).await?;
+    match core.upstream.request_again(Op::Remove(image.no)).await {
         Ok(Answer::Done) => {}
         Ok(_) => return Err(unexpected()),
         // An earlier answer was lost: it is gone already.
         Err(error) if error.code == Code::NotFound => {}
         Err(error) => return Err(error),
     }
-    let free = core.store.remove_image(image.info.no).await?;
+    let free = core.store.remove_image(image.no).await?;
     core.copies.remove(free).await;
     core.pending_requests.store(core.store.count_pending().await?, Ordering::Relaxed);
-    Ok(Outcome::Removed(ImagePath { owner: image.info.owner, name: image.info.name }))
+    Ok(Outcome::Removed(ImagePath { owner: image.owner, name: image.name }))
 }

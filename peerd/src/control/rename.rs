@@ -8,7 +8,7 @@ use dos_protocol::{
     directory::{Answer, Op},
 };
 
-use crate::{Core, library::own_image, upstream::unexpected};
+use crate::{Core, library::own_info, upstream::unexpected};
 
 /// Renames it at the directory, then here.
 ///
@@ -21,8 +21,8 @@ pub(super) async fn run(core: &Arc<Core>, name: ImageName, new: ImageName) -> Re
             format!("an image named \"{new}\" is being added just now"),
         ));
     };
-    let image = own_image(core, &name).await?;
-    match core.upstream.request_again(Op::Rename { image: image.info.no, name: new }).await? {
+    let image = own_info(core, &name).await?;
+    match core.upstream.request_again(Op::Rename { image: image.no, name: new }).await? {
         Answer::Image(info) => {
             core.store.rename_image((*info).clone()).await?;
             Ok(Outcome::Image(info))

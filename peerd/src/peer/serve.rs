@@ -9,7 +9,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use dos_protocol::{
@@ -105,7 +105,8 @@ async fn prepare(core: &Arc<Core>, key: PublicKey, fetch: &Fetch) -> Result<(Pee
     let (_, identity) = core.identity.registered().ok_or_else(crate::upstream::unregistered)?;
     let viewer = identify(core, key).await?;
     let own = core.store.own_image_no(fetch.image).await?;
-    let image = own.ok_or_else(|| WireError::new(Code::NotFound, "no such image"))?;
+    let image =
+        own.ok_or_else(|| WireError::new(Code::NotFound, "its owner's machine does not have the image"))?;
     let sealed = image.info.sealed;
     if sealed.hash != fetch.sealed {
         return Err(stale());
@@ -193,16 +194,25 @@ fn read(path: &std::path::Path, from: u32, pieces: &mpsc::Sender<io::Result<Vec<
     }
 }
 
-/// The IDs of keys, as the directory told them: they never change. Bounded; when full, it starts anew.
+/// The IDs of keys, as the directory told them a moment ago: a key that was replaced is nobody's any more. Bounded; when
+/// full, it starts anew.
 #[derive(Debug, Default)]
-pub(crate) struct KnownKeys(std::sync::Mutex<std::collections::HashMap<PublicKey, PeerId>>);
+pub(crate) struct KnownKeys(std::sync::Mutex<std::collections::HashMap<PublicKey, (PeerId, Instant)>>);
+
+/// For how long what the directory told of a key is believed.
+const KNOWN_KEY_TIME: Duration = Duration::from_secs(60);
 
 /// Keys remembered.
 const KNOWN_KEYS_MAX: usize = 4096;
 
 impl KnownKeys {
     fn get(&self, key: &PublicKey) -> Option<PeerId> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(key).copied()
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(key)
+            .filter(|(_, told)| told.elapsed() < KNOWN_KEY_TIME)
+            .map(|(id, _)| *id)
     }
 
     /// Remembers whose a key is.
@@ -211,7 +221,7 @@ impl KnownKeys {
         if keys.len() >= KNOWN_KEYS_MAX {
             keys.clear();
         }
-        keys.insert(key, id);
+        keys.insert(key, (id, Instant::now()));
     }
 }
 

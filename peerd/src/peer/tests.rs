@@ -32,7 +32,7 @@ async fn peer(id: &str) -> Peer {
     let link = format!("dos://{}@127.0.0.1:1", PublicKey::from([9; 32]));
     let begun = daemon.core.identity.begin(&link.parse().unwrap()).unwrap();
     daemon.core.identity.complete(&begun, id.parse().unwrap(), None).unwrap();
-    daemon.core.store.bind(id.parse().unwrap()).await.unwrap();
+    daemon.core.store.bind(id.parse().unwrap(), false).await.unwrap();
     Peer { daemon, _temp: temp }
 }
 

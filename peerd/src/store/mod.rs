@@ -7,6 +7,7 @@
 mod asks;
 mod inbox;
 mod library;
+mod relearn;
 mod rights;
 mod schema;
 mod views;
@@ -23,6 +24,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use inbox::{Applied, Incoming};
 pub(crate) use library::{OwnImage, Publication};
+pub(crate) use relearn::Known;
 pub(crate) use views::{Held, Live, OpenView, Taken};
 
 /// Connections for reading: commands read a few rows each.
@@ -122,30 +124,19 @@ impl Store {
         self.read(own).await
     }
 
-    /// Makes the database that of `peer`, online from now on.
+    /// Makes the database that of `peer`, online from now on. If the ID was taken back, what the old machine knew is lost
+    /// here, whether or not the directory still has updates of it: views are spent without one.
     ///
     /// # Errors
     /// [`Error::Foreign`] if it is somebody else's already.
-    pub(crate) async fn bind(&self, peer: PeerId) -> Result<(), Error> {
+    pub(crate) async fn bind(&self, peer: PeerId, taken_back: bool) -> Result<(), Error> {
         self.write(move |connection| {
             match own(connection)?.peer {
                 Some(other) if other != peer => return Err(Error::Foreign(other)),
                 _ => {}
             }
-            execute(connection, "UPDATE self SET peer = ?1, wanted_online = 1", params![id(peer)])?;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Goes on behind updates that the directory has forgotten, as this database said once that they are stored.
-    ///
-    /// # Errors
-    /// As in [`Error`].
-    pub(crate) async fn skip_updates(&self, since: Seq) -> Result<(), Error> {
-        self.write(move |connection| {
-            let sql = "UPDATE self SET stored_seq = max(stored_seq, ?1)";
-            execute(connection, sql, params![since.0.cast_signed()])?;
+            let sql = "UPDATE self SET peer = ?1, wanted_online = 1, lost = max(lost, ?2)";
+            execute(connection, sql, params![id(peer), taken_back])?;
             Ok(())
         })
         .await

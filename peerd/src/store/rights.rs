@@ -289,6 +289,17 @@ fn end_received(connection: &Connection, image: ImageNo) -> Result<(), Error> {
     Ok(())
 }
 
+/// A right that the directory does not know any more ends. Returns the sealed copies that are superfluous.
+pub(super) fn end(connection: &Connection, grant: Grant) -> Result<Vec<SealedHash>, Error> {
+    let (hash, received) = (grant.sealed.hash, super::own(connection)?.peer == Some(grant.viewer));
+    let image = grant.image;
+    write(connection, &Grant { revoked: true, ..grant })?;
+    if received {
+        end_received(connection, image)?;
+    }
+    Ok(if received && release(connection, &hash)? { vec![hash] } else { Vec::new() })
+}
+
 /// The image is gone: every known right to it ends, whoever's it is. Returns the sealed copies that are superfluous.
 pub(super) fn end_all(connection: &Connection, image: ImageNo) -> Result<Vec<SealedHash>, Error> {
     let sql = "SELECT body FROM grants WHERE image = ?1 AND revoked = 0";

@@ -10,8 +10,10 @@ use dos_sqlite::{Migration, Schema};
 const APPLICATION_ID: i32 = 0x646f_7370;
 
 /// The schema of `peerd.db`.
-pub(crate) const SCHEMA: Schema =
-    Schema { application_id: APPLICATION_ID, migrations: &[Migration { sql: INITIAL }] };
+pub(crate) const SCHEMA: Schema = Schema {
+    application_id: APPLICATION_ID,
+    migrations: &[Migration { sql: INITIAL }, Migration { sql: LOST }],
+};
 
 const INITIAL: &str = "
 -- One row: whose database this is, whether the session is wanted, and the last update stored.
@@ -107,4 +109,9 @@ CREATE TABLE asks (
 ) STRICT;
 CREATE INDEX asks_pending ON asks (incoming, pending);
 CREATE INDEX asks_by_image ON asks (image);
+";
+
+const LOST: &str = "
+-- Whether updates were lost, and the directory was not asked yet for what they said.
+ALTER TABLE self ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
 ";

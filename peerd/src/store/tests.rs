@@ -31,7 +31,7 @@ fn hash(byte: u8) -> SealedHash {
 async fn bench() -> Bench {
     let temp = tempfile::tempdir().unwrap();
     let (store, thread) = Store::open(&temp.path().join("peerd.db")).unwrap();
-    store.bind(me()).await.unwrap();
+    store.bind(me(), false).await.unwrap();
     Bench { store, _thread: thread, temp }
 }
 
@@ -155,6 +155,23 @@ async fn updates_forgotten_by_the_directory_are_skipped_and_never_taken_back() {
     bench.store.skip_updates(Seq(4)).await.unwrap();
     bench.store.skip_updates(Seq(2)).await.unwrap();
     assert_eq!(bench.apply(vec![granted(5, received(1))]).await.unwrap().stored, Seq(5));
+}
+
+#[tokio::test]
+async fn what_is_not_told_any_more_has_ended_unless_it_changed_meanwhile() {
+    let bench = bench().await;
+    bench.apply(vec![granted(1, received(1))]).await.unwrap();
+    assert!(!bench.store.has_lost().await.unwrap());
+    bench.store.skip_updates(Seq(9)).await.unwrap();
+    assert!(bench.store.has_lost().await.unwrap());
+    let known = bench.store.known().await.unwrap();
+    bench.store.take_grants(vec![received(2)]).await.unwrap();
+    bench.store.relearned(known).await.unwrap();
+    assert!(!bench.known().await.revoked, "an update came in between");
+    assert!(!bench.store.has_lost().await.unwrap());
+    let known = bench.store.known().await.unwrap();
+    bench.store.relearned(known).await.unwrap();
+    assert!(bench.known().await.revoked);
 }
 
 #[tokio::test]
@@ -397,6 +414,6 @@ async fn own_images_and_copies_with_held_views_are_never_offered_for_eviction() 
 #[tokio::test]
 async fn the_database_of_another_peer_is_refused() {
     let bench = bench().await;
-    assert!(bench.store.bind(me()).await.is_ok());
-    assert!(matches!(bench.store.bind(other()).await, Err(Error::Foreign(peer)) if peer == me()));
+    assert!(bench.store.bind(me(), false).await.is_ok());
+    assert!(matches!(bench.store.bind(other(), false).await, Err(Error::Foreign(peer)) if peer == me()));
 }

@@ -6,9 +6,9 @@
 use std::{future::pending, sync::Arc, time::Duration};
 
 use dos_protocol::{
-    Code, PeerName, Seq, Timestamp, WireError,
+    Code, Seq, Timestamp, WireError,
     control::{SessionState, What},
-    directory::{Op, Register, SignIn, SignedIn},
+    directory::{Op, Recover, Register, SignIn, SignedIn},
 };
 use tokio::{
     task::JoinHandle,
@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    Ends, SignedInAs, Status, Waiter, Wish,
+    Ends, Entrance, SignedInAs, Status, Waiter, Wish,
     backoff::{delay, kicked_delay},
     connection::{Established, Failure, establish},
     session::{Ending, Session},
@@ -30,11 +30,10 @@ const LASTED: Duration = Duration::from_secs(5);
 /// How long signing out may take.
 const SIGN_OUT_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// What is asked for when registering.
+/// What is asked for by a daemon without an ID.
 struct Application {
     identity: Arc<Identity>,
-    name: Option<PeerName>,
-    invite: Option<Box<str>>,
+    entrance: Entrance,
 }
 
 struct Actor {
@@ -111,9 +110,9 @@ pub(crate) async fn run(core: Arc<Core>, ends: Ends, wanted: bool, mut stop: Sto
 impl Actor {
     async fn wish(&mut self, wish: Wish) {
         match wish {
-            Wish::Register { identity, name, invite, waiter } => {
+            Wish::Enter { identity, entrance, waiter } => {
                 if self.phase == Phase::Unregistered {
-                    self.application = Some(Application { identity, name, invite });
+                    self.application = Some(Application { identity, entrance });
                     self.waiters.push(waiter);
                     self.step(Event::Register).await;
                 } else {
@@ -217,10 +216,16 @@ impl Actor {
             stored,
         };
         let (identity, op) = match &self.application {
-            Some(Application { identity, name, invite }) => {
-                let register =
-                    Register { name: name.clone(), invite: invite.clone(), password: None, sign_in };
-                (Arc::clone(identity), Op::Register(register))
+            Some(Application { identity, entrance }) => {
+                let op = match entrance.clone() {
+                    Entrance::Register { name, invite, password } => {
+                        Op::Register(Register { name, invite, password, sign_in })
+                    }
+                    Entrance::Recover { name, password } => {
+                        Op::Recover(Box::new(Recover { name, password, sign_in }))
+                    }
+                };
+                (Arc::clone(identity), op)
             }
             None => (identity, Op::SignIn(sign_in)),
         };
@@ -253,8 +258,9 @@ impl Actor {
             self.core.store.skip_updates(signed_in.since).await?;
             self.core.stored.send_replace(signed_in.since);
         }
-        if let Some(Application { identity, .. }) = application {
-            self.core.store.bind(signed_in.id).await?;
+        if let Some(Application { identity, entrance }) = application {
+            let taken_back = matches!(entrance, Entrance::Recover { .. });
+            self.core.store.bind(signed_in.id, taken_back).await?;
             let (core, id, name) = (Arc::clone(&self.core), signed_in.id, signed_in.name.clone());
             blocking(move || core.identity.complete(&identity, id, name)).await??;
             return Ok(());

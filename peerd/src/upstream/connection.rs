@@ -86,6 +86,13 @@ impl Failure {
         match error.code {
             Code::Conflict => Self { kind: Failed::Conflict, error },
             Code::Offline | Code::Timeout | Code::Internal => Self { kind: Failed::Unreachable, error },
+            Code::NotFound => {
+                let text = "the directory does not know the key of this machine (any more): the ID was taken back with \
+                            its password elsewhere, or the peer was removed";
+                let unknown = WireError::new(Code::NotFound, text).caused_by(error.message);
+                let hint = "dosctl --profile NEW login --server LINK --name NAME";
+                Self { kind: Failed::Unknown, error: unknown.hint(hint) }
+            }
             _ => Self::refused(error),
         }
     }

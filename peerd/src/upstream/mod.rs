@@ -12,7 +12,7 @@ mod state;
 use std::{sync::Arc, time::Duration};
 
 use dos_protocol::{
-    Code, PeerId, PeerName, Seq, Timestamp, WireError,
+    Code, Password, PeerId, PeerName, Seq, Timestamp, WireError,
     control::SessionState,
     directory::{Answer, Op},
     model::Address,
@@ -69,13 +69,21 @@ pub(crate) struct SignedInAs {
 
 type Waiter = oneshot::Sender<Result<SignedInAs, WireError>>;
 
+/// How a daemon without an ID gets one.
+#[derive(Debug, Clone)]
+pub(crate) enum Entrance {
+    /// A new one.
+    Register { name: Option<PeerName>, invite: Option<Box<str>>, password: Option<Password> },
+    /// The one of this name, whose password this is.
+    Recover { name: PeerName, password: Password },
+}
+
 /// What people want of the session.
 #[derive(Debug)]
 pub(crate) enum Wish {
-    Register {
+    Enter {
         identity: Arc<Identity>,
-        name: Option<PeerName>,
-        invite: Option<Box<str>>,
+        entrance: Entrance,
         waiter: Waiter,
     },
     Login {
@@ -131,18 +139,17 @@ impl Upstream {
         self.status.borrow().state == SessionState::Online
     }
 
-    /// Registers with a key that is written down already, and signs in.
+    /// Gets an ID for a key that is written down already, and signs in.
     ///
     /// # Errors
     /// What the directory or the network says.
-    pub(crate) async fn register(
+    pub(crate) async fn enter(
         &self,
         identity: Arc<Identity>,
-        name: Option<PeerName>,
-        invite: Option<Box<str>>,
+        entrance: Entrance,
     ) -> Result<SignedInAs, WireError> {
         let (waiter, answer) = oneshot::channel();
-        self.wish(Wish::Register { identity, name, invite, waiter }).await?;
+        self.wish(Wish::Enter { identity, entrance, waiter }).await?;
         answer.await.unwrap_or_else(|_| Err(stopping()))
     }
 

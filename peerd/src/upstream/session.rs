@@ -158,6 +158,7 @@ impl Reading {
             }
         };
         match self.notice {
+            // Either way another daemon is this peer now, and stays it.
             Some(Notice { kind: NoticeKind::TakenOver | NoticeKind::Replaced, text }) => {
                 Ending::TakenOver(text)
             }

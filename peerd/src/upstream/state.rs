@@ -51,6 +51,8 @@ pub(crate) enum Failed {
     Refused,
     /// Another daemon is signed in with the ID.
     Conflict,
+    /// The directory does not know our key.
+    Unknown,
 }
 
 /// Why a session ended.
@@ -179,8 +181,10 @@ fn failed(attempt: Try, why: Failed) -> (Phase, Action) {
     let next = Try { failures, conflicts, ..attempt };
     match why {
         Failed::Conflict if attempt.asked || conflicts > CONFLICTS_MAX => (Phase::Offline, Action::GiveUp),
+        // Unasked it is tried on: the directory may have been restored from an old backup, and be restored better.
+        Failed::Unknown if attempt.asked => (Phase::Offline, Action::GiveUp),
         Failed::Conflict | Failed::Unreachable => (Phase::Waiting(next), Action::Retry(attempt.failures)),
-        Failed::Refused => (Phase::Waiting(next), Action::RetrySlowly),
+        Failed::Refused | Failed::Unknown => (Phase::Waiting(next), Action::RetrySlowly),
     }
 }
 
@@ -229,6 +233,9 @@ mod tests {
             (P::Connecting(FIRST), E::Logout, P::Offline, A::Abandon),
             (P::Connecting(FIRST), E::Failed(Failed::Unreachable), P::Waiting(SECOND), A::Retry(0)),
             (P::Connecting(FIRST), E::Failed(Failed::Refused), P::Waiting(SECOND), A::RetrySlowly),
+            (P::Connecting(FIRST), E::Failed(Failed::Unknown), P::Waiting(SECOND), A::RetrySlowly),
+            (P::Connecting(ASKED), E::Failed(Failed::Unknown), P::Offline, A::GiveUp),
+            (P::Registering, E::Failed(Failed::Unknown), P::Unregistered, A::Nothing),
             (P::Connecting(ASKED), E::Failed(Failed::Conflict), P::Offline, A::GiveUp),
             (
                 P::Connecting(FIRST),

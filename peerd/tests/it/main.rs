@@ -6,6 +6,7 @@ mod control;
 mod exact;
 mod kills;
 mod model;
+mod passwords;
 mod pictures;
 mod presence;
 mod proxy;

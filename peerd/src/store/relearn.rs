@@ -1,0 +1,146 @@
+//! That something was lost here which the directory still knows, and what is taken over from it instead.
+//!
+//! What always holds: that something was lost stays written until all of it was relearned; a right or a request that is not
+//! told any more is given up only at the revision that was known before the asking began.
+
+use std::collections::HashMap;
+
+use dos_protocol::{ImageNo, PeerId, Revision, SealedHash, Seq, directory::Asked, model::Grant};
+use rusqlite::params;
+
+use super::{Error, Store, asks, execute, hash_of, peer_of, release, rights};
+
+/// What is known here before the directory is asked. What it tells is taken out.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Rights that have not ended.
+    pub rights: HashMap<(ImageNo, PeerId), Revision>,
+    /// Requests that wait for an answer, with their revisions.
+    pub asks: HashMap<u64, u64>,
+    /// One's own images and their sealed copies.
+    pub images: HashMap<ImageNo, SealedHash>,
+    /// Those of them whose content was replaced since.
+    pub outdated: Vec<(ImageNo, SealedHash)>,
+}
+
+impl Store {
+    /// Goes on behind updates that the directory has forgotten, as this peer said once that they are stored: they are lost,
+    /// and with them whatever they said, which is written down. Views that were taken along or under way in what is here
+    /// may have been used since: they are given up.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn skip_updates(&self, since: Seq) -> Result<(), Error> {
+        self.write(move |connection| {
+            let sql = "UPDATE self SET lost = 1, stored_seq = ?1 WHERE stored_seq < ?1";
+            if execute(connection, sql, params![since.0.cast_signed()])? > 0 {
+                execute(connection, "DELETE FROM held", [])?;
+                execute(connection, "DELETE FROM views", [])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Whether something was lost that is not relearned.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn has_lost(&self) -> Result<bool, Error> {
+        self.read(|connection| Ok(connection.query_row("SELECT lost FROM self", [], |row| row.get(0))?)).await
+    }
+
+    /// What is known here.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn known(&self) -> Result<Known, Error> {
+        self.read(|connection| {
+            let mut known = Known::default();
+            let mut statement =
+                connection.prepare("SELECT image, viewer, revision FROM grants WHERE revoked = 0")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let image = ImageNo(row.get::<_, i64>(0)?.cast_unsigned());
+                let revision = Revision(row.get::<_, i64>(2)?.cast_unsigned());
+                known.rights.insert((image, peer_of(row.get(1)?)?), revision);
+            }
+            let mut statement = connection.prepare("SELECT request, revision FROM asks WHERE pending = 1")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let revision = row.get::<_, i64>(1)?.cast_unsigned();
+                known.asks.insert(row.get::<_, i64>(0)?.cast_unsigned(), revision);
+            }
+            let mut statement = connection.prepare("SELECT no, hash FROM images")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let hash = hash_of(&row.get::<_, Vec<u8>>(1)?)?;
+                known.images.insert(ImageNo(row.get::<_, i64>(0)?.cast_unsigned()), hash);
+            }
+            Ok(known)
+        })
+        .await
+    }
+
+    /// Takes over a page of rights. Returns the sealed copies that are superfluous.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn take_grants(&self, page: Vec<Grant>) -> Result<Vec<SealedHash>, Error> {
+        self.write(move |connection| {
+            let me = super::own(connection)?.peer;
+            let mut free = Vec::new();
+            for grant in &page {
+                free.extend(rights::apply(connection, me, grant)?.1);
+            }
+            Ok(free)
+        })
+        .await
+    }
+
+    /// Takes over a page of requests.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn take_asks(&self, page: Vec<Asked>) -> Result<(), Error> {
+        self.write(move |connection| {
+            let me = super::own(connection)?.peer;
+            for asked in &page {
+                asks::apply(connection, me, asked)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Everything was told: gives up what is left of `known` and was not told. Returns the sealed copies that are
+    /// superfluous.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn relearned(&self, known: Known) -> Result<Vec<SealedHash>, Error> {
+        self.write(move |connection| {
+            let mut free = Vec::new();
+            for ((image, viewer), revision) in &known.rights {
+                let now = rights::grant(connection, *image, *viewer)?;
+                if let Some(grant) = now.filter(|grant| grant.revision == *revision) {
+                    free.extend(rights::end(connection, grant)?);
+                }
+            }
+            for (request, revision) in &known.asks {
+                let sql = "DELETE FROM asks WHERE request = ?1 AND revision = ?2";
+                execute(connection, sql, params![request.cast_signed(), revision.cast_signed()])?;
+            }
+            for (image, hash) in &known.outdated {
+                let sql = "DELETE FROM images WHERE no = ?1 AND hash = ?2";
+                let gone = execute(connection, sql, params![image.0.cast_signed(), hash.as_bytes()])?;
+                if gone > 0 && release(connection, hash)? {
+                    free.push(*hash);
+                }
+            }
+            execute(connection, "UPDATE self SET lost = 0", [])?;
+            Ok(free)
+        })
+        .await
+    }
+}
