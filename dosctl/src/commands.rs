@@ -11,6 +11,7 @@ pub mod instances;
 pub mod list;
 pub mod login;
 pub mod logout;
+pub mod password;
 pub mod preview;
 pub mod register;
 pub mod remove;

@@ -11,6 +11,7 @@ pub mod cursor;
 pub mod draft;
 pub mod error;
 pub mod output;
+pub mod password;
 pub mod progress;
 pub mod target;
 

@@ -34,6 +34,15 @@ fn the_documented_command_lines_are_taken() {
         &format!("register|--server|{link}|--name|alice|--invite|Ab3"),
         "login",
         "login|--force",
+        &format!("register|--server|{link}|--name|alice|--password"),
+        &format!("register|--server|{link}|--name|alice|--password-stdin"),
+        &format!("login|--server|{link}|--name|alice"),
+        &format!("login|--server|{link}|--name|alice|--password-stdin"),
+        &format!("login|--server|{link}|--name|alice|--password-file|/run/secret"),
+        "password",
+        "password|--password-stdin",
+        "password|--password-file|secret",
+        "password|--remove",
         "logout",
         "status",
         "wait|--state|online|--timeout|10s",
@@ -73,6 +82,7 @@ fn the_documented_command_lines_are_taken() {
 
 #[test]
 fn wrong_command_lines_are_usage_errors_with_a_hint() {
+    let link = format!("dos://{}@example.org:5001", PublicKey::from([9; 32]));
     for line in [
         "fly",
         "status|--loud",
@@ -81,6 +91,15 @@ fn wrong_command_lines_are_usage_errors_with_a_hint() {
         "wait",
         "wait|--state|asleep",
         "wait|--state|online|--timeout|5",
+        "login|--name|alice",
+        "password|secret",
+        "password|--remove|--password-stdin",
+        "password|--password-stdin|--password-file|x",
+        &format!("login|--server|{link}"),
+        &format!("login|--force|--server|{link}|--name|alice"),
+        &format!("register|--server|{link}|--name|alice|--password|secret"),
+        &format!("register|--server|{link}|--name|alice|--password=secret"),
+        &format!("register|--server|{link}|--name|alice|--password-stdin=secret"),
         "list|--limit|0",
         "list|--limit|501",
         "list|--cursor|alice",
@@ -120,6 +139,31 @@ fn bad_names_are_invalid() {
         &format!("request|bob/sea|--note|{long}"),
     ] {
         assert_eq!(refused(line).code, Code::Invalid, "{line}");
+    }
+}
+
+#[test]
+fn each_rule_for_a_name_has_its_own_words() {
+    let long = "x".repeat(33);
+    for (name, told) in [
+        ("", "a name cannot be empty"),
+        (long.as_str(), "a peer's name has at most 32 characters"),
+        ("Alice", "a peer's name is made of a-z, 0-9, '.', '_' and '-', not 'A'"),
+        ("al ice", "a peer's name is made of a-z, 0-9, '.', '_' and '-', not ' '"),
+        ("émile", "not 'é'"),
+        ("a\nb", "not '\\n'"),
+    ] {
+        let link = format!("dos://{}@example.org:5001", PublicKey::from([9; 32]));
+        for verb in ["register", "login"] {
+            let args = ["dosctl", verb, "--server", &link, "--name", name].map(OsString::from);
+            match parse(&args) {
+                Err(Stop::Wrong(error)) => {
+                    assert_eq!(error.code, Code::Invalid, "{name:?}: {error}");
+                    assert!(error.message.contains(told), "{name:?}: {error}");
+                }
+                other => panic!("{name:?}: {other:?}"),
+            }
+        }
     }
 }
 

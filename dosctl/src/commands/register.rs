@@ -1,7 +1,7 @@
 //! `dosctl register`: signs up at a directory.
 
 use dos_protocol::{
-    JoinLink, PeerName,
+    Code, JoinLink, PeerName, WireError,
     control::{Command, Outcome},
 };
 
@@ -9,6 +9,7 @@ use crate::{
     context::{Context, unexpected},
     error::Error,
     output::json,
+    password::{Source, Typed},
 };
 
 /// Signs up at a directory and goes online; the identity stays with this profile
@@ -24,6 +25,11 @@ pub struct Args {
     /// The invite, where the directory wants one and the link has none
     #[arg(long, value_name = "CODE", value_parser = invite)]
     invite: Option<Box<str>>,
+    /// Asks for a password, with which the ID can be taken back on another machine
+    #[arg(long, conflicts_with_all = ["password_stdin", "password_file"])]
+    password: bool,
+    #[command(flatten)]
+    source: Source,
 }
 
 fn invite(text: &str) -> Result<Box<str>, &'static str> {
@@ -38,7 +44,13 @@ fn invite(text: &str) -> Result<Box<str>, &'static str> {
 pub fn run(args: Args, context: &Context) -> Result<(), Error> {
     let mut server = args.server;
     server.invite = args.invite.or(server.invite);
-    match context.ask(Command::Register { server, name: args.name, password: None })? {
+    let wanted = args.password || args.source.is_named();
+    if wanted && args.name.is_none() {
+        let text = "a password is of use only with a name: it is by its name that an ID is taken back";
+        return Err(WireError::new(Code::Usage, text).hint("dosctl register --help").into());
+    }
+    let password = if wanted { Some(args.source.read(Typed::Twice)?) } else { None };
+    match context.ask(Command::Register { server, name: args.name, password })? {
         Outcome::Registered { id, name, server } => {
             let link = json::link(&server);
             context.screen.show(&json::Registered { id, name: name.as_ref(), server: link }, |text| {

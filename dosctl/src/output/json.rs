@@ -70,6 +70,13 @@ pub struct Session {
     pub replayed: Option<u64>,
 }
 
+/// Of `password`.
+#[derive(Debug, Serialize)]
+pub struct PasswordState {
+    /// `set` or `removed`.
+    pub password: &'static str,
+}
+
 /// Of `status`.
 #[derive(Debug, Serialize)]
 pub struct Status<'a> {

@@ -7,4 +7,5 @@ mod harness;
 mod add;
 mod answers;
 mod failures;
+mod password;
 mod view;
