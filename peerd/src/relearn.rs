@@ -1,5 +1,5 @@
 //! Relearning from the directory what was lost here: on a new machine whose ID came with its password, or after the state
-//! directory was restored from an old backup. Either shows when the directory has forgotten updates that are not here.
+//! directory was restored from an old backup, which shows when the directory has forgotten updates that are not here.
 //!
 //! What always holds: what is not told any more is given up only if it was known before the asking began and has not
 //! changed since, so that updates that come in meanwhile are never undone. It begins anew after a crash, until it is done.
