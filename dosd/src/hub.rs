@@ -238,14 +238,6 @@ impl Hub {
         Ok((session, pushes))
     }
 
-    /// Tells a session of this peer with another key than this one that its key was replaced, and ends it.
-    pub fn end_replaced(&self, peer: PeerId, key: PublicKey) {
-        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = sessions.get(&peer).filter(|old| old.key != key) {
-            old.push(Push::Close(notice(NoticeKind::Replaced, REPLACED)));
-        }
-    }
-
     /// Makes a peer offline, for this reason, unless a newer session has taken the place of this one. Tells whether it
     /// was so.
     pub fn leave(&self, session: &Arc<Session>, end: SessionEnd) -> bool {
@@ -353,7 +345,7 @@ impl Deliver for Hub {
 }
 
 /// To a daemon whose key was replaced.
-const REPLACED: &str = "this ID was taken back with its password on another machine: the key of this one is not registered any more";
+pub(crate) const REPLACED: &str = "this ID was taken back with its password on another machine: the key of this one is not registered any more";
 
 /// Nobody has this key (any more).
 pub(crate) fn unknown_key() -> WireError {

@@ -18,7 +18,7 @@ use argon2::{
 };
 use dos_protocol::{
     Code, PeerId, PublicKey, Reason, WireError,
-    directory::{Answer, Recover, SignedIn},
+    directory::{Answer, NoticeKind, Recover, SignedIn},
     duration::format_duration,
     limits::{PASSWORDS_PER_MINUTE, PASSWORDS_WAITING_MAX},
     password::Password,
@@ -26,6 +26,7 @@ use dos_protocol::{
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     task::spawn_blocking,
+    time::timeout,
 };
 
 use super::{
@@ -34,7 +35,7 @@ use super::{
     lockout::Lockouts,
     outward,
 };
-use crate::hub::Claim;
+use crate::hub::{Claim, REPLACED, notice};
 
 /// Memory of one hash in KiB.
 const MEMORY_KIB: u32 = 19_456;
@@ -48,6 +49,9 @@ const NOBODYS: &str =
 
 /// Whoever finds too many others waiting comes back after this time.
 const CROWDED_PAUSE: Duration = Duration::from_secs(1);
+
+/// The session with the old key ends within this time, or is not waited for any longer: the new machine waits too.
+const OLD_SESSION_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// What is remembered of attempts, and who may compute.
 #[derive(Debug)]
@@ -196,7 +200,13 @@ impl Directory {
         };
         let known = self.store.replace_key(login, key).await.map_err(outward)?.ok_or_else(wrong)?;
         self.passwords.lockouts().right(&name);
-        self.hub.end_replaced(known.id, key);
+        if let Some(old) = self.hub.get(known.id).filter(|old| old.key != key) {
+            // What it has stored is forgotten when it has ended, and only then is it known where the new one goes on.
+            let ended = old.end(notice(NoticeKind::Replaced, REPLACED));
+            if timeout(OLD_SESSION_TIME_MAX, ended).await.is_err() {
+                tracing::debug!(peer = %known.id, "the session with the old key takes its time");
+            }
+        }
         tracing::info!(peer = %known.id, address = %seen, "took its ID back with its password");
         self.arrive(known, seen, sign_in, Claim::Recovered).await
     }

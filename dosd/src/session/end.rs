@@ -31,6 +31,9 @@ pub(crate) enum End {
     /// It did not sign in, or may not.
     #[error("not signed in")]
     Refused(#[source] WireError),
+    /// Another session of the peer had the updates forgotten that this one was to send next.
+    #[error("its next updates were forgotten meanwhile")]
+    Forgotten,
     /// It broke the protocol.
     #[error("protocol error: {0}")]
     Protocol(&'static str),
@@ -55,9 +58,12 @@ impl End {
                 NoticeKind::Replaced => SessionEnd::TakenOver,
                 NoticeKind::Superseded | NoticeKind::Announcement | NoticeKind::Missed => SessionEnd::Closed,
             },
-            Self::Broken(_) | Self::Silent | Self::Stalled | Self::Refused(_) | Self::Protocol(_) => {
-                SessionEnd::Dropped
-            }
+            Self::Broken(_)
+            | Self::Silent
+            | Self::Stalled
+            | Self::Refused(_)
+            | Self::Forgotten
+            | Self::Protocol(_) => SessionEnd::Dropped,
         }
     }
 }

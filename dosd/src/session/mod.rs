@@ -373,7 +373,12 @@ impl Running<'_> {
 
     fn caught_up(&mut self, rows: Rows) -> Result<(), End> {
         self.catching_up = None;
-        for (seq, frame) in rows.map_err(End::Refused)? {
+        let rows = rows.map_err(End::Refused)?;
+        if !self.replay.goes_on_with(rows.first().map(|(seq, _)| *seq)) {
+            // The next sign-in learns from where it goes on.
+            return Err(End::Forgotten);
+        }
+        for (seq, frame) in rows {
             if self.replay.takes(seq) {
                 self.out.extend_from_slice(&frame);
             }

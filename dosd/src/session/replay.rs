@@ -42,6 +42,12 @@ impl Replay {
         (latest > self.sent && self.has_room()).then_some(self.sent)
     }
 
+    /// Whether what was read from the store goes on where this session is. If not, another session of the peer, with more
+    /// of its state, has had the rows between forgotten.
+    pub(super) fn goes_on_with(&self, first: Option<Seq>) -> bool {
+        first == Some(self.sent.next())
+    }
+
     /// The peer has stored everything up to `seq`. False if that was never sent.
     pub(super) fn acknowledge(&mut self, seq: Seq) -> bool {
         if seq > self.sent {
@@ -85,6 +91,13 @@ mod tests {
         assert_eq!(replay.wants(Seq(window + 1)), None);
         assert!(replay.acknowledge(Seq(1)));
         assert_eq!(replay.wants(Seq(window + 1)), Some(Seq(window)));
+    }
+
+    #[test]
+    fn rows_that_are_gone_are_noticed() {
+        let replay = Replay::after(Seq(5));
+        assert!(replay.goes_on_with(Some(Seq(6))));
+        assert!(!replay.goes_on_with(Some(Seq(8))) && !replay.goes_on_with(None));
     }
 
     #[test]

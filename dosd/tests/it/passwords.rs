@@ -96,6 +96,26 @@ fn holds(file: &Path, text: &[u8]) -> bool {
 }
 
 #[tokio::test]
+async fn a_new_machine_goes_on_behind_what_the_old_one_has_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let (mut alice, mut old) = (net.peer("alice").await, peer_with_password(&net, "bob").await);
+    let sea = alice.publish("sea", 1).await;
+    alice.share(sea.no, old.id(), views(2)).await;
+    old.update().await;
+    old.acknowledge().await;
+    // The answer comes after the acknowledgement was read.
+    rights(&mut old).await;
+    let mut new = attempt(&net, "bob", PASSWORD).await.unwrap();
+    let signed_in = new.signed_in.clone().unwrap();
+    assert_eq!((signed_in.since, signed_in.latest), (Seq(1), Seq(1)));
+    alice.share(sea.no, old.id(), views(3)).await;
+    new.update().await;
+    assert_eq!(new.stored, Seq(2));
+    net.stop().await;
+}
+
+#[tokio::test]
 async fn a_recovery_whose_answer_was_lost_is_repeated_with_the_same_key_even_while_locked() {
     let dir = tempfile::tempdir().unwrap();
     let net = Net::start(dir.path());
