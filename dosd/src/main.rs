@@ -3,6 +3,7 @@
 use std::{io::Write as _, process::ExitCode};
 
 use anyhow::Context as _;
+use dos_daemon::log::{Log, Style};
 use dos_protocol::Code;
 use dosd::{
     Server,
@@ -13,7 +14,6 @@ use dosd::{
 use futures_util::StreamExt as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     match commands::run(std::env::args_os()) {
@@ -40,9 +40,7 @@ fn serve(options: Serve) -> anyhow::Result<()> {
     let Serve { said, config: file } = options;
     let file = file.map(|path| FileConfig::read(&path)).transpose()?.unwrap_or_default();
     let filter = said.log.clone().or_else(|| file.log.clone()).unwrap_or_else(|| "info".into());
-    let filter =
-        EnvFilter::try_new(&filter).with_context(|| format!("cannot understand the log level {filter}"))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    Log::start(&filter, Style::of_stderr())?;
     let config = Config::new(said, file)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start a runtime")?;

@@ -1,0 +1,229 @@
+//! The log on standard error: one line per event.
+//!
+//! Where standard error is the journal, each line begins with its priority (sd-daemon(3)) and has no time of its own, since
+//! the journal keeps both. What always holds outside a terminal: an event is one line, whatever its fields contain, so that
+//! nobody can forge another one, or its priority.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fmt,
+    fs::File,
+    io::{self, IsTerminal},
+    os::{fd::AsFd, unix::fs::MetadataExt},
+};
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    fmt::{
+        FmtContext, FormatEvent, FormatFields,
+        format::{Format, Full, Writer},
+        layer,
+    },
+    layer::SubscriberExt as _,
+    registry::LookupSpan,
+    reload::{self, Handle},
+    util::SubscriberInitExt as _,
+};
+
+/// Why there is no log, or not the one that is wanted.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Neither a level nor a filter.
+    #[error("cannot understand the log level {0}")]
+    Filter(String, #[source] tracing_subscriber::filter::ParseError),
+    /// The process logs already.
+    #[error("the log is set up already")]
+    Twice(#[source] tracing_subscriber::util::TryInitError),
+    /// The filter cannot be changed any more.
+    #[error("cannot change what is logged")]
+    Reload(#[source] reload::Error),
+}
+
+/// How an event is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// For people at a terminal: time and colours.
+    Colours,
+    /// For files and pipes: time, no colours.
+    Plain,
+    /// For the journal: the priority in front, neither time nor level.
+    Journal,
+}
+
+impl Style {
+    /// The one that fits this process's standard error and its `NO_COLOR` (<https://no-color.org>).
+    #[must_use]
+    pub fn of_stderr() -> Self {
+        let stderr = io::stderr();
+        if env::var_os("JOURNAL_STREAM").is_some_and(|stream| is_journal(&stderr, &stream)) {
+            Self::Journal
+        } else if stderr.is_terminal() && env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()) {
+            Self::Colours
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+/// Whether `output` is the stream that systemd has connected with the journal, as `JOURNAL_STREAM` has its device and inode
+/// (systemd.exec(5)): the variable alone is inherited by children whose output goes elsewhere.
+fn is_journal(output: &impl AsFd, stream: &OsStr) -> bool {
+    let status = || File::from(output.as_fd().try_clone_to_owned().ok()?).metadata().ok();
+    let Some(status) = status() else { return false };
+    *stream == *format!("{}:{}", status.dev(), status.ino())
+}
+
+/// The log of this process.
+#[derive(Debug)]
+pub struct Log {
+    filter: Handle<EnvFilter, Registry>,
+}
+
+impl Log {
+    /// Starts it. `filter` is a level (`error`, `warn`, `info`, `debug`, `trace`) or a filter per module as tracing has it.
+    ///
+    /// # Errors
+    /// [`LogError::Filter`]; [`LogError::Twice`] in a process that has one.
+    pub fn start(filter: &str, style: Style) -> Result<Self, LogError> {
+        let (filter, handle) = reload::Layer::new(parse(filter)?);
+        let events = layer().with_writer(io::stderr).with_ansi(style == Style::Colours);
+        let events: Box<dyn Layer<_> + Send + Sync> = match style {
+            Style::Colours => events.boxed(),
+            Style::Plain => {
+                events.event_format(OneLine { format: Format::default(), priority: false }).boxed()
+            }
+            Style::Journal => {
+                let format = Format::default().without_time().with_level(false);
+                events.event_format(OneLine { format, priority: true }).boxed()
+            }
+        };
+        tracing_subscriber::registry().with(filter).with(events).try_init().map_err(LogError::Twice)?;
+        Ok(Self { filter: handle })
+    }
+
+    /// Logs by another filter from now on.
+    ///
+    /// # Errors
+    /// [`LogError::Filter`], and then the old one stays in force; [`LogError::Reload`].
+    pub fn set_filter(&self, filter: &str) -> Result<(), LogError> {
+        self.filter.reload(parse(filter)?).map_err(LogError::Reload)
+    }
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, LogError> {
+    EnvFilter::try_new(filter).map_err(|error| LogError::Filter(filter.to_owned(), error))
+}
+
+/// Writes an event as `format` does, in one line.
+struct OneLine<T> {
+    format: Format<Full, T>,
+    /// The priority comes first.
+    priority: bool,
+}
+
+impl<S, N, T> FormatEvent<S, N> for OneLine<T>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    Format<Full, T>: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut text = String::new();
+        self.format.format_event(context, Writer::new(&mut text), event)?;
+        if self.priority {
+            write!(writer, "<{}>", priority(*event.metadata().level()))?;
+        }
+        writeln!(writer, "{}", text.trim_end_matches('\n').replace('\n', "\\n").replace('\r', "\\r"))
+    }
+}
+
+/// The priority of syslog (RFC 5424, section 6.2.1). What is of use to operators day by day is `info`.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        _ => 7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: OneLine<()>, log: impl FnOnce()) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let events = layer().with_writer(move || writer.clone()).with_ansi(false).event_format(format);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(events), log);
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn journal() -> OneLine<()> {
+        OneLine {
+            format: Format::default().without_time().with_level(false).with_target(false),
+            priority: true,
+        }
+    }
+
+    #[test]
+    fn lines_for_the_journal_carry_their_priority_and_no_time() {
+        let text = logged(journal(), || {
+            tracing::error!(why = 1, "a");
+            tracing::warn!("b");
+            tracing::info!("c");
+            tracing::debug!("d");
+        });
+        assert_eq!(text, "<3>a why=1\n<4>b\n<6>c\n<7>d\n");
+    }
+
+    #[test]
+    fn no_field_can_begin_a_line_of_its_own() {
+        let text = logged(journal(), || tracing::info!(name = %"x\n<0>the disk is on fire\r\n", "hello"));
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.starts_with("<6>hello name=x"), "{text}");
+    }
+
+    #[test]
+    fn only_the_stream_that_was_named_is_the_journal() {
+        let file = tempfile::tempfile().unwrap();
+        let status = file.metadata().unwrap();
+        let named = format!("{}:{}", status.dev(), status.ino());
+        assert!(is_journal(&file, OsStr::new(&named)));
+        for other in ["", ":", "1:1", &format!("{named}0")] {
+            assert!(!is_journal(&file, OsStr::new(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_filter_that_makes_no_sense_is_refused() {
+        assert!(matches!(parse("dosd=loud"), Err(LogError::Filter(..))));
+        assert!(parse("info,dosd::session=debug").is_ok());
+    }
+}
