@@ -16,11 +16,15 @@ pub fn patience() -> Option<Duration> {
 
 /// Gives signs of life as long as `works` says yes, three in each `patience`. Never returns; while `works` takes its time or
 /// says no, there is none.
-pub async fn feed(patience: Duration, works: impl AsyncFnMut() -> bool) {
+pub async fn feed<W: Future<Output = bool>>(patience: Duration, works: impl FnMut() -> W) {
     feed_by(patience, works, || notify::tell(&[NotifyState::Watchdog])).await;
 }
 
-async fn feed_by(patience: Duration, mut works: impl AsyncFnMut() -> bool, mut sign: impl FnMut()) {
+async fn feed_by<W: Future<Output = bool>>(
+    patience: Duration,
+    mut works: impl FnMut() -> W,
+    mut sign: impl FnMut(),
+) {
     let mut ticks = interval((patience / 3).max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -35,7 +39,10 @@ async fn feed_by(patience: Duration, mut works: impl AsyncFnMut() -> bool, mut s
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::Cell, future::pending};
+    use std::{
+        cell::Cell,
+        future::{pending, ready},
+    };
 
     use tokio::time::timeout;
 
@@ -46,7 +53,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn signs_come_well_within_the_patience() {
         let signs = Cell::new(0);
-        let feeding = feed_by(PATIENCE, async || true, || signs.set(signs.get() + 1));
+        let feeding = feed_by(PATIENCE, || ready(true), || signs.set(signs.get() + 1));
         assert!(timeout(Duration::from_secs(299), feeding).await.is_err());
         assert_eq!(signs.get(), 30);
     }
@@ -55,13 +62,10 @@ mod tests {
     async fn there_is_no_sign_while_the_work_hangs_or_fails() {
         let signs = Cell::new(0);
         let asked = Cell::new(0);
-        let works = async || {
+        let works = || {
             asked.set(asked.get() + 1);
-            match asked.get() {
-                1 => true,
-                2 => false,
-                _ => pending().await,
-            }
+            let time = asked.get();
+            async move { if time < 3 { time == 1 } else { pending().await } }
         };
         let feeding = feed_by(PATIENCE, works, || signs.set(signs.get() + 1));
         assert!(timeout(Duration::from_secs(299), feeding).await.is_err());

@@ -13,12 +13,14 @@ mod data_dir;
 pub mod directory;
 pub mod hub;
 mod listener;
+mod manager;
 pub mod presence;
 mod session;
 pub mod store;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
+use dos_daemon::notify;
 use dos_protocol::{
     JoinLink, PublicKey,
     admin::SOCKET_NAME,
@@ -60,6 +62,9 @@ pub enum StartError {
     /// The port.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
+    /// The port that was passed.
+    #[error("cannot use the socket that the service manager passed")]
+    Passed(#[source] io::Error),
     /// The operator's door.
     #[error("cannot open the operator's socket")]
     Admin(#[from] admin::AdminError),
@@ -88,15 +93,26 @@ impl Server {
     /// # Errors
     /// As in [`StartError`].
     pub fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_on(config, None)
+    }
+
+    /// As [`Server::start`]; a socket that listens already takes the place of the address in `config`.
+    ///
+    /// # Errors
+    /// As in [`StartError`].
+    pub fn start_on(config: &Config, passed: Option<std::net::TcpListener>) -> Result<Self, StartError> {
         let data_dir = DataDir::open(&config.data_dir)?;
         let secret = data_dir.server_key()?;
         let key = secret.public()?;
         let tls = ServerTls::new(&secret, Alpn::Directory)?;
         let hub = Arc::new(Hub::default());
         let (store, writer) = Store::open(&data_dir.join(DATABASE_NAME), Arc::clone(&hub) as _)?;
-        let listener =
-            listener::bind(config.listen).map_err(|error| StartError::Listen(config.listen, error))?;
-        let bound = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
+        let failed = |error| StartError::Listen(config.listen, error);
+        let listener = match passed {
+            Some(listener) => TcpListener::from_std(listener).map_err(StartError::Passed)?,
+            None => listener::bind(config.listen).map_err(failed)?,
+        };
+        let bound = listener.local_addr().map_err(failed)?;
         let door = Door::open(&data_dir.join(SOCKET_NAME))?;
         let link = join_link(key, bound, config.advertise.clone());
         let directory = Arc::new(Directory::new(store, hub, key, config.settings.clone()));
@@ -125,6 +141,7 @@ impl Server {
         let (closing, closed) = watch::channel(false);
         let listening = listener::listen(self.listener, self.tls, Arc::clone(&self.directory), closed);
         let mut listening = tokio::spawn(listening);
+        let telling = tokio::spawn(manager::tell(Arc::clone(&self.directory)));
         let why = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => admin::closing(None),
             why = admin::due(&mut planned) => why,
@@ -134,6 +151,9 @@ impl Server {
             }
         };
         tracing::info!(sessions = self.directory.hub.count(), "the directory closes");
+        notify::stopping();
+        telling.abort();
+        drop(telling.await);
         closing.send_replace(true);
         phase.send_replace(Phase::Closing);
         self.directory.hub.close_all(NoticeKind::Shutdown, &why);

@@ -3,7 +3,11 @@
 use std::{io::Write as _, process::ExitCode};
 
 use anyhow::Context as _;
-use dos_daemon::log::{Log, Style};
+use dos_daemon::{
+    activation,
+    log::{Log, Style},
+    notify,
+};
 use dos_protocol::Code;
 use dosd::{
     Server,
@@ -12,7 +16,7 @@ use dosd::{
     config::{Config, FileConfig},
 };
 use futures_util::StreamExt as _;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tokio::sync::watch;
 
 fn main() -> ExitCode {
@@ -36,24 +40,34 @@ fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(Code::Internal.exit_code())
 }
 
+/// No setting changes while the server runs; whoever asked for it is answered nevertheless.
+fn reload() {
+    notify::reloading();
+    notify::ready();
+}
+
 fn serve(options: Serve) -> anyhow::Result<()> {
     let Serve { said, config: file } = options;
     let file = file.map(|path| FileConfig::read(&path)).transpose()?.unwrap_or_default();
     let filter = said.log.clone().or_else(|| file.log.clone()).unwrap_or_else(|| "info".into());
     Log::start(&filter, Style::of_stderr())?;
     let config = Config::new(said, file)?;
+    let passed = activation::tcp_listener()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start a runtime")?;
     runtime.block_on(async {
         let mut signals =
-            signal_hook_tokio::Signals::new([SIGINT, SIGTERM]).context("cannot watch for signals")?;
-        let server = Server::start(&config)?;
+            signal_hook_tokio::Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot watch for signals")?;
+        let server = Server::start_on(&config, passed)?;
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(async move {
-            if signals.next().await.is_some() {
-                stop.send_replace(true);
-                // The signals stay caught until the process ends.
-                std::future::pending::<()>().await;
+            // The signals stay caught until the process ends.
+            while let Some(signal) = signals.next().await {
+                if signal == SIGHUP {
+                    reload();
+                } else {
+                    stop.send_replace(true);
+                }
             }
         });
         server.run(stopping).await;

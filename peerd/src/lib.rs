@@ -23,6 +23,7 @@ mod inbox;
 mod keys;
 mod ledger;
 mod library;
+mod manager;
 mod peer;
 mod presence;
 mod random;
@@ -43,6 +44,7 @@ use std::{
     time::Duration,
 };
 
+use dos_daemon::notify;
 use dos_protocol::{Instance, Seq, WireError, limits::SHUTDOWN_TIME_MAX};
 use dos_sqlite::WriterThread;
 use tokio::{
@@ -258,8 +260,12 @@ async fn tidy_up(store: &Store, copies: &Copies) -> Result<(), RunError> {
 /// As in [`RunError`].
 pub async fn run(config: Config, mut stop: Stop) -> Result<(), RunError> {
     let daemon = Box::pin(Daemon::start(config)).await?;
+    let telling = tokio::spawn(manager::tell(Arc::clone(&daemon.core)));
     stop.stopped().await;
     tracing::info!("stopping");
+    notify::stopping();
+    telling.abort();
+    drop(telling.await);
     daemon.stop().await;
     Ok(())
 }

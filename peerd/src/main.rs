@@ -4,11 +4,14 @@ use std::{io::Write, process::ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
-use dos_daemon::log::{Log, Style};
+use dos_daemon::{
+    log::{Log, Style},
+    notify,
+};
 use dos_protocol::paths::Environment;
 use futures_util::StreamExt;
 use peerd::{Config, cli::Arguments, stop::stop};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
 
 fn main() -> ExitCode {
@@ -32,11 +35,19 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
     outcome
 }
 
+/// No setting changes while the daemon runs; whoever asked for it is answered nevertheless.
+fn reload() {
+    notify::reloading();
+    notify::ready();
+}
+
 async fn run(config: Config) -> anyhow::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for signals")?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot listen for signals")?;
     let (stopper, stop) = stop();
     let waiting = tokio::spawn(async move {
-        signals.next().await;
+        while signals.next().await == Some(SIGHUP) {
+            reload();
+        }
         stopper.stop();
     });
     let outcome = Box::pin(peerd::run(config, stop)).await;

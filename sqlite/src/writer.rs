@@ -211,6 +211,12 @@ impl Writer {
         answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
+    /// Waits for its turn and tells whether the writer does its work: `true` once everything before is durable or has
+    /// failed, `false` if the writer is gone. It writes nothing itself.
+    pub async fn answers(&self) -> bool {
+        !matches!(self.call(|_| Ok::<(), StoreError>(())).await, Err(StoreError::Closed))
+    }
+
     /// How much was written since the start.
     #[must_use]
     pub fn stats(&self) -> WriterStats {

@@ -148,6 +148,11 @@ impl Store {
         self.writer.stats()
     }
 
+    /// Whether the writer does its work; takes as long as what waits for it.
+    pub async fn answers(&self) -> bool {
+        self.writer.answers().await
+    }
+
     async fn change<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<Changed<T>, Refusal> + Send + 'static,

@@ -8,6 +8,7 @@ mod commands;
 mod crowd;
 mod inbox;
 mod messages;
+mod manager;
 mod net;
 mod operator;
 mod passwords;

@@ -102,6 +102,11 @@ impl Store {
         Ok((Self { writer, readers: Readers::open(path, READERS)? }, thread))
     }
 
+    /// Whether the writer does its work; takes as long as what waits for it.
+    pub(crate) async fn answers(&self) -> bool {
+        self.writer.answers().await
+    }
+
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,

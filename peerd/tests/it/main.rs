@@ -5,6 +5,7 @@ mod abuse;
 mod control;
 mod exact;
 mod kills;
+mod manager;
 mod model;
 mod passwords;
 mod pictures;

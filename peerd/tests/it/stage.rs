@@ -1,6 +1,7 @@
 //! A directory and some peers as processes in a temporary directory, which all end with the test.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     io::Read,
     path::{Path, PathBuf},
@@ -50,10 +51,14 @@ impl Process {
         self.0.wait().unwrap();
     }
 
-    /// Asks it to end by a signal of this name and waits for it.
-    pub(crate) fn signal(mut self, signal: &str) -> ExitStatus {
+    pub(crate) fn send(&self, signal: &str) {
         let pid = self.0.id().to_string();
         assert!(Command::new("kill").args([format!("-{signal}"), pid]).status().unwrap().success());
+    }
+
+    /// Asks it to end by a signal of this name and waits for it.
+    pub(crate) fn signal(mut self, signal: &str) -> ExitStatus {
+        self.send(signal);
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
@@ -175,7 +180,13 @@ impl Stage {
 
     /// A running, unregistered peer.
     pub(crate) fn stranger(&self, name: &str) -> Peer {
-        let mut peer = Peer { name: name.into(), dir: self.path(name), peerd: None, extra: Vec::new() };
+        let mut peer = Peer {
+            name: name.into(),
+            dir: self.path(name),
+            peerd: None,
+            extra: Vec::new(),
+            environment: Vec::new(),
+        };
         fs::create_dir_all(&peer.dir).unwrap();
         peer.start();
         peer
@@ -201,6 +212,8 @@ pub(crate) struct Peer {
     pub(crate) peerd: Option<Process>,
     /// Further arguments of the daemon.
     pub(crate) extra: Vec<String>,
+    /// Further environment of the daemon.
+    pub(crate) environment: Vec<(OsString, OsString)>,
 }
 
 impl Peer {
@@ -213,6 +226,7 @@ impl Peer {
         let mut command = Command::new(program("peerd"));
         command.args(["--profile", &self.name, "--listen", "127.0.0.1:0", "--state-dir"]);
         command.arg(self.dir.join("state")).arg("--socket").arg(self.socket()).args(&self.extra);
+        command.envs(self.environment.iter().cloned());
         self.peerd = Some(Process::start(command, &self.dir.join("log")));
         wait_until("peerd answers", || self.ctl(&["status"]).code == Some(0));
     }

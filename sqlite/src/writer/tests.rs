@@ -141,3 +141,33 @@ fn the_file_is_readable_to_its_owner_alone() {
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_writer_that_hangs_or_is_gone_does_not_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let (writer, thread) = start(&dir.path().join("db"));
+    assert!(writer.answers().await);
+    let before = std::fs::metadata(dir.path().join("db-wal")).unwrap().len();
+    assert!(writer.answers().await, "asked again");
+    let (go_on, waiting) = sync_channel::<()>(0);
+    let hanging = writer.clone();
+    let hangs = tokio::spawn(async move {
+        let work = move |_: &Connection| waiting.recv().map_err(|_| StoreError::Closed);
+        hanging.call(work).await
+    });
+    let asker = writer.clone();
+    let mut asking = Box::pin(asker.answers());
+    let soon = Duration::from_millis(50);
+    assert!(tokio::time::timeout(soon, &mut asking).await.is_err(), "answered by a writer that hangs");
+    go_on.send(()).unwrap();
+    assert!(asking.await);
+    drop(asker);
+    hangs.await.unwrap().unwrap();
+    let after = std::fs::metadata(dir.path().join("db-wal")).unwrap().len();
+    assert_eq!(after, before, "asking writes nothing");
+    let died = writer.call(|_| -> Result<(), StoreError> { panic!("as a bug would") }).await;
+    assert!(died.is_err());
+    assert!(!writer.answers().await);
+    drop(writer);
+    thread.join();
+}
