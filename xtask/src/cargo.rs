@@ -25,7 +25,10 @@ pub(crate) fn build_programs() -> Result<PathBuf> {
 }
 
 /// Where build output goes, as cargo's configuration and environment have it.
-fn target_dir() -> Result<PathBuf> {
+///
+/// # Errors
+/// If cargo does not tell.
+pub(crate) fn target_dir() -> Result<PathBuf> {
     let mut metadata = cargo("metadata");
     metadata.args(["--no-deps", "--format-version", "1", "--locked"]).stderr(Stdio::inherit());
     let output = metadata.output().context("cannot run cargo")?;
@@ -33,6 +36,22 @@ fn target_dir() -> Result<PathBuf> {
     let metadata: Value = serde_json::from_slice(&output.stdout).context("cannot read cargo's metadata")?;
     let directory = metadata["target_directory"].as_str().context("cargo tells of no target directory")?;
     Ok(directory.into())
+}
+
+/// Packages a program that is built already into the directory `out`.
+///
+/// # Errors
+/// If cargo-deb is missing or fails.
+pub(crate) fn deb(program: &str, out: &Path) -> Result<()> {
+    let mut command = cargo("deb");
+    // cargo-deb looks at one manifest, that of the package.
+    command.args(["--no-build", "--locked", "--package", program, "--output"]).arg(out);
+    let status = command.status().context("cannot run cargo")?;
+    ensure!(
+        status.success(),
+        "cargo deb ended with {status}; it comes with `cargo install cargo-deb --locked`"
+    );
+    Ok(())
 }
 
 /// Runs the measurements.
@@ -56,7 +75,7 @@ fn cargo(subcommand: &str) -> Command {
 }
 
 /// The workspace's root: cargo says so to what it runs; a program run by hand was told when it was built.
-fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     let package =
         env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     package.parent().map(Path::to_owned).unwrap_or(package)

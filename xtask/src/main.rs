@@ -1,9 +1,12 @@
-//! Chores of the project: `cargo xtask demo` plays the whole story with the real programs, `cargo xtask bench` measures.
+//! Chores of the project: `cargo xtask demo` plays the whole story with the real programs, `cargo xtask bench` measures,
+//! `cargo xtask package` builds the Debian packages.
 //!
 //! Nothing here is part of the product, and nothing of the product depends on it.
 
 mod cargo;
 mod demo;
+mod dist;
+mod package;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
@@ -29,6 +32,12 @@ enum Chore {
         #[arg(long)]
         keep: bool,
     },
+    /// Generates manual pages and shell completions into target/release/dist
+    Dist,
+    /// Builds the Debian packages dos-server and dos-peer into target/debian; needs cargo-deb
+    Package,
+    /// Builds the Debian packages and tries them out on a booted systemd, where that is possible
+    Systemd,
     /// Runs the measurements with these arguments: `cargo xtask bench --help`
     #[command(disable_help_flag = true)]
     Bench {
@@ -41,6 +50,9 @@ enum Chore {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().chore {
         Chore::Demo { images, keep } => demo::run(&demo::Options { images, keep }),
+        Chore::Dist => cargo::target_dir().and_then(|target| dist::generate(&target)).map(drop),
+        Chore::Package => package::run(),
+        Chore::Systemd => package::try_out(),
         Chore::Bench { args } => cargo::bench(&args),
     };
     match outcome {
