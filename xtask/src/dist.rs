@@ -4,8 +4,9 @@
 //! this is kept in the source: it cannot differ from what the programs take.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result};
@@ -81,10 +82,21 @@ fn manuals(command: &Command, name: &str, program: &str, pages: &mut Vec<Page>) 
     // The version stands at the root of the program only.
     let version = concat!("dos ", env!("CARGO_PKG_VERSION"));
     let man = clap_mangen::Man::new(command.clone().display_name(name).disable_help_subcommand(true));
-    let man = man.title(name.to_uppercase()).section("1").source(version).manual("dos");
+    let man = man.title(name.to_uppercase()).section("1").date(date()).source(version).manual("dos");
     man.render(&mut content).with_context(|| format!("cannot write the manual of {name}"))?;
     pages.push(Page { path: format!("man/{program}/{name}.1").into(), content });
     Ok(())
+}
+
+/// The date in the pages, as `2026-11-30`: today, unless a build that must come out the same again says which
+/// (<https://reproducible-builds.org/specs/source-date-epoch/>).
+fn date() -> String {
+    let said = env::var("SOURCE_DATE_EPOCH").ok().and_then(|seconds| seconds.parse().ok());
+    let time = said.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+    // As far as years have four digits.
+    let time = time.filter(|time| *time < UNIX_EPOCH + Duration::from_secs(253_402_300_800));
+    let time = humantime::format_rfc3339_seconds(time.unwrap_or_else(SystemTime::now)).to_string();
+    time.split('T').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -161,6 +173,8 @@ mod tests {
         let (_temp, dist) = generated();
         for page in pages().unwrap().iter().filter(|page| page.path.starts_with("man")) {
             let said = check("groff", &["-man", "-ww", "-z", "-Tutf8"], &dist.join(&page.path));
+            assert_eq!(said, "", "{}", page.path.display());
+            let said = check("mandoc", &["-Tlint", "-Werror"], &dist.join(&page.path));
             assert_eq!(said, "", "{}", page.path.display());
         }
     }
