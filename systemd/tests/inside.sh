@@ -234,10 +234,15 @@ old=$(pid dosd.service)
 kill -9 "$old"
 within 15 renewed dosd.service "$old"
 nobody_refused 'three restarts and a kill -9'
+# Nobody else may connect now: no peer that comes back, nobody who waits in the port's queue still.
+must systemctl stop peerd@alice.service peerd@bob.service
+queue_is_empty() { [ "$(ss -Hltn 'sport = :5001' | awk '{ print $2 }')" = 0 ]; }
+within 10 queue_is_empty
 must systemctl stop dosd.service 2>/dev/null
 must is dosd.service ActiveState inactive
 python3 -c 'import socket; socket.create_connection(("127.0.0.1", 5001)).close()'
 within 10 is dosd.service ActiveState active
+must systemctl start peerd@alice.service peerd@bob.service
 within 40 is dosd.service StatusText '2 sessions'
 shown 'a connection starts a dosd that is not there; the peers are back'
 
@@ -266,6 +271,7 @@ for unit in peerd@bob.service peerd@alice.service; do
     is $unit Result success && is $unit ExecMainStatus 0 && [ $took -lt 5000 ] || fail "$unit: $took ms, $(get $unit Result)"
 done
 must systemctl start peerd@alice.service peerd@bob.service
+within 40 is dosd.service StatusText '2 sessions'
 start=${EPOCHREALTIME/./}
 must systemctl stop dosd.socket dosd.service
 took=$(((${EPOCHREALTIME/./} - start) / 1000))
