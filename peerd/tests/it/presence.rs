@@ -156,7 +156,13 @@ fn of_two_daemons_with_one_id_one_is_online_and_the_loser_stays_offline() {
     let alice = stage.peer("alice");
     let mut bob = stage.peer("bob");
     bob.peerd.take().unwrap().signal("TERM");
-    let mut twin = Peer { name: "twin".into(), dir: stage.path("twin"), peerd: None, extra: Vec::new() };
+    let mut twin = Peer {
+        name: "twin".into(),
+        dir: stage.path("twin"),
+        peerd: None,
+        extra: Vec::new(),
+        environment: Vec::new(),
+    };
     copy(&bob.dir.join("state"), &twin.dir.join("state"));
     fs::set_permissions(twin.dir.join("state"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     bob.start();
