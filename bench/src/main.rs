@@ -8,6 +8,8 @@ mod dice;
 mod dosd;
 mod lab;
 mod load;
+mod others;
+mod peers;
 mod photo;
 mod programs;
 mod rows;

@@ -75,11 +75,7 @@ impl Server {
     /// # Errors
     /// If it has ended.
     pub(crate) fn computed(&self) -> anyhow::Result<f64> {
-        let text = self.proc("stat")?;
-        // The name, in parentheses, may hold anything; utime and stime are the 14th and 15th field, in ticks of 10 ms.
-        let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks = rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
-        Ok(ticks.sum::<f64>() / 100.0)
+        computed(self.child.id().context("the server has ended")?)
     }
 
     /// Waits until it has nothing left to do, for half a minute at most.
@@ -105,4 +101,16 @@ impl Server {
     pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill().await.context("cannot end a server")
     }
+}
+
+/// Computing time so far of all threads of a process, in seconds.
+///
+/// # Errors
+/// If it has ended.
+pub(crate) fn computed(pid: u32) -> anyhow::Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("the process has ended")?;
+    // The name, in parentheses, may hold anything; utime and stime are the 14th and 15th field, in ticks of 10 ms.
+    let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks = rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
+    Ok(ticks.sum::<f64>() / 100.0)
 }

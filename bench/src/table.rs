@@ -12,6 +12,8 @@ pub(crate) enum Unit {
     Kilobytes,
     #[serde(rename = "/s")]
     PerSecond,
+    #[serde(rename = "MB/s")]
+    MegabytesPerSecond,
     #[serde(rename = "us")]
     Micros,
     #[serde(rename = "ms")]
@@ -25,6 +27,7 @@ impl Unit {
         let (digits, name) = match self {
             Self::Kilobytes => (1, " KB"),
             Self::PerSecond => (0, "/s"),
+            Self::MegabytesPerSecond => (0, " MB/s"),
             Self::Micros => (0, " us"),
             Self::Millis => (2, " ms"),
             Self::Seconds => (2, " s"),

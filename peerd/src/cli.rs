@@ -1,6 +1,6 @@
 //! The command line of `peerd`. Each option has an environment twin and a key in the configuration file.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf};
 
 use clap::Parser;
 use dos_protocol::model::Address;
@@ -35,6 +35,18 @@ pub struct Arguments {
     /// How many bytes the sealed copies of others may take on the disk [default: 10737418240].
     #[arg(long, env = "PEERD_CACHE_BYTES_MAX", value_name = "BYTES")]
     pub cache_bytes_max: Option<u64>,
+    /// How many viewers are served at once; more wait a little, then come back later [default: 16].
+    #[arg(long, env = "PEERD_MAX_UPLOADS", value_name = "N")]
+    pub max_uploads: Option<NonZeroU16>,
+    /// How many sealed copies are fetched at once; more wait [default: 16].
+    #[arg(long, env = "PEERD_MAX_DOWNLOADS", value_name = "N")]
+    pub max_downloads: Option<NonZeroU16>,
+    /// How many bytes a second all uploads together may take, at least 16384 [default: no bound].
+    #[arg(long, env = "PEERD_UPLOAD_RATE", value_name = "BYTES")]
+    pub upload_rate: Option<u64>,
+    /// How many bytes a second all downloads together may take, at least 16384 [default: no bound].
+    #[arg(long, env = "PEERD_DOWNLOAD_RATE", value_name = "BYTES")]
+    pub download_rate: Option<u64>,
     /// What is logged: a level (error, warn, info, debug, trace) or a filter of tracing [default: info].
     #[arg(long, env = "PEERD_LOG", value_name = "FILTER")]
     pub log: Option<String>,

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{Ipv6Addr, SocketAddr},
+    num::{NonZeroU16, NonZeroU64},
     path::{Path, PathBuf},
 };
 
@@ -13,7 +14,10 @@ use dos_protocol::{
 };
 use serde::Deserialize;
 
-use crate::cli::Arguments;
+use crate::{
+    cli::Arguments,
+    peer::traffic::{Limits, RATE_MIN, TRANSFERS_MAX_DEFAULT},
+};
 
 /// What the sealed copies of others may take on the disk if nothing is said: 10 GiB.
 pub const CACHE_BYTES_MAX_DEFAULT: u64 = 10 << 30;
@@ -39,6 +43,9 @@ pub enum ConfigError {
     /// Longer than the system can bind.
     #[error("the socket path {path} is longer than a Unix socket's may be", path = .0.display())]
     SocketTooLong(PathBuf),
+    /// Below what keeps transfers alive.
+    #[error("{0} is at least {RATE_MIN} bytes per second")]
+    Rate(&'static str),
     /// More addresses than the directory takes.
     #[error("at most {ADDRESSES_MAX} addresses can be announced")]
     Addresses,
@@ -56,6 +63,10 @@ struct ConfigFile {
     announce: Vec<Address>,
     auto_fetch: Option<bool>,
     cache_bytes_max: Option<u64>,
+    max_uploads: Option<NonZeroU16>,
+    max_downloads: Option<NonZeroU16>,
+    upload_rate: Option<u64>,
+    download_rate: Option<u64>,
     log: Option<String>,
 }
 
@@ -76,6 +87,10 @@ pub struct Config {
     pub auto_fetch: bool,
     /// What the sealed copies of others may take on the disk, in bytes.
     pub cache_bytes_max: u64,
+    /// What serving others may take.
+    pub uploads: Limits,
+    /// What fetching may take.
+    pub downloads: Limits,
     /// The filter of the log.
     pub log: Box<str>,
 }
@@ -92,6 +107,8 @@ impl Config {
             announce: Vec::new(),
             auto_fetch: true,
             cache_bytes_max: CACHE_BYTES_MAX_DEFAULT,
+            uploads: Limits::default(),
+            downloads: Limits::default(),
             log: "info".into(),
         }
     }
@@ -112,6 +129,10 @@ impl Config {
         if !fits_socket(&base.socket) {
             return Err(ConfigError::SocketTooLong(base.socket));
         }
+        let upload_rate = ("upload_rate", arguments.upload_rate.or(file.upload_rate));
+        let download_rate = ("download_rate", arguments.download_rate.or(file.download_rate));
+        let uploads = limits(arguments.max_uploads.or(file.max_uploads), upload_rate)?;
+        let downloads = limits(arguments.max_downloads.or(file.max_downloads), download_rate)?;
         let announce = if arguments.announce.is_empty() { file.announce } else { arguments.announce };
         if announce.len() > ADDRESSES_MAX {
             return Err(ConfigError::Addresses);
@@ -125,10 +146,23 @@ impl Config {
                 .cache_bytes_max
                 .or(file.cache_bytes_max)
                 .unwrap_or(base.cache_bytes_max),
+            uploads,
+            downloads,
             log: arguments.log.or(file.log).map_or(base.log.clone(), Into::into),
             ..base
         })
     }
+}
+
+fn limits(
+    transfers_max: Option<NonZeroU16>,
+    (name, rate): (&'static str, Option<u64>),
+) -> Result<Limits, ConfigError> {
+    if rate.is_some_and(|rate| rate < RATE_MIN) {
+        return Err(ConfigError::Rate(name));
+    }
+    let transfers_max = transfers_max.map_or(TRANSFERS_MAX_DEFAULT, |count| count.get().into());
+    Ok(Limits { transfers_max, rate: rate.and_then(NonZeroU64::new) })
 }
 
 fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
@@ -172,6 +206,19 @@ mod tests {
         assert!(matches!(Config::load(arguments, &home()), Err(ConfigError::Profile)));
         let nowhere = Environment::default();
         assert!(matches!(Config::load(Arguments::default(), &nowhere), Err(ConfigError::NoStateDir)));
+    }
+
+    #[test]
+    fn transfers_have_the_limits_that_were_set_and_a_rate_that_cannot_work_is_refused() {
+        let (_temp, arguments) = with_file("max_uploads = 3\nupload_rate = 20000\ndownload_rate = 16384");
+        let arguments = Arguments { upload_rate: Some(50_000), ..arguments };
+        let config = Config::load(arguments.clone(), &home()).unwrap();
+        assert_eq!(config.uploads, Limits { transfers_max: 3, rate: NonZeroU64::new(50_000) });
+        assert_eq!(config.downloads, Limits { rate: NonZeroU64::new(16_384), ..Limits::default() });
+        let slow = Arguments { download_rate: Some(16_383), ..arguments };
+        assert!(matches!(Config::load(slow, &home()), Err(ConfigError::Rate("download_rate"))));
+        let (_temp, none) = with_file("max_uploads = 0");
+        assert!(matches!(Config::load(none, &home()), Err(ConfigError::Invalid(..))));
     }
 
     #[test]

@@ -57,7 +57,8 @@ pub use config::Config;
 use copies::Copies;
 use events::Events;
 use identity::Identities;
-use peer::{fetch::Fetches, serve::KnownKeys};
+pub use peer::traffic::Limits;
+use peer::{fetch::Fetches, serve::KnownKeys, traffic::Traffic};
 use state_dir::StateDir;
 use stop::{Stop, Stopper, stop};
 use store::Store;
@@ -107,6 +108,8 @@ pub(crate) struct Core {
     presence: Arc<presence::Interest>,
     copies: Copies,
     fetches: Fetches,
+    uploads: Traffic,
+    downloads: Traffic,
     chores: chores::Chores,
     live: store::Live,
     known_keys: KnownKeys,
@@ -156,6 +159,7 @@ impl Daemon {
         let (upstream, ends) = Upstream::new();
         let (chores, arrivals) = chores::Chores::new();
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (uploads, downloads) = (Traffic::new(config.uploads), Traffic::new(config.downloads));
         let core = Arc::new(Core {
             config,
             dirs,
@@ -166,6 +170,8 @@ impl Daemon {
             presence: Arc::default(),
             copies,
             fetches: Fetches::default(),
+            uploads,
+            downloads,
             chores,
             live: store::Live::default(),
             known_keys: KnownKeys::default(),

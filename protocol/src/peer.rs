@@ -1,9 +1,10 @@
 //! What two peers say to each other (`dos-peer/1`): a viewer fetches a sealed copy from its owner, a sender brings a
 //! message.
 //!
-//! The caller sends [`ToPeer`], the one that was called answers each with one [`FromPeer`]. After a [`FromPeer::Copy`] plain
-//! bytes follow: first `blocks` chaining values of 32 bytes, then the sealed file from block `from` to its end. Then the
-//! next request may come on the same connection.
+//! The caller sends [`ToPeer`], the one that was called answers each with one [`FromPeer`], except [`ToPeer::More`]. After a
+//! [`FromPeer::Copy`] plain bytes follow: first `blocks` chaining values of 32 bytes, then the sealed file from byte `skip`
+//! of block `from` to its end. While they follow, the caller says with [`ToPeer::More`] how far it takes them. Then the next
+//! request may come on the same connection.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,12 @@ use crate::{
 pub enum ToPeer {
     /// Wants a sealed copy and the owner share for one's right to it.
     Fetch(Fetch),
+    /// Takes more of the copy that is on its way.
+    More {
+        /// The offset in the sealed file up to which the caller takes bytes; higher each time. Above the file's end is the
+        /// end.
+        upto: u64,
+    },
     /// Brings a message that the directory shall not see. The same ID again stores nothing more.
     Message(DirectMessage),
     /// Wants a [`FromPeer::Pong`].
@@ -53,6 +60,12 @@ pub struct Fetch {
     pub split: SplitId,
     /// The first block that the viewer does not have; the number of blocks, if it wants the share alone.
     pub from: u32,
+    /// Bytes of that block that the viewer has already.
+    #[serde(default)]
+    pub skip: u32,
+    /// The offset in the sealed file up to which the viewer takes bytes, until it says [`ToPeer::More`]; all, if not said.
+    #[serde(default)]
+    pub upto: Option<u64>,
 }
 
 /// From the one that was called.

@@ -24,4 +24,6 @@ pub use header::{CHUNK_BYTES, HEADER_BYTES, HeaderError, TAG_BYTES, plain_len, s
 pub use keys::{ContentKey, DirectoryShare, KEY_BYTES, KeyLengthError, OwnerShare};
 pub use open::{OpenError, Opener};
 pub use seal::{SealError, Sealed, Sealer};
-pub use tree::{BLOCK_BYTES, BlockHasher, BlockList, HASH_BYTES, SEALED_BYTES_MAX, TreeError, hash_file};
+pub use tree::{
+    BLOCK_BYTES, BlockCheck, BlockHasher, BlockList, HASH_BYTES, SEALED_BYTES_MAX, TreeError, hash_file,
+};

@@ -147,18 +147,77 @@ impl BlockList {
     /// # Errors
     /// [`TreeError::NoSuchBlock`], [`TreeError::BlockLength`], or [`TreeError::Block`] if the content differs.
     pub fn verify(&self, index: usize, block: &[u8]) -> Result<(), TreeError> {
+        self.entry(index, block.len())?;
+        let mut check = self.check(index);
+        check.update(block);
+        self.finish(&check)
+    }
+
+    /// Checks a block that has arrived in pieces: that it is whole and the one of the list.
+    ///
+    /// # Errors
+    /// As [`BlockList::verify`].
+    pub fn finish(&self, check: &BlockCheck) -> Result<(), TreeError> {
+        let entry = self.entry(check.index, check.bytes)?;
+        if check.value() == *entry { Ok(()) } else { Err(TreeError::Block(check.index)) }
+    }
+
+    /// The entry of a block, if it has so many bytes.
+    fn entry(&self, index: usize, found: usize) -> Result<&Entry, TreeError> {
         let (Some(expected), Some(entry)) = (self.block_len(index), self.entries.get(index)) else {
             return Err(TreeError::NoSuchBlock { index, blocks: self.len() });
         };
-        if block.len() != expected {
-            return Err(TreeError::BlockLength { index, expected, found: block.len() });
+        if found == expected { Ok(entry) } else { Err(TreeError::BlockLength { index, expected, found }) }
+    }
+
+    /// A check of the block at `index` in pieces, as they arrive; [`BlockList::finish`] tells its outcome.
+    #[must_use]
+    pub fn check(&self, index: usize) -> BlockCheck {
+        let mut hasher = Hasher::new();
+        let only = self.entries.len() == 1;
+        if !only && index < self.entries.len() {
+            hasher.set_input_offset(block_offset(index));
         }
-        let found = if self.entries.len() == 1 {
-            *blake3::hash(block).as_bytes()
-        } else {
-            Hasher::new().set_input_offset(block_offset(index)).update(block).finalize_non_root()
-        };
-        if found == *entry { Ok(()) } else { Err(TreeError::Block(index)) }
+        BlockCheck { hasher, only, index, bytes: 0 }
+    }
+}
+
+/// One block that arrives in pieces. See [`BlockList::check`].
+#[derive(Debug, Clone)]
+pub struct BlockCheck {
+    hasher: Hasher,
+    /// The file has no other block.
+    only: bool,
+    index: usize,
+    bytes: usize,
+}
+
+impl BlockCheck {
+    /// Which block it is.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Bytes of the block so far.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes the next bytes of the block; what is more than a block has is found out at its end.
+    pub fn update(&mut self, bytes: &[u8]) -> &mut Self {
+        self.bytes = self.bytes.saturating_add(bytes.len());
+        // No subtree is larger than a block, which the hasher would hold against its caller.
+        if self.bytes <= BLOCK_BYTES {
+            self.hasher.update(bytes);
+        }
+        self
+    }
+
+    /// Of a block that is not empty.
+    fn value(&self) -> Entry {
+        if self.only { *self.hasher.finalize().as_bytes() } else { self.hasher.finalize_non_root() }
     }
 }
 

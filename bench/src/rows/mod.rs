@@ -1,6 +1,7 @@
 //! What is measured, a file each. Each measures the raw limit in the same run, alternately with ours.
 
 mod connects;
+mod fetch;
 mod list;
 mod memory;
 mod presence;
@@ -12,6 +13,8 @@ mod status;
 mod sync;
 
 use std::{future::Future, pin::Pin};
+
+pub(crate) use fetch::timed;
 
 use crate::{lab::Lab, table::Row};
 
@@ -28,7 +31,7 @@ pub(crate) struct Measurement {
 }
 
 /// All of them, in the order in which they run.
-pub(crate) const ROWS: [Measurement; 10] = [
+pub(crate) const ROWS: [Measurement; 11] = [
     Measurement {
         name: "sync",
         about: "what the disk takes for a commit",
@@ -61,6 +64,11 @@ pub(crate) const ROWS: [Measurement; 10] = [
         name: "presence",
         about: "telling subscribers who comes and goes",
         measure: |lab| Box::pin(presence::measure(lab)),
+    },
+    Measurement {
+        name: "fetch",
+        about: "large images on their way",
+        measure: |lab| Box::pin(fetch::measure(lab)),
     },
     Measurement { name: "previews", about: "previews", measure: |lab| Box::pin(previews::measure(lab)) },
 ];

@@ -10,18 +10,25 @@ use dos_protocol::{
     limits::ADDRESSES_MAX,
     tls::{Alpn, ClientTls, Stream},
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{io::BufReader, net::TcpStream, time::timeout};
 
 use crate::identity::Identity;
 
 /// How long one address may take: there may be another, better one.
 const ADDRESS_TIME_MAX: Duration = Duration::from_secs(3);
 
+/// What is read from the network at a time. rustls alone reads 4 KiB at a time, which costs five calls of the system for
+/// each record (measured in docs/performance.md).
+const READ_BYTES: usize = 64 << 10;
+
 /// Connects to the peer of `contact` as `identity`.
 ///
 /// # Errors
 /// `offline` if no address leads to it.
-pub(crate) async fn dial(identity: &Identity, contact: &Contact) -> Result<Stream<TcpStream>, WireError> {
+pub(crate) async fn dial(
+    identity: &Identity,
+    contact: &Contact,
+) -> Result<Stream<BufReader<TcpStream>>, WireError> {
     let tls = ClientTls::new(&identity.secret, contact.key, Alpn::Peer)
         .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
     let mut cause = None;
@@ -39,7 +46,7 @@ pub(crate) async fn dial(identity: &Identity, contact: &Contact) -> Result<Strea
             }
         };
         drop(socket.set_nodelay(true));
-        match tls.connect(socket).await {
+        match tls.connect(BufReader::with_capacity(READ_BYTES, socket)).await {
             Ok(stream) => return Ok(stream),
             Err(error) => cause = Some(format!("{address}: {error}")),
         }

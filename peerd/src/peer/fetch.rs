@@ -1,17 +1,19 @@
-//! Fetching a sealed copy and the owner share of a right: block by block, each verified before it is kept.
+//! Fetching a sealed copy and the owner share of a right.
 //!
 //! What always holds: a copy counts as arrived only when every block matched the hash that the directory told and the
-//! file is synced under its name; a broken transfer goes on at the block where it broke; one copy is fetched by one task,
-//! which lives as long as anybody waits for it. Damaged blocks are never kept.
+//! file is synced under its name; a broken transfer goes on at the byte where it broke; one copy is fetched by one task,
+//! which lives as long as anybody waits for it. Damaged blocks are never kept. An owner that is busy is left alone for as
+//! long as it asks.
 
 use std::{
     collections::HashMap,
+    ops::RangeInclusive,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use dos_protocol::{
-    Code, PeerId, SealedHash, WireError,
+    Code, PeerId, Reason, SealedHash, WireError,
     directory::{Answer, Contact, Op},
     frame::{self, Reader},
     limits::FRAME_TIME_MAX,
@@ -27,12 +29,8 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::{
-    dial::dial,
-    intake::{Intake, IntakeError},
-    serve::short,
-};
-use crate::{Core, copies::blocking, keys::block_count, upstream::unexpected, vault::What};
+use super::{dial::dial, intake::Intake, receive::receive, serve::short, window::Window};
+use crate::{Core, copies::blocking, keys::block_count, random::jitter, upstream::unexpected, vault::What};
 
 /// Attempts in a row that bring nothing new.
 const FRUITLESS_MAX: u32 = 3;
@@ -40,10 +38,16 @@ const FRUITLESS_MAX: u32 = 3;
 /// The pause before trying again.
 const AGAIN_AFTER: Duration = Duration::from_millis(200);
 
+/// How often a busy owner is asked again.
+const LATER_MAX: u32 = 20;
+
+/// A busy owner is asked again after this time at the earliest and at the latest, whatever it says.
+const LATER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
+
 /// How far a fetch is, for those who wait for it.
 #[derive(Debug, Clone)]
 pub(crate) enum Stage {
-    /// So many bytes are here and verified.
+    /// So many bytes are here.
     Under(u64),
     /// It is over.
     Over(Result<(), WireError>),
@@ -119,6 +123,8 @@ async fn nobody_waits(fetches: &Fetches, hash: SealedHash, publisher: &watch::Se
 pub(super) enum Broken {
     /// Trying again may help.
     Again(WireError),
+    /// The owner is busy and says when to try again.
+    Later(WireError, Duration),
     /// It does not.
     Final(WireError),
 }
@@ -132,15 +138,31 @@ impl<E: Into<WireError>> From<E> for Broken {
 async fn run(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<(), WireError> {
     let _pin = core.copies.pin(grant.sealed.hash);
     core.chores.make_room(core, grant.sealed).await?;
-    let mut fruitless = 0;
+    let _place = core.downloads.place().await?;
+    let (mut fruitless, mut refused) = (0, 0);
     loop {
         let here = |stage: &Stage| if let Stage::Under(bytes) = stage { *bytes } else { 0 };
         let before = here(&stage.borrow());
         match attempt(core, grant, stage).await {
             Ok(()) => return Ok(()),
             Err(Broken::Final(error)) => return Err(error),
+            Err(Broken::Later(error, wait)) => {
+                refused += 1;
+                tracing::debug!(
+                    wait_ms = wait.as_millis(),
+                    copy = short(&grant.sealed.hash),
+                    "the owner is busy"
+                );
+                if refused >= LATER_MAX {
+                    return Err(error);
+                }
+                // A little spread, so that those who were refused together do not come back together.
+                let spread = wait.mul_f64(f64::from(jitter()) / f64::from(u32::MAX) / 4.0);
+                sleep(wait + spread).await;
+            }
             Err(Broken::Again(error)) => {
                 fruitless = if here(&stage.borrow()) > before { 0 } else { fruitless + 1 };
+                refused = 0;
                 tracing::debug!(error = %error.message, copy = short(&grant.sealed.hash), "a transfer broke");
                 if fruitless >= FRUITLESS_MAX {
                     return Err(error);
@@ -153,11 +175,10 @@ async fn run(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> R
 
 async fn attempt(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<(), Broken> {
     let sealed = grant.sealed;
-    let blocks = block_count(&sealed);
     let partial = core.copies.partial_path(&sealed.hash);
     let whole = core.store.has_copy(sealed.hash).await?;
-    let from =
-        if whole { blocks } else { blocking(move || Intake::blocks_at(&partial)).await?.min(blocks - 1) };
+    let have = if whole { sealed.bytes } else { blocking(move || Intake::bytes_at(&partial)).await? };
+    let window = Window::new(have.min(sealed.bytes), sealed.bytes);
     let (_, identity) = core.identity.registered().ok_or_else(crate::upstream::unregistered)?;
     let contact = contact(core, grant.path.owner).await?;
     if contact.addresses.is_empty() {
@@ -165,13 +186,13 @@ async fn attempt(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) 
         return Err(Broken::Final(WireError::new(Code::Offline, format!("{owner} is offline"))));
     }
     let mut stream = Reader::new(dial(&identity, &contact).await.map_err(Broken::Again)?);
-    let fetch = Fetch { image: grant.image, sealed: sealed.hash, split: grant.split, from };
+    let fetch = fetch_of(grant, &window);
     let (share, list) = ask(&mut stream, grant, fetch).await?;
     let row = grant.split;
     let share = identity.vault.seal(What::OwnerShare, row.as_bytes(), &share)?;
     let list_bytes = (!whole).then(|| list.to_bytes());
     if !whole {
-        receive(core, &mut stream, list, from, stage).await?;
+        receive(core, &mut stream, list, window, stage).await?;
     }
     if !core.store.copy_arrived(grant.clone(), share, list_bytes).await? {
         if !whole {
@@ -180,6 +201,24 @@ async fn attempt(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) 
         return Err(Broken::Final(WireError::new(Code::Stale, "the right has changed meanwhile")));
     }
     Ok(())
+}
+
+/// What to ask for, to go on where the window begins.
+pub(super) fn fetch_of(grant: &Grant, window: &Window) -> Fetch {
+    let Grant { image, sealed, split, .. } = *grant;
+    let block = u64::try_from(BLOCK_BYTES).unwrap_or(u64::MAX);
+    let start = window.start();
+    let (from, skip) = if start >= sealed.bytes {
+        (block_count(&sealed), 0)
+    } else {
+        (narrow(start / block), narrow(start % block))
+    };
+    Fetch { image, sealed: sealed.hash, split, from, skip, upto: Some(window.granted()) }
+}
+
+/// Of a number that a copy's size bounds.
+fn narrow(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 async fn contact(core: &Core, owner: PeerId) -> Result<Contact, WireError> {
@@ -191,7 +230,7 @@ async fn contact(core: &Core, owner: PeerId) -> Result<Contact, WireError> {
 
 type Secret = Zeroizing<[u8; 32]>;
 
-fn lost(what: impl std::fmt::Display) -> Broken {
+pub(super) fn lost(what: impl std::fmt::Display) -> Broken {
     let error = WireError::new(Code::Offline, "the connection to the owner was lost");
     Broken::Again(error.caused_by(what.to_string()))
 }
@@ -237,6 +276,9 @@ where
 fn refused(error: WireError) -> Broken {
     let message: Box<str> = printable(&error.message).into_owned().into();
     let error = WireError { message, ..error };
+    if let (Some(Reason::Limit), Some(wait)) = (error.reason, error.retry_after_ms) {
+        return Broken::Later(error, Duration::from_millis(wait).clamp(*LATER.start(), *LATER.end()));
+    }
     match error.code {
         Code::Offline | Code::Timeout => Broken::Again(error),
         Code::Internal | Code::NotFound | Code::Invalid | Code::Unsupported => Broken::Final(
@@ -246,49 +288,27 @@ fn refused(error: WireError) -> Broken {
     }
 }
 
-/// Takes the blocks from `from` on, and puts the file in place.
-pub(super) async fn receive<S: AsyncRead + Unpin>(
-    core: &Arc<Core>,
-    stream: &mut Reader<S>,
-    list: BlockList,
-    from: u32,
-    stage: &watch::Sender<Stage>,
-) -> Result<(), Broken> {
-    let hash = SealedHash::from(*list.root());
-    let lengths: Vec<usize> = (0..list.len()).filter_map(|index| list.block_len(index)).collect();
-    let start = usize::try_from(from).unwrap_or(usize::MAX);
-    let partial = core.copies.partial_path(&hash);
-    let mut intake = blocking(move || Intake::open(&partial, list, start)).await?.map_err(disk)?;
-    if intake.blocks() != start {
-        // What was here is damaged from an earlier block on: ask again from there.
-        return Err(lost("the part that is here is damaged"));
-    }
-    stage.send_replace(Stage::Under(intake.bytes()));
-    for length in lengths.into_iter().skip(start) {
-        let mut block = vec![0; length];
-        read_block(stream, &mut block).await?;
-        intake = blocking(move || intake.take(&block)).await?.map_err(|error| match error {
-            IntakeError::Damaged(index) => {
-                tracing::warn!(copy = short(&hash), block = index, "the owner sent a damaged block");
-                Broken::Again(WireError::new(Code::Invalid, format!("block {index} arrived damaged")))
-            }
-            IntakeError::Disk(error) => disk(error),
-        })?;
-        stage.send_replace(Stage::Under(intake.bytes()));
-    }
-    let copies = core.copies.clone();
-    blocking(move || intake.finish(&copies, &hash)).await?.map_err(disk)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn disk(error: std::io::Error) -> Broken {
-    Broken::Final(crate::copies::disk_error("cannot write a sealed copy", &error))
-}
-
-async fn read_block<S: AsyncRead + Unpin>(stream: &mut Reader<S>, block: &mut [u8]) -> Result<(), Broken> {
-    // Bytes that trickle in keep the transfer alive, silence does not.
-    for piece in block.chunks_mut(BLOCK_BYTES / 16) {
-        let read = timeout(FRAME_TIME_MAX, stream.get_mut().read_exact(piece)).await;
-        read.map_err(|_| lost("it sends nothing"))?.map_err(lost)?;
+    fn wait(error: WireError) -> Option<Duration> {
+        match refused(error) {
+            Broken::Later(_, wait) => Some(wait),
+            Broken::Again(_) | Broken::Final(_) => None,
+        }
     }
-    Ok(())
+
+    #[test]
+    fn a_busy_owner_is_left_alone_for_as_long_as_it_asks_within_reason() {
+        let busy = |seconds| {
+            let error = WireError::new(Code::Denied, "busy").because(Reason::Limit);
+            error.retry_after(Duration::from_secs(seconds))
+        };
+        assert_eq!(wait(busy(7)), Some(Duration::from_secs(7)));
+        assert_eq!(wait(busy(0)), Some(Duration::from_secs(1)));
+        assert_eq!(wait(busy(1 << 40)), Some(Duration::from_secs(60)));
+        let denied = WireError::new(Code::Denied, "no").because(Reason::Revoked);
+        assert_eq!(wait(denied.retry_after(Duration::from_secs(7))), None);
+    }
 }

@@ -1,13 +1,13 @@
 //! Serving one connection of a viewer: sealed copies and owner shares of one's own images.
 //!
 //! What always holds: a copy or a share goes only to a peer whose right is not revoked, under the split of that right;
-//! memory does not grow with the image. Views are not counted here: what is sent is useless without the directory's
+//! nothing is sent beyond what the viewer takes; memory does not grow with the image. Views are not counted here: what is sent is useless without the directory's
 //! share.
 
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,7 +15,7 @@ use std::{
 use dos_protocol::{
     Code, PeerId, PublicKey, SealedHash, WireError,
     directory::{Answer, Op},
-    frame::{self, Reader},
+    frame::{self, FrameError, Reader},
     limits::WRITE_STALL_MAX,
     model::Grant,
     peer::{Copy, Fetch, FromPeer, ToPeer},
@@ -38,11 +38,11 @@ use crate::{
 /// A connection on which nothing is asked for so long is closed.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// What is read from the disk at a time.
-const PIECE_BYTES: usize = 256 << 10;
+/// What is read from the disk at a time (measured in docs/performance.md).
+const PIECE_BYTES: usize = 128 << 10;
 
-/// Pieces read ahead of the network.
-const PIECES_AHEAD: usize = 4;
+/// Buffers that go round between the disk and the network.
+const BUFFERS: usize = 4;
 
 /// What a viewer is given.
 struct Served {
@@ -58,46 +58,97 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut stream = Reader::new(stream);
-    loop {
-        let body = match timeout(IDLE_TIME_MAX, stream.next()).await {
-            Err(_) | Ok(Ok(None)) => return Ok(()),
-            Ok(Ok(Some(body))) => body,
-            Ok(Err(error)) => return Err(io::Error::other(error)),
-        };
-        let request = frame::decode::<ToPeer>(&body);
+    while let Some(request) = next(&mut stream).await? {
         let outcome = match request {
-            Ok(ToPeer::Fetch(fetch)) => prepare(core, key, &fetch).await.map(|served| (fetch, served)),
+            Ok(ToPeer::Fetch(fetch)) => answer(core, key, &mut stream, fetch).await?,
+            // One that was on its way when the copy had been sent.
+            Ok(ToPeer::More { .. }) => Ok(()),
             Ok(ToPeer::Message(_) | ToPeer::Ping) => {
                 Err(WireError::new(Code::Unsupported, "this peer does not know that request"))
             }
             Err(error) => Err(WireError::new(Code::Unsupported, error.to_string())),
         };
-        match outcome {
-            Ok((fetch, (viewer, served))) => {
-                send(stream.get_mut(), fetch.from, served).await?;
-                tracing::info!(%viewer, image = %fetch.image, from_block = fetch.from, "served a sealed copy");
-            }
-            Err(error) => {
-                tracing::debug!(error = %error.message, "refused a sealed copy");
-                write(stream.get_mut(), &frame_of(&FromPeer::Refused(error))?).await?;
-            }
+        if let Err(error) = outcome {
+            tracing::debug!(error = %error.message, "refused a sealed copy");
+            write(stream.get_mut(), &frame_of(&FromPeer::Refused(error))?).await?;
+            flush(stream.get_mut()).await?;
         }
     }
+    Ok(())
+}
+
+/// What the viewer says next; nothing if it hangs up or is silent for long.
+async fn next<S>(stream: &mut Reader<S>) -> io::Result<Option<Result<ToPeer, FrameError>>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match timeout(IDLE_TIME_MAX, stream.next()).await {
+        Err(_) | Ok(Ok(None)) => Ok(None),
+        Ok(Ok(Some(body))) => Ok(Some(frame::decode(&body))),
+        Ok(Err(error)) => Err(io::Error::other(error)),
+    }
+}
+
+/// Sends a copy, or says why not.
+async fn answer<S>(
+    core: &Arc<Core>,
+    key: PublicKey,
+    stream: &mut Reader<S>,
+    fetch: Fetch,
+) -> io::Result<Result<(), WireError>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (viewer, served) = match prepare(core, key, &fetch).await {
+        Ok(prepared) => prepared,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut head = frame_of(&FromPeer::Copy(served.head.clone()))?;
+    head.extend_from_slice(&served.blocks);
+    let total = served.head.bytes;
+    let start = block_start(fetch.from).saturating_add(fetch.skip.into()).min(total);
+    if start == total {
+        write(stream.get_mut(), &head).await?;
+        flush(stream.get_mut()).await?;
+    } else {
+        let _place = match core.uploads.place_soon().await {
+            Ok(place) => place,
+            Err(error) => return Ok(Err(error)),
+        };
+        write(stream.get_mut(), &head).await?;
+        let span = Span { at: start, upto: fetch.upto.map_or(total, |upto| upto.min(total)), total };
+        send(core, stream, span, served.path.clone()).await?;
+    }
+    tracing::info!(%viewer, image = %fetch.image, from_byte = start, "served a sealed copy");
+    Ok(Ok(()))
+}
+
+fn block_start(index: u32) -> u64 {
+    u64::from(index).saturating_mul(u64::try_from(BLOCK_BYTES).unwrap_or(u64::MAX))
 }
 
 fn frame_of(message: &FromPeer) -> io::Result<Vec<u8>> {
     frame::to_frame(message).map_err(io::Error::other)
 }
 
+/// Writes everything. A slow reader is served, one that takes nothing for long is not.
 async fn write<S: AsyncWrite + Unpin>(stream: &mut S, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        // Each piece has its own time, so that a slow reader is served and a dead one is not.
-        let (piece, rest) = bytes.split_at(bytes.len().min(PIECE_BYTES));
-        let written = timeout(WRITE_STALL_MAX, stream.write_all(piece)).await;
-        written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        bytes = rest;
+        let written = timeout(WRITE_STALL_MAX, stream.write(bytes)).await.map_err(|_| stalled())??;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = bytes.get(written..).unwrap_or_default();
     }
-    timeout(WRITE_STALL_MAX, stream.flush()).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    Ok(())
+}
+
+async fn flush<S: AsyncWrite + Unpin>(stream: &mut S) -> io::Result<()> {
+    timeout(WRITE_STALL_MAX, stream.flush()).await.map_err(|_| stalled())?
+}
+
+fn stalled() -> io::Error {
+    io::ErrorKind::TimedOut.into()
 }
 
 async fn prepare(core: &Arc<Core>, key: PublicKey, fetch: &Fetch) -> Result<(PeerId, Served), WireError> {
@@ -160,38 +211,106 @@ async fn identify(core: &Core, key: PublicKey) -> Result<PeerId, WireError> {
     }
 }
 
-async fn send<S: AsyncWrite + Unpin>(stream: &mut S, from: u32, served: Served) -> io::Result<()> {
-    let mut head = frame_of(&FromPeer::Copy(served.head.clone()))?;
-    head.extend_from_slice(&served.blocks);
-    write(stream, &head).await?;
-    if from >= served.head.blocks {
-        return Ok(());
+/// The part of a file that is on its way.
+#[derive(Debug)]
+struct Span {
+    /// The next byte.
+    at: u64,
+    /// How far the viewer takes it.
+    upto: u64,
+    total: u64,
+}
+
+/// Bytes of the file in a buffer that goes round.
+struct Piece {
+    buffer: Box<[u8]>,
+    length: usize,
+}
+
+async fn send<S>(core: &Core, stream: &mut Reader<S>, mut span: Span, path: PathBuf) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (pieces, mut ready) = mpsc::channel::<io::Result<Piece>>(BUFFERS);
+    let (returning, empty) = mpsc::channel::<Box<[u8]>>(BUFFERS);
+    for _ in 0..BUFFERS {
+        drop(returning.try_send(vec![0; PIECE_BYTES].into_boxed_slice()));
     }
-    let (pieces, mut ready) = mpsc::channel::<io::Result<Vec<u8>>>(PIECES_AHEAD);
-    let path = served.path.clone();
+    let from = span.at;
     let reading = spawn_blocking(move || {
-        if let Err(error) = read(&path, from, &pieces) {
+        if let Err(error) = read(&path, from, (empty, &pieces)) {
             // The other end may be gone, which ends the reading too.
             drop(pieces.blocking_send(Err(error)));
         }
     });
-    while let Some(piece) = ready.recv().await {
-        write(stream, &piece?).await?;
+    while span.at < span.total {
+        let Some(Piece { buffer, length }) = ready.recv().await.transpose()? else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        send_piece(core, stream, &mut span, buffer.get(..length).unwrap_or_default()).await?;
+        // At the end nobody takes it.
+        drop(returning.try_send(buffer));
     }
+    drop((ready, returning));
+    flush(stream.get_mut()).await?;
     reading.await.map_err(io::Error::other)
 }
 
-fn read(path: &std::path::Path, from: u32, pieces: &mpsc::Sender<io::Result<Vec<u8>>>) -> io::Result<()> {
+async fn send_piece<S>(
+    core: &Core,
+    stream: &mut Reader<S>,
+    span: &mut Span,
+    mut piece: &[u8],
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    while !piece.is_empty() && span.at < span.total {
+        if span.at >= span.upto {
+            flush(stream.get_mut()).await?;
+            span.upto = more(stream, span).await?;
+        }
+        let open = usize::try_from(span.upto.saturating_sub(span.at)).unwrap_or(usize::MAX);
+        let (turn, rest) = piece.split_at(core.uploads.turn(piece.len().min(open)));
+        let length = u64::try_from(turn.len()).map_err(io::Error::other)?;
+        core.uploads.pass(length).await;
+        write(stream.get_mut(), turn).await?;
+        span.at += length;
+        piece = rest;
+    }
+    Ok(())
+}
+
+/// Waits until the viewer takes more, and tells up to where.
+async fn more<S>(stream: &mut Reader<S>, span: &Span) -> io::Result<u64>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match next(stream).await? {
+        Some(Ok(ToPeer::More { upto })) if upto > span.upto => Ok(upto.min(span.total)),
+        Some(_) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the viewer does not say how far it takes the copy",
+        )),
+        None => Err(stalled()),
+    }
+}
+
+/// Reads the file from `start` on into the buffers that come, until nobody takes them any more.
+fn read(
+    path: &Path,
+    start: u64,
+    (mut empty, pieces): (mpsc::Receiver<Box<[u8]>>, &mpsc::Sender<io::Result<Piece>>),
+) -> io::Result<()> {
     let mut file = File::open(path)?;
-    let offset = u64::from(from).saturating_mul(u64::try_from(BLOCK_BYTES).map_err(io::Error::other)?);
-    file.seek(SeekFrom::Start(offset))?;
-    loop {
-        let mut piece = Vec::with_capacity(PIECE_BYTES);
-        let limit = u64::try_from(PIECE_BYTES).map_err(io::Error::other)?;
-        if (&mut file).take(limit).read_to_end(&mut piece)? == 0 || pieces.blocking_send(Ok(piece)).is_err() {
-            return Ok(());
+    file.seek(SeekFrom::Start(start))?;
+    while let Some(mut buffer) = empty.blocking_recv() {
+        let length = file.read(&mut buffer)?;
+        if length == 0 || pieces.blocking_send(Ok(Piece { buffer, length })).is_err() {
+            break;
         }
     }
+    Ok(())
 }
 
 /// The IDs of keys, as the directory told them a moment ago: a key that was replaced is nobody's any more. Bounded; when

@@ -13,9 +13,11 @@ use dos_sealed::{BLOCK_BYTES, ContentKey, DirectoryShare, OwnerShare};
 use tokio::{io::DuplexStream, sync::watch};
 
 use super::{
-    fetch::{Broken, Stage, ask, receive},
-    intake::Intake,
+    fetch::{Broken, Stage, ask, fetch_of},
+    intake::{Intake, block_start},
+    receive::receive,
     serve::serve,
+    window::Window,
 };
 use crate::{Config, Core, Daemon, keys::ImageKeys, sealing::Sealing, store::Publication};
 
@@ -115,21 +117,25 @@ impl Pair {
         Reader::new(near)
     }
 
-    fn wanted(&self, from: u32) -> Fetch {
-        let Grant { image, sealed, split, .. } = self.grant;
-        Fetch { image, sealed: sealed.hash, split, from }
+    fn wanted(&self, start: u64) -> Fetch {
+        fetch_of(&self.grant, &self.window(start))
     }
 
-    async fn fetch(&self, from: u32) -> Result<[u8; 32], Broken> {
+    fn window(&self, start: u64) -> Window {
+        Window::new(start, self.grant.sealed.bytes)
+    }
+
+    async fn fetch(&self, start: u64) -> Result<[u8; 32], Broken> {
         let mut stream = self.call(self.viewer.key());
-        let (share, list) = ask(&mut stream, &self.grant, self.wanted(from)).await?;
+        let window = self.window(start);
+        let (share, list) = ask(&mut stream, &self.grant, fetch_of(&self.grant, &window)).await?;
         let stage = watch::Sender::new(Stage::Under(0));
-        receive(self.viewer.core(), &mut stream, list, from, &stage).await?;
+        receive(self.viewer.core(), &mut stream, list, window, &stage).await?;
         Ok(*share)
     }
 
-    fn partial_blocks(&self) -> u32 {
-        Intake::blocks_at(&self.viewer.core().copies.partial_path(&self.grant.sealed.hash))
+    fn partial(&self) -> std::path::PathBuf {
+        self.viewer.core().copies.partial_path(&self.grant.sealed.hash)
     }
 
     fn owners_file(&self) -> std::path::PathBuf {
@@ -156,9 +162,9 @@ async fn a_damaged_block_is_not_kept_and_the_transfer_goes_on_from_there() {
     std::fs::write(pair.owners_file(), damaged).unwrap();
     let Err(Broken::Again(error)) = pair.fetch(0).await else { panic!("a damaged block was taken") };
     assert_eq!(&*error.message, "block 1 arrived damaged");
-    assert_eq!(pair.partial_blocks(), 1);
+    assert_eq!(Intake::bytes_at(&pair.partial()), block_start(1));
     std::fs::write(pair.owners_file(), sound).unwrap();
-    pair.fetch(1).await.unwrap();
+    pair.fetch(block_start(1)).await.unwrap();
     assert!(pair.viewer.core().copies.is_sound(pair.grant.sealed.hash).await.unwrap());
 }
 

@@ -3,6 +3,7 @@
 
 mod abuse;
 mod control;
+mod cutter;
 mod exact;
 mod kills;
 mod manager;
@@ -14,3 +15,4 @@ mod proxy;
 mod rights;
 mod stage;
 mod story;
+mod transfers;

@@ -23,3 +23,20 @@ pub(crate) fn write(path: &Path, seed: u8) -> Vec<u8> {
     std::fs::write(path, &bytes).unwrap();
     bytes
 }
+
+/// Writes what phones call a motion photo, a JPEG with data behind its end, here noise: a large image that is cheap to make
+/// and to look at. Gives its bytes.
+pub(crate) fn write_large(path: &Path, seed: u8, size: usize) -> Vec<u8> {
+    let mut bytes = jpeg(seed);
+    let mut state = u64::from(seed) + 1;
+    while bytes.len() < size {
+        // xorshift64 (Marsaglia, "Xorshift RNGs", 2003).
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes.truncate(size);
+    std::fs::write(path, &bytes).unwrap();
+    bytes
+}

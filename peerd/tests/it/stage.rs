@@ -184,6 +184,7 @@ impl Stage {
             name: name.into(),
             dir: self.path(name),
             peerd: None,
+            listen: "127.0.0.1:0",
             extra: Vec::new(),
             environment: Vec::new(),
         };
@@ -210,6 +211,8 @@ pub(crate) struct Peer {
     pub(crate) name: String,
     pub(crate) dir: PathBuf,
     pub(crate) peerd: Option<Process>,
+    /// Where it takes connections of other peers.
+    pub(crate) listen: &'static str,
     /// Further arguments of the daemon.
     pub(crate) extra: Vec<String>,
     /// Further environment of the daemon.
@@ -224,7 +227,7 @@ impl Peer {
     /// Starts the daemon and waits until it answers.
     pub(crate) fn start(&mut self) {
         let mut command = Command::new(program("peerd"));
-        command.args(["--profile", &self.name, "--listen", "127.0.0.1:0", "--state-dir"]);
+        command.args(["--profile", &self.name, "--listen", self.listen, "--state-dir"]);
         command.arg(self.dir.join("state")).arg("--socket").arg(self.socket()).args(&self.extra);
         command.envs(self.environment.iter().cloned());
         self.peerd = Some(Process::start(command, &self.dir.join("log")));

@@ -1,0 +1,126 @@
+//! Other programs that move a file from one host to another, where they are installed: for the table only, without a bar.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+
+use crate::{peers::wait_until, rows::timed, stats::median};
+
+/// Copies a file over loopback so many times: the median, or nothing if it is not installed.
+type Copy = fn(file: &Path, dir: &Path, rounds: usize) -> anyhow::Result<Option<Duration>>;
+
+/// Another program.
+pub(crate) struct Other {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Copies with it.
+    pub(crate) copy: Copy,
+}
+
+/// All of them.
+pub(crate) const ALL: [Other; 2] = [Other { name: "scp", copy: scp }, Other { name: "sendme", copy: sendme }];
+
+/// A process that ends with its handle.
+struct Helper(Child);
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Where a program is: in `PATH`, or where administrators' programs are.
+fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+    places.map(|place| place.join(name)).find(|path| path.is_file())
+}
+
+fn rounds(
+    count: usize,
+    mut copy: impl FnMut() -> anyhow::Result<Duration>,
+) -> anyhow::Result<Option<Duration>> {
+    let times = (0..count).map(|_| Ok(copy()?.as_secs_f64())).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(Some(Duration::from_secs_f64(median(&times))))
+}
+
+/// `scp` from a sshd of our own, with keys that live as long as the measurement. It does not sync.
+fn scp(file: &Path, dir: &Path, count: usize) -> anyhow::Result<Option<Duration>> {
+    let (Some(sshd), Some(scp), Some(keygen)) = (find("sshd"), find("scp"), find("ssh-keygen")) else {
+        return Ok(None);
+    };
+    let dir = dir.join("ssh");
+    drop(fs::remove_dir_all(&dir));
+    fs::create_dir_all(&dir)?;
+    let key = dir.join("key");
+    timed(Command::new(keygen).args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key))?;
+    fs::copy(dir.join("key.pub"), dir.join("known"))?;
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let log = dir.join("log");
+    let child = Command::new(sshd)
+        .args(["-D", "-e", "-f", "/dev/null", "-o", "ListenAddress=127.0.0.1", "-o", "StrictModes=no"])
+        .args(["-o", &format!("Port={port}"), "-o", "PidFile=none", "-o", "UsePAM=no"])
+        .args(["-o", "Subsystem=sftp internal-sftp", "-o", &format!("HostKey={}", key.display())])
+        .args(["-o", &format!("AuthorizedKeysFile={}", dir.join("known").display())])
+        .stderr(File::create(&log)?)
+        .spawn()?;
+    let mut sshd = Helper(child);
+    wait_until("sshd listens", || {
+        ensure!(sshd.0.try_wait()?.is_none(), "sshd has ended: {}", fs::read_to_string(&log)?);
+        Ok(fs::read_to_string(&log)?.contains("Server listening"))
+    })?;
+    let (target, source) = (dir.join("out"), format!("127.0.0.1:{}", file.display()));
+    let copied = rounds(count, || {
+        let mut command = Command::new(&scp);
+        command.args(["-q", "-F", "/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes"]);
+        command.args(["-o", "UserKnownHostsFile=/dev/null", "-P", &port.to_string(), "-i"]).arg(&key);
+        let time = timed(command.arg(&source).arg(&target))?;
+        fs::remove_file(&target)?;
+        Ok(time)
+    });
+    drop(sshd);
+    fs::remove_dir_all(&dir)?;
+    copied
+}
+
+/// `sendme receive` from a `sendme send` that has read the file already.
+fn sendme(file: &Path, dir: &Path, count: usize) -> anyhow::Result<Option<Duration>> {
+    let Some(program) = find("sendme") else { return Ok(None) };
+    let dir = dir.join("sendme");
+    drop(fs::remove_dir_all(&dir));
+    fs::create_dir_all(&dir)?;
+    let mut child = Command::new(&program)
+        .arg("send")
+        .arg(file)
+        .current_dir(&dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let out = child.stdout.take();
+    let sender = Helper(child);
+    let mut lines = BufReader::new(out.context("no standard output")?).lines();
+    let ticket = lines.find_map(|line| {
+        let line = line.ok()?;
+        Some(line.split_once("sendme receive ")?.1.trim().to_owned())
+    });
+    let ticket = ticket.context("sendme gives no ticket")?;
+    let copied = rounds(count, || {
+        let here = dir.join("here");
+        fs::create_dir(&here)?;
+        let time = timed(Command::new(&program).args(["receive", &ticket]).current_dir(&here))?;
+        fs::remove_dir_all(&here)?;
+        Ok(time)
+    });
+    drop(sender);
+    fs::remove_dir_all(&dir)?;
+    copied
+}

@@ -1,0 +1,141 @@
+//! peerd and dosctl as they are shipped, for measurements of whole commands: a directory, and peers that have signed up.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, ensure};
+
+use crate::server::computed;
+
+/// Nothing that is waited for takes so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether something has come.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Waits until `ready`.
+///
+/// # Errors
+/// With `what` if it does not come in time; what `ready` says.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this runs off the asynchronous threads, and waits for other processes"
+)]
+pub(crate) fn wait_until(what: &str, mut ready: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    let start = Instant::now();
+    while !ready()? {
+        ensure!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(LOOK);
+    }
+    Ok(())
+}
+
+/// The programs of a peer.
+#[derive(Debug, Clone)]
+pub(crate) struct PeerPrograms {
+    /// The daemon.
+    pub(crate) peerd: PathBuf,
+    /// The command.
+    pub(crate) dosctl: PathBuf,
+}
+
+/// A peer that has signed up. Its daemon ends with it.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    daemon: Child,
+    dosctl: PathBuf,
+    dir: PathBuf,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        drop(self.daemon.kill());
+        drop(self.daemon.wait());
+    }
+}
+
+impl Peer {
+    /// Starts a daemon in `dir` and signs up as `name`; copies are fetched on command only.
+    ///
+    /// # Errors
+    /// If a program does not start or fails.
+    pub(crate) fn sign_up(programs: &PeerPrograms, dir: &Path, link: &str) -> anyhow::Result<Self> {
+        fs::create_dir(dir)?;
+        let name = dir.file_name().and_then(OsStr::to_str).context("a peer without a name")?;
+        let daemon = Command::new(&programs.peerd)
+            .args(["--listen", "127.0.0.1:0", "--auto-fetch", "false", "--state-dir"])
+            .arg(dir.join("state"))
+            .arg("--socket")
+            .arg(dir.join("s"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(dir.join("log"))?)
+            .spawn()
+            .context("cannot start peerd")?;
+        let peer = Self { daemon, dosctl: programs.dosctl.clone(), dir: dir.to_owned() };
+        wait_until("peerd answers", || Ok(peer.ask(&["status"])?.status.success()))?;
+        peer.run(&["register", "--server", link, "--name", name])?;
+        Ok(peer)
+    }
+
+    /// Where it keeps its things.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A command to its daemon.
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        let mut command = Command::new(&self.dosctl);
+        command.arg("--socket").arg(self.dir.join("s")).args(arguments);
+        command.current_dir(&self.dir).stdin(Stdio::null());
+        command
+    }
+
+    fn ask<S: AsRef<OsStr>>(&self, arguments: &[S]) -> anyhow::Result<std::process::Output> {
+        Ok(self.command(arguments).output()?)
+    }
+
+    /// Runs a command and gives what it printed.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> anyhow::Result<String> {
+        let output = self.ask(arguments)?;
+        ensure!(output.status.success(), "dosctl failed: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// A figure in KiB of `/proc/PID/status`: `VmRSS` now, `VmHWM` at its highest.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub(crate) fn memory(&self, field: &str) -> anyhow::Result<f64> {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.daemon.id()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let figure =
+            line.and_then(|rest| rest.split_whitespace().next()).context("the kernel does not tell")?;
+        Ok(figure.parse()?)
+    }
+
+    /// Computing time so far of all threads of its daemon, in seconds.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub(crate) fn computed(&self) -> anyhow::Result<f64> {
+        computed(self.daemon.id())
+    }
+
+    /// Forgets how high its memory once was (proc(5), `clear_refs`).
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub(crate) fn forget_peak(&self) -> anyhow::Result<()> {
+        Ok(fs::write(format!("/proc/{}/clear_refs", self.daemon.id()), "5")?)
+    }
+}

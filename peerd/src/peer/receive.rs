@@ -1,0 +1,237 @@
+//! Receiving the bytes of a sealed copy: one task reads the network, one thread writes and hashes; buffers go round between
+//! them.
+//!
+//! What always holds: memory is bounded by [`BUFFERS`]; the owner is let go on only for bytes that are in the file
+//! ([`Window`]), so that a break costs little wherever it happens; bytes that have arrived are kept also when the
+//! connection breaks.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use dos_protocol::{
+    Code, SealedHash, WireError,
+    frame::{self, Reader},
+    limits::{FRAME_TIME_MAX, WRITE_STALL_MAX},
+    peer::ToPeer,
+};
+use dos_sealed::BlockList;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    sync::{mpsc, watch},
+    task::spawn_blocking,
+    time::{timeout, timeout_at},
+};
+
+use super::{
+    fetch::{Broken, Stage, lost},
+    intake::{Intake, IntakeError},
+    serve::short,
+    window::Window,
+};
+use crate::{Core, copies::blocking};
+
+/// Bytes written and hashed at a time, at multiples of this: large enough for the widest hashing, small enough to be in the
+/// cache still when they are hashed (measured in docs/performance.md).
+const PIECE_BYTES: usize = 128 << 10;
+
+/// Buffers that go round: one is read into, one is written, two wait.
+const BUFFERS: usize = 4;
+
+/// Bytes that have arrived.
+struct Piece {
+    buffer: Box<[u8]>,
+    length: usize,
+}
+
+/// A buffer that is free again.
+struct Returned {
+    buffer: Box<[u8]>,
+    /// Everything before this is in the file.
+    kept: u64,
+}
+
+/// Takes what follows `start`, up to the end of the copy, and puts the file in place.
+pub(super) async fn receive<S>(
+    core: &Arc<Core>,
+    stream: &mut Reader<S>,
+    list: BlockList,
+    window: Window,
+    stage: &watch::Sender<Stage>,
+) -> Result<(), Broken>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let hash = SealedHash::from(*list.root());
+    let partial = core.copies.partial_path(&hash);
+    let (start, total) = (window.start(), list.total_len());
+    let intake =
+        blocking(move || Intake::open(&partial, list, start)).await?.map_err(|error| disk(&error))?;
+    stage.send_replace(Stage::Under(intake.bytes()));
+    if intake.bytes() != start {
+        // What was here is damaged from an earlier block on: ask again from there.
+        tracing::warn!(
+            copy = short(&hash),
+            from = intake.bytes(),
+            "a part of a sealed copy is damaged; fetching it again"
+        );
+        return Err(lost("the part that is here is damaged"));
+    }
+    let (pieces, waiting) = mpsc::channel(BUFFERS);
+    let (returning, returned) = mpsc::channel(BUFFERS);
+    let writing = spawn_blocking(move || keep(intake, waiting, &returning));
+    let transfer = Transfer {
+        core,
+        stream,
+        stage,
+        window,
+        pieces,
+        returned,
+        free: (0..BUFFERS).map(|_| vec![0; PIECE_BYTES].into_boxed_slice()).collect(),
+        arrived: start,
+        total,
+    };
+    let read = transfer.run().await;
+    // The writer has the last word: it keeps what arrived before the connection broke, and knows what is damaged.
+    let (intake, kept) = writing.await.map_err(|_| WireError::new(Code::Internal, "the work was cut off"))?;
+    stage.send_replace(Stage::Under(intake.bytes()));
+    match kept {
+        Ok(()) => read?,
+        Err(IntakeError::Damaged(index)) => {
+            tracing::warn!(copy = short(&hash), block = index, "a block arrived damaged; fetching it again");
+            let error = WireError::new(Code::Invalid, format!("block {index} arrived damaged"));
+            return Err(Broken::Again(error));
+        }
+        Err(IntakeError::Excess) => return Err(lost("it sent too much")),
+        Err(IntakeError::Disk(error)) => return Err(disk(&error)),
+    }
+    let copies = core.copies.clone();
+    blocking(move || intake.finish(&copies, &hash)).await?.map_err(|error| disk(&error))
+}
+
+fn disk(error: &std::io::Error) -> Broken {
+    Broken::Final(crate::copies::disk_error("cannot write a sealed copy", error))
+}
+
+/// Writes pieces until there are no more or one is not taken.
+fn keep(
+    mut intake: Intake,
+    mut pieces: mpsc::Receiver<Piece>,
+    returning: &mpsc::Sender<Returned>,
+) -> (Intake, Result<(), IntakeError>) {
+    while let Some(Piece { buffer, length }) = pieces.blocking_recv() {
+        if let Err(error) = intake.take(buffer.get(..length).unwrap_or_default()) {
+            return (intake, Err(error));
+        }
+        // If nobody reads any more, what has arrived is kept all the same.
+        drop(returning.blocking_send(Returned { buffer, kept: intake.bytes() }));
+    }
+    (intake, Ok(()))
+}
+
+/// The reading half.
+struct Transfer<'a, S> {
+    core: &'a Core,
+    stream: &'a mut Reader<S>,
+    stage: &'a watch::Sender<Stage>,
+    window: Window,
+    pieces: mpsc::Sender<Piece>,
+    returned: mpsc::Receiver<Returned>,
+    free: Vec<Box<[u8]>>,
+    /// Everything before this has arrived.
+    arrived: u64,
+    total: u64,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Transfer<'_, S> {
+    /// Reads to the end of the copy. Returns early, and well, if the writer has ended.
+    async fn run(mut self) -> Result<(), Broken> {
+        let mut silent_since = Instant::now();
+        while self.arrived < self.total {
+            let Some(mut buffer) = self.free.pop() else {
+                let Some(returned) = self.returned.recv().await else { return Ok(()) };
+                self.kept(returned).await?;
+                silent_since = Instant::now();
+                continue;
+            };
+            let want = self.core.downloads.turn(self.want(buffer.len()));
+            let room = buffer.get_mut(..want).unwrap_or_default();
+            let deadline = (silent_since + FRAME_TIME_MAX).into();
+            tokio::select! {
+                biased;
+                returned = self.returned.recv() => {
+                    self.free.push(buffer);
+                    let Some(returned) = returned else { return Ok(()) };
+                    self.kept(returned).await?;
+                }
+                read = timeout_at(deadline, read_ready(self.stream.get_mut(), room)) => {
+                    let length = read.map_err(|_| lost("it sends nothing"))?.map_err(lost)?;
+                    if length == 0 {
+                        return Err(lost("it closed the connection"));
+                    }
+                    self.take(Piece { buffer, length }).await;
+                    silent_since = Instant::now();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How much to read: to the next multiple of the buffer's size, as hashing is fastest there.
+    fn want(&self, buffer: usize) -> usize {
+        let size = u64::try_from(buffer).unwrap_or(u64::MAX);
+        let want = (size - self.arrived % size).min(self.total - self.arrived);
+        usize::try_from(want).map_or(buffer, |want| want.min(buffer))
+    }
+
+    async fn take(&mut self, piece: Piece) {
+        let length = u64::try_from(piece.length).unwrap_or(u64::MAX);
+        self.arrived += length;
+        self.window.arrived(self.arrived, Instant::now());
+        // If the writer has ended, the returned buffers tell.
+        drop(self.pieces.send(piece).await);
+        self.core.downloads.pass(length).await;
+    }
+
+    async fn kept(&mut self, Returned { buffer, kept }: Returned) -> Result<(), Broken> {
+        self.free.push(buffer);
+        self.stage.send_replace(Stage::Under(kept));
+        let Some(upto) = self.window.raise(kept, self.arrived, Instant::now()) else { return Ok(()) };
+        let frame = frame::to_frame(&ToPeer::More { upto }).map_err(lost)?;
+        let said = async {
+            self.stream.get_mut().write_all(&frame).await?;
+            self.stream.get_mut().flush().await
+        };
+        timeout(WRITE_STALL_MAX, said).await.map_err(|_| lost("it takes nothing"))?.map_err(lost)
+    }
+}
+
+/// Reads until the buffer is full or nothing is there just now; waits for the first byte. 0 at the end.
+async fn read_ready<S: AsyncRead + Unpin>(stream: &mut S, room: &mut [u8]) -> std::io::Result<usize> {
+    let mut room = ReadBuf::new(room);
+    poll_fn(|context| poll_fill(stream, context, &mut room)).await
+}
+
+fn poll_fill<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    context: &mut Context<'_>,
+    room: &mut ReadBuf<'_>,
+) -> Poll<std::io::Result<usize>> {
+    while room.remaining() > 0 {
+        let before = room.filled().len();
+        match Pin::new(&mut *stream).poll_read(context, room) {
+            Poll::Pending if before > 0 => break,
+            // What has come counts; the error comes again.
+            Poll::Ready(Err(_)) if before > 0 => break,
+            read => ready!(read)?,
+        }
+        if room.filled().len() == before {
+            break;
+        }
+    }
+    Poll::Ready(Ok(room.filled().len()))
+}

@@ -1,0 +1,170 @@
+//! How much of the network transfers may take: how many at once, and how many bytes a second, all together.
+//!
+//! What always holds: a rate is kept over all transfers of its direction; connections that want more than there is get
+//! equal turns, because each waits for its own piece before it asks for the next, and turns are given in the order of
+//! asking (the virtual scheduling of the generic cell rate algorithm, ITU-T I.371). No lock is held while waiting.
+
+use std::{
+    num::NonZeroU64,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use dos_protocol::{Code, Reason, WireError};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, sleep_until, timeout},
+};
+
+/// Transfers at once, if nothing else is said: more on one line only make each other slow.
+pub(crate) const TRANSFERS_MAX_DEFAULT: usize = 16;
+
+/// The lowest rate that can be set, in bytes per second: with less, other peers would take us for gone.
+pub(crate) const RATE_MIN: u64 = 16 << 10;
+
+/// A viewer waits for so long until another has been served, ...
+const PLACE_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// ... and then is told to come back after this time.
+const COME_BACK_AFTER: Duration = Duration::from_secs(10);
+
+/// What was not used is not saved for longer than this.
+const SAVED: Duration = Duration::from_millis(50);
+
+/// With a rate, each turn takes this part of a second, so that many transfers all get theirs before they time out.
+const TURNS_PER_SECOND: u64 = 64;
+
+/// The limits of one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Transfers at once, at least 1.
+    pub transfers_max: usize,
+    /// Bytes per second, at least [`RATE_MIN`]; nothing for as many as there can be.
+    pub rate: Option<NonZeroU64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { transfers_max: TRANSFERS_MAX_DEFAULT, rate: None }
+    }
+}
+
+/// One direction.
+#[derive(Debug)]
+pub(crate) struct Traffic {
+    places: Semaphore,
+    rate: Option<NonZeroU64>,
+    /// When all bytes that were promised will have passed.
+    free_at: Mutex<Instant>,
+}
+
+impl Traffic {
+    /// Within these limits.
+    pub(crate) fn new(limits: Limits) -> Self {
+        let places = Semaphore::new(limits.transfers_max.clamp(1, Semaphore::MAX_PERMITS));
+        Self { places, rate: limits.rate, free_at: Mutex::new(Instant::now()) }
+    }
+
+    /// A place for a transfer, when there is one.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] while the program stops.
+    pub(crate) async fn place(&self) -> Result<SemaphorePermit<'_>, WireError> {
+        self.places.acquire().await.map_err(|_| WireError::new(Code::Internal, "the daemon is stopping"))
+    }
+
+    /// A place for somebody who should not wait for long.
+    ///
+    /// # Errors
+    /// [`Code::Denied`] because of a limit, with the time after which to come back.
+    pub(crate) async fn place_soon(&self) -> Result<SemaphorePermit<'_>, WireError> {
+        let busy = || {
+            WireError::new(Code::Denied, "the owner serves as many as it can just now")
+                .because(Reason::Limit)
+                .retry_after(COME_BACK_AFTER)
+        };
+        timeout(PLACE_TIME_MAX, self.place()).await.map_err(|_| busy())?
+    }
+
+    /// Of `wanted` bytes, how many to move in one turn.
+    pub(crate) fn turn(&self, wanted: usize) -> usize {
+        let Some(rate) = self.rate else { return wanted };
+        usize::try_from(rate.get() / TURNS_PER_SECOND).map_or(wanted, |most| wanted.min(most.max(1)))
+    }
+
+    /// Waits until so many bytes may have passed.
+    pub(crate) async fn pass(&self, bytes: u64) {
+        let Some(rate) = self.rate else { return };
+        let takes = u128::from(bytes).saturating_mul(1_000_000_000) / u128::from(rate.get());
+        let takes = Duration::from_nanos(u64::try_from(takes).unwrap_or(u64::MAX));
+        let turn = {
+            let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            *free_at = (*free_at).max(now.checked_sub(SAVED).unwrap_or(now)) + takes;
+            *free_at
+        };
+        sleep_until(turn).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn traffic(transfers_max: usize, rate: u64) -> Arc<Traffic> {
+        Arc::new(Traffic::new(Limits { transfers_max, rate: NonZeroU64::new(rate) }))
+    }
+
+    async fn transfer(traffic: Arc<Traffic>, mut bytes: u64) -> Duration {
+        let begun = Instant::now();
+        while bytes > 0 {
+            let turn = u64::try_from(traffic.turn(128 << 10)).unwrap().min(bytes);
+            traffic.pass(turn).await;
+            bytes -= turn;
+        }
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_is_kept_over_all_transfers_together() {
+        let traffic = traffic(16, 1_000_000);
+        let begun = Instant::now();
+        let transfers: Vec<_> =
+            (0..5).map(|_| tokio::spawn(transfer(Arc::clone(&traffic), 2_000_000))).collect();
+        for transfer in transfers {
+            transfer.await.unwrap();
+        }
+        let time = begun.elapsed();
+        assert!(time > Duration::from_millis(9900) && time < Duration::from_millis(10_500), "{time:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_comes_later_gets_the_same_share() {
+        let traffic = traffic(16, 1_000_000);
+        let first = tokio::spawn(transfer(Arc::clone(&traffic), 4_000_000));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let second = tokio::spawn(transfer(Arc::clone(&traffic), 1_000_000));
+        let (first, second) = (first.await.unwrap(), second.await.unwrap());
+        assert!(second > Duration::from_millis(1900) && second < Duration::from_millis(2200), "{second:?}");
+        assert!(first > Duration::from_millis(4900) && first < Duration::from_millis(5200), "{first:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_rate_nothing_waits() {
+        let traffic = Arc::new(Traffic::new(Limits::default()));
+        assert_eq!(transfer(traffic, 1 << 32).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_no_place_is_told_when_to_come_back() {
+        let traffic = traffic(1, 0);
+        let place = traffic.place_soon().await.unwrap();
+        let error = traffic.place_soon().await.unwrap_err();
+        assert_eq!((error.code, error.reason), (Code::Denied, Some(Reason::Limit)));
+        assert_eq!(error.retry_after_ms, Some(10_000));
+        drop(place);
+        drop(traffic.place_soon().await.unwrap());
+    }
+}

@@ -1,0 +1,132 @@
+//! A TCP proxy before an owner's port that counts what the owner sends, and loses it on command: from some moment on it
+//! takes everything and hands on nothing, until its connections are cut.
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::stage::PATIENCE;
+
+/// How often somebody who waits looks after other things.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A running proxy; its threads end with the connections.
+pub(crate) struct Cutter {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    target: Option<SocketAddr>,
+    /// Bytes that the owner has sent, in all.
+    sent: u64,
+    /// From here on, nothing is handed on.
+    lose_from: Option<u64>,
+    /// Connections under way.
+    open: Vec<TcpStream>,
+}
+
+impl Cutter {
+    /// Before nobody yet.
+    pub(crate) fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared::default());
+        let proxy = Self { port, shared: Arc::clone(&shared) };
+        thread::spawn(move || {
+            for near in listener.incoming().flatten() {
+                let Some(target) = shared.state.lock().unwrap().target else { continue };
+                let Ok(far) = TcpStream::connect(target) else { continue };
+                let ends = [near.try_clone().unwrap(), far.try_clone().unwrap()];
+                shared.state.lock().unwrap().open.extend(ends);
+                let (near2, far2) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+                thread::spawn(move || pump(near2, far2, |_| true));
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || pump(far, near, |count| shared.count(count)));
+            }
+        });
+        proxy
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The owner is there now.
+    pub(crate) fn lead_to(&self, target: &str) {
+        self.shared.state.lock().unwrap().target = Some(target.parse().unwrap());
+    }
+
+    /// What the owner has sent so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.shared.state.lock().unwrap().sent
+    }
+
+    /// Hands on nothing any more once the owner has sent so much in all.
+    pub(crate) fn lose_from(&self, sent: u64) {
+        self.shared.state.lock().unwrap().lose_from = Some(sent);
+    }
+
+    /// Waits until the owner has sent so much in all; `meanwhile` is called now and then.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, sent: u64, mut meanwhile: impl FnMut()) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.shared.state.lock().unwrap();
+        while state.sent < sent {
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain until {sent} bytes were sent; it is {}",
+                state.sent
+            );
+            let (unlocked, waited) = self.shared.changed.wait_timeout(state, LOOK).unwrap();
+            state = unlocked;
+            if waited.timed_out() {
+                drop(state);
+                meanwhile();
+                state = self.shared.state.lock().unwrap();
+            }
+        }
+    }
+
+    /// Cuts all connections, with whatever is under way in them. New ones work.
+    pub(crate) fn cut(&self) {
+        let mut state = self.shared.state.lock().unwrap();
+        state.lose_from = None;
+        for end in state.open.drain(..) {
+            drop(end.shutdown(Shutdown::Both));
+        }
+    }
+}
+
+impl Shared {
+    /// Counts what the owner has sent; whether to hand it on.
+    fn count(&self, bytes: usize) -> bool {
+        let mut state = self.state.lock().unwrap();
+        state.sent += u64::try_from(bytes).unwrap();
+        self.changed.notify_all();
+        state.lose_from.is_none_or(|from| state.sent < from)
+    }
+}
+
+fn pump(mut from: TcpStream, mut to: TcpStream, count: impl Fn(usize) -> bool) {
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(bytes @ 1..) = from.read(&mut buffer) {
+        if count(bytes) && to.write_all(&buffer[..bytes]).is_err() {
+            break;
+        }
+    }
+    drop(from.shutdown(Shutdown::Both));
+    drop(to.shutdown(Shutdown::Both));
+}

@@ -1,0 +1,184 @@
+//! Transfers that break, are given up, are damaged or have to wait: they go on where they were, and arrive whole.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    process::{Command, Stdio},
+};
+
+use crate::{
+    cutter::Cutter,
+    pictures,
+    stage::{Peer, Stage, wait_until},
+};
+
+const MIB: usize = 1 << 20;
+
+/// An owner that is reached through a proxy only, a viewer with a right to her image, and the image.
+struct Scene {
+    stage: Stage,
+    alice: Peer,
+    bob: Peer,
+    proxy: Cutter,
+    original: Vec<u8>,
+}
+
+impl Scene {
+    fn new(size: usize) -> Self {
+        let stage = Stage::new();
+        let (mut alice, mut bob) = (stage.peer("alice"), stage.peer("bob"));
+        let proxy = Cutter::new();
+        // The address that the directory sees leads nowhere: 127.0.0.1 is not 127.0.0.2.
+        alice.listen = "127.0.0.2:0";
+        alice.extra = vec!["--announce".into(), proxy.address()];
+        bob.extra = ["--auto-fetch", "false", "--log", "peerd=debug"].map(String::from).into();
+        let original = pictures::write_large(&alice.dir.join("sea.jpg"), 1, size);
+        let mut scene = Self { stage, alice, bob, proxy, original };
+        scene.restart_alice();
+        scene.bob.restart();
+        scene.alice.ctl(&["add", "sea.jpg"]).ok();
+        scene.give(&scene.bob);
+        scene
+    }
+
+    fn give(&self, viewer: &Peer) {
+        viewer.online();
+        self.alice.ctl(&["share", "sea", &viewer.name, "--views", "5"]).ok();
+        wait_until("the viewer is told", || viewer.right("/sea").is_some());
+    }
+
+    fn restart_alice(&mut self) {
+        self.alice.restart();
+        self.proxy.lead_to(self.alice.json(&["status"])["listen"].as_str().unwrap());
+        self.alice.online();
+    }
+
+    fn restart_bob(&mut self) {
+        self.bob.restart();
+        self.bob.online();
+    }
+
+    /// The size of the sealed copy.
+    fn sealed_bytes(&self) -> u64 {
+        let copy = fs::read_dir(self.alice.dir.join("state/sealed")).unwrap().next().unwrap().unwrap();
+        copy.metadata().unwrap().len()
+    }
+
+    fn partial_bytes(&self) -> u64 {
+        let mut files = fs::read_dir(self.bob.dir.join("state/partial")).unwrap();
+        files.next().map_or(0, |file| file.unwrap().metadata().unwrap().len())
+    }
+}
+
+/// What breaks a transfer.
+#[derive(Debug, Clone, Copy)]
+enum Break {
+    Network,
+    Viewer,
+    Owner,
+}
+
+/// Twenty moments, as shares of the transfer in 1/65536, and what happens then.
+fn breaks(mut seed: u64) -> Vec<(u64, Break)> {
+    let mut next = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed >> 48
+    };
+    let mut breaks: Vec<_> = (0..20)
+        .map(|_| {
+            let at = next();
+            (at, [Break::Network, Break::Viewer, Break::Owner][usize::try_from(next() % 3).unwrap()])
+        })
+        .collect();
+    breaks.sort_by_key(|(at, _)| *at);
+    breaks
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "how much it was is worth knowing")]
+fn twenty_breaks_of_100_mib_cost_less_than_a_twentieth() {
+    let mut scene = Scene::new(100 * MIB);
+    let total = scene.sealed_bytes();
+    let begin = |bob: &Peer| bob.command(&["fetch", "alice/sea"]).stderr(Stdio::null()).spawn().unwrap();
+    let mut fetch = begin(&scene.bob);
+    for (share, what) in breaks(0xd05) {
+        let point = total * share / 65_536;
+        scene.proxy.lose_from(point);
+        scene.proxy.wait_for(point, || {
+            // With its peerd, or for want of the owner, the command may have gone.
+            if fetch.try_wait().unwrap().is_some() {
+                fetch = begin(&scene.bob);
+            }
+        });
+        match what {
+            Break::Network => {}
+            Break::Viewer => scene.restart_bob(),
+            Break::Owner => scene.restart_alice(),
+        }
+        scene.proxy.cut();
+        assert_eq!(
+            fs::read_dir(scene.bob.dir.join("state/sealed")).unwrap().count(),
+            0,
+            "too late for a break"
+        );
+    }
+    fetch.wait().unwrap();
+    scene.bob.ctl(&["fetch", "alice/sea"]).ok();
+    let sent = scene.proxy.sent();
+    eprintln!("{sent} bytes sent for a copy of {total}: {:.4}", sent as f64 / total as f64);
+    assert!(sent * 100 <= total * 105, "{sent} bytes sent for {total}");
+    assert!(scene.bob.view("alice/sea") == scene.original);
+}
+
+#[test]
+fn a_command_that_is_interrupted_leaves_what_has_arrived_for_the_next() {
+    let scene = Scene::new(30 * MIB);
+    let fetch = scene.bob.command(&["fetch", "alice/sea"]).spawn().unwrap();
+    scene.proxy.wait_for(scene.sealed_bytes() / 2, || ());
+    let interrupted = Command::new("kill").args(["-INT", &fetch.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    let output = fetch.wait_with_output().unwrap();
+    assert!(!output.status.success() || scene.partial_bytes() == 0, "it was too late to interrupt it");
+    scene.bob.ctl(&["fetch", "alice/sea"]).ok();
+    assert!(scene.proxy.sent() * 100 <= scene.sealed_bytes() * 105, "{}", scene.proxy.sent());
+    assert!(scene.bob.view("alice/sea") == scene.original);
+}
+
+#[test]
+fn a_damaged_block_is_named_in_the_log_and_fetched_again() {
+    let scene = Scene::new(5 * MIB);
+    let copy = fs::read_dir(scene.alice.dir.join("state/sealed")).unwrap().next().unwrap().unwrap().path();
+    let file = File::options().read(true).write(true).open(copy).unwrap();
+    let (place, mut byte) = (u64::try_from(3 * MIB + 500).unwrap(), [0]);
+    file.read_exact_at(&mut byte, place).unwrap();
+    file.write_all_at(&[!byte[0]], place).unwrap();
+    scene.bob.ctl(&["fetch", "alice/sea"]).fails(8);
+    assert!(scene.bob.log().contains("a block arrived damaged; fetching it again"), "{}", scene.bob.log());
+    assert!(scene.bob.log().contains("block=3"), "{}", scene.bob.log());
+    // What came before it is sound and stays.
+    assert_eq!(scene.partial_bytes(), u64::try_from(3 * MIB).unwrap());
+    file.write_all_at(&byte, place).unwrap();
+    scene.bob.ctl(&["fetch", "alice/sea"]).ok();
+    assert!(scene.bob.view("alice/sea") == scene.original);
+}
+
+#[test]
+fn several_viewers_fetch_one_sealed_file_together_and_wait_their_turn() {
+    let mut scene = Scene::new(10 * MIB);
+    scene.alice.extra.extend(["--max-uploads", "1", "--upload-rate", "10000000"].map(String::from));
+    scene.restart_alice();
+    let more = ["carol", "dave"].map(|name| {
+        let viewer = scene.stage.peer(name);
+        scene.give(&viewer);
+        viewer
+    });
+    let viewers = [&scene.bob, &more[0], &more[1]];
+    let fetches = viewers.map(|viewer| viewer.command(&["fetch", "alice/sea"]).spawn().unwrap());
+    for mut fetch in fetches {
+        assert!(fetch.wait().unwrap().success());
+    }
+    for viewer in viewers {
+        assert!(viewer.view("alice/sea") == scene.original);
+    }
+    assert_eq!(fs::read_dir(scene.alice.dir.join("state/sealed")).unwrap().count(), 1);
+}
