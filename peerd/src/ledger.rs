@@ -115,14 +115,21 @@ async fn counted_view(
     progress: OnProgress<'_>,
 ) -> Result<Opened, WireError> {
     let grant = usable(core, arg, known).await?;
-    let (grant, _) = ensure(core, arg, grant, progress).await?;
-    let taken = core.store.take_view(core.live.clone(), grant.image).await?;
+    let _pin = core.copies.pin(grant.sealed.hash);
+    let (grant, share) = ensure(core, arg, grant, progress).await?;
+    // Together, so that they are one commit.
+    let (taken, used) = tokio::join!(
+        core.store.take_view(core.live.clone(), grant.image),
+        core.store.copy_used(grant.sealed.hash)
+    );
+    let taken = taken?;
+    used?;
     if taken.resumed {
         tracing::info!(view = %taken.view.id(), "taking up an open view");
     }
-    let (spent, key) = spend(core, arg, grant, (&taken, SpendKind::View), progress).await?;
+    let ready = (grant, Some(share));
+    let (spent, key) = spend(core, arg, ready, (&taken, SpendKind::View), progress).await?;
     let hash = spent.grant.sealed.hash;
-    core.store.copy_used(hash).await?;
     Ok(Opened {
         path: spent.grant.path.clone(),
         hash,
@@ -190,16 +197,19 @@ enum Cost {
     Perhaps,
 }
 
+/// A right, with its owner share if the copy has been ensured just before.
+type Ready = (Grant, Option<OwnerShare>);
+
 /// Has the directory count what `taken` says, and joins the key. If nothing was counted, the open view is closed, so that
 /// a command that failed does not take effect later.
 async fn spend(
     core: &Arc<Core>,
     arg: &ImageArg,
-    grant: Grant,
+    ready: Ready,
     (taken, kind): (&Taken, SpendKind),
     progress: OnProgress<'_>,
 ) -> Result<(Spent, ContentKey), WireError> {
-    let (cost, error) = match Box::pin(try_spend(core, arg, grant, (taken, kind), progress)).await {
+    let (cost, error) = match Box::pin(try_spend(core, arg, ready, (taken, kind), progress)).await {
         Ok(spent) => return Ok(spent),
         Err(failed) => failed,
     };
@@ -216,14 +226,17 @@ async fn spend(
 async fn try_spend(
     core: &Arc<Core>,
     arg: &ImageArg,
-    mut grant: Grant,
+    (mut grant, mut share): Ready,
     (taken, kind): (&Taken, SpendKind),
     progress: OnProgress<'_>,
 ) -> Result<(Spent, ContentKey), (Cost, WireError)> {
     let me = grant.viewer;
     let not_asked = |error| (Cost::NotAsked, error);
     for _ in 0..CHANGES_MAX {
-        let (fitting, owner) = ensure(core, arg, grant, progress).await.map_err(not_asked)?;
+        let (fitting, owner) = match share.take() {
+            Some(share) => (grant, share),
+            None => ensure(core, arg, grant, progress).await.map_err(not_asked)?,
+        };
         let spend = Spend {
             image: fitting.image,
             view: taken.view.id(),
@@ -304,19 +317,19 @@ pub(crate) async fn checkout(core: &Arc<Core>, arg: &ImageArg, views: u32) -> Re
         return Err(WireError::new(Code::Invalid, "a checkout takes at least one view"));
     }
     let grant = usable(core, arg, known).await?;
-    let (grant, _) = ensure(core, arg, grant, &|_| ()).await?;
+    let (grant, share) = ensure(core, arg, grant, &|_| ()).await?;
     let image = grant.image;
     let taken = core.store.take_checkout(core.live.clone(), image, Some(views)).await?;
     let taken = taken.ok_or_else(unexpected)?;
-    let spent = hold(core, arg, grant, taken).await?;
+    let spent = hold(core, arg, (grant, Some(share)), taken).await?;
     let held = core.store.held_left(image).await?;
     Ok(Holding { path: spent.grant.path, held, views_left: spent.grant.views_left })
 }
 
 /// Spends the views of an open checkout and holds them.
-async fn hold(core: &Arc<Core>, arg: &ImageArg, grant: Grant, taken: Taken) -> Result<Spent, WireError> {
+async fn hold(core: &Arc<Core>, arg: &ImageArg, ready: Ready, taken: Taken) -> Result<Spent, WireError> {
     let (_, identity) = core.identity.registered().ok_or_else(unregistered)?;
-    let (spent, key) = spend(core, arg, grant, (&taken, SpendKind::Checkout), &|_| ()).await?;
+    let (spent, key) = spend(core, arg, ready, (&taken, SpendKind::Checkout), &|_| ()).await?;
     let checkout = taken.view.id();
     let key = identity.vault.seal(What::HeldKey, checkout.as_bytes(), key.as_bytes())?;
     let held = Held { checkout, image: spent.grant.image, left: taken.views };
@@ -375,7 +388,7 @@ pub(crate) async fn settle(core: &Arc<Core>) -> Result<(), WireError> {
         let owner = Some(dos_protocol::PeerRef::Id(grant.path.owner));
         let arg = ImageArg { owner, name: grant.path.name.clone() };
         while let Some(taken) = core.store.take_checkout(core.live.clone(), image, None).await? {
-            match hold(core, &arg, grant.clone(), taken).await {
+            match hold(core, &arg, (grant.clone(), None), taken).await {
                 Ok(_) => tracing::info!(image = %grant.path, "finished a checkout"),
                 Err(error) if error.code == Code::Denied => {}
                 Err(error) => return Err(error),
