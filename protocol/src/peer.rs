@@ -99,3 +99,37 @@ impl std::fmt::Debug for Copy {
         write!(f, "Copy({} bytes, {} blocks, ..)", self.bytes, self.blocks)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame;
+
+    #[test]
+    fn golden_bytes_of_a_raised_limit() {
+        let frame = frame::to_frame(&ToPeer::More { upto: 300 }).unwrap();
+        let hex: String = frame.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "0000000fa1646d6f7265a1647570746f19012c");
+    }
+
+    #[test]
+    fn a_fetch_that_knows_no_limit_and_no_part_of_a_block_takes_everything_from_a_block_on() {
+        #[derive(Serialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Old {
+            Fetch(OldFetch),
+        }
+        #[derive(Serialize)]
+        struct OldFetch {
+            image: ImageNo,
+            sealed: SealedHash,
+            split: SplitId,
+            from: u32,
+        }
+        let (image, sealed, split) = (ImageNo(4), SealedHash::from([1; 32]), SplitId::from([2; 16]));
+        let frame = frame::to_frame(&Old::Fetch(OldFetch { image, sealed, split, from: 7 })).unwrap();
+        let body = frame.get(4..).unwrap_or_default();
+        let fetch = Fetch { image, sealed, split, from: 7, skip: 0, upto: None };
+        assert_eq!(frame::decode::<ToPeer>(body).unwrap(), ToPeer::Fetch(fetch));
+    }
+}

@@ -138,12 +138,16 @@ impl<E: Into<WireError>> From<E> for Broken {
 async fn run(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<(), WireError> {
     let _pin = core.copies.pin(grant.sealed.hash);
     core.chores.make_room(core, grant.sealed).await?;
-    let _place = core.downloads.place().await?;
     let (mut fruitless, mut refused) = (0, 0);
     loop {
         let here = |stage: &Stage| if let Stage::Under(bytes) = stage { *bytes } else { 0 };
         let before = here(&stage.borrow());
-        match attempt(core, grant, stage).await {
+        let outcome = {
+            // Not kept while it waits to try again.
+            let _place = core.downloads.place().await?;
+            attempt(core, grant, stage).await
+        };
+        match outcome {
             Ok(()) => return Ok(()),
             Err(Broken::Final(error)) => return Err(error),
             Err(Broken::Later(error, wait)) => {

@@ -58,14 +58,15 @@ impl Intake {
     }
 
     /// Opens or makes the file and verifies the whole blocks among the first `expected` bytes that it has; a damaged one
-    /// and whatever follows are cut off.
+    /// and whatever follows are cut off. `ResourceBusy` if an abandoned intake has just put the file in place.
     pub(super) fn open(path: &Path, list: BlockList, expected: u64) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let file = options.create(true).truncate(false).read(true).write(true).mode(0o600).open(path)?;
         // One that was given up may still be writing; it ends soon.
         file.lock()?;
         if path.metadata()?.ino() != file.metadata()?.ino() {
-            return Err(io::Error::other("the sealed copy was put in place meanwhile"));
+            let text = "the sealed copy was put in place meanwhile";
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
         }
         let check = list.check(0);
         let mut intake = Self { path: path.to_owned(), file, list, check, bytes: 0 };

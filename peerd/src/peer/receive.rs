@@ -7,6 +7,7 @@
 
 use std::{
     future::poll_fn,
+    io::ErrorKind,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -69,8 +70,11 @@ where
     let hash = SealedHash::from(*list.root());
     let partial = core.copies.partial_path(&hash);
     let (start, total) = (window.start(), list.total_len());
-    let intake =
-        blocking(move || Intake::open(&partial, list, start)).await?.map_err(|error| disk(&error))?;
+    let opened = blocking(move || Intake::open(&partial, list, start)).await?;
+    let intake = opened.map_err(|error| match error.kind() {
+        ErrorKind::ResourceBusy => lost(error),
+        _ => disk(&error),
+    })?;
     stage.send_replace(Stage::Under(intake.bytes()));
     if intake.bytes() != start {
         // What was here is damaged from an earlier block on: ask again from there.
