@@ -160,6 +160,7 @@ fn of_two_daemons_with_one_id_one_is_online_and_the_loser_stays_offline() {
         name: "twin".into(),
         dir: stage.path("twin"),
         peerd: None,
+        listen: "127.0.0.1:0",
         extra: Vec::new(),
         environment: Vec::new(),
     };
