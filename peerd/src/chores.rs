@@ -1,10 +1,16 @@
-//! What peerd does by itself: finishing what a lost connection left open, fetching what it may need, and keeping the
+//! What peerd does by itself: learning whom it has blocked, finishing what a lost connection left open, fetching what it may need, and keeping the
 //! copies of others within their bound.
 //!
 //! What always holds: a chore that fails is tried again after the next sign-in or some minutes later, and disturbs
 //! nobody. Nothing here spends a view, except to finish a checkout that was begun.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use dos_protocol::{
     Code, PeerId, SealedHash, Timestamp, WireError,
@@ -17,7 +23,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{Core, ledger, library, random::jitter, relearn, stop::Stop};
+use crate::{Core, control::blocks, ledger, library, random::jitter, relearn, stop::Stop};
 
 /// Rights whose copies wait to be fetched; more are found again by the next round.
 const ARRIVALS_MAX: usize = 256;
@@ -33,6 +39,8 @@ const ROUND_AFTER: Duration = Duration::from_secs(240);
 pub(crate) struct Chores {
     arrivals: mpsc::Sender<Grant>,
     signed_in: Notify,
+    /// Whether the list of blocks is that of the directory since the last sign-in.
+    blocks_known: AtomicBool,
 }
 
 /// The chores' end of the orders.
@@ -41,7 +49,7 @@ pub(crate) type Arrivals = mpsc::Receiver<Grant>;
 impl Chores {
     pub(crate) fn new() -> (Self, Arrivals) {
         let (arrivals, waiting) = mpsc::channel(ARRIVALS_MAX);
-        (Self { arrivals, signed_in: Notify::new() }, waiting)
+        (Self { arrivals, signed_in: Notify::new(), blocks_known: AtomicBool::new(false) }, waiting)
     }
 
     /// A right was received or has changed.
@@ -52,6 +60,7 @@ impl Chores {
 
     /// The session is online.
     pub(crate) fn signed_in(&self) {
+        self.blocks_known.store(false, Ordering::Relaxed);
         self.signed_in.notify_one();
     }
 
@@ -121,6 +130,12 @@ async fn round(core: &Arc<Core>, places: &Arc<Semaphore>, fetches: &mut JoinSet<
         tracing::debug!(error = %error.message, "what is lost here is not relearned yet");
     }
     let chores = async {
+        if !core.chores.blocks_known.swap(true, Ordering::Relaxed)
+            && let Err(error) = blocks::refresh(core).await
+        {
+            core.chores.blocks_known.store(false, Ordering::Relaxed);
+            return Err(error);
+        }
         library::finish_publications(core).await?;
         ledger::settle(core).await
     };

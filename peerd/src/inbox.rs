@@ -1,34 +1,42 @@
-//! The inbox: takes the updates that wait, applies them in one transaction, then tells everybody and acknowledges.
+//! The inbox: takes the updates and broadcasts that wait, applies them in one transaction, then tells everybody and acknowledges.
 //!
 //! What always holds: nothing is acknowledged before it is durable, and nothing is told before. A gap ends the session:
 //! the next one replays from what is stored.
 
 use std::sync::{Arc, atomic::Ordering};
 
-use dos_protocol::{PeerId, directory::ToDirectory, limits::UPDATES_UNACKED_MAX};
+use dos_protocol::{PeerId, control::What, directory::ToDirectory, limits::UPDATES_UNACKED_MAX};
 use tokio::sync::mpsc;
 
 use crate::{
     Core,
-    store::{Applied, Incoming},
+    store::{Applied, Arrival, Mail},
 };
+
+impl Core {
+    /// Tells everybody what the messages come to. Runs on the writer's thread, right after a commit.
+    pub(crate) fn tell_mail(&self, mail: Mail) {
+        self.mail.send_replace(mail);
+    }
+}
 
 /// Runs until the session ends, or says why it must.
 pub(crate) async fn run(
     core: &Arc<Core>,
     me: PeerId,
-    mut updates: mpsc::Receiver<Incoming>,
+    mut arrivals: mpsc::Receiver<Arrival>,
     replies: mpsc::Sender<ToDirectory>,
 ) -> Box<str> {
     loop {
         let mut batch = Vec::new();
-        if updates.recv_many(&mut batch, UPDATES_UNACKED_MAX).await == 0 {
+        if arrivals.recv_many(&mut batch, UPDATES_UNACKED_MAX).await == 0 {
             return "the session is over".into();
         }
         let then = {
             let core = Arc::clone(core);
             move |applied: &mut Applied| tell(&core, applied)
         };
+        let acknowledge = batch.iter().any(|arrival| matches!(arrival, Arrival::Update(_)));
         let applied = match core.store.apply_updates(me, batch, then).await {
             Ok(applied) => applied,
             Err(error) => {
@@ -36,7 +44,7 @@ pub(crate) async fn run(
                 return "updates cannot be applied".into();
             }
         };
-        if replies.send(ToDirectory::Ack(applied.stored)).await.is_err() {
+        if acknowledge && replies.send(ToDirectory::Ack(applied.stored)).await.is_err() {
             return "the session is over".into();
         }
         core.copies.remove(applied.free).await;
@@ -49,7 +57,14 @@ pub(crate) async fn run(
 /// Runs on the writer's thread, right after the commit.
 fn tell(core: &Core, applied: &mut Applied) {
     core.pending_requests.store(applied.requests, Ordering::Relaxed);
-    for (at, what) in applied.events.drain(..) {
+    core.tell_mail(applied.mail);
+    let name = core.identity.any().and_then(|identity| identity.name.clone());
+    for (at, mut what) in applied.events.drain(..) {
+        if let What::Message(message) = &mut what
+            && message.to.is_some()
+        {
+            message.to_name.clone_from(&name);
+        }
         core.events.tell(at, what);
     }
     core.stored.send_replace(applied.stored);

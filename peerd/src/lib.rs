@@ -2,7 +2,7 @@
 //!
 //! - [`upstream`]: the session to the directory; [`inbox`] applies what the directory owes us.
 //! - [`control`]: the local socket for dosctl, one file per command.
-//! - [`peer`]: other peers: serving sealed copies, and fetching them.
+//! - [`peer`]: other peers: serving sealed copies, and fetching them; direct messages.
 //! - [`relearn`]: what was lost here and the directory still knows.
 //! - [`library`]: one's own images; [`rights`]: what one may view; [`ledger`]: views that are under way or held.
 //! - [`store`]: everything that must last; [`copies`]: sealed files; [`identity`], [`vault`], [`keys`]: secrets.
@@ -45,7 +45,7 @@ use std::{
 };
 
 use dos_daemon::notify;
-use dos_protocol::{Instance, Seq, WireError, limits::SHUTDOWN_TIME_MAX};
+use dos_protocol::{Instance, MessageId, Seq, WireError, limits::SHUTDOWN_TIME_MAX};
 use dos_sqlite::WriterThread;
 use tokio::{
     sync::{Semaphore, watch},
@@ -58,7 +58,7 @@ use copies::Copies;
 use events::Events;
 use identity::Identities;
 pub use peer::traffic::Limits;
-use peer::{fetch::Fetches, serve::KnownKeys, traffic::Traffic};
+use peer::{callers::KnownKeys, fetch::Fetches, traffic::Traffic};
 use state_dir::StateDir;
 use stop::{Stop, Stopper, stop};
 use store::Store;
@@ -112,11 +112,13 @@ pub(crate) struct Core {
     downloads: Traffic,
     chores: chores::Chores,
     live: store::Live,
+    sends: store::Live<MessageId>,
     known_keys: KnownKeys,
     names_busy: library::BusyNames,
     previews: Semaphore,
     relearning: Semaphore,
     pending_requests: AtomicU64,
+    mail: watch::Sender<store::Mail>,
     stored: watch::Sender<Seq>,
     instance: Instance,
     listen: SocketAddr,
@@ -174,11 +176,13 @@ impl Daemon {
             downloads,
             chores,
             live: store::Live::default(),
+            sends: store::Live::default(),
             known_keys: KnownKeys::default(),
             names_busy: library::BusyNames::default(),
             previews: Semaphore::new(threads),
             relearning: Semaphore::new(1),
             pending_requests: AtomicU64::new(own.requests),
+            mail: watch::Sender::new(own.mail),
             stored: watch::Sender::new(own.stored),
             instance: Instance(u64::from_be_bytes(random::bytes()?)),
             listen,

@@ -191,6 +191,35 @@ pub const DELIVERY_TIME_MAX: Duration = Duration::from_secs(5);
 /// Messages of one sender that wait for one recipient: some 16 MB at most, and more is a nuisance.
 pub const MESSAGES_WAITING_MAX: u64 = 1_000;
 
+/// A sender that lost the answer and sends the same text to the same peer again within this time means the same message:
+/// well below [`MESSAGE_REMEMBERED`], and soon enough that nobody says the same thing twice on purpose and is not heard.
+pub const MESSAGE_AGAIN_MAX: Duration = Duration::from_secs(3600);
+
+/// Messages whose outcome is not known; of more, the oldest ones are no longer expected.
+pub const MESSAGES_UNANSWERED_MAX: u32 = 1_000;
+
+/// Messages that a daemon keeps; then the oldest read ones go, and only then unread ones.
+pub const MESSAGES_KEPT_MAX: u64 = 100_000;
+
+/// The bytes of their texts: no peer can fill the disk with what it says.
+pub const MESSAGES_KEPT_BYTES_MAX: u64 = 256 << 20;
+
+/// The bytes of texts in one page of messages; with one more message it stays well below a frame.
+pub const MESSAGES_PAGE_BYTES_MAX: usize = 256 << 10;
+
+/// Messages that one command shows: at most 16 MiB.
+pub const MESSAGES_SHOWN_MAX: u32 = 1_000;
+
+/// Direct messages of one sender that may be unread: nobody's daemon can be filled over a connection that no directory
+/// watches.
+pub const DIRECT_UNREAD_MAX: u64 = 1_000;
+
+/// Peers that may wait for the answer whether they may send direct messages; others are refused until then.
+pub const CONTACTS_PENDING_MAX: u64 = 100;
+
+/// Peers about whose direct messages a daemon remembers a decision.
+pub const CONTACTS_MAX: u64 = 10_000;
+
 /// Peers that one peer may block: a list of them fits a frame.
 pub const BLOCKS_MAX: usize = 10_000;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dos_protocol::{
     Code, WireError,
-    control::Outcome,
+    control::{Outcome, RequestArg},
     directory::{Answer, Decide, Decision, Op},
 };
 
@@ -15,11 +15,32 @@ use crate::{
     upstream::{unexpected, unregistered},
 };
 
+/// Answers either kind of request.
+///
+/// # Errors
+/// `not_found`; for one for access `conflict` if it was answered or withdrawn already, and `offline`; for one for contact
+/// `invalid` with a number of views.
+pub(super) async fn run(
+    core: &Arc<Core>,
+    request: RequestArg,
+    views: Option<u32>,
+) -> Result<Outcome, WireError> {
+    match (request, views) {
+        (RequestArg::Access(number), views) => access(core, number, views).await,
+        (RequestArg::Contact(number), None) => {
+            Ok(Outcome::Contact(Box::new(core.decide_contact(number, true).await?)))
+        }
+        (RequestArg::Contact(_), Some(_)) => {
+            Err(WireError::new(Code::Invalid, format!("{request} asks for direct messages, not for views")))
+        }
+    }
+}
+
 /// Answers the request at the directory. The right itself comes as an update.
 ///
 /// # Errors
 /// `not_found`; `conflict` if it was answered or withdrawn already; `offline`.
-pub(super) async fn run(core: &Arc<Core>, request: u64, views: Option<u32>) -> Result<Outcome, WireError> {
+async fn access(core: &Arc<Core>, request: u64, views: Option<u32>) -> Result<Outcome, WireError> {
     let (me, identity) = core.identity.registered().ok_or_else(unregistered)?;
     core.upstream.ready().await?;
     let unknown =

@@ -1,21 +1,22 @@
 //! One connection of dosctl: reads its command, runs it, writes what it says.
 //!
 //! What always holds: the first frame comes in time or the place is given up; what waits to be written is bounded; the
-//! picture of a view counts as shown only when dosctl says so.
+//! picture of a view, or a page of messages, counts as shown only when dosctl says so.
 
 use std::{io, sync::Arc, time::Duration};
 
 use dos_protocol::{
     Code, WireError,
-    control::{Command, FromPeerd, Outcome, RequestArg, ToPeerd},
+    control::{Command, FromPeerd, Outcome, ToPeerd},
     frame::{self, FrameError, Reader},
 };
 use interprocess::local_socket::tokio::Stream;
 use tokio::{io::AsyncWriteExt, sync::mpsc, time::timeout};
 
 use super::{
-    add, approve, cancel, checkin, checkout, deny, fetch, list, login, logout, password, preview, register,
-    remove, rename, request, requests, resolve, share, shares, status, view, wait, watch,
+    add, approve, block, blocks, broadcast, cancel, checkin, checkout, deny, fetch, list, login, logout,
+    messages, password, preview, register, remove, rename, request, requests, resolve, send, share, shares,
+    status, unblock, view, wait, watch,
 };
 use crate::{Core, stop::Stop, store::OpenView};
 
@@ -43,13 +44,21 @@ pub(super) type Out = mpsc::Sender<FromPeerd>;
 /// What came of a command.
 pub(super) struct Finished {
     pub(super) outcome: Outcome,
-    /// What is to be closed once dosctl has shown it.
-    pub(super) view: Option<OpenView>,
+    /// What is to be done once dosctl has shown it.
+    pub(super) then: Option<WhenShown>,
+}
+
+/// What is done once dosctl has shown what came of a command.
+pub(super) enum WhenShown {
+    /// The view is over.
+    Close(OpenView),
+    /// The messages at these places are read.
+    Read(Vec<u64>),
 }
 
 impl From<Outcome> for Finished {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, view: None }
+        Self { outcome, then: None }
     }
 }
 
@@ -69,10 +78,10 @@ pub(super) async fn serve(core: Arc<Core>, stream: Stream, stop: Stop) {
         Err(broken) => Err(broken),
     };
     match outcome {
-        Ok(Finished { outcome, view }) => {
+        Ok(Finished { outcome, then }) => {
             let said = say(&mut output, &FromPeerd::Done(Box::new(outcome))).await;
-            if let (Ok(()), Some(view)) = (said, view) {
-                close_when_shown(&core, &mut input, view).await;
+            if let (Ok(()), Some(then)) = (said, then) {
+                when_shown(&core, &mut input, then).await;
             }
         }
         Err(Broken::Failed(error)) => {
@@ -114,7 +123,7 @@ async fn say(output: &mut Output<'_>, message: &FromPeerd) -> io::Result<()> {
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
-async fn close_when_shown(core: &Core, input: &mut Input<'_>, view: OpenView) {
+async fn when_shown(core: &Arc<Core>, input: &mut Input<'_>, then: WhenShown) {
     let shown = async {
         match input.next().await {
             Ok(Some(body)) => matches!(frame::decode(&body), Ok(ToPeerd::Shown)),
@@ -122,14 +131,24 @@ async fn close_when_shown(core: &Core, input: &mut Input<'_>, view: OpenView) {
         }
     };
     if timeout(READER_PATIENCE, shown).await != Ok(true) {
-        tracing::debug!(view = %view.id(), "a picture was not shown; its view stays open");
+        tracing::debug!("what came of a command was not shown; its view stays open, its messages unread");
         return;
     }
-    match core.store.close_view(view.id()).await {
-        Ok(free) => core.copies.remove(free).await,
-        Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "cannot close a view");
+    let noted = match then {
+        WhenShown::Close(view) => match core.store.close_view(view.id()).await {
+            Ok(free) => {
+                core.copies.remove(free).await;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        },
+        WhenShown::Read(places) => {
+            let telling = Arc::clone(core);
+            core.store.mark_read(places, move |mail| telling.tell_mail(mail)).await
         }
+    };
+    if let Err(error) = noted {
+        tracing::error!(error = &error as &dyn std::error::Error, "cannot note what was shown");
     }
 }
 
@@ -200,6 +219,10 @@ fn is_durable(command: &Command) -> bool {
             | Command::Deny { .. }
             | Command::Checkout { .. }
             | Command::Checkin(_)
+            | Command::Send { .. }
+            | Command::Broadcast(_)
+            | Command::Block(_)
+            | Command::Unblock(_)
     )
 }
 
@@ -220,14 +243,14 @@ async fn change(core: &Arc<Core>, command: Command, out: Out) -> Result<Finished
         }
         Command::Request { image, views, note } => request::run(core, image, views, note).await,
         Command::Cancel(request) => cancel::run(core, request).await,
-        Command::Approve { request: RequestArg::Access(request), views } => {
-            approve::run(core, request, views).await
-        }
-        Command::Deny { request: RequestArg::Access(request), reason } => {
-            deny::run(core, request, reason).await
-        }
+        Command::Approve { request, views } => approve::run(core, request, views).await,
+        Command::Deny { request, reason } => deny::run(core, request, reason).await,
         Command::Checkout { image, views } => checkout::run(core, image, views).await,
         Command::Checkin(image) => checkin::run(core, image).await,
+        Command::Send { to, text, direct } => send::run(core, to, text, direct).await,
+        Command::Broadcast(text) => broadcast::run(core, text).await,
+        Command::Block(peer) => block::run(core, peer).await,
+        Command::Unblock(peer) => unblock::run(core, peer).await,
         _ => Err(unsupported()),
     };
     outcome.map(Finished::from)
@@ -245,6 +268,8 @@ async fn ask(core: &Arc<Core>, command: Command, out: Out) -> Result<Finished, W
         Command::Requests { incoming, outgoing, all } => requests::run(core, (incoming, outgoing), all).await,
         Command::Fetch(image) => fetch::run(core, image, &out).await,
         Command::View { image, offline } => return view::run(core, image, offline, out).await,
+        Command::Messages(query) => return messages::run(core, query).await,
+        Command::Blocks => blocks::run(core).await,
         Command::Watch { peers } => watch::run(core, peers, &out).await,
         _ => Err(unsupported()),
     };

@@ -3,22 +3,39 @@
 use std::sync::Arc;
 
 use dos_protocol::{
-    WireError,
-    control::Outcome,
+    Code, WireError,
+    control::{Outcome, RequestArg},
     directory::{Answer, Decide, Decision, Op},
 };
 
 use crate::{Core, upstream::unexpected};
 
+/// Answers either kind of request.
+///
+/// # Errors
+/// `not_found`; for one for access `conflict` if it was answered or withdrawn already, and `offline`; for one for contact
+/// `invalid` with a reason, which nobody would get to read.
+pub(super) async fn run(
+    core: &Arc<Core>,
+    request: RequestArg,
+    reason: Option<Box<str>>,
+) -> Result<Outcome, WireError> {
+    match (request, reason) {
+        (RequestArg::Access(number), reason) => access(core, number, reason).await,
+        (RequestArg::Contact(number), None) => {
+            Ok(Outcome::Contact(Box::new(core.decide_contact(number, false).await?)))
+        }
+        (RequestArg::Contact(_), Some(_)) => {
+            Err(WireError::new(Code::Invalid, format!("who asked under {request} is not told a reason")))
+        }
+    }
+}
+
 /// Answers the request at the directory.
 ///
 /// # Errors
 /// `not_found`; `conflict` if it was answered or withdrawn already; `offline`.
-pub(super) async fn run(
-    core: &Arc<Core>,
-    request: u64,
-    reason: Option<Box<str>>,
-) -> Result<Outcome, WireError> {
+async fn access(core: &Arc<Core>, request: u64, reason: Option<Box<str>>) -> Result<Outcome, WireError> {
     let decide = Decide { request, decision: Decision::Deny { reason } };
     match core.upstream.request(Op::Decide(decide)).await? {
         Answer::Request(asked) => {

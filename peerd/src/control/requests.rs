@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use dos_protocol::{WireError, control::Outcome, directory::Asked};
+use dos_protocol::{
+    Code, WireError,
+    control::{ContactAsk, Outcome},
+    directory::Asked,
+};
 
 use crate::{Core, upstream::unregistered};
 
@@ -16,6 +20,18 @@ impl Core {
         self.pending_requests.store(waiting, Ordering::Relaxed);
         Ok(())
     }
+
+    /// Decides whether a peer that asked may send direct messages. That concerns this daemon alone.
+    ///
+    /// # Errors
+    /// `not_found` if nobody asked under this number; if the store fails.
+    pub(super) async fn decide_contact(&self, number: u64, approve: bool) -> Result<ContactAsk, WireError> {
+        let (contact, waiting) = self.store.decide_contact(number, approve).await?;
+        self.pending_requests.store(waiting, Ordering::Relaxed);
+        contact.ok_or_else(|| {
+            WireError::new(Code::NotFound, format!("no request c{number} came in")).hint("dosctl requests")
+        })
+    }
 }
 
 /// Reads the store.
@@ -28,7 +44,8 @@ pub(super) async fn run(
     all: bool,
 ) -> Result<Outcome, WireError> {
     core.identity.registered().ok_or_else(unregistered)?;
+    let contacts = if incoming { core.store.contacts(all).await? } else { Vec::new() };
     let incoming = if incoming { core.store.asks(true, all).await? } else { Vec::new() };
     let outgoing = if outgoing { core.store.asks(false, all).await? } else { Vec::new() };
-    Ok(Outcome::Requests { incoming, outgoing, contacts: Vec::new() })
+    Ok(Outcome::Requests { incoming, outgoing, contacts })
 }

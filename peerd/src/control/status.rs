@@ -32,7 +32,7 @@ pub(super) fn run(core: &Arc<Core>) -> Result<Outcome, WireError> {
         trouble: session.trouble,
         updates: session.latest.0.saturating_sub(stored.0),
         requests: core.pending_requests.load(Ordering::Relaxed),
-        messages: 0,
+        messages: core.mail.borrow().unread,
         version: env!("CARGO_PKG_VERSION").into(),
         state_dir: core.dirs.root().to_owned(),
     })))

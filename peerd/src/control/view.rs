@@ -12,7 +12,7 @@ use dos_protocol::{
 use dos_sealed::{ContentKey, Opener};
 use std::path::PathBuf;
 
-use super::connection::{Finished, Out};
+use super::connection::{Finished, Out, WhenShown};
 use crate::{Core, copies::blocking, ledger};
 
 /// Opens the image for one view and streams it.
@@ -34,7 +34,7 @@ pub(super) async fn run(
     let key = opened.key;
     let (image_id, bytes) = blocking(move || stream(path, &key, &out)).await??;
     let outcome = Outcome::Viewed { path: opened.path, image_id, bytes, views_left: opened.views_left };
-    Ok(Finished { outcome, view: opened.view })
+    Ok(Finished { outcome, then: opened.view.map(WhenShown::Close) })
 }
 
 fn stream(path: PathBuf, key: &ContentKey, out: &Out) -> Result<(ImageId, u64), WireError> {

@@ -1,4 +1,4 @@
-//! Serving one connection of a viewer: sealed copies and owner shares of one's own images.
+//! Serving one connection of another peer: sealed copies and owner shares of one's own images, and messages.
 //!
 //! What always holds: a copy or a share goes only to a peer whose right is not revoked, under the split of that right;
 //! nothing is sent beyond what the viewer takes; memory does not grow with the image. Views are not counted here: what is sent is useless without the directory's
@@ -9,7 +9,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use dos_protocol::{
@@ -28,6 +28,7 @@ use tokio::{
     time::timeout,
 };
 
+use super::{callers::identify, message};
 use crate::{
     Core,
     copies::Pin,
@@ -63,8 +64,15 @@ where
             Ok(ToPeer::Fetch(fetch)) => answer(core, key, &mut stream, fetch).await?,
             // One that was on its way when the copy had been sent.
             Ok(ToPeer::More { .. }) => Ok(()),
-            Ok(ToPeer::Message(_) | ToPeer::Ping) => {
-                Err(WireError::new(Code::Unsupported, "this peer does not know that request"))
+            Ok(ToPeer::Message(brought)) => {
+                write(stream.get_mut(), &frame_of(&message::take(core, key, brought).await)?).await?;
+                flush(stream.get_mut()).await?;
+                continue;
+            }
+            Ok(ToPeer::Ping) => {
+                write(stream.get_mut(), &frame_of(&FromPeer::Pong)?).await?;
+                flush(stream.get_mut()).await?;
+                continue;
             }
             Err(error) => Err(WireError::new(Code::Unsupported, error.to_string())),
         };
@@ -154,7 +162,7 @@ fn stalled() -> io::Error {
 async fn prepare(core: &Arc<Core>, key: PublicKey, fetch: &Fetch) -> Result<(PeerId, Served), WireError> {
     let stale = || WireError::new(Code::Stale, "the right or the sealed copy has changed");
     let (_, identity) = core.identity.registered().ok_or_else(crate::upstream::unregistered)?;
-    let viewer = identify(core, key).await?;
+    let viewer = identify(core, key).await?.id;
     let own = core.store.own_image_no(fetch.image).await?;
     let image =
         own.ok_or_else(|| WireError::new(Code::NotFound, "its owner's machine does not have the image"))?;
@@ -194,20 +202,6 @@ async fn ask_right(core: &Core, fetch: &Fetch, viewer: PeerId) -> Result<Grant, 
             Err(WireError::new(Code::Denied, "there is no such right"))
         }
         Err(error) => Err(error),
-    }
-}
-
-/// Who holds the key: from memory, or from the directory.
-async fn identify(core: &Core, key: PublicKey) -> Result<PeerId, WireError> {
-    if let Some(id) = core.known_keys.get(&key) {
-        return Ok(id);
-    }
-    match core.upstream.request(Op::Identify(key)).await? {
-        Answer::Peer(peer) => {
-            core.known_keys.put(key, peer.id);
-            Ok(peer.id)
-        }
-        _ => Err(unexpected()),
     }
 }
 
@@ -311,37 +305,6 @@ fn read(
         }
     }
     Ok(())
-}
-
-/// The IDs of keys, as the directory told them a moment ago: a key that was replaced is nobody's any more. Bounded; when
-/// full, it starts anew.
-#[derive(Debug, Default)]
-pub(crate) struct KnownKeys(std::sync::Mutex<std::collections::HashMap<PublicKey, (PeerId, Instant)>>);
-
-/// For how long what the directory told of a key is believed.
-const KNOWN_KEY_TIME: Duration = Duration::from_secs(60);
-
-/// Keys remembered.
-const KNOWN_KEYS_MAX: usize = 4096;
-
-impl KnownKeys {
-    fn get(&self, key: &PublicKey) -> Option<PeerId> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .get(key)
-            .filter(|(_, told)| told.elapsed() < KNOWN_KEY_TIME)
-            .map(|(id, _)| *id)
-    }
-
-    /// Remembers whose a key is.
-    pub(crate) fn put(&self, key: PublicKey, id: PeerId) {
-        let mut keys = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if keys.len() >= KNOWN_KEYS_MAX {
-            keys.clear();
-        }
-        keys.insert(key, (id, Instant::now()));
-    }
 }
 
 /// The name under which a copy is logged.

@@ -7,12 +7,13 @@ use dos_protocol::{
     directory::{KeyShare, Preview, Publish},
     frame::Reader,
     model::{Allowance, Format, Grant, ImageInfo, Original, PreviewInfo, SealedCopy},
-    peer::Fetch,
+    peer::{DirectMessage, Fetch, FromPeer, ToPeer},
 };
 use dos_sealed::{BLOCK_BYTES, ContentKey, DirectoryShare, OwnerShare};
 use tokio::{io::DuplexStream, sync::watch};
 
 use super::{
+    callers::Caller,
     fetch::{Broken, Stage, ask, fetch_of},
     intake::{Intake, block_start},
     receive::receive,
@@ -88,7 +89,8 @@ async fn pair() -> Pair {
     for peer in [&owner, &viewer] {
         peer.core().take_grant(grant.clone()).await.unwrap();
     }
-    owner.core().known_keys.put(viewer.key(), viewer.id());
+    let caller = Caller { id: viewer.id(), name: None };
+    owner.core().known_keys.put(viewer.key(), caller);
     Pair { owner, viewer, keys, share, grant }
 }
 
@@ -195,7 +197,7 @@ async fn nobody_is_served_under_a_split_or_a_key_that_is_not_known() {
 
 #[tokio::test]
 async fn nonsense_from_a_peer_is_answered_or_cut_off() {
-    use dos_protocol::{frame, peer::FromPeer};
+    use dos_protocol::frame;
     use tokio::io::AsyncWriteExt;
     let pair = pair().await;
     let mut stream = pair.call(pair.viewer.key());
@@ -206,4 +208,40 @@ async fn nonsense_from_a_peer_is_answered_or_cut_off() {
     stream.get_mut().write_all(&u32::MAX.to_be_bytes()).await.unwrap();
     assert!(!matches!(stream.next().await, Ok(Some(_))));
     pair.fetch(0).await.unwrap();
+}
+
+/// What the owner answers to one message of a caller.
+async fn says(stream: &mut Reader<DuplexStream>, message: &ToPeer) -> FromPeer {
+    use tokio::io::AsyncWriteExt;
+    let frame = dos_protocol::frame::to_frame(message).unwrap();
+    stream.get_mut().write_all(&frame).await.unwrap();
+    dos_protocol::frame::decode(&stream.next().await.unwrap().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_direct_message_is_taken_once_and_only_of_somebody_who_is_known() {
+    let pair = pair().await;
+    let message = |text: &str| {
+        let message = dos_protocol::MessageId::from([1; 16]);
+        ToPeer::Message(DirectMessage {
+            message,
+            sent_at: dos_protocol::Timestamp(i64::MAX),
+            text: text.into(),
+        })
+    };
+    let mut stream = pair.call(pair.viewer.key());
+    assert_eq!(says(&mut stream, &ToPeer::Ping).await, FromPeer::Pong);
+    for nothing in ["", " \n", &"x".repeat(dos_protocol::limits::MESSAGE_BYTES_MAX + 1)] {
+        let FromPeer::Refused(error) = says(&mut stream, &message(nothing)).await else { panic!("taken") };
+        assert_eq!(error.code, Code::Invalid);
+    }
+    // The right that the viewer has makes it known.
+    for _ in 0..2 {
+        assert_eq!(says(&mut stream, &message("hello")).await, FromPeer::Stored);
+    }
+    assert_eq!(pair.owner.core().mail.borrow().unread, 1);
+    // Without the directory nobody can tell whose this key is.
+    let mut stranger = pair.call(PublicKey::from([5; 32]));
+    assert!(matches!(says(&mut stranger, &message("hello")).await, FromPeer::Refused(_)));
+    assert_eq!(pair.owner.core().mail.borrow().unread, 1);
 }

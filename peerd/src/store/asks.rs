@@ -8,7 +8,7 @@ use dos_protocol::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Error, Store, bodies, body, execute, to_blob};
+use super::{Error, Store, bodies, body, execute, id, to_blob};
 
 impl Store {
     /// Takes over a request as the directory told it in an answer. Returns how many of others wait now.
@@ -19,7 +19,7 @@ impl Store {
         self.write(move |connection| {
             let me = super::own(connection)?.peer;
             apply(connection, me, &asked)?;
-            count_pending(connection)
+            super::waiting(connection)
         })
         .await
     }
@@ -53,7 +53,7 @@ impl Store {
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn count_pending(&self) -> Result<u64, Error> {
-        self.read(count_pending).await
+        self.read(super::waiting).await
     }
 }
 
@@ -79,15 +79,16 @@ pub(super) fn apply(connection: &Connection, me: Option<PeerId>, new: &Asked) ->
 fn write(connection: &Connection, incoming: bool, asked: &Asked) -> Result<(), Error> {
     execute(
         connection,
-        "INSERT OR REPLACE INTO asks (request, image, incoming, pending, revision, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO asks (request, image, incoming, pending, revision, body, other)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             asked.request.cast_signed(),
             asked.image.0.cast_signed(),
             incoming,
             asked.state == AskState::Pending,
             asked.revision.cast_signed(),
-            to_blob("request", asked)?
+            to_blob("request", asked)?,
+            id(if incoming { asked.from } else { asked.path.owner }),
         ],
     )?;
     Ok(())

@@ -6,12 +6,12 @@
 use dos_protocol::{
     PeerId, SealedHash, Seq, Timestamp,
     control::What,
-    directory::{Update, Viewed},
+    directory::{Letter, Update, Viewed},
     model::Grant,
 };
 use rusqlite::{Connection, params};
 
-use super::{Error, Store, asks, execute, library, rights};
+use super::{Error, Mail, Store, asks, execute, library, messages, rights};
 
 /// An update as it came.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,15 @@ pub(crate) struct Incoming {
     pub at: Timestamp,
     /// What it says.
     pub update: Update,
+}
+
+/// What the directory brings unasked and what is kept here.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Arrival {
+    /// It comes until it is acknowledged.
+    Update(Incoming),
+    /// It comes once.
+    Broadcast(Box<Letter>),
 }
 
 /// What came of a batch of updates.
@@ -37,28 +46,39 @@ pub(crate) struct Applied {
     pub received: Vec<Grant>,
     /// Requests of others that wait for an answer.
     pub requests: u64,
+    /// What the messages come to.
+    pub mail: Mail,
 }
 
 impl Store {
-    /// Applies updates of `me` in the order given; right after the commit `then` sees what came of it, on the writer's
+    /// Applies what came for `me` in the order given; right after the commit `then` sees what came of it, on the writer's
     /// thread.
     ///
     /// # Errors
-    /// [`Error::Gap`] if one is missing; nothing of the batch is applied then.
+    /// [`Error::Gap`] if an update is missing; nothing of the batch is applied then.
     pub(crate) async fn apply_updates(
         &self,
         me: PeerId,
-        updates: Vec<Incoming>,
+        arrivals: Vec<Arrival>,
         then: impl FnOnce(&mut Applied) + Send + 'static,
     ) -> Result<Applied, Error> {
-        self.writer.call_then(move |connection| apply(connection, me, &updates), then).await
+        self.writer.call_then(move |connection| apply(connection, me, &arrivals), then).await
     }
 }
 
-fn apply(connection: &Connection, me: PeerId, updates: &[Incoming]) -> Result<Applied, Error> {
+fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Applied, Error> {
     let before = super::own(connection)?;
-    let mut applied = Applied { stored: before.stored, requests: before.requests, ..Applied::default() };
-    for Incoming { seq, at, update } in updates {
+    let mut applied = Applied { stored: before.stored, ..Applied::default() };
+    for arrival in arrivals {
+        let Incoming { seq, at, update } = match arrival {
+            Arrival::Update(incoming) => incoming,
+            Arrival::Broadcast(letter) => {
+                if let Some(message) = messages::receive(connection, me, letter, true)? {
+                    applied.events.push((letter.sent_at, What::Message(Box::new(message))));
+                }
+                continue;
+            }
+        };
         if *seq <= applied.stored {
             continue;
         }
@@ -71,8 +91,9 @@ fn apply(connection: &Connection, me: PeerId, updates: &[Incoming]) -> Result<Ap
     }
     if applied.stored != before.stored {
         execute(connection, "UPDATE self SET stored_seq = ?1", params![applied.stored.0.cast_signed()])?;
-        applied.requests = asks::count_pending(connection)?;
     }
+    applied.requests = super::waiting(connection)?;
+    applied.mail = messages::mail(connection)?;
     Ok(applied)
 }
 
@@ -111,7 +132,12 @@ fn one(
                 applied.events.push((at, What::Request(asked.clone())));
             }
         }
-        Update::Message(_) | Update::Void => {}
+        Update::Message(letter) => {
+            if let Some(message) = messages::receive(connection, me, letter, false)? {
+                applied.events.push((at, What::Message(Box::new(message))));
+            }
+        }
+        Update::Void => {}
         Update::Decision(asked) => {
             if asks::apply(connection, Some(me), asked)? {
                 applied.events.push((at, What::Decision(asked.clone())));

@@ -5,11 +5,16 @@
 //! file; methods that make files superfluous return their hashes.
 
 mod asks;
+mod blocks;
+mod contacts;
 mod inbox;
 mod library;
+mod live;
+mod messages;
 mod relearn;
 mod rights;
 mod schema;
+mod sending;
 mod views;
 
 #[cfg(test)]
@@ -22,10 +27,14 @@ use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterThread, open_writ
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Serialize, de::DeserializeOwned};
 
-pub(crate) use inbox::{Applied, Incoming};
+pub(crate) use contacts::{Brought, Judged, Verdict};
+pub(crate) use inbox::{Applied, Arrival, Incoming};
 pub(crate) use library::{OwnImage, Publication};
+pub(crate) use live::Live;
+pub(crate) use messages::{Mail, Me, Wanted};
 pub(crate) use relearn::Known;
-pub(crate) use views::{Held, Live, OpenView, Taken};
+pub(crate) use sending::{Outgoing, delivered};
+pub(crate) use views::{Held, OpenView, Taken};
 
 /// Connections for reading: commands read a few rows each.
 const READERS: usize = 2;
@@ -81,6 +90,8 @@ pub(crate) struct Own {
     pub stored: Seq,
     /// Requests of others that wait for an answer.
     pub requests: u64,
+    /// What the messages come to.
+    pub mail: Mail,
 }
 
 /// The database.
@@ -169,8 +180,14 @@ fn own(connection: &Connection) -> Result<Own, Error> {
         peer,
         wanted_online,
         stored: Seq(stored.cast_unsigned()),
-        requests: asks::count_pending(connection)?,
+        requests: waiting(connection)?,
+        mail: messages::mail(connection)?,
     })
+}
+
+/// How many requests of others, for access and for contact, wait for an answer.
+fn waiting(connection: &Connection) -> Result<u64, Error> {
+    Ok(asks::count_pending(connection)?.saturating_add(contacts::count_pending(connection)?))
 }
 
 fn execute(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<usize, Error> {

@@ -1,6 +1,6 @@
 //! The database's schema. A released step is never changed; what follows gets a step of its own.
 //!
-//! Grants, images, requests and publications are kept as the CBOR in which they travel, beside the columns that
+//! Grants, images, requests for access and publications are kept as the CBOR in which they travel, beside the columns that
 //! statements need. Secrets are kept sealed by the vault. IDs and numbers are stored as integers, moments as
 //! milliseconds.
 
@@ -12,7 +12,7 @@ const APPLICATION_ID: i32 = 0x646f_7370;
 /// The schema of `peerd.db`.
 pub(crate) const SCHEMA: Schema = Schema {
     application_id: APPLICATION_ID,
-    migrations: &[Migration { sql: INITIAL }, Migration { sql: LOST }],
+    migrations: &[Migration { sql: INITIAL }, Migration { sql: LOST }, Migration { sql: MESSAGES }],
 };
 
 const INITIAL: &str = "
@@ -114,4 +114,80 @@ CREATE INDEX asks_by_image ON asks (image);
 const LOST: &str = "
 -- Whether updates were lost, and the directory was not asked yet for what they said.
 ALTER TABLE self ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+";
+
+const MESSAGES: &str = "
+-- Messages, sent and received, in the order in which they came to be here. The other side of a sent broadcast is nobody.
+CREATE TABLE messages (
+    place      INTEGER PRIMARY KEY AUTOINCREMENT,
+    sender     INTEGER NOT NULL,
+    id         BLOB NOT NULL,
+    other      INTEGER,
+    other_name TEXT,
+    outgoing   INTEGER NOT NULL,
+    direct     INTEGER NOT NULL,
+    broadcast  INTEGER NOT NULL,
+    sent_at    INTEGER NOT NULL,
+    read       INTEGER NOT NULL,
+    delivery   TEXT CHECK (delivery IN ('delivered', 'queued')),
+    text       TEXT NOT NULL,
+    UNIQUE (sender, id)
+) STRICT;
+CREATE INDEX messages_by_read ON messages (read, place);
+CREATE INDEX messages_by_other ON messages (other, place);
+CREATE INDEX messages_by_name ON messages (other_name);
+CREATE INDEX messages_direct_unread ON messages (other) WHERE read = 0 AND direct = 1;
+
+-- One row: what the messages come to, kept up by the triggers, and how often this daemon has changed its blocks.
+CREATE TABLE mailbox (
+    one             INTEGER PRIMARY KEY CHECK (one = 1),
+    messages        INTEGER NOT NULL DEFAULT 0,
+    unread          INTEGER NOT NULL DEFAULT 0,
+    bytes           INTEGER NOT NULL DEFAULT 0,
+    blocks_revision INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO mailbox (one) VALUES (1);
+CREATE TRIGGER messages_added AFTER INSERT ON messages BEGIN
+    UPDATE mailbox SET messages = messages + 1, unread = unread + (new.read = 0),
+                       bytes = bytes + octet_length(new.text);
+END;
+CREATE TRIGGER messages_gone AFTER DELETE ON messages BEGIN
+    UPDATE mailbox SET messages = messages - 1, unread = unread - (old.read = 0),
+                       bytes = bytes - octet_length(old.text);
+END;
+CREATE TRIGGER messages_read AFTER UPDATE OF read ON messages BEGIN
+    UPDATE mailbox SET unread = unread + (new.read = 0) - (old.read = 0);
+END;
+
+-- Messages that are to be sent, and of which nobody has said yet that they arrived.
+CREATE TABLE sending (
+    id        BLOB PRIMARY KEY,
+    recipient TEXT NOT NULL,
+    direct    INTEGER NOT NULL,
+    begun_at  INTEGER NOT NULL,
+    text      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sending_by_time ON sending (begun_at);
+
+-- Peers that want or wanted to send direct messages without any other relation.
+CREATE TABLE contacts (
+    number     INTEGER PRIMARY KEY AUTOINCREMENT,
+    peer       INTEGER NOT NULL UNIQUE,
+    name       TEXT,
+    state      TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'denied')),
+    created_at INTEGER NOT NULL,
+    decided_at INTEGER
+) STRICT;
+CREATE INDEX contacts_by_state ON contacts (state);
+
+-- Whom this peer has blocked: a copy of what the directory knows.
+CREATE TABLE blocks (
+    peer  INTEGER PRIMARY KEY,
+    name  TEXT,
+    since INTEGER NOT NULL
+) STRICT;
+
+-- The other side of a request; 0 for those that came before this was noted.
+ALTER TABLE asks ADD COLUMN other INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX asks_by_other ON asks (other);
 ";

@@ -1,5 +1,7 @@
 //! The store on real files.
 
+mod messages;
+
 use dos_protocol::{
     ImageId, ImageName, ImageNo, ImagePath, PeerId, Revision, SealedHash, Seq, SplitId, Timestamp,
     control::What,
@@ -89,7 +91,8 @@ fn granted(seq: u64, grant: Grant) -> Incoming {
 
 impl Bench {
     async fn apply(&self, updates: Vec<Incoming>) -> Result<Applied, Error> {
-        self.store.apply_updates(me(), updates, |_| ()).await
+        let arrivals = updates.into_iter().map(Arrival::Update).collect();
+        self.store.apply_updates(me(), arrivals, |_| ()).await
     }
 
     async fn known(&self) -> Grant {

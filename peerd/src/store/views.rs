@@ -4,51 +4,17 @@
 //! shown; a held view is counted down in the same transaction that opens it. An open view belongs to at most one live
 //! command ([`Live`]); one that belongs to none was left by a crash or a lost connection, and is taken up again.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-};
-
 use dos_protocol::{ImageNo, SealedHash, ViewId};
 use rusqlite::{Connection, params};
 
-use super::{Error, Store, execute, hash_of, release};
-
-/// The open views that live commands of this process own.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Live(Arc<Mutex<HashSet<ViewId>>>);
-
-impl Live {
-    fn claim(&self, id: ViewId) -> Option<OpenView> {
-        let fresh = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-        fresh.then(|| OpenView { id, live: self.clone() })
-    }
-
-    fn has(&self, id: ViewId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
-    }
-}
+use super::{
+    Error, Store, execute, hash_of,
+    live::{Live, Open},
+    release,
+};
 
 /// An open view, owned until dropped. Its row stays until [`Store::close_view`].
-#[derive(Debug)]
-pub(crate) struct OpenView {
-    id: ViewId,
-    live: Live,
-}
-
-impl OpenView {
-    /// Its ID.
-    #[must_use]
-    pub(crate) fn id(&self) -> ViewId {
-        self.id
-    }
-}
-
-impl Drop for OpenView {
-    fn drop(&mut self) {
-        self.live.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
-    }
-}
+pub(crate) type OpenView = Open<ViewId>;
 
 /// An open view, and whether an earlier command had begun it.
 #[derive(Debug)]

@@ -26,7 +26,10 @@ use tokio::{
 };
 
 use super::connection::{Established, FIRST_REQUEST, Input, Output};
-use crate::{Core, inbox, presence, store::Incoming};
+use crate::{
+    Core, inbox, presence,
+    store::{Arrival, Incoming},
+};
 
 /// The directory gives up a silent peer a little earlier.
 const SILENCE_PATIENCE: Duration = Duration::from_secs(5);
@@ -104,20 +107,20 @@ impl Session {
     pub(super) fn begin(core: &Arc<Core>, me: PeerId, established: Established) -> Self {
         let (calls, calls_waiting) = mpsc::channel(REQUESTS_IN_FLIGHT_MAX);
         let (replies, replies_waiting) = mpsc::channel(SESSION_QUEUE_MAX);
-        let (updates, updates_waiting) = mpsc::channel(UPDATES_UNACKED_MAX);
+        let (arrivals, arrivals_waiting) = mpsc::channel(UPDATES_UNACKED_MAX);
         let pending = Pending::default();
         let mut tasks = JoinSet::new();
         let reading = Reading {
             core: Arc::clone(core),
             pending: Pending::clone(&pending),
             replies: replies.clone(),
-            updates,
+            arrivals,
             notice: None,
         };
         tasks.spawn(reading.run(established.input));
         tasks.spawn(write(established.output, calls_waiting, replies_waiting, pending));
         let core = Arc::clone(core);
-        tasks.spawn(async move { Ending::Lost(inbox::run(&core, me, updates_waiting, replies).await) });
+        tasks.spawn(async move { Ending::Lost(inbox::run(&core, me, arrivals_waiting, replies).await) });
         let places = Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX));
         Self { handle: Handle { calls, places }, since: Instant::now(), tasks }
     }
@@ -135,7 +138,7 @@ struct Reading {
     core: Arc<Core>,
     pending: Pending,
     replies: mpsc::Sender<ToDirectory>,
-    updates: mpsc::Sender<Incoming>,
+    arrivals: mpsc::Sender<Arrival>,
     notice: Option<Notice>,
 }
 
@@ -178,11 +181,14 @@ impl Reading {
                 tracing::warn!(error = %error.message, "the directory did not understand a message");
             }
             FromDirectory::Update { seq, at, update } => {
-                return self.updates.send(Incoming { seq, at, update }).await.is_ok();
+                return self.arrivals.send(Arrival::Update(Incoming { seq, at, update })).await.is_ok();
             }
             FromDirectory::Ping(number) => return self.replies.send(ToDirectory::Pong(number)).await.is_ok(),
             FromDirectory::Presence(changes) => presence::tell(&self.core.events, changes),
-            FromDirectory::Broadcast(_) | FromDirectory::Call(_) => {
+            FromDirectory::Broadcast(letter) => {
+                return self.arrivals.send(Arrival::Broadcast(letter)).await.is_ok();
+            }
+            FromDirectory::Call(_) => {
                 tracing::debug!("the directory sent something that nobody asked for");
             }
             FromDirectory::Notice(notice) => {

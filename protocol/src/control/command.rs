@@ -182,8 +182,14 @@ pub struct MessagesQuery {
     pub with: Option<PeerRef>,
     /// Only later ones than this, by its place.
     pub after: Option<u64>,
-    /// The last so many of them.
+    /// Of these, the last so many and whatever comes after them.
     pub limit: Option<u32>,
+    /// No more than this in one answer.
+    #[serde(default)]
+    pub most: Option<u32>,
+    /// If there are none, waits until there are.
+    #[serde(default)]
+    pub wait: bool,
 }
 
 /// How a person names a request: a number of the directory's, or `cN`: a peer that wants to send direct messages.

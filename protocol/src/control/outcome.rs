@@ -48,7 +48,7 @@ pub enum Outcome {
         /// Where to go on.
         next: Option<Cursor>,
     },
-    /// Of `resolve`.
+    /// Of `resolve` and `unblock`.
     Peer(Box<PeerInfo>),
     /// Of `add` and `rename`.
     Image(Box<ImageInfo>),

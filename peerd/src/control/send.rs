@@ -1,0 +1,162 @@
+//! `send`: a message to another peer, through the directory or peer to peer.
+//!
+//! What always holds: the message's ID is durable before anybody hears of it; a command that failed without an answer is
+//! repeated under the same ID, so that the message arrives once.
+
+use std::sync::Arc;
+
+use dos_protocol::{
+    Code, PeerId, PeerRef, Reason, WireError,
+    control::{Outcome, Way},
+    directory::{Answer, Op, Send, Sent},
+    model::PeerInfo,
+    peer::DirectMessage,
+};
+
+use super::resolve::resolve;
+use crate::{
+    Core,
+    peer::message::{bring, check_text},
+    store::{Outgoing, delivered},
+    upstream::{Unanswered, unexpected, unregistered},
+};
+
+/// Sends it.
+///
+/// # Errors
+/// `not_found`; `denied`; `invalid`; `offline`, also if a direct one cannot be delivered now; `timeout`.
+pub(super) async fn run(
+    core: &Arc<Core>,
+    to: PeerRef,
+    text: Box<str>,
+    direct: bool,
+) -> Result<Outcome, WireError> {
+    check_text(&text)?;
+    let (me, _) = core.identity.registered().ok_or_else(unregistered)?;
+    if to == PeerRef::Id(me) {
+        return Err(to_oneself());
+    }
+    if direct {
+        let to = resolve(core, to).await?;
+        return if to.id == me { Err(to_oneself()) } else { peer_to_peer(core, me, to, text).await };
+    }
+    core.upstream.ready().await?;
+    // An address may be somebody else's when the command is repeated.
+    let to = match to {
+        PeerRef::Address(_) => PeerRef::Id(resolve(core, to).await?.id),
+        other => other,
+    };
+    through_directory(core, me, to, text).await
+}
+
+fn to_oneself() -> WireError {
+    WireError::new(Code::Invalid, "a message to oneself goes nowhere")
+}
+
+async fn through_directory(
+    core: &Arc<Core>,
+    me: PeerId,
+    to: PeerRef,
+    text: Box<str>,
+) -> Result<Outcome, WireError> {
+    let outgoing = Outgoing { to: to.to_string().into(), direct: false, text: text.clone() };
+    let sending = core.store.begin_send(core.sends.clone(), outgoing.clone()).await?;
+    let message = sending.open.id();
+    match core.upstream.request_tracked(Op::Send(Send { message, to, text })).await {
+        Ok(Answer::Sent(sent)) => finish(core, (me, sending.open.id()), outgoing, (*sent, None)).await,
+        Ok(_) => Err(unexpected()),
+        Err(failed) => {
+            if is_final(&failed) {
+                core.store.drop_send(message).await?;
+            }
+            Err(explain(failed))
+        }
+    }
+}
+
+async fn peer_to_peer(
+    core: &Arc<Core>,
+    me: PeerId,
+    to: PeerInfo,
+    text: Box<str>,
+) -> Result<Outcome, WireError> {
+    let outgoing = Outgoing { to: to.id.to_string().into(), direct: true, text: text.clone() };
+    let sending = core.store.begin_send(core.sends.clone(), outgoing.clone()).await?;
+    let message = DirectMessage { message: sending.open.id(), sent_at: sending.begun_at, text };
+    match Box::pin(bring(core, &to, message)).await {
+        Ok(way) => {
+            let sent = delivered(to.id, to.name, sending.begun_at);
+            finish(core, (me, sending.open.id()), outgoing, (sent, Some(way))).await
+        }
+        Err(failed) => {
+            if is_final(&failed) {
+                core.store.drop_send(sending.open.id()).await?;
+            }
+            let offline = failed.error.code == Code::Offline && !failed.perhaps_done;
+            let error = explain(failed);
+            let who = to.name.map_or_else(|| to.id.to_string(), |name| name.to_string());
+            // Without `--direct` it would wait at the directory.
+            Err(if offline { error.hint(format!("dosctl send {who} TEXT")) } else { error })
+        }
+    }
+}
+
+async fn finish(
+    core: &Arc<Core>,
+    (me, message): (PeerId, dos_protocol::MessageId),
+    outgoing: Outgoing,
+    (sent, way): (Sent, Option<Way>),
+) -> Result<Outcome, WireError> {
+    let telling = Arc::clone(core);
+    let then = move |mail| telling.tell_mail(mail);
+    core.store.finish_send((me, message), outgoing, sent.clone(), then).await?;
+    Ok(Outcome::Sent { message, to: sent.to, to_name: sent.to_name, delivery: sent.delivery, way })
+}
+
+/// Whether the refusal speaks of the message itself, so that no earlier attempt can have brought it there.
+fn is_final(failed: &Unanswered) -> bool {
+    let code = failed.error.code;
+    !failed.perhaps_done
+        && (matches!(code, Code::NotFound | Code::Invalid)
+            || (code == Code::Denied && failed.error.reason != Some(Reason::Limit)))
+}
+
+/// What to tell of a message that was not taken, or of which that is not known.
+pub(super) fn explain(failed: Unanswered) -> WireError {
+    let Unanswered { error, perhaps_done } = failed;
+    match error.code {
+        Code::NotFound if error.hint.is_none() => error.hint("dosctl list"),
+        code if perhaps_done => {
+            let unknown = WireError::new(code, "it is not known whether the message was sent");
+            unknown.caused_by(error.message).hint("the same command again: the message arrives once")
+        }
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(code: Code, reason: Option<Reason>, perhaps_done: bool) -> Unanswered {
+        Unanswered { error: WireError { reason, ..WireError::new(code, "x") }, perhaps_done }
+    }
+
+    #[test]
+    fn an_id_is_given_up_only_when_the_message_itself_was_refused() {
+        assert!(is_final(&failed(Code::NotFound, None, false)));
+        assert!(is_final(&failed(Code::Denied, Some(Reason::Blocked), false)));
+        // A limit may have refused the second attempt alone.
+        assert!(!is_final(&failed(Code::Denied, Some(Reason::Limit), false)));
+        assert!(!is_final(&failed(Code::Offline, None, false)));
+        assert!(!is_final(&failed(Code::Timeout, None, true)));
+    }
+
+    #[test]
+    fn what_is_not_known_is_said() {
+        let error = explain(failed(Code::Timeout, None, true));
+        assert_eq!((error.code, error.cause.as_deref()), (Code::Timeout, Some("x")));
+        assert!(error.message.contains("not known"));
+        assert_eq!(&*explain(failed(Code::Offline, None, false)).message, "x");
+    }
+}

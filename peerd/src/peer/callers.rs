@@ -1,0 +1,83 @@
+//! Who calls: the peer that holds a key, as the directory tells it.
+//!
+//! What always holds: what was told is remembered, but asked again after a while where the directory is within reach, since
+//! an ID can be bound to another key; the memory is bounded.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use dos_protocol::{
+    Code, PeerId, PeerName, PublicKey, WireError,
+    directory::{Answer, Op},
+};
+
+use tokio::time::Instant;
+
+use crate::{Core, upstream::unexpected};
+
+/// Keys remembered.
+const KNOWN_KEYS_MAX: usize = 4096;
+
+/// For so long nobody is asked again: a key that was replaced is nobody's any more.
+const KNOWN_FOR: Duration = Duration::from_secs(60);
+
+/// A peer that calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Caller {
+    /// Its ID.
+    pub(crate) id: PeerId,
+    /// Its name.
+    pub(crate) name: Option<PeerName>,
+}
+
+/// Whose keys are known. When full, it starts anew.
+#[derive(Debug, Default)]
+pub(crate) struct KnownKeys(Mutex<HashMap<PublicKey, (Caller, Instant)>>);
+
+impl KnownKeys {
+    fn get(&self, key: &PublicKey) -> Option<(Caller, Instant)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    /// Remembers whose a key is.
+    pub(crate) fn put(&self, key: PublicKey, caller: Caller) {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= KNOWN_KEYS_MAX {
+            keys.clear();
+        }
+        keys.insert(key, (caller, Instant::now()));
+    }
+
+    fn forget(&self, key: &PublicKey) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}
+
+/// Who holds the key: from memory, or from the directory.
+///
+/// # Errors
+/// What the directory says; `offline`.
+pub(super) async fn identify(core: &Core, key: PublicKey) -> Result<Caller, WireError> {
+    let known = core.known_keys.get(&key);
+    if let Some((caller, at)) = &known
+        && at.elapsed() < KNOWN_FOR
+    {
+        return Ok(caller.clone());
+    }
+    match (core.upstream.request(Op::Identify(key)).await, known) {
+        (Ok(Answer::Peer(peer)), _) => {
+            let caller = Caller { id: peer.id, name: peer.name };
+            core.known_keys.put(key, caller.clone());
+            Ok(caller)
+        }
+        (Ok(_), _) => Err(unexpected()),
+        (Err(error), Some((caller, _))) if matches!(error.code, Code::Offline | Code::Timeout) => Ok(caller),
+        (Err(error), _) => {
+            core.known_keys.forget(&key);
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Direct messages: bringing one to another peer, and taking one that another peer brings.
+//!
+//! What always holds: the directory hears neither of the message nor of its text; a message is answered with `stored` only
+//! when it is durable here; of a sender that is not welcome nothing is kept but its question. Nothing waits: what cannot be
+//! delivered now is not delivered.
+
+use std::{sync::Arc, time::Duration};
+
+use dos_protocol::{
+    Code, PublicKey, Reason, Timestamp, WireError,
+    control::{Way, What},
+    directory::{Answer, Contact, Op},
+    frame::{self, Reader},
+    limits::MESSAGE_BYTES_MAX,
+    model::{Address, PeerInfo},
+    peer::{DirectMessage, FromPeer, ToPeer},
+    tls::Stream,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+
+use super::{
+    callers::{Caller, identify},
+    dial::dial,
+};
+use crate::{
+    Core,
+    identity::Identity,
+    store::{Brought, Judged, Me, Verdict},
+    upstream::{Unanswered, unexpected, unregistered},
+};
+
+/// How often a message is brought before nobody knows what became of it.
+const TRIES_MAX: u32 = 2;
+
+/// How long it may take to reach the peer at any of its addresses: a person waits.
+const REACH_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// How long the peer may take to answer: it may have to ask the directory who calls.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// The pause before trying again.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// Refuses a text that cannot be sent.
+///
+/// # Errors
+/// `invalid` if there is nothing in it, or too much.
+pub(crate) fn check_text(text: &str) -> Result<(), WireError> {
+    if text.trim().is_empty() {
+        return Err(WireError::new(Code::Invalid, "a message has to say something"));
+    }
+    if text.len() > MESSAGE_BYTES_MAX {
+        let what = format!("a message has at most {MESSAGE_BYTES_MAX} bytes, and this one {}", text.len());
+        return Err(WireError::new(Code::Invalid, what));
+    }
+    Ok(())
+}
+
+/// Takes a message that the holder of `key` brings.
+pub(super) async fn take(core: &Arc<Core>, key: PublicKey, message: DirectMessage) -> FromPeer {
+    match judge(core, key, message).await {
+        Ok(()) => FromPeer::Stored,
+        Err(error) => {
+            tracing::debug!(error = %error.message, "refused a direct message");
+            FromPeer::Refused(error)
+        }
+    }
+}
+
+async fn judge(core: &Arc<Core>, key: PublicKey, message: DirectMessage) -> Result<(), WireError> {
+    check_text(&message.text)?;
+    let (id, identity) = core.identity.registered().ok_or_else(unregistered)?;
+    let me = Me { id, name: identity.name.clone() };
+    let Caller { id: from, name: from_name } = identify(core, key).await?;
+    let DirectMessage { message, sent_at, text } = message;
+    let brought = Brought { from, from_name, message, sent_at, text };
+    let then = {
+        let core = Arc::clone(core);
+        move |judged: &mut Judged| tell(&core, judged)
+    };
+    let denied = |reason, why: &str| Err(WireError::new(Code::Denied, why).because(reason));
+    match core.store.receive_direct(me, brought, then).await?.verdict {
+        Verdict::Stored(_) => Ok(()),
+        Verdict::Refused => denied(Reason::Blocked, "no direct messages are taken from this peer"),
+        Verdict::Asked(_) => {
+            denied(Reason::NotAccepted, "somebody was asked whether to take direct messages")
+        }
+        Verdict::Full => denied(Reason::Limit, "the last direct messages were not read yet"),
+        Verdict::Crowded => denied(Reason::Limit, "too many others wait to be accepted"),
+    }
+}
+
+/// Runs on the writer's thread, right after the commit.
+fn tell(core: &Core, judged: &mut Judged) {
+    core.pending_requests.store(judged.requests, std::sync::atomic::Ordering::Relaxed);
+    core.tell_mail(judged.mail);
+    let what = match &judged.verdict {
+        Verdict::Stored(Some(message)) => What::Message(message.clone()),
+        Verdict::Asked(Some(contact)) => What::Contact(contact.clone()),
+        _ => return,
+    };
+    core.events.tell(Timestamp::now(), what);
+}
+
+/// Brings a message to `to`, and says which way it went.
+///
+/// # Errors
+/// `offline` if no way leads there; `denied` with what the peer says.
+pub(crate) async fn bring(core: &Core, to: &PeerInfo, message: DirectMessage) -> Result<Way, Unanswered> {
+    let not_done = |error| Unanswered { error, perhaps_done: false };
+    let (_, identity) = core.identity.registered().ok_or_else(|| not_done(unregistered()))?;
+    let contact = match core.upstream.request(Op::Contact(to.id)).await {
+        Ok(Answer::Contact(contact)) => contact,
+        Ok(_) => return Err(not_done(unexpected())),
+        Err(error) => return Err(not_done(error)),
+    };
+    let mut tried = 0;
+    let mut perhaps_done = false;
+    loop {
+        tried += 1;
+        let lost = match connect(&identity, &contact).await {
+            Ok((stream, way)) => match exchange(Reader::new(stream), &message).await {
+                Ok(FromPeer::Stored) => return Ok(way),
+                Ok(FromPeer::Refused(error)) => return Err(not_done(refused(to, error))),
+                Ok(_) => return Err(not_done(unexpected())),
+                Err(error) => {
+                    perhaps_done = true;
+                    WireError::new(Code::Offline, "the connection was lost").caused_by(error.to_string())
+                }
+            },
+            Err(error) => error,
+        };
+        if tried >= TRIES_MAX || !perhaps_done {
+            return Err(Unanswered { error: lost, perhaps_done });
+        }
+        sleep(AGAIN_AFTER).await;
+    }
+}
+
+/// A connection to the peer, and which way it goes.
+async fn connect(
+    identity: &Identity,
+    contact: &Contact,
+) -> Result<(Stream<BufReader<TcpStream>>, Way), WireError> {
+    let out_of_reach = |_| WireError::new(Code::Offline, format!("peer {} is out of reach", contact.id));
+    let stream = timeout(REACH_TIME_MAX, dial(identity, contact)).await.map_err(out_of_reach)??;
+    let address = stream.get_ref().0.get_ref().peer_addr();
+    let address = address.map_err(|error| {
+        WireError::new(Code::Offline, "the connection was lost").caused_by(error.to_string())
+    })?;
+    Ok((stream, Way::Direct(Address(address))))
+}
+
+async fn exchange<S>(mut stream: Reader<S>, message: &DirectMessage) -> std::io::Result<FromPeer>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let frame = frame::to_frame(&ToPeer::Message(message.clone())).map_err(std::io::Error::other)?;
+    let asked = async {
+        stream.get_mut().write_all(&frame).await?;
+        stream.get_mut().flush().await?;
+        stream.next().await.map_err(std::io::Error::other)
+    };
+    let body = timeout(ANSWER_TIME_MAX, asked).await.map_err(|_| std::io::ErrorKind::TimedOut)??;
+    let body = body.ok_or(std::io::ErrorKind::UnexpectedEof)?;
+    frame::decode(&body).map_err(std::io::Error::other)
+}
+
+/// What the peer says, in our words: it may say anything.
+fn refused(to: &PeerInfo, error: WireError) -> WireError {
+    let who = to.name.as_ref().map_or_else(|| to.id.to_string(), ToString::to_string);
+    let denied = |reason, text: String| WireError::new(Code::Denied, text).because(reason);
+    match (error.code, error.reason) {
+        (_, Some(Reason::NotAccepted)) => denied(
+            Reason::NotAccepted,
+            format!("{who} was asked whether to take direct messages from you; send it again once that is approved"),
+        )
+        .hint(format!("dosctl send {who} TEXT")),
+        (_, Some(Reason::Limit)) => {
+            denied(Reason::Limit, format!("{who} takes no more direct messages for now"))
+                .hint(format!("dosctl send {who} TEXT"))
+        }
+        (Code::Denied, _) => denied(Reason::Blocked, format!("{who} takes nothing from you")),
+        (Code::Unsupported, _) => {
+            WireError::new(Code::Unsupported, format!("the peerd of {who} does not know direct messages"))
+        }
+        (Code::Offline | Code::Timeout, _) => {
+            WireError::new(Code::Offline, format!("{who} cannot find out from whom the message is"))
+        }
+        _ => WireError::new(Code::Internal, format!("{who} could not take the message"))
+            .caused_by(dos_protocol::name::printable(&error.message)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_says_is_told_in_our_words() {
+        let to = PeerInfo {
+            id: "7xKqPm2R".parse().unwrap(),
+            name: Some("bob".parse().unwrap()),
+            online: true,
+            address: None,
+            last_seen: None,
+            last_end: None,
+            images: Vec::new(),
+        };
+        let said = |code, reason| {
+            let error = WireError::new(code, "\u{1b}[2Jrun this").hint("rm -r ~").caused_by("\u{1b}");
+            refused(&to, WireError { reason, ..error })
+        };
+        for (code, reason, expected) in [
+            (Code::Denied, Some(Reason::NotAccepted), Code::Denied),
+            (Code::Denied, Some(Reason::Blocked), Code::Denied),
+            (Code::Denied, None, Code::Denied),
+            (Code::Offline, None, Code::Offline),
+            (Code::Timeout, Some(Reason::Limit), Code::Denied),
+            (Code::Usage, None, Code::Internal),
+            (Code::NotFound, None, Code::Internal),
+            (Code::Unsupported, None, Code::Unsupported),
+        ] {
+            let error = said(code, reason);
+            assert_eq!(error.code, expected, "{code}");
+            assert!(!format!("{} {:?}", error.message, error.cause).contains('\u{1b}'), "{error:?}");
+            assert!(error.hint.is_none_or(|hint| hint.starts_with("dosctl send")), "{code}");
+        }
+    }
+}

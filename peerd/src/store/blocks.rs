@@ -1,0 +1,109 @@
+//! Whom this peer has blocked: a copy of what the directory knows, for what does not come through it.
+//!
+//! What always holds: a list of the directory's that is older than what this daemon changed last is not taken.
+
+use dos_protocol::{PeerId, Timestamp, directory::Block, limits::BLOCKS_MAX};
+use rusqlite::{Connection, params};
+
+use super::{Error, Store, execute, id, messages::name_of, peer_of};
+
+impl Store {
+    /// Whom this peer has blocked, the latest last.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn blocked_peers(&self) -> Result<Vec<Block>, Error> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT peer, name, since FROM blocks ORDER BY since, peer")?;
+            let mut rows = statement.query([])?;
+            let mut blocks = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (peer, name) = (peer_of(row.get(0)?)?, name_of(row.get(1)?)?);
+                blocks.push(Block { peer, name, since: Timestamp(row.get(2)?) });
+            }
+            Ok(blocks)
+        })
+        .await
+    }
+
+    /// Notes a block; a question of that peer whether it may send direct messages is void. Returns whether there was one,
+    /// and how many requests wait now.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn block(&self, block: Block) -> Result<(bool, u64), Error> {
+        self.write(move |connection| {
+            insert(connection, &block)?;
+            changed(connection)?;
+            let sql = "DELETE FROM contacts WHERE peer = ?1 AND state = 'pending'";
+            let asked = execute(connection, sql, [id(block.peer)])? > 0;
+            Ok((asked, super::waiting(connection)?))
+        })
+        .await
+    }
+
+    /// Forgets a block.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn unblock(&self, peer: PeerId) -> Result<(), Error> {
+        self.write(move |connection| {
+            execute(connection, "DELETE FROM blocks WHERE peer = ?1", [id(peer)])?;
+            changed(connection)
+        })
+        .await
+    }
+
+    /// How often this daemon has changed its blocks.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn blocks_revision(&self) -> Result<u64, Error> {
+        self.write(revision).await
+    }
+
+    /// Takes the directory's list in place of the one here, unless this daemon has changed it since it had `revision`.
+    /// Returns whether it was taken.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn take_blocks(&self, since: u64, blocks: Vec<Block>) -> Result<bool, Error> {
+        self.write(move |connection| {
+            if revision(connection)? != since {
+                return Ok(false);
+            }
+            execute(connection, "DELETE FROM blocks", [])?;
+            for block in blocks.iter().take(BLOCKS_MAX) {
+                insert(connection, block)?;
+            }
+            Ok(true)
+        })
+        .await
+    }
+}
+
+fn revision(connection: &Connection) -> Result<u64, Error> {
+    let sql = "SELECT blocks_revision FROM mailbox";
+    let revision: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(revision.cast_unsigned())
+}
+
+fn changed(connection: &Connection) -> Result<(), Error> {
+    execute(connection, "UPDATE mailbox SET blocks_revision = blocks_revision + 1", [])?;
+    Ok(())
+}
+
+fn insert(connection: &Connection, block: &Block) -> Result<(), Error> {
+    let sql = "INSERT INTO blocks (peer, name, since) VALUES (?1, ?2, ?3)
+               ON CONFLICT (peer) DO UPDATE SET name = excluded.name";
+    let name = block.name.as_ref().map(dos_protocol::PeerName::as_str);
+    execute(connection, sql, params![id(block.peer), name, block.since.0])?;
+    Ok(())
+}
+
+/// Whether this peer has blocked `peer`.
+pub(super) fn is_blocked(connection: &Connection, peer: PeerId) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM blocks WHERE peer = ?1)";
+    Ok(connection.prepare_cached(sql)?.query_row([id(peer)], |row| row.get(0))?)
+}

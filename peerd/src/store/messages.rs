@@ -1,0 +1,335 @@
+//! Messages that were sent and received, in the order in which they came to be here.
+//!
+//! What always holds: a sender's message is here once, however often it comes; the number and the size of what is kept are
+//! bounded, and the oldest read ones go first. What one sent oneself counts as read.
+
+use dos_protocol::{
+    MessageId, PeerId, PeerName, Timestamp,
+    control::Message,
+    directory::{Delivery, Letter},
+    limits::{
+        MESSAGE_BYTES_MAX, MESSAGES_KEPT_BYTES_MAX, MESSAGES_KEPT_MAX, MESSAGES_PAGE_BYTES_MAX, PAGE_MAX,
+    },
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Error, Store, execute, id, peer_of};
+
+/// What the messages come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Mail {
+    /// How many are unread.
+    pub unread: u64,
+    /// The place of the last one.
+    pub last: u64,
+}
+
+/// This peer, as messages name it.
+#[derive(Debug, Clone)]
+pub(crate) struct Me {
+    /// Its ID.
+    pub id: PeerId,
+    /// Its name.
+    pub name: Option<PeerName>,
+}
+
+/// Which messages.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wanted {
+    /// Only unread ones.
+    pub unread: bool,
+    /// Only those from and to this peer.
+    pub with: Option<PeerId>,
+    /// Only later ones than this, by its place.
+    pub after: Option<u64>,
+    /// Of these, the last so many and whatever comes after them.
+    pub limit: Option<u32>,
+    /// No more than this; in any case no more than a page.
+    pub most: Option<u32>,
+}
+
+/// A message to be kept.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    pub(super) sender: PeerId,
+    pub(super) message: MessageId,
+    pub(super) other: Option<(PeerId, Option<&'a PeerName>)>,
+    pub(super) kind: Kind,
+    pub(super) sent_at: Timestamp,
+    pub(super) text: &'a str,
+}
+
+/// How a message went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It came through the directory.
+    Received,
+    /// It came peer to peer.
+    ReceivedDirect,
+    /// It came to everybody.
+    ReceivedBroadcast,
+    /// It was sent through the directory.
+    Sent(Delivery),
+    /// It was sent peer to peer.
+    SentDirect,
+    /// It was sent to everybody.
+    SentBroadcast,
+}
+
+impl Kind {
+    fn outgoing(self) -> bool {
+        matches!(self, Self::Sent(_) | Self::SentDirect | Self::SentBroadcast)
+    }
+
+    fn delivery(self) -> Option<&'static str> {
+        match self {
+            Self::Sent(delivery) => Some(delivery.as_str()),
+            Self::SentDirect | Self::SentBroadcast => Some(Delivery::Delivered.as_str()),
+            _ => None,
+        }
+    }
+}
+
+impl Store {
+    /// A page of messages, oldest first, and whether there are later ones.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn messages(&self, me: Me, wanted: Wanted) -> Result<(Vec<Message>, bool), Error> {
+        self.read(move |connection| page(connection, &me, wanted)).await
+    }
+
+    /// The ID of the peer of this name, if messages were exchanged with it.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn correspondent(&self, name: PeerName) -> Result<Option<PeerId>, Error> {
+        self.read(move |connection| {
+            let sql = "SELECT other FROM messages WHERE other_name = ?1 AND other IS NOT NULL LIMIT 1";
+            let found: Option<i64> =
+                connection.prepare_cached(sql)?.query_row([name.as_str()], |row| row.get(0)).optional()?;
+            found.map(peer_of).transpose()
+        })
+        .await
+    }
+
+    /// The messages at these places were read. `then` is told what the messages come to, right after the commit.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn mark_read(
+        &self,
+        places: Vec<u64>,
+        then: impl FnOnce(Mail) + Send + 'static,
+    ) -> Result<(), Error> {
+        let work = move |connection: &Connection| {
+            for place in places {
+                let sql = "UPDATE messages SET read = 1 WHERE place = ?1 AND read = 0";
+                execute(connection, sql, [place.cast_signed()])?;
+            }
+            mail(connection)
+        };
+        self.writer.call_then(work, |mail: &mut Mail| then(*mail)).await.map(drop)
+    }
+
+    /// Keeps a broadcast that this peer has sent.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn keep_broadcast(
+        &self,
+        me: PeerId,
+        message: MessageId,
+        text: Box<str>,
+        then: impl FnOnce(Mail) + Send + 'static,
+    ) -> Result<(), Error> {
+        let work = move |connection: &Connection| {
+            let (kind, sent_at) = (Kind::SentBroadcast, Timestamp::now());
+            keep(connection, &Entry { sender: me, message, other: None, kind, sent_at, text: &text })?;
+            mail(connection)
+        };
+        self.writer.call_then(work, |mail: &mut Mail| then(*mail)).await.map(drop)
+    }
+}
+
+/// What the messages come to.
+pub(super) fn mail(connection: &Connection) -> Result<Mail, Error> {
+    let sql = "SELECT unread, (SELECT coalesce(max(place), 0) FROM messages) FROM mailbox";
+    let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+    let (unread, last) = connection.prepare_cached(sql)?.query_row([], read)?;
+    Ok(Mail { unread: unread.cast_unsigned(), last: last.cast_unsigned() })
+}
+
+/// Takes a letter of the directory's, as what it is for people; nothing if it was here already, is too long, or is from
+/// somebody who is blocked or oneself.
+pub(super) fn receive(
+    connection: &Connection,
+    me: PeerId,
+    letter: &Letter,
+    broadcast: bool,
+) -> Result<Option<Message>, Error> {
+    // No directory passes on what is longer, and a page of such texts would fit no frame.
+    let is_sound = letter.from != me && letter.text.len() <= MESSAGE_BYTES_MAX;
+    if !is_sound || super::blocks::is_blocked(connection, letter.from)? {
+        return Ok(None);
+    }
+    let kind = if broadcast { Kind::ReceivedBroadcast } else { Kind::Received };
+    let entry = Entry {
+        sender: letter.from,
+        message: letter.message,
+        other: Some((letter.from, letter.from_name.as_ref())),
+        kind,
+        sent_at: letter.sent_at,
+        text: &letter.text,
+    };
+    let Some(place) = keep(connection, &entry)? else { return Ok(None) };
+    Ok(Some(Message {
+        place,
+        message: letter.message,
+        from: letter.from,
+        from_name: letter.from_name.clone(),
+        to: (!broadcast).then_some(me),
+        to_name: None,
+        sent_at: letter.sent_at,
+        read: false,
+        direct: false,
+        delivery: None,
+        text: letter.text.clone(),
+    }))
+}
+
+/// Whether this message of `sender` is here.
+pub(super) fn is_here(connection: &Connection, sender: PeerId, message: MessageId) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM messages WHERE sender = ?1 AND id = ?2)";
+    Ok(connection
+        .prepare_cached(sql)?
+        .query_row(params![id(sender), message.as_bytes()], |row| row.get(0))?)
+}
+
+/// Keeps a message at the next place. Nothing if it was here already; then only how far it got is noted.
+pub(super) fn keep(connection: &Connection, entry: &Entry<'_>) -> Result<Option<u64>, Error> {
+    if is_here(connection, entry.sender, entry.message)? {
+        let sql = "UPDATE messages SET delivery = ?3 WHERE sender = ?1 AND id = ?2 AND outgoing = 1";
+        let delivery = entry.kind.delivery();
+        execute(connection, sql, params![id(entry.sender), entry.message.as_bytes(), delivery])?;
+        return Ok(None);
+    }
+    let outgoing = entry.kind.outgoing();
+    execute(
+        connection,
+        "INSERT INTO messages
+             (sender, id, other, other_name, outgoing, direct, broadcast, sent_at, read, delivery, text)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?5, ?9, ?10)",
+        params![
+            id(entry.sender),
+            entry.message.as_bytes(),
+            entry.other.map(|(other, _)| id(other)),
+            entry.other.and_then(|(_, name)| name).map(PeerName::as_str),
+            outgoing,
+            matches!(entry.kind, Kind::ReceivedDirect | Kind::SentDirect),
+            matches!(entry.kind, Kind::ReceivedBroadcast | Kind::SentBroadcast),
+            entry.sent_at.0,
+            entry.kind.delivery(),
+            entry.text,
+        ],
+    )?;
+    let place = connection.last_insert_rowid().cast_unsigned();
+    make_room(connection, place, (MESSAGES_KEPT_MAX, MESSAGES_KEPT_BYTES_MAX))?;
+    Ok(Some(place))
+}
+
+/// Deletes old messages, but not the one at `newest`, until there are at most `count` of `bytes` together.
+pub(super) fn make_room(
+    connection: &Connection,
+    newest: u64,
+    (count, bytes): (u64, u64),
+) -> Result<(), Error> {
+    loop {
+        let full: bool = connection
+            .prepare_cached("SELECT messages > ?1 OR bytes > ?2 FROM mailbox")?
+            .query_row(params![count.cast_signed(), bytes.cast_signed()], |row| row.get(0))?;
+        if !full {
+            return Ok(());
+        }
+        // Read ones, then unread ones; each time the index leads to the oldest at once.
+        let sql = "DELETE FROM messages WHERE place =
+                       (SELECT place FROM messages WHERE read = ?2 AND place <> ?1 ORDER BY place LIMIT 1)";
+        let newest = newest.cast_signed();
+        if execute(connection, sql, params![newest, true])? == 0
+            && execute(connection, sql, params![newest, false])? == 0
+        {
+            return Ok(());
+        }
+    }
+}
+
+const COLUMNS: &str =
+    "place, id, other, other_name, outgoing, direct, broadcast, sent_at, read, delivery, text";
+
+fn page(connection: &Connection, me: &Me, wanted: Wanted) -> Result<(Vec<Message>, bool), Error> {
+    let unread = if wanted.unread { "AND read = 0" } else { "" };
+    let with = if wanted.with.is_some() { "AND other = ?2" } else { "AND ?2 IS NULL" };
+    let mut after = wanted.after.unwrap_or(0).min(u64::try_from(i64::MAX).unwrap_or(0));
+    let with_id = wanted.with.map(id);
+    if let Some(limit) = wanted.limit {
+        let sql = format!(
+            "SELECT place FROM messages WHERE place > ?1 {with} {unread} ORDER BY place DESC LIMIT 1 OFFSET ?3"
+        );
+        let first: Option<i64> = connection
+            .prepare_cached(&sql)?
+            .query_row(params![after.cast_signed(), with_id, limit.saturating_sub(1)], |row| row.get(0))
+            .optional()?;
+        after = first.map_or(after, |first| first.cast_unsigned().saturating_sub(1));
+    }
+    let sql =
+        format!("SELECT {COLUMNS} FROM messages WHERE place > ?1 {with} {unread} ORDER BY place LIMIT ?3");
+    let most = wanted.most.unwrap_or(PAGE_MAX).min(PAGE_MAX);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![after.cast_signed(), with_id, most.saturating_add(1)])?;
+    let (mut messages, mut bytes) = (Vec::new(), 0);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    while let Some(row) = rows.next()? {
+        if messages.len() >= most || bytes >= MESSAGES_PAGE_BYTES_MAX {
+            return Ok((messages, true));
+        }
+        let message = of_row(row, me)?;
+        bytes += message.text.len();
+        messages.push(message);
+    }
+    Ok((messages, false))
+}
+
+/// A row of [`COLUMNS`].
+fn of_row(row: &Row<'_>, me: &Me) -> Result<Message, Error> {
+    let damaged = || Error::Damaged("message");
+    let other: Option<i64> = row.get(2)?;
+    let other = other.map(peer_of).transpose()?;
+    let other_name = name_of(row.get(3)?)?;
+    let (outgoing, broadcast): (bool, bool) = (row.get(4)?, row.get(6)?);
+    let delivery: Option<String> = row.get(9)?;
+    let delivery = delivery.map(|text| match text.as_str() {
+        "delivered" => Delivery::Delivered,
+        _ => Delivery::Queued,
+    });
+    let mine = (Some(me.id), me.name.clone());
+    let (from, to) = if outgoing { (mine, (other, other_name)) } else { ((other, other_name), mine) };
+    let to = if broadcast { (None, None) } else { to };
+    Ok(Message {
+        place: row.get::<_, i64>(0)?.cast_unsigned(),
+        message: MessageId::from(row.get::<_, [u8; 16]>(1)?),
+        from: from.0.ok_or_else(damaged)?,
+        from_name: from.1,
+        to: to.0,
+        to_name: to.1,
+        sent_at: Timestamp(row.get(7)?),
+        read: row.get(8)?,
+        direct: row.get(5)?,
+        delivery,
+        text: row.get::<_, String>(10)?.into(),
+    })
+}
+
+/// A name as it is stored.
+pub(super) fn name_of(text: Option<String>) -> Result<Option<PeerName>, Error> {
+    text.map(|text| text.parse().map_err(|_| Error::Damaged("peer name"))).transpose()
+}

@@ -1,0 +1,137 @@
+//! Messages on their way: written down under their ID before anybody hears of them.
+//!
+//! What always holds: the same text to the same recipient, sent again while nobody knows what came of the first attempt,
+//! has the same ID, so that it arrives once. After [`MESSAGE_AGAIN_MAX`] it is another message.
+
+use dos_protocol::{
+    MessageId, PeerId, PeerName, Timestamp,
+    directory::{Delivery, Sent},
+    limits::{MESSAGE_AGAIN_MAX, MESSAGES_UNANSWERED_MAX},
+};
+use rusqlite::{Connection, params};
+
+use super::{
+    Error, Store, execute,
+    live::{Live, Open},
+    messages::{Entry, Kind, Mail, keep, mail},
+};
+
+/// What is to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Outgoing {
+    /// To whom, in the words of the person who sends it.
+    pub to: Box<str>,
+    /// Peer to peer.
+    pub direct: bool,
+    /// What it says.
+    pub text: Box<str>,
+}
+
+/// A message under way, owned by the command that sends it.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    /// Its ID.
+    pub open: Open<MessageId>,
+    /// When it was sent first.
+    pub begun_at: Timestamp,
+}
+
+impl Store {
+    /// Writes down that a message is to be sent, or takes up one that was left without an answer.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn begin_send(
+        &self,
+        live: Live<MessageId>,
+        outgoing: Outgoing,
+    ) -> Result<Sending, Error> {
+        self.write(move |connection| {
+            let now = Timestamp::now();
+            tidy_up(connection, now)?;
+            if let Some(left) = left_open(connection, &live, &outgoing)? {
+                return Ok(left);
+            }
+            let message = MessageId::generate();
+            let open = live.claim(message).ok_or(Error::Damaged("message ID"))?;
+            execute(
+                connection,
+                "INSERT INTO sending (id, recipient, direct, begun_at, text) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![message.as_bytes(), outgoing.to, outgoing.direct, now.0, outgoing.text],
+            )?;
+            Ok(Sending { open, begun_at: now })
+        })
+        .await
+    }
+
+    /// The message was taken: it is kept among the others. `then` is told what they come to, right after the commit.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn finish_send(
+        &self,
+        (me, message): (PeerId, MessageId),
+        outgoing: Outgoing,
+        sent: Sent,
+        then: impl FnOnce(Mail) + Send + 'static,
+    ) -> Result<(), Error> {
+        let work = move |connection: &Connection| {
+            execute(connection, "DELETE FROM sending WHERE id = ?1", [message.as_bytes()])?;
+            let kind = if outgoing.direct { Kind::SentDirect } else { Kind::Sent(sent.delivery) };
+            let to_name: Option<&PeerName> = sent.to_name.as_ref();
+            let other = Some((sent.to, to_name));
+            keep(
+                connection,
+                &Entry { sender: me, message, other, kind, sent_at: sent.at, text: &outgoing.text },
+            )?;
+            mail(connection)
+        };
+        self.writer.call_then(work, |mail: &mut Mail| then(*mail)).await.map(drop)
+    }
+
+    /// The message was refused for good: the same text again is another one.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn drop_send(&self, message: MessageId) -> Result<(), Error> {
+        self.write(move |connection| {
+            execute(connection, "DELETE FROM sending WHERE id = ?1", [message.as_bytes()])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// What was taken, of a direct message.
+pub(crate) fn delivered(to: PeerId, to_name: Option<PeerName>, at: Timestamp) -> Sent {
+    Sent { to, to_name, at, delivery: Delivery::Delivered }
+}
+
+fn tidy_up(connection: &Connection, now: Timestamp) -> Result<(), Error> {
+    // A clock that was set back must not keep them for ever either.
+    let (oldest, newest) = (now.before(MESSAGE_AGAIN_MAX), now.after(MESSAGE_AGAIN_MAX));
+    let sql = "DELETE FROM sending WHERE begun_at < ?1 OR begun_at > ?2";
+    execute(connection, sql, params![oldest.0, newest.0])?;
+    let sql = "DELETE FROM sending WHERE id IN
+                   (SELECT id FROM sending ORDER BY begun_at DESC LIMIT -1 OFFSET ?1)";
+    execute(connection, sql, [MESSAGES_UNANSWERED_MAX.saturating_sub(1)])?;
+    Ok(())
+}
+
+fn left_open(
+    connection: &Connection,
+    live: &Live<MessageId>,
+    outgoing: &Outgoing,
+) -> Result<Option<Sending>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, begun_at FROM sending WHERE recipient = ?1 AND direct = ?2 AND text = ?3 ORDER BY begun_at",
+    )?;
+    let mut rows = statement.query(params![outgoing.to, outgoing.direct, outgoing.text])?;
+    while let Some(row) = rows.next()? {
+        let message = MessageId::from(row.get::<_, [u8; 16]>(0)?);
+        if let Some(open) = live.claim(message) {
+            return Ok(Some(Sending { open, begun_at: Timestamp(row.get(1)?) }));
+        }
+    }
+    Ok(None)
+}
