@@ -53,7 +53,7 @@ pub struct Global {
     /// The socket of the peerd to talk to, instead of a profile
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "PATH", env = "DOSCTL_SOCKET", hide_env_values = true)]
     pub socket: Option<PathBuf>,
-    /// Prints one JSON document (JSON Lines for `watch`), and errors as JSON
+    /// Prints one JSON document (JSON Lines for `watch` and `messages --follow`), and errors as JSON
     #[arg(long, global = true, help_heading = EVERYWHERE, env = "DOSCTL_JSON", hide_env_values = true)]
     #[arg(value_parser = FalseyValueParser::new())]
     pub json: bool,
@@ -125,7 +125,8 @@ verbs! {
     Register register, Login login, Logout logout, Password password, Status status, Wait wait, List list, Resolve resolve, Add add,
     Remove remove, Rename rename, Preview preview, Share share, Shares shares, Request request, Cancel cancel,
     Requests requests, Approve approve, Deny deny, Fetch fetch, View view, Checkout checkout, Checkin checkin,
-    Watch watch, Instances instances,
+    Send send, Broadcast broadcast, Messages messages, Block block, Unblock unblock, Blocks blocks, Watch watch,
+    Instances instances,
 }
 
 /// Why there is no command to run.

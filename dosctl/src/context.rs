@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dos_protocol::{
     WireError,
-    control::{Command, Event, FromPeerd, Outcome, ToPeerd},
+    control::{Command, Event, FromPeerd, MessagesQuery, Outcome, ToPeerd},
     paths::Environment,
 };
 
@@ -56,6 +56,7 @@ impl Context {
             // These take as long as they take: somebody else's decision, or the size of an image.
             Command::Wait { .. }
             | Command::Watch { .. }
+            | Command::Messages(MessagesQuery { wait: true, .. })
             | Command::Add { .. }
             | Command::Fetch(_)
             | Command::View { .. }

@@ -11,10 +11,10 @@ use crate::{
     output::{human, json},
 };
 
-/// Grants a request for one's own image
+/// Grants a request for one's own image, or lets a peer send direct messages
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The request's number, as `dosctl requests` shows it
+    /// The request's number, or cN, as `dosctl requests` shows it
     request: RequestArg,
     /// So many views instead of those asked for
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(VIEWS_MAX)))]
@@ -30,6 +30,9 @@ pub fn run(args: Args, context: &Context) -> Result<(), Error> {
         Outcome::Request { request, updated } => context
             .screen
             .show(&json::Request::from(&*request), |text| human::request(text, &request, updated)),
+        Outcome::Contact(contact) => {
+            context.screen.show(&json::Contact::from(&*contact), |text| human::contact(text, &contact))
+        }
         _ => Err(unexpected()),
     }
 }

@@ -9,10 +9,10 @@ use crate::{
     output::{human, json},
 };
 
-/// Refuses a request for one's own image
+/// Refuses a request for one's own image, or direct messages of a peer
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The request's number, as `dosctl requests` shows it
+    /// The request's number, or cN, as `dosctl requests` shows it
     request: RequestArg,
     /// A word to the asker
     #[arg(long, value_name = "TEXT", value_parser = free_text)]
@@ -28,6 +28,9 @@ pub fn run(args: Args, context: &Context) -> Result<(), Error> {
         Outcome::Request { request, updated } => context
             .screen
             .show(&json::Request::from(&*request), |text| human::request(text, &request, updated)),
+        Outcome::Contact(contact) => {
+            context.screen.show(&json::Contact::from(&*contact), |text| human::contact(text, &contact))
+        }
         _ => Err(unexpected()),
     }
 }

@@ -30,10 +30,10 @@ pub fn run(args: Args, context: &Context) -> Result<(), Error> {
     let incoming = args.incoming || !args.outgoing;
     let outgoing = args.outgoing || !args.incoming;
     match context.ask(Command::Requests { incoming, outgoing, all: args.all })? {
-        Outcome::Requests { incoming: came, outgoing: went, contacts: _ } => {
-            context.screen.show(&json::Requests::new(&came, &went), |text| {
+        Outcome::Requests { incoming: came, outgoing: went, contacts } => {
+            context.screen.show(&json::Requests::new(&came, &went, &contacts), |text| {
                 let (came, went) = (incoming.then_some(&came[..]), outgoing.then_some(&went[..]));
-                human::requests(text, came, went, args.all);
+                human::requests(text, (came, went), &contacts, args.all);
             })
         }
         _ => Err(unexpected()),

@@ -2,9 +2,13 @@
 //!
 //! Everything that others wrote passes through [`Text`] or [`Table`], which disarm it.
 
+mod messages;
+
+pub use messages::{blocked, blocks, contact, message, messages, sent};
+
 use dos_protocol::{
     Allowance, ImageName, Timestamp,
-    control::{Event, SessionState, Status, What},
+    control::{ContactAsk, Event, SessionState, Status, What},
     directory::{AskState, Asked, ViewedKind},
     model::{Access, AccessState, Grant, GrantState, ImageInfo, PeerInfo, SessionEnd},
 };
@@ -191,9 +195,14 @@ fn begin(text: &mut Text, heading: &str, both: bool, shown: &mut bool) {
     *shown = true;
 }
 
-/// Of `requests`: what was asked for, of the two.
-pub fn requests(text: &mut Text, incoming: Option<&[Asked]>, outgoing: Option<&[Asked]>, all: bool) {
-    let both = incoming.is_some() && outgoing.is_some();
+/// Of `requests`: what was asked for, of the two, and who wants to send direct messages.
+pub fn requests(
+    text: &mut Text,
+    (incoming, outgoing): (Option<&[Asked]>, Option<&[Asked]>),
+    contacts: &[ContactAsk],
+    all: bool,
+) {
+    let both = (incoming.is_some() && outgoing.is_some()) || !contacts.is_empty();
     let mut shown = false;
     for (heading, asked) in [("incoming", incoming), ("outgoing", outgoing)] {
         let Some(asked) = asked.filter(|asked| !asked.is_empty()) else { continue };
@@ -211,6 +220,10 @@ pub fn requests(text: &mut Text, incoming: Option<&[Asked]>, outgoing: Option<&[
             ]);
         }
         table.show(text);
+    }
+    if !contacts.is_empty() {
+        begin(text, "direct messages", both, &mut shown);
+        messages::contacts(text, contacts);
     }
     if !shown {
         text.note(if all { "no requests" } else { "no pending requests" });
@@ -281,7 +294,8 @@ pub fn event(text: &mut Text, event: &Event) {
         }
         What::Message(message) => {
             let from = peer(message.from_name.as_ref(), message.from);
-            format!("message   {from}: {}", message.text)
+            let to = if message.to.is_none() { " to all" } else { "" };
+            format!("message   {from}{to}: {}", messages::in_one_line(&message.text))
         }
         What::Contact(contact) => {
             let from = peer(contact.from_name.as_ref(), contact.from);

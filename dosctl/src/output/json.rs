@@ -3,8 +3,10 @@
 //! Times are RFC 3339 in UTC, a number of views is an integer or `null` for unlimited, peers are IDs.
 
 mod event;
+mod message;
 
 pub use event::Event;
+pub use message::{Blocked, Blocks, Contact, Message, Messages, Sent, Told, Unblocked};
 
 use dos_protocol::{
     Allowance, Code, ImageId, ImageName, ImagePath, PeerId, PeerName, Reason, Revision, Timestamp, WireError,
@@ -314,14 +316,16 @@ impl<'a> From<&'a Asked> for Request<'a> {
 pub struct Requests<'a> {
     incoming: Vec<Request<'a>>,
     outgoing: Vec<Request<'a>>,
+    contacts: Vec<Contact<'a>>,
 }
 
 impl<'a> Requests<'a> {
-    /// Those that came in, and those that went out.
+    /// Those that came in, those that went out, and those of peers that want to send direct messages.
     #[must_use]
-    pub fn new(incoming: &'a [Asked], outgoing: &'a [Asked]) -> Self {
+    pub fn new(incoming: &'a [Asked], outgoing: &'a [Asked], contacts: &'a [control::ContactAsk]) -> Self {
         let all = |asked: &'a [Asked]| asked.iter().map(Request::from).collect();
-        Self { incoming: all(incoming), outgoing: all(outgoing) }
+        let contacts = contacts.iter().map(Contact::from).collect();
+        Self { incoming: all(incoming), outgoing: all(outgoing), contacts }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What people and scripts see, as snapshots.
 
+mod messages;
+
 use std::time::Duration;
 
 use dos_protocol::{
@@ -218,7 +220,7 @@ fn documents_have_the_documented_keys() {
         json::document(&json::Grant::new(&grants[0], now())),
         json::document(&json::Shares::new(&grants, &[], now())),
         json::document(&json::Request::from(&requests[0])),
-        json::document(&json::Requests::new(&requests, &[])),
+        json::document(&json::Requests::new(&requests, &[], &[])),
         json::document(&json::Fetched { image: &path, bytes: 5 }),
         json::document(&json::Viewed {
             image: &path,
@@ -283,8 +285,8 @@ fn people_see_requests_disarmed() {
     let all = [AskState::Pending, AskState::Approved, AskState::Denied, AskState::Cancelled].map(asked);
     let lines = text(|text| all.iter().for_each(|asked| human::request(text, asked, false)));
     let updated = text(|text| human::request(text, &all[0], true));
-    let table = text(|text| human::requests(text, Some(&all), None, true));
-    let none = text(|text| human::requests(text, Some(&[]), Some(&[]), false));
+    let table = text(|text| human::requests(text, (Some(&all), None), &[], true));
+    let none = text(|text| human::requests(text, (Some(&[]), Some(&[])), &[], false));
     let shown = lines + &updated + &table + &none;
     assert!(!shown.contains('\u{1b}'));
     insta::assert_snapshot!(shown);

@@ -7,6 +7,7 @@ mod cutter;
 mod exact;
 mod kills;
 mod manager;
+mod messages;
 mod model;
 mod passwords;
 mod pictures;

@@ -8,7 +8,7 @@ use dos_protocol::{
 };
 use serde::Serialize;
 
-use super::{Grant, Moment, Request};
+use super::{Contact, Grant, Message, Moment, Request};
 
 /// A line of `watch`.
 #[derive(Debug, Serialize)]
@@ -45,7 +45,8 @@ enum EventBody<'a> {
         address: Option<Address>,
         last_seen_reason: Option<&'static str>,
     },
-    Message(&'a str),
+    Message(Message<'a>),
+    Contact(Contact<'a>),
     Session {
         kind: &'static str,
         state: SessionState,
@@ -75,8 +76,8 @@ impl<'a> From<&'a control::Event> for Event<'a> {
                 };
                 ("presence", body)
             }
-            What::Message(message) => ("message", EventBody::Message(&message.text)),
-            What::Contact(_) => ("request", EventBody::Message("")),
+            What::Message(message) => ("message", EventBody::Message(message.as_ref().into())),
+            What::Contact(contact) => ("request", EventBody::Contact(contact.as_ref().into())),
             What::Notice(notice) => ("notice", EventBody::Notice { kind: notice.kind, text: &notice.text }),
             What::Session(state) => {
                 let text = format!("the session is {}", state.as_str());

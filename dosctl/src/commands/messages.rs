@@ -1,0 +1,123 @@
+//! `dosctl messages`: what was sent and received.
+//!
+//! What always holds: a message counts as read only when everything of it is written to standard output.
+
+use dos_protocol::{
+    PeerRef,
+    control::{Command, Message, MessagesQuery, Outcome, ToPeerd},
+    limits::MESSAGES_SHOWN_MAX,
+};
+
+use crate::{
+    client::{Client, ClientError},
+    context::{Context, unexpected},
+    error::Error,
+    output::{human, json},
+};
+
+/// So many of the last ones are shown if nothing is said.
+const LIMIT: u32 = 20;
+
+/// Shows the last messages, sent and received; unread ones have a star and count as read then
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: dosctl messages --with bob --follow")]
+pub struct Args {
+    /// Only unread ones, the oldest first
+    #[arg(long)]
+    unread: bool,
+    /// Only those from and to this peer: an ID, a name or IP:PORT
+    #[arg(long, value_name = "PEER")]
+    with: Option<PeerRef>,
+    /// Goes on with new ones as they come, until interrupted
+    #[arg(long)]
+    follow: bool,
+    /// So many at most: the last ones (20 if not said), or the first unread ones (1000)
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(MESSAGES_SHOWN_MAX)))]
+    limit: Option<u32>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Why it could not be done.
+pub fn run(args: Args, context: &Context) -> Result<(), Error> {
+    if args.follow { follow(&args, context) } else { once(&args, context) }
+}
+
+impl Args {
+    fn query(&self) -> MessagesQuery {
+        let limit = (!self.unread).then(|| self.limit.unwrap_or(LIMIT));
+        MessagesQuery {
+            unread: self.unread,
+            with: self.with.clone(),
+            after: None,
+            limit,
+            most: None,
+            wait: false,
+        }
+    }
+}
+
+/// A page that peerd waits to hear is shown.
+struct Page {
+    client: Client,
+    messages: Vec<Message>,
+    more: bool,
+}
+
+impl Page {
+    fn ask(context: &Context, query: MessagesQuery) -> Result<Self, Error> {
+        let mut client = context.start(Command::Messages(query))?;
+        match context.answer(&mut client, &mut |_| Err(ClientError::Unexpected.into()))? {
+            Outcome::Messages { messages, more } => Ok(Self { client, messages, more }),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Tells peerd, and waits until it is written down. If peerd is gone by now, they are still unread: no harm is done.
+    fn shown(mut self) {
+        if self.client.send(&ToPeerd::Shown).is_ok() {
+            drop(self.client.receive());
+        }
+    }
+}
+
+fn once(args: &Args, context: &Context) -> Result<(), Error> {
+    let mut left = args.limit.unwrap_or(if args.unread { MESSAGES_SHOWN_MAX } else { LIMIT });
+    let (mut query, mut pages) = (args.query(), Vec::new());
+    let more = loop {
+        query.most = Some(left);
+        let page = Page::ask(context, query.clone())?;
+        left = left.saturating_sub(u32::try_from(page.messages.len()).unwrap_or(u32::MAX));
+        let more = page.more;
+        (query.after, query.limit) = (page.messages.last().map(|last| last.place), None);
+        pages.push(page);
+        if !more || left == 0 || query.after.is_none() {
+            break more;
+        }
+    };
+    let messages: Vec<&Message> = pages.iter().flat_map(|page| &page.messages).collect();
+    context.screen.show(&json::Messages::new(&messages), |text| {
+        human::messages(text, &messages, args.unread);
+        if more && args.unread {
+            text.note("there are more: run it again");
+        }
+    })?;
+    pages.into_iter().for_each(Page::shown);
+    Ok(())
+}
+
+fn follow(args: &Args, context: &Context) -> Result<(), Error> {
+    let mut query = MessagesQuery { wait: true, ..args.query() };
+    loop {
+        let page = Page::ask(context, query.clone())?;
+        for message in &page.messages {
+            context.screen.show(&json::Message::from(message), |text| human::message(text, message))?;
+        }
+        if let Some(last) = page.messages.last() {
+            (query.after, query.limit) = (Some(last.place), None);
+        }
+        page.shown();
+    }
+}
