@@ -46,6 +46,13 @@ pub enum Command {
     Backup(Backup),
     /// Verify the store; the exit code is 0 only if it is sound. Works with and without a running server
     Check(Ask),
+    /// Make the database of a new data directory from a backup. No server may run on it
+    ///
+    /// Views that were spent, and rights that were changed, after the backup was made are not in it: they are as they were
+    /// then. Put server.key, which is not part of a backup, into the data directory too.
+    Restore(Restore),
+    /// Forget expired and used-up invites, and, if asked, peers that were not seen for long and old receipts
+    Prune(Prune),
 }
 
 /// Options of `serve`.
@@ -199,6 +206,33 @@ pub struct Shutdown {
 pub struct Backup {
     /// Where to; the server must be able to write there, and nothing may be there yet
     pub file: PathBuf,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Options of `restore`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Restore {
+    /// What `dosd backup` has written
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Options of `prune`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Prune {
+    /// Peers that were not online for so long, with their names, images and rights
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub peers_unseen: Option<Duration>,
+    /// Receipts of views that are older, at least 30d; the views stay counted
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub receipts_older: Option<Duration>,
+    /// Only tell what would be forgotten
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub ask: Ask,
 }

@@ -93,6 +93,12 @@ impl DataDir {
         self.path.join(name)
     }
 
+    /// Whether the server's key is in it.
+    #[must_use]
+    pub(crate) fn has_key(&self) -> bool {
+        self.join("server.key").exists()
+    }
+
     /// The server's key; made, durably, when there is none.
     ///
     /// # Errors

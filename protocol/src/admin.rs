@@ -64,6 +64,15 @@ pub enum ToDosd {
     Backup(Box<str>),
     /// Verifies the store.
     Check,
+    /// Forgets what nobody needs any more.
+    Prune {
+        /// Peers that were not seen for so many milliseconds; none, if nothing is said.
+        peers_unseen_ms: Option<u64>,
+        /// Receipts that are older than so many milliseconds; none, if nothing is said.
+        receipts_older_ms: Option<u64>,
+        /// Only tells what would be forgotten.
+        dry: bool,
+    },
 }
 
 /// Whom a command is about.
@@ -100,6 +109,8 @@ pub enum FromDosd {
     Saved(u64),
     /// What the verification found.
     Checked(Checked),
+    /// What was forgotten.
+    Pruned(Pruned),
     /// That was all.
     Done,
     /// Refused, or it went wrong on the way.
@@ -215,6 +226,21 @@ pub struct Checked {
     pub images: u64,
     /// Rights.
     pub grants: u64,
+}
+
+/// See [`FromDosd::Pruned`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// Peers.
+    pub peers: u64,
+    /// Their images.
+    pub images: u64,
+    /// The live rights that they had to images of others.
+    pub rights: u64,
+    /// Receipts.
+    pub receipts: u64,
+    /// Invites that were used up or had expired.
+    pub invites: u64,
 }
 
 /// The name of the socket in the data directory.

@@ -238,3 +238,7 @@ pub const PRESENCE_KEPT: usize = 65_536;
 
 /// A call through the relay is answered within this time or not at all.
 pub const RELAY_TICKET_TIME: Duration = Duration::from_secs(10);
+
+/// The receipt of a view, by which the same view asked again counts nothing, is kept for so long at least: a viewer's
+/// daemon that lost the answer asks again as soon as it is online.
+pub const RECEIPT_AGE_MIN: Duration = Duration::from_secs(30 * 24 * 3600);

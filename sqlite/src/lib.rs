@@ -11,7 +11,7 @@ mod writer;
 
 pub use open::{OpenError, open_reader, open_writer};
 pub use reader::Readers;
-pub use schema::{Migration, Schema};
+pub use schema::{Migration, Schema, copy_name};
 pub use writer::{Writer, WriterStats, WriterThread};
 
 use std::sync::Arc;

@@ -30,6 +30,9 @@ pub enum OpenError {
         /// The newest that is known.
         known: usize,
     },
+    /// It is not brought up to date, because it cannot be copied before.
+    #[error("cannot copy the database to {path} before it is brought up to date", path = .0.display())]
+    Copy(PathBuf, #[source] io::Error),
     /// SQLite failed.
     #[error("the database cannot be used")]
     Sqlite(#[source] Arc<rusqlite::Error>),
@@ -77,7 +80,7 @@ pub fn open_writer(path: &Path, schema: &Schema) -> Result<Connection, OpenError
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", AUTOCHECKPOINT_PAGES)?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    schema.apply(&mut connection)?;
+    schema.apply(&mut connection, path)?;
     lengthen_log(path).map_err(|error| OpenError::File(path.to_owned(), error))?;
     Ok(connection)
 }

@@ -1,5 +1,12 @@
-//! Schema versions. A database is brought up to date in steps, each in one transaction with its version; a newer one
-//! than the program knows is refused untouched, and so is a database of another program.
+//! Schema versions. A database is brought up to date in steps, each in one transaction with its version, after a copy of
+//! it was made; a newer one than the program knows is refused untouched, and so is a database of another program.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::Connection;
 
@@ -22,11 +29,13 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Brings the database up to date.
+    /// Brings the database at `path` up to date. If there is anything to do on a database that is in use already, a copy
+    /// named [`copy_name`] is made before.
     ///
     /// # Errors
-    /// [`OpenError::Foreign`] or [`OpenError::Newer`], before anything is changed; [`OpenError::Sqlite`].
-    pub(crate) fn apply(&self, connection: &mut Connection) -> Result<(), OpenError> {
+    /// [`OpenError::Foreign`] or [`OpenError::Newer`], before anything is changed; [`OpenError::Copy`] if there is no
+    /// room for the copy, likewise; [`OpenError::Sqlite`].
+    pub(crate) fn apply(&self, connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
         let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -40,6 +49,9 @@ impl Schema {
         if id == 0 {
             connection.pragma_update(None, "application_id", self.application_id)?;
         }
+        if done > 0 && done < self.migrations.len() {
+            copy(connection, &copy_name(path, done))?;
+        }
         for (index, migration) in self.migrations.iter().enumerate().skip(done) {
             let step = connection.transaction()?;
             step.execute_batch(migration.sql)?;
@@ -48,4 +60,36 @@ impl Schema {
         }
         Ok(())
     }
+}
+
+/// Where the database at `path` is copied to before it leaves this version: beside it, as `NAME.v2.backup`.
+#[must_use]
+pub fn copy_name(path: &Path, version: usize) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".v{version}.backup"));
+    name.into()
+}
+
+/// Complete and durable before it has its name; one that an earlier attempt has made is replaced: it holds the same.
+fn copy(connection: &Connection, to: &Path) -> Result<(), OpenError> {
+    let failed = |error| OpenError::Copy(to.to_owned(), error);
+    let mut new = to.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new);
+    let file = file.map_err(failed)?;
+    // SQLite takes an empty file for the copy, so it keeps our permissions.
+    let name = new.to_str().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidFilename, "not UTF-8"));
+    let copied = name.and_then(|name| connection.execute("VACUUM INTO ?1", [name]).map_err(io::Error::other));
+    let synced = copied.and_then(|_| file.sync_all());
+    if let Err(error) = synced {
+        drop(fs::remove_file(&new));
+        return Err(failed(error));
+    }
+    fs::rename(&new, to).map_err(failed)?;
+    let parent =
+        to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)?;
+    tracing::info!(copy = %to.display(), "the database is brought up to date; it was copied before");
+    Ok(())
 }

@@ -13,6 +13,7 @@ mod kick;
 mod link;
 mod peers;
 mod ping;
+mod prune;
 mod shutdown;
 
 use std::sync::Arc;
@@ -81,6 +82,9 @@ impl Operator {
             ToDosd::Shutdown { in_ms, reason } => self.shutdown(in_ms, reason, replies).await,
             ToDosd::Backup(file) => self.backup(&file, replies).await,
             ToDosd::Check => self.check(replies).await,
+            ToDosd::Prune { peers_unseen_ms, receipts_older_ms, dry } => {
+                self.prune(peers_unseen_ms, receipts_older_ms, dry, replies).await
+            }
         }
     }
 

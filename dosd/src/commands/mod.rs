@@ -1,7 +1,7 @@
 //! The operator's commands, each in the file of its verb: arguments, one request to the running server, its replies shown.
 //!
-//! No asynchronous runtime and, but for `check` on the files of a stopped server, no store here: what a command does is up
-//! to the server.
+//! No asynchronous runtime and, but for `check` and `restore` on the files of a stopped server, no store here: what a
+//! command does is up to the server.
 
 mod announce;
 mod backup;
@@ -12,6 +12,8 @@ mod link;
 mod output;
 mod peers;
 mod ping;
+mod prune;
+mod restore;
 mod shutdown;
 
 use std::{
@@ -74,6 +76,8 @@ fn perform(command: Command, screen: &mut Screen) -> Result<(), Failure> {
         Command::Shutdown(options) => shutdown::run(options, screen),
         Command::Backup(options) => backup::run(options, screen),
         Command::Check(ask) => check::run(ask, screen),
+        Command::Restore(options) => restore::run(options, screen),
+        Command::Prune(options) => prune::run(options, screen),
     }
 }
 

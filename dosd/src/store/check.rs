@@ -18,7 +18,7 @@ const FINDINGS_MAX: u32 = 20;
 /// What must never be found, and how a finding is told: each statement gives one text a row.
 const INVARIANTS: &[&str] = &[
     // Every view that a right counts was written down, and every view that was written down is counted.
-    "WITH spent AS (SELECT image, viewer, sum(views - coalesce(returned, 0)) AS used FROM views GROUP BY image, viewer)
+    "WITH spent AS (SELECT image, viewer, sum(views) AS used FROM counted_views GROUP BY image, viewer)
      SELECT format('right of peer %d to image %d: %d views used, %d written down',
                    g.viewer, g.image, g.views_used, coalesce(s.used, 0))
      FROM grants g LEFT JOIN spent s ON s.image = g.image AND s.viewer = g.viewer
@@ -66,9 +66,8 @@ const LATER_INVARIANTS: &[(u64, &str)] = &[
     ),
     (
         3,
-        "SELECT format('inbox of peer %d: row %d is of peer %d and of kind %d', i.peer, i.seq, i.sender, i.kind)
-         FROM inbox i LEFT JOIN peers p ON p.id = i.sender
-         WHERE (i.sender IS NULL) <> (i.kind IS NULL) OR (i.sender IS NOT NULL AND p.id IS NULL)",
+        "SELECT format('inbox of peer %d: row %d is of peer %d and of kind %d', peer, seq, sender, kind)
+         FROM inbox WHERE (sender IS NULL) <> (kind IS NULL)",
     ),
     (
         3,
@@ -78,6 +77,14 @@ const LATER_INVARIANTS: &[(u64, &str)] = &[
          WHERE x.id IS NULL OR y.id IS NULL OR b.blocker = b.blocked",
     ),
 ];
+
+/// What stands in a statement for the views that were written down, by the version of the schema.
+fn counted_views(version: u64) -> &'static str {
+    const WRITTEN: &str = "(SELECT image, viewer, views - coalesce(returned, 0) AS views FROM views)";
+    const WITH_FORGOTTEN: &str = "(SELECT image, viewer, views - coalesce(returned, 0) AS views FROM views
+                                   UNION ALL SELECT image, viewer, views FROM views_forgotten)";
+    if version < 5 { WRITTEN } else { WITH_FORGOTTEN }
+}
 
 impl Store {
     /// Verifies the store while it is in use.
@@ -134,7 +141,8 @@ fn read(connection: &Connection) -> Result<Checked, Refusal> {
         )?;
         let later = LATER_INVARIANTS.iter().filter(|(since, _)| *since <= version).map(|(_, sql)| sql);
         for invariant in INVARIANTS.iter().chain(later) {
-            findings.append(&mut texts(connection, invariant)?);
+            let sql = invariant.replace("counted_views", counted_views(version));
+            findings.append(&mut texts(connection, &sql)?);
         }
     }
     let count = |table| {

@@ -87,27 +87,7 @@ impl Store {
     pub async fn remove_image(&self, owner: PeerId, no: ImageNo, now: Timestamp) -> Result<(), Refusal> {
         self.change(move |connection| {
             let image = own(connection, owner, no)?;
-            let mut concerned = grants::holders(connection, no)?;
-            concerned.extend(requests::close_for_image(connection, no, now)?);
-            concerned.push(owner);
-            concerned.sort_unstable();
-            concerned.dedup();
-            let path = ImagePath { owner, name: image.name };
-            let owed = concerned
-                .into_iter()
-                .map(|peer| {
-                    inbox::owe(connection, peer, now, Update::Removed { image: no, path: path.clone() })
-                })
-                .collect::<Result<Vec<Owed>, Refusal>>()?;
-            for sql in [
-                "DELETE FROM grants WHERE image = ?1",
-                "DELETE FROM previews WHERE image = ?1",
-                "DELETE FROM images WHERE no = ?1",
-            ] {
-                connection.prepare_cached(sql)?.execute([row::number(no.0)])?;
-            }
-            count_images(connection, owner, -1)?;
-            Ok(Changed { value: (), owed })
+            Ok(Changed { value: (), owed: remove(connection, &image, now)? })
         })
         .await
     }
@@ -143,6 +123,42 @@ impl Store {
         })
         .await
     }
+}
+
+/// Withdraws an image with every right to it and every pending request, and owes that to whom it concerns.
+pub(super) fn remove(
+    connection: &Connection,
+    image: &ImageInfo,
+    now: Timestamp,
+) -> Result<Vec<Owed>, Refusal> {
+    let no = image.no;
+    let mut concerned = grants::holders(connection, no)?;
+    concerned.extend(requests::close_for_image(connection, no, now)?);
+    concerned.push(image.owner);
+    concerned.sort_unstable();
+    concerned.dedup();
+    let path = ImagePath { owner: image.owner, name: image.name.clone() };
+    let update = || Update::Removed { image: no, path: path.clone() };
+    let owed = concerned
+        .into_iter()
+        .map(|peer| inbox::owe(connection, peer, now, update()))
+        .collect::<Result<Vec<Owed>, Refusal>>()?;
+    for sql in [
+        "DELETE FROM grants WHERE image = ?1",
+        "DELETE FROM views_forgotten WHERE image = ?1",
+        "DELETE FROM previews WHERE image = ?1",
+        "DELETE FROM images WHERE no = ?1",
+    ] {
+        connection.prepare_cached(sql)?.execute([row::number(no.0)])?;
+    }
+    count_images(connection, image.owner, -1)?;
+    Ok(owed)
+}
+
+/// All images of a peer.
+pub(super) fn all_of(connection: &Connection, owner: PeerId) -> rusqlite::Result<Vec<ImageInfo>> {
+    let sql = format!("SELECT {} FROM images WHERE owner = ?1", row::IMAGE_COLUMNS);
+    connection.prepare_cached(&sql)?.query_map([row::peer_number(owner)], row::image)?.collect()
 }
 
 /// There is no such image.

@@ -14,7 +14,9 @@ mod listing;
 mod messages;
 mod passwords;
 mod peers;
+mod prune;
 mod requests;
+mod restore;
 mod row;
 mod schema;
 mod views;
@@ -37,7 +39,9 @@ pub use messages::Taken;
 pub use passwords::Login;
 pub(crate) use passwords::NAMELESS;
 pub use peers::{Known, Newcomer};
+pub use prune::{Forgotten, ReceiptsStep};
 pub use requests::Wish;
+pub use restore::restore;
 
 /// An inbox row that has just been committed.
 #[derive(Debug, Clone)]

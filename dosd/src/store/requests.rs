@@ -118,6 +118,28 @@ pub(super) fn close_for_image(
     statement.query_map(params![row::number(image.0), now.0], |row| row::peer(row, 0))?.collect()
 }
 
+/// Withdraws every pending request of a peer that goes away, and owes that to the owners.
+pub(super) fn withdraw_all(
+    connection: &Connection,
+    viewer: PeerId,
+    now: Timestamp,
+) -> Result<Vec<Owed>, Refusal> {
+    let sql = format!("SELECT {COLUMNS} FROM requests WHERE viewer = ?1 AND state = 0");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let pending: Vec<Record> =
+        statement.query_map([row::peer_number(viewer)], record)?.collect::<Result<_, _>>()?;
+    let mut owed = Vec::new();
+    for mut record in pending {
+        let Some(image) = images::by_no(connection, record.image)? else { continue };
+        record.state = AskState::Cancelled;
+        record.decided_at = Some(now);
+        record.revision += 1;
+        let asked = Box::new(snapshot(connection, &record, image.name)?);
+        owed.push(inbox::owe(connection, record.owner, now, Update::Request(asked))?);
+    }
+    Ok(owed)
+}
+
 fn snapshot(connection: &Connection, record: &Record, name: ImageName) -> rusqlite::Result<Asked> {
     Ok(Asked {
         request: record.request,

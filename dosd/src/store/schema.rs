@@ -10,6 +10,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: SECOND },
         Migration { sql: THIRD },
         Migration { sql: FOURTH },
+        Migration { sql: FIFTH },
     ],
 };
 
@@ -151,4 +152,18 @@ CREATE INDEX grants_given ON grants(owner, image, viewer);
 CREATE INDEX grants_received ON grants(viewer, image);
 CREATE INDEX requests_incoming ON requests(owner, request) WHERE state = 0;
 CREATE INDEX requests_outgoing ON requests(viewer, request) WHERE state = 0;
+";
+
+const FIFTH: &str = "
+-- Views that a right counts and whose receipts are forgotten.
+CREATE TABLE views_forgotten(
+    image  INTEGER NOT NULL,
+    viewer INTEGER NOT NULL,
+    views  INTEGER NOT NULL,
+    PRIMARY KEY(image, viewer)
+) WITHOUT ROWID;
+
+-- What a peer's previews take together.
+ALTER TABLE peers ADD COLUMN preview_bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE peers SET preview_bytes = (SELECT coalesce(sum(preview_bytes), 0) FROM images WHERE owner = peers.id);
 ";

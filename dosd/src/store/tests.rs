@@ -221,6 +221,37 @@ fn letter(to: PeerId) -> Send {
 }
 
 #[tokio::test]
+async fn forgotten_receipts_stay_counted_and_open_checkouts_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    lived_in(dir.path()).await;
+    let path = dir.path().join("dosd.db");
+    let connection = Connection::open(&path).unwrap();
+    connection.execute("UPDATE views SET returned = NULL WHERE kind = 1", []).unwrap();
+    connection.execute("UPDATE grants SET views_used = views_used + 1", []).unwrap();
+    drop(connection);
+    let (store, thread) = open(dir.path());
+    let after = |step: ReceiptsStep| (step.forgotten, step.next);
+    assert_eq!(
+        after(store.forget_receipts(Vec::new(), NOW, false).await.unwrap()),
+        (0, None),
+        "none is older"
+    );
+    let later = Timestamp(NOW.0 + 1);
+    assert_eq!(
+        after(store.forget_receipts(Vec::new(), later, true).await.unwrap()),
+        (2, None),
+        "only counted"
+    );
+    assert_eq!(after(store.forget_receipts(Vec::new(), later, false).await.unwrap()), (2, None));
+    assert_eq!(after(store.forget_receipts(Vec::new(), later, false).await.unwrap()), (0, None));
+    close((store, thread)).await;
+    assert_eq!(check(&path).unwrap().findings, Vec::<Box<str>>::new());
+    let left = "SELECT (SELECT count(*) FROM views), (SELECT views FROM views_forgotten)";
+    let counts = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+    assert_eq!(Connection::open(&path).unwrap().query_row(left, [], counts), Ok((1, 2)));
+}
+
+#[tokio::test]
 async fn a_store_that_was_used_is_sound() {
     let dir = tempfile::tempdir().unwrap();
     lived_in(dir.path()).await;

@@ -4,8 +4,10 @@
 
 mod abuse;
 mod blocks;
+mod care;
 mod commands;
 mod crowd;
+mod full_disk;
 mod inbox;
 mod manager;
 mod messages;

@@ -60,6 +60,12 @@ impl Net {
         Self { address, link, hub, stop, running: tokio::spawn(server.run(stopping)) }
     }
 
+    /// A directory that runs in another process.
+    pub(crate) fn elsewhere(link: dos_protocol::JoinLink) -> Self {
+        let address = link.address().parse().unwrap();
+        Self { address, link, stop: watch::Sender::new(false), running: tokio::spawn(async {}) }
+    }
+
     pub(crate) async fn stop(self) {
         self.stop.send_replace(true);
         timeout(PATIENCE, self.running).await.unwrap().unwrap();

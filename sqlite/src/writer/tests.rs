@@ -120,6 +120,43 @@ fn a_newer_schema_is_refused_untouched() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
+const TWICE: Schema = Schema {
+    application_id: 7,
+    migrations: &[
+        Migration { sql: "CREATE TABLE t(n INTEGER PRIMARY KEY)" },
+        Migration { sql: "ALTER TABLE t ADD COLUMN m INTEGER" },
+    ],
+};
+
+#[test]
+fn a_database_is_copied_before_it_is_brought_up_to_date_and_only_then() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let copy = crate::copy_name(&path, 1);
+    let old = open_writer(&path, &SCHEMA).unwrap();
+    old.execute("INSERT INTO t VALUES(41)", []).unwrap();
+    drop(old);
+    drop(open_writer(&path, &SCHEMA).unwrap());
+    assert!(!copy.exists(), "nothing was to be done");
+    drop(open_writer(&path, &TWICE).unwrap());
+    assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let copied = open_writer(&copy, &SCHEMA).unwrap();
+    assert_eq!(copied.query_row("SELECT n FROM t", [], |row| row.get::<_, i64>(0)), Ok(41));
+    drop(open_writer(&dir.path().join("new"), &TWICE).unwrap());
+    assert!(!crate::copy_name(&dir.path().join("new"), 1).exists(), "a new database has nothing to copy");
+}
+
+#[test]
+fn a_database_that_cannot_be_copied_is_not_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    drop(open_writer(&path, &SCHEMA).unwrap());
+    std::fs::create_dir_all(crate::copy_name(&path, 1).join("in the way")).unwrap();
+    assert!(matches!(open_writer(&path, &TWICE), Err(OpenError::Copy(..))));
+    drop(open_writer(&path, &SCHEMA).expect("it is still the old version"));
+}
+
 #[test]
 fn the_database_of_another_program_is_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,0 +1,225 @@
+//! Forgetting what nobody needs any more: peers that were not seen for long, old receipts, dead invites.
+//!
+//! What always holds: what others see of it they are told (rights to the images of a forgotten peer are gone, its own
+//! rights are revoked), in the same transaction; counts of views stay what they were. One call does one bounded step.
+
+use dos_protocol::{Allowance, ImageNo, PeerId, Timestamp, directory::Update};
+use rusqlite::{Connection, params};
+
+use super::{Changed, Owed, Refusal, Store, grants, images, inbox, peers, requests, row};
+
+/// Receipts looked at in one transaction: some milliseconds, so that others need not wait.
+const RECEIPTS_PER_STEP: u32 = 2_000;
+
+/// Peers found in one step.
+const PEERS_PER_STEP: u32 = 100;
+
+/// A step over the receipts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiptsStep {
+    /// So many were, or would be, forgotten.
+    pub forgotten: u64,
+    /// Where to go on; nothing at the end.
+    pub next: Option<Vec<u8>>,
+}
+
+/// What went with a peer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Images that it had published.
+    pub images: u64,
+    /// Rights that it had to images of others.
+    pub rights: u64,
+}
+
+impl Store {
+    /// Peers after this one that were last seen before that moment, as far as is written down, in the order of their IDs.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn unseen(&self, after: Option<PeerId>, before: Timestamp) -> Result<Vec<PeerId>, Refusal> {
+        self.read(move |connection| {
+            let sql = "SELECT id FROM peers WHERE id > ?1 AND last_seen_at < ?2 ORDER BY id LIMIT ?3";
+            let mut statement = connection.prepare_cached(sql)?;
+            let key = params![after.map_or(-1, row::peer_number), before.0, PEERS_PER_STEP];
+            Ok(statement.query_map(key, |row| row::peer(row, 0))?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// What would go with a peer.
+    ///
+    /// # Errors
+    /// `not_found`; if the store fails.
+    pub async fn weigh(&self, peer: PeerId) -> Result<Forgotten, Refusal> {
+        self.read(move |connection| weigh(connection, peer)).await
+    }
+
+    /// Forgets a peer that was last seen before that moment: its images, its rights, its requests, its inbox, its name
+    /// and its ID. `None` if it was seen again meanwhile.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn forget_peer(
+        &self,
+        peer: PeerId,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Forgotten>, Refusal> {
+        self.change(move |connection| {
+            let Some(known) = peers::by_id(connection, peer)?.filter(|known| known.last_seen < before) else {
+                return Ok(None.into());
+            };
+            let forgotten = weigh(connection, known.id)?;
+            let mut owed = Vec::new();
+            for image in images::all_of(connection, peer)? {
+                owed.extend(images::remove(connection, &image, now)?);
+            }
+            owed.extend(requests::withdraw_all(connection, peer, now)?);
+            owed.extend(revoke_all(connection, peer, now)?);
+            erase(connection, peer)?;
+            // Its own inbox has gone with it.
+            owed.retain(|row| row.peer != peer);
+            Ok(Changed { value: Some(forgotten), owed })
+        })
+        .await
+    }
+
+    /// Forgets receipts from before that moment, beginning behind `after`: the view IDs under which views were spent. The
+    /// views stay counted. An open checkout is kept, since its unused views may still be given back. With `dry` it only
+    /// counts.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn forget_receipts(
+        &self,
+        after: Vec<u8>,
+        before: Timestamp,
+        dry: bool,
+    ) -> Result<ReceiptsStep, Refusal> {
+        if dry {
+            return self.read(move |connection| receipts(connection, &after, before, true)).await;
+        }
+        self.change(move |connection| receipts(connection, &after, before, false).map(Changed::from)).await
+    }
+
+    /// Forgets invites that are used up or have expired, without the time for which they stay in the list otherwise. With
+    /// `dry` it only counts.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn forget_invites(&self, now: Timestamp, dry: bool) -> Result<u64, Refusal> {
+        const DEAD: &str = "FROM invites WHERE uses_left = 0 OR expires_at <= ?1";
+        if dry {
+            return self
+                .read(move |connection| {
+                    let mut statement = connection.prepare_cached(&format!("SELECT count(*) {DEAD}"))?;
+                    Ok(statement.query_row([now.0], |row| row::unsigned(row, 0))?)
+                })
+                .await;
+        }
+        self.change(move |connection| {
+            let dead = connection.execute(&format!("DELETE {DEAD}"), [now.0])?;
+            Ok(u64::try_from(dead).unwrap_or(u64::MAX).into())
+        })
+        .await
+    }
+}
+
+fn weigh(connection: &Connection, peer: PeerId) -> Result<Forgotten, Refusal> {
+    let count = |sql: &str| -> rusqlite::Result<u64> {
+        connection.prepare_cached(sql)?.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0))
+    };
+    Ok(Forgotten {
+        images: count("SELECT count(*) FROM images WHERE owner = ?1")?,
+        rights: count("SELECT count(*) FROM grants WHERE viewer = ?1 AND share IS NOT NULL")?,
+    })
+}
+
+/// Takes back every right that a peer has, and tells the owners.
+fn revoke_all(connection: &Connection, viewer: PeerId, now: Timestamp) -> Result<Vec<Owed>, Refusal> {
+    let mut statement = connection.prepare_cached("SELECT image FROM grants WHERE viewer = ?1")?;
+    let key = [row::peer_number(viewer)];
+    let held: Vec<ImageNo> =
+        statement.query_map(key, |row| row::unsigned(row, 0).map(ImageNo))?.collect::<Result<_, _>>()?;
+    let mut owed = Vec::new();
+    for no in held {
+        let (Some(image), Some(mut right)) =
+            (images::by_no(connection, no)?, grants::find(connection, no, viewer)?)
+        else {
+            continue;
+        };
+        if right.share.take().is_some() {
+            right.views_left = Allowance::Views(0);
+            right.revision += 1;
+            let grant = grants::snapshot(connection, &image, viewer, &right)?;
+            owed.push(inbox::owe(connection, image.owner, now, Update::Grant(Box::new(grant)))?);
+        }
+    }
+    Ok(owed)
+}
+
+/// Deletes every row of a peer.
+fn erase(connection: &Connection, peer: PeerId) -> rusqlite::Result<()> {
+    for sql in [
+        "DELETE FROM grants WHERE viewer = ?1",
+        "DELETE FROM views WHERE viewer = ?1",
+        "DELETE FROM views_forgotten WHERE viewer = ?1",
+        "DELETE FROM requests WHERE viewer = ?1 OR owner = ?1",
+        "DELETE FROM inbox WHERE peer = ?1",
+        "DELETE FROM inbox_heads WHERE peer = ?1",
+        "DELETE FROM messages WHERE sender = ?1 OR recipient = ?1",
+        "DELETE FROM blocks WHERE blocker = ?1 OR blocked = ?1",
+        "DELETE FROM peers WHERE id = ?1",
+    ] {
+        connection.prepare_cached(sql)?.execute([row::peer_number(peer)])?;
+    }
+    Ok(())
+}
+
+/// A receipt: its view ID, its image, its viewer, and the views that it counts.
+type Receipt = (Vec<u8>, i64, i64, i64);
+
+/// In the order of the view IDs, so that a step costs the same wherever it begins.
+fn receipts(
+    connection: &Connection,
+    after: &[u8],
+    before: Timestamp,
+    dry: bool,
+) -> Result<ReceiptsStep, Refusal> {
+    let sql =
+        "SELECT view, image, viewer, views - coalesce(returned, 0), spent_at, kind = 1 AND returned IS NULL
+               FROM views WHERE view > ?1 ORDER BY view LIMIT ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![after, RECEIPTS_PER_STEP])?;
+    let (mut seen, mut last) = (0, None);
+    let mut old: Vec<Receipt> = Vec::new();
+    while let Some(row) = rows.next()? {
+        seen += 1;
+        let view: Vec<u8> = row.get(0)?;
+        last = Some(view.clone());
+        if row::time(row, 4)? < before && !row.get::<_, bool>(5)? {
+            old.push((view, row.get(1)?, row.get(2)?, row.get(3)?));
+        }
+    }
+    let forgotten = u64::try_from(old.len()).unwrap_or(u64::MAX);
+    if !dry {
+        forget(connection, &old)?;
+    }
+    Ok(ReceiptsStep { forgotten, next: last.filter(|_| seen == RECEIPTS_PER_STEP) })
+}
+
+/// What a right counts stays accounted for, in one number for all of its forgotten receipts.
+fn forget(connection: &Connection, old: &[Receipt]) -> rusqlite::Result<()> {
+    let mut count = connection.prepare_cached(
+        "INSERT INTO views_forgotten(image, viewer, views) SELECT ?1, ?2, ?3
+         WHERE EXISTS(SELECT 1 FROM grants WHERE image = ?1 AND viewer = ?2)
+         ON CONFLICT(image, viewer) DO UPDATE SET views = views + excluded.views",
+    )?;
+    let mut delete = connection.prepare_cached("DELETE FROM views WHERE view = ?1")?;
+    for (view, image, viewer, views) in old {
+        count.execute(params![image, viewer, views])?;
+        delete.execute([view])?;
+    }
+    Ok(())
+}

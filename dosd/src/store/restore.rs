@@ -1,0 +1,106 @@
+//! A database made from a backup, for a directory that has none.
+//!
+//! What always holds: the backup stays as it is; nothing has the database's name before it is verified, complete and
+//! durable. Numbers that were given after the backup was made are not given again: peers know them.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use dos_protocol::{Code, WireError, admin::Checked};
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Refusal, check::check};
+
+/// So far do numbers and revisions jump: more than any directory gives between a backup and a loss. A peer takes no state
+/// of a right that is older than what it knows, and must not take another image for one that it knows.
+const LEAP: u32 = 1_000_000;
+
+/// Copies the backup `from` to `to` and tells what is in it.
+///
+/// # Errors
+/// `conflict` if there is a database at `to`; `not_found` if there is no backup; `invalid` if it is damaged, of another
+/// program or a newer one, or not a backup but the files of a server.
+pub fn restore(from: &Path, to: &Path) -> Result<Checked, Refusal> {
+    if fs::symlink_metadata(to).is_ok() {
+        let why = format!("there is a database {} already: a backup goes to an empty place", to.display());
+        return Err(Refusal::conflict(why));
+    }
+    if log_of(from).metadata().is_ok_and(|log| log.len() > 0) {
+        let why =
+            format!("{} is the database of a server, not a backup: it has a log beside it", from.display());
+        return Err(WireError::new(Code::Invalid, why).hint("dosd backup FILE").into());
+    }
+    let mut new = to.as_os_str().to_owned();
+    new.push(".new");
+    let new = Unfinished(new.into());
+    copy(from, &new.0)?;
+    let checked = check(&new.0)?;
+    if !checked.findings.is_empty() {
+        let why = format!("the backup {} is not sound", from.display());
+        return Err(WireError::new(Code::Invalid, why).caused_by(checked.findings.join("; ")).into());
+    }
+    leap(&new.0)?;
+    let failed = |error| unwritable(to, &error);
+    File::open(&new.0).and_then(|file| file.sync_all()).map_err(failed)?;
+    fs::rename(&new.0, to).map_err(failed)?;
+    let parent = to.parent().unwrap_or_else(|| Path::new("."));
+    File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)?;
+    Ok(checked)
+}
+
+/// Removes what is left of an attempt, and what SQLite put beside it.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut name = self.0.as_os_str().to_owned();
+            name.push(suffix);
+            // What is not there need not be removed.
+            drop(fs::remove_file(name));
+        }
+    }
+}
+
+fn log_of(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+fn copy(from: &Path, new: &Path) -> Result<(), Refusal> {
+    let mut source = File::open(from).map_err(|error| {
+        let code = if error.kind() == io::ErrorKind::NotFound { Code::NotFound } else { Code::Invalid };
+        WireError::new(code, format!("cannot read {}", from.display())).caused_by(error.to_string())
+    })?;
+    let failed = |error| unwritable(new, &error);
+    // What an interrupted attempt has left is of no use.
+    let made = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(new);
+    let mut target = made.map_err(failed)?;
+    io::copy(&mut source, &mut target).map_err(failed)?;
+    Ok(())
+}
+
+fn leap(new: &Path) -> Result<(), Refusal> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(new, flags)?;
+    connection.execute_batch(&format!(
+        "BEGIN;
+         UPDATE counters SET last = last + {LEAP};
+         UPDATE grants SET revision = revision + {LEAP};
+         UPDATE requests SET revision = revision + {LEAP};
+         COMMIT;"
+    ))?;
+    // The last connection copies the log into the database and removes it.
+    connection.close().map_err(|(_, error)| error.into())
+}
+
+fn unwritable(file: &Path, error: &io::Error) -> Refusal {
+    WireError::new(Code::Invalid, format!("cannot write {}", file.display()))
+        .caused_by(error.to_string())
+        .into()
+}
