@@ -12,14 +12,14 @@ mod state;
 use std::{sync::Arc, time::Duration};
 
 use dos_protocol::{
-    Code, Password, PeerId, PeerName, Seq, Timestamp, WireError,
+    Code, Password, PeerId, PeerName, Reason, Seq, Timestamp, WireError,
     control::SessionState,
     directory::{Answer, Op},
     model::Address,
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
 use crate::identity::Identity;
@@ -197,13 +197,14 @@ impl Upstream {
         self.handle(Instant::now() + SESSION_PATIENCE).await.map(drop)
     }
 
-    /// Asks the directory once.
+    /// Asks the directory once; later, if the directory says that it is too early.
     ///
     /// # Errors
     /// What the directory says; `offline` without a session; `timeout`.
     pub(crate) async fn request(&self, op: Op) -> Result<Answer, WireError> {
+        let deadline = Instant::now() + REPEAT_PATIENCE;
         let handle = self.handle(Instant::now() + SESSION_PATIENCE).await?;
-        handle.ask(op).await.map_err(explain)
+        ask_patiently(&handle, op, deadline).await.map_err(explain)
     }
 
     /// Asks the directory something that may be asked any number of times, again after lost connections.
@@ -224,7 +225,7 @@ impl Upstream {
         let deadline = Instant::now() + REPEAT_PATIENCE;
         let mut handle = self.handle(Instant::now() + SESSION_PATIENCE).await.map_err(not_done)?;
         loop {
-            match handle.ask(op.clone()).await {
+            match ask_patiently(&handle, op.clone(), deadline).await {
                 Err(lost @ (AskError::Lost | AskError::Slow)) => {
                     let mut status = self.status.clone();
                     // The handle of a session that is over may be there for a moment still.
@@ -263,6 +264,27 @@ impl Upstream {
     }
 }
 
+/// Asks, and when the directory says that it is too early, again at the time that it names, if that is before `deadline`: what
+/// it refuses so it has not done.
+async fn ask_patiently(handle: &Handle, op: Op, deadline: Instant) -> Result<Answer, AskError> {
+    loop {
+        let refused = match handle.ask(op.clone()).await {
+            Err(AskError::Refused(refused)) => refused,
+            other => return other,
+        };
+        match retry_at(&refused, Instant::now()) {
+            Some(due) if due <= deadline => sleep_until(due).await,
+            _ => return Err(AskError::Refused(refused)),
+        }
+    }
+}
+
+/// When what was refused may be asked again, if it was refused for being too early.
+fn retry_at(refused: &WireError, now: Instant) -> Option<Instant> {
+    let wait = refused.retry_after_ms.filter(|_| refused.reason == Some(Reason::Limit))?;
+    now.checked_add(Duration::from_millis(wait))
+}
+
 /// A request without an answer that says what was done.
 #[derive(Debug)]
 pub(crate) struct Unanswered {
@@ -299,4 +321,26 @@ fn explain(error: AskError) -> WireError {
 #[must_use]
 pub(crate) fn unexpected() -> WireError {
     WireError::new(Code::Internal, "the directory gave an answer to another question")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_limit_with_a_time_is_waited_for() {
+        let now = Instant::now();
+        let refused = WireError::new(Code::Denied, "too many requests");
+        assert_eq!(retry_at(&refused, now), None);
+        let limited = refused.clone().because(Reason::Limit);
+        assert_eq!(retry_at(&limited, now), None);
+        let later = Duration::from_millis(250);
+        assert_eq!(retry_at(&limited.retry_after(later), now), Some(now + later));
+        assert_eq!(retry_at(&refused.because(Reason::Locked).retry_after(later), now), None);
+        let never = WireError {
+            retry_after_ms: Some(u64::MAX),
+            ..WireError::new(Code::Denied, "x").because(Reason::Limit)
+        };
+        assert!(retry_at(&never, now).is_none_or(|due| due > now + Duration::from_secs(1 << 30)));
+    }
 }
