@@ -15,6 +15,8 @@ use dos_protocol::{
 };
 use serde::{Deserialize, Deserializer, de};
 
+use crate::limits::Limits;
+
 /// Shorter lock-outs would hinder no guessing.
 const BLOCK_DURATION_MIN: Duration = Duration::from_secs(1);
 
@@ -48,6 +50,9 @@ pub enum ConfigError {
     /// A lock-out that protects nobody, or keeps owners out.
     #[error("--block-duration is from 1s to 1h")]
     BlockDuration,
+    /// A limit that allows nothing.
+    #[error("--{0} needs a number of at least 1")]
+    Nothing(String),
     /// Not `HOST:PORT`.
     #[error("--advertise needs HOST:PORT, not {0:?}")]
     Advertise(String),
@@ -111,6 +116,33 @@ pub struct FileConfig {
     #[arg(long, value_name = "DUR", env = "DOSD_BLOCK_DURATION", value_parser = parse_duration)]
     #[serde(default, deserialize_with = "duration")]
     pub block_duration: Option<Duration>,
+    /// Sessions in all [default: 100000]
+    #[arg(long, value_name = "N", env = "DOSD_SESSIONS_MAX", help_heading = "Limits")]
+    pub sessions_max: Option<u32>,
+    /// Sessions from one address (IPv6: one /64) [default: 20000]
+    #[arg(long, value_name = "N", env = "DOSD_SESSIONS_PER_ADDRESS", help_heading = "Limits")]
+    pub sessions_per_address: Option<u32>,
+    /// TLS handshakes from one address in a minute, and at once [default: 12000]
+    #[arg(long, value_name = "N", env = "DOSD_HANDSHAKES_PER_MINUTE", help_heading = "Limits")]
+    pub handshakes_per_minute: Option<u32>,
+    /// Requests of one peer in a second, with ten seconds' worth at once [default: 500]
+    #[arg(long, value_name = "N", env = "DOSD_REQUESTS_PER_SECOND", help_heading = "Limits")]
+    pub requests_per_second: Option<u32>,
+    /// Messages of one peer in a minute, and at once [default: 600]
+    #[arg(long, value_name = "N", env = "DOSD_MESSAGES_PER_MINUTE", help_heading = "Limits")]
+    pub messages_per_minute: Option<u32>,
+    /// Images that one peer may publish [default: 100000]
+    #[arg(long, value_name = "N", env = "DOSD_IMAGES_PER_PEER", help_heading = "Limits")]
+    pub images_per_peer: Option<u32>,
+    /// Bytes of all previews of one peer [default: 1073741824]
+    #[arg(long, value_name = "BYTES", env = "DOSD_PREVIEW_BYTES_PER_PEER", help_heading = "Limits")]
+    pub preview_bytes_per_peer: Option<u64>,
+    /// Messages and requests of one peer that wait for another one [default: 1000]
+    #[arg(long, value_name = "N", env = "DOSD_INBOX_ROWS_PER_SENDER", help_heading = "Limits")]
+    pub inbox_rows_per_sender: Option<u32>,
+    /// Updates that wait for one peer, before it gets no more messages, requests and rights [default: 100000]
+    #[arg(long, value_name = "N", env = "DOSD_INBOX_ROWS_MAX", help_heading = "Limits")]
+    pub inbox_rows_max: Option<u32>,
     /// What to log: error, warn, info, debug, trace, or per module [default: info]
     #[arg(long, value_name = "LEVEL", env = "DOSD_LOG")]
     pub log: Option<String>,
@@ -140,6 +172,15 @@ impl FileConfig {
             broadcasts_per_minute: self.broadcasts_per_minute.or(below.broadcasts_per_minute),
             idle_timeout: self.idle_timeout.or(below.idle_timeout),
             block_duration: self.block_duration.or(below.block_duration),
+            sessions_max: self.sessions_max.or(below.sessions_max),
+            sessions_per_address: self.sessions_per_address.or(below.sessions_per_address),
+            handshakes_per_minute: self.handshakes_per_minute.or(below.handshakes_per_minute),
+            requests_per_second: self.requests_per_second.or(below.requests_per_second),
+            messages_per_minute: self.messages_per_minute.or(below.messages_per_minute),
+            images_per_peer: self.images_per_peer.or(below.images_per_peer),
+            preview_bytes_per_peer: self.preview_bytes_per_peer.or(below.preview_bytes_per_peer),
+            inbox_rows_per_sender: self.inbox_rows_per_sender.or(below.inbox_rows_per_sender),
+            inbox_rows_max: self.inbox_rows_max.or(below.inbox_rows_max),
             log: self.log.or(below.log),
         }
     }
@@ -173,6 +214,8 @@ pub struct Settings {
     pub idle_timeout: Option<Duration>,
     /// How long the first lock-out of a password login lasts.
     pub block_duration: Duration,
+    /// How much one peer, one address and all together may take.
+    pub limits: Limits,
 }
 
 impl Default for Settings {
@@ -184,6 +227,7 @@ impl Default for Settings {
             broadcasts_per_minute: BROADCASTS_PER_MINUTE,
             idle_timeout: None,
             block_duration: BLOCK_DURATION,
+            limits: Limits::default(),
         }
     }
 }
@@ -213,6 +257,7 @@ impl Settings {
             broadcasts_per_minute,
             idle_timeout: said.idle_timeout,
             block_duration,
+            limits: Limits::new(said)?,
         })
     }
 }

@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     blocks::{Blocking, Blocks, Hidden},
+    limits::Place,
     presence::Board,
     store::{Deliver, Owed},
 };
@@ -57,6 +58,8 @@ pub struct Session {
     pub addresses: Vec<Address>,
     /// The key that it has proved.
     pub key: PublicKey,
+    /// Its place among the sessions of its address.
+    _place: Option<Place>,
     queue: mpsc::Sender<Push>,
     latest: AtomicU64,
     progress: watch::Sender<Progress>,
@@ -179,6 +182,8 @@ pub struct Arrival {
     pub key: PublicKey,
     /// What becomes of another daemon's session.
     pub claim: Claim,
+    /// Its place among the sessions of its address, where places are counted.
+    pub place: Option<Place>,
 }
 
 /// What a daemon that comes online says of another one that is signed in with its ID.
@@ -207,6 +212,7 @@ impl Hub {
             instance: arrival.instance,
             addresses: arrival.addresses,
             key: arrival.key,
+            _place: arrival.place,
             queue,
             latest: AtomicU64::new(0),
             progress: watch::Sender::new(Progress { stored: Seq(0), is_ending: false }),
@@ -379,7 +385,15 @@ mod tests {
         let peer = PeerId::from_number(PeerId::COUNT / 3).unwrap();
         let claim = if force { Claim::Forced } else { Claim::Polite };
         let key = PublicKey::from([1; 32]);
-        Arrival { peer, name: None, instance: Instance(instance), addresses: Vec::new(), key, claim }
+        Arrival {
+            peer,
+            name: None,
+            instance: Instance(instance),
+            addresses: Vec::new(),
+            key,
+            claim,
+            place: None,
+        }
     }
 
     #[test]

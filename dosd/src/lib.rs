@@ -12,6 +12,7 @@ pub mod config;
 mod data_dir;
 pub mod directory;
 pub mod hub;
+pub mod limits;
 mod listener;
 mod manager;
 pub mod presence;

@@ -81,6 +81,10 @@ async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         return tracing::debug!(address = %from, %error, "the connection is gone already");
     }
+    // Nothing can be told before there is TLS.
+    if !directory.may_shake_hands(from) {
+        return tracing::info!(address = %from, limit = "handshakes_per_minute", "refused a connection");
+    }
     // Boxed, so that what only the handshake needs is freed before the session begins.
     let (key, stream) = match Box::pin(tls.accept(stream)).await {
         Ok(accepted) => accepted,

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 fn main() -> ExitCode {
     match commands::run(std::env::args_os()) {
         Run::Ended(code) => ExitCode::from(code),
-        Run::Serve(options) => match serve(options) {
+        Run::Serve(options) => match serve(*options) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => report(&error),
         },

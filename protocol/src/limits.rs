@@ -55,7 +55,26 @@ pub const HANDSHAKES_MAX: usize = 256;
 pub const LISTEN_BACKLOG: u32 = 8192;
 
 /// A directory is a small server; each session costs about 20 KB of memory.
-pub const SESSIONS_MAX: usize = 100_000;
+pub const SESSIONS_MAX: u32 = 100_000;
+
+/// Sessions from one address: a company behind one address has its room, and leaves some to others.
+pub const SESSIONS_PER_ADDRESS: u32 = 20_000;
+
+/// Handshakes from one address in a minute, and at once: everybody behind it comes back after a restart, while 200 a second
+/// take a sixth of one core.
+pub const HANDSHAKES_PER_MINUTE: u32 = 12_000;
+
+/// Requests of one peer in a second: ten scripts at once, and far from what the directory can do.
+pub const REQUESTS_PER_SECOND: u32 = 500;
+
+/// Messages of one peer in a minute: what a program may say; people say less.
+pub const MESSAGES_PER_MINUTE: u32 = 600;
+
+/// Bytes of all previews of one peer: 100,000 previews of 10 KB.
+pub const PREVIEW_BYTES_PER_PEER: u64 = 1 << 30;
+
+/// Updates that wait for one peer: one that is away for a year still gets what matters, and a disk is not filled by it.
+pub const INBOX_ROWS_MAX: u32 = 100_000;
 
 /// A peer's name fits a table column.
 pub const PEER_NAME_CHARS_MAX: usize = 32;
@@ -64,7 +83,7 @@ pub const PEER_NAME_CHARS_MAX: usize = 32;
 pub const IMAGE_NAME_BYTES_MAX: usize = 100;
 
 /// Images that one peer may publish.
-pub const IMAGES_PER_PEER_MAX: u64 = 100_000;
+pub const IMAGES_PER_PEER_MAX: u32 = 100_000;
 
 /// A preview of 256x256 pixels has 12 KB, rarely 30.
 pub const PREVIEW_BYTES_MAX: usize = 64 << 10;
@@ -189,7 +208,7 @@ pub const MESSAGE_REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 pub const DELIVERY_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Messages of one sender that wait for one recipient: some 16 MB at most, and more is a nuisance.
-pub const MESSAGES_WAITING_MAX: u64 = 1_000;
+pub const INBOX_ROWS_PER_SENDER: u32 = 1_000;
 
 /// A sender that lost the answer and sends the same text to the same peer again within this time means the same message:
 /// well below [`MESSAGE_REMEMBERED`], and soon enough that nobody says the same thing twice on purpose and is not heard.

@@ -17,6 +17,7 @@ mod view;
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Instant,
 };
 
 use dos_protocol::{
@@ -27,10 +28,14 @@ use dos_protocol::{
 
 pub use sign_in::Arrived;
 
-use self::{attempts::Attempts, password::Passwords};
+use self::{
+    attempts::{Attempts, network_of},
+    password::Passwords,
+};
 use crate::{
     config::Settings,
     hub::{Hub, Session},
+    limits::Crowd,
     store::{Known, Refusal, Store},
 };
 
@@ -46,6 +51,9 @@ pub struct Directory {
     settings: RwLock<Arc<Settings>>,
     attempts: Attempts<IpAddr>,
     broadcasts: Attempts<PeerId>,
+    messages: Attempts<PeerId>,
+    handshakes: Attempts<IpAddr>,
+    crowd: Crowd,
     passwords: Passwords,
     /// Who has come online and is not yet written down.
     arrivals: Mutex<Vec<(PeerId, Timestamp)>>,
@@ -71,6 +79,7 @@ impl Directory {
     /// A directory on this store.
     #[must_use]
     pub fn new(store: Store, hub: Arc<Hub>, key: PublicKey, settings: Settings) -> Self {
+        store.set_quotas(settings.limits.quotas());
         Self {
             store,
             hub,
@@ -78,6 +87,9 @@ impl Directory {
             settings: RwLock::new(Arc::new(settings)),
             attempts: Attempts::default(),
             broadcasts: Attempts::default(),
+            messages: Attempts::default(),
+            handshakes: Attempts::default(),
+            crowd: Crowd::default(),
             passwords: Passwords::new(),
             arrivals: Mutex::default(),
         }
@@ -91,7 +103,14 @@ impl Directory {
 
     /// Puts other settings in force: what is asked from now on obeys them.
     pub fn set(&self, settings: Settings) {
+        self.store.set_quotas(settings.limits.quotas());
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    /// Counts a handshake that begins. False if there were too many from that address.
+    pub(crate) fn may_shake_hands(&self, seen: IpAddr) -> bool {
+        let per_minute = self.settings().limits.handshakes_per_minute;
+        self.handshakes.count(network_of(seen), per_minute, Instant::now()).is_ok()
     }
 
     /// Performs an operation for a signed-in peer.

@@ -8,14 +8,21 @@ use dos_protocol::{
     directory::{Answer, Delivery, Send, Sent},
     limits::{DELIVERY_TIME_MAX, MESSAGE_BYTES_MAX},
 };
+use std::time::Instant;
+
 use tokio::time::timeout;
 
 use super::Directory;
-use crate::{hub::Session, store::Refusal};
+use crate::{hub::Session, limits::reached, store::Refusal};
 
 impl Directory {
     pub(super) async fn send(&self, caller: &Session, mut send: Send) -> Result<Answer, Refusal> {
         check_message(&send.text)?;
+        let per_minute = self.settings().limits.messages_per_minute;
+        if let Err(wait) = self.messages.count(caller.peer, per_minute, Instant::now()) {
+            let error = reached("messages_per_minute", "too many messages");
+            return Err(error.retry_after(wait).into());
+        }
         let now = Timestamp::now();
         let taken = match self.known_as(caller.peer, send.to.clone()) {
             Ok(known) => {

@@ -9,7 +9,7 @@ use std::{
 use dos_protocol::{
     Code, InviteCode, PublicKey, Reason, Seq, Timestamp, WireError,
     directory::{Register, SignIn, SignedIn},
-    limits::{ADDRESSES_MAX, SESSIONS_MAX},
+    limits::ADDRESSES_MAX,
     model::{Address, SessionEnd},
 };
 use tokio::sync::mpsc;
@@ -18,8 +18,15 @@ use super::{Directory, attempts::network_of, outward};
 use crate::{
     config::Registration,
     hub::{Arrival, Claim, Push, Session, reachable_at},
+    limits::reached,
     store::{Admission, Known, NAMELESS, Newcomer, Refusal, Store},
 };
+
+/// Whoever finds the directory full comes back after so long.
+const CROWDED_PAUSE: Duration = Duration::from_secs(60);
+
+/// Beyond this the numbers of an inbox could not go on for ever.
+const STORED_MAX: Seq = Seq(1 << 62);
 
 /// How long arrivals are collected before they are written down.
 const ARRIVALS_PAUSE: Duration = Duration::from_secs(1);
@@ -108,10 +115,18 @@ impl Directory {
                 format!("at most {ADDRESSES_MAX} addresses are announced"),
             ));
         }
-        if self.hub.count() >= SESSIONS_MAX {
-            let error = WireError::new(Code::Denied, "the directory has no room for another session");
-            return Err(error.because(Reason::Limit));
+        if sign_in.stored > STORED_MAX {
+            return Err(WireError::new(Code::Invalid, "no directory has sent so many updates"));
         }
+        let limits = self.settings().limits;
+        if self.hub.count() >= usize::try_from(limits.sessions_max).unwrap_or(usize::MAX) {
+            let error = reached("sessions_max", "the directory has no room for another session");
+            return Err(error.retry_after(CROWDED_PAUSE));
+        }
+        let Some(place) = self.crowd.enter(network_of(seen), limits.sessions_per_address) else {
+            let error = reached("sessions_per_address", "too many sessions from this address");
+            return Err(error.retry_after(CROWDED_PAUSE));
+        };
         let addresses = reachable_at(seen, sign_in.port, sign_in.addresses);
         let arrival = Arrival {
             peer: known.id,
@@ -120,6 +135,7 @@ impl Directory {
             addresses,
             key: known.key,
             claim,
+            place: Some(place),
         };
         let now = Timestamp::now();
         let (session, pushes) = self.hub.arrive(arrival)?;

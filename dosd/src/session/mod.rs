@@ -32,6 +32,7 @@ use self::{clock::Clock, clock::Due, pings::Pings, replay::Replay};
 use crate::{
     directory::Directory,
     hub::{Push, Session, notice},
+    limits::{Pace, reached},
     presence::Follower,
 };
 
@@ -51,6 +52,7 @@ struct Running<'a> {
     clock: Clock,
     ping: u32,
     pings: Pings,
+    pace: Pace,
     /// Whose presence the peer wants to hear of, if anybody's.
     follower: Option<Box<Follower>>,
     /// Frames that wait to be written together.
@@ -85,6 +87,7 @@ pub(crate) async fn serve(
         clock: Clock::new(Instant::now(), clock::pause_of(session.peer.number())),
         ping: 0,
         pings: Pings::default(),
+        pace: Pace::default(),
         follower: None,
         out: Vec::new(),
     };
@@ -325,7 +328,14 @@ impl Running<'_> {
             Err(error) => return Err(End::Broken(error)),
         };
         self.clock.heard(Instant::now());
-        match read_request(&body) {
+        let message = read_request(&body);
+        if let Ok(ToDirectory::Request { id, op }) = &message
+            && *op != Op::SignOut
+            && let Err(error) = self.keep_pace()
+        {
+            return self.send(&FromDirectory::Refused { id: Some(*id), error });
+        }
+        match message {
             Err((id, error)) => {
                 tracing::debug!(peer = %self.session.peer, %error, "refused a message");
                 self.send(&FromDirectory::Refused { id, error })
@@ -359,6 +369,14 @@ impl Running<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Counts a request; refuses one that comes too early.
+    fn keep_pace(&mut self) -> Result<(), WireError> {
+        let per_second = self.directory.settings().limits.requests_per_second;
+        self.pace
+            .count(per_second, std::time::Instant::now())
+            .map_err(|wait| reached("requests_per_second", "too many requests").retry_after(wait))
     }
 
     /// Begins to read from the store what the peer has not been sent, if anything.

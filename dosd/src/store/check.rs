@@ -76,6 +76,12 @@ const LATER_INVARIANTS: &[(u64, &str)] = &[
          FROM blocks b LEFT JOIN peers x ON x.id = b.blocker LEFT JOIN peers y ON y.id = b.blocked
          WHERE x.id IS NULL OR y.id IS NULL OR b.blocker = b.blocked",
     ),
+    (
+        5,
+        "SELECT format('peer %d: %d bytes of previews counted, %d kept', p.id, p.preview_bytes, coalesce(sum(i.preview_bytes), 0))
+         FROM peers p LEFT JOIN images i ON i.owner = p.id
+         GROUP BY p.id HAVING p.preview_bytes <> coalesce(sum(i.preview_bytes), 0)",
+    ),
 ];
 
 /// What stands in a statement for the views that were written down, by the version of the schema.

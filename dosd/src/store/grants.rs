@@ -181,9 +181,14 @@ impl Store {
     /// `not_found` if there is no such image of the owner, no such viewer, or no right to change; `invalid` if the
     /// change makes no sense.
     pub async fn share(&self, owner: PeerId, share: Share, now: Timestamp) -> Result<Grant, Refusal> {
+        let quotas = self.quotas();
         self.change(move |connection| {
             let image = images::own(connection, owner, share.image)?;
             let viewer = peers::find(connection, &share.viewer)?;
+            // A right can always be taken back.
+            if share.views != ViewsChange::Revoke {
+                inbox::check_room(connection, viewer.id, owner, quotas)?;
+            }
             if viewer.id == owner {
                 return Err(Refusal::invalid("an owner's own views are free and need no right"));
             }

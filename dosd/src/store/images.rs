@@ -3,12 +3,12 @@
 use dos_protocol::{
     ImageName, ImageNo, ImagePath, PeerId, Timestamp,
     directory::{Publish, Update},
-    limits::IMAGES_PER_PEER_MAX,
     model::{Format, ImageInfo},
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Changed, Owed, Refusal, Store, grants, inbox, next_number, requests, row};
+use super::{Changed, Owed, Quotas, Refusal, Store, grants, inbox, next_number, requests, row};
+use crate::limits::reached;
 
 pub(super) fn by_no(connection: &Connection, no: ImageNo) -> rusqlite::Result<Option<ImageInfo>> {
     let sql = format!("SELECT {} FROM images WHERE no = ?1", row::IMAGE_COLUMNS);
@@ -42,11 +42,19 @@ impl Store {
         publish: Publish,
         now: Timestamp,
     ) -> Result<ImageInfo, Refusal> {
+        let quotas = self.quotas();
         self.change(move |connection| match by_name(connection, owner, &publish.name)? {
             Some(old) if old.sealed.hash == publish.sealed.hash => Ok(old.into()),
-            Some(old) if publish.replace => replace(connection, &old, &publish, now),
+            Some(old) if publish.replace => {
+                check_previews(connection, owner, quotas, old.preview.bytes, &publish)?;
+                replace(connection, &old, &publish, now)
+            }
             Some(_) => Err(Refusal::conflict(format!("you have an image named {} already", publish.name))),
-            None => insert(connection, owner, &publish, now),
+            None => {
+                check_images(connection, owner, quotas)?;
+                check_previews(connection, owner, quotas, 0, &publish)?;
+                insert(connection, owner, &publish, now)
+            }
         })
         .await
     }
@@ -151,7 +159,7 @@ pub(super) fn remove(
     ] {
         connection.prepare_cached(sql)?.execute([row::number(no.0)])?;
     }
-    count_images(connection, image.owner, -1)?;
+    count_images(connection, image.owner, -1, -i64::from(image.preview.bytes))?;
     Ok(owed)
 }
 
@@ -166,20 +174,42 @@ pub(super) fn no_image(owner: PeerId, name: &ImageName) -> Refusal {
     Refusal::not_found(format!("there is no image {owner}/{name}"))
 }
 
+fn check_images(connection: &Connection, owner: PeerId, quotas: Quotas) -> Result<(), Refusal> {
+    let mut statement = connection.prepare_cached("SELECT images FROM peers WHERE id = ?1")?;
+    if statement.query_row([row::peer_number(owner)], |row| row::unsigned(row, 0))? >= quotas.images {
+        let why = format!("a peer can publish at most {} images", quotas.images);
+        return Err(reached("images_per_peer", &why).into());
+    }
+    Ok(())
+}
+
+/// `gone` bytes of previews go when the new one comes.
+fn check_previews(
+    connection: &Connection,
+    owner: PeerId,
+    quotas: Quotas,
+    gone: u32,
+    publish: &Publish,
+) -> Result<(), Refusal> {
+    let mut statement = connection.prepare_cached("SELECT preview_bytes FROM peers WHERE id = ?1")?;
+    let before = statement.query_row([row::peer_number(owner)], |row| row::unsigned(row, 0))?;
+    let bytes = u64::from(publish.preview.info().bytes);
+    if before.saturating_sub(gone.into()).saturating_add(bytes) > quotas.preview_bytes {
+        let why = format!("the previews of a peer have at most {} bytes together", quotas.preview_bytes);
+        return Err(reached("preview_bytes_per_peer", &why).into());
+    }
+    Ok(())
+}
+
 fn insert(
     connection: &Connection,
     owner: PeerId,
     publish: &Publish,
     now: Timestamp,
 ) -> Result<Changed<ImageInfo>, Refusal> {
-    let mut statement = connection.prepare_cached("SELECT images FROM peers WHERE id = ?1")?;
-    if statement.query_row([row::peer_number(owner)], |row| row::unsigned(row, 0))? >= IMAGES_PER_PEER_MAX {
-        let why = format!("a peer can publish at most {IMAGES_PER_PEER_MAX} images");
-        return Err(Refusal::denied(why, dos_protocol::Reason::Limit));
-    }
     let no = ImageNo(next_number(connection, "image")?);
     write(connection, owner, no, publish, now)?;
-    count_images(connection, owner, 1)?;
+    count_images(connection, owner, 1, publish.preview.info().bytes.into())?;
     Ok(published(owner, no, publish).into())
 }
 
@@ -191,6 +221,8 @@ fn replace(
 ) -> Result<Changed<ImageInfo>, Refusal> {
     connection.prepare_cached("DELETE FROM images WHERE no = ?1")?.execute([row::number(old.no.0)])?;
     write(connection, old.owner, old.no, publish, now)?;
+    let change = i64::from(publish.preview.info().bytes) - i64::from(old.preview.bytes);
+    count_images(connection, old.owner, 0, change)?;
     let image = published(old.owner, old.no, publish);
     let owed = grants::touch_all(connection, &image, now)?;
     Ok(Changed { value: image, owed })
@@ -243,7 +275,9 @@ fn published(owner: PeerId, no: ImageNo, publish: &Publish) -> ImageInfo {
     }
 }
 
-fn count_images(connection: &Connection, owner: PeerId, change: i64) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached("UPDATE peers SET images = images + ?2 WHERE id = ?1")?;
-    statement.execute(params![row::peer_number(owner), change]).map(drop)
+/// So many images and bytes of previews more, or less.
+fn count_images(connection: &Connection, owner: PeerId, images: i64, bytes: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE peers SET images = images + ?2, preview_bytes = preview_bytes + ?3 WHERE id = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.execute(params![row::peer_number(owner), images, bytes]).map(drop)
 }

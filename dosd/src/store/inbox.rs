@@ -8,8 +8,9 @@ use dos_protocol::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Owed, Refusal, Store, peers, row};
+use super::{Owed, Quotas, Refusal, Store, peers, row};
 use crate::hub::unknown_key;
+use crate::limits::reached;
 
 /// Rows of one page of a replay; most are frames of a few hundred bytes ...
 pub(super) const REPLAY_ROWS: u32 = 64;
@@ -109,6 +110,35 @@ pub(super) fn purge(
     }
     Ok(messages)
 }
+
+/// Refuses to owe a peer more than it has room for. What it must learn (a right that is taken back, an answer, a receipt) is
+/// owed without asking here.
+pub(super) fn check_room(
+    connection: &Connection,
+    peer: PeerId,
+    sender: PeerId,
+    quotas: Quotas,
+) -> Result<(), Refusal> {
+    let mut statement = connection.prepare_cached(COUNT_SENDER)?;
+    let most = quotas.inbox_rows_per_sender;
+    let key = params![row::peer_number(peer), row::peer_number(sender), row::number(most)];
+    if statement.query_row(key, |row| row::unsigned(row, 0))? >= most {
+        let why = format!("{most} messages and requests of yours wait for this peer already");
+        return Err(reached("inbox_rows_per_sender", &why).into());
+    }
+    let mut statement = connection.prepare_cached(SPAN)?;
+    if statement.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0))? >= quotas.inbox_rows {
+        return Err(reached("inbox_rows_max", "too much waits for this peer already").into());
+    }
+    Ok(())
+}
+
+pub(super) const COUNT_SENDER: &str =
+    "SELECT count(*) FROM (SELECT 1 FROM inbox WHERE peer = ?1 AND sender = ?2 LIMIT ?3)";
+
+/// Rows have no gaps between them, so their number need not be counted.
+pub(super) const SPAN: &str = "SELECT coalesce(
+    (SELECT max(seq) FROM inbox WHERE peer = ?1) - (SELECT min(seq) FROM inbox WHERE peer = ?1) + 1, 0)";
 
 pub(super) fn latest(connection: &Connection, peer: PeerId) -> rusqlite::Result<Seq> {
     let mut statement = connection.prepare_cached("SELECT latest FROM inbox_heads WHERE peer = ?1")?;

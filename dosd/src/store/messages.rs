@@ -1,9 +1,9 @@
 //! Messages: taken once, put into the recipient's inbox, and remembered for a while, so that the same one again is the same.
 
 use dos_protocol::{
-    MessageId, PeerId, PeerName, Reason, Seq, Timestamp,
+    MessageId, PeerId, PeerName, Seq, Timestamp,
     directory::{Letter, Send, Update},
-    limits::{MESSAGE_REMEMBERED, MESSAGES_WAITING_MAX},
+    limits::MESSAGE_REMEMBERED,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -31,15 +31,12 @@ const FIND: &str = "SELECT m.recipient, p.name, m.sent_at, m.seq,
         EXISTS(SELECT 1 FROM inbox i WHERE i.peer = m.recipient AND i.seq = m.seq)
     FROM messages m LEFT JOIN peers p ON p.id = m.recipient WHERE m.sender = ?1 AND m.message = ?2";
 
-const COUNT_WAITING: &str =
-    "SELECT count(*) FROM (SELECT 1 FROM inbox WHERE peer = ?1 AND sender = ?2 LIMIT ?3)";
-
 const FORGET_OLD: &str = "DELETE FROM messages WHERE (sender, message) IN
     (SELECT sender, message FROM messages WHERE sent_at < ?1 ORDER BY sent_at LIMIT ?2)";
 
 /// All of them go by an index.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 3] = [FIND, COUNT_WAITING, FORGET_OLD];
+pub(super) const STATEMENTS: [&str; 4] = [FIND, inbox::COUNT_SENDER, inbox::SPAN, FORGET_OLD];
 
 impl Store {
     /// Takes a message into its recipient's inbox. The same one again changes nothing.
@@ -48,6 +45,7 @@ impl Store {
     /// `not_found`; `invalid` to oneself; `denied` by a recipient that takes nothing from the sender, and with too many
     /// messages that wait for it.
     pub async fn send(&self, sender: PeerId, send: Send, now: Timestamp) -> Result<Taken, Refusal> {
+        let quotas = self.quotas();
         self.change(move |connection| {
             // Before the recipient is looked for: where it was or what it was called may have changed since.
             if let Some(taken) = find(connection, sender, send.message)? {
@@ -58,7 +56,7 @@ impl Store {
                 return Err(Refusal::invalid("a message goes to somebody else"));
             }
             blocks::check(connection, &to, sender)?;
-            check_room(connection, sender, &to)?;
+            inbox::check_room(connection, to.id, sender, quotas)?;
             let letter = Letter {
                 message: send.message,
                 from: sender,
@@ -90,17 +88,6 @@ fn find(connection: &Connection, sender: PeerId, message: MessageId) -> rusqlite
     };
     let key = params![row::peer_number(sender), message.as_bytes().as_slice()];
     statement.query_row(key, taken).optional()
-}
-
-/// Refuses more than one sender may have waiting for one recipient.
-fn check_room(connection: &Connection, sender: PeerId, to: &peers::Known) -> Result<(), Refusal> {
-    let mut statement = connection.prepare_cached(COUNT_WAITING)?;
-    let key = params![row::peer_number(to.id), row::peer_number(sender), row::number(MESSAGES_WAITING_MAX)];
-    if statement.query_row(key, |row| row::unsigned(row, 0))? >= MESSAGES_WAITING_MAX {
-        let why = format!("{MESSAGES_WAITING_MAX} messages of yours wait for this peer already");
-        return Err(Refusal::denied(why, Reason::Limit));
-    }
-    Ok(())
 }
 
 /// Writes the message down, and forgets a few that were written down long ago.

@@ -23,7 +23,7 @@ mod views;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use dos_protocol::{Code, Reason, WireError};
@@ -31,6 +31,8 @@ use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterStats, WriterThre
 use rusqlite::Connection;
 
 use crate::blocks::Blocking;
+
+use crate::limits::Limits;
 
 pub use check::check;
 pub use invites::Admission;
@@ -121,11 +123,31 @@ pub struct Store {
     readers: Readers,
     deliver: Arc<dyn Deliver>,
     path: PathBuf,
+    quotas: Arc<RwLock<Quotas>>,
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("stats", &self.writer.stats()).finish_non_exhaustive()
+    }
+}
+
+/// How much one peer may have in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quotas {
+    /// Images.
+    pub images: u64,
+    /// Bytes of all previews.
+    pub preview_bytes: u64,
+    /// Updates that wait for one peer, before it gets no more messages, requests and rights.
+    pub inbox_rows: u64,
+    /// Of them messages and requests of one other peer.
+    pub inbox_rows_per_sender: u64,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Limits::default().quotas()
     }
 }
 
@@ -143,7 +165,17 @@ impl Store {
         blocks::tell_all(&writing, &*deliver)?;
         let (writer, thread) = Writer::start(writing, checkpoints)?;
         let readers = Readers::open(path, READERS)?;
-        Ok((Self { writer, readers, deliver, path: path.to_owned() }, thread))
+        let quotas = Arc::default();
+        Ok((Self { writer, readers, deliver, path: path.to_owned(), quotas }, thread))
+    }
+
+    /// Puts other quotas in force.
+    pub fn set_quotas(&self, quotas: Quotas) {
+        *self.quotas.write().unwrap_or_else(PoisonError::into_inner) = quotas;
+    }
+
+    fn quotas(&self) -> Quotas {
+        *self.quotas.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How much was written since the start.

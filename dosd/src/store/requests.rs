@@ -205,6 +205,7 @@ impl Store {
         name: ImageName,
         wish: Wish,
     ) -> Result<Asked, Refusal> {
+        let quotas = self.quotas();
         self.change(move |connection| {
             let Wish { views, note, now } = wish;
             if owner == viewer {
@@ -215,6 +216,7 @@ impl Store {
             }
             if let Some(owner) = peers::by_id(connection, owner)? {
                 blocks::check(connection, &owner, viewer)?;
+                inbox::check_room(connection, owner.id, viewer, quotas)?;
             }
             let image =
                 images::by_name(connection, owner, &name)?.ok_or_else(|| images::no_image(owner, &name))?;

@@ -9,6 +9,7 @@ mod commands;
 mod crowd;
 mod full_disk;
 mod inbox;
+mod limits;
 mod manager;
 mod messages;
 mod net;

@@ -50,6 +50,8 @@ impl Net {
         let said = FileConfig {
             listen: said.listen.or_else(|| "127.0.0.1:0".parse().ok()),
             data_dir: Some(data_dir.into()),
+            // Tests ask as fast as they can, unless that is what they are about.
+            requests_per_second: said.requests_per_second.or(Some(1_000_000)),
             ..said
         };
         let server = Server::start(&Config::new(said, FileConfig::default()).unwrap()).unwrap();
@@ -63,7 +65,8 @@ impl Net {
     /// A directory that runs in another process.
     pub(crate) fn elsewhere(link: dos_protocol::JoinLink) -> Self {
         let address = link.address().parse().unwrap();
-        Self { address, link, stop: watch::Sender::new(false), running: tokio::spawn(async {}) }
+        let (stop, running) = (watch::Sender::new(false), tokio::spawn(async {}));
+        Self { address, link, hub: Arc::default(), stop, running }
     }
 
     pub(crate) async fn stop(self) {
@@ -145,6 +148,13 @@ impl Client {
             reader,
             next: 0,
         }
+    }
+
+    /// Whether the directory shakes hands.
+    pub(crate) async fn can_connect(net: &Net) -> bool {
+        let tls = ClientTls::new(&SecretKey::generate().unwrap(), net.link.key, Alpn::Directory).unwrap();
+        let tcp = TcpStream::connect(net.address).await.unwrap();
+        tls.connect(tcp).await.is_ok()
     }
 
     pub(crate) fn id(&self) -> PeerId {

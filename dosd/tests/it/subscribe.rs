@@ -200,6 +200,7 @@ fn visit(net: &Net, number: u64) {
         addresses: vec!["192.0.2.7:4000".parse().unwrap()],
         key: PublicKey::from([1; 32]),
         claim: Claim::Polite,
+        place: None,
     };
     let (session, _pushes) = net.hub.arrive(arrival).unwrap();
     assert!(net.hub.leave(&session, SessionEnd::SignedOut));
