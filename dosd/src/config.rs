@@ -1,5 +1,7 @@
 //! The server's settings: a flag beats the environment beats the file.
 
+mod relay;
+
 use std::{
     io,
     net::SocketAddr,
@@ -25,6 +27,8 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
     let text = String::deserialize(deserializer)?;
     parse_duration(&text).map(Some).map_err(de::Error::custom)
 }
+
+pub use relay::{RelayError, RelaySettings};
 
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,19 @@ pub enum ConfigError {
     /// Not `HOST:PORT`.
     #[error("--advertise needs HOST:PORT, not {0:?}")]
     Advertise(String),
+    /// The relay's limits.
+    #[error(transparent)]
+    Relay(#[from] RelayError),
+}
+
+/// Whether the server does something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Switch {
+    /// It does
+    On,
+    /// It does not
+    Off,
 }
 
 /// Who may register.
@@ -69,17 +86,6 @@ pub enum Registration {
     Invite,
     /// Nobody; who is registered goes on
     Closed,
-}
-
-/// Whether peers may say something to everybody who is online.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Broadcasts {
-    /// They may; who has blocked the sender is spared
-    #[default]
-    On,
-    /// They may not
-    Off,
 }
 
 /// The settings as they are said, on the command line (with the environment) or in the file: one list of options, whose
@@ -104,7 +110,7 @@ pub struct FileConfig {
     pub registrations_per_minute: Option<u32>,
     /// Whether peers may broadcast to everybody who is online [default: on]
     #[arg(long, value_name = "WHETHER", env = "DOSD_BROADCAST")]
-    pub broadcast: Option<Broadcasts>,
+    pub broadcast: Option<Switch>,
     /// Broadcasts that one peer may make in a minute, and at once [default: 6]
     #[arg(long, value_name = "N", env = "DOSD_BROADCASTS_PER_MINUTE")]
     pub broadcasts_per_minute: Option<u32>,
@@ -143,6 +149,25 @@ pub struct FileConfig {
     /// Updates that wait for one peer, before it gets no more messages, requests and rights [default: 100000]
     #[arg(long, value_name = "N", env = "DOSD_INBOX_ROWS_MAX", help_heading = "Limits")]
     pub inbox_rows_max: Option<u32>,
+    /// Whether peers that cannot reach each other may connect through this server [default: on]
+    #[arg(long, value_name = "ON|OFF", env = "DOSD_RELAY")]
+    pub relay: Option<Switch>,
+    /// Calls relayed together [default: 256]
+    #[arg(long, value_name = "N", env = "DOSD_RELAY_CALLS")]
+    pub relay_calls: Option<u32>,
+    /// Of these, calls that one peer makes or takes [default: 16]
+    #[arg(long, value_name = "N", env = "DOSD_RELAY_CALLS_PER_PEER")]
+    pub relay_calls_per_peer: Option<u32>,
+    /// Bytes relayed in a second [default: 1000000000]
+    #[arg(long, value_name = "BYTES", env = "DOSD_RELAY_BYTES_PER_SECOND")]
+    pub relay_bytes_per_second: Option<u64>,
+    /// Of these, bytes of the calls that one peer makes or takes [default: 500000000]
+    #[arg(long, value_name = "BYTES", env = "DOSD_RELAY_BYTES_PER_SECOND_PER_PEER")]
+    pub relay_bytes_per_second_per_peer: Option<u64>,
+    /// How long nothing may move on a relayed call before it is ended [default: 60s]
+    #[arg(long, value_name = "DUR", env = "DOSD_RELAY_IDLE", value_parser = parse_duration)]
+    #[serde(default, deserialize_with = "duration")]
+    pub relay_idle: Option<Duration>,
     /// What to log: error, warn, info, debug, trace, or per module [default: info]
     #[arg(long, value_name = "LEVEL", env = "DOSD_LOG")]
     pub log: Option<String>,
@@ -181,6 +206,14 @@ impl FileConfig {
             preview_bytes_per_peer: self.preview_bytes_per_peer.or(below.preview_bytes_per_peer),
             inbox_rows_per_sender: self.inbox_rows_per_sender.or(below.inbox_rows_per_sender),
             inbox_rows_max: self.inbox_rows_max.or(below.inbox_rows_max),
+            relay: self.relay.or(below.relay),
+            relay_calls: self.relay_calls.or(below.relay_calls),
+            relay_calls_per_peer: self.relay_calls_per_peer.or(below.relay_calls_per_peer),
+            relay_bytes_per_second: self.relay_bytes_per_second.or(below.relay_bytes_per_second),
+            relay_bytes_per_second_per_peer: self
+                .relay_bytes_per_second_per_peer
+                .or(below.relay_bytes_per_second_per_peer),
+            relay_idle: self.relay_idle.or(below.relay_idle),
             log: self.log.or(below.log),
         }
     }
@@ -207,7 +240,7 @@ pub struct Settings {
     /// How many registrations one address may attempt in a minute, and at once.
     pub registrations_per_minute: u32,
     /// Whether peers may broadcast.
-    pub broadcast: Broadcasts,
+    pub broadcast: Switch,
     /// How many broadcasts one peer may make in a minute, and at once.
     pub broadcasts_per_minute: u32,
     /// How long a peer may ask nothing before it is signed out, if that is bounded.
@@ -216,6 +249,8 @@ pub struct Settings {
     pub block_duration: Duration,
     /// How much one peer, one address and all together may take.
     pub limits: Limits,
+    /// What is relayed.
+    pub relay: RelaySettings,
 }
 
 impl Default for Settings {
@@ -223,11 +258,12 @@ impl Default for Settings {
         Self {
             registration: Registration::default(),
             registrations_per_minute: REGISTRATIONS_PER_MINUTE,
-            broadcast: Broadcasts::default(),
+            broadcast: Switch::On,
             broadcasts_per_minute: BROADCASTS_PER_MINUTE,
             idle_timeout: None,
             block_duration: BLOCK_DURATION,
             limits: Limits::default(),
+            relay: RelaySettings::default(),
         }
     }
 }
@@ -258,6 +294,7 @@ impl Settings {
             idle_timeout: said.idle_timeout,
             block_duration,
             limits: Limits::new(said)?,
+            relay: RelaySettings::new(said)?,
         })
     }
 }
@@ -274,6 +311,8 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError::NoDataDir`], or what is wrong with a value.
+    /// As in [`ConfigError`], but for those of the file.
+    /// [`ConfigError::NoDataDir`], [`ConfigError::Advertise`], [`ConfigError::NoRegistrations`] or [`ConfigError::Relay`].
     pub fn new(said: FileConfig, file: FileConfig) -> Result<Self, ConfigError> {
         let said = said.over(file);
         let settings = Settings::new(&said)?;
@@ -315,7 +354,7 @@ mod tests {
         assert_eq!(config.data_dir, PathBuf::from("/x"));
         assert_eq!(config.advertise, Some(("::1".into(), 9)));
         assert_eq!(config.settings.registration, Registration::Closed);
-        assert_eq!(config.settings.broadcast, Broadcasts::Off);
+        assert_eq!(config.settings.broadcast, Switch::Off);
         assert_eq!(config.settings.idle_timeout, Some(Duration::from_secs(7200)));
     }
 

@@ -17,7 +17,7 @@ use std::{
 
 use dos_protocol::{
     Code, Instance, PeerId, PeerName, PublicKey, Seq, Timestamp, WireError,
-    directory::{Notice, NoticeKind, Presence},
+    directory::{Call, Notice, NoticeKind, Presence},
     limits::SESSION_QUEUE_MAX,
     model::{Address, SessionEnd},
 };
@@ -39,6 +39,8 @@ pub enum Push {
     Broadcast(Arc<[u8]>),
     /// Say this.
     Say(Notice),
+    /// Somebody calls through the relay.
+    Call(Call),
     /// Ask for a sign of life, and tell how long that took.
     Ping(oneshot::Sender<Duration>),
     /// Say this and hang up.
@@ -147,6 +149,12 @@ impl Session {
             () = self.queue.closed() => {}
         }
         self.queue.closed().await;
+    }
+
+    /// Tells the peer that somebody calls through the relay; whether it will hear of it.
+    #[must_use]
+    pub fn call(&self, call: Call) -> bool {
+        self.push(Push::Call(call))
     }
 
     /// How long the peer takes to answer; `None` if the session ends before it does, or has too many pings to do.
@@ -363,9 +371,13 @@ pub(crate) fn notice(kind: NoticeKind, text: &str) -> Notice {
     Notice { kind, text: text.into() }
 }
 
-/// Where a peer is reached: the address that we see with the port it listens on, then what it announces itself.
+/// Where a peer is reached: the address that we see with the port it listens on, then what it announces itself. Nowhere, if
+/// it says with port 0 that it cannot be reached.
 #[must_use]
 pub fn reachable_at(seen: IpAddr, port: u16, announced: Vec<Address>) -> Vec<Address> {
+    if port == 0 {
+        return Vec::new();
+    }
     let mut addresses = vec![Address((seen.to_canonical(), port).into())];
     for address in announced {
         if !addresses.contains(&address) && addresses.len() <= dos_protocol::limits::ADDRESSES_MAX {
@@ -474,5 +486,10 @@ mod tests {
         let announced: Address = "10.0.0.1:5".parse().unwrap();
         let addresses = reachable_at(mapped, 5, vec![announced, announced]);
         assert_eq!(addresses, ["192.0.2.7:5".parse().unwrap(), announced]);
+    }
+
+    #[test]
+    fn a_peer_that_cannot_be_reached_has_no_address() {
+        assert_eq!(reachable_at("192.0.2.7".parse().unwrap(), 0, vec!["10.0.0.1:5".parse().unwrap()]), []);
     }
 }

@@ -16,6 +16,7 @@ pub mod limits;
 mod listener;
 mod manager;
 pub mod presence;
+pub mod relay;
 mod session;
 pub mod store;
 

@@ -1,4 +1,5 @@
-//! The directory's port: accepts connections, has them prove their keys, and hands them to a session each.
+//! The directory's port: accepts connections, has them prove their keys, and hands them to a session each, or to the relay
+//! if their first byte says so.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -7,16 +8,17 @@ use std::{
 };
 
 use dos_protocol::{
-    limits::{HANDSHAKES_MAX, LISTEN_BACKLOG},
+    limits::{HANDSHAKE_TIME_MAX, HANDSHAKES_MAX, LISTEN_BACKLOG},
     tls::ServerTls,
 };
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
+    time::timeout,
 };
 
-use crate::{directory::Directory, session};
+use crate::{directory::Directory, relay::is_relayed, session};
 
 /// Opens the port. An IPv6 wildcard takes IPv4 too.
 ///
@@ -57,7 +59,17 @@ pub(crate) async fn listen(
         };
         match accepted {
             Ok((stream, from)) => {
-                sessions.spawn(serve(stream, from.ip(), tls.clone(), Arc::clone(&directory), place));
+                let (tls, directory, stop) = (tls.clone(), Arc::clone(&directory), stop.clone());
+                sessions.spawn(async move {
+                    match first_byte(&stream).await {
+                        // Boxed, so that a session's task does not have a relayed call's size.
+                        Some(first) if is_relayed(first) => {
+                            Box::pin(relay(stream, from.ip(), &directory, place, stop)).await;
+                        }
+                        Some(_) => serve(stream, from.ip(), tls, directory, place).await,
+                        None => tracing::debug!(address = %from.ip(), "nothing came on a connection"),
+                    }
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -68,6 +80,29 @@ pub(crate) async fn listen(
     }
     drop(listener);
     while sessions.join_next().await.is_some() {}
+}
+
+/// The first byte that comes, left in place; nothing if none comes in time.
+async fn first_byte(stream: &TcpStream) -> Option<u8> {
+    let mut first = [0; 1];
+    match timeout(HANDSHAKE_TIME_MAX, stream.peek(&mut first)).await {
+        Ok(Ok(1..)) => first.first().copied(),
+        _ => None,
+    }
+}
+
+async fn relay(
+    stream: TcpStream,
+    from: IpAddr,
+    directory: &Directory,
+    place: OwnedSemaphorePermit,
+    stop: watch::Receiver<bool>,
+) {
+    let from = from.to_canonical();
+    if let Err(error) = stream.set_nodelay(true) {
+        return tracing::debug!(address = %from, %error, "the connection is gone already");
+    }
+    directory.relay.serve(stream, from, place, stop).await;
 }
 
 async fn serve(

@@ -261,3 +261,45 @@ pub const RELAY_TICKET_TIME: Duration = Duration::from_secs(10);
 /// The receipt of a view, by which the same view asked again counts nothing, is kept for so long at least: a viewer's
 /// daemon that lost the answer asks again as soon as it is online.
 pub const RECEIPT_AGE_MIN: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Calls that one directory relays together if the operator says nothing else: 256 KiB of memory each, and by far more
+/// than a directory's line can make fast.
+pub const RELAY_CALLS: u32 = 256;
+
+/// Of these, calls that one peer makes or takes: an owner who is reached in no other way serves that many viewers.
+pub const RELAY_CALLS_PER_PEER: u32 = 16;
+
+/// Of these, calls between the same two peers: one peer alone does not take all the places of another.
+pub const RELAY_CALLS_PER_PAIR: usize = 8;
+
+/// The largest number that an operator can set for relayed calls: each takes two file descriptors.
+pub const RELAY_CALLS_MAX: u32 = 10_000;
+
+/// Bytes that one directory relays in a second if the operator says nothing else: eight gigabit lines. It keeps a
+/// processor for the sessions; whoever pays for traffic sets less.
+pub const RELAY_BYTES_PER_SECOND: u64 = 1_000_000_000;
+
+/// Of these, bytes of one peer's calls, made and taken: two peers together do not keep others out.
+pub const RELAY_BYTES_PER_SECOND_PER_PEER: u64 = 500_000_000;
+
+/// Slower than this nothing arrives, and a limit is a mistake.
+pub const RELAY_BYTES_PER_SECOND_MIN: u64 = 1_000;
+
+/// A relayed call on which nothing moves for so long ends, if the operator says nothing else. Two peers that still have
+/// something to say to each other let at most half of this pass.
+pub const RELAY_IDLE: Duration = Duration::from_secs(60);
+
+/// What is read at a time from either side of a relayed call. Measured: twice this is no faster, half of it slower.
+pub const RELAY_PIECE_BYTES: usize = 128 << 10;
+
+/// Addresses of a peer are tried so far apart, the next one at once if one fails (RFC 8305, section 5, "Connection
+/// Attempt Delay").
+pub const ADDRESS_DELAY: Duration = Duration::from_millis(250);
+
+/// All addresses of a peer together get so long, with their handshakes; then the relay is asked.
+pub const DIRECT_TIME_MAX: Duration = Duration::from_secs(3);
+
+/// The same where the last connection to that peer went through the relay: whoever can be reached by now answers faster.
+pub const DIRECT_AGAIN_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// Pings over a connection between two peers for one `ping`; the shortest counts.
+pub const PEER_PINGS: u32 = 5;

@@ -10,13 +10,13 @@ use dos_protocol::{
 };
 
 use super::{Directory, send::check_message};
-use crate::{config::Broadcasts, store::Refusal};
+use crate::{config::Switch, store::Refusal};
 
 impl Directory {
     pub(super) async fn broadcast(&self, from: PeerId, broadcast: Broadcast) -> Result<Answer, Refusal> {
         check_message(&broadcast.text)?;
         let settings = self.settings();
-        if settings.broadcast == Broadcasts::Off {
+        if settings.broadcast == Switch::Off {
             return Err(WireError::new(Code::Denied, "this directory passes on no broadcasts").into());
         }
         let from_name = self.store.peer(PeerRef::Id(from)).await?.name;

@@ -14,7 +14,8 @@ impl Directory {
         let known = self.store.peer(PeerRef::Id(peer)).await?;
         let session = self.hub.get_for(asker, peer);
         let addresses = session.as_ref().map(|session| session.addresses.clone()).unwrap_or_default();
-        let (online, relay) = (session.is_some(), false);
+        let online = session.is_some();
+        let relay = online && self.settings().relay.on;
         Ok(Answer::Contact(Contact { id: known.id, key: known.key, addresses, online, relay }))
     }
 

@@ -8,6 +8,7 @@ mod list;
 mod lockout;
 mod password;
 mod publish;
+mod relay;
 mod request;
 mod send;
 mod share;
@@ -36,6 +37,7 @@ use crate::{
     config::Settings,
     hub::{Hub, Session},
     limits::Crowd,
+    relay::Relay,
     store::{Known, Refusal, Store},
 };
 
@@ -48,6 +50,8 @@ pub struct Directory {
     pub hub: Arc<Hub>,
     /// The key by which peers know this directory.
     pub key: PublicKey,
+    /// What is passed on between peers that cannot reach each other.
+    pub relay: Relay,
     settings: RwLock<Arc<Settings>>,
     attempts: Attempts<IpAddr>,
     broadcasts: Attempts<PeerId>,
@@ -84,6 +88,7 @@ impl Directory {
             store,
             hub,
             key,
+            relay: Relay::default(),
             settings: RwLock::new(Arc::new(settings)),
             attempts: Attempts::default(),
             broadcasts: Attempts::default(),
@@ -149,9 +154,7 @@ impl Directory {
             Op::Rights { after } => self.rights(peer, after).await,
             Op::Asks { after } => self.asks(peer, after).await,
             Op::SetPassword(password) => return self.set_password(peer, password).await,
-            Op::Relay(_) => {
-                return Err(WireError::new(Code::Unsupported, "this directory does not know that request"));
-            }
+            Op::Relay(to) => self.relay(peer, to),
         }
         .map_err(outward)
     }

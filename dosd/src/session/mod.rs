@@ -280,6 +280,7 @@ impl Running<'_> {
                 Ok(())
             }
             Push::Say(notice) => self.send(&FromDirectory::Notice(notice)),
+            Push::Call(call) => self.send(&FromDirectory::Call(call)),
             Push::Ping(answer) => {
                 let number = self.ping.wrapping_add(1);
                 if !self.pings.add(number, Instant::now(), answer) {

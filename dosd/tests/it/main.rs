@@ -18,6 +18,7 @@ mod passwords;
 mod presence;
 mod programs;
 mod registration;
+mod relay;
 mod requests;
 mod rights;
 mod shelf;

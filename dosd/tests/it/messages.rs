@@ -9,7 +9,7 @@ use dos_protocol::{
     key::SecretKey,
     limits::{DELIVERY_TIME_MAX, MESSAGE_BYTES_MAX},
 };
-use dosd::config::{Broadcasts, FileConfig, Registration};
+use dosd::config::{FileConfig, Registration, Switch};
 use tokio::time::Instant;
 
 use crate::net::{Client, Net, sign_in};
@@ -267,7 +267,7 @@ async fn broadcasts_are_limited_for_each_peer_and_can_be_switched_off() {
         broadcasts_per_minute: Some(2),
         ..FileConfig::default()
     };
-    let net = Net::start_with(dir.path(), said(Broadcasts::On));
+    let net = Net::start_with(dir.path(), said(Switch::On));
     let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
     for _ in 0..2 {
         assert_eq!(alice.ask(broadcast("me")).await, Ok(Answer::Told(1)));
@@ -281,7 +281,7 @@ async fn broadcasts_are_limited_for_each_peer_and_can_be_switched_off() {
     assert_eq!(bob.ask(broadcast("you")).await, Ok(Answer::Told(1)), "others are not concerned");
     net.stop().await;
 
-    let net = Net::start_with(dir.path(), said(Broadcasts::Off));
+    let net = Net::start_with(dir.path(), said(Switch::Off));
     let mut bob = net.again(&bob).await;
     assert_eq!(bob.refusal(broadcast("you")).await.0, Code::Denied);
     net.stop().await;

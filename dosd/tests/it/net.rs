@@ -37,13 +37,7 @@ impl Net {
     }
 
     pub(crate) fn start_at(data_dir: &Path, listen: SocketAddr) -> Self {
-        let said = FileConfig {
-            listen: Some(listen),
-            registration: Some(Registration::Open),
-            registrations_per_minute: Some(1_000_000),
-            ..FileConfig::default()
-        };
-        Self::start_with(data_dir, said)
+        Self::start_with(data_dir, FileConfig { listen: Some(listen), ..open_to_all() })
     }
 
     pub(crate) fn start_with(data_dir: &Path, said: FileConfig) -> Self {
@@ -96,6 +90,15 @@ impl Net {
         let mut again = Client::connect(self, client.secret.clone()).await;
         again.enter(Op::SignIn(sign_in(1, client.stored))).await.unwrap();
         again
+    }
+}
+
+/// The settings of a directory that everybody may join.
+pub(crate) fn open_to_all() -> FileConfig {
+    FileConfig {
+        registration: Some(Registration::Open),
+        registrations_per_minute: Some(1_000_000),
+        ..FileConfig::default()
     }
 }
 

@@ -118,6 +118,8 @@ pub enum Outcome {
     Pong {
         /// Who.
         id: PeerId,
+        /// Its name.
+        name: Option<PeerName>,
         /// Which way.
         way: Way,
         /// There and back, in microseconds, on a connection that is open.

@@ -209,6 +209,50 @@ fn golden_bytes_of_presence() {
     }
 }
 
+/// What two peers need to reach each other.
+#[test]
+fn golden_bytes_of_contact_and_relay() {
+    let peer: PeerId = "7xKqPm2R".parse().unwrap();
+    let ticket = Ticket::from([7; 32]);
+    let contact = Contact {
+        id: peer,
+        key: PublicKey::from([9; 32]),
+        addresses: vec!["192.0.2.7:4000".parse().unwrap(), "[2001:db8::7]:4000".parse().unwrap()],
+        online: true,
+        relay: true,
+    };
+    let answer = |answer| FromDirectory::Answer { id: 4, answer };
+    for (message, golden) in [
+        (to_hex(&ToDirectory::Request { id: 4, op: Op::Relay(peer) }), include_str!("golden/relay.hex")),
+        (to_hex(&answer(Answer::Ticket(ticket))), include_str!("golden/ticket.hex")),
+        (to_hex(&FromDirectory::Call(Call { ticket, from: peer })), include_str!("golden/call.hex")),
+        (to_hex(&answer(Answer::Contact(contact))), include_str!("golden/contact.hex")),
+    ] {
+        assert_eq!(message, golden.trim());
+    }
+    assert_eq!((RELAY_MAGIC, RELAY_OPEN), (b"DOSR", 1));
+}
+
+#[test]
+fn a_contact_of_an_older_directory_is_read_and_debug_never_shows_a_ticket() {
+    #[derive(Serialize)]
+    struct Older {
+        id: PeerId,
+        key: PublicKey,
+        addresses: [&'static str; 1],
+    }
+    let older = Older {
+        id: "7xKqPm2R".parse().unwrap(),
+        key: PublicKey::from([9; 32]),
+        addresses: ["192.0.2.7:4000"],
+    };
+    let mut bytes = Vec::new();
+    ciborium::into_writer(&older, &mut bytes).unwrap();
+    let contact: Contact = frame::decode(&bytes).unwrap();
+    assert!(!contact.online && !contact.relay);
+    assert_eq!(format!("{:?}", Ticket::from([171; 32])), "Ticket(..)");
+}
+
 fn to_hex<T: Serialize>(message: &T) -> String {
     hex(&frame::to_frame(message).unwrap())
 }

@@ -1,0 +1,36 @@
+//! Calling a peer through the relay.
+
+use dos_protocol::{
+    Code, PeerId, Reason, WireError,
+    directory::{Answer, Call},
+};
+
+use super::Directory;
+use crate::store::Refusal;
+
+impl Directory {
+    /// Tells the other peer of the call; both come to the port with the ticket.
+    pub(super) fn relay(&self, from: PeerId, to: PeerId) -> Result<Answer, Refusal> {
+        let settings = self.settings().relay;
+        if !settings.on {
+            return Err(WireError::new(Code::Denied, "this directory does not relay").into());
+        }
+        if from == to {
+            return Err(WireError::new(Code::Invalid, "nobody calls itself").into());
+        }
+        // Whoever hides is not told of it, and rings no bell.
+        if self.hub.hides(to, from) {
+            let error = WireError::new(Code::Denied, format!("peer {to} takes nothing from you"));
+            return Err(error.because(Reason::Blocked).into());
+        }
+        let offline = || WireError::new(Code::Offline, format!("peer {to} is offline"));
+        let session = self.hub.get(to).ok_or_else(offline)?;
+        let ticket = self.relay.admit(from, to, settings)?;
+        if session.call(Call { ticket, from }) {
+            Ok(Answer::Ticket(ticket))
+        } else {
+            self.relay.forget(&ticket);
+            Err(offline().into())
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Passing bytes on between two connections, both ways.
+//!
+//! What always holds: what one side does not take is not read from the other; the end of one side's bytes is passed on,
+//! and the other may go on; a call on which nothing moves ends.
+
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use dos_protocol::limits::RELAY_PIECE_BYTES;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
+    time::{Instant, sleep_until},
+};
+
+use super::toll::{Rate, Toll};
+
+/// However slow the rate, so much is read at a time.
+const PIECE_BYTES_MIN: usize = 1 << 10;
+
+/// Why a call ended.
+pub(super) enum Ended {
+    /// Both sides have said everything.
+    Done,
+    /// Nothing moved for too long.
+    Idle,
+    /// A side broke.
+    Broken(io::Error),
+}
+
+/// What a call moves, and under which limits.
+pub(super) struct Meter<'a> {
+    tolls: [(&'a Toll, Rate); 3],
+    idle: Duration,
+    start: Instant,
+    /// When something moved last, in milliseconds after the start.
+    moved_at: AtomicU64,
+    moved: AtomicU64,
+    total: &'a AtomicU64,
+}
+
+impl<'a> Meter<'a> {
+    /// Of a call that begins now; `total` counts what it moves, too.
+    pub(super) fn new(tolls: [(&'a Toll, Rate); 3], idle: Duration, total: &'a AtomicU64) -> Self {
+        let (moved_at, moved) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { tolls, idle, start: Instant::now(), moved_at, moved, total }
+    }
+
+    /// Bytes moved so far, in both directions.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+
+    /// What is read at a time: no more than goes at once under the slowest rate.
+    fn piece_bytes(&self) -> usize {
+        let rates = self.tolls.iter().map(|(_, rate)| rate.bytes_ahead());
+        rates.fold(RELAY_PIECE_BYTES, usize::min).max(PIECE_BYTES_MIN)
+    }
+
+    /// Waits until so many bytes may be passed on.
+    async fn pay(&self, bytes: usize) {
+        let now = Instant::now();
+        let until = self.tolls.iter().map(|(toll, rate)| toll.take(bytes, *rate, now)).max();
+        if let Some(until) = until.filter(|until| *until > now) {
+            // Whoever waits for its turn is not idle.
+            self.note(until);
+            sleep_until(until).await;
+        }
+    }
+
+    fn note(&self, at: Instant) {
+        let ms = u64::try_from(at.duration_since(self.start).as_millis()).unwrap_or(u64::MAX);
+        self.moved_at.fetch_max(ms, Ordering::Relaxed);
+    }
+
+    fn count(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.moved.fetch_add(bytes, Ordering::Relaxed);
+        self.total.fetch_add(bytes, Ordering::Relaxed);
+        self.note(Instant::now());
+    }
+
+    /// Returns when nothing has moved for too long.
+    async fn idle(&self) {
+        loop {
+            let due = self.start + Duration::from_millis(self.moved_at.load(Ordering::Relaxed)) + self.idle;
+            if due <= Instant::now() {
+                return;
+            }
+            sleep_until(due).await;
+        }
+    }
+}
+
+/// Passes bytes on until both sides have ended, one breaks, or nothing moves.
+pub(super) async fn run(near: &mut TcpStream, far: &mut TcpStream, meter: &Meter<'_>) -> Ended {
+    let ((near_in, near_out), (far_in, far_out)) = (near.split(), far.split());
+    let both = async {
+        tokio::try_join!(one_way(near_in, far_out, meter), one_way(far_in, near_out, meter)).map(drop)
+    };
+    tokio::select! {
+        ended = both => ended.map_or_else(Ended::Broken, |()| Ended::Done),
+        () = meter.idle() => Ended::Idle,
+    }
+}
+
+async fn one_way(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, meter: &Meter<'_>) -> io::Result<()> {
+    // Reserved here, used by the kernel's leave only when bytes come.
+    let mut piece = vec![0; meter.piece_bytes()];
+    loop {
+        let count = from.read(&mut piece).await?;
+        let Some(mut rest) = piece.get(..count).filter(|read| !read.is_empty()) else {
+            return to.shutdown().await;
+        };
+        meter.pay(count).await;
+        while !rest.is_empty() {
+            let written = to.write(rest).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            meter.count(written);
+            rest = rest.get(written..).unwrap_or_default();
+        }
+    }
+}
