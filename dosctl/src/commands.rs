@@ -16,6 +16,7 @@ pub mod login;
 pub mod logout;
 pub mod messages;
 pub mod password;
+pub mod ping;
 pub mod preview;
 pub mod register;
 pub mod remove;

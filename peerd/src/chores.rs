@@ -193,7 +193,7 @@ async fn fetch_quietly(core: &Arc<Core>, grant: &Grant) -> Result<(), WireError>
         return Ok(());
     }
     match core.fetches.fetch(core, grant, |_| ()).await {
-        Ok(()) => {
+        Ok(_) => {
             if !here {
                 core.events.tell(Timestamp::now(), What::Fetched(grant.path.clone()));
             }

@@ -26,9 +26,12 @@ pub struct Arguments {
         help = "Where other peers connect [default: [::]:0]"
     )]
     pub listen: Option<SocketAddr>,
-    /// A further address at which other peers reach this daemon; may be given several times.
-    #[arg(long, env = "PEERD_ANNOUNCE", value_name = "ADDR", value_delimiter = ',')]
-    pub announce: Vec<Address>,
+    /// An address at which other peers reach this daemon, besides those of this host; may be given several times.
+    #[arg(long, env = "PEERD_ADVERTISE", value_name = "ADDR", value_delimiter = ',')]
+    pub advertise: Vec<Address>,
+    /// Whether other peers can connect to this daemon; if not, they come through the directory at once [default: true].
+    #[arg(long, env = "PEERD_REACHABLE", value_name = "BOOL")]
+    pub reachable: Option<bool>,
     /// Whether sealed copies are fetched by themselves when a right to them arrives [default: true].
     #[arg(long, env = "PEERD_AUTO_FETCH", value_name = "BOOL")]
     pub auto_fetch: Option<bool>,

@@ -47,8 +47,11 @@ pub enum ConfigError {
     #[error("{0} is at least {RATE_MIN} bytes per second")]
     Rate(&'static str),
     /// More addresses than the directory takes.
-    #[error("at most {ADDRESSES_MAX} addresses can be announced")]
+    #[error("at most {ADDRESSES_MAX} addresses can be advertised")]
     Addresses,
+    /// Both at once make no sense.
+    #[error("a daemon that is not reachable advertises no address")]
+    Unreachable,
 }
 
 /// The configuration file.
@@ -60,7 +63,8 @@ struct ConfigFile {
     socket: Option<PathBuf>,
     listen: Option<SocketAddr>,
     #[serde(default)]
-    announce: Vec<Address>,
+    advertise: Vec<Address>,
+    reachable: Option<bool>,
     auto_fetch: Option<bool>,
     cache_bytes_max: Option<u64>,
     max_uploads: Option<NonZeroU16>,
@@ -82,7 +86,9 @@ pub struct Config {
     /// Where other peers connect.
     pub listen: SocketAddr,
     /// Further addresses at which others reach it.
-    pub announce: Vec<Address>,
+    pub advertise: Vec<Address>,
+    /// Whether others can connect to it at all.
+    pub reachable: bool,
     /// Whether sealed copies are fetched when a right arrives.
     pub auto_fetch: bool,
     /// What the sealed copies of others may take on the disk, in bytes.
@@ -104,7 +110,8 @@ impl Config {
             state_dir,
             socket,
             listen: (Ipv6Addr::UNSPECIFIED, 0).into(),
-            announce: Vec::new(),
+            advertise: Vec::new(),
+            reachable: true,
             auto_fetch: true,
             cache_bytes_max: CACHE_BYTES_MAX_DEFAULT,
             uploads: Limits::default(),
@@ -133,14 +140,19 @@ impl Config {
         let download_rate = ("download_rate", arguments.download_rate.or(file.download_rate));
         let uploads = limits(arguments.max_uploads.or(file.max_uploads), upload_rate)?;
         let downloads = limits(arguments.max_downloads.or(file.max_downloads), download_rate)?;
-        let announce = if arguments.announce.is_empty() { file.announce } else { arguments.announce };
-        if announce.len() > ADDRESSES_MAX {
+        let advertise = if arguments.advertise.is_empty() { file.advertise } else { arguments.advertise };
+        if advertise.len() > ADDRESSES_MAX {
             return Err(ConfigError::Addresses);
+        }
+        let reachable = arguments.reachable.or(file.reachable).unwrap_or(base.reachable);
+        if !reachable && !advertise.is_empty() {
+            return Err(ConfigError::Unreachable);
         }
         Ok(Self {
             profile: profile.into(),
             listen: arguments.listen.or(file.listen).unwrap_or(base.listen),
-            announce,
+            advertise,
+            reachable,
             auto_fetch: arguments.auto_fetch.or(file.auto_fetch).unwrap_or(base.auto_fetch),
             cache_bytes_max: arguments
                 .cache_bytes_max
@@ -219,6 +231,14 @@ mod tests {
         assert!(matches!(Config::load(slow, &home()), Err(ConfigError::Rate("download_rate"))));
         let (_temp, none) = with_file("max_uploads = 0");
         assert!(matches!(Config::load(none, &home()), Err(ConfigError::Invalid(..))));
+    }
+
+    #[test]
+    fn a_daemon_that_is_not_reachable_advertises_nothing() {
+        let (_temp, arguments) = with_file("reachable = false");
+        assert!(!Config::load(arguments.clone(), &home()).unwrap().reachable);
+        let arguments = Arguments { advertise: vec!["192.0.2.7:1".parse().unwrap()], ..arguments };
+        assert!(matches!(Config::load(arguments, &home()), Err(ConfigError::Unreachable)));
     }
 
     #[test]

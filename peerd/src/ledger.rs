@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use dos_protocol::{
     Code, ImageArg, ImageNo, ImagePath, PeerId, Reason, SealedHash, Timestamp, WireError,
-    control::{Progress, Step},
+    control::{Progress, Step, Way},
     directory::{Answer, Checkin, Op, Spend, SpendKind, Spent},
     model::{Allowance, Grant, GrantState},
 };
@@ -45,6 +45,17 @@ pub(crate) struct Opened {
     pub(crate) view: Option<OpenView>,
     /// Keeps the copy here.
     pub(crate) _pin: Pin,
+}
+
+/// What it takes to open an image, but for the directory's share.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    /// The right, as it is now.
+    pub(crate) grant: Grant,
+    /// The owner's share.
+    pub(crate) share: OwnerShare,
+    /// Which way the sealed copy or the share came; nothing if both were here.
+    pub(crate) way: Option<Way>,
 }
 
 /// Opens an image for one view.
@@ -116,7 +127,7 @@ async fn counted_view(
 ) -> Result<Opened, WireError> {
     let grant = usable(core, arg, known).await?;
     let _pin = core.copies.pin(grant.sealed.hash);
-    let (grant, share) = ensure(core, arg, grant, progress).await?;
+    let Ready { grant, share, .. } = ensure(core, arg, grant, progress).await?;
     // Together, so that they are one commit.
     let (taken, used) = tokio::join!(
         core.store.take_view(core.live.clone(), grant.image),
@@ -149,7 +160,8 @@ pub(crate) async fn ensure(
     arg: &ImageArg,
     mut grant: Grant,
     progress: OnProgress<'_>,
-) -> Result<(Grant, OwnerShare), WireError> {
+) -> Result<Ready, WireError> {
+    let mut way = None;
     let (me, identity) = core.identity.registered().ok_or_else(unregistered)?;
     // A copy that has just arrived was verified on its way.
     let mut fresh = None;
@@ -160,7 +172,7 @@ pub(crate) async fn ensure(
         if let (Some(share), true) = (share, here) {
             if fresh == Some(sealed.hash) || core.copies.is_sound(sealed.hash).await? {
                 let share = identity.vault.open(What::OwnerShare, grant.split.as_bytes(), &share)?;
-                return Ok((grant, OwnerShare::from_bytes(*share)));
+                return Ok(Ready { grant, share: OwnerShare::from_bytes(*share), way });
             }
             tracing::warn!(image = %grant.path, "the sealed copy is damaged; fetching it again");
             core.store.forget_copy(sealed.hash).await?;
@@ -168,7 +180,10 @@ pub(crate) async fn ensure(
         }
         let report = |done| progress(Progress { step: Step::Fetching, done, total: sealed.bytes });
         match core.fetches.fetch(core, &grant, report).await {
-            Ok(()) => fresh = (!here).then_some(sealed.hash),
+            Ok(came) => {
+                way = Some(came);
+                fresh = (!here).then_some(sealed.hash);
+            }
             Err(error) if error.code == Code::Stale => grant = newest(core, arg, grant.image, me).await?,
             Err(error) => return Err(error),
         }
@@ -198,14 +213,14 @@ enum Cost {
 }
 
 /// A right, with its owner share if the copy has been ensured just before.
-type Ready = (Grant, Option<OwnerShare>);
+type Prepared = (Grant, Option<OwnerShare>);
 
 /// Has the directory count what `taken` says, and joins the key. If nothing was counted, the open view is closed, so that
 /// a command that failed does not take effect later.
 async fn spend(
     core: &Arc<Core>,
     arg: &ImageArg,
-    ready: Ready,
+    ready: Prepared,
     (taken, kind): (&Taken, SpendKind),
     progress: OnProgress<'_>,
 ) -> Result<(Spent, ContentKey), WireError> {
@@ -226,7 +241,7 @@ async fn spend(
 async fn try_spend(
     core: &Arc<Core>,
     arg: &ImageArg,
-    (mut grant, mut share): Ready,
+    (mut grant, mut share): Prepared,
     (taken, kind): (&Taken, SpendKind),
     progress: OnProgress<'_>,
 ) -> Result<(Spent, ContentKey), (Cost, WireError)> {
@@ -235,7 +250,10 @@ async fn try_spend(
     for _ in 0..CHANGES_MAX {
         let (fitting, owner) = match share.take() {
             Some(share) => (grant, share),
-            None => ensure(core, arg, grant, progress).await.map_err(not_asked)?,
+            None => {
+                let ready = ensure(core, arg, grant, progress).await.map_err(not_asked)?;
+                (ready.grant, ready.share)
+            }
         };
         let spend = Spend {
             image: fitting.image,
@@ -253,7 +271,7 @@ async fn try_spend(
                 let owner = if same {
                     owner
                 } else {
-                    ensure(core, arg, spent.grant.clone(), progress).await.map_err(counted)?.1
+                    ensure(core, arg, spent.grant.clone(), progress).await.map_err(counted)?.share
                 };
                 let key = ContentKey::join(&owner, &DirectoryShare::from_bytes(spent.share));
                 return Ok((*spent, key));
@@ -317,7 +335,7 @@ pub(crate) async fn checkout(core: &Arc<Core>, arg: &ImageArg, views: u32) -> Re
         return Err(WireError::new(Code::Invalid, "a checkout takes at least one view"));
     }
     let grant = usable(core, arg, known).await?;
-    let (grant, share) = ensure(core, arg, grant, &|_| ()).await?;
+    let Ready { grant, share, .. } = ensure(core, arg, grant, &|_| ()).await?;
     let image = grant.image;
     let taken = core.store.take_checkout(core.live.clone(), image, Some(views)).await?;
     let taken = taken.ok_or_else(unexpected)?;
@@ -327,7 +345,7 @@ pub(crate) async fn checkout(core: &Arc<Core>, arg: &ImageArg, views: u32) -> Re
 }
 
 /// Spends the views of an open checkout and holds them.
-async fn hold(core: &Arc<Core>, arg: &ImageArg, ready: Ready, taken: Taken) -> Result<Spent, WireError> {
+async fn hold(core: &Arc<Core>, arg: &ImageArg, ready: Prepared, taken: Taken) -> Result<Spent, WireError> {
     let (_, identity) = core.identity.registered().ok_or_else(unregistered)?;
     let (spent, key) = spend(core, arg, ready, (&taken, SpendKind::Checkout), &|_| ()).await?;
     let checkout = taken.view.id();

@@ -45,10 +45,10 @@ use std::{
 };
 
 use dos_daemon::notify;
-use dos_protocol::{Instance, MessageId, Seq, WireError, limits::SHUTDOWN_TIME_MAX};
+use dos_protocol::{Instance, MessageId, Seq, WireError, directory::Call, limits::SHUTDOWN_TIME_MAX};
 use dos_sqlite::WriterThread;
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Semaphore, mpsc, watch},
     task::{JoinHandle, spawn_blocking},
     time::timeout,
 };
@@ -58,7 +58,7 @@ use copies::Copies;
 use events::Events;
 use identity::Identities;
 pub use peer::traffic::Limits;
-use peer::{callers::KnownKeys, fetch::Fetches, traffic::Traffic};
+use peer::{callers::KnownKeys, dial::Ways, fetch::Fetches, relay::CALLS_WAITING_MAX, traffic::Traffic};
 use state_dir::StateDir;
 use stop::{Stop, Stopper, stop};
 use store::Store;
@@ -110,6 +110,8 @@ pub(crate) struct Core {
     fetches: Fetches,
     uploads: Traffic,
     downloads: Traffic,
+    ways: Ways,
+    calls: mpsc::Sender<Call>,
     chores: chores::Chores,
     live: store::Live,
     sends: store::Live<MessageId>,
@@ -160,6 +162,7 @@ impl Daemon {
             .map_err(|error| RunError::Control(config.socket.clone(), error))?;
         let (upstream, ends) = Upstream::new();
         let (chores, arrivals) = chores::Chores::new();
+        let (calls, calls_waiting) = mpsc::channel(CALLS_WAITING_MAX);
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let (uploads, downloads) = (Traffic::new(config.uploads), Traffic::new(config.downloads));
         let core = Arc::new(Core {
@@ -174,6 +177,8 @@ impl Daemon {
             fetches: Fetches::default(),
             uploads,
             downloads,
+            ways: Ways::default(),
+            calls,
             chores,
             live: store::Live::default(),
             sends: store::Live::default(),
@@ -198,7 +203,7 @@ impl Daemon {
         let session = tokio::spawn(upstream::run(Arc::clone(&core), ends, own.wanted_online, late));
         let control = tokio::spawn(control::run(Arc::clone(&core), socket, early.clone()));
         let others = vec![
-            tokio::spawn(peer::listener::run(Arc::clone(&core), listener, early.clone())),
+            tokio::spawn(peer::listener::run(Arc::clone(&core), listener, calls_waiting, early.clone())),
             tokio::spawn(presence::run(Arc::clone(&core), early.clone())),
             tokio::spawn(chores::run(Arc::clone(&core), arrivals, early)),
         ];

@@ -84,6 +84,7 @@ fn the_documented_command_lines_are_taken() {
         "blocks",
         "approve|c7",
         "deny|c7",
+        "ping|bob",
         "watch",
         "instances",
     ] {

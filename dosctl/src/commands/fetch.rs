@@ -8,7 +8,10 @@ use dos_protocol::{
 use crate::{
     context::{Context, unexpected},
     error::Error,
-    output::{json, words::size},
+    output::{
+        json,
+        words::{size, way as in_words},
+    },
 };
 
 /// Brings the sealed copy of an image here, peer to peer; spends no view
@@ -24,9 +27,18 @@ pub struct Args {
 /// Why it could not be done.
 pub fn run(args: Args, context: &Context) -> Result<(), Error> {
     match context.ask(Command::Fetch(args.image.clone()))? {
-        Outcome::Fetched { path, bytes, way: _ } => {
-            context.screen.show(&json::Fetched { image: &path, bytes }, |text| {
-                text.line(&format!("fetched the sealed copy of {} ({})", args.image, size(bytes)));
+        Outcome::Fetched { path, bytes, way } => {
+            let told = json::Fetched { image: &path, bytes, way: way.into() };
+            context.screen.show(&told, |text| {
+                text.line(&match way {
+                    Some(way) => format!(
+                        "fetched the sealed copy of {} ({}; {})",
+                        args.image,
+                        size(bytes),
+                        in_words(way)
+                    ),
+                    None => format!("the sealed copy of {} is here ({})", args.image, size(bytes)),
+                });
             })
         }
         _ => Err(unexpected()),

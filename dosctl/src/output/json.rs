@@ -343,6 +343,40 @@ pub struct Fetched<'a> {
     pub image: &'a ImagePath,
     /// The size of the sealed copy.
     pub bytes: u64,
+    /// Which way it came; nothing if it was here already.
+    #[serde(flatten)]
+    pub way: Way,
+}
+
+/// Of `ping`.
+#[derive(Debug, Serialize)]
+pub struct Pong<'a> {
+    /// Which peer.
+    pub id: PeerId,
+    /// Its name.
+    pub name: Option<&'a PeerName>,
+    /// Which way leads to it.
+    #[serde(flatten)]
+    pub way: Way,
+    /// There and back, in milliseconds.
+    pub round_trip_ms: f64,
+}
+
+/// Which way to a peer: `direct`, with the address, or `relayed`.
+#[derive(Debug, Serialize)]
+pub struct Way {
+    way: Option<&'static str>,
+    address: Option<Address>,
+}
+
+impl From<Option<control::Way>> for Way {
+    fn from(way: Option<control::Way>) -> Self {
+        match way {
+            Some(control::Way::Direct(address)) => Self { way: Some("direct"), address: Some(address) },
+            Some(control::Way::Relayed) => Self { way: Some("relayed"), address: None },
+            None => Self { way: None, address: None },
+        }
+    }
 }
 
 /// Of `preview`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dos_protocol::{
     Allowance, Code, ImageId, ImageNo, Reason, Revision, SealedHash, SplitId,
-    control::{Event, SessionState, Status, What},
+    control::{Event, SessionState, Status, Way, What},
     directory::{AskState, Asked, Cursor, Notice, NoticeKind, Presence, ViewedKind},
     model::{
         Access, AccessState, Format, Grant, ImageInfo, Original, PeerInfo, PreviewInfo, SealedCopy,
@@ -205,6 +205,7 @@ fn documents_have_the_documented_keys() {
     };
     let preview = image("sea", None).preview;
     let peers = listing();
+    let way = Way::Direct("192.0.2.7:4000".parse().unwrap());
     let documents = [
         json::document(&json::Registered { id, name: None, server }),
         json::document(&json::Session { id, state: SessionState::Online, replayed: Some(3) }),
@@ -221,7 +222,8 @@ fn documents_have_the_documented_keys() {
         json::document(&json::Shares::new(&grants, &[], now())),
         json::document(&json::Request::from(&requests[0])),
         json::document(&json::Requests::new(&requests, &[], &[])),
-        json::document(&json::Fetched { image: &path, bytes: 5 }),
+        json::document(&json::Fetched { image: &path, bytes: 5, way: Some(way).into() }),
+        json::document(&json::Pong { id, name: None, way: Some(way).into(), round_trip_ms: 0.412 }),
         json::document(&json::Viewed {
             image: &path,
             bytes: 5,

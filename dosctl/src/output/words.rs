@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dos_protocol::{Allowance, PeerId, PeerName, Timestamp, model::SessionEnd};
+use dos_protocol::{Allowance, PeerId, PeerName, Timestamp, control::Way, model::SessionEnd};
 
 /// A size with three digits, in powers of 1000: `7.10 MB`.
 #[must_use]
@@ -59,6 +59,15 @@ pub fn end(end: SessionEnd) -> &'static str {
         SessionEnd::Kicked => "kicked",
         SessionEnd::Shutdown => "directory stopped",
         SessionEnd::Idle => "idle",
+    }
+}
+
+/// `direct, 192.0.2.7:4000`, or `relayed`.
+#[must_use]
+pub fn way(way: Way) -> String {
+    match way {
+        Way::Direct(address) => format!("direct, {address}"),
+        Way::Relayed => "relayed".into(),
     }
 }
 

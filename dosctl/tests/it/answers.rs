@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use dos_protocol::{
     Timestamp,
-    control::{Command, Event, FromPeerd, Outcome, SessionState, Status, What},
+    control::{Command, Event, FromPeerd, Outcome, SessionState, Status, Way, What},
 };
 
 use crate::harness::{Link, Peerd, code, dosctl, json, stderr, stdout};
@@ -51,6 +51,57 @@ fn people_read_one_line_without_colour_in_a_pipe() {
     let output = peerd.run(&["login"]);
     assert_eq!(stdout(&output), "7xKqPm2R is online; 2 updates came in from while it was away\n");
     peerd.done();
+}
+
+/// What `dosctl` prints, in both forms, when peerd answers with this.
+fn both_forms(args: &[&str], outcome: Outcome) -> (String, String) {
+    let answer = FromPeerd::Done(Box::new(outcome));
+    let peerd = Peerd::answering(answer.clone());
+    let text = stdout(&peerd.run(args));
+    peerd.done();
+    let peerd = Peerd::answering(answer);
+    let json = stdout(&peerd.run(&[args, &["--json"]].concat()));
+    peerd.done();
+    (text, json)
+}
+
+#[test]
+fn a_transfer_tells_which_way_it_came() {
+    let fetched = |way| {
+        let path = "7xKqPm2R/sea".parse().unwrap();
+        both_forms(&["fetch", "alice/sea"], Outcome::Fetched { path, bytes: 7_200_000, way })
+    };
+    let head = "{\"schema\":1,\"image\":\"7xKqPm2R/sea\",\"bytes\":7200000";
+    let direct = Way::Direct("192.0.2.7:4000".parse().unwrap());
+    for (way, text, keys) in [
+        (
+            Some(direct),
+            "fetched the sealed copy of alice/sea (7.20 MB; direct, 192.0.2.7:4000)\n",
+            "\"way\":\"direct\",\"address\":\"192.0.2.7:4000\"",
+        ),
+        (
+            Some(Way::Relayed),
+            "fetched the sealed copy of alice/sea (7.20 MB; relayed)\n",
+            "\"way\":\"relayed\",\"address\":null",
+        ),
+        (None, "the sealed copy of alice/sea is here (7.20 MB)\n", "\"way\":null,\"address\":null"),
+    ] {
+        assert_eq!(fetched(way), (text.into(), format!("{head},{keys}}}\n")));
+    }
+}
+
+#[test]
+fn a_ping_tells_the_way_and_the_round_trip() {
+    let pong = Outcome::Pong {
+        id: "7xKqPm2R".parse().unwrap(),
+        name: Some("alice".parse().unwrap()),
+        way: Way::Relayed,
+        round_trip_us: 1_042,
+    };
+    let (text, json) = both_forms(&["ping", "alice"], pong);
+    assert_eq!(text, "alice answers in 1.042 ms (relayed)\n");
+    let keys = "\"id\":\"7xKqPm2R\",\"name\":\"alice\",\"way\":\"relayed\",\"address\":null";
+    assert_eq!(json, format!("{{\"schema\":1,{keys},\"round_trip_ms\":1.042}}\n"));
 }
 
 #[test]

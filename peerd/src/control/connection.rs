@@ -15,8 +15,8 @@ use tokio::{io::AsyncWriteExt, sync::mpsc, time::timeout};
 
 use super::{
     add, approve, block, blocks, broadcast, cancel, checkin, checkout, deny, fetch, list, login, logout,
-    messages, password, preview, register, remove, rename, request, requests, resolve, send, share, shares,
-    status, unblock, view, wait, watch,
+    messages, password, ping, preview, register, remove, rename, request, requests, resolve, send, share,
+    shares, status, unblock, view, wait, watch,
 };
 use crate::{Core, stop::Stop, store::OpenView};
 
@@ -270,6 +270,7 @@ async fn ask(core: &Arc<Core>, command: Command, out: Out) -> Result<Finished, W
         Command::View { image, offline } => return view::run(core, image, offline, out).await,
         Command::Messages(query) => return messages::run(core, query).await,
         Command::Blocks => blocks::run(core).await,
+        Command::Ping(peer) => ping::run(core, peer).await,
         Command::Watch { peers } => watch::run(core, peers, &out).await,
         _ => Err(unsupported()),
     };

@@ -30,6 +30,7 @@ pub(super) async fn run(core: &Arc<Core>, image: ImageArg, out: &Out) -> Result<
         // What cannot be said now is outdated later.
         drop(out.try_send(FromPeerd::Progress(progress)));
     };
-    let (grant, _) = Box::pin(ledger::ensure(core, &image, grant, &progress)).await?;
-    Ok(Outcome::Fetched { path: grant.path, bytes: grant.sealed.bytes, way: None })
+    let ready = Box::pin(ledger::ensure(core, &image, grant, &progress)).await?;
+    let grant = ready.grant;
+    Ok(Outcome::Fetched { path: grant.path, bytes: grant.sealed.bytes, way: ready.way })
 }

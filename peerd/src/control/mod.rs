@@ -21,6 +21,7 @@ mod login;
 mod logout;
 mod messages;
 mod password;
+mod ping;
 mod preview;
 mod register;
 mod remove;

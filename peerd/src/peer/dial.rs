@@ -1,59 +1,165 @@
-//! Calling an owner at the addresses that the directory knows.
+//! Calling another peer: at its addresses, all of them in one race, and through the directory's relay if none leads to it.
 //!
-//! What always holds: whoever answers holds the key that the directory told.
+//! What always holds: whoever answers holds the key that the directory told, whichever way it was reached; an address at
+//! which somebody else answers is as good as none.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use dos_protocol::{
-    Code, WireError,
+    Code, PeerId, WireError,
+    control::Way,
     directory::Contact,
-    limits::ADDRESSES_MAX,
-    tls::{Alpn, ClientTls, Stream},
+    limits::{ADDRESSES_MAX, DIRECT_AGAIN_TIME_MAX, DIRECT_TIME_MAX},
+    model::Address,
+    tls::{Alpn, ClientTls, Stream, TlsError},
 };
-use tokio::{io::BufReader, net::TcpStream, time::timeout};
+use tokio::{io::BufReader, net::TcpStream};
 
-use crate::identity::Identity;
+use super::{
+    race::{order, race},
+    relay,
+};
+use crate::{Core, identity::Identity};
 
-/// How long one address may take: there may be another, better one.
-const ADDRESS_TIME_MAX: Duration = Duration::from_secs(3);
+/// Peers whose ways are remembered.
+const WAYS_MAX: usize = 4096;
+
+/// Which way led to a peer the last time, since this daemon runs. Bounded; when full, it starts anew.
+#[derive(Debug, Default)]
+pub(crate) struct Ways(Mutex<HashMap<PeerId, Way>>);
+
+impl Ways {
+    fn get(&self, peer: PeerId) -> Option<Way> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&peer).copied()
+    }
+
+    fn put(&self, peer: PeerId, way: Way) {
+        let mut ways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if ways.len() >= WAYS_MAX && !ways.contains_key(&peer) {
+            ways.clear();
+        }
+        ways.insert(peer, way);
+    }
+}
+
+/// A connection to the peer that was called, whichever way.
+pub(super) type Connection = Stream<BufReader<TcpStream>>;
+
+/// An open connection to the peer that was called.
+#[derive(Debug)]
+pub(crate) struct Dialed {
+    /// The connection.
+    pub(crate) stream: Connection,
+    /// Which way it goes.
+    pub(crate) way: Way,
+}
 
 /// What is read from the network at a time. rustls alone reads 4 KiB at a time, which costs five calls of the system for
-/// each record (measured in docs/performance.md).
+/// each record.
 const READ_BYTES: usize = 64 << 10;
 
 /// Connects to the peer of `contact` as `identity`.
 ///
 /// # Errors
-/// `offline` if no address leads to it.
-pub(crate) async fn dial(
-    identity: &Identity,
-    contact: &Contact,
-) -> Result<Stream<BufReader<TcpStream>>, WireError> {
+/// `offline` if no way leads to it.
+pub(crate) async fn dial(core: &Core, identity: &Identity, contact: &Contact) -> Result<Dialed, WireError> {
+    let offline = |what: &str| WireError::new(Code::Offline, format!("peer {} is {what}", contact.id));
+    if contact.addresses.is_empty() && !contact.online {
+        return Err(offline("offline"));
+    }
     let tls = ClientTls::new(&identity.secret, contact.key, Alpn::Peer)
         .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
-    let mut cause = None;
-    // Besides those announced, the directory may know the one it observed.
-    for address in contact.addresses.iter().take(ADDRESSES_MAX + 1) {
-        let socket = match timeout(ADDRESS_TIME_MAX, TcpStream::connect(address.0)).await {
-            Ok(Ok(socket)) => socket,
-            Ok(Err(error)) => {
-                cause = Some(format!("{address}: {error}"));
-                continue;
-            }
-            Err(_) => {
-                cause = Some(format!("{address}: no answer in time"));
-                continue;
-            }
-        };
-        drop(socket.set_nodelay(true));
-        match tls.connect(BufReader::with_capacity(READ_BYTES, socket)).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => cause = Some(format!("{address}: {error}")),
+    let last = core.ways.get(contact.id);
+    let cause = match direct(&tls, contact, last).await {
+        Ok((stream, address)) => {
+            let way = Way::Direct(address);
+            core.ways.put(contact.id, way);
+            return Ok(Dialed { stream, way });
         }
+        Err(cause) => cause,
+    };
+    if let Some(cause) = &cause {
+        tracing::debug!(peer = %contact.id, cause, "no address leads to the peer");
     }
-    let error = WireError::new(Code::Offline, format!("peer {} is out of reach", contact.id));
-    Err(match cause {
-        Some(cause) => error.caused_by(cause),
-        None => WireError::new(Code::Offline, format!("peer {} is offline", contact.id)),
-    })
+    let relayed = if contact.relay {
+        match relay::call(core, &tls, contact.id).await {
+            Ok(stream) => {
+                core.ways.put(contact.id, Way::Relayed);
+                return Ok(Dialed { stream, way: Way::Relayed });
+            }
+            Err(WireError { message, cause: Some(cause), .. }) => format!("{message}: {cause}"),
+            Err(error) => error.message.into(),
+        }
+    } else {
+        "the directory does not relay".into()
+    };
+    let told = cause.map_or_else(|| relayed.clone(), |cause| format!("{cause}; {relayed}"));
+    Err(offline("out of reach").caused_by(told))
+}
+
+async fn direct(
+    tls: &ClientTls,
+    contact: &Contact,
+    last: Option<Way>,
+) -> Result<(Connection, Address), Option<String>> {
+    let worked = if let Some(Way::Direct(address)) = last { Some(address) } else { None };
+    let mut addresses = order(&contact.addresses, worked);
+    // Besides those announced, the directory may know the one it observed.
+    addresses.truncate(ADDRESSES_MAX + 1);
+    let attempt = |address: Address| async move {
+        let socket = TcpStream::connect(address.0).await.map_err(|error| error.to_string())?;
+        socket.set_nodelay(true).map_err(|error| error.to_string())?;
+        secure(tls, socket).await.map_err(|error| error.to_string())
+    };
+    race(&addresses, patience(contact, last), attempt).await
+}
+
+/// Makes sure who is at the other end.
+///
+/// # Errors
+/// As in [`TlsError`].
+pub(super) async fn secure(tls: &ClientTls, socket: TcpStream) -> Result<Connection, TlsError> {
+    tls.connect(BufReader::with_capacity(READ_BYTES, socket)).await
+}
+
+/// How long the addresses get before the relay is asked.
+fn patience(contact: &Contact, last: Option<Way>) -> Duration {
+    if contact.relay && last == Some(Way::Relayed) { DIRECT_AGAIN_TIME_MAX } else { DIRECT_TIME_MAX }
+}
+
+#[cfg(test)]
+mod tests {
+    use dos_protocol::PublicKey;
+
+    use super::*;
+
+    fn peer(number: u64) -> PeerId {
+        PeerId::from_number(PeerId::COUNT / 3 + number).unwrap()
+    }
+
+    #[test]
+    fn the_relay_is_asked_sooner_where_it_was_needed_before() {
+        let address: Address = "192.0.2.7:1".parse().unwrap();
+        let key = PublicKey::from([9; 32]);
+        let contact = Contact { id: peer(1), key, addresses: vec![address], online: true, relay: true };
+        assert_eq!(patience(&contact, None), DIRECT_TIME_MAX);
+        assert_eq!(patience(&contact, Some(Way::Direct(address))), DIRECT_TIME_MAX);
+        assert_eq!(patience(&contact, Some(Way::Relayed)), DIRECT_AGAIN_TIME_MAX);
+        let without = Contact { relay: false, ..contact };
+        assert_eq!(patience(&without, Some(Way::Relayed)), DIRECT_TIME_MAX);
+    }
+
+    #[test]
+    fn the_ways_of_so_many_peers_are_remembered_and_no_more() {
+        let ways = Ways::default();
+        for number in 0..=u64::try_from(WAYS_MAX).unwrap() {
+            ways.put(peer(number), Way::Relayed);
+        }
+        assert!(ways.0.lock().unwrap().len() <= WAYS_MAX);
+        assert_eq!(ways.get(peer(u64::try_from(WAYS_MAX).unwrap())), Some(Way::Relayed));
+    }
 }

@@ -13,8 +13,8 @@ use std::{
 };
 
 use dos_protocol::{
-    Code, PeerId, Reason, SealedHash, WireError,
-    directory::{Answer, Contact, Op},
+    Code, Reason, SealedHash, WireError,
+    control::Way,
     frame::{self, Reader},
     limits::FRAME_TIME_MAX,
     model::Grant,
@@ -29,8 +29,15 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::{dial::dial, intake::Intake, receive::receive, serve::short, window::Window};
-use crate::{Core, copies::blocking, keys::block_count, random::jitter, upstream::unexpected, vault::What};
+use super::{
+    contact,
+    dial::{Dialed, dial},
+    intake::Intake,
+    receive::receive,
+    serve::short,
+    window::Window,
+};
+use crate::{Core, copies::blocking, keys::block_count, random::jitter, vault::What};
 
 /// Attempts in a row that bring nothing new.
 const FRUITLESS_MAX: u32 = 3;
@@ -49,8 +56,8 @@ const LATER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_
 pub(crate) enum Stage {
     /// So many bytes are here.
     Under(u64),
-    /// It is over.
-    Over(Result<(), WireError>),
+    /// It is over: which way the last of it came.
+    Over(Result<Way, WireError>),
 }
 
 /// The fetches under way.
@@ -67,7 +74,7 @@ impl Fetches {
         core: &Arc<Core>,
         grant: &Grant,
         mut progress: impl FnMut(u64),
-    ) -> Result<(), WireError> {
+    ) -> Result<Way, WireError> {
         let mut stage = self.join(core, grant);
         loop {
             let now = stage.borrow_and_update().clone();
@@ -135,7 +142,7 @@ impl<E: Into<WireError>> From<E> for Broken {
     }
 }
 
-async fn run(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<(), WireError> {
+async fn run(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<Way, WireError> {
     let _pin = core.copies.pin(grant.sealed.hash);
     core.chores.make_room(core, grant.sealed).await?;
     let (mut fruitless, mut refused) = (0, 0);
@@ -148,7 +155,7 @@ async fn run(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> R
             attempt(core, grant, stage).await
         };
         match outcome {
-            Ok(()) => return Ok(()),
+            Ok(way) => return Ok(way),
             Err(Broken::Final(error)) => return Err(error),
             Err(Broken::Later(error, wait)) => {
                 refused += 1;
@@ -177,7 +184,7 @@ async fn run(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> R
     }
 }
 
-async fn attempt(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<(), Broken> {
+async fn attempt(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<Way, Broken> {
     let sealed = grant.sealed;
     let partial = core.copies.partial_path(&sealed.hash);
     let whole = core.store.has_copy(sealed.hash).await?;
@@ -185,11 +192,12 @@ async fn attempt(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) 
     let window = Window::new(have.min(sealed.bytes), sealed.bytes);
     let (_, identity) = core.identity.registered().ok_or_else(crate::upstream::unregistered)?;
     let contact = contact(core, grant.path.owner).await?;
-    if contact.addresses.is_empty() {
+    if contact.addresses.is_empty() && !contact.online {
         let owner = grant.owner_name.as_ref().map_or_else(|| contact.id.to_string(), ToString::to_string);
         return Err(Broken::Final(WireError::new(Code::Offline, format!("{owner} is offline"))));
     }
-    let mut stream = Reader::new(dial(&identity, &contact).await.map_err(Broken::Again)?);
+    let Dialed { stream, way } = Box::pin(dial(core, &identity, &contact)).await.map_err(Broken::Again)?;
+    let mut stream = Reader::new(stream);
     let fetch = fetch_of(grant, &window);
     let (share, list) = ask(&mut stream, grant, fetch).await?;
     let row = grant.split;
@@ -204,7 +212,7 @@ async fn attempt(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) 
         }
         return Err(Broken::Final(WireError::new(Code::Stale, "the right has changed meanwhile")));
     }
-    Ok(())
+    Ok(way)
 }
 
 /// What to ask for, to go on where the window begins.
@@ -223,13 +231,6 @@ pub(super) fn fetch_of(grant: &Grant, window: &Window) -> Fetch {
 /// Of a number that a copy's size bounds.
 fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-async fn contact(core: &Core, owner: PeerId) -> Result<Contact, WireError> {
-    match core.upstream.request(Op::Contact(owner)).await? {
-        Answer::Contact(contact) => Ok(contact),
-        _ => Err(unexpected()),
-    }
 }
 
 type Secret = Zeroizing<[u8; 32]>;

@@ -1,4 +1,4 @@
-//! The port for other peers: a bounded number of authenticated connections.
+//! The connections of other peers, at the port or through the relay: a bounded number, authenticated.
 //!
 //! What always holds: whoever does not finish a TLS handshake in time, holds no key, or comes while this daemon has no
 //! identity is hung up on, and disturbs nobody else.
@@ -6,18 +6,19 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use dos_protocol::{
+    directory::Call,
     limits::PEER_CONNECTIONS_MAX,
     tls::{Alpn, ServerTls},
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinSet,
     time::sleep,
 };
 
-use super::serve::serve;
+use super::{relay::join, serve::serve};
 use crate::{Core, identity::Identity, stop::Stop};
 
 /// Connections that wait to be taken.
@@ -42,20 +43,33 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves until `stop`.
-pub(crate) async fn run(core: Arc<Core>, listener: TcpListener, mut stop: Stop) {
+/// Where a connection comes from.
+enum Incoming {
+    /// It came to the port.
+    Accepted(TcpStream, SocketAddr),
+    /// Somebody calls; it is still to be made, through the relay.
+    Called(Call),
+}
+
+/// Serves those who connect and those who call, until `stop`.
+pub(crate) async fn run(
+    core: Arc<Core>,
+    listener: TcpListener,
+    mut calls: mpsc::Receiver<Call>,
+    mut stop: Stop,
+) {
     let places = Arc::new(Semaphore::new(PEER_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     let mut tls: Option<(Arc<Identity>, ServerTls)> = None;
     loop {
-        let accepted = tokio::select! {
+        let incoming = tokio::select! {
             biased;
             () = stop.stopped() => return,
             Some(_) = connections.join_next() => continue,
-            accepted = accept(&listener, &places) => accepted,
+            incoming = next(&listener, &mut calls, &places) => incoming,
         };
-        let (socket, address, place) = match accepted {
-            Ok(accepted) => accepted,
+        let (incoming, place) = match incoming {
+            Ok(incoming) => incoming,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept a peer's connection");
                 sleep(ACCEPT_PAUSE).await;
@@ -66,25 +80,51 @@ pub(crate) async fn run(core: Arc<Core>, listener: TcpListener, mut stop: Stop) 
         let core = Arc::clone(&core);
         connections.spawn(async move {
             let _place = place;
-            let connection = async {
-                socket.set_nodelay(true)?;
-                let (key, stream) = tls.accept(socket).await.map_err(io::Error::other)?;
-                Box::pin(serve(&core, key, stream)).await
+            let (from, served) = match incoming {
+                Incoming::Accepted(socket, address) => {
+                    (address.to_string(), answer(&core, &tls, async { Ok(socket) }).await)
+                }
+                Incoming::Called(Call { ticket, from }) => {
+                    let joined = async {
+                        let directory = core.upstream.directory().ok_or(io::ErrorKind::NotConnected)?;
+                        join(directory, &ticket).await
+                    };
+                    (from.to_string(), answer(&core, &tls, joined).await)
+                }
             };
-            if let Err(error) = connection.await {
-                tracing::debug!(error = &error as &dyn std::error::Error, %address, "a peer's connection failed");
+            if let Err(error) = served {
+                tracing::debug!(error = &error as &dyn std::error::Error, from, "a peer's connection failed");
             }
         });
     }
 }
 
-async fn accept(
+/// Makes a connection ready and answers on it; who is at the other end, its key says, however it came.
+async fn answer(
+    core: &Arc<Core>,
+    tls: &ServerTls,
+    socket: impl Future<Output = io::Result<TcpStream>>,
+) -> io::Result<()> {
+    let socket = socket.await?;
+    socket.set_nodelay(true)?;
+    let (key, stream) = tls.accept(socket).await.map_err(io::Error::other)?;
+    Box::pin(serve(core, key, stream)).await
+}
+
+/// The next connection and its place: what cannot be served now waits.
+async fn next(
     listener: &TcpListener,
+    calls: &mut mpsc::Receiver<Call>,
     places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(Incoming, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (socket, address) = listener.accept().await?;
-    Ok((socket, address, place))
+    tokio::select! {
+        Some(call) = calls.recv() => Ok((Incoming::Called(call), place)),
+        accepted = listener.accept() => {
+            let (socket, address) = accepted?;
+            Ok((Incoming::Accepted(socket, address), place))
+        }
+    }
 }
 
 /// TLS under the identity of the moment.

@@ -9,35 +9,29 @@ use std::{sync::Arc, time::Duration};
 use dos_protocol::{
     Code, PublicKey, Reason, Timestamp, WireError,
     control::{Way, What},
-    directory::{Answer, Contact, Op},
+    directory::{Answer, Op},
     frame::{self, Reader},
     limits::MESSAGE_BYTES_MAX,
-    model::{Address, PeerInfo},
+    model::PeerInfo,
     peer::{DirectMessage, FromPeer, ToPeer},
-    tls::Stream,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
-    net::TcpStream,
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     time::{sleep, timeout},
 };
 
 use super::{
     callers::{Caller, identify},
-    dial::dial,
+    dial::{Dialed, dial},
 };
 use crate::{
     Core,
-    identity::Identity,
     store::{Brought, Judged, Me, Verdict},
     upstream::{Unanswered, unexpected, unregistered},
 };
 
 /// How often a message is brought before nobody knows what became of it.
 const TRIES_MAX: u32 = 2;
-
-/// How long it may take to reach the peer at any of its addresses: a person waits.
-const REACH_TIME_MAX: Duration = Duration::from_secs(15);
 
 /// How long the peer may take to answer: it may have to ask the directory who calls.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
@@ -122,8 +116,8 @@ pub(crate) async fn bring(core: &Core, to: &PeerInfo, message: DirectMessage) ->
     let mut perhaps_done = false;
     loop {
         tried += 1;
-        let lost = match connect(&identity, &contact).await {
-            Ok((stream, way)) => match exchange(Reader::new(stream), &message).await {
+        let lost = match Box::pin(dial(core, &identity, &contact)).await {
+            Ok(Dialed { stream, way }) => match exchange(Reader::new(stream), &message).await {
                 Ok(FromPeer::Stored) => return Ok(way),
                 Ok(FromPeer::Refused(error)) => return Err(not_done(refused(to, error))),
                 Ok(_) => return Err(not_done(unexpected())),
@@ -139,20 +133,6 @@ pub(crate) async fn bring(core: &Core, to: &PeerInfo, message: DirectMessage) ->
         }
         sleep(AGAIN_AFTER).await;
     }
-}
-
-/// A connection to the peer, and which way it goes.
-async fn connect(
-    identity: &Identity,
-    contact: &Contact,
-) -> Result<(Stream<BufReader<TcpStream>>, Way), WireError> {
-    let out_of_reach = |_| WireError::new(Code::Offline, format!("peer {} is out of reach", contact.id));
-    let stream = timeout(REACH_TIME_MAX, dial(identity, contact)).await.map_err(out_of_reach)??;
-    let address = stream.get_ref().0.get_ref().peer_addr();
-    let address = address.map_err(|error| {
-        WireError::new(Code::Offline, "the connection was lost").caused_by(error.to_string())
-    })?;
-    Ok((stream, Way::Direct(Address(address))))
 }
 
 async fn exchange<S>(mut stream: Reader<S>, message: &DirectMessage) -> std::io::Result<FromPeer>

@@ -22,7 +22,9 @@ use super::{
     session::{Ending, Session},
     state::{Action, Event, Failed, Lost, Phase},
 };
-use crate::{Core, copies::blocking, identity::Identity, random::jitter, stop::Stop};
+use crate::{
+    Core, copies::blocking, identity::Identity, peer::addresses::announced, random::jitter, stop::Stop,
+};
 
 /// A session that lasted so long was a good one: the next attempt comes soon.
 const LASTED: Duration = Duration::from_secs(5);
@@ -188,6 +190,7 @@ impl Actor {
             }
             if state != SessionState::Online {
                 (status.address, status.handle, status.latest) = (None, None, Seq(0));
+                status.directory = None;
             }
             change(status);
         });
@@ -208,13 +211,8 @@ impl Actor {
         self.abandon();
         let Some(identity) = identity else { return };
         let stored = *self.core.stored.borrow();
-        let sign_in = SignIn {
-            instance: self.core.instance,
-            port: self.core.listen.port(),
-            addresses: self.core.config.announce.clone(),
-            force,
-            stored,
-        };
+        let (port, addresses) = announced(&self.core.config, self.core.listen, &identity.server);
+        let sign_in = SignIn { instance: self.core.instance, port, addresses, force, stored };
         let (identity, op) = match &self.application {
             Some(Application { identity, entrance }) => {
                 let op = match entrance.clone() {
@@ -273,13 +271,16 @@ impl Actor {
 
     fn signed_in(&mut self, established: Established) {
         let SignedIn { id, name, address, since, latest } = established.signed_in.clone();
+        let directory = established.directory;
         let session = Session::begin(&self.core, id, established);
         let handle = session.handle.clone();
         self.session = Some(session);
         self.phase = self.phase.step(Event::SignedIn).0;
         self.publish(|status| {
             status.trouble = None;
-            status.address = Some(address);
+            // An address that is none says that there is none.
+            status.address = Some(address).filter(|address| address.0.port() != 0);
+            status.directory = Some(directory);
             status.latest = latest;
             status.session += 1;
             status.handle = Some(handle);

@@ -38,6 +38,8 @@ pub(super) type Output = WriteHalf<Stream<TcpStream>>;
 pub(super) struct Established {
     pub(super) input: Input,
     pub(super) output: Output,
+    /// The directory's end of it.
+    pub(super) directory: SocketAddr,
     pub(super) signed_in: SignedIn,
     /// The last update that was stored when it signed in.
     pub(super) stored: Seq,
@@ -104,13 +106,14 @@ pub(super) async fn establish(identity: &Identity, op: Op, stored: Seq) -> Resul
     let tls = ClientTls::new(&identity.secret, link.key, Alpn::Directory)
         .map_err(|error| Failure::refused(WireError::new(Code::Internal, error.to_string())))?;
     let socket = connect(link).await?;
+    let directory = socket.peer_addr().map_err(|error| Failure::unreachable(link, error.to_string()))?;
     let stream = tls.connect(socket).await.map_err(|error| Failure::tls(link, &error))?;
     let (input, mut output) = tokio::io::split(stream);
     let mut input = Reader::new(input);
     let signed_in = timeout(SIGN_IN_TIME_MAX, sign_in(link, &mut input, &mut output, op))
         .await
         .map_err(|_| Failure::unreachable(link, "it did not answer in time"))??;
-    Ok(Established { input, output, signed_in, stored })
+    Ok(Established { input, output, directory, signed_in, stored })
 }
 
 async fn connect(link: &JoinLink) -> Result<TcpStream, Failure> {

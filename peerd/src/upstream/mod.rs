@@ -9,7 +9,7 @@ mod connection;
 mod session;
 mod state;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use dos_protocol::{
     Code, Password, PeerId, PeerName, Reason, Seq, Timestamp, WireError,
@@ -51,6 +51,8 @@ pub(crate) struct Status {
     pub latest: Seq,
     /// How many sessions there were, with this one.
     pub session: u64,
+    /// The directory's end of the session, while online.
+    directory: Option<SocketAddr>,
     handle: Option<Handle>,
 }
 
@@ -122,6 +124,7 @@ impl Upstream {
             address: None,
             latest: Seq(0),
             session: 0,
+            directory: None,
             handle: None,
         });
         (Self { wishes, status }, Ends { wishes: waiting, status: publisher })
@@ -137,6 +140,12 @@ impl Upstream {
     #[must_use]
     pub(crate) fn is_online(&self) -> bool {
         self.status.borrow().state == SessionState::Online
+    }
+
+    /// Where the directory is reached now.
+    #[must_use]
+    pub(crate) fn directory(&self) -> Option<SocketAddr> {
+        self.status.borrow().directory
     }
 
     /// Gets an ID for a key that is written down already, and signs in.

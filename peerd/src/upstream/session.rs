@@ -188,8 +188,11 @@ impl Reading {
             FromDirectory::Broadcast(letter) => {
                 return self.arrivals.send(Arrival::Broadcast(letter)).await.is_ok();
             }
-            FromDirectory::Call(_) => {
-                tracing::debug!("the directory sent something that nobody asked for");
+            FromDirectory::Call(call) => {
+                // With so many waiting, one more would come too late: its caller hears nothing and gives up.
+                if self.core.calls.try_send(call).is_err() {
+                    tracing::debug!("a call too many");
+                }
             }
             FromDirectory::Notice(notice) => {
                 tracing::info!(kind = ?notice.kind, "notice of the directory");

@@ -119,13 +119,24 @@ impl Ran {
     }
 }
 
+/// The daemon `name`, to be started in a network namespace if one is given.
+fn daemon(name: &str, namespace: Option<&str>) -> Command {
+    let Some(namespace) = namespace else { return Command::new(program(name)) };
+    let mut command = Command::new("ip");
+    // It becomes the daemon: there is no process between.
+    command.args(["netns", "exec", namespace]).arg(program(name));
+    command
+}
+
 /// A directory and its peers.
 pub(crate) struct Stage {
     pub(crate) dir: tempfile::TempDir,
     pub(crate) dosd: Option<Process>,
-    port: u16,
     /// Further arguments of the directory.
-    extra: Vec<String>,
+    pub(crate) extra: Vec<String>,
+    namespace: Option<String>,
+    host: String,
+    port: u16,
 }
 
 impl Stage {
@@ -134,12 +145,18 @@ impl Stage {
         Self::with(&[])
     }
 
-    /// With a directory that runs with these options.
-    pub(crate) fn with(options: &[&str]) -> Self {
+    /// With a directory that runs with these arguments.
+    pub(crate) fn with(extra: &[&str]) -> Self {
+        Self::at("127.0.0.1", None, extra)
+    }
+
+    /// With a directory at this address in this network namespace.
+    pub(crate) fn at(host: &str, namespace: Option<&str>, extra: &[&str]) -> Self {
         // Short, because the path of a socket has at most 107 bytes.
         let dir = tempfile::Builder::new().prefix("dos").tempdir_in("/tmp").unwrap();
-        let extra = options.iter().map(|&option| option.to_owned()).collect();
-        let mut stage = Self { dir, dosd: None, port: 0, extra };
+        let extra = extra.iter().map(ToString::to_string).collect();
+        let (namespace, host) = (namespace.map(Into::into), host.into());
+        let mut stage = Self { dir, dosd: None, extra, namespace, host, port: 0 };
         stage.start_dosd();
         let link = stage.link();
         let address = link.split('?').next().unwrap();
@@ -153,8 +170,8 @@ impl Stage {
 
     /// Starts the directory, again on the port that it had, and waits until it answers.
     pub(crate) fn start_dosd(&mut self) {
-        let mut command = Command::new(program("dosd"));
-        command.args(["serve", "--listen", &format!("127.0.0.1:{}", self.port), "--data-dir"]);
+        let mut command = daemon("dosd", self.namespace.as_deref());
+        command.args(["serve", "--listen", &format!("{}:{}", self.host, self.port), "--data-dir"]);
         command.arg(self.path("dosd")).args(&self.extra);
         self.dosd = Some(Process::start(command, &self.path("dosd.log")));
         wait_until("dosd answers", || self.operate(&["peers", "--online"]).status.success());
@@ -180,14 +197,14 @@ impl Stage {
 
     /// A running, unregistered peer.
     pub(crate) fn stranger(&self, name: &str) -> Peer {
-        let mut peer = Peer {
-            name: name.into(),
-            dir: self.path(name),
-            peerd: None,
-            listen: "127.0.0.1:0",
-            extra: Vec::new(),
-            environment: Vec::new(),
-        };
+        self.stranger_with(name, None, &["--listen", "127.0.0.1:0"])
+    }
+
+    fn stranger_with(&self, name: &str, namespace: Option<&str>, extra: &[&str]) -> Peer {
+        let extra = extra.iter().map(ToString::to_string).collect();
+        let (dir, namespace) = (self.path(name), namespace.map(Into::into));
+        let mut peer =
+            Peer { name: name.into(), dir, peerd: None, extra, environment: Vec::new(), namespace };
         fs::create_dir_all(&peer.dir).unwrap();
         peer.start();
         peer
@@ -204,6 +221,13 @@ impl Stage {
         peer.ctl(&["register", "--server", link, "--name", name]).ok();
         peer
     }
+
+    /// A peer whose daemon runs with these arguments, in this network namespace.
+    pub(crate) fn peer_in(&self, name: &str, namespace: Option<&str>, extra: &[&str]) -> Peer {
+        let peer = self.stranger_with(name, namespace, extra);
+        peer.ctl(&["register", "--server", &self.link(), "--name", name]).ok();
+        peer
+    }
 }
 
 /// A peer's daemon and its command.
@@ -211,12 +235,12 @@ pub(crate) struct Peer {
     pub(crate) name: String,
     pub(crate) dir: PathBuf,
     pub(crate) peerd: Option<Process>,
-    /// Where it takes connections of other peers.
-    pub(crate) listen: &'static str,
     /// Further arguments of the daemon.
     pub(crate) extra: Vec<String>,
     /// Further environment of the daemon.
     pub(crate) environment: Vec<(OsString, OsString)>,
+    /// The network namespace that it runs in.
+    pub(crate) namespace: Option<String>,
 }
 
 impl Peer {
@@ -226,8 +250,8 @@ impl Peer {
 
     /// Starts the daemon and waits until it answers.
     pub(crate) fn start(&mut self) {
-        let mut command = Command::new(program("peerd"));
-        command.args(["--profile", &self.name, "--listen", self.listen, "--state-dir"]);
+        let mut command = daemon("peerd", self.namespace.as_deref());
+        command.args(["--profile", &self.name, "--state-dir"]);
         command.arg(self.dir.join("state")).arg("--socket").arg(self.socket()).args(&self.extra);
         command.envs(self.environment.iter().cloned());
         self.peerd = Some(Process::start(command, &self.dir.join("log")));

@@ -6,6 +6,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use dos_protocol::limits::ADDRESSES_MAX;
+
 use crate::{
     cutter::Cutter,
     pictures,
@@ -25,12 +27,16 @@ struct Scene {
 
 impl Scene {
     fn new(size: usize) -> Self {
-        let stage = Stage::new();
+        let stage = Stage::with(&["--relay", "off"]);
         let (mut alice, mut bob) = (stage.peer("alice"), stage.peer("bob"));
         let proxy = Cutter::new();
         // The address that the directory sees leads nowhere: 127.0.0.1 is not 127.0.0.2.
-        alice.listen = "127.0.0.2:0";
-        alice.extra = vec!["--announce".into(), proxy.address()];
+        alice.extra = ["--listen", "127.0.0.2:0", "--advertise"].map(String::from).into();
+        alice.extra.push(proxy.address());
+        // With so many addresses there is no room for its own, at which the proxy could be passed by.
+        for closed in 1..ADDRESSES_MAX {
+            alice.extra.extend(["--advertise".into(), format!("127.0.0.1:{closed}")]);
+        }
         bob.extra = ["--auto-fetch", "false", "--log", "peerd=debug"].map(String::from).into();
         let original = pictures::write_large(&alice.dir.join("sea.jpg"), 1, size);
         let mut scene = Self { stage, alice, bob, proxy, original };

@@ -1,0 +1,29 @@
+//! `ping`: which way leads to a peer, and how long it takes there and back.
+
+use std::sync::Arc;
+
+use dos_protocol::{Code, PeerRef, WireError, control::Outcome};
+
+use super::resolve::resolve;
+use crate::{
+    Core,
+    peer::{contact, dial::dial, ping::round_trip},
+    upstream::unregistered,
+};
+
+/// Connects as a transfer would, and measures.
+///
+/// # Errors
+/// `not_found`; `offline` if no way leads to it; `timeout`.
+pub(super) async fn run(core: &Arc<Core>, peer: PeerRef) -> Result<Outcome, WireError> {
+    let (me, identity) = core.identity.registered().ok_or_else(unregistered)?;
+    let peer = resolve(core, peer).await?;
+    if peer.id == me {
+        return Err(WireError::new(Code::Invalid, "that is this peer itself"));
+    }
+    let contact = contact(core, peer.id).await?;
+    let dialed = Box::pin(dial(core, &identity, &contact)).await?;
+    let round_trip = round_trip(dialed.stream).await?;
+    let round_trip_us = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
+    Ok(Outcome::Pong { id: peer.id, name: peer.name, way: dialed.way, round_trip_us })
+}

@@ -1,0 +1,108 @@
+//! Where other peers reach this daemon: what it announces to the directory, which adds the address that it sees.
+//!
+//! What always holds: addresses that only this host or this link understands are kept back, unless directory and peer are
+//! on one host; nothing is announced that the port is not open at, except what the user says.
+
+use std::net::{IpAddr, SocketAddr};
+
+use dos_protocol::{JoinLink, limits::ADDRESSES_MAX, model::Address};
+
+use crate::Config;
+
+/// The port to announce, and the addresses: none and port 0, if nobody can connect.
+pub(crate) fn announced(config: &Config, listen: SocketAddr, server: &JoinLink) -> (u16, Vec<Address>) {
+    if !config.reachable {
+        return (0, Vec::new());
+    }
+    let interfaces = match if_addrs::get_if_addrs() {
+        Ok(interfaces) => interfaces.into_iter().map(|interface| interface.ip()).collect(),
+        Err(error) => {
+            tracing::warn!(%error, "cannot list the addresses of this host");
+            Vec::new()
+        }
+    };
+    let own = open_at(&interfaces, listen, is_loopback(&server.host));
+    let mut addresses = config.advertise.clone();
+    for ip in own {
+        let address = Address((ip, listen.port()).into());
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses.truncate(ADDRESSES_MAX);
+    (listen.port(), addresses)
+}
+
+/// Of this host's addresses those at which the port is open to others. Loopback ones only if others are on this host, or
+/// nowhere.
+fn open_at(interfaces: &[IpAddr], listen: SocketAddr, others_here: bool) -> Vec<IpAddr> {
+    let mut open: Vec<IpAddr> = match listen.ip().to_canonical() {
+        IpAddr::V4(v4) if v4.is_unspecified() => interfaces.iter().copied().filter(IpAddr::is_ipv4).collect(),
+        ip if ip.is_unspecified() => interfaces.to_vec(),
+        ip => vec![ip],
+    };
+    open.retain(|ip| !ip.is_unspecified() && !ip.is_multicast() && !is_link_local(*ip));
+    let elsewhere = open.iter().any(|ip| !ip.is_loopback());
+    open.retain(|ip| !ip.is_loopback() || others_here || !elsewhere);
+    // What leads further comes first: there is room for so many only.
+    open.sort_by_key(IpAddr::is_loopback);
+    open
+}
+
+/// Such an address means nothing without an interface of one's own (RFC 4291, section 2.5.6).
+fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ips(texts: &[&str]) -> Vec<IpAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn open(interfaces: &[&str], listen: &str, others_here: bool) -> Vec<String> {
+        let open = open_at(&ips(interfaces), listen.parse().unwrap(), others_here);
+        open.iter().map(ToString::to_string).collect()
+    }
+
+    const HOST: [&str; 6] = ["127.0.0.1", "::1", "192.0.2.7", "2001:db8::7", "fe80::7", "10.0.0.7"];
+
+    #[test]
+    fn a_port_that_is_open_everywhere_is_announced_wherever_it_leads_to() {
+        assert_eq!(open(&HOST, "[::]:9", false), ["192.0.2.7", "2001:db8::7", "10.0.0.7"]);
+        assert_eq!(open(&HOST, "0.0.0.0:9", false), ["192.0.2.7", "10.0.0.7"]);
+        assert_eq!(open(&HOST, "0.0.0.0:9", true), ["192.0.2.7", "10.0.0.7", "127.0.0.1"]);
+    }
+
+    #[test]
+    fn a_host_that_has_nothing_else_announces_its_loopback() {
+        assert_eq!(open(&["127.0.0.1", "::1"], "[::]:9", false), ["127.0.0.1", "::1"]);
+        assert_eq!(open(&[], "[::]:9", false), [""; 0]);
+    }
+
+    #[test]
+    fn a_port_that_is_open_at_one_address_is_announced_there_alone() {
+        assert_eq!(open(&HOST, "10.0.0.7:9", true), ["10.0.0.7"]);
+        assert_eq!(open(&HOST, "127.0.0.1:9", false), ["127.0.0.1"]);
+        assert_eq!(open(&HOST, "[fe80::7]:9", false), [""; 0]);
+    }
+
+    #[test]
+    fn what_the_user_says_comes_first_and_nothing_is_said_twice() {
+        let server: JoinLink =
+            format!("dos://{}@localhost:1", dos_protocol::PublicKey::from([9; 32])).parse().unwrap();
+        let said: Vec<Address> = vec!["203.0.113.1:77".parse().unwrap(), "127.0.0.1:9".parse().unwrap()];
+        let config = Config { advertise: said.clone(), ..Config::new("/x".into(), "/y".into()) };
+        let listen = "127.0.0.1:9".parse().unwrap();
+        assert_eq!(announced(&config, listen, &server), (9, said));
+        let config = Config { reachable: false, ..config };
+        assert_eq!(announced(&config, listen, &server), (0, vec![]));
+    }
+}

@@ -1,0 +1,154 @@
+//! Two peers that can reach the directory but not each other, in network namespaces of their own.
+//!
+//! ```text
+//!   alice 198.51.100.2 ---- 198.51.100.1 \
+//!     |                                    directory 203.0.113.1
+//!     |     bob 198.51.101.2 ---- 198.51.101.1 /
+//!     +-- 192.0.2.1 ---- 192.0.2.2 bob: the line that is blocked and lifted
+//! ```
+//!
+//! Needs root and `ip` (Debian: iproute2); says clearly that it was skipped where it cannot run.
+
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use crate::{
+    pictures,
+    reach::{arriving, give},
+    stage::{Stage, wait_until},
+};
+
+/// Every namespace of this test begins so, and goes on with the ID of the process that made it.
+const PREFIX: &str = "dos-reach-";
+
+/// A hardware address that nobody has: what is sent there is lost without a word.
+const NOWHERE: &str = "02:00:00:00:00:99";
+
+/// The namespaces of this run; they go with it.
+struct Lines {
+    directory: String,
+    alice: String,
+    bob: String,
+}
+
+fn ip(args: &[&str]) -> Result<(), String> {
+    let output = Command::new("ip").args(args).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("ip cannot be run: {error}"))?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(format!("ip {}: {}", args.join(" "), told.trim())) }
+}
+
+impl Lines {
+    /// Lays them, or tells why that is not possible here.
+    fn lay() -> Result<Self, String> {
+        sweep();
+        let name = |who| format!("{PREFIX}{}-{who}", std::process::id());
+        let lines = Self { directory: name("d"), alice: name("a"), bob: name("b") };
+        let Self { directory, alice, bob } = &lines;
+        for namespace in [directory, alice, bob] {
+            ip(&["netns", "add", namespace])?;
+            ip(&["-n", namespace, "link", "set", "lo", "up"])?;
+        }
+        ip(&["-n", directory, "addr", "add", "203.0.113.1/32", "dev", "lo"])?;
+        lay_line((directory, "198.51.100.1/24"), (alice, "198.51.100.2/24"), "da")?;
+        lay_line((directory, "198.51.101.1/24"), (bob, "198.51.101.2/24"), "db")?;
+        lay_line((alice, "192.0.2.1/24"), (bob, "192.0.2.2/24"), "ab")?;
+        ip(&["-n", alice, "route", "add", "203.0.113.1/32", "via", "198.51.100.1"])?;
+        ip(&["-n", bob, "route", "add", "203.0.113.1/32", "via", "198.51.101.1"])?;
+        lines.block()?;
+        Ok(lines)
+    }
+
+    /// From now on nothing gets from Bob to Alice.
+    fn block(&self) -> Result<(), String> {
+        ip(&["-n", &self.bob, "neigh", "replace", "192.0.2.1", "lladdr", NOWHERE, "dev", "ab1"])
+    }
+
+    fn lift(&self) -> Result<(), String> {
+        ip(&["-n", &self.bob, "neigh", "del", "192.0.2.1", "dev", "ab1"])
+    }
+}
+
+/// A line between two namespaces; its ends are called `line0` and `line1`.
+fn lay_line(near: (&str, &str), far: (&str, &str), line: &str) -> Result<(), String> {
+    let ends = [format!("{line}0"), format!("{line}1")];
+    let [first, second] = ends.each_ref().map(String::as_str);
+    let pair = ["type", "veth", "peer", "name", second, "netns", far.0];
+    ip(&[["-n", near.0, "link", "add", first].as_slice(), &pair].concat())?;
+    for ((namespace, address), end) in [(near, first), (far, second)] {
+        ip(&["-n", namespace, "addr", "add", address, "dev", end])?;
+        ip(&["-n", namespace, "link", "set", end, "up"])?;
+    }
+    Ok(())
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        for namespace in [&self.directory, &self.alice, &self.bob] {
+            // One that was never made cannot be removed.
+            drop(ip(&["netns", "del", namespace]));
+        }
+    }
+}
+
+/// Removes what a run that was killed has left.
+fn sweep() {
+    for entry in fs::read_dir("/run/netns").into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            drop(ip(&["netns", "del", &name]));
+        }
+    }
+}
+
+#[test]
+fn peers_that_cannot_reach_each_other_go_through_the_relay_and_directly_once_they_can() {
+    // The namespaces go last.
+    let lines = match Lines::lay() {
+        Ok(lines) => lines,
+        Err(why) => {
+            // Past the harness, which shows nothing of a test that passes.
+            let told = format!("skipped: the test with network namespaces cannot run here: {why}\n");
+            std::io::stderr().write_all(told.as_bytes()).unwrap();
+            return;
+        }
+    };
+    let stage = Stage::at("203.0.113.1", Some(&lines.directory), &[]);
+    let manual = ["--auto-fetch", "false"];
+    let mut alice = stage.peer_in("alice", Some(&lines.alice), &manual);
+    let bob = stage.peer_in("bob", Some(&lines.bob), &manual);
+    for (seed, name) in [(1, "sea"), (2, "hill")] {
+        pictures::write(&alice.dir.join(name), seed);
+        give(&alice, &bob, name, &alice.dir.join(name));
+    }
+    pictures::write_large(&alice.dir.join("large"), 3, 250_000_000);
+    give(&alice, &bob, "large", &alice.dir.join("large"));
+
+    let relayed = bob.json(&["fetch", "alice/sea"]);
+    assert_eq!((&relayed["way"], &relayed["address"]), (&"relayed".into(), &serde_json::Value::Null));
+    assert!(bob.ctl(&["ping", "alice"]).ok().contains("(relayed)"));
+
+    lines.lift().unwrap();
+    let direct = bob.json(&["fetch", "alice/hill"]);
+    assert_eq!(direct["way"], "direct", "{direct}");
+    assert!(direct["address"].as_str().unwrap().starts_with("192.0.2.1:"), "{direct}");
+
+    // A transfer that breaks directly goes on through the relay.
+    let mut fetching = bob.command(&["fetch", "alice/large"]).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("some of it is here", || arriving(&bob) > 2 << 20);
+    alice.kill();
+    lines.block().unwrap();
+    assert!(!fetching.wait().unwrap().success(), "a transfer from nobody");
+    assert!(arriving(&bob) > 0, "what had arrived is kept");
+    alice.start();
+    alice.online();
+    assert_eq!(bob.json(&["fetch", "alice/large"])["way"], "relayed");
+    let log = alice.log();
+    let (_, from) = log.rsplit_once("from_block=").unwrap();
+    assert!(!from.starts_with('0'), "it began anew: {from}");
+}

@@ -1,0 +1,104 @@
+//! Which way a peer is reached: at its addresses, whichever of them works, or through the directory.
+
+use std::{fs, net::TcpListener, path::Path, process::Stdio};
+
+use crate::{
+    pictures,
+    stage::{Peer, Stage, wait_until},
+};
+
+/// Bytes of copies that are arriving at a peer.
+pub(crate) fn arriving(peer: &Peer) -> u64 {
+    let dir = peer.dir.join("state/partial");
+    let files = fs::read_dir(dir).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+/// `owner` adds an image and gives `viewer` a right to it.
+pub(crate) fn give(owner: &Peer, viewer: &Peer, name: &str, file: &Path) {
+    owner.ctl(&["add", file.to_str().unwrap(), "--name", name]).ok();
+    owner.ctl(&["share", name, &viewer.name, "--views", "9"]).ok();
+    wait_until("the viewer is told", || viewer.right(&format!("/{name}")).is_some());
+}
+
+#[test]
+fn an_owner_that_cannot_be_reached_is_reached_through_the_directory() {
+    let stage = Stage::new();
+    let hidden = ["--listen", "127.0.0.1:0", "--reachable", "false"];
+    let manual = ["--listen", "127.0.0.1:0", "--auto-fetch", "false"];
+    let (alice, bob) = (stage.peer_in("alice", None, &hidden), stage.peer_in("bob", None, &manual));
+    assert_eq!(alice.json(&["status"])["address"], serde_json::Value::Null);
+    assert_eq!(bob.json(&["resolve", "alice"])["address"], serde_json::Value::Null);
+    let original = pictures::write(&alice.dir.join("sea.jpg"), 1);
+    give(&alice, &bob, "sea", &alice.dir.join("sea.jpg"));
+    let fetched = bob.json(&["fetch", "alice/sea"]);
+    assert_eq!((&fetched["way"], &fetched["address"]), (&"relayed".into(), &serde_json::Value::Null));
+    assert_eq!(bob.view("alice/sea"), original);
+    let again = bob.json(&["fetch", "alice/sea"]);
+    assert_eq!(again["way"], serde_json::Value::Null, "it is here already");
+    let pong = bob.json(&["ping", "alice"]);
+    assert_eq!((&pong["way"], &pong["name"]), (&"relayed".into(), &"alice".into()));
+    assert!(pong["round_trip_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{pong}");
+    // The other way round nothing is in the way.
+    let pong = alice.json(&["ping", "bob"]);
+    assert_eq!((&pong["way"], &pong["address"]), (&"direct".into(), &bob.json(&["status"])["address"]));
+}
+
+#[test]
+fn without_a_relay_an_owner_that_cannot_be_reached_is_out_of_reach() {
+    let stage = Stage::with(&["--relay", "off"]);
+    let hidden = ["--listen", "127.0.0.1:0", "--reachable", "false"];
+    let (_alice, bob) = (stage.peer_in("alice", None, &hidden), stage.peer("bob"));
+    let error = bob.error(4, &["ping", "alice"]);
+    assert_eq!(error["error"]["cause"], "the directory does not relay", "{error}");
+}
+
+#[test]
+fn who_is_offline_unknown_or_oneself_is_not_pinged() {
+    let stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    bob.ctl(&["ping", "carol"]).fails(5);
+    bob.ctl(&["ping", "bob"]).fails(8);
+    alice.ctl(&["logout"]).ok();
+    assert!(bob.ctl(&["ping", "alice"]).fails(4).contains("is offline"));
+}
+
+#[test]
+fn an_address_at_which_somebody_else_or_nobody_answers_does_not_win() {
+    let stage = Stage::new();
+    let (carol, bob) = (stage.peer("carol"), stage.peer("bob"));
+    // Takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let foreign = carol.json(&["status"])["address"].as_str().unwrap().to_owned();
+    let silent = (silent.local_addr().unwrap().to_string(), silent);
+    // The directory sees 127.0.0.1, where this port is closed.
+    let advertised = ["--listen", "127.0.0.2:0", "--advertise", &silent.0, "--advertise", &foreign];
+    let alice = stage.peer_in("alice", None, &advertised);
+    let pong = bob.json(&["ping", "alice"]);
+    let own = alice.json(&["status"])["listen"].clone();
+    assert_eq!((&pong["way"], &pong["address"]), (&"direct".into(), &own), "{pong}");
+}
+
+#[test]
+fn a_transfer_that_broke_through_the_relay_goes_on_directly_where_it_broke() {
+    // Slow enough to be caught in the middle.
+    let stage = Stage::with(&["--relay-bytes-per-second", "4000000"]);
+    let mut alice = stage.peer_in("alice", None, &["--listen", "127.0.0.1:0", "--reachable", "false"]);
+    let bob = stage.peer_in("bob", None, &["--listen", "127.0.0.1:0", "--auto-fetch", "false"]);
+    pictures::write_large(&alice.dir.join("sea.jpg"), 1, 40_000_000);
+    give(&alice, &bob, "sea", &alice.dir.join("sea.jpg"));
+    let mut fetching = bob.command(&["fetch", "alice/sea"]).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("some of it is here", || arriving(&bob) > 2 << 20);
+    alice.kill();
+    assert!(!fetching.wait().unwrap().success(), "a transfer from nobody");
+    let here = arriving(&bob);
+    assert!(here > 0, "what had arrived is kept");
+    alice.extra.truncate(2);
+    alice.start();
+    alice.online();
+    assert_eq!(bob.json(&["fetch", "alice/sea"])["way"], "direct");
+    assert_eq!(arriving(&bob), 0);
+    let from = alice.log().rsplit_once("from_block=").map(|(_, rest)| rest.to_owned()).unwrap();
+    let from: u64 = from.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap();
+    assert!(from >= 2, "it began anew: from block {from}");
+}
