@@ -24,7 +24,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server until SIGINT or SIGTERM
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Print the join link; where newcomers need an invite, with a fresh one for one registration within 7 days
     Link(Where),
     /// Make, list and revoke invites

@@ -49,7 +49,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Run {
     let args: Vec<OsString> = args.into_iter().collect();
     let mut screen = Screen::of_process(wants_json(&args));
     let result = match Cli::try_parse_from(&args) {
-        Ok(Cli { command: Command::Serve(options) }) => return Run::Serve(Box::new(options)),
+        Ok(Cli { command: Command::Serve(options) }) => return Run::Serve(options),
         Ok(Cli { command }) => perform(command, &mut screen),
         Err(error) => wrong(&error, &mut screen),
     };
