@@ -123,6 +123,14 @@ impl Client {
         self.stream.get_mut().write_all(&bytes).map_err(|error| of_stream(error, self.patience))
     }
 
+    /// Tells peerd that what came of the command has been shown, and waits until that is written down.
+    pub fn shown(&mut self) {
+        // Whether peerd is gone by now is seen by what it makes of the next command.
+        if self.send(&ToPeerd::Shown).is_ok() {
+            drop(self.receive());
+        }
+    }
+
     /// Sends what is left of `file` in pieces, and the empty one that ends it. `on_sent` hears the bytes so far.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //!
 //! One connection carries one command: [`ToPeerd::Do`], followed by [`ToPeerd::Data`] where the command brings a file.
 //! peerd answers with any number of [`FromPeerd::Progress`], [`FromPeerd::Data`] and [`FromPeerd::Event`], and ends with
-//! [`FromPeerd::Done`] or [`FromPeerd::Failed`]; after the `Done` of a `view` or of `messages` dosctl says [`ToPeerd::Shown`]
+//! [`FromPeerd::Done`] or [`FromPeerd::Failed`]; after the `Done` of `view`, `messages` or `send` dosctl says [`ToPeerd::Shown`]
 //! and waits for peerd to hang up, which it does once that is written down. When dosctl hangs up, the command is given up where that is possible.
 
 mod command;
@@ -29,7 +29,7 @@ pub enum ToPeerd {
     Data(#[serde(with = "serde_bytes")] Vec<u8>),
     /// The picture of a `view` has been shown: the file is in place, or everything is written. Until then peerd
     /// regards the view as not finished, and the next `view` of the image goes on with it without spending another.
-    /// Or the page of `messages` has been shown, and counts as read.
+    /// Or the page of `messages` has been shown, and counts as read; or that a message was sent.
     Shown,
 }
 

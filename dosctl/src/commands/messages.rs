@@ -4,7 +4,7 @@
 
 use dos_protocol::{
     PeerRef,
-    control::{Command, Message, MessagesQuery, Outcome, ToPeerd},
+    control::{Command, Message, MessagesQuery, Outcome},
     limits::MESSAGES_SHOWN_MAX,
 };
 
@@ -75,11 +75,9 @@ impl Page {
         }
     }
 
-    /// Tells peerd, and waits until it is written down. If peerd is gone by now, they are still unread: no harm is done.
+    /// Tells peerd. If it is gone by now, they are still unread: no harm is done.
     fn shown(mut self) {
-        if self.client.send(&ToPeerd::Shown).is_ok() {
-            drop(self.client.receive());
-        }
+        self.client.shown();
     }
 }
 

@@ -9,6 +9,7 @@ use dos_protocol::{
 };
 
 use crate::{
+    client::ClientError,
     context::{Context, unexpected},
     error::{Error, cause_of},
     output::{Screen, human, json},
@@ -37,10 +38,14 @@ pub fn run(args: Args, context: &Context) -> Result<(), Error> {
         None => from_standard_input(&context.screen)?,
     };
     let command = Command::Send { to: args.peer, text: checked(text)?, direct: args.direct };
-    match context.ask(command)? {
+    let mut client = context.start(command)?;
+    match context.answer(&mut client, &mut |_| Err(ClientError::Unexpected.into()))? {
         Outcome::Sent { message, to, to_name, delivery, way } => {
             let sent = json::Sent::new(message, to, to_name.as_ref(), delivery, way);
-            context.screen.show(&sent, |text| human::sent(text, &sent))
+            context.screen.show(&sent, |text| human::sent(text, &sent))?;
+            // If this is lost, the same text again is taken for the same message: nobody gets it twice.
+            client.shown();
+            Ok(())
         }
         _ => Err(unexpected()),
     }

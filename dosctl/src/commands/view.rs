@@ -6,11 +6,10 @@ use std::ffi::OsString;
 
 use dos_protocol::{
     Code, ImageArg, WireError,
-    control::{Command, Outcome, ToPeerd},
+    control::{Command, Outcome},
 };
 
 use crate::{
-    client::Client,
     context::{Context, unexpected},
     draft::{Draft, Place},
     error::Error,
@@ -57,7 +56,8 @@ pub fn run(args: Args, context: &Context) -> Result<(), Error> {
         return Err(Error::new(Code::Internal, text));
     }
     draft.finish()?;
-    shown(&mut client);
+    // If peerd is gone by now, the next `view` goes on with this one: the user has the picture, and has lost nothing.
+    client.shown();
     let what = format!("{} ({}), {}", args.image, size(bytes), views_left(left));
     match place {
         Place::Stdout => {
@@ -70,13 +70,5 @@ pub fn run(args: Args, context: &Context) -> Result<(), Error> {
                 text.line(&format!("saved {what}, in {}", file.display()));
             })
         }
-    }
-}
-
-/// Tells peerd that the picture is where it belongs, so that the view is over, and waits until that is written down. If
-/// peerd is gone by now, the next `view` goes on with this one: the user has the picture, and has lost nothing.
-fn shown(client: &mut Client) {
-    if client.send(&ToPeerd::Shown).is_ok() {
-        drop(client.receive());
     }
 }

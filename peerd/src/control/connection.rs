@@ -6,7 +6,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use dos_protocol::{
-    Code, WireError,
+    Code, MessageId, WireError,
     control::{Command, FromPeerd, Outcome, ToPeerd},
     frame::{self, FrameError, Reader},
 };
@@ -18,7 +18,11 @@ use super::{
     messages, password, ping, preview, register, remove, rename, request, requests, resolve, send, share,
     shares, status, unblock, view, wait, watch,
 };
-use crate::{Core, stop::Stop, store::OpenView};
+use crate::{
+    Core,
+    stop::Stop,
+    store::{Open, OpenView},
+};
 
 /// The first frame comes within this time.
 const COMMAND_TIME_MAX: Duration = Duration::from_secs(10);
@@ -54,6 +58,8 @@ pub(super) enum WhenShown {
     Close(OpenView),
     /// The messages at these places are read.
     Read(Vec<u64>),
+    /// Whoever sent the message knows that it is sent: the same text again is another one.
+    Sent(Open<MessageId>),
 }
 
 impl From<Outcome> for Finished {
@@ -131,7 +137,9 @@ async fn when_shown(core: &Arc<Core>, input: &mut Input<'_>, then: WhenShown) {
         }
     };
     if timeout(READER_PATIENCE, shown).await != Ok(true) {
-        tracing::debug!("what came of a command was not shown; its view stays open, its messages unread");
+        tracing::debug!(
+            "what came of a command was not shown; its view stays open, its messages unread or unsent"
+        );
         return;
     }
     let noted = match then {
@@ -146,6 +154,7 @@ async fn when_shown(core: &Arc<Core>, input: &mut Input<'_>, then: WhenShown) {
             let telling = Arc::clone(core);
             core.store.mark_read(places, move |mail| telling.tell_mail(mail)).await
         }
+        WhenShown::Sent(sent) => core.store.drop_send(sent.id()).await,
     };
     if let Err(error) = noted {
         tracing::error!(error = &error as &dyn std::error::Error, "cannot note what was shown");
@@ -247,7 +256,7 @@ async fn change(core: &Arc<Core>, command: Command, out: Out) -> Result<Finished
         Command::Deny { request, reason } => deny::run(core, request, reason).await,
         Command::Checkout { image, views } => checkout::run(core, image, views).await,
         Command::Checkin(image) => checkin::run(core, image).await,
-        Command::Send { to, text, direct } => send::run(core, to, text, direct).await,
+        Command::Send { to, text, direct } => return send::run(core, to, text, direct).await,
         Command::Broadcast(text) => broadcast::run(core, text).await,
         Command::Block(peer) => block::run(core, peer).await,
         Command::Unblock(peer) => unblock::run(core, peer).await,

@@ -1,23 +1,26 @@
 //! `send`: a message to another peer, through the directory or peer to peer.
 //!
 //! What always holds: the message's ID is durable before anybody hears of it; a command that failed without an answer is
-//! repeated under the same ID, so that the message arrives once.
+//! repeated under the same ID, so that the message arrives once. That goes on until dosctl has shown what came of it.
 
 use std::sync::Arc;
 
 use dos_protocol::{
-    Code, PeerId, PeerRef, Reason, WireError,
+    Code, MessageId, PeerId, PeerRef, Reason, WireError,
     control::{Outcome, Way},
     directory::{Answer, Op, Send, Sent},
     model::PeerInfo,
     peer::DirectMessage,
 };
 
-use super::resolve::resolve;
+use super::{
+    connection::{Finished, WhenShown},
+    resolve::resolve,
+};
 use crate::{
     Core,
     peer::message::{bring, check_text},
-    store::{Outgoing, delivered},
+    store::{Open, Outgoing, delivered},
     upstream::{Unanswered, unexpected, unregistered},
 };
 
@@ -30,7 +33,7 @@ pub(super) async fn run(
     to: PeerRef,
     text: Box<str>,
     direct: bool,
-) -> Result<Outcome, WireError> {
+) -> Result<Finished, WireError> {
     check_text(&text)?;
     let (me, _) = core.identity.registered().ok_or_else(unregistered)?;
     if to == PeerRef::Id(me) {
@@ -58,12 +61,12 @@ async fn through_directory(
     me: PeerId,
     to: PeerRef,
     text: Box<str>,
-) -> Result<Outcome, WireError> {
+) -> Result<Finished, WireError> {
     let outgoing = Outgoing { to: to.to_string().into(), direct: false, text: text.clone() };
     let sending = core.store.begin_send(core.sends.clone(), outgoing.clone()).await?;
     let message = sending.open.id();
     match core.upstream.request_tracked(Op::Send(Send { message, to, text })).await {
-        Ok(Answer::Sent(sent)) => finish(core, (me, sending.open.id()), outgoing, (*sent, None)).await,
+        Ok(Answer::Sent(sent)) => finish(core, (me, sending.open), outgoing, (*sent, None)).await,
         Ok(_) => Err(unexpected()),
         Err(failed) => {
             if is_final(&failed) {
@@ -79,14 +82,14 @@ async fn peer_to_peer(
     me: PeerId,
     to: PeerInfo,
     text: Box<str>,
-) -> Result<Outcome, WireError> {
+) -> Result<Finished, WireError> {
     let outgoing = Outgoing { to: to.id.to_string().into(), direct: true, text: text.clone() };
     let sending = core.store.begin_send(core.sends.clone(), outgoing.clone()).await?;
     let message = DirectMessage { message: sending.open.id(), sent_at: sending.begun_at, text };
     match Box::pin(bring(core, &to, message)).await {
         Ok(way) => {
             let sent = delivered(to.id, to.name, sending.begun_at);
-            finish(core, (me, sending.open.id()), outgoing, (sent, Some(way))).await
+            finish(core, (me, sending.open), outgoing, (sent, Some(way))).await
         }
         Err(failed) => {
             if is_final(&failed) {
@@ -103,14 +106,16 @@ async fn peer_to_peer(
 
 async fn finish(
     core: &Arc<Core>,
-    (me, message): (PeerId, dos_protocol::MessageId),
+    (me, open): (PeerId, Open<MessageId>),
     outgoing: Outgoing,
     (sent, way): (Sent, Option<Way>),
-) -> Result<Outcome, WireError> {
+) -> Result<Finished, WireError> {
+    let message = open.id();
     let telling = Arc::clone(core);
     let then = move |mail| telling.tell_mail(mail);
     core.store.finish_send((me, message), outgoing, sent.clone(), then).await?;
-    Ok(Outcome::Sent { message, to: sent.to, to_name: sent.to_name, delivery: sent.delivery, way })
+    let outcome = Outcome::Sent { message, to: sent.to, to_name: sent.to_name, delivery: sent.delivery, way };
+    Ok(Finished { outcome, then: Some(WhenShown::Sent(open)) })
 }
 
 /// Whether the refusal speaks of the message itself, so that no earlier attempt can have brought it there.

@@ -30,7 +30,7 @@ use serde::{Serialize, de::DeserializeOwned};
 pub(crate) use contacts::{Brought, Judged, Verdict};
 pub(crate) use inbox::{Applied, Arrival, Incoming};
 pub(crate) use library::{OwnImage, Publication};
-pub(crate) use live::Live;
+pub(crate) use live::{Live, Open};
 pub(crate) use messages::{Mail, Me, Wanted};
 pub(crate) use relearn::Known;
 pub(crate) use sending::{Outgoing, delivered};

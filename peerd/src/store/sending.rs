@@ -1,7 +1,7 @@
 //! Messages on their way: written down under their ID before anybody hears of them.
 //!
-//! What always holds: the same text to the same recipient, sent again while nobody knows what came of the first attempt,
-//! has the same ID, so that it arrives once. After [`MESSAGE_AGAIN_MAX`] it is another message.
+//! What always holds: the same text to the same recipient, sent again while whoever sent it does not know what came of the
+//! first attempt, has the same ID, so that it arrives once. After [`MESSAGE_AGAIN_MAX`] it is another message.
 
 use dos_protocol::{
     MessageId, PeerId, PeerName, Timestamp,
@@ -64,7 +64,8 @@ impl Store {
         .await
     }
 
-    /// The message was taken: it is kept among the others. `then` is told what they come to, right after the commit.
+    /// The message was taken: it is kept among the others. `then` is told what they come to, right after the commit. Its ID
+    /// stays that of this text until [`Store::drop_send`]: whoever sent it may not have heard of it.
     ///
     /// # Errors
     /// As in [`Error`].
@@ -76,7 +77,6 @@ impl Store {
         then: impl FnOnce(Mail) + Send + 'static,
     ) -> Result<(), Error> {
         let work = move |connection: &Connection| {
-            execute(connection, "DELETE FROM sending WHERE id = ?1", [message.as_bytes()])?;
             let kind = if outgoing.direct { Kind::SentDirect } else { Kind::Sent(sent.delivery) };
             let to_name: Option<&PeerName> = sent.to_name.as_ref();
             let other = Some((sent.to, to_name));
@@ -89,7 +89,7 @@ impl Store {
         self.writer.call_then(work, |mail: &mut Mail| then(*mail)).await.map(drop)
     }
 
-    /// The message was refused for good: the same text again is another one.
+    /// The message was refused for good, or its sender knows that it was taken: the same text again is another one.
     ///
     /// # Errors
     /// As in [`Error`].

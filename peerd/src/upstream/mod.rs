@@ -33,6 +33,9 @@ const SESSION_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a request that can be repeated is repeated over lost connections.
 const REPEAT_PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long a request that comes too early is held back; a longer wait is for whoever asked to decide about.
+const LIMIT_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Commands that wait for the actor.
 const COMMANDS_MAX: usize = 16;
 
@@ -276,6 +279,7 @@ impl Upstream {
 /// Asks, and when the directory says that it is too early, again at the time that it names, if that is before `deadline`: what
 /// it refuses so it has not done.
 async fn ask_patiently(handle: &Handle, op: Op, deadline: Instant) -> Result<Answer, AskError> {
+    let deadline = deadline.min(Instant::now() + LIMIT_PATIENCE);
     loop {
         let refused = match handle.ask(op.clone()).await {
             Err(AskError::Refused(refused)) => refused,

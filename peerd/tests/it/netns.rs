@@ -149,6 +149,6 @@ fn peers_that_cannot_reach_each_other_go_through_the_relay_and_directly_once_the
     alice.online();
     assert_eq!(bob.json(&["fetch", "alice/large"])["way"], "relayed");
     let log = alice.log();
-    let (_, from) = log.rsplit_once("from_block=").unwrap();
+    let (_, from) = log.rsplit_once("from_byte=").unwrap();
     assert!(!from.starts_with('0'), "it began anew: {from}");
 }

@@ -190,6 +190,10 @@ async fn a_send_without_an_answer_is_taken_up_by_the_next_one_like_it_and_by_one
         .await
         .unwrap();
     drop(again);
+    let unheard = begin(outgoing("hi")).await.unwrap().open;
+    assert_eq!(unheard.id(), id, "its sender has not heard that it was taken");
+    bench.store.drop_send(id).await.unwrap();
+    drop(unheard);
     assert_eq!(begin(outgoing("hi")).await.unwrap().open.id(), other_id, "the finished one is not repeated");
     let kept = &bench.all().await[0];
     assert_eq!(
