@@ -1,13 +1,18 @@
-//! What a daemon needs that has nothing to do with what it serves: its log, and its service manager.
+//! What a daemon needs that has nothing to do with what it serves: its settings, its log, its service manager, and a page for
+//! those who watch it.
 //!
+//! - [`config`]: the configuration file.
 //! - [`log`]: the log on standard error, for a terminal, a file or the journal.
 //! - [`notify`]: what the service manager is told: ready, reloading, stopping, the state in one line.
 //! - [`watchdog`]: the sign of life that the service manager expects.
 //! - [`activation`]: the listening socket that it passes.
+//! - [`http`]: metrics, health and readiness.
 //!
 //! Without a service manager all of this is quiet and does nothing. Nothing here knows dos.
 
 pub mod activation;
+pub mod config;
+pub mod http;
 pub mod log;
 pub mod notify;
 pub mod watchdog;
