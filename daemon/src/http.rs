@@ -14,6 +14,10 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::{
+    encoding::text::{encode_eof, encode_registry},
+    registry::Registry,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -35,6 +39,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The media type of OpenMetrics 1.0.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// These registries, one after the other, in the text format of OpenMetrics. No name may be in two of them.
+#[must_use]
+pub fn open_metrics(registries: &[&Registry]) -> String {
+    let mut text = String::new();
+    let mut written = Ok(());
+    for registry in registries {
+        written = written.and_then(|()| encode_registry(&mut text, registry));
+    }
+    if let Err(error) = written.and_then(|()| encode_eof(&mut text)) {
+        tracing::error!(%error, "the metrics cannot be written");
+    }
+    text
+}
+
 /// What there is to tell.
 pub trait Page: Send + Sync + 'static {
     /// The metrics, as they are now.
@@ -45,12 +63,14 @@ pub trait Page: Send + Sync + 'static {
     fn is_ready(&self) -> impl Future<Output = Result<(), String>> + Send;
 }
 
-/// Opens the port.
+/// Opens the port. Needs a runtime around it.
 ///
 /// # Errors
 /// What the system says.
-pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 /// Serves until it is cancelled.
@@ -154,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_path_has_its_answer() {
-        let listener = bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(serve(listener, Sick));
         for (head, status, body) in [
@@ -173,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn nonsense_disturbs_nobody() {
-        let listener = bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(serve(listener, Sick));
         let mut stream = TcpStream::connect(address).await.unwrap();

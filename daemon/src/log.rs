@@ -1,7 +1,8 @@
 //! The log on standard error: one line per event.
 //!
 //! Where standard error is the journal, each line begins with its priority (sd-daemon(3)) and has no time of its own, since
-//! the journal keeps both. What always holds outside a terminal: an event is one line, whatever its fields contain, so that
+//! the journal keeps both. For programs each line is a JSON object, wherever it goes; in the journal its priority stands
+//! before it all the same. What always holds outside a terminal: an event is one line, whatever its fields contain, so that
 //! nobody can forge another one, or its priority.
 
 use std::{
@@ -13,12 +14,13 @@ use std::{
     os::{fd::AsFd, unix::fs::MetadataExt},
 };
 
+use serde::Deserialize;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     fmt::{
         FmtContext, FormatEvent, FormatFields,
-        format::{Format, Full, Writer},
+        format::{Format, Writer},
         layer,
     },
     layer::SubscriberExt as _,
@@ -41,6 +43,17 @@ pub enum LogError {
     Reload(#[source] reload::Error),
 }
 
+/// For whom the log is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: one JSON object a line, with timestamp, level, target, message and fields
+    Json,
+}
+
 /// How an event is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
@@ -50,14 +63,21 @@ pub enum Style {
     Plain,
     /// For the journal: the priority in front, neither time nor level.
     Journal,
+    /// For programs: an object.
+    Json,
+    /// For programs that read the journal: an object with the priority in front.
+    JournalJson,
 }
 
 impl Style {
     /// The one that fits this process's standard error and its `NO_COLOR` (<https://no-color.org>).
     #[must_use]
-    pub fn of_stderr() -> Self {
+    pub fn of_stderr(format: LogFormat) -> Self {
         let stderr = io::stderr();
-        if env::var_os("JOURNAL_STREAM").is_some_and(|stream| is_journal(&stderr, &stream)) {
+        let is_journal = env::var_os("JOURNAL_STREAM").is_some_and(|stream| is_journal(&stderr, &stream));
+        if format == LogFormat::Json {
+            if is_journal { Self::JournalJson } else { Self::Json }
+        } else if is_journal {
             Self::Journal
         } else if stderr.is_terminal() && env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()) {
             Self::Colours
@@ -98,6 +118,10 @@ impl Log {
                 let format = Format::default().without_time().with_level(false);
                 events.event_format(OneLine { format, priority: true }).boxed()
             }
+            Style::Json => events.json().event_format(OneLine { format: json(), priority: false }).boxed(),
+            Style::JournalJson => {
+                events.json().event_format(OneLine { format: json(), priority: true }).boxed()
+            }
         };
         tracing_subscriber::registry().with(filter).with(events).try_init().map_err(LogError::Twice)?;
         Ok(Self { filter: handle })
@@ -112,22 +136,34 @@ impl Log {
     }
 }
 
+/// Whether that is a filter.
+///
+/// # Errors
+/// [`LogError::Filter`].
+pub fn check_filter(filter: &str) -> Result<(), LogError> {
+    parse(filter).map(drop)
+}
+
+fn json() -> Format<tracing_subscriber::fmt::format::Json> {
+    Format::default().json().flatten_event(true).with_current_span(false).with_span_list(false)
+}
+
 fn parse(filter: &str) -> Result<EnvFilter, LogError> {
     EnvFilter::try_new(filter).map_err(|error| LogError::Filter(filter.to_owned(), error))
 }
 
 /// Writes an event as `format` does, in one line.
-struct OneLine<T> {
-    format: Format<Full, T>,
+struct OneLine<F> {
+    format: F,
     /// The priority comes first.
     priority: bool,
 }
 
-impl<S, N, T> FormatEvent<S, N> for OneLine<T>
+impl<S, N, F> FormatEvent<S, N> for OneLine<F>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
-    Format<Full, T>: FormatEvent<S, N>,
+    F: FormatEvent<S, N>,
 {
     fn format_event(
         &self,
@@ -161,10 +197,18 @@ mod tests {
         sync::{Arc, Mutex},
     };
 
+    use tracing_subscriber::fmt::format::Full;
+
     use super::*;
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Lines {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
 
     impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -176,16 +220,15 @@ mod tests {
         }
     }
 
-    fn logged(format: OneLine<()>, log: impl FnOnce()) -> String {
+    fn logged(format: OneLine<Format<Full, ()>>, log: impl FnOnce()) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
         let events = layer().with_writer(move || writer.clone()).with_ansi(false).event_format(format);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(events), log);
-        let bytes = lines.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        lines.text()
     }
 
-    fn journal() -> OneLine<()> {
+    fn journal() -> OneLine<Format<Full, ()>> {
         OneLine {
             format: Format::default().without_time().with_level(false).with_target(false),
             priority: true,
@@ -208,6 +251,26 @@ mod tests {
         let text = logged(journal(), || tracing::info!(name = %"x\n<0>the disk is on fire\r\n", "hello"));
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(text.starts_with("<6>hello name=x"), "{text}");
+    }
+
+    #[test]
+    fn for_programs_an_event_is_an_object_of_one_line_with_its_priority_in_the_journal() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let format = OneLine { format: json(), priority: true };
+        let events = layer().with_writer(move || writer.clone()).json().event_format(format);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(events), || {
+            tracing::warn!(name = %"x\n\"<0>", count = 3, "hello");
+        });
+        let text = lines.text();
+        let line = text.strip_prefix("<4>").unwrap().strip_suffix('\n').unwrap();
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(event["level"], "WARN");
+        assert_eq!(event["message"], "hello");
+        assert_eq!(event["name"], "x\n\"<0>");
+        assert_eq!(event["count"], 3);
+        assert!(event["timestamp"].as_str().unwrap().ends_with('Z'), "{event}");
+        assert_eq!(text.lines().count(), 1);
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub enum Command {
     Restore(Restore),
     /// Forget expired and used-up invites, and, if asked, peers that were not seen for long and old receipts
     Prune(Prune),
+    /// Show how the server does: sessions, peers, images, rights, views, the store's work
+    Stats(Ask),
 }
 
 /// Options of `serve`.
@@ -64,6 +66,17 @@ pub struct Serve {
     /// A TOML file with these options as keys; a flag or an environment variable beats it
     #[arg(long, value_name = "FILE", env = "DOSD_CONFIG")]
     pub config: Option<PathBuf>,
+    /// Only look whether flags, environment and file make sense; open and change nothing
+    #[arg(long)]
+    pub check_config: bool,
+}
+
+/// The keys of the configuration file: the options of `serve`, but those that are about the file itself.
+#[must_use]
+pub fn known_keys() -> Vec<String> {
+    let options = Serve::augment_args(clap::Command::new("serve"));
+    let keys = options.get_arguments().filter_map(|option| option.get_long());
+    keys.filter(|key| !matches!(*key, "config" | "check-config")).map(|key| key.replace('-', "_")).collect()
 }
 
 /// Which server.

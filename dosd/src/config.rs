@@ -3,12 +3,15 @@
 mod relay;
 
 use std::{
-    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use dos_daemon::{
+    config::FileError,
+    log::{LogError, LogFormat},
+};
 use dos_protocol::{
     limits::{BLOCK_DURATION, BLOCK_DURATION_MAX, BROADCASTS_PER_MINUTE, REGISTRATIONS_PER_MINUTE},
     link::split_host_port,
@@ -17,6 +20,7 @@ use dos_protocol::{
 };
 use serde::{Deserialize, Deserializer, de};
 
+use crate::cli::known_keys;
 use crate::limits::Limits;
 
 /// Shorter lock-outs would hinder no guessing.
@@ -33,12 +37,12 @@ pub use relay::{RelayError, RelaySettings};
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the configuration {path}", path = .0.display())]
-    File(PathBuf, #[source] io::Error),
-    /// It is not TOML, or has unknown keys.
-    #[error("the configuration {path} is wrong", path = .0.display())]
-    Syntax(PathBuf, #[source] Box<toml::de::Error>),
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Not what can be logged.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// There is no home directory to keep the data in.
     #[error("no data directory: give --data-dir")]
     NoDataDir,
@@ -171,17 +175,21 @@ pub struct FileConfig {
     /// What to log: error, warn, info, debug, trace, or per module [default: info]
     #[arg(long, value_name = "LEVEL", env = "DOSD_LOG")]
     pub log: Option<String>,
+    /// How to log [default: text]
+    #[arg(long, value_name = "FORMAT", env = "DOSD_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// Serve metrics and health over HTTP at this address [default: nowhere]
+    #[arg(long, value_name = "ADDR", env = "DOSD_METRICS")]
+    pub metrics: Option<SocketAddr>,
 }
 
 impl FileConfig {
     /// Reads the file.
     ///
     /// # Errors
-    /// [`ConfigError::File`] or [`ConfigError::Syntax`].
+    /// [`ConfigError::File`].
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|error| ConfigError::File(path.to_owned(), error))?;
-        toml::from_str(&text).map_err(|error| ConfigError::Syntax(path.to_owned(), Box::new(error)))
+        Ok(dos_daemon::config::read(path, &known_keys())?)
     }
 
     /// What is said here, and where nothing is said what is said `below`.
@@ -215,6 +223,8 @@ impl FileConfig {
                 .or(below.relay_bytes_per_second_per_peer),
             relay_idle: self.relay_idle.or(below.relay_idle),
             log: self.log.or(below.log),
+            log_format: self.log_format.or(below.log_format),
+            metrics: self.metrics.or(below.metrics),
         }
     }
 }
@@ -228,6 +238,12 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What the join link says instead of a guess: host and port.
     pub advertise: Option<(String, u16)>,
+    /// How it logs.
+    pub log_format: LogFormat,
+    /// Where metrics and health are served, if anywhere.
+    pub metrics: Option<SocketAddr>,
+    /// What it logs; can be changed while the server runs.
+    pub log: String,
     /// What can be changed while the server runs.
     pub settings: Settings,
 }
@@ -302,6 +318,9 @@ impl Settings {
 /// Between a sign-in and the first request lies a moment.
 const IDLE_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
+/// What is logged if nothing is said.
+const DEFAULT_LOG: &str = "info";
+
 /// The default of `--listen`: every address, IPv6 and IPv4.
 pub const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), 5001);
@@ -316,12 +335,38 @@ impl Config {
     pub fn new(said: FileConfig, file: FileConfig) -> Result<Self, ConfigError> {
         let said = said.over(file);
         let settings = Settings::new(&said)?;
+        let log = said.log.unwrap_or_else(|| DEFAULT_LOG.into());
+        dos_daemon::log::check_filter(&log)?;
         Ok(Self {
             listen: said.listen.unwrap_or(DEFAULT_LISTEN),
             data_dir: data_dir(said.data_dir)?,
             advertise: said.advertise.map(|text| host_port(&text)).transpose()?,
+            log_format: said.log_format.unwrap_or_default(),
+            metrics: said.metrics,
+            log,
             settings,
         })
+    }
+
+    /// The file, as far as there is one, under what is said.
+    ///
+    /// # Errors
+    /// As in [`ConfigError`].
+    pub fn load(said: FileConfig, file: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::new(said, file.map(FileConfig::read).transpose()?.unwrap_or_default())
+    }
+
+    /// The keys of what is different in `other` and cannot be changed while the server runs.
+    #[must_use]
+    pub fn needs_restart_for(&self, other: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("listen", self.listen != other.listen),
+            ("data_dir", self.data_dir != other.data_dir),
+            ("advertise", self.advertise != other.advertise),
+            ("log_format", self.log_format != other.log_format),
+            ("metrics", self.metrics != other.metrics),
+        ];
+        differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
 }
 
@@ -371,6 +416,30 @@ mod tests {
             assert!(matches!(config(wrong), Err(ConfigError::BlockDuration)), "{wrong}");
         }
         assert!(file("block_duration = 60").is_err());
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_told_by_its_key_and_nothing_else() {
+        let said = FileConfig { data_dir: Some("/x".into()), ..FileConfig::default() };
+        let config = |text: &str| Config::new(said.clone(), toml::from_str(text).unwrap()).unwrap();
+        let now = config("");
+        assert!(now.needs_restart_for(&config("registration = 'open'\nlog = 'debug'")).is_empty());
+        let other = config("listen = '[::1]:1'\nadvertise = 'a:1'\nlog_format = 'json'\nmetrics = '[::1]:2'");
+        assert_eq!(now.needs_restart_for(&other), ["listen", "advertise", "log_format", "metrics"]);
+    }
+
+    #[test]
+    fn every_key_that_is_offered_is_one_of_the_file() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("dosd.toml");
+        for key in known_keys() {
+            // Whatever is wrong with the value: the key is known.
+            let error = toml::from_str::<FileConfig>(&format!("{key} = []")).unwrap_err().to_string();
+            assert!(!error.contains("unknown field"), "{key}: {error}");
+        }
+        std::fs::write(&path, "registraton = 'open'").unwrap();
+        let error = FileConfig::read(&path).unwrap_err().to_string();
+        assert!(error.ends_with("unknown key \"registraton\", do you mean \"registration\"?"), "{error}");
     }
 
     #[test]

@@ -15,14 +15,16 @@ pub mod hub;
 pub mod limits;
 mod listener;
 mod manager;
+pub mod metrics;
 pub mod presence;
 pub mod relay;
+pub mod reload;
 mod session;
 pub mod store;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use dos_daemon::notify;
+use dos_daemon::{http, notify};
 use dos_protocol::{
     JoinLink, PublicKey,
     admin::SOCKET_NAME,
@@ -67,6 +69,9 @@ pub enum StartError {
     /// The port that was passed.
     #[error("cannot use the socket that the service manager passed")]
     Passed(#[source] io::Error),
+    /// The page for metrics and health.
+    #[error("cannot listen for metrics on {0}")]
+    Metrics(SocketAddr, #[source] io::Error),
     /// The operator's door.
     #[error("cannot open the operator's socket")]
     Admin(#[from] admin::AdminError),
@@ -78,6 +83,7 @@ pub struct Server {
     tls: ServerTls,
     listener: TcpListener,
     door: Door,
+    page: Option<TcpListener>,
     link: JoinLink,
     writer: dos_sqlite::WriterThread,
     data_dir: DataDir,
@@ -115,17 +121,24 @@ impl Server {
             None => listener::bind(config.listen).map_err(failed)?,
         };
         let bound = listener.local_addr().map_err(failed)?;
+        let page = config.metrics.map(open_page).transpose()?;
         let door = Door::open(&data_dir.join(SOCKET_NAME))?;
         let link = join_link(key, bound, config.advertise.clone());
         let directory = Arc::new(Directory::new(store, hub, key, config.settings.clone()));
         tracing::info!(listen = %bound, data_dir = %config.data_dir.display(), "the directory is open");
-        Ok(Self { directory, tls, listener, door, link, writer, data_dir })
+        Ok(Self { directory, tls, listener, door, page, link, writer, data_dir })
     }
 
     /// The join link, without an invite.
     #[must_use]
     pub fn link(&self) -> &JoinLink {
         &self.link
+    }
+
+    /// Where metrics and health are served, if anywhere.
+    #[must_use]
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.page.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// The operations and the store, for tests and measurements in the same process.
@@ -139,7 +152,11 @@ impl Server {
         let (plan, mut planned) = watch::channel(None);
         let (phase, phases) = watch::channel(Phase::Open);
         let operator = Arc::new(Operator::new(Arc::clone(&self.directory), self.link, plan));
-        tokio::spawn(self.door.serve(operator, phases));
+        tokio::spawn(self.door.serve(operator, phases.clone()));
+        let page = self.page.map(|listener| {
+            let page = metrics::Observed::new(&self.directory, phases);
+            tokio::spawn(http::serve(listener, page))
+        });
         let (closing, closed) = watch::channel(false);
         let listening = listener::listen(self.listener, self.tls, Arc::clone(&self.directory), closed);
         let mut listening = tokio::spawn(listening);
@@ -164,6 +181,9 @@ impl Server {
             listening.abort();
             drop(listening.await);
         }
+        if let Some(page) = page {
+            page.abort();
+        }
         drop(self.directory);
         let writer = self.writer;
         let closing_store = tokio::task::spawn_blocking(move || writer.join());
@@ -174,6 +194,13 @@ impl Server {
         drop(self.data_dir);
         phase.send_replace(Phase::Ended);
     }
+}
+
+fn open_page(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let failed = |error| StartError::Metrics(address, error);
+    let listener = http::bind(address).map_err(failed)?;
+    tracing::info!(listen = %listener.local_addr().map_err(failed)?, "metrics are served");
+    Ok(listener)
 }
 
 fn join_link(key: PublicKey, bound: SocketAddr, advertise: Option<(String, u16)>) -> JoinLink {

@@ -118,12 +118,14 @@ async fn serve(
     }
     // Nothing can be told before there is TLS.
     if !directory.may_shake_hands(from) {
+        directory.metrics.handshake_refused();
         return tracing::info!(address = %from, limit = "handshakes_per_minute", "refused a connection");
     }
     // Boxed, so that what only the handshake needs is freed before the session begins.
     let (key, stream) = match Box::pin(tls.accept(stream)).await {
         Ok(accepted) => accepted,
         Err(error) => {
+            directory.metrics.handshake_failed();
             return tracing::info!(address = %from, error = &error as &dyn std::error::Error, "refused a connection");
         }
     };

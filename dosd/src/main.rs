@@ -6,14 +6,14 @@ use anyhow::Context as _;
 use dos_daemon::{
     activation,
     log::{Log, Style},
-    notify,
 };
 use dos_protocol::Code;
 use dosd::{
     Server,
     cli::Serve,
     commands::{self, Run},
-    config::{Config, FileConfig},
+    config::Config,
+    reload::Reload,
 };
 use futures_util::StreamExt as _;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -40,18 +40,10 @@ fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(Code::Internal.exit_code())
 }
 
-/// No setting changes while the server runs; whoever asked for it is answered nevertheless.
-fn reload() {
-    notify::reloading();
-    notify::ready();
-}
-
 fn serve(options: Serve) -> anyhow::Result<()> {
-    let Serve { said, config: file } = options;
-    let file = file.map(|path| FileConfig::read(&path)).transpose()?.unwrap_or_default();
-    let filter = said.log.clone().or_else(|| file.log.clone()).unwrap_or_else(|| "info".into());
-    Log::start(&filter, Style::of_stderr())?;
-    let config = Config::new(said, file)?;
+    let Serve { said, config: file, .. } = options;
+    let config = Config::load(said.clone(), file.as_deref())?;
+    let log = Log::start(&config.log, Style::of_stderr(config.log_format))?;
     let passed = activation::tcp_listener()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start a runtime")?;
@@ -59,12 +51,13 @@ fn serve(options: Serve) -> anyhow::Result<()> {
         let mut signals =
             signal_hook_tokio::Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot watch for signals")?;
         let server = Server::start_on(&config, passed)?;
+        let reload = Reload::new(said, file, config, log, server.directory());
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(async move {
             // The signals stay caught until the process ends.
             while let Some(signal) = signals.next().await {
                 if signal == SIGHUP {
-                    reload();
+                    reload.run().await;
                 } else {
                     stop.send_replace(true);
                 }

@@ -38,7 +38,7 @@ const ROUND_AFTER: Duration = Duration::from_secs(240);
 #[derive(Debug)]
 pub(crate) struct Chores {
     arrivals: mpsc::Sender<Grant>,
-    signed_in: Notify,
+    due: Notify,
     /// Whether the list of blocks is that of the directory since the last sign-in.
     blocks_known: AtomicBool,
 }
@@ -49,7 +49,7 @@ pub(crate) type Arrivals = mpsc::Receiver<Grant>;
 impl Chores {
     pub(crate) fn new() -> (Self, Arrivals) {
         let (arrivals, waiting) = mpsc::channel(ARRIVALS_MAX);
-        (Self { arrivals, signed_in: Notify::new(), blocks_known: AtomicBool::new(false) }, waiting)
+        (Self { arrivals, due: Notify::new(), blocks_known: AtomicBool::new(false) }, waiting)
     }
 
     /// A right was received or has changed.
@@ -61,7 +61,12 @@ impl Chores {
     /// The session is online.
     pub(crate) fn signed_in(&self) {
         self.blocks_known.store(false, Ordering::Relaxed);
-        self.signed_in.notify_one();
+        self.due.notify_one();
+    }
+
+    /// The settings have changed: there may be something to do.
+    pub(crate) fn look(&self) {
+        self.due.notify_one();
     }
 
     /// Deletes the copies used least recently until `wanted` fits, as far as the bound demands and the rules allow.
@@ -70,7 +75,7 @@ impl Chores {
     /// `internal` if the store fails.
     pub(crate) async fn make_room(&self, core: &Core, wanted: SealedCopy) -> Result<(), WireError> {
         let (total, evictable) = core.store.cache().await?;
-        let mut excess = total.saturating_add(wanted.bytes).saturating_sub(core.config.cache_bytes_max);
+        let mut excess = total.saturating_add(wanted.bytes).saturating_sub(core.settings().cache_bytes_max);
         for copy in evictable {
             if excess == 0 {
                 break;
@@ -100,8 +105,8 @@ pub(crate) async fn run(core: Arc<Core>, mut arrivals: Arrivals, mut stop: Stop)
             biased;
             () = stop.stopped() => return,
             Some(_) = fetches.join_next() => false,
-            () = core.chores.signed_in.notified() => true,
-            Some(grant) = arrivals.recv(), if core.config.auto_fetch => {
+            () = core.chores.due.notified() => true,
+            Some(grant) = arrivals.recv(), if core.settings().auto_fetch => {
                 begin(&core, &places, &mut fetches, grant);
                 false
             }
@@ -142,7 +147,7 @@ async fn round(core: &Arc<Core>, places: &Arc<Semaphore>, fetches: &mut JoinSet<
     if let Err(error) = Box::pin(chores).await {
         tracing::debug!(error = %error.message, "what was left open stays so");
     }
-    if !core.config.auto_fetch {
+    if !core.settings().auto_fetch {
         return;
     }
     let Some((me, _)) = core.identity.registered() else { return };
@@ -159,7 +164,7 @@ async fn missing(core: &Core, me: PeerId) -> Result<Vec<Grant>, WireError> {
     let mut grants = core.store.lacking(me).await?;
     grants.retain(|grant| {
         total = total.saturating_add(grant.sealed.bytes);
-        grant.state_at(Timestamp::now()) == GrantState::Active && total <= core.config.cache_bytes_max
+        grant.state_at(Timestamp::now()) == GrantState::Active && total <= core.settings().cache_bytes_max
     });
     grants.truncate(ARRIVALS_MAX);
     Ok(grants)
@@ -183,7 +188,7 @@ fn begin(core: &Arc<Core>, places: &Arc<Semaphore>, fetches: &mut JoinSet<()>, g
 
 async fn fetch_quietly(core: &Arc<Core>, grant: &Grant) -> Result<(), WireError> {
     if grant.state_at(Timestamp::now()) != GrantState::Active
-        || grant.sealed.bytes > core.config.cache_bytes_max
+        || grant.sealed.bytes > core.settings().cache_bytes_max
     {
         return Ok(());
     }

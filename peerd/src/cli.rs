@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf};
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
+use dos_daemon::log::LogFormat;
 use dos_protocol::model::Address;
 
 /// The daemon of one client: keeps its images, its rights and its session to the directory.
@@ -53,7 +54,23 @@ pub struct Arguments {
     /// What is logged: a level (error, warn, info, debug, trace) or a filter of tracing [default: info].
     #[arg(long, env = "PEERD_LOG", value_name = "FILTER")]
     pub log: Option<String>,
+    /// How it is logged [default: text].
+    #[arg(long, env = "PEERD_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// Where metrics and health are served over HTTP [default: nowhere].
+    #[arg(long, env = "PEERD_METRICS", value_name = "ADDR")]
+    pub metrics: Option<SocketAddr>,
     /// A TOML file with any of these settings, under the same names with '_' for '-'.
     #[arg(long, env = "PEERD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Only look whether flags, environment and file make sense; open and change nothing.
+    #[arg(long)]
+    pub check_config: bool,
+}
+
+/// The keys of the configuration file: the options, but those that are about the file itself.
+pub(crate) fn known_keys() -> Vec<String> {
+    let options = Arguments::command();
+    let keys = options.get_arguments().filter_map(|option| option.get_long());
+    keys.filter(|key| !matches!(*key, "config" | "check-config")).map(|key| key.replace('-', "_")).collect()
 }

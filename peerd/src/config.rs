@@ -1,12 +1,15 @@
 //! The settings: flag beats environment beats file beats default. An unknown key in the file is refused.
 
 use std::{
-    io,
     net::{Ipv6Addr, SocketAddr},
     num::{NonZeroU16, NonZeroU64},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
+use dos_daemon::{
+    config::FileError,
+    log::{LogError, LogFormat},
+};
 use dos_protocol::{
     limits::ADDRESSES_MAX,
     model::Address,
@@ -15,7 +18,7 @@ use dos_protocol::{
 use serde::Deserialize;
 
 use crate::{
-    cli::Arguments,
+    cli::{Arguments, known_keys},
     peer::traffic::{Limits, RATE_MIN, TRANSFERS_MAX_DEFAULT},
 };
 
@@ -25,12 +28,12 @@ pub const CACHE_BYTES_MAX_DEFAULT: u64 = 10 << 30;
 /// Why the settings make no sense.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the configuration {path}", path = .0.display())]
-    Read(PathBuf, #[source] io::Error),
-    /// The file is not valid.
-    #[error("the configuration {path} is not valid", path = .0.display())]
-    Invalid(PathBuf, #[source] Box<toml::de::Error>),
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Not what can be logged.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// Not a profile's name.
     #[error("a profile is named with 1 to 32 of a-z A-Z 0-9 . _ -, not beginning with a dot or a dash")]
     Profile,
@@ -72,6 +75,8 @@ struct ConfigFile {
     upload_rate: Option<u64>,
     download_rate: Option<u64>,
     log: Option<String>,
+    log_format: Option<LogFormat>,
+    metrics: Option<SocketAddr>,
 }
 
 /// All settings of one daemon.
@@ -89,6 +94,19 @@ pub struct Config {
     pub advertise: Vec<Address>,
     /// Whether others can connect to it at all.
     pub reachable: bool,
+    /// The filter of the log; can be changed while the daemon runs.
+    pub log: Box<str>,
+    /// How it logs.
+    pub log_format: LogFormat,
+    /// Where metrics and health are served, if anywhere.
+    pub metrics: Option<SocketAddr>,
+    /// What can be changed while the daemon runs.
+    pub settings: Settings,
+}
+
+/// What can be changed while the daemon runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
     /// Whether sealed copies are fetched when a right arrives.
     pub auto_fetch: bool,
     /// What the sealed copies of others may take on the disk, in bytes.
@@ -97,8 +115,17 @@ pub struct Config {
     pub uploads: Limits,
     /// What fetching may take.
     pub downloads: Limits,
-    /// The filter of the log.
-    pub log: Box<str>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            auto_fetch: true,
+            cache_bytes_max: CACHE_BYTES_MAX_DEFAULT,
+            uploads: Limits::default(),
+            downloads: Limits::default(),
+        }
+    }
 }
 
 impl Config {
@@ -112,11 +139,10 @@ impl Config {
             listen: (Ipv6Addr::UNSPECIFIED, 0).into(),
             advertise: Vec::new(),
             reachable: true,
-            auto_fetch: true,
-            cache_bytes_max: CACHE_BYTES_MAX_DEFAULT,
-            uploads: Limits::default(),
-            downloads: Limits::default(),
             log: "info".into(),
+            log_format: LogFormat::default(),
+            metrics: None,
+            settings: Settings::default(),
         }
     }
 
@@ -125,6 +151,7 @@ impl Config {
     /// # Errors
     /// As in [`ConfigError`].
     pub fn load(arguments: Arguments, environment: &Environment) -> Result<Self, ConfigError> {
+        let read = |path| dos_daemon::config::read::<ConfigFile>(path, &known_keys());
         let file = arguments.config.as_deref().map(read).transpose()?.unwrap_or_default();
         let profile = arguments.profile.or(file.profile).unwrap_or_else(|| DEFAULT_PROFILE.into());
         if !is_profile(&profile) {
@@ -148,21 +175,42 @@ impl Config {
         if !reachable && !advertise.is_empty() {
             return Err(ConfigError::Unreachable);
         }
+        let log = arguments.log.or(file.log).map_or(base.log.clone(), Into::into);
+        dos_daemon::log::check_filter(&log)?;
+        let default = base.settings;
+        let cache_bytes_max = arguments.cache_bytes_max.or(file.cache_bytes_max);
         Ok(Self {
             profile: profile.into(),
             listen: arguments.listen.or(file.listen).unwrap_or(base.listen),
             advertise,
             reachable,
-            auto_fetch: arguments.auto_fetch.or(file.auto_fetch).unwrap_or(base.auto_fetch),
-            cache_bytes_max: arguments
-                .cache_bytes_max
-                .or(file.cache_bytes_max)
-                .unwrap_or(base.cache_bytes_max),
-            uploads,
-            downloads,
-            log: arguments.log.or(file.log).map_or(base.log.clone(), Into::into),
+            log,
+            log_format: arguments.log_format.or(file.log_format).unwrap_or_default(),
+            metrics: arguments.metrics.or(file.metrics),
+            settings: Settings {
+                auto_fetch: arguments.auto_fetch.or(file.auto_fetch).unwrap_or(default.auto_fetch),
+                cache_bytes_max: cache_bytes_max.unwrap_or(default.cache_bytes_max),
+                uploads,
+                downloads,
+            },
             ..base
         })
+    }
+
+    /// The keys of what is different in `other` and cannot be changed while the daemon runs.
+    #[must_use]
+    pub fn needs_restart_for(&self, other: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("profile", self.profile != other.profile),
+            ("state_dir", self.state_dir != other.state_dir),
+            ("socket", self.socket != other.socket),
+            ("listen", self.listen != other.listen),
+            ("advertise", self.advertise != other.advertise),
+            ("reachable", self.reachable != other.reachable),
+            ("log_format", self.log_format != other.log_format),
+            ("metrics", self.metrics != other.metrics),
+        ];
+        differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
 }
 
@@ -177,13 +225,10 @@ fn limits(
     Ok(Limits { transfers_max, rate: rate.and_then(NonZeroU64::new) })
 }
 
-fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read(path.to_owned(), error))?;
-    toml::from_str(&text).map_err(|error| ConfigError::Invalid(path.to_owned(), Box::new(error)))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn with_file(text: &str) -> (tempfile::TempDir, Arguments) {
@@ -203,17 +248,18 @@ mod tests {
         let config = Config::load(arguments.clone(), &home()).unwrap();
         assert_eq!(&*config.profile, "bob");
         assert_eq!(config.state_dir, Path::new("/h/.local/state/dos/peers/bob"));
-        assert!(!config.auto_fetch);
-        assert_eq!(config.cache_bytes_max, CACHE_BYTES_MAX_DEFAULT);
+        assert!(!config.settings.auto_fetch);
+        assert_eq!(config.settings.cache_bytes_max, CACHE_BYTES_MAX_DEFAULT);
         let arguments = Arguments { auto_fetch: Some(true), profile: Some("eve".into()), ..arguments };
         let config = Config::load(arguments, &home()).unwrap();
-        assert_eq!((&*config.profile, config.auto_fetch), ("eve", true));
+        assert_eq!((&*config.profile, config.settings.auto_fetch), ("eve", true));
     }
 
     #[test]
     fn an_unknown_key_a_bad_profile_and_a_missing_home_are_refused() {
         let (_temp, arguments) = with_file("listne = \"127.0.0.1:7\"");
-        assert!(matches!(Config::load(arguments, &home()), Err(ConfigError::Invalid(..))));
+        let error = Config::load(arguments, &home()).unwrap_err().to_string();
+        assert!(error.ends_with("unknown key \"listne\", do you mean \"listen\"?"), "{error}");
         let arguments = Arguments { profile: Some("../x".into()), ..Arguments::default() };
         assert!(matches!(Config::load(arguments, &home()), Err(ConfigError::Profile)));
         let nowhere = Environment::default();
@@ -225,12 +271,12 @@ mod tests {
         let (_temp, arguments) = with_file("max_uploads = 3\nupload_rate = 20000\ndownload_rate = 16384");
         let arguments = Arguments { upload_rate: Some(50_000), ..arguments };
         let config = Config::load(arguments.clone(), &home()).unwrap();
-        assert_eq!(config.uploads, Limits { transfers_max: 3, rate: NonZeroU64::new(50_000) });
-        assert_eq!(config.downloads, Limits { rate: NonZeroU64::new(16_384), ..Limits::default() });
+        assert_eq!(config.settings.uploads, Limits { transfers_max: 3, rate: NonZeroU64::new(50_000) });
+        assert_eq!(config.settings.downloads, Limits { rate: NonZeroU64::new(16_384), ..Limits::default() });
         let slow = Arguments { download_rate: Some(16_383), ..arguments };
         assert!(matches!(Config::load(slow, &home()), Err(ConfigError::Rate("download_rate"))));
         let (_temp, none) = with_file("max_uploads = 0");
-        assert!(matches!(Config::load(none, &home()), Err(ConfigError::Invalid(..))));
+        assert!(matches!(Config::load(none, &home()), Err(ConfigError::File(FileError::Wrong(..)))));
     }
 
     #[test]
@@ -245,5 +291,26 @@ mod tests {
     fn a_socket_path_that_the_system_cannot_bind_is_refused() {
         let arguments = Arguments { socket: Some(PathBuf::from("/s".repeat(60))), ..Arguments::default() };
         assert!(matches!(Config::load(arguments, &home()), Err(ConfigError::SocketTooLong(_))));
+    }
+
+    #[test]
+    fn every_key_that_is_offered_is_one_of_the_file() {
+        for key in known_keys() {
+            let error = toml::from_str::<ConfigFile>(&format!("{key} = {{}}")).unwrap_err().to_string();
+            assert!(!error.contains("unknown field"), "{key}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_needs_a_restart_is_told_by_its_key_and_nothing_else() {
+        let (_one, arguments) = with_file("");
+        let now = Config::load(arguments, &home()).unwrap();
+        let (_two, arguments) = with_file("auto_fetch = false\nupload_rate = 20000\nlog = 'debug'");
+        assert!(now.needs_restart_for(&Config::load(arguments, &home()).unwrap()).is_empty());
+        let (_three, arguments) = with_file("listen = '[::1]:1'\nlog_format = 'json'\nmetrics = '[::1]:2'");
+        let other = Config::load(arguments, &home()).unwrap();
+        assert_eq!(now.needs_restart_for(&other), ["listen", "log_format", "metrics"]);
+        let (_four, arguments) = with_file("log = 'a=loud'");
+        assert!(matches!(Config::load(arguments, &home()), Err(ConfigError::Log(_))));
     }
 }

@@ -67,5 +67,6 @@ fn tell(core: &Core, applied: &mut Applied) {
         }
         core.events.tell(at, what);
     }
+    core.metrics.applied(&applied.kinds);
     core.stored.send_replace(applied.stored);
 }

@@ -7,6 +7,7 @@
 //! - [`library`]: one's own images; [`rights`]: what one may view; [`ledger`]: views that are under way or held.
 //! - [`store`]: everything that must last; [`copies`]: sealed files; [`identity`], [`vault`], [`keys`]: secrets.
 //! - [`events`]: what happened, to whoever watches; [`presence`]: who comes and goes, as far as somebody watches.
+//! - [`config`]: the settings; [`reload`]: what SIGHUP does; [`metrics`]: what is measured.
 //! - [`chores`]: what the daemon does by itself.
 //!
 //! Stopping takes two steps: first nobody new is served and what can be given up is given up, while commands that change
@@ -24,10 +25,12 @@ mod keys;
 mod ledger;
 mod library;
 mod manager;
+mod metrics;
 mod peer;
 mod presence;
 mod random;
 mod relearn;
+pub mod reload;
 mod rights;
 mod sealing;
 mod state_dir;
@@ -40,25 +43,28 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, PoisonError, RwLock, atomic::AtomicU64},
     time::Duration,
 };
 
-use dos_daemon::notify;
+use dos_daemon::{http, notify};
 use dos_protocol::{Instance, MessageId, Seq, WireError, directory::Call, limits::SHUTDOWN_TIME_MAX};
 use dos_sqlite::WriterThread;
 use tokio::{
+    net::TcpListener,
     sync::{Semaphore, mpsc, watch},
     task::{JoinHandle, spawn_blocking},
     time::timeout,
 };
 
-pub use config::Config;
+pub use config::{Config, Settings};
 use copies::Copies;
 use events::Events;
 use identity::Identities;
+use metrics::Metrics;
 pub use peer::traffic::Limits;
 use peer::{callers::KnownKeys, dial::Ways, fetch::Fetches, relay::CALLS_WAITING_MAX, traffic::Traffic};
+use reload::Reload;
 use state_dir::StateDir;
 use stop::{Stop, Stopper, stop};
 use store::Store;
@@ -91,6 +97,9 @@ pub enum RunError {
     /// The port for other peers.
     #[error("cannot listen for peers at {0}")]
     Listen(SocketAddr, #[source] io::Error),
+    /// The page for metrics and health.
+    #[error("cannot listen for metrics at {0}")]
+    Metrics(SocketAddr, #[source] io::Error),
     /// The socket for dosctl.
     #[error("cannot listen for commands at {path}", path = .0.display())]
     Control(PathBuf, #[source] io::Error),
@@ -99,11 +108,14 @@ pub enum RunError {
 /// What all tasks share.
 #[derive(Debug)]
 pub(crate) struct Core {
+    /// As it was started; what can be changed is in `settings`.
     config: Config,
+    settings: RwLock<Settings>,
     dirs: StateDir,
     store: Store,
     identity: Identities,
     upstream: Upstream,
+    metrics: Metrics,
     events: Events,
     presence: Arc<presence::Interest>,
     copies: Copies,
@@ -126,6 +138,22 @@ pub(crate) struct Core {
     listen: SocketAddr,
 }
 
+impl Core {
+    /// What is set now.
+    pub(crate) fn settings(&self) -> Settings {
+        *self.settings.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts other settings in force: what is begun from now on obeys them.
+    pub(crate) fn set(&self, settings: Settings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
+        self.uploads.set(settings.uploads);
+        self.downloads.set(settings.downloads);
+        // There may be room for more copies, or they are wanted now.
+        self.chores.look();
+    }
+}
+
 /// A running daemon.
 #[derive(Debug)]
 pub struct Daemon {
@@ -136,6 +164,7 @@ pub struct Daemon {
     control: JoinHandle<()>,
     session: JoinHandle<()>,
     others: Vec<JoinHandle<()>>,
+    page: Option<JoinHandle<()>>,
 }
 
 impl Daemon {
@@ -160,16 +189,20 @@ impl Daemon {
         let listen = listener.local_addr().map_err(listen_error)?;
         let socket = control::Listener::bind(&config.socket)
             .map_err(|error| RunError::Control(config.socket.clone(), error))?;
+        let page = config.metrics.map(open_page).transpose()?;
         let (upstream, ends) = Upstream::new();
         let (chores, arrivals) = chores::Chores::new();
         let (calls, calls_waiting) = mpsc::channel(CALLS_WAITING_MAX);
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let (uploads, downloads) = (Traffic::new(config.uploads), Traffic::new(config.downloads));
+        let (uploads, downloads) =
+            (Traffic::new(config.settings.uploads), Traffic::new(config.settings.downloads));
         let core = Arc::new(Core {
+            settings: RwLock::new(config.settings),
             config,
             dirs,
             store,
             identity,
+            metrics: Metrics::new(&upstream),
             upstream,
             events: Events::default(),
             presence: Arc::default(),
@@ -199,6 +232,7 @@ impl Daemon {
             version = env!("CARGO_PKG_VERSION"),
             "peerd is running"
         );
+        let page = page.map(|listener| tokio::spawn(http::serve(listener, metrics::Observed::new(&core))));
         let ((first, early), (second, late)) = (stop(), stop());
         let session = tokio::spawn(upstream::run(Arc::clone(&core), ends, own.wanted_online, late));
         let control = tokio::spawn(control::run(Arc::clone(&core), socket, early.clone()));
@@ -207,7 +241,7 @@ impl Daemon {
             tokio::spawn(presence::run(Arc::clone(&core), early.clone())),
             tokio::spawn(chores::run(Arc::clone(&core), arrivals, early)),
         ];
-        Ok(Self { core, writer, first, second, control, session, others })
+        Ok(Self { core, writer, first, second, control, session, others, page })
     }
 
     /// Where it listens for other peers.
@@ -230,7 +264,7 @@ impl Daemon {
 
     /// Finishes what was accepted, signs out and closes the store, within [`SHUTDOWN_TIME_MAX`].
     pub async fn stop(self) {
-        let Self { core, writer, first, second, control, session, others } = self;
+        let Self { core, writer, first, second, control, session, others, page } = self;
         let orderly = async {
             first.stop();
             for task in others {
@@ -244,6 +278,9 @@ impl Daemon {
             second.stop();
             drop(session.await);
             tracing::debug!("signed out");
+            if let Some(page) = page {
+                page.abort();
+            }
             drop(core);
             // Everything is durable already; this only tidies the log.
             drop(spawn_blocking(move || writer.join()).await);
@@ -252,6 +289,13 @@ impl Daemon {
             tracing::warn!("not everything ended in time");
         }
     }
+}
+
+fn open_page(address: SocketAddr) -> Result<TcpListener, RunError> {
+    let failed = |error| RunError::Metrics(address, error);
+    let listener = http::bind(address).map_err(failed)?;
+    tracing::info!(listen = %listener.local_addr().map_err(failed)?, "metrics are served");
+    Ok(listener)
 }
 
 /// Makes the disk and the database agree after a crash.
@@ -269,12 +313,13 @@ async fn tidy_up(store: &Store, copies: &Copies) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Runs a daemon until `stop`.
+/// Runs a daemon until `stop`; `reload` changes its settings meanwhile.
 ///
 /// # Errors
 /// As in [`RunError`].
-pub async fn run(config: Config, mut stop: Stop) -> Result<(), RunError> {
+pub async fn run(config: Config, reload: &Reload, mut stop: Stop) -> Result<(), RunError> {
     let daemon = Box::pin(Daemon::start(config)).await?;
+    reload.attach(&daemon.core);
     let telling = tokio::spawn(manager::tell(Arc::clone(&daemon.core)));
     stop.stopped().await;
     tracing::info!("stopping");

@@ -73,6 +73,8 @@ pub enum ToDosd {
         /// Only tells what would be forgotten.
         dry: bool,
     },
+    /// How the directory does.
+    Stats,
 }
 
 /// Whom a command is about.
@@ -111,6 +113,8 @@ pub enum FromDosd {
     Checked(Checked),
     /// What was forgotten.
     Pruned(Pruned),
+    /// How the directory does.
+    Stats(Box<Stats>),
     /// That was all.
     Done,
     /// Refused, or it went wrong on the way.
@@ -241,6 +245,43 @@ pub struct Pruned {
     pub receipts: u64,
     /// Invites that were used up or had expired.
     pub invites: u64,
+}
+
+/// See [`FromDosd::Stats`]. What is counted is counted since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// The server's version.
+    pub version: Box<str>,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// Peers that are online.
+    pub sessions: u64,
+    /// Peers that are registered.
+    pub peers: u64,
+    /// Images that are published.
+    pub images: u64,
+    /// Rights that were not taken back.
+    pub rights: u64,
+    /// Updates that peers have not stored yet.
+    pub inbox_rows: u64,
+    /// The size of the database, in bytes.
+    pub database_bytes: u64,
+    /// Transactions committed.
+    pub commits: u64,
+    /// Operations in them.
+    pub operations: u64,
+    /// Transactions that could not be committed.
+    pub failures: u64,
+    /// Views spent one by one.
+    pub views: u64,
+    /// Views taken along.
+    pub views_checked_out: u64,
+    /// Views given back.
+    pub views_checked_in: u64,
+    /// Bytes that passed through the relay, both ways.
+    pub relayed_bytes: u64,
+    /// What did not fit into a session's queue.
+    pub queue_drops: u64,
 }
 
 /// The name of the socket in the data directory.

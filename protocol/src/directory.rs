@@ -7,6 +7,7 @@
 
 mod listing;
 mod message;
+mod name;
 mod presence;
 mod publish;
 mod reach;

@@ -100,6 +100,25 @@ pub enum Reason {
     NotAccepted,
 }
 
+impl Reason {
+    /// The reason as it is written in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NeverGranted => "never_granted",
+            Self::UsedUp => "used_up",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+            Self::Closed => "closed",
+            Self::Limit => "limit",
+            Self::WrongPassword => "wrong_password",
+            Self::Locked => "locked",
+            Self::Blocked => "blocked",
+            Self::NotAccepted => "not_accepted",
+        }
+    }
+}
+
 /// An error as it travels between programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]

@@ -16,7 +16,7 @@ use dos_protocol::{
     directory::{Answer, Op, Share, ViewsChange},
     frame::{self, Reader},
 };
-use peerd::{Config, Daemon};
+use peerd::{Config, Daemon, Settings};
 use rusqlite::Connection;
 use tokio::{io::AsyncWriteExt, net::UnixStream, sync::watch, task::spawn_blocking, time::timeout};
 
@@ -96,7 +96,7 @@ async fn push(
 async fn viewer(dir: &Path, link: String) -> anyhow::Result<(Daemon, PeerId)> {
     let config = Config {
         listen: ANYWHERE,
-        auto_fetch: false,
+        settings: Settings { auto_fetch: false, ..Settings::default() },
         ..Config::new(dir.to_owned(), dir.with_extension("sock"))
     };
     let daemon = Box::pin(Daemon::start(config)).await?;

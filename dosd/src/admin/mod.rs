@@ -15,6 +15,7 @@ mod peers;
 mod ping;
 mod prune;
 mod shutdown;
+mod stats;
 
 use std::sync::Arc;
 
@@ -85,6 +86,7 @@ impl Operator {
             ToDosd::Prune { peers_unseen_ms, receipts_older_ms, dry } => {
                 self.prune(peers_unseen_ms, receipts_older_ms, dry, replies).await
             }
+            ToDosd::Stats => self.stats(replies).await,
         }
     }
 

@@ -6,6 +6,7 @@
 mod announce;
 mod backup;
 mod check;
+mod check_config;
 mod invite;
 mod kick;
 mod link;
@@ -15,6 +16,7 @@ mod ping;
 mod prune;
 mod restore;
 mod shutdown;
+mod stats;
 
 use std::{
     ffi::OsString,
@@ -49,7 +51,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Run {
     let args: Vec<OsString> = args.into_iter().collect();
     let mut screen = Screen::of_process(wants_json(&args));
     let result = match Cli::try_parse_from(&args) {
-        Ok(Cli { command: Command::Serve(options) }) => return Run::Serve(options),
+        Ok(Cli { command: Command::Serve(options) }) if !options.check_config => return Run::Serve(options),
         Ok(Cli { command }) => perform(command, &mut screen),
         Err(error) => wrong(&error, &mut screen),
     };
@@ -65,8 +67,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Run {
 
 fn perform(command: Command, screen: &mut Screen) -> Result<(), Failure> {
     match command {
-        // Has been taken out above.
-        Command::Serve(_) => Ok(()),
+        // Serving has been taken out above.
+        Command::Serve(options) => check_config::run(options, screen),
         Command::Link(place) => link::run(place, screen),
         Command::Invite(invite) => invite::run(invite.command, screen),
         Command::Peers(options) => peers::run(options, screen),
@@ -78,6 +80,7 @@ fn perform(command: Command, screen: &mut Screen) -> Result<(), Failure> {
         Command::Check(ask) => check::run(ask, screen),
         Command::Restore(options) => restore::run(options, screen),
         Command::Prune(options) => prune::run(options, screen),
+        Command::Stats(ask) => stats::run(ask, screen),
     }
 }
 

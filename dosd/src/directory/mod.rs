@@ -37,6 +37,7 @@ use crate::{
     config::Settings,
     hub::{Hub, Session},
     limits::Crowd,
+    metrics::Metrics,
     relay::Relay,
     store::{Known, Refusal, Store},
 };
@@ -52,6 +53,8 @@ pub struct Directory {
     pub key: PublicKey,
     /// What is passed on between peers that cannot reach each other.
     pub relay: Relay,
+    /// What is measured.
+    pub metrics: Metrics,
     settings: RwLock<Arc<Settings>>,
     attempts: Attempts<IpAddr>,
     broadcasts: Attempts<PeerId>,
@@ -85,6 +88,7 @@ impl Directory {
     pub fn new(store: Store, hub: Arc<Hub>, key: PublicKey, settings: Settings) -> Self {
         store.set_quotas(settings.limits.quotas());
         Self {
+            metrics: Metrics::new(&hub),
             store,
             hub,
             key,
@@ -123,6 +127,13 @@ impl Directory {
     /// # Errors
     /// What the peer is told.
     pub async fn perform(&self, caller: &Session, op: Op) -> Result<Answer, WireError> {
+        let (name, begun) = (op.name(), Instant::now());
+        let result = self.dispatch(caller, op).await;
+        self.metrics.performed(name, begun.elapsed());
+        result
+    }
+
+    async fn dispatch(&self, caller: &Session, op: Op) -> Result<Answer, WireError> {
         let peer = caller.peer;
         match op {
             Op::Register(_) | Op::SignIn(_) | Op::Recover(_) | Op::SignOut => {

@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     PeerId, Timestamp,
-    directory::{Answer, Checkin, Spend},
+    directory::{Answer, Checkin, Spend, SpendKind, ViewedKind},
 };
 
 use super::Directory;
@@ -10,12 +10,24 @@ use crate::store::Refusal;
 
 impl Directory {
     pub(super) async fn spend(&self, viewer: PeerId, spend: Spend) -> Result<Answer, Refusal> {
+        let (kind, views) = (spend.kind, spend.views);
         let spent = self.store.spend(viewer, spend, Timestamp::now()).await?;
-        Ok(Answer::Spent(Box::new(spent)))
+        if spent.is_new {
+            let kind = match kind {
+                SpendKind::View => ViewedKind::View,
+                SpendKind::Checkout => ViewedKind::Checkout,
+            };
+            self.metrics.viewed(kind, views);
+        }
+        Ok(Answer::Spent(Box::new(spent.value)))
     }
 
     pub(super) async fn checkin(&self, viewer: PeerId, checkin: Checkin) -> Result<Answer, Refusal> {
+        let unused = checkin.unused;
         let grant = self.store.checkin(viewer, checkin, Timestamp::now()).await?;
-        Ok(Answer::Grant(Box::new(grant)))
+        if grant.is_new {
+            self.metrics.viewed(ViewedKind::Checkin, unused);
+        }
+        Ok(Answer::Grant(Box::new(grant.value)))
     }
 }

@@ -33,6 +33,7 @@ use crate::{
     directory::Directory,
     hub::{Push, Session, notice},
     limits::{Pace, reached},
+    metrics::Entrance,
     presence::Follower,
 };
 
@@ -110,6 +111,10 @@ async fn sign_in(
         Ok(Ok(None)) => return Err(End::Closed),
         Ok(Ok(Some(body))) => read_request(&body),
     };
+    let entrance = match &first {
+        Ok(ToDirectory::Request { op, .. }) => Entrance::of(op),
+        _ => Entrance::None,
+    };
     let (id, result) = match first {
         Err((id, error)) => (id, Err(error)),
         Ok(ToDirectory::Request { id, op: Op::SignIn(sign_in) }) => {
@@ -125,6 +130,7 @@ async fn sign_in(
         Ok(_) => (None, Err(WireError::new(Code::Denied, "sign in first"))),
     };
     let mut out = Vec::new();
+    directory.metrics.signed_in(entrance, result.as_ref().err());
     match result {
         Ok((arrived, answer)) => {
             let answer = FromDirectory::Answer { id: id.unwrap_or(0), answer: Answer::SignedIn(answer) };
@@ -255,7 +261,9 @@ impl Running<'_> {
 
     /// From now on the peer hears of these, in place of those before.
     fn subscribe(&mut self, id: u32, subscription: Subscription) -> Result<(), End> {
+        let begun = Instant::now();
         let followed = self.directory.hub.board.follow(self.session.peer, subscription);
+        self.directory.metrics.performed("subscribe", begun.elapsed());
         let followed = followed.map(|follower| self.follower = follower.map(Box::new));
         self.answer((id, followed.map(|()| Answer::Done)))
     }
@@ -310,7 +318,10 @@ impl Running<'_> {
     fn answer(&mut self, (id, result): Done) -> Result<(), End> {
         let message = match result {
             Ok(answer) => FromDirectory::Answer { id, answer },
-            Err(error) => FromDirectory::Refused { id: Some(id), error },
+            Err(error) => {
+                self.directory.metrics.refused(&error);
+                FromDirectory::Refused { id: Some(id), error }
+            }
         };
         match self.send(&message) {
             Err(End::Broken(FrameError::TooLarge(bytes))) => {
@@ -334,11 +345,13 @@ impl Running<'_> {
             && *op != Op::SignOut
             && let Err(error) = self.keep_pace()
         {
+            self.directory.metrics.refused(&error);
             return self.send(&FromDirectory::Refused { id: Some(*id), error });
         }
         match message {
             Err((id, error)) => {
                 tracing::debug!(peer = %self.session.peer, %error, "refused a message");
+                self.directory.metrics.refused(&error);
                 self.send(&FromDirectory::Refused { id, error })
             }
             Ok(ToDirectory::Pong(number)) => {

@@ -19,6 +19,7 @@ mod requests;
 mod restore;
 mod row;
 mod schema;
+mod stats;
 mod views;
 
 use std::{
@@ -44,6 +45,8 @@ pub use peers::{Known, Newcomer};
 pub use prune::{Forgotten, ReceiptsStep};
 pub use requests::Wish;
 pub use restore::restore;
+pub use stats::Counts;
+pub use views::Once;
 
 /// An inbox row that has just been committed.
 #[derive(Debug, Clone)]

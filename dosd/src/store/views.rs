@@ -40,13 +40,22 @@ fn find(connection: &Connection, view: ViewId) -> rusqlite::Result<Option<Spendi
         .optional()
 }
 
+/// What came of an operation that takes effect once, however often it is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Once<T> {
+    /// The answer.
+    pub value: T,
+    /// This time it took effect; else it had before.
+    pub is_new: bool,
+}
+
 impl Store {
     /// Spends views: checks the right, writes down the view ID, counts down, owes the receipt and answers with the share,
     /// all in one transaction. The same view ID again gets the same answer and counts nothing.
     ///
     /// # Errors
     /// `denied` with the reason; `stale` if the viewer holds a superseded copy or share; `not_found`.
-    pub async fn spend(&self, viewer: PeerId, spend: Spend, now: Timestamp) -> Result<Spent, Refusal> {
+    pub async fn spend(&self, viewer: PeerId, spend: Spend, now: Timestamp) -> Result<Once<Spent>, Refusal> {
         self.change(move |connection| {
             let image = images::by_no(connection, spend.image)?;
             let image = image.ok_or_else(|| Refusal::denied("the image is gone", Reason::Revoked))?;
@@ -54,7 +63,8 @@ impl Store {
             let right =
                 right.ok_or_else(|| Refusal::denied("there was never a right", Reason::NeverGranted))?;
             if let Some(spending) = find(connection, spend.view)? {
-                return again(connection, &image, &right, &spending, viewer).map(Changed::from);
+                let value = again(connection, &image, &right, &spending, viewer)?;
+                return Ok(Once { value, is_new: false }.into());
             }
             once(connection, Standing { image: &image, viewer, right }, &spend, now)
         })
@@ -65,7 +75,12 @@ impl Store {
     ///
     /// # Errors
     /// `not_found` if there is no such checkout of this viewer; `invalid` if it had fewer views.
-    pub async fn checkin(&self, viewer: PeerId, checkin: Checkin, now: Timestamp) -> Result<Grant, Refusal> {
+    pub async fn checkin(
+        &self,
+        viewer: PeerId,
+        checkin: Checkin,
+        now: Timestamp,
+    ) -> Result<Once<Grant>, Refusal> {
         self.change(move |connection| {
             let missing = || Refusal::not_found("there is no such checkout");
             let spending = find(connection, checkin.checkout)?.filter(|spending| {
@@ -77,7 +92,8 @@ impl Store {
             let image = images::by_no(connection, checkin.image)?.ok_or_else(missing)?;
             let mut right = grants::find(connection, image.no, viewer)?.ok_or_else(missing)?;
             if spending.returned.is_some() {
-                return Ok(grants::snapshot(connection, &image, viewer, &right)?.into());
+                let value = grants::snapshot(connection, &image, viewer, &right)?;
+                return Ok(Once { value, is_new: false }.into());
             }
             if checkin.unused > spending.views {
                 return Err(Refusal::invalid("more views than were checked out"));
@@ -103,7 +119,7 @@ impl Store {
                 grant: grant.clone(),
             };
             let receipt = inbox::owe(connection, image.owner, now, Update::Viewed(Box::new(viewed)))?;
-            Ok(Changed { value: grant, owed: vec![receipt] })
+            Ok(Changed { value: Once { value: grant, is_new: true }, owed: vec![receipt] })
         })
         .await
     }
@@ -136,7 +152,7 @@ fn once(
     Standing { image, viewer, mut right }: Standing<'_>,
     spend: &Spend,
     now: Timestamp,
-) -> Result<Changed<Spent>, Refusal> {
+) -> Result<Changed<Once<Spent>>, Refusal> {
     let share = match (right.state_at(now), right.share) {
         (GrantState::Revoked, _) | (_, None) => {
             return Err(Refusal::denied("the right was revoked", Reason::Revoked));
@@ -180,5 +196,5 @@ fn once(
     let grant = grants::snapshot(connection, image, viewer, &right)?;
     let receipt = Viewed { view: spend.view, views: spend.views, kind: viewed, grant: grant.clone() };
     let owed = vec![inbox::owe(connection, image.owner, now, Update::Viewed(Box::new(receipt)))?];
-    Ok(Changed { value: Spent { share, grant }, owed })
+    Ok(Changed { value: Once { value: Spent { share, grant }, is_new: true }, owed })
 }

@@ -75,6 +75,7 @@ async fn without_a_server_every_command_says_so() {
         &["announce", "hello", "--json"],
         &["shutdown", "--json"],
         &["backup", "copy", "--json"],
+        &["stats", "--json"],
     ] {
         let ran = run(dir.path(), args).await;
         assert_eq!((ran.failure(), &*ran.out), ((3, "no_daemon".into()), ""), "{args:?}");

@@ -21,5 +21,6 @@ mod registration;
 mod relay;
 mod requests;
 mod rights;
+mod settings;
 mod shelf;
 mod subscribe;

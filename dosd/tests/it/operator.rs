@@ -276,6 +276,25 @@ async fn check_works_beside_the_server_and_without_it() {
 }
 
 #[tokio::test]
+async fn stats_tell_what_there_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let mut alice = net.peer("alice").await;
+    alice.publish("sea", 1).await;
+    let stats = run(dir.path(), &["stats", "--json"]).await.json();
+    for (key, value) in [("sessions", 1), ("peers", 1), ("images", 1), ("rights", 0), ("inbox_rows", 0)] {
+        assert_eq!(stats[key], value, "{key}: {stats}");
+    }
+    assert!(
+        stats["commits"].as_u64().unwrap() >= 2 && stats["database_bytes"].as_u64().unwrap() > 0,
+        "{stats}"
+    );
+    let text = run(dir.path(), &["stats"]).await;
+    assert!(text.out.contains("\npeers       1 registered, 1 online\n"), "{text:?}");
+    net.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_that_is_not_known_is_refused() {
     use std::{io::Write, os::unix::net::UnixStream};
     let dir = tempfile::tempdir().unwrap();

@@ -145,6 +145,7 @@ async fn when_shown(core: &Arc<Core>, input: &mut Input<'_>, then: WhenShown) {
     let noted = match then {
         WhenShown::Close(view) => match core.store.close_view(view.id()).await {
             Ok(free) => {
+                core.metrics.views_shown.inc();
                 core.copies.remove(free).await;
                 Ok(())
             }

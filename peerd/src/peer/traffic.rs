@@ -6,7 +6,10 @@
 
 use std::{
     num::NonZeroU64,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -49,35 +52,106 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    fn places(&self) -> usize {
+        self.transfers_max.clamp(1, Semaphore::MAX_PERMITS)
+    }
+}
+
 /// One direction.
 #[derive(Debug)]
 pub(crate) struct Traffic {
     places: Semaphore,
-    rate: Option<NonZeroU64>,
+    state: Mutex<State>,
+    /// Bytes that were let through so far.
+    passed: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State {
+    limits: Limits,
+    /// Places that are in use and, because there are to be fewer, not given away again.
+    surplus: usize,
+    under_way: u64,
     /// When all bytes that were promised will have passed.
-    free_at: Mutex<Instant>,
+    free_at: Instant,
+}
+
+/// A place for a transfer, as long as it is held.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    traffic: &'a Traffic,
+    permit: Option<SemaphorePermit<'a>>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.traffic.state();
+        state.under_way = state.under_way.saturating_sub(1);
+        if state.surplus > 0
+            && let Some(permit) = self.permit.take()
+        {
+            state.surplus -= 1;
+            permit.forget();
+        }
+    }
 }
 
 impl Traffic {
     /// Within these limits.
     pub(crate) fn new(limits: Limits) -> Self {
-        let places = Semaphore::new(limits.transfers_max.clamp(1, Semaphore::MAX_PERMITS));
-        Self { places, rate: limits.rate, free_at: Mutex::new(Instant::now()) }
+        let places = Semaphore::new(limits.places());
+        let state = Mutex::new(State { limits, surplus: 0, under_way: 0, free_at: Instant::now() });
+        Self { places, state, passed: AtomicU64::new(0) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Within other limits from now on. Transfers that are under way go on, at the new rate.
+    pub(crate) fn set(&self, limits: Limits) {
+        let mut state = self.state();
+        let (before, now) = (state.limits.places(), limits.places());
+        if now > before {
+            let kept = (now - before).min(state.surplus);
+            state.surplus -= kept;
+            self.places.add_permits(now - before - kept);
+        } else {
+            let idle = self.places.forget_permits(before - now);
+            state.surplus += before - now - idle;
+        }
+        state.limits = limits;
+        // What was promised at another rate is not waited for any longer than a piece takes.
+        state.free_at = state.free_at.min(Instant::now() + SAVED);
+    }
+
+    /// Transfers that have a place now.
+    pub(crate) fn under_way(&self) -> u64 {
+        self.state().under_way
+    }
+
+    /// Bytes that were let through so far.
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
     }
 
     /// A place for a transfer, when there is one.
     ///
     /// # Errors
     /// [`Code::Internal`] while the program stops.
-    pub(crate) async fn place(&self) -> Result<SemaphorePermit<'_>, WireError> {
-        self.places.acquire().await.map_err(|_| WireError::new(Code::Internal, "the daemon is stopping"))
+    pub(crate) async fn place(&self) -> Result<Place<'_>, WireError> {
+        let stopping = |_| WireError::new(Code::Internal, "the daemon is stopping");
+        let permit = self.places.acquire().await.map_err(stopping)?;
+        self.state().under_way += 1;
+        Ok(Place { traffic: self, permit: Some(permit) })
     }
 
     /// A place for somebody who should not wait for long.
     ///
     /// # Errors
     /// [`Code::Denied`] because of a limit, with the time after which to come back.
-    pub(crate) async fn place_soon(&self) -> Result<SemaphorePermit<'_>, WireError> {
+    pub(crate) async fn place_soon(&self) -> Result<Place<'_>, WireError> {
         let busy = || {
             WireError::new(Code::Denied, "the owner serves as many as it can just now")
                 .because(Reason::Limit)
@@ -88,20 +162,21 @@ impl Traffic {
 
     /// Of `wanted` bytes, how many to move in one turn.
     pub(crate) fn turn(&self, wanted: usize) -> usize {
-        let Some(rate) = self.rate else { return wanted };
+        let Some(rate) = self.state().limits.rate else { return wanted };
         usize::try_from(rate.get() / TURNS_PER_SECOND).map_or(wanted, |most| wanted.min(most.max(1)))
     }
 
     /// Waits until so many bytes may have passed.
     pub(crate) async fn pass(&self, bytes: u64) {
-        let Some(rate) = self.rate else { return };
-        let takes = u128::from(bytes).saturating_mul(1_000_000_000) / u128::from(rate.get());
-        let takes = Duration::from_nanos(u64::try_from(takes).unwrap_or(u64::MAX));
+        self.passed.fetch_add(bytes, Ordering::Relaxed);
         let turn = {
-            let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state();
+            let Some(rate) = state.limits.rate else { return };
+            let takes = u128::from(bytes).saturating_mul(1_000_000_000) / u128::from(rate.get());
+            let takes = Duration::from_nanos(u64::try_from(takes).unwrap_or(u64::MAX));
             let now = Instant::now();
-            *free_at = (*free_at).max(now.checked_sub(SAVED).unwrap_or(now)) + takes;
-            *free_at
+            state.free_at = state.free_at.max(now.checked_sub(SAVED).unwrap_or(now)) + takes;
+            state.free_at
         };
         sleep_until(turn).await;
     }
@@ -166,5 +241,28 @@ mod tests {
         assert_eq!(error.retry_after_ms, Some(10_000));
         drop(place);
         drop(traffic.place_soon().await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_limits_hold_at_once_and_those_under_way_keep_their_places() {
+        let traffic = traffic(3, 0);
+        let limits = |transfers_max| Limits { transfers_max, rate: NonZeroU64::new(1_000_000) };
+        let mut held = vec![traffic.place_soon().await.unwrap(), traffic.place_soon().await.unwrap()];
+        traffic.set(limits(1));
+        assert!(traffic.place_soon().await.is_err());
+        held.pop();
+        assert!(traffic.place_soon().await.is_err(), "one is under way, and there is one place");
+        traffic.set(limits(2));
+        held.push(traffic.place_soon().await.unwrap());
+        assert!(traffic.place_soon().await.is_err());
+        traffic.set(limits(1));
+        traffic.set(limits(2));
+        held.clear();
+        held.extend([traffic.place_soon().await.unwrap(), traffic.place_soon().await.unwrap()]);
+        assert!(traffic.place_soon().await.is_err());
+        assert_eq!(traffic.under_way(), 2);
+        let time = transfer(Arc::clone(&traffic), 1_000_000).await;
+        assert!(time > Duration::from_millis(900), "{time:?}");
+        assert_eq!(traffic.passed(), 1_000_000);
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Applied {
     pub requests: u64,
     /// What the messages come to.
     pub mail: Mail,
+    /// What kinds of updates took effect.
+    pub kinds: Vec<&'static str>,
 }
 
 impl Store {
@@ -88,6 +90,7 @@ fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Ap
         }
         one(connection, me, *at, update, &mut applied)?;
         applied.stored = *seq;
+        applied.kinds.push(update.kind());
     }
     if applied.stored != before.stored {
         execute(connection, "UPDATE self SET stored_seq = ?1", params![applied.stored.0.cast_signed()])?;

@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 
-use crate::identity::Identity;
+use crate::{identity::Identity, metrics::Asked};
 use session::{AskError, Handle};
 
 pub(crate) use actor::run;
@@ -107,6 +107,7 @@ pub(crate) enum Wish {
 pub(crate) struct Upstream {
     wishes: mpsc::Sender<Wish>,
     status: watch::Receiver<Status>,
+    asked: Asked,
 }
 
 /// The actor's ends of an [`Upstream`].
@@ -130,7 +131,13 @@ impl Upstream {
             directory: None,
             handle: None,
         });
-        (Self { wishes, status }, Ends { wishes: waiting, status: publisher })
+        (Self { wishes, status, asked: Asked::default() }, Ends { wishes: waiting, status: publisher })
+    }
+
+    /// What was asked through it.
+    #[must_use]
+    pub(crate) fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     /// How it stands, now and from now on.
@@ -214,9 +221,15 @@ impl Upstream {
     /// # Errors
     /// What the directory says; `offline` without a session; `timeout`.
     pub(crate) async fn request(&self, op: Op) -> Result<Answer, WireError> {
-        let deadline = Instant::now() + REPEAT_PATIENCE;
-        let handle = self.handle(Instant::now() + SESSION_PATIENCE).await?;
-        ask_patiently(&handle, op, deadline).await.map_err(explain)
+        let name = op.name();
+        let asking = async {
+            let deadline = Instant::now() + REPEAT_PATIENCE;
+            let handle = self.handle(Instant::now() + SESSION_PATIENCE).await?;
+            ask_patiently(&handle, op, deadline).await.map_err(explain)
+        };
+        let result = asking.await;
+        self.asked.count(name, result.as_ref().err());
+        result
     }
 
     /// Asks the directory something that may be asked any number of times, again after lost connections.
@@ -232,6 +245,13 @@ impl Upstream {
     /// # Errors
     /// As [`Upstream::request_again`].
     pub(crate) async fn request_tracked(&self, op: Op) -> Result<Answer, Unanswered> {
+        let name = op.name();
+        let result = self.repeat(op).await;
+        self.asked.count(name, result.as_ref().err().map(|failed| &failed.error));
+        result
+    }
+
+    async fn repeat(&self, op: Op) -> Result<Answer, Unanswered> {
         let not_done = |error| Unanswered { error, perhaps_done: false };
         let perhaps_done = |error| Unanswered { error, perhaps_done: true };
         let deadline = Instant::now() + REPEAT_PATIENCE;

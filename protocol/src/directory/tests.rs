@@ -256,3 +256,26 @@ fn a_contact_of_an_older_directory_is_read_and_debug_never_shows_a_ticket() {
 fn to_hex<T: Serialize>(message: &T) -> String {
     hex(&frame::to_frame(message).unwrap())
 }
+
+#[test]
+fn an_operation_is_called_as_on_the_wire() {
+    let id = PeerId::from_number(PeerId::COUNT / 3).unwrap();
+    let ops = [
+        Op::SignOut,
+        Op::Blocks,
+        Op::Contact(id),
+        Op::Remove(ImageNo(1)),
+        Op::Right { image: ImageNo(1), viewer: id },
+        Op::Rights { after: None },
+        Op::SetPassword(None),
+        Op::Subscribe(Subscription::Everybody),
+        Op::Relay(id),
+    ];
+    for op in ops {
+        let on_the_wire = match ciborium::Value::serialized(&op).unwrap() {
+            ciborium::Value::Map(pairs) => pairs[0].0.as_text().unwrap().to_owned(),
+            other => other.as_text().unwrap().to_owned(),
+        };
+        assert_eq!(op.name(), on_the_wire);
+    }
+}

@@ -67,6 +67,35 @@ pub enum ViewedKind {
     Checkin,
 }
 
+impl ViewedKind {
+    /// As on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Checkout => "checkout",
+            Self::Checkin => "checkin",
+        }
+    }
+}
+
+impl Update {
+    /// What kind it is, as on the wire: one of a fixed few, and nothing of what it says.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Grant(_) => "grant",
+            Self::Viewed(_) => "viewed",
+            Self::Removed { .. } => "removed",
+            Self::Renamed { .. } => "renamed",
+            Self::Request(_) => "request",
+            Self::Decision(_) => "decision",
+            Self::Message(_) => "message",
+            Self::Void => "void",
+        }
+    }
+}
+
 /// Something that the peer should know and that is not kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {

@@ -1,0 +1,118 @@
+//! `dosd stats`: how the directory does, for people and for programs.
+
+use std::time::Duration;
+
+use dos_protocol::{
+    Timestamp,
+    admin::{FromDosd, Stats, ToDosd},
+    duration::format_duration,
+};
+use serde_json::{Value, json};
+
+use super::{Failure, PATIENCE, Screen, ask, unexpected};
+use crate::cli::Ask;
+
+pub(super) fn run(options: Ask, screen: &mut Screen) -> Result<(), Failure> {
+    match ask(options.place, &ToDosd::Stats, Some(PATIENCE))? {
+        FromDosd::Stats(stats) => {
+            let uptime = since(stats.started_at, Timestamp::now());
+            screen.show(object(&stats, uptime), &text(&stats, uptime))
+        }
+        _ => Err(unexpected()),
+    }
+}
+
+fn since(then: Timestamp, now: Timestamp) -> Duration {
+    Duration::from_millis(u64::try_from(now.0.saturating_sub(then.0)).unwrap_or(0))
+}
+
+fn object(stats: &Stats, uptime: Duration) -> Value {
+    json!({
+        "version": stats.version,
+        "started_at": stats.started_at.to_string(),
+        "uptime_s": uptime.as_secs(),
+        "sessions": stats.sessions,
+        "peers": stats.peers,
+        "images": stats.images,
+        "rights": stats.rights,
+        "inbox_rows": stats.inbox_rows,
+        "database_bytes": stats.database_bytes,
+        "commits": stats.commits,
+        "operations": stats.operations,
+        "failures": stats.failures,
+        "views": stats.views,
+        "views_checked_out": stats.views_checked_out,
+        "views_checked_in": stats.views_checked_in,
+        "relayed_bytes": stats.relayed_bytes,
+        "queue_drops": stats.queue_drops,
+    })
+}
+
+fn text(stats: &Stats, uptime: Duration) -> String {
+    let rows = [
+        ("version", stats.version.to_string()),
+        ("uptime", format!("{}, since {}", format_duration(uptime), stats.started_at)),
+        ("peers", format!("{} registered, {} online", stats.peers, stats.sessions)),
+        ("images", stats.images.to_string()),
+        ("rights", stats.rights.to_string()),
+        ("views", views(stats)),
+        ("inboxes", format!("{} updates wait", stats.inbox_rows)),
+        ("store", store(stats)),
+        ("relayed", format!("{} bytes", stats.relayed_bytes)),
+        ("queue drops", stats.queue_drops.to_string()),
+    ];
+    let lines: Vec<_> = rows.iter().map(|(name, value)| format!("{name:<12}{value}")).collect();
+    lines.join("\n")
+}
+
+fn views(stats: &Stats) -> String {
+    let Stats { views, views_checked_out, views_checked_in, .. } = stats;
+    format!("{views} since the start; {views_checked_out} taken along, {views_checked_in} given back")
+}
+
+fn store(stats: &Stats) -> String {
+    // In tenths, as whole numbers.
+    let per_commit = stats.operations.saturating_mul(10).checked_div(stats.commits).unwrap_or(0);
+    let failures = if stats.failures == 0 { String::new() } else { format!(", {} failed", stats.failures) };
+    format!(
+        "{} bytes; {} commits with {}.{} operations each{failures}",
+        stats.database_bytes,
+        stats.commits,
+        per_commit / 10,
+        per_commit % 10
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_one_thing_a_line() {
+        let stats = Stats {
+            version: "1.2.3".into(),
+            started_at: Timestamp(0),
+            sessions: 2,
+            peers: 3,
+            images: 4,
+            rights: 5,
+            inbox_rows: 6,
+            database_bytes: 4096,
+            commits: 4,
+            operations: 10,
+            failures: 1,
+            views: 7,
+            views_checked_out: 8,
+            views_checked_in: 9,
+            relayed_bytes: 0,
+            queue_drops: 0,
+        };
+        let uptime = since(stats.started_at, Timestamp(90_061_000));
+        let text = text(&stats, uptime);
+        assert!(text.contains("\nuptime      1d1h1m1s, since 1970-"), "{text}");
+        assert!(text.contains("\npeers       3 registered, 2 online\n"), "{text}");
+        assert!(text.contains("4096 bytes; 4 commits with 2.5 operations each, 1 failed\n"), "{text}");
+        assert_eq!(object(&stats, uptime)["uptime_s"], 90_061);
+        assert_eq!(since(Timestamp(5), Timestamp(1)), Duration::ZERO, "clocks are set back");
+    }
+}

@@ -1,0 +1,66 @@
+//! How much there is, counted where the tables make it cheap: for metrics, and for people.
+
+use rusqlite::Connection;
+
+use super::{Refusal, Store, row};
+
+/// How much there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Registered peers.
+    pub peers: u64,
+    /// Images.
+    pub images: u64,
+    /// Updates that peers have not stored yet.
+    pub inbox_rows: u64,
+}
+
+/// Numbers in an inbox have no gaps, so that its first and its last one tell how many there are.
+const INBOX_ROWS: &str = "
+SELECT coalesce(sum(latest + 1 - first), 0) FROM (
+    SELECT latest, (SELECT seq FROM inbox WHERE inbox.peer = inbox_heads.peer ORDER BY seq LIMIT 1) AS first
+    FROM inbox_heads
+) WHERE first IS NOT NULL";
+
+impl Store {
+    /// How much there is: a step for every peer, off the asynchronous threads.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn counts(&self) -> Result<Counts, Refusal> {
+        self.read(|connection| Ok(counts(connection)?)).await
+    }
+
+    /// The rights that stand: a step for every right there ever was.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn rights_standing(&self) -> Result<u64, Refusal> {
+        self.read(|connection| {
+            let sql = "SELECT count(*) FROM grants WHERE share IS NOT NULL";
+            Ok(connection.query_row(sql, [], |row| row::unsigned(row, 0))?)
+        })
+        .await
+    }
+
+    /// The size of the database file, in bytes.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn database_bytes(&self) -> Result<u64, Refusal> {
+        self.read(|connection| {
+            let pragma =
+                |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row::unsigned(row, 0));
+            Ok(pragma("page_count")?.saturating_mul(pragma("page_size")?))
+        })
+        .await
+    }
+}
+
+fn counts(connection: &Connection) -> rusqlite::Result<Counts> {
+    let sql = "SELECT count(*), coalesce(sum(images), 0) FROM peers";
+    let (peers, images) =
+        connection.query_row(sql, [], |row| Ok((row::unsigned(row, 0)?, row::unsigned(row, 1)?)))?;
+    let inbox_rows = connection.query_row(INBOX_ROWS, [], |row| row::unsigned(row, 0))?;
+    Ok(Counts { peers, images, inbox_rows })
+}
