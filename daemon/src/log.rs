@@ -5,6 +5,8 @@
 //! before it all the same. What always holds outside a terminal: an event is one line, whatever its fields contain, so that
 //! nobody can forge another one, or its priority.
 
+mod json;
+
 use std::{
     env,
     ffi::OsStr,
@@ -28,6 +30,8 @@ use tracing_subscriber::{
     reload::{self, Handle},
     util::SubscriberInitExt as _,
 };
+
+use self::json::Json;
 
 /// Why there is no log, or not the one that is wanted.
 #[derive(Debug, thiserror::Error)]
@@ -118,10 +122,8 @@ impl Log {
                 let format = Format::default().without_time().with_level(false);
                 events.event_format(OneLine { format, priority: true }).boxed()
             }
-            Style::Json => events.json().event_format(OneLine { format: json(), priority: false }).boxed(),
-            Style::JournalJson => {
-                events.json().event_format(OneLine { format: json(), priority: true }).boxed()
-            }
+            Style::Json => events.event_format(OneLine { format: Json, priority: false }).boxed(),
+            Style::JournalJson => events.event_format(OneLine { format: Json, priority: true }).boxed(),
         };
         tracing_subscriber::registry().with(filter).with(events).try_init().map_err(LogError::Twice)?;
         Ok(Self { filter: handle })
@@ -142,10 +144,6 @@ impl Log {
 /// [`LogError::Filter`].
 pub fn check_filter(filter: &str) -> Result<(), LogError> {
     parse(filter).map(drop)
-}
-
-fn json() -> Format<tracing_subscriber::fmt::format::Json> {
-    Format::default().json().flatten_event(true).with_current_span(false).with_span_list(false)
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, LogError> {
@@ -193,11 +191,12 @@ fn priority(level: Level) -> u8 {
 #[cfg(test)]
 mod tests {
     use std::{
+        error::Error,
         io::Write,
         sync::{Arc, Mutex},
     };
 
-    use tracing_subscriber::fmt::format::Full;
+    use tracing_subscriber::{filter::Directive, fmt::format::Full};
 
     use super::*;
 
@@ -257,10 +256,13 @@ mod tests {
     fn for_programs_an_event_is_an_object_of_one_line_with_its_priority_in_the_journal() {
         let lines = Lines::default();
         let writer = lines.clone();
-        let format = OneLine { format: json(), priority: true };
-        let events = layer().with_writer(move || writer.clone()).json().event_format(format);
+        let format = OneLine { format: Json, priority: true };
+        let events = layer().with_writer(move || writer.clone()).with_ansi(false).event_format(format);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(events), || {
-            tracing::warn!(name = %"x\n\"<0>", count = 3, "hello");
+            let cause =
+                io::Error::other(LogError::Filter("x".into(), "a=loud".parse::<Directive>().unwrap_err()));
+            let error = &cause as &dyn Error;
+            tracing::warn!(name = %"x\n\"<0>", count = 3, level = "none", error, "hello");
         });
         let text = lines.text();
         let line = text.strip_prefix("<4>").unwrap().strip_suffix('\n').unwrap();
@@ -269,6 +271,10 @@ mod tests {
         assert_eq!(event["message"], "hello");
         assert_eq!(event["name"], "x\n\"<0>");
         assert_eq!(event["count"], 3);
+        assert!(
+            event["error"].as_str().unwrap().starts_with("cannot understand the log level x: "),
+            "{event}"
+        );
         assert!(event["timestamp"].as_str().unwrap().ends_with('Z'), "{event}");
         assert_eq!(text.lines().count(), 1);
     }

@@ -194,10 +194,10 @@ impl Daemon {
         let (chores, arrivals) = chores::Chores::new();
         let (calls, calls_waiting) = mpsc::channel(CALLS_WAITING_MAX);
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let (uploads, downloads) =
-            (Traffic::new(config.settings.uploads), Traffic::new(config.settings.downloads));
         let core = Arc::new(Core {
             settings: RwLock::new(config.settings),
+            uploads: Traffic::new(config.settings.uploads),
+            downloads: Traffic::new(config.settings.downloads),
             config,
             dirs,
             store,
@@ -208,8 +208,6 @@ impl Daemon {
             presence: Arc::default(),
             copies,
             fetches: Fetches::default(),
-            uploads,
-            downloads,
             ways: Ways::default(),
             calls,
             chores,

@@ -142,6 +142,7 @@ async fn for_programs_every_line_of_the_log_is_an_object() {
     let open = events.iter().find(|event| event["message"] == "the directory is open").unwrap();
     assert_eq!((open["level"].as_str(), open["target"].as_str()), (Some("INFO"), Some("dosd")));
     assert!(open["timestamp"].is_string() && open["listen"].is_string(), "{open}");
-    assert!(events.iter().any(|event| event["level"] == "ERROR"));
+    let refused = events.iter().find(|event| event["level"] == "ERROR").unwrap();
+    assert!(refused["error"].as_str().unwrap().contains("line 1"), "the cause is not told: {refused}");
     assert!(Path::new(open["data_dir"].as_str().unwrap()).is_absolute());
 }
