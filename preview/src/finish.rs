@@ -8,29 +8,45 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use crate::exif::Orientation;
 use crate::raster::{Decoded, Plane};
 use crate::shrink::to_usize;
-use crate::{PREVIEW_PIXELS_MAX, Preview, PreviewError, colour};
+use crate::{Format, PREVIEW_PIXELS_MAX, Pixels, Preview, PreviewError, colour};
 
 /// JPEG quality of a preview: 12 KB for a photograph.
 const QUALITY: u8 = 80;
 
-/// The size of the preview of an image, before it is turned: the longer side at most [`PREVIEW_PIXELS_MAX`], never
-/// enlarged, no side below one pixel.
-pub(crate) fn fit(width: u32, height: u32) -> (u32, u32) {
-    let long = width.max(height);
-    if long <= PREVIEW_PIXELS_MAX {
+/// The size of an image within `bounds`, as wide or as high as they allow, but never enlarged, and no side below one
+/// pixel.
+pub(crate) fn fit((width, height): (u32, u32), bounds: (u32, u32)) -> (u32, u32) {
+    if width <= bounds.0 && height <= bounds.1 {
         return (width, height);
     }
-    let scaled = |side: u32| {
-        let rounded =
-            (u64::from(side) * u64::from(PREVIEW_PIXELS_MAX) + u64::from(long) / 2) / u64::from(long);
-        u32::try_from(rounded).unwrap_or(PREVIEW_PIXELS_MAX).max(1)
+    // The side that reaches its bound first decides: width : bounds.0 against height : bounds.1.
+    let by_width = u64::from(width) * u64::from(bounds.1) >= u64::from(height) * u64::from(bounds.0);
+    let (to, from) = if by_width { (bounds.0, width) } else { (bounds.1, height) };
+    let scaled = |side: u32, bound: u32| {
+        let rounded = (u64::from(side) * u64::from(to) + u64::from(from) / 2) / u64::from(from.max(1));
+        u32::try_from(rounded).unwrap_or(bound).min(bound).max(1)
     };
-    (scaled(width), scaled(height))
+    (scaled(width, bounds.0), scaled(height, bounds.1))
 }
 
 /// Makes the preview of a decoded image.
 pub(crate) fn finish(decoded: Decoded) -> Result<Preview, PreviewError> {
-    let (width, height) = fit(decoded.width, decoded.height);
+    let (samples, count, (width, height)) = settle(decoded, (PREVIEW_PIXELS_MAX, PREVIEW_PIXELS_MAX))?;
+    Ok(Preview { jpeg: encode(&samples, count, width, height)?, width, height })
+}
+
+/// Makes pixels within `bounds` of a decoded image.
+pub(crate) fn pixels(decoded: Decoded, format: Format, bounds: (u32, u32)) -> Result<Pixels, PreviewError> {
+    let (samples, count, (width, height)) = settle(decoded, bounds)?;
+    let rgb = if count == 1 { samples.iter().flat_map(|&grey| [grey; 3]).collect() } else { samples };
+    Ok(Pixels { format, width, height, rgb })
+}
+
+/// The samples, how many there are in a pixel (1 or 3), and the size: of an image within `bounds`, sRGB and upright.
+fn settle(decoded: Decoded, bounds: (u32, u32)) -> Result<(Vec<u8>, usize, (u32, u32)), PreviewError> {
+    // The bounds are those of the turned image.
+    let bounds = decoded.orientation.displayed(bounds.0, bounds.1);
+    let (width, height) = fit((decoded.width, decoded.height), bounds);
     let mut channels = Vec::with_capacity(decoded.planes.len());
     for plane in decoded.planes {
         channels.push(resize(plane, width, height)?);
@@ -38,8 +54,7 @@ pub(crate) fn finish(decoded: Decoded) -> Result<Preview, PreviewError> {
     let samples = interleave(channels);
     let (samples, count) = colour::to_srgb(samples, decoded.colour, decoded.icc.as_deref());
     let samples = turn(&samples, count, (width, height), decoded.orientation);
-    let (width, height) = decoded.orientation.displayed(width, height);
-    Ok(Preview { jpeg: encode(&samples, count, width, height)?, width, height })
+    Ok((samples, count, decoded.orientation.displayed(width, height)))
 }
 
 fn resize(plane: Plane, width: u32, height: u32) -> Result<Vec<u8>, PreviewError> {
@@ -112,6 +127,7 @@ mod tests {
 
     #[test]
     fn sizes_fit_and_are_never_enlarged_nor_empty() {
+        let fit = |width, height| super::fit((width, height), (256, 256));
         assert_eq!(fit(4000, 3000), (256, 192));
         assert_eq!(fit(3000, 4000), (192, 256));
         assert_eq!(fit(257, 256), (256, 255));

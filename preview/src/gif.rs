@@ -14,7 +14,7 @@ use crate::raster::{Colour, Decoded};
 use crate::shrink::{Shrinker, to_usize};
 use crate::{Format, GIF_PIXELS_MAX, PreviewError, SEGMENTS_MAX};
 
-pub(crate) fn decode<R: BufRead + Seek>(input: &mut R) -> Result<Decoded, PreviewError> {
+pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Decoded, PreviewError> {
     walk(input)?;
     input.seek(SeekFrom::Start(0))?;
     let mut options = DecodeOptions::new();
@@ -39,7 +39,7 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R) -> Result<Decoded, Previe
     if let Some(index) = transparent {
         colours[usize::from(index)] = [255; 3];
     }
-    let mut shrinker = Shrinker::new(width, height, 3);
+    let mut shrinker = Shrinker::new((width, height), 3, side);
     draw(&mut decoder, &place, &colours, (width, height), &mut shrinker)?;
     Ok(Decoded {
         width,

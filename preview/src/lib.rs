@@ -1,4 +1,5 @@
-//! Turns an untrusted image (JPEG, PNG, WebP or GIF) into a small preview that is safe to hand to strangers.
+//! Turns an untrusted image (JPEG, PNG, WebP or GIF) into a small preview that is safe to hand to strangers, or into
+//! the pixels of a screen.
 //!
 //! What always holds of a preview: it is a baseline JPEG that fits in 256 x 256 pixels, upright (the EXIF
 //! orientation is applied), in sRGB (an embedded ICC profile is applied when it is usable, ignored when it is
@@ -19,6 +20,9 @@
 //! | GIF | 12 MiB | rows are averaged as they come |
 //! | WebP | 64 MiB + 4 bytes a pixel | twice the frame (32 MiB at most); libwebp holds lossless images whole |
 //!
+//! [`scale`] goes the same way to a size of the caller's choice, up to [`SCALED_PIXELS_MAX`], and takes more: 128 MiB for
+//! the coefficients of a progressive JPEG, and three times the square of 3,000 to 6,000 pixels for any.
+//!
 //! It does not read any other format, colour that is told by anything but an ICC profile (PNG's gAMA and cHRM),
 //! arithmetic-coded, lossless or 12-bit JPEG, and it starts no thread.
 
@@ -38,9 +42,12 @@ use std::io::{BufRead, Seek, SeekFrom};
 
 pub use error::PreviewError;
 pub use format::Format;
+use raster::Decoded;
 
 /// The longest side of a preview, in pixels.
 pub const PREVIEW_PIXELS_MAX: u32 = 256;
+/// The longest side to which [`scale`] scales, in pixels: that of a window on a large screen.
+pub const SCALED_PIXELS_MAX: u32 = 2048;
 /// The longest side of an image that is accepted, in pixels: what JPEG and GIF can express at most.
 pub const SIDE_PIXELS_MAX: u32 = 65_535;
 /// The most pixels of an image that is decoded in passing, row by row: JPEG, PNG, and lossy WebP without alpha.
@@ -86,6 +93,25 @@ pub struct Preview {
     pub height: u32,
 }
 
+/// An image in the size of a screen or of a part of it: upright, opaque, in sRGB.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pixels {
+    /// The format of the original, by its content.
+    pub format: Format,
+    /// Width in pixels, 1 to [`SCALED_PIXELS_MAX`].
+    pub width: u32,
+    /// Height in pixels, 1 to [`SCALED_PIXELS_MAX`].
+    pub height: u32,
+    /// Rows from the top, of three bytes a pixel: red, green, blue.
+    pub rgb: Vec<u8>,
+}
+
+impl std::fmt::Debug for Pixels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{} pixels of a {}", self.width, self.height, self.format)
+    }
+}
+
 /// Makes the preview of an image, whose file is read from its beginning, wherever `input` stands.
 ///
 /// Parts of a file may be read twice, and parts that do not matter are skipped by seeking. The buffer of `input`
@@ -96,17 +122,36 @@ pub struct Preview {
 /// [`PreviewError::NotAnImage`] for any other content, [`PreviewError::Damaged`] for a file that ends too early or
 /// contradicts itself, [`PreviewError::TooLarge`] beyond the limits of this crate, [`PreviewError::Unsupported`]
 /// for rare kinds of the four formats, [`PreviewError::Io`] when reading fails.
-pub fn make<R: BufRead + Seek>(mut input: R) -> Result<Picture, PreviewError> {
+pub fn make<R: BufRead + Seek>(input: R) -> Result<Picture, PreviewError> {
+    let (format, decoded) = decode(input, PREVIEW_PIXELS_MAX)?;
+    let (width, height) = decoded.orientation.displayed(decoded.width, decoded.height);
+    let preview = finish::finish(decoded)?;
+    Ok(Picture { format, width, height, preview })
+}
+
+/// Scales an image down to what fits in `bounds` (width and height in pixels, each taken to be 1 to
+/// [`SCALED_PIXELS_MAX`]), as [`make`] does it to a preview. A smaller one keeps its size.
+///
+/// # Errors
+///
+/// As [`make`].
+pub fn scale<R: BufRead + Seek>(input: R, bounds: (u32, u32)) -> Result<Pixels, PreviewError> {
+    let bound = |side: u32| side.clamp(1, SCALED_PIXELS_MAX);
+    let bounds = (bound(bounds.0), bound(bounds.1));
+    let (format, decoded) = decode(input, bounds.0.max(bounds.1).max(PREVIEW_PIXELS_MAX))?;
+    finish::pixels(decoded, format, bounds)
+}
+
+/// Decodes an image on the way to `side` pixels on its longer side.
+fn decode<R: BufRead + Seek>(mut input: R, side: u32) -> Result<(Format, Decoded), PreviewError> {
     input.seek(SeekFrom::Start(0))?;
     let format = format::sniff(&mut input)?;
     input.seek(SeekFrom::Start(0))?;
     let decoded = match format {
-        Format::Jpeg => jpeg::decode(&mut input),
-        Format::Png => png::decode(&mut input),
-        Format::WebP => webp::decode(&mut input),
-        Format::Gif => gif::decode(&mut input),
+        Format::Jpeg => jpeg::decode(&mut input, side),
+        Format::Png => png::decode(&mut input, side),
+        Format::WebP => webp::decode(&mut input, side),
+        Format::Gif => gif::decode(&mut input, side),
     }?;
-    let (width, height) = decoded.orientation.displayed(decoded.width, decoded.height);
-    let preview = finish::finish(decoded)?;
-    Ok(Picture { format, width, height, preview })
+    Ok((format, decoded))
 }

@@ -12,7 +12,7 @@ use crate::raster::{Colour, Decoded};
 use crate::shrink::{Shrinker, to_usize};
 use crate::{EXIF_BYTES_MAX, Format, PNG_CHUNK_BYTES_MAX, PreviewError, STREAMED_PIXELS_MAX, exif};
 
-pub(crate) fn decode<R: BufRead + Seek>(input: &mut R) -> Result<Decoded, PreviewError> {
+pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Decoded, PreviewError> {
     let mut options = DecodeOptions::default();
     options.set_ignore_text_chunk(true);
     let mut decoder = Decoder::new_with_options(input, options);
@@ -30,7 +30,7 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R) -> Result<Decoded, Previe
         _ => return Err(PreviewError::damaged(Format::Png, "it has no palette")),
     };
     let grey = matches!(kind, ColorType::Grayscale | ColorType::GrayscaleAlpha);
-    let mut shrinker = Shrinker::new(width, height, if grey { 1 } else { 3 });
+    let mut shrinker = Shrinker::new((width, height), if grey { 1 } else { 3 }, side);
     let mut opaque = Vec::new();
     let mut places = places(width, height, reader.info().interlaced);
     while let Some(row) = reader.next_interlaced_row().map_err(from_png)? {

@@ -38,7 +38,7 @@ pub(crate) enum Colour {
     Ycck,
 }
 
-/// A decoded image, shrunk on the way to not less than 1.45 times the size of the preview (unless it was smaller).
+/// A decoded image, shrunk on the way to not less than 1.45 times the size that is wanted (unless it was smaller).
 #[derive(Debug)]
 pub(crate) struct Decoded {
     /// Width of the original as stored, in pixels.

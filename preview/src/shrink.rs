@@ -1,19 +1,20 @@
 //! Averages rows of pixels into boxes as they come, so that an image of any size takes the memory of a small one.
 //!
 //! Rows may come in any order (interlaced GIF), and in parts (interlaced PNG); every pixel must come exactly once.
-//! The result is never less than 1.45 times the size of the preview: the last step from there to the preview is
-//! done by a better filter.
+//! The result is never less than 1.45 times the size that is wanted: the last step from there is done by a better
+//! filter.
 
-use crate::PREVIEW_PIXELS_MAX;
 use crate::raster::Plane;
 
-/// The least length of the longer side that is left for the final resize: 1.45 times the preview, rounded up.
-/// Below that, aliasing of the box filter becomes visible (SSIM below 0.99).
-pub(crate) const SHRUNK_PIXELS_MIN: u32 = PREVIEW_PIXELS_MAX * 145 / 100 + 1;
+/// The least length of the longer side that is left for the final resize to `side` pixels: 1.45 times that, rounded
+/// up. Below that, aliasing of the box filter becomes visible (SSIM below 0.99).
+pub(crate) fn shrunk_side_min(side: u32) -> u32 {
+    side.saturating_mul(145) / 100 + 1
+}
 
-/// How many pixels in each direction are averaged into one.
-pub(crate) fn box_factor(width: u32, height: u32) -> u32 {
-    (width.max(height) / SHRUNK_PIXELS_MIN).max(1)
+/// How many pixels in each direction are averaged into one, on the way to `side` pixels.
+pub(crate) fn box_factor(width: u32, height: u32, side: u32) -> u32 {
+    (width.max(height) / shrunk_side_min(side)).max(1)
 }
 
 /// Sums up pixels in boxes of `factor` x `factor`.
@@ -32,9 +33,10 @@ pub(crate) struct Shrinker {
 }
 
 impl Shrinker {
-    /// For an image of `width` x `height` pixels (at most 65,535 each) of `channels` bytes.
-    pub(crate) fn new(width: u32, height: u32, channels: usize) -> Self {
-        let factor = box_factor(width, height);
+    /// For an image of `size` pixels (at most 65,535 each way) of `channels` bytes, on the way to `side` pixels
+    /// (at least [`crate::PREVIEW_PIXELS_MAX`], which is what keeps the sums below within their bits).
+    pub(crate) fn new((width, height): (u32, u32), channels: usize, side: u32) -> Self {
+        let factor = box_factor(width, height, side);
         let out_width = to_usize(width.div_ceil(factor));
         let out_height = to_usize(height.div_ceil(factor));
         Self {
@@ -149,9 +151,9 @@ mod tests {
         let row = |y: u32| -> Vec<u8> {
             (0..width * 3).map(|i| u8::try_from((i * 7 + y * 13) % 256).unwrap()).collect()
         };
-        let mut forward = Shrinker::new(width, height, 3);
-        let mut scattered = Shrinker::new(width, height, 3);
-        let mut sparse = Shrinker::new(width, height, 3);
+        let mut forward = Shrinker::new((width, height), 3, 256);
+        let mut scattered = Shrinker::new((width, height), 3, 256);
+        let mut sparse = Shrinker::new((width, height), 3, 256);
         for y in 0..height {
             forward.add_row(y, &row(y));
         }
@@ -176,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_largest_white_image_stays_white() {
-        let mut shrinker = Shrinker::new(65_535, 200, 1);
+        let mut shrinker = Shrinker::new((65_535, 200), 1, 256);
         for y in 0..200 {
             shrinker.add_row(y, &vec![255; 65_535]);
         }

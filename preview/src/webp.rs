@@ -14,12 +14,9 @@ use crate::png::on_white;
 use crate::raster::{Colour, Decoded, Plane};
 use crate::shrink::to_usize;
 use crate::{
-    EXIF_BYTES_MAX, Format, ICC_BYTES_MAX, PREVIEW_PIXELS_MAX, PreviewError, SEGMENTS_MAX,
-    STREAMED_PIXELS_MAX, WEBP_BYTES_MAX, WHOLE_PIXELS_MAX,
+    EXIF_BYTES_MAX, Format, ICC_BYTES_MAX, PreviewError, SEGMENTS_MAX, STREAMED_PIXELS_MAX, WEBP_BYTES_MAX,
+    WHOLE_PIXELS_MAX,
 };
-
-/// The longer side after libwebp's own scaling: its filter is simple, so the good one gets twice the preview.
-const SCALED_PIXELS_MAX: u32 = 2 * PREVIEW_PIXELS_MAX;
 
 /// What the container holds, as far as a preview needs it.
 #[derive(Debug, Default)]
@@ -39,7 +36,7 @@ enum Kind {
     Lossless,
 }
 
-pub(crate) fn decode<R: BufRead + Seek>(input: &mut R) -> Result<Decoded, PreviewError> {
+pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Decoded, PreviewError> {
     let container = Container::read(input)?;
     let (kind, bitstream) = container.bitstream.ok_or_else(|| damaged("it has no frame"))?;
     let frame = frame_size(kind, &bitstream).ok_or_else(|| damaged("the header of its frame is invalid"))?;
@@ -50,7 +47,7 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R) -> Result<Decoded, Previe
     if left.saturating_add(frame.0) > canvas.0 || top.saturating_add(frame.1) > canvas.1 {
         return Err(damaged("its frame is larger than its canvas"));
     }
-    let scale = Scale::of(canvas);
+    let scale = Scale::of(canvas, side);
     let scaled = (scale.apply(frame.0).max(1), scale.apply(frame.1).max(1));
     let file = wrap(kind, frame, container.alpha.as_deref(), &bitstream);
     drop((bitstream, container.alpha));
@@ -88,9 +85,10 @@ struct Scale {
 }
 
 impl Scale {
-    fn of((width, height): (u32, u32)) -> Self {
+    /// On the way to `side` pixels: libwebp's filter is simple, so the good one that follows gets twice of them.
+    fn of((width, height): (u32, u32), side: u32) -> Self {
         let from = width.max(height);
-        let mut scale = Self { from, to: from.min(SCALED_PIXELS_MAX), width, height };
+        let mut scale = Self { from, to: from.min(side.saturating_mul(2)), width, height };
         (scale.width, scale.height) = (scale.apply(width).max(1), scale.apply(height).max(1));
         scale
     }

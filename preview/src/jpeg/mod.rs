@@ -2,11 +2,11 @@
 //!
 //! A large image is decoded at 1/8: of every block just its average, the DC coefficient, is kept. Of a progressive
 //! file that means its first scan alone. Smaller images are decoded at 1/4, 1/2 or fully, whatever leaves 1.45 times
-//! the preview; each channel has its own scale, and goes through the final resize by itself.
+//! what is wanted; each channel has its own scale, and goes through the final resize by itself.
 //!
 //! Every channel must be there, every scan that is read must have all of its data, and the file must go on to an EOI
-//! marker, else it counts as damaged. What follows after that marker is ignored. A progressive image below 2,970
-//! pixels is read once for every channel, so that only one has its coefficients in memory.
+//! marker, else it counts as damaged. What follows after that marker is ignored. A progressive image of which a
+//! channel's coefficients are needed is read once for every channel, so that only one has them in memory.
 //!
 //! Not decoded: arithmetic coding, lossless and hierarchical modes, other than 8 bits a sample, and an image whose
 //! height is told at its end (DNL).
@@ -25,10 +25,10 @@ use input::{Input, damaged};
 use target::Target;
 
 use crate::raster::{Colour, Decoded, Plane};
-use crate::{JPEG_SCANS_MAX, PREVIEW_PIXELS_MAX, PreviewError, SEGMENTS_MAX};
+use crate::{JPEG_SCANS_MAX, PreviewError, SEGMENTS_MAX};
 
-/// Decodes the image in `source`, which stands at its beginning.
-pub(crate) fn decode<R: BufRead + Seek>(source: &mut R) -> Result<Decoded, PreviewError> {
+/// Decodes the image in `source`, which stands at its beginning, on the way to `side` pixels.
+pub(crate) fn decode<R: BufRead + Seek>(source: &mut R, side: u32) -> Result<Decoded, PreviewError> {
     let mut input = Input::new(source);
     input.skip(2)?;
     let mut metadata = Metadata::default();
@@ -37,27 +37,28 @@ pub(crate) fn decode<R: BufRead + Seek>(source: &mut R) -> Result<Decoded, Previ
     let start = (input.position(), tables.clone());
     // Colour may depend on a segment behind the frame header, which is rare: chroma is told by the count here.
     let likely_chroma = frame.colour(&metadata) == Colour::Ycc;
-    let preview = frame.width.max(frame.height).min(PREVIEW_PIXELS_MAX);
+    let wanted = frame.width.max(frame.height).min(side);
     let scales: Vec<u32> = frame
         .components
         .iter()
         .enumerate()
         .map(|(index, component)| {
-            target::scale(component, target::needed(preview, likely_chroma && index > 0))
+            let needed = target::needed(wanted, likely_chroma && index > 0);
+            target::scale(component, needed, frame.progressive)
         })
         .collect();
     // First all channels that take little memory, and the rest of the file.
     let streamed = |index: usize| !frame.progressive || scales[index] == 1;
     let mut planes: Vec<Option<Plane>> = frame.components.iter().map(|_| None).collect();
     let mut ends = Vec::new();
-    let mut pass = Pass::new(&frame, &scales, streamed, tables);
+    let mut pass = Pass::new(&frame, (&scales, side), streamed, tables);
     pass.run(&mut input, &mut metadata, &mut ends)?;
     pass.finish(&mut planes)?;
     // Then every other channel by itself.
     for wanted in 0..frame.components.len() {
         if planes[wanted].is_none() {
             input.seek(start.0)?;
-            let mut pass = Pass::new(&frame, &scales, |index| index == wanted, start.1.clone());
+            let mut pass = Pass::new(&frame, (&scales, side), |index| index == wanted, start.1.clone());
             pass.run(&mut input, &mut Metadata::default(), &mut ends)?;
             pass.finish(&mut planes)?;
         }
@@ -120,14 +121,20 @@ struct Pass<'f> {
 }
 
 impl<'f> Pass<'f> {
-    fn new(frame: &'f Frame, scales: &[u32], wanted: impl Fn(usize) -> bool, tables: Tables) -> Self {
+    /// `scales` by the channel, and the side that they lead to.
+    fn new(
+        frame: &'f Frame,
+        (scales, side): (&[u32], u32),
+        wanted: impl Fn(usize) -> bool,
+        tables: Tables,
+    ) -> Self {
         let targets = frame
             .components
             .iter()
             .zip(scales)
             .enumerate()
             .map(|(index, (component, &scale))| {
-                wanted(index).then(|| Target::new(component, scale, frame.progressive))
+                wanted(index).then(|| Target::new(component, scale, frame.progressive, side))
             })
             .collect();
         let count = frame.components.len();

@@ -10,6 +10,12 @@ use super::frame::{Component, ZIGZAG};
 use crate::raster::Plane;
 use crate::shrink::{box_factor, to_usize};
 
+/// The coefficients of a block in memory.
+const BLOCK_BYTES: u64 = 64 * 2;
+
+/// The most bytes that the coefficients of one progressive channel may take: those of 67 million pixels.
+const COEFFICIENT_BYTES_MAX: u64 = 128 << 20;
+
 /// Blocks of one channel, collected.
 pub(super) enum Target {
     /// Sums of DC coefficients.
@@ -21,23 +27,28 @@ pub(super) enum Target {
 }
 
 /// The number of samples in each direction that a block is decoded to, 1, 2, 4 or 8: the least that leaves `needed`
-/// samples on the longer side.
-pub(super) fn scale(component: &Component, needed: f64) -> u32 {
+/// samples on the longer side. A progressive channel whose coefficients would take more than
+/// [`COEFFICIENT_BYTES_MAX`] is decoded to averages, which then are as many as it takes for a sharp picture or nearly.
+pub(super) fn scale(component: &Component, needed: f64, progressive: bool) -> u32 {
+    let blocks = u64::from(component.blocks.0) * u64::from(component.blocks.1);
+    if progressive && blocks * BLOCK_BYTES > COEFFICIENT_BYTES_MAX {
+        return 1;
+    }
     let long = component.covered.0.max(component.covered.1);
     [1, 2, 4].into_iter().find(|&scale| long * f64::from(scale) / 8.0 >= needed).unwrap_or(8)
 }
 
-/// The length of the longer side that a channel needs for a preview of `preview` pixels. Chroma needs half of it,
-/// as the preview itself stores half.
-pub(super) fn needed(preview: u32, chroma: bool) -> f64 {
-    let needed = f64::from(preview) * 1.45;
+/// The length of the longer side that a channel needs for a picture of `wanted` pixels. Chroma needs half of it,
+/// as most pictures themselves store half.
+pub(super) fn needed(wanted: u32, chroma: bool) -> f64 {
+    let needed = f64::from(wanted) * 1.45;
     if chroma { needed / 2.0 } else { needed }
 }
 
 impl Target {
-    pub(super) fn new(component: &Component, scale: u32, progressive: bool) -> Self {
+    pub(super) fn new(component: &Component, scale: u32, progressive: bool, side: u32) -> Self {
         if scale == 1 {
-            return Self::Averages(Averages::new(component.blocks));
+            return Self::Averages(Averages::new(component.blocks, side));
         }
         let samples = Samples::new(component.blocks, to_usize(scale));
         if !progressive {
@@ -85,8 +96,8 @@ pub(super) struct Averages {
 }
 
 impl Averages {
-    fn new(blocks: (u32, u32)) -> Self {
-        let factor = box_factor(blocks.0, blocks.1);
+    fn new(blocks: (u32, u32), side: u32) -> Self {
+        let factor = box_factor(blocks.0, blocks.1, side);
         let (width, height) = (to_usize(blocks.0.div_ceil(factor)), to_usize(blocks.1.div_ceil(factor)));
         Self {
             blocks,

@@ -9,4 +9,5 @@ mod hostile;
 mod properties;
 mod quality;
 mod samples;
+mod scaled;
 mod turned;

@@ -12,8 +12,12 @@ use crate::samples::{make, photo, pixels};
 static FILES: LazyLock<Vec<(&'static str, Vec<u8>)>> =
     LazyLock::new(|| [photo(70, 50), photo(400, 30), photo(3008, 16)].iter().flat_map(files).collect());
 
-/// Makes the preview, and checks what holds of every one.
+/// Makes the preview and the pixels of a screen, and checks what holds of all.
 fn check(file: &[u8]) {
+    if let Ok(pixels) = dos_preview::scale(std::io::Cursor::new(file), (1000, 300)) {
+        assert!((1..=1000).contains(&pixels.width) && (1..=300).contains(&pixels.height));
+        assert_eq!(pixels.rgb.len() as u64, u64::from(pixels.width) * u64::from(pixels.height) * 3);
+    }
     if let Ok(picture) = make(file) {
         let preview = &picture.preview;
         assert!((1..=256).contains(&preview.width) && (1..=256).contains(&preview.height));
