@@ -1,10 +1,10 @@
 //! What a command needs to run: which peerd to ask, and a screen to show the answer on.
 
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
 use dos_protocol::{
     WireError,
-    control::{Command, Event, FromPeerd, MessagesQuery, Outcome, ToPeerd},
+    control::{Command, Event, FromPeerd, MessagesQuery, Outcome, Step, ToPeerd},
     paths::Environment,
 };
 
@@ -12,8 +12,8 @@ use crate::{
     cli::Global,
     client::{Client, ClientError},
     error::Error,
-    output::Screen,
-    progress::Bar,
+    output::{Screen, Stream},
+    progress::{Meter, Reporting},
     target::Target,
 };
 
@@ -26,6 +26,8 @@ pub struct Context {
     global: Global,
     /// Where answers are shown.
     pub screen: Screen,
+    /// How it is told how far a transfer is.
+    pub reporting: Reporting,
 }
 
 impl Context {
@@ -33,7 +35,29 @@ impl Context {
     #[must_use]
     pub fn new(global: Global) -> Self {
         let screen = Screen::of_process(global.json);
-        Self { global, screen }
+        let reporting = if screen.shows_progress() { Reporting::Bar } else { Reporting::Silent };
+        Self { global, screen, reporting }
+    }
+
+    /// The same, with lines of JSON that tell how far a transfer is, if `wanted` and documents are JSON.
+    #[must_use]
+    pub fn reporting_to(&self, stream: Stream, wanted: bool) -> Self {
+        let lines = wanted && self.screen.is_json();
+        let reporting = if lines { Reporting::Lines(stream) } else { self.reporting };
+        Self { global: self.global.clone(), screen: self.screen, reporting }
+    }
+
+    /// The variables by which a command run by this one finds the same peerd.
+    ///
+    /// # Errors
+    /// As in [`Context::target`].
+    pub fn environment(&self) -> Result<Vec<(&'static str, OsString)>, WireError> {
+        let target = self.target()?;
+        let mut variables = vec![("DOSCTL_SOCKET", target.socket.into_os_string())];
+        if let Some(profile) = target.profile {
+            variables.push(("DOSCTL_PROFILE", String::from(profile).into()));
+        }
+        Ok(variables)
     }
 
     /// The peerd that the options name.
@@ -93,7 +117,7 @@ impl Context {
         self.answer(&mut client, sink)
     }
 
-    /// The answer on a connection, with a bar while a transfer is under way.
+    /// The answer on a connection, and meanwhile how far a transfer is.
     ///
     /// # Errors
     /// As in [`Context::ask_data`].
@@ -102,11 +126,24 @@ impl Context {
         client: &mut Client,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<Outcome, Error> {
-        let mut bar = Bar::new(self.screen.shows_progress());
+        let mut meter = Meter::new(self.reporting);
+        let mut opening = None;
         loop {
             match client.receive()? {
-                FromPeerd::Progress(progress) => bar.report(progress),
-                FromPeerd::Data(piece) => sink(&piece)?,
+                FromPeerd::Progress(progress) => {
+                    if progress.step == Step::Opening {
+                        opening = Some(progress);
+                    }
+                    meter.report(progress);
+                }
+                FromPeerd::Data(piece) => {
+                    sink(&piece)?;
+                    if let Some(progress) = &mut opening {
+                        let count = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+                        progress.done = progress.done.saturating_add(count);
+                        meter.report(*progress);
+                    }
+                }
                 FromPeerd::Done(outcome) => return Ok(*outcome),
                 FromPeerd::Failed(error) => return Err(error.into()),
                 FromPeerd::Event(_) => return Err(ClientError::Unexpected.into()),

@@ -8,12 +8,16 @@ pub mod client;
 pub mod commands;
 pub mod context;
 pub mod cursor;
+pub mod desktop;
 pub mod draft;
 pub mod error;
+pub mod exec;
 pub mod output;
 pub mod password;
+pub mod picture;
 pub mod progress;
 pub mod target;
+pub mod terminal;
 
 use std::ffi::OsString;
 

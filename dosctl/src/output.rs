@@ -23,6 +23,15 @@ pub struct Screen {
     colour_err: bool,
 }
 
+/// Where something is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
 /// A view of an answer for people, in the making.
 #[derive(Debug)]
 pub struct Text {
@@ -109,6 +118,18 @@ impl Screen {
     pub fn note(&self, text: &str) {
         if !self.json && !text.is_empty() {
             io::stderr().write_all(text.as_bytes()).unwrap_or_default();
+        }
+    }
+
+    /// Writes a line of JSON that is no answer. Nobody can be told if that fails: the answer will fail likewise.
+    pub fn aside<T: Serialize>(stream: Stream, document: &T) {
+        let Ok(line) = json::document(document) else { return };
+        match stream {
+            Stream::Out => {
+                let mut out = io::stdout().lock();
+                out.write_all(line.as_bytes()).and_then(|()| out.flush()).unwrap_or_default();
+            }
+            Stream::Err => io::stderr().write_all(line.as_bytes()).unwrap_or_default(),
         }
     }
 

@@ -1,63 +1,205 @@
-//! The bar that shows how far a transfer is: on standard error, and only where somebody watches.
+//! How far a transfer is: a bar on standard error where somebody watches, or lines of JSON where a program does.
 //!
 //! It begins with the command and not with the first report, so that the rate is that of the whole transfer from its first
-//! moment on; nothing is drawn before there is something to show.
+//! moment on; nothing is drawn before there is something to show. Lines come ten times a second at most, besides the first
+//! and the last of a step.
 
+use std::time::{Duration, Instant};
+
+use clap::builder::FalseyValueParser;
 use dos_protocol::control::{Progress, Step};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A bar that appears with the first progress and vanishes when dropped.
-pub struct Bar {
-    /// Where somebody watches.
-    bar: Option<ProgressBar>,
+use crate::output::{Screen, Stream, json};
+
+/// Between two lines.
+const LINE_EVERY: Duration = Duration::from_millis(100);
+
+/// The option of commands that transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
+pub struct ProgressArgs {
+    /// With --json: tells how far the transfer is, in a line of JSON each time
+    #[arg(long, env = "DOSCTL_PROGRESS", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub progress: bool,
 }
 
-impl std::fmt::Debug for Bar {
+/// How it is told how far a transfer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reporting {
+    /// Not at all.
+    Silent,
+    /// By a bar.
+    Bar,
+    /// By lines of JSON.
+    Lines(Stream),
+}
+
+/// Tells how far a transfer is. A bar vanishes when this is dropped.
+pub struct Meter(Kind);
+
+enum Kind {
+    Silent,
+    Bar(ProgressBar, &'static str),
+    Lines(Lines),
+}
+
+impl std::fmt::Debug for Meter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bar").field("wanted", &self.bar.is_some()).finish_non_exhaustive()
+        let kind = match &self.0 {
+            Kind::Silent => "silent",
+            Kind::Bar(..) => "bar",
+            Kind::Lines(_) => "lines",
+        };
+        f.debug_tuple("Meter").field(&kind).finish()
     }
 }
 
-impl Bar {
-    /// A bar, or, unless `wanted`, none.
+impl Meter {
+    /// One that tells in this way.
     #[must_use]
-    pub fn new(wanted: bool) -> Self {
-        let bar = wanted.then(|| {
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-            let template =
-                "{msg} [{bar:30}] {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  ETA {eta}";
-            match ProgressStyle::with_template(template) {
-                Ok(style) => bar.with_style(style.progress_chars("=> ")),
-                Err(_) => bar,
-            }
-        });
-        Self { bar }
+    pub fn new(reporting: Reporting) -> Self {
+        Self(match reporting {
+            Reporting::Silent => Kind::Silent,
+            Reporting::Bar => Kind::Bar(bar(), ""),
+            Reporting::Lines(stream) => Kind::Lines(Lines::new(stream)),
+        })
     }
 
-    /// Shows what peerd reports.
+    /// Tells what peerd reports.
     pub fn report(&mut self, progress: Progress) {
         let step = match progress.step {
             Step::Fetching => "fetching",
+            Step::Opening => "opening",
         };
         self.show(step, progress.done, progress.total);
     }
 
-    /// Shows that `done` of `total` bytes are through; a total of 0 is an unknown one.
+    /// Tells that `done` of `total` bytes are through; a total of 0 is an unknown one.
     pub fn show(&mut self, step: &'static str, done: u64, total: u64) {
-        let Some(bar) = &self.bar else { return };
-        let length = total.max(done);
-        if bar.length() != Some(length) {
-            bar.set_length(length);
+        match &mut self.0 {
+            Kind::Silent => {}
+            Kind::Bar(bar, last) => {
+                if !last.is_empty() && *last != step {
+                    bar.reset();
+                }
+                *last = step;
+                let length = total.max(done);
+                if bar.length() != Some(length) {
+                    bar.set_length(length);
+                }
+                bar.set_position(done);
+                bar.set_message(step);
+            }
+            Kind::Lines(lines) => {
+                if let Some(line) = lines.next(step, (done, total), Instant::now()) {
+                    Screen::aside(lines.stream, &json::Progress { progress: line });
+                }
+            }
         }
-        bar.set_position(done);
-        bar.set_message(step);
     }
 }
 
-impl Drop for Bar {
+impl Drop for Meter {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
+        if let Kind::Bar(bar, _) = &self.0 {
             bar.finish_and_clear();
         }
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    let template =
+        "{msg} [{bar:30}] {decimal_bytes}/{decimal_total_bytes}  {decimal_bytes_per_sec}  ETA {eta}";
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style.progress_chars("=> ")),
+        Err(_) => bar,
+    }
+}
+
+/// The lines of a transfer.
+struct Lines {
+    stream: Stream,
+    step: &'static str,
+    /// When the step began, and how much was through by then.
+    begun: (Instant, u64),
+    last: Option<(Instant, u64)>,
+}
+
+impl Lines {
+    fn new(stream: Stream) -> Self {
+        Self { stream, step: "", begun: (Instant::now(), 0), last: None }
+    }
+
+    /// The line to write, if it is time for one.
+    fn next(
+        &mut self,
+        step: &'static str,
+        (done, total): (u64, u64),
+        now: Instant,
+    ) -> Option<json::Transfer> {
+        if self.step != step {
+            // The first step began with the command.
+            let begun = if self.step.is_empty() { self.begun.0 } else { now };
+            (self.step, self.begun, self.last) = (step, (begun, done), None);
+        }
+        let whole = total != 0 && done >= total;
+        if let Some((at, before)) = self.last
+            && (done == before || (!whole && now.saturating_duration_since(at) < LINE_EVERY))
+        {
+            return None;
+        }
+        self.last = Some((now, done));
+        let millis = now.saturating_duration_since(self.begun.0).as_millis().max(1);
+        let through = u128::from(done.saturating_sub(self.begun.1));
+        let rate = u64::try_from(through * 1000 / millis).unwrap_or(u64::MAX);
+        let to_go = u128::from(total.saturating_sub(done)) * 1000;
+        let left_ms = (total != 0).then_some(to_go).and_then(|to_go| to_go.checked_div(u128::from(rate)));
+        Some(json::Transfer {
+            step,
+            done,
+            total: (total != 0).then_some(total),
+            rate,
+            left_ms: left_ms.and_then(|left| u64::try_from(left).ok()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_few_but_the_first_and_the_last_of_a_step_are_there() {
+        let mut lines = Lines::new(Stream::Out);
+        let begun = lines.begun.0;
+        let mut told = Vec::new();
+        for tick in 0..=1000u64 {
+            let now = begun + Duration::from_millis(tick);
+            told.extend(lines.next("fetching", (tick * 1000, 1_000_000), now));
+        }
+        assert_eq!(told.len(), 11);
+        assert_eq!((told[0].done, told[0].left_ms), (0, None));
+        let half = &told[5];
+        assert_eq!((half.done, half.rate, half.left_ms), (500_000, 1_000_000, Some(500)));
+        assert_eq!((told[10].done, told[10].total, told[10].left_ms), (1_000_000, Some(1_000_000), Some(0)));
+        let next = lines.next("opening", (0, 7), begun + Duration::from_millis(1001)).unwrap();
+        assert_eq!((next.step, next.rate), ("opening", 0));
+    }
+
+    #[test]
+    fn a_resumed_transfer_has_the_rate_of_what_came_now() {
+        let mut lines = Lines::new(Stream::Out);
+        let begun = lines.begun.0;
+        assert_eq!(lines.next("fetching", (900, 1000), begun).unwrap().rate, 0);
+        let line = lines.next("fetching", (950, 1000), begun + Duration::from_secs(1)).unwrap();
+        assert_eq!((line.rate, line.left_ms), (50, Some(1000)));
+    }
+
+    #[test]
+    fn an_unknown_total_is_told_as_such() {
+        let mut lines = Lines::new(Stream::Err);
+        let line = lines.next("adding", (5, 0), Instant::now()).unwrap();
+        assert_eq!((line.total, line.left_ms), (None, None));
     }
 }

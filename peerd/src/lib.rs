@@ -26,6 +26,7 @@ mod ledger;
 mod library;
 mod manager;
 mod metrics;
+mod opened;
 mod peer;
 mod presence;
 mod random;
@@ -165,6 +166,7 @@ pub struct Daemon {
     session: JoinHandle<()>,
     others: Vec<JoinHandle<()>>,
     page: Option<JoinHandle<()>>,
+    opened: Option<opened::Opened>,
 }
 
 impl Daemon {
@@ -190,6 +192,7 @@ impl Daemon {
         let socket = control::Listener::bind(&config.socket)
             .map_err(|error| RunError::Control(config.socket.clone(), error))?;
         let page = config.metrics.map(open_page).transpose()?;
+        let opened = opened::Opened::prepare(&config.socket);
         let (upstream, ends) = Upstream::new();
         let (chores, arrivals) = chores::Chores::new();
         let (calls, calls_waiting) = mpsc::channel(CALLS_WAITING_MAX);
@@ -239,7 +242,7 @@ impl Daemon {
             tokio::spawn(presence::run(Arc::clone(&core), early.clone())),
             tokio::spawn(chores::run(Arc::clone(&core), arrivals, early)),
         ];
-        Ok(Self { core, writer, first, second, control, session, others, page })
+        Ok(Self { core, writer, first, second, control, session, others, page, opened })
     }
 
     /// Where it listens for other peers.
@@ -262,7 +265,7 @@ impl Daemon {
 
     /// Finishes what was accepted, signs out and closes the store, within [`SHUTDOWN_TIME_MAX`].
     pub async fn stop(self) {
-        let Self { core, writer, first, second, control, session, others, page } = self;
+        let Self { core, writer, first, second, control, session, others, page, opened } = self;
         let orderly = async {
             first.stop();
             for task in others {
@@ -273,6 +276,7 @@ impl Daemon {
                 tracing::warn!("a command did not finish in time");
             }
             tracing::debug!("commands are finished");
+            drop(opened);
             second.stop();
             drop(session.await);
             tracing::debug!("signed out");

@@ -31,19 +31,29 @@ pub(crate) fn fit((width, height): (u32, u32), bounds: (u32, u32)) -> (u32, u32)
 
 /// Makes the preview of a decoded image.
 pub(crate) fn finish(decoded: Decoded) -> Result<Preview, PreviewError> {
-    let (samples, count, (width, height)) = settle(decoded, (PREVIEW_PIXELS_MAX, PREVIEW_PIXELS_MAX))?;
+    let bounds = (PREVIEW_PIXELS_MAX, PREVIEW_PIXELS_MAX);
+    let Settled { samples, count, width, height } = settle(decoded, bounds)?;
     Ok(Preview { jpeg: encode(&samples, count, width, height)?, width, height })
 }
 
 /// Makes pixels within `bounds` of a decoded image.
 pub(crate) fn pixels(decoded: Decoded, format: Format, bounds: (u32, u32)) -> Result<Pixels, PreviewError> {
-    let (samples, count, (width, height)) = settle(decoded, bounds)?;
+    let Settled { samples, count, width, height } = settle(decoded, bounds)?;
     let rgb = if count == 1 { samples.iter().flat_map(|&grey| [grey; 3]).collect() } else { samples };
     Ok(Pixels { format, width, height, rgb })
 }
 
-/// The samples, how many there are in a pixel (1 or 3), and the size: of an image within `bounds`, sRGB and upright.
-fn settle(decoded: Decoded, bounds: (u32, u32)) -> Result<(Vec<u8>, usize, (u32, u32)), PreviewError> {
+/// An image at its last size, sRGB and upright.
+struct Settled {
+    samples: Vec<u8>,
+    /// Samples in a pixel: 1 or 3.
+    count: usize,
+    width: u32,
+    height: u32,
+}
+
+/// Brings an image to its last size, within `bounds`.
+fn settle(decoded: Decoded, bounds: (u32, u32)) -> Result<Settled, PreviewError> {
     // The bounds are those of the turned image.
     let bounds = decoded.orientation.displayed(bounds.0, bounds.1);
     let (width, height) = fit((decoded.width, decoded.height), bounds);
@@ -54,7 +64,8 @@ fn settle(decoded: Decoded, bounds: (u32, u32)) -> Result<(Vec<u8>, usize, (u32,
     let samples = interleave(channels);
     let (samples, count) = colour::to_srgb(samples, decoded.colour, decoded.icc.as_deref());
     let samples = turn(&samples, count, (width, height), decoded.orientation);
-    Ok((samples, count, decoded.orientation.displayed(width, height)))
+    let (width, height) = decoded.orientation.displayed(width, height);
+    Ok(Settled { samples, count, width, height })
 }
 
 fn resize(plane: Plane, width: u32, height: u32) -> Result<Vec<u8>, PreviewError> {

@@ -66,4 +66,6 @@ pub struct Progress {
 pub enum Step {
     /// The sealed copy comes from its owner.
     Fetching,
+    /// The copy is opened; said once, before the first piece of the original. dosctl counts the pieces itself.
+    Opening,
 }

@@ -76,6 +76,13 @@ impl Environment {
     }
 }
 
+/// The directory beside a peerd's `socket` for originals that a viewer on this desktop shows: made when peerd starts,
+/// removed with all that is in it when it stops.
+#[must_use]
+pub fn open_dir(socket: &Path) -> PathBuf {
+    socket.with_extension("open")
+}
+
 /// Whether `name` may be a profile: a directory's name of 1 to 32 of `a-z A-Z 0-9 . _ -`, not beginning with a dot or
 /// a dash.
 #[must_use]
@@ -112,6 +119,12 @@ mod tests {
         assert_eq!(environment.state_dir("a"), Some("/var/lib/x".into()));
         assert_eq!(environment.data_dir(), Some("/var/lib/x".into()));
         assert_eq!(environment.control_socket("a"), Some("/run/x/control.sock".into()));
+    }
+
+    #[test]
+    fn every_socket_has_its_own_directory_for_what_is_open() {
+        assert_eq!(open_dir(Path::new("/r/dos/a/control.sock")), Path::new("/r/dos/a/control.open"));
+        assert_ne!(open_dir(Path::new("/r/a.sock")), open_dir(Path::new("/r/b.sock")));
     }
 
     #[test]

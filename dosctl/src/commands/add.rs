@@ -17,8 +17,8 @@ use dos_protocol::{
 use crate::{
     context::{Context, unexpected},
     error::{Error, of_file},
-    output::{human, json},
-    progress::Bar,
+    output::{Stream, human, json},
+    progress::{self, Meter},
 };
 
 /// Publishes images of one's own; the originals stay here, the directory gets a preview
@@ -34,6 +34,8 @@ pub struct Args {
     /// Takes the place of an image of the same name, whose rights go on
     #[arg(long)]
     replace: bool,
+    #[command(flatten)]
+    progress: progress::ProgressArgs,
 }
 
 /// Runs it.
@@ -41,6 +43,7 @@ pub struct Args {
 /// # Errors
 /// Why it could not be done, for every file that failed.
 pub fn run(args: Args, context: &Context) -> Result<(), Error> {
+    let context = &context.reporting_to(Stream::Out, args.progress.progress);
     if args.name.is_some() && args.files.len() > 1 {
         let error = WireError::new(Code::Usage, "--name goes with one file only");
         return Err(error.hint("dosctl add --help").into());
@@ -83,9 +86,10 @@ fn add(path: &Path, args: &Args, context: &Context) -> Result<ImageInfo, Error> 
     };
     let (mut file, total) = open(path)?;
     let mut client = context.start(Command::Add { name, replace: args.replace })?;
-    let mut bar = Bar::new(context.screen.shows_progress());
-    let sent = client.send_file(&mut file, &mut |sent| bar.show("adding", sent, total));
-    drop(bar);
+    let mut meter = Meter::new(context.reporting);
+    meter.show("adding", 0, total);
+    let sent = client.send_file(&mut file, &mut |sent| meter.show("adding", sent, total));
+    drop(meter);
     // Whether peerd took everything or not: why, and what came of it, is in its answer.
     sent.map_err(|error| {
         let mut error = WireError::from(error);

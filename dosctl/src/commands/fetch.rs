@@ -9,9 +9,10 @@ use crate::{
     context::{Context, unexpected},
     error::Error,
     output::{
-        json,
+        Stream, json,
         words::{size, way as in_words},
     },
+    progress,
 };
 
 /// Brings the sealed copy of an image here, peer to peer; spends no view
@@ -19,6 +20,8 @@ use crate::{
 pub struct Args {
     /// OWNER/NAME
     image: ImageArg,
+    #[command(flatten)]
+    progress: progress::ProgressArgs,
 }
 
 /// Runs it.
@@ -26,6 +29,7 @@ pub struct Args {
 /// # Errors
 /// Why it could not be done.
 pub fn run(args: Args, context: &Context) -> Result<(), Error> {
+    let context = &context.reporting_to(Stream::Out, args.progress.progress);
     match context.ask(Command::Fetch(args.image.clone()))? {
         Outcome::Fetched { path, bytes, way } => {
             let told = json::Fetched { image: &path, bytes, way: way.into() };

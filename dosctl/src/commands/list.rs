@@ -1,11 +1,12 @@
 //! `dosctl list`: a page of peers and their images.
 
-use std::time::Duration;
+use std::{io::Cursor, time::Duration};
 
 use dos_protocol::{
-    PeerRef,
+    Code, ImageArg, PeerRef,
     control::{Command, ListQuery, Outcome},
     limits::PAGE_MAX,
+    model::{ImageInfo, PeerInfo},
     parse_duration,
 };
 
@@ -14,7 +15,12 @@ use crate::{
     cursor::Token,
     error::Error,
     output::{human, json},
+    picture::{Share, Surface, detect::Wanted},
+    terminal,
 };
+
+/// What a preview in a listing takes of the window, at most.
+const SHARE: Share = Share::Cells(32, 10);
 
 /// Lists peers and their images
 #[derive(Debug, clap::Args)]
@@ -37,6 +43,12 @@ pub struct Args {
     /// Goes on where an earlier listing ended
     #[arg(long, value_name = "C")]
     cursor: Option<Token>,
+    /// Draws the preview of every image in the terminal
+    #[arg(long)]
+    previews: bool,
+    /// How previews are drawn
+    #[arg(long, value_name = "HOW", env = "DOSCTL_GRAPHICS", hide_env_values = true, default_value = "auto")]
+    graphics: Wanted,
 }
 
 /// Runs it.
@@ -44,6 +56,8 @@ pub struct Args {
 /// # Errors
 /// Why it could not be done.
 pub fn run(args: Args, context: &Context) -> Result<(), Error> {
+    let draws = args.previews && !context.screen.is_json();
+    let surface = if draws { terminal::surface(args.graphics) } else { None };
     let query = ListQuery {
         peer: args.peer,
         mine: args.mine,
@@ -55,9 +69,43 @@ pub fn run(args: Args, context: &Context) -> Result<(), Error> {
     match context.ask(Command::List(query))? {
         Outcome::Page { peers, next } => {
             let next = next.map(Token);
+            if let Some(surface) = surface {
+                return draw(&peers, next.as_ref(), &surface, context);
+            }
             let document = json::Page::new(&peers, next.clone());
             context.screen.show(&document, |text| human::page(text, &peers, next.as_ref()))
         }
         _ => Err(unexpected()),
+    }
+}
+
+/// Shows the page image by image, each with its preview above its line.
+fn draw(peers: &[PeerInfo], next: Option<&Token>, surface: &Surface, context: &Context) -> Result<(), Error> {
+    for peer in peers {
+        for image in &peer.images {
+            if let Some(picture) = preview(peer, image, surface, context)? {
+                terminal::draw(&picture)?;
+            }
+            // As it stands in the listing without pictures: nothing else here is JSON.
+            let document = json::Page::new(&[], None);
+            context.screen.show(&document, |text| human::listed(text, peer, image))?;
+        }
+    }
+    context.screen.show(&json::Page::new(&[], None), |text| human::end_of_page(text, peers, next))
+}
+
+/// The preview, drawn; nothing if the image has gone meanwhile, or its preview cannot be drawn.
+fn preview(
+    peer: &PeerInfo,
+    image: &ImageInfo,
+    surface: &Surface,
+    context: &Context,
+) -> Result<Option<Vec<u8>>, Error> {
+    let arg = ImageArg { owner: Some(PeerRef::Id(peer.id)), name: image.name.clone() };
+    match context.ask(Command::Preview(arg)) {
+        Ok(Outcome::Preview { preview, .. }) => Ok(surface.draw(Cursor::new(preview.data), SHARE).ok()),
+        Ok(_) => Err(unexpected()),
+        Err(Error::Told(error)) if error.code == Code::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -1,6 +1,6 @@
 //! `dosctl preview`: the downsampled image.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, io::Cursor};
 
 use dos_protocol::{
     ImageArg,
@@ -12,7 +12,12 @@ use crate::{
     draft::{Draft, Place},
     error::Error,
     output::{json, words::size},
+    picture::{Share, detect::Wanted},
+    terminal,
 };
+
+/// What a preview takes of the window, at most: 256 pixels at the size of usual cells.
+const SHARE: Share = Share::Cells(48, 20);
 
 /// Shows or saves the downsampled image; free
 #[derive(Debug, clap::Args)]
@@ -20,9 +25,12 @@ use crate::{
 pub struct Args {
     /// OWNER/NAME, or NAME for one's own
     image: ImageArg,
-    /// Saves it in this file, or writes it to standard output (-); otherwise it is only described
+    /// Saves it in this file, or writes it to standard output (-); otherwise it is drawn in the terminal
     #[arg(short, long, value_name = "FILE|-", allow_hyphen_values = true)]
     output: Option<OsString>,
+    /// How it is drawn in the terminal
+    #[arg(long, value_name = "HOW", env = "DOSCTL_GRAPHICS", hide_env_values = true, default_value = "auto")]
+    graphics: Wanted,
 }
 
 /// Runs it.
@@ -32,6 +40,8 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Result<(), Error> {
     let place = args.output.as_deref().map(Place::from);
     let mut draft = place.as_ref().map(Draft::open).transpose()?;
+    let draws = draft.is_none() && !context.screen.is_json();
+    let surface = if draws { terminal::surface(args.graphics) } else { None };
     let Outcome::Preview { path, preview } = context.ask(Command::Preview(args.image.clone()))? else {
         return Err(unexpected());
     };
@@ -46,6 +56,10 @@ pub fn run(args: Args, context: &Context) -> Result<(), Error> {
             context.screen.note(&format!("preview of {}: {what}\n", args.image));
             return Ok(());
         }
+    }
+    if let Some(surface) = &surface {
+        let picture = surface.draw(Cursor::new(&preview.data), SHARE);
+        terminal::draw(&picture.map_err(dos_protocol::WireError::from)?)?;
     }
     context.screen.show(&json::Preview { image: &path, info }, |text| match &place {
         Some(Place::Path(file)) => {

@@ -70,9 +70,29 @@ pub fn page(text: &mut Text, peers: &[PeerInfo], next: Option<&Token>) {
         }
         table.show(text);
     }
+    more(text, next);
+}
+
+fn more(text: &mut Text, next: Option<&Token>) {
     if let Some(next) = next {
         text.note(&format!("there is more: add --cursor '{next}'"));
     }
+}
+
+/// Of `list --previews`: the line below a picture.
+pub fn listed(text: &mut Text, who: &PeerInfo, image: &ImageInfo) {
+    let [name, pixels, bytes, access] = image_cells(image, text.now);
+    let owner = peer(who.name.as_ref(), who.id);
+    text.line(&format!("{owner}/{name}  {pixels}  {bytes}  {access}"));
+    text.line("");
+}
+
+/// Of `list --previews`: what is to be said after all pictures.
+pub fn end_of_page(text: &mut Text, peers: &[PeerInfo], next: Option<&Token>) {
+    if peers.iter().all(|who| who.images.is_empty()) {
+        text.note("no images to list");
+    }
+    more(text, next);
 }
 
 fn seen(peer: &PeerInfo, now: Timestamp) -> String {

@@ -379,6 +379,28 @@ impl From<Option<control::Way>> for Way {
     }
 }
 
+/// How far a transfer is, with `--progress`.
+#[derive(Debug, Serialize)]
+pub struct Progress {
+    /// The only key of such a line besides the schema's, by which it is told from the answer.
+    pub progress: Transfer,
+}
+
+/// See [`Progress`].
+#[derive(Debug, Serialize)]
+pub struct Transfer {
+    /// What goes on: `adding`, `fetching` or `opening`.
+    pub step: &'static str,
+    /// So many bytes are through.
+    pub done: u64,
+    /// Of so many; `null` if that is not known.
+    pub total: Option<u64>,
+    /// Bytes a second since the step began.
+    pub rate: u64,
+    /// Milliseconds to go at that rate; `null` if that is not known.
+    pub left_ms: Option<u64>,
+}
+
 /// Of `preview`.
 #[derive(Debug, Serialize)]
 pub struct Preview<'a> {

@@ -206,6 +206,7 @@ fn documents_have_the_documented_keys() {
     let preview = image("sea", None).preview;
     let peers = listing();
     let way = Way::Direct("192.0.2.7:4000".parse().unwrap());
+    let transfer = json::Transfer { step: "fetching", done: 5, total: Some(9), rate: 2, left_ms: Some(2000) };
     let documents = [
         json::document(&json::Registered { id, name: None, server }),
         json::document(&json::Session { id, state: SessionState::Online, replayed: Some(3) }),
@@ -232,6 +233,7 @@ fn documents_have_the_documented_keys() {
         }),
         json::document(&json::Held { image: &path, held: 2, views_left: Allowance::Views(0) }),
         json::document(&json::Instances { instances: &[instance] }),
+        json::document(&json::Progress { progress: transfer }),
     ];
     insta::assert_snapshot!(documents.map(Result::unwrap).concat());
 }
@@ -262,6 +264,17 @@ fn people_see_peers_and_images_aligned() {
     let one = text(|text| human::resolved(text, &bob()));
     let none = text(|text| human::page(text, &[], None));
     insta::assert_snapshot!(page + &one + &none);
+}
+
+#[test]
+fn below_a_picture_in_a_listing_stands_what_it_is() {
+    let peers = listing();
+    let lines = text(|text| {
+        peers[0].images.iter().for_each(|image| human::listed(text, &peers[0], image));
+        human::end_of_page(text, &peers, Some(&next()));
+    });
+    let none = text(|text| human::end_of_page(text, &[bob()], None));
+    insta::assert_snapshot!(lines + &none);
 }
 
 #[test]

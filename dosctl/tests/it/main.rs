@@ -9,4 +9,7 @@ mod add;
 mod answers;
 mod failures;
 mod password;
+mod progress;
+mod terminal;
 mod view;
+mod watch;

@@ -6,7 +6,7 @@ use std::{fs::File, io::Read, sync::Arc};
 
 use dos_protocol::{
     Code, ImageArg, ImageId, WireError,
-    control::{FromPeerd, Outcome},
+    control::{FromPeerd, Outcome, Progress, Step},
     limits::DATA_BYTES_MAX,
 };
 use dos_sealed::{ContentKey, Opener};
@@ -43,6 +43,9 @@ fn stream(path: PathBuf, key: &ContentKey, out: &Out) -> Result<(ImageId, u64), 
     };
     let file = File::open(path).map_err(|error| unreadable(&error))?;
     let mut opener = Opener::new(file, key).map_err(|error| unreadable(&error))?;
+    // Once is enough for it to know how far it is: it counts the pieces.
+    let begun = Progress { step: Step::Opening, done: 0, total: opener.plain_len() };
+    drop(out.blocking_send(FromPeerd::Progress(begun)));
     let mut hasher = blake3::Hasher::new();
     let limit = u64::try_from(DATA_BYTES_MAX).unwrap_or(u64::MAX);
     loop {

@@ -163,6 +163,7 @@ fn of_two_daemons_with_one_id_one_is_online_and_the_loser_stays_offline() {
         extra: ["--listen", "127.0.0.1:0"].map(Into::into).to_vec(),
         environment: Vec::new(),
         namespace: None,
+        runtime: None,
     };
     copy(&bob.dir.join("state"), &twin.dir.join("state"));
     fs::set_permissions(twin.dir.join("state"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();

@@ -203,8 +203,15 @@ impl Stage {
     fn stranger_with(&self, name: &str, namespace: Option<&str>, extra: &[&str]) -> Peer {
         let extra = extra.iter().map(ToString::to_string).collect();
         let (dir, namespace) = (self.path(name), namespace.map(Into::into));
-        let mut peer =
-            Peer { name: name.into(), dir, peerd: None, extra, environment: Vec::new(), namespace };
+        let mut peer = Peer {
+            name: name.into(),
+            dir,
+            peerd: None,
+            extra,
+            environment: Vec::new(),
+            namespace,
+            runtime: None,
+        };
         fs::create_dir_all(&peer.dir).unwrap();
         peer.start();
         peer
@@ -241,11 +248,13 @@ pub(crate) struct Peer {
     pub(crate) environment: Vec<(OsString, OsString)>,
     /// The network namespace that it runs in.
     pub(crate) namespace: Option<String>,
+    /// Where its socket is, if not in its own directory.
+    pub(crate) runtime: Option<PathBuf>,
 }
 
 impl Peer {
     pub(crate) fn socket(&self) -> PathBuf {
-        self.dir.join("ctl.sock")
+        self.runtime.as_ref().unwrap_or(&self.dir).join("ctl.sock")
     }
 
     /// Starts the daemon and waits until it answers.

@@ -54,6 +54,14 @@ enum EventBody<'a> {
     },
 }
 
+impl Event<'_> {
+    /// What it is, as in the document.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.event
+    }
+}
+
 impl<'a> From<&'a control::Event> for Event<'a> {
     fn from(event: &'a control::Event) -> Self {
         let (name, body) = match &event.what {

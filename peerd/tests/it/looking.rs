@@ -1,0 +1,132 @@
+//! Pictures for people: an original in a viewer, and what is left of it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use crate::{
+    pictures,
+    stage::{Peer, Stage, wait_until},
+};
+
+/// A peer whose socket lies in memory, with an image of its own.
+fn peer_in_memory(stage: &Stage) -> (Peer, tempfile::TempDir, Vec<u8>) {
+    let memory = tempfile::Builder::new().prefix("dos").tempdir_in("/dev/shm").unwrap();
+    let mut peer = stage.peer("alice");
+    let original = pictures::write(&peer.dir.join("sea.jpg"), 1);
+    peer.ctl(&["add", "sea.jpg", "--name", "Sea at dawn"]).ok();
+    peer.kill();
+    peer.runtime = Some(memory.path().to_owned());
+    peer.start();
+    (peer, memory, original)
+}
+
+/// The files that lie open, with their directories.
+fn open(peer: &Peer) -> Vec<PathBuf> {
+    let root = peer.socket().with_extension("open");
+    let files = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
+    files(root).flat_map(files).collect()
+}
+
+/// A viewer that copies what it is given and stays until it may go, or has nothing left to show.
+fn viewer(peer: &Peer) -> String {
+    let script = peer.dir.join("viewer.sh");
+    let text = "cp \"$1\" seen.part && mv seen.part seen\nwhile [ -e \"$1\" ] && ! [ -e close ]; do sleep 0.02; done\n";
+    fs::write(&script, text).unwrap();
+    format!("sh {}", script.display())
+}
+
+#[test]
+fn an_opened_original_lies_in_memory_for_the_viewer_alone_and_goes_when_it_closes() {
+    let stage = Stage::new();
+    let (alice, _memory, original) = peer_in_memory(&stage);
+    let args = ["view", "Sea at dawn", "--open", "--viewer", &viewer(&alice)];
+    let mut child = alice.command(&args).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.starts_with("opened Sea at dawn ("), "{said}");
+    assert_eq!(fs::read(alice.dir.join("seen")).unwrap(), original);
+    let files = open(&alice);
+    assert_eq!(files.len(), 1);
+    assert!(files[0].ends_with("Sea at dawn.jpg"), "{files:?}");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&files[0]), mode(files[0].parent().unwrap())), (0o600, 0o700));
+    fs::write(alice.dir.join("close"), "").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(open(&alice), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn an_opened_original_goes_when_dosctl_is_interrupted_or_peerd_stops() {
+    let stage = Stage::new();
+    let (mut alice, _memory, _) = peer_in_memory(&stage);
+    let args = ["view", "Sea at dawn", "--open", "--viewer", &viewer(&alice)];
+    let mut child = alice.command(&args).stdout(Stdio::null()).spawn().unwrap();
+    wait_until("the viewer has it", || alice.dir.join("seen").exists());
+    let kill = |signal: &str, pid: u32| {
+        assert!(
+            std::process::Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success()
+        );
+    };
+    kill("-INT", child.id());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(open(&alice), Vec::<PathBuf>::new());
+    // Killed, it cannot: then peerd does.
+    fs::remove_file(alice.dir.join("seen")).unwrap();
+    let mut child = alice.command(&args).stdout(Stdio::null()).spawn().unwrap();
+    wait_until("the viewer has it", || alice.dir.join("seen").exists());
+    kill("-KILL", child.id());
+    child.wait().unwrap();
+    assert_eq!(open(&alice).len(), 1);
+    alice.peerd.take().unwrap().signal("TERM");
+    assert!(!alice.socket().with_extension("open").exists());
+    fs::write(alice.dir.join("close"), "").unwrap();
+}
+
+#[test]
+fn a_viewer_that_hands_the_file_on_leaves_it_to_peerd_and_one_that_fails_spends_nothing() {
+    let stage = Stage::new();
+    let (mut alice, _memory, original) = peer_in_memory(&stage);
+    let bob = stage.peer("bob");
+    pictures::write(&bob.dir.join("hill.jpg"), 2);
+    bob.ctl(&["add", "hill.jpg"]).ok();
+    bob.ctl(&["share", "hill", "alice", "--views", "1"]).ok();
+    wait_until("alice is told", || alice.right("/hill").is_some());
+    let failed = alice.ctl(&["view", "bob/hill", "--open", "--viewer", "false"]).fails(1);
+    assert!(failed.contains("the view stays open, and saving it costs no other"), "{failed}");
+    assert_eq!(open(&alice), Vec::<PathBuf>::new());
+    alice.ctl(&["view", "bob/hill", "-o", "hill.jpg"]).ok();
+    assert_eq!(alice.right("/hill").unwrap().1, 1, "one view in all");
+    let handed = alice.ctl(&["view", "Sea at dawn", "--open", "--viewer", "true"]);
+    assert_eq!(handed.code, Some(0));
+    assert!(handed.err.contains("stays in memory until peerd stops"), "{}", handed.err);
+    let files = open(&alice);
+    assert_eq!(fs::read(&files[0]).unwrap(), original);
+    // Also after a crash.
+    alice.restart();
+    assert_eq!(open(&alice), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_socket_on_a_disk_is_no_place_to_open_originals() {
+    let stage = Stage::new();
+    let alice = stage.peer("alice");
+    if in_memory(&alice.dir) {
+        return;
+    }
+    pictures::write(&alice.dir.join("sea.jpg"), 1);
+    alice.ctl(&["add", "sea.jpg"]).ok();
+    let error = alice.error(2, &["view", "sea", "--open", "--viewer", "true"]);
+    assert!(error["error"]["cause"].as_str().unwrap().contains("on a disk"), "{error}");
+    assert_eq!(error["error"]["hint"], "dosctl view 'sea' -o FILE");
+}
+
+/// Whether the directory lies in memory, as temporary files do on some machines.
+fn in_memory(dir: &Path) -> bool {
+    let told = std::process::Command::new("stat").args(["-f", "-c", "%T"]).arg(dir).output().unwrap();
+    told.stdout.starts_with(b"tmpfs")
+}
