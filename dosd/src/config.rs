@@ -97,8 +97,13 @@ pub enum Registration {
 #[derive(Debug, Clone, Default, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub struct FileConfig {
-    /// The address and port that peers connect to [default: [::]:5001]
-    #[arg(long, value_name = "ADDR", env = "DOSD_LISTEN")]
+    /// The address and port that peers connect to.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "DOSD_LISTEN",
+        help = "The address and port that peers connect to [default: [::]:5001]"
+    )]
     pub listen: Option<SocketAddr>,
     /// The server's data directory [default: $STATE_DIRECTORY, or dos/dosd in the user's state directory]
     #[arg(long, value_name = "DIR", env = "DOSD_DATA_DIR")]

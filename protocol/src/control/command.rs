@@ -161,7 +161,7 @@ pub enum Command {
     },
     /// Says something to everybody who is online.
     Broadcast(Box<str>),
-    /// The messages, oldest first. dosctl says [`ToPeerd::Shown`] after each page it has shown: then they count as read.
+    /// The messages, oldest first. dosctl says [`super::ToPeerd::Shown`] after each page it has shown: then they count as read.
     Messages(MessagesQuery),
     /// Takes nothing more from a peer.
     Block(PeerRef),

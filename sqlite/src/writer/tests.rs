@@ -187,11 +187,16 @@ async fn a_writer_that_hangs_or_is_gone_does_not_answer() {
     let before = std::fs::metadata(dir.path().join("db-wal")).unwrap().len();
     assert!(writer.answers().await, "asked again");
     let (go_on, waiting) = sync_channel::<()>(0);
+    let (began, begun) = tokio::sync::oneshot::channel();
     let hanging = writer.clone();
     let hangs = tokio::spawn(async move {
-        let work = move |_: &Connection| waiting.recv().map_err(|_| StoreError::Closed);
+        let work = move |_: &Connection| {
+            began.send(()).unwrap();
+            waiting.recv().map_err(|_| StoreError::Closed)
+        };
         hanging.call(work).await
     });
+    begun.await.unwrap();
     let asker = writer.clone();
     let mut asking = Box::pin(asker.answers());
     let soon = Duration::from_millis(50);
