@@ -61,11 +61,16 @@ impl Drop for Peer {
 }
 
 impl Peer {
-    /// Starts a daemon in `dir` and signs up as `name`; copies are fetched on command only.
+    /// Starts a daemon in `dir`, with these options, and signs up under the directory's name; copies are fetched on command only.
     ///
     /// # Errors
     /// If a program does not start or fails.
-    pub(crate) fn sign_up(programs: &PeerPrograms, dir: &Path, link: &str) -> anyhow::Result<Self> {
+    pub(crate) fn sign_up(
+        programs: &PeerPrograms,
+        dir: &Path,
+        link: &str,
+        options: &[&str],
+    ) -> anyhow::Result<Self> {
         fs::create_dir(dir)?;
         let name = dir.file_name().and_then(OsStr::to_str).context("a peer without a name")?;
         let daemon = Command::new(&programs.peerd)
@@ -73,6 +78,7 @@ impl Peer {
             .arg(dir.join("state"))
             .arg("--socket")
             .arg(dir.join("s"))
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(dir.join("log"))?)

@@ -132,7 +132,8 @@ pub(crate) struct Core {
     names_busy: library::BusyNames,
     previews: Semaphore,
     relearning: Semaphore,
-    pending_requests: AtomicU64,
+    /// Written on the store's writer's thread alone, so that an older number never takes the place of a newer one.
+    pending_requests: Arc<AtomicU64>,
     mail: watch::Sender<store::Mail>,
     stored: watch::Sender<Seq>,
     instance: Instance,
@@ -220,7 +221,7 @@ impl Daemon {
             names_busy: library::BusyNames::default(),
             previews: Semaphore::new(threads),
             relearning: Semaphore::new(1),
-            pending_requests: AtomicU64::new(own.requests),
+            pending_requests: Arc::new(AtomicU64::new(own.requests)),
             mail: watch::Sender::new(own.mail),
             stored: watch::Sender::new(own.stored),
             instance: Instance(u64::from_be_bytes(random::bytes()?)),

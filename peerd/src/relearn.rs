@@ -5,7 +5,7 @@
 //! changed since, so that updates that come in meanwhile are never undone. It begins anew after a crash, until it is done.
 //! It brings back rights and requests, never originals, keys or views that were taken along.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use dos_protocol::{
     ImageNo, PeerId, PeerRef, WireError,
@@ -90,7 +90,7 @@ pub(crate) async fn run(core: &Arc<Core>) -> Result<(), WireError> {
     take_images(core, &mut known).await?;
     let free = core.store.relearned(known).await?;
     core.copies.remove(free).await;
-    core.pending_requests.store(core.store.count_pending().await?, Ordering::Relaxed);
+    core.recount_requests().await?;
     tracing::info!(rights = told, "relearned from the directory what was lost here");
     Ok(())
 }

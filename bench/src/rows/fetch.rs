@@ -35,15 +35,19 @@ pub(super) struct Way {
 /// From peer to peer.
 const DIRECT: Way = Way { name: "direct", bar: 0.25 };
 
+/// Through the directory.
+const RELAYED: Way = Way { name: "relayed", bar: 0.15 };
+
 /// Memory that a daemon may need more while 1 GiB passes through it, in KiB.
 const MEMORY_MAX: f64 = 32.0 * 1024.0;
 
 /// What the first byte of a view may take longer than that of a file, in ms.
 const FIRST_BYTE_MAX: f64 = 5.0;
 
-/// Two peers and the raw programs.
+/// An owner who can be reached, one who cannot, a viewer, and the raw programs.
 struct Scene {
     alice: Peer,
+    carol: Peer,
     bob: Peer,
     raw: PathBuf,
     dir: PathBuf,
@@ -60,8 +64,9 @@ struct Rates {
     computed: [f64; 2],
 }
 
-/// An image that Alice has added.
+/// An image that its owner has added.
 struct Image {
+    owner: &'static str,
     name: &'static str,
     file: PathBuf,
     bytes: u64,
@@ -80,9 +85,10 @@ pub(super) async fn measure(lab: &Lab) -> anyhow::Result<Vec<Row>> {
     let rows = spawn_blocking(move || {
         fs::create_dir(&dir)?;
         let programs = PeerPrograms { peerd, dosctl };
-        let alice = Peer::sign_up(&programs, &dir.join("alice"), &link)?;
-        let bob = Peer::sign_up(&programs, &dir.join("bob"), &link)?;
-        Scene { alice, bob, raw, dir, quick }.measure()
+        let alice = Peer::sign_up(&programs, &dir.join("alice"), &link, &[])?;
+        let carol = Peer::sign_up(&programs, &dir.join("carol"), &link, &["--reachable", "false"])?;
+        let bob = Peer::sign_up(&programs, &dir.join("bob"), &link, &[])?;
+        Scene { alice, carol, bob, raw, dir, quick }.measure()
     });
     rows.await?
 }
@@ -91,14 +97,18 @@ impl Scene {
     fn measure(&self) -> anyhow::Result<Vec<Row>> {
         let (small, large) = if self.quick { (5_000_000, 20 << 20) } else { (50_000_000, 1 << 30) };
         let rounds = if self.quick { (1, 1) } else { (7, 3) };
-        let small = self.image("small", small)?;
-        let large = self.image("large", large)?;
+        let relayed = [self.image("carol", "small", small)?, self.image("carol", "large", large)?];
+        let small = self.image("alice", "small", small)?;
+        let large = self.image("alice", "large", large)?;
         let mut rows = self.fetches(&DIRECT, &small, rounds.0)?;
         self.forget_peaks()?;
         let before = self.resident("VmRSS")?;
         rows.extend(self.fetches(&DIRECT, &large, rounds.1)?);
         let after = self.resident("VmHWM")?;
         rows.extend(memory_rows(before, after, large.bytes));
+        for (image, rounds) in relayed.iter().zip([rounds.0, rounds.1]) {
+            rows.extend(self.fetches(&RELAYED, image, rounds)?);
+        }
         rows.extend(self.original(&large)?);
         rows.extend(self.first_byte()?);
         Ok(rows)
@@ -114,23 +124,29 @@ impl Scene {
         Ok([self.alice.memory(field)?, self.bob.memory(field)?])
     }
 
-    /// Of Alice's daemon and Bob's, in s.
-    fn computed(&self) -> anyhow::Result<[f64; 2]> {
-        Ok([self.alice.computed()?, self.bob.computed()?])
+    /// Of the image's owner's daemon and Bob's, in s.
+    fn computed(&self, image: &Image) -> anyhow::Result<[f64; 2]> {
+        Ok([self.owner(image).computed()?, self.bob.computed()?])
     }
 
-    fn image(&self, name: &'static str, bytes: u64) -> anyhow::Result<Image> {
-        let file = self.dir.join(format!("{name}.jpg"));
+    fn owner(&self, image: &Image) -> &Peer {
+        if image.owner == "carol" { &self.carol } else { &self.alice }
+    }
+
+    fn image(&self, owner: &'static str, name: &'static str, bytes: u64) -> anyhow::Result<Image> {
+        let file = self.dir.join(format!("{owner}-{name}.jpg"));
         motion_photo(&file, bytes)?;
+        let mut image = Image { owner, name, file, bytes, added_in: Duration::ZERO };
         let start = Instant::now();
-        self.alice.run(&["add", &file.display().to_string(), "--name", name])?;
-        Ok(Image { name, file, bytes, added_in: start.elapsed() })
+        self.owner(&image).run(&["add", &image.file.display().to_string(), "--name", name])?;
+        image.added_in = start.elapsed();
+        Ok(image)
     }
 
     /// Gives Bob a right to the image and waits until he knows.
-    fn share(&self, image: &str) -> anyhow::Result<()> {
-        self.alice.run(&["share", image, "bob", "--unlimited"])?;
-        let (path, active) = (format!("/{image}\""), "\"active\"");
+    fn share(&self, image: &Image) -> anyhow::Result<()> {
+        self.owner(image).run(&["share", image.name, "bob", "--unlimited"])?;
+        let (path, active) = (format!("/{}\"", image.name), "\"active\"");
         wait_until("the viewer is told of its right", || {
             let rights = self.bob.run(&["--json", "shares", "--received"])?;
             Ok(rights.contains(&path) && rights.contains(active))
@@ -138,8 +154,8 @@ impl Scene {
     }
 
     /// Takes the right back and waits until Bob has nothing of the image any more.
-    fn unshare(&self, image: &str) -> anyhow::Result<()> {
-        self.alice.run(&["share", image, "bob", "--revoke"])?;
+    fn unshare(&self, image: &Image) -> anyhow::Result<()> {
+        self.owner(image).run(&["share", image.name, "bob", "--revoke"])?;
         let copies = self.bob.dir().join("state/sealed");
         wait_until("the copy is gone", || Ok(fs::read_dir(&copies)?.next().is_none()))
     }
@@ -148,13 +164,17 @@ impl Scene {
         let server = RawServer::start(&self.raw, &image.file)?;
         let here = self.dir.join("here");
         let mut rates = Rates::default();
-        let path = format!("alice/{}", image.name);
+        let path = format!("{}/{}", image.owner, image.name);
+        self.share(image)?;
+        let told = self.bob.run(&["--json", "fetch", &path])?;
+        ensure!(told.contains(&format!("\"way\":\"{}\"", way.name)), "it did not come {}: {told}", way.name);
+        self.unshare(image)?;
         for _round in 0..rounds {
-            self.share(image.name)?;
-            let before = self.computed()?;
+            self.share(image)?;
+            let before = self.computed(image)?;
             rates.ours.push(rate(image.bytes, timed(&mut self.bob.command(&["fetch", &path]))?));
-            rates.computed = sum(rates.computed, grown(before, self.computed()?));
-            self.unshare(image.name)?;
+            rates.computed = sum(rates.computed, grown(before, self.computed(image)?));
+            self.unshare(image)?;
             for (sync, rates) in [(true, &mut rates.synced), (false, &mut rates.unsynced)] {
                 let mut raw = Command::new(&self.raw);
                 raw.args(["fetch", &server.address]).arg(&here).args(sync.then_some("--sync"));
@@ -174,7 +194,9 @@ impl Scene {
                 .note(format!("computing time {owner:.2} s + {viewer:.2} s")),
             row(", raw copy not synced").ours(ours).raw(median(&rates.unsynced), "raw TCP copy"),
         ];
-        for other in others::ALL {
+        // They know no other way.
+        let others = if way.name == DIRECT.name { &others::ALL[..] } else { &[] };
+        for other in others {
             let row = Row::new(format!("{} of {}", other.name, size(image.bytes)), Unit::MegabytesPerSecond);
             rows.push(match (other.copy)(&image.file, &self.dir, rounds.min(3))? {
                 Some(time) => {
@@ -189,7 +211,7 @@ impl Scene {
     /// Sealing an original and opening it again, as whole commands.
     fn original(&self, image: &Image) -> anyhow::Result<Vec<Row>> {
         let (path, out) = (format!("alice/{}", image.name), self.dir.join("out.jpg"));
-        self.share(image.name)?;
+        self.share(image)?;
         self.bob.run(&["fetch", &path])?;
         self.forget_peaks()?;
         let before = self.resident("VmRSS")?;
@@ -198,7 +220,7 @@ impl Scene {
         let [_, grown] = grown(before, self.resident("VmHWM")?);
         ensure!(out.metadata()?.len() == image.bytes, "the view is not whole");
         fs::remove_file(&out)?;
-        self.unshare(image.name)?;
+        self.unshare(image)?;
         let row = |verb: &str| Row::new(format!("{verb} of {}", size(image.bytes)), Unit::MegabytesPerSecond);
         Ok(vec![
             row("add").ours(rate(image.bytes, image.added_in)),
@@ -210,8 +232,8 @@ impl Scene {
 
     /// From the start of `view -o -` to its first byte, against that of a program that only reads a file.
     fn first_byte(&self) -> anyhow::Result<Vec<Row>> {
-        let image = self.image("five", 5_000_000)?;
-        self.share(image.name)?;
+        let image = self.image("alice", "five", 5_000_000)?;
+        self.share(&image)?;
         self.bob.run(&["fetch", "alice/five"])?;
         let (mut ours, mut raw) = (Vec::new(), Vec::new());
         for _round in 0..if self.quick { 5 } else { 100 } {

@@ -1,6 +1,6 @@
 //! `block`: takes nothing more from a peer.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use dos_protocol::{
     Code, PeerRef, Timestamp, WireError,
@@ -28,8 +28,8 @@ pub(super) async fn run(core: &Arc<Core>, peer: PeerRef) -> Result<Outcome, Wire
         Err(error) => return Err(error),
     };
     let block = Block { peer: blocked.peer, name: blocked.name.clone(), since: Timestamp::now() };
-    let (asked, waiting) = core.store.block(block).await?;
-    core.pending_requests.store(waiting, Ordering::Relaxed);
+    let asked = core.store.block(block).await?;
+    core.recount_requests().await?;
     // The question whether it may send direct messages is a request too, which only this daemon knows.
     blocked.requests_purged = blocked.requests_purged.saturating_add(asked.into());
     Ok(Outcome::Blocked(blocked))

@@ -1,6 +1,6 @@
 //! `remove`: withdraws an image of one's own, and with it every right to it.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use dos_protocol::{
     Code, ImageName, ImagePath, WireError,
@@ -25,6 +25,6 @@ pub(super) async fn run(core: &Arc<Core>, name: ImageName) -> Result<Outcome, Wi
     }
     let free = core.store.remove_image(image.no).await?;
     core.copies.remove(free).await;
-    core.pending_requests.store(core.store.count_pending().await?, Ordering::Relaxed);
+    core.recount_requests().await?;
     Ok(Outcome::Removed(ImagePath { owner: image.owner, name: image.name }))
 }

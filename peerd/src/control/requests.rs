@@ -16,9 +16,17 @@ impl Core {
     /// # Errors
     /// If the store fails.
     pub(super) async fn take_ask(&self, asked: Asked) -> Result<(), WireError> {
-        let waiting = self.store.take_ask(asked).await?;
-        self.pending_requests.store(waiting, Ordering::Relaxed);
-        Ok(())
+        self.store.take_ask(asked).await?;
+        self.recount_requests().await
+    }
+
+    /// Counts anew how many requests of others wait for an answer, after a change that did not come as an update.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(crate) async fn recount_requests(&self) -> Result<(), WireError> {
+        let kept = Arc::clone(&self.pending_requests);
+        Ok(self.store.count_pending(move |count| kept.store(count, Ordering::Relaxed)).await?)
     }
 
     /// Decides whether a peer that asked may send direct messages. That concerns this daemon alone.
@@ -26,8 +34,8 @@ impl Core {
     /// # Errors
     /// `not_found` if nobody asked under this number; if the store fails.
     pub(super) async fn decide_contact(&self, number: u64, approve: bool) -> Result<ContactAsk, WireError> {
-        let (contact, waiting) = self.store.decide_contact(number, approve).await?;
-        self.pending_requests.store(waiting, Ordering::Relaxed);
+        let contact = self.store.decide_contact(number, approve).await?;
+        self.recount_requests().await?;
         contact.ok_or_else(|| {
             WireError::new(Code::NotFound, format!("no request c{number} came in")).hint("dosctl requests")
         })

@@ -37,7 +37,7 @@ use super::{
 use crate::{Core, copies::blocking};
 
 /// Bytes written and hashed at a time, at multiples of this: large enough for the widest hashing, small enough to be in the
-/// cache still when they are hashed (measured in docs/performance.md).
+/// cache still when they are hashed.
 const PIECE_BYTES: usize = 128 << 10;
 
 /// Buffers that go round: one is read into, one is written, two wait.

@@ -39,7 +39,7 @@ use crate::{
 /// A connection on which nothing is asked for so long is closed.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// What is read from the disk at a time (measured in docs/performance.md).
+/// What is read from the disk at a time, as much as the other side hashes at a time.
 const PIECE_BYTES: usize = 128 << 10;
 
 /// Buffers that go round between the disk and the network.

@@ -11,15 +11,15 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{Error, Store, bodies, body, execute, id, to_blob};
 
 impl Store {
-    /// Takes over a request as the directory told it in an answer. Returns how many of others wait now.
+    /// Takes over a request as the directory told it in an answer.
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn take_ask(&self, asked: Asked) -> Result<u64, Error> {
+    pub(crate) async fn take_ask(&self, asked: Asked) -> Result<(), Error> {
         self.write(move |connection| {
             let me = super::own(connection)?.peer;
             apply(connection, me, &asked)?;
-            super::waiting(connection)
+            Ok(())
         })
         .await
     }
@@ -48,12 +48,13 @@ impl Store {
         .await
     }
 
-    /// How many requests of others wait for an answer.
+    /// How many requests of others wait for an answer, told to `then` on the writer's thread: whoever keeps the number gets the
+    /// states of the store in their order.
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn count_pending(&self) -> Result<u64, Error> {
-        self.read(super::waiting).await
+    pub(crate) async fn count_pending(&self, then: impl FnOnce(u64) + Send + 'static) -> Result<(), Error> {
+        self.writer.call_then(super::waiting, |count: &mut u64| then(*count)).await.map(drop)
     }
 }
 

@@ -27,18 +27,16 @@ impl Store {
         .await
     }
 
-    /// Notes a block; a question of that peer whether it may send direct messages is void. Returns whether there was one,
-    /// and how many requests wait now.
+    /// Notes a block; a question of that peer whether it may send direct messages is void. Returns whether there was one.
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn block(&self, block: Block) -> Result<(bool, u64), Error> {
+    pub(crate) async fn block(&self, block: Block) -> Result<bool, Error> {
         self.write(move |connection| {
             insert(connection, &block)?;
             changed(connection)?;
             let sql = "DELETE FROM contacts WHERE peer = ?1 AND state = 'pending'";
-            let asked = execute(connection, sql, [id(block.peer)])? > 0;
-            Ok((asked, super::waiting(connection)?))
+            Ok(execute(connection, sql, [id(block.peer)])? > 0)
         })
         .await
     }

@@ -95,8 +95,7 @@ impl Store {
         .await
     }
 
-    /// Decides about a peer that asked, also anew. Returns how that stands now, if there is such a question, and how many
-    /// requests wait.
+    /// Decides about a peer that asked, also anew. Returns how that stands now, if there is such a question.
     ///
     /// # Errors
     /// As in [`Error`].
@@ -104,14 +103,13 @@ impl Store {
         &self,
         number: u64,
         approve: bool,
-    ) -> Result<(Option<ContactAsk>, u64), Error> {
+    ) -> Result<Option<ContactAsk>, Error> {
         self.write(move |connection| {
             let state = if approve { AskState::Approved } else { AskState::Denied };
             let sql = "UPDATE contacts SET state = ?2, decided_at = ?3 WHERE number = ?1 AND state <> ?2";
             let number = number.cast_signed();
             execute(connection, sql, params![number, state.as_str(), Timestamp::now().0])?;
-            let contact = find(connection, "number = ?1", number)?;
-            Ok((contact, super::waiting(connection)?))
+            find(connection, "number = ?1", number)
         })
         .await
     }
