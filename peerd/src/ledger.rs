@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use dos_protocol::{
     Code, ImageArg, ImageNo, ImagePath, PeerId, Reason, SealedHash, Timestamp, WireError,
-    control::{Progress, Step, Way},
+    control::{Progress, Step},
     directory::{Answer, Checkin, Op, Spend, SpendKind, Spent},
     model::{Allowance, Grant, GrantState},
 };
@@ -18,6 +18,7 @@ use crate::{
     Core,
     copies::Pin,
     keys::ImageKeys,
+    peer::fetch::Came,
     rights::{Target, denied, find, quoted, usable},
     store::{Held, OpenView, Taken},
     upstream::{Unanswered, unexpected, unregistered},
@@ -54,8 +55,8 @@ pub(crate) struct Ready {
     pub(crate) grant: Grant,
     /// The owner's share.
     pub(crate) share: OwnerShare,
-    /// Which way the sealed copy or the share came; nothing if both were here.
-    pub(crate) way: Option<Way>,
+    /// How the sealed copy or the share came; nothing if both were here.
+    pub(crate) came: Option<Came>,
 }
 
 /// Opens an image for one view.
@@ -161,7 +162,7 @@ pub(crate) async fn ensure(
     mut grant: Grant,
     progress: OnProgress<'_>,
 ) -> Result<Ready, WireError> {
-    let mut way = None;
+    let mut came = None;
     let (me, identity) = core.identity.registered().ok_or_else(unregistered)?;
     // A copy that has just arrived was verified on its way.
     let mut fresh = None;
@@ -172,7 +173,7 @@ pub(crate) async fn ensure(
         if let (Some(share), true) = (share, here) {
             if fresh == Some(sealed.hash) || core.copies.is_sound(sealed.hash).await? {
                 let share = identity.vault.open(What::OwnerShare, grant.split.as_bytes(), &share)?;
-                return Ok(Ready { grant, share: OwnerShare::from_bytes(*share), way });
+                return Ok(Ready { grant, share: OwnerShare::from_bytes(*share), came });
             }
             tracing::warn!(image = %grant.path, "the sealed copy is damaged; fetching it again");
             core.store.forget_copy(sealed.hash).await?;
@@ -180,8 +181,8 @@ pub(crate) async fn ensure(
         }
         let report = |done| progress(Progress { step: Step::Fetching, done, total: sealed.bytes });
         match core.fetches.fetch(core, &grant, report).await {
-            Ok(came) => {
-                way = Some(came);
+            Ok(how) => {
+                came = Some(how);
                 fresh = (!here).then_some(sealed.hash);
             }
             Err(error) if error.code == Code::Stale => grant = newest(core, arg, grant.image, me).await?,

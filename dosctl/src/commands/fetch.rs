@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     output::{
         Stream, json,
-        words::{size, way as in_words},
+        words::{millis, size, way as in_words},
     },
     progress,
 };
@@ -31,8 +31,9 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Result<(), Error> {
     let context = &context.reporting_to(Stream::Out, args.progress.progress);
     match context.ask(Command::Fetch(args.image.clone()))? {
-        Outcome::Fetched { path, bytes, way } => {
-            let told = json::Fetched { image: &path, bytes, way: way.into() };
+        Outcome::Fetched { path, bytes, way, round_trip_us } => {
+            let round_trip_ms = round_trip_us.map(millis);
+            let told = json::Fetched { image: &path, bytes, way: way.into(), round_trip_ms };
             context.screen.show(&told, |text| {
                 text.line(&match way {
                     Some(way) => format!(

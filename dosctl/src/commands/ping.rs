@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     output::{
         json,
-        words::{peer as who, way as in_words},
+        words::{millis, peer as who, way as in_words},
     },
 };
 
@@ -28,14 +28,11 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> Result<(), Error> {
     match context.ask(Command::Ping(args.peer))? {
         Outcome::Pong { id, name, way, round_trip_us } => {
-            // Exact up to an hour, and no ping takes so long.
-            let micros = u32::try_from(round_trip_us).unwrap_or(u32::MAX);
-            let round_trip_ms = f64::from(micros) / 1000.0;
+            let round_trip_ms = millis(round_trip_us);
             let pong = json::Pong { id, name: name.as_ref(), way: Some(way).into(), round_trip_ms };
             context.screen.show(&pong, |text| {
                 let who = who(name.as_ref(), id);
-                let (ms, rest) = (micros / 1000, micros % 1000);
-                text.line(&format!("{who} answers in {ms}.{rest:03} ms ({})", in_words(way)));
+                text.line(&format!("{who} answers in {round_trip_ms:.3} ms ({})", in_words(way)));
             })
         }
         _ => Err(unexpected()),

@@ -346,6 +346,8 @@ pub struct Fetched<'a> {
     /// Which way it came; nothing if it was here already.
     #[serde(flatten)]
     pub way: Way,
+    /// There and back on that way, in milliseconds.
+    pub round_trip_ms: Option<f64>,
 }
 
 /// Of `ping`.

@@ -223,7 +223,12 @@ fn documents_have_the_documented_keys() {
         json::document(&json::Shares::new(&grants, &[], now())),
         json::document(&json::Request::from(&requests[0])),
         json::document(&json::Requests::new(&requests, &[], &[])),
-        json::document(&json::Fetched { image: &path, bytes: 5, way: Some(way).into() }),
+        json::document(&json::Fetched {
+            image: &path,
+            bytes: 5,
+            way: Some(way).into(),
+            round_trip_ms: Some(0.412),
+        }),
         json::document(&json::Pong { id, name: None, way: Some(way).into(), round_trip_ms: 0.412 }),
         json::document(&json::Viewed {
             image: &path,

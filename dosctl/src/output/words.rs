@@ -102,6 +102,12 @@ pub fn moment(at: Timestamp) -> String {
     text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }
 
+/// Microseconds in milliseconds: exact up to an hour, and no round trip takes so long.
+#[must_use]
+pub fn millis(micros: u64) -> f64 {
+    f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / 1000.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -69,7 +69,10 @@ fn both_forms(args: &[&str], outcome: Outcome) -> (String, String) {
 fn a_transfer_tells_which_way_it_came() {
     let fetched = |way| {
         let path = "7xKqPm2R/sea".parse().unwrap();
-        both_forms(&["fetch", "alice/sea"], Outcome::Fetched { path, bytes: 7_200_000, way })
+        both_forms(
+            &["fetch", "alice/sea"],
+            Outcome::Fetched { path, bytes: 7_200_000, way, round_trip_us: way.map(|_| 412) },
+        )
     };
     let head = "{\"schema\":1,\"image\":\"7xKqPm2R/sea\",\"bytes\":7200000";
     let direct = Way::Direct("192.0.2.7:4000".parse().unwrap());
@@ -77,14 +80,18 @@ fn a_transfer_tells_which_way_it_came() {
         (
             Some(direct),
             "fetched the sealed copy of alice/sea (7.20 MB; direct, 192.0.2.7:4000)\n",
-            "\"way\":\"direct\",\"address\":\"192.0.2.7:4000\"",
+            "\"way\":\"direct\",\"address\":\"192.0.2.7:4000\",\"round_trip_ms\":0.412",
         ),
         (
             Some(Way::Relayed),
             "fetched the sealed copy of alice/sea (7.20 MB; relayed)\n",
-            "\"way\":\"relayed\",\"address\":null",
+            "\"way\":\"relayed\",\"address\":null,\"round_trip_ms\":0.412",
         ),
-        (None, "the sealed copy of alice/sea is here (7.20 MB)\n", "\"way\":null,\"address\":null"),
+        (
+            None,
+            "the sealed copy of alice/sea is here (7.20 MB)\n",
+            "\"way\":null,\"address\":null,\"round_trip_ms\":null",
+        ),
     ] {
         assert_eq!(fetched(way), (text.into(), format!("{head},{keys}}}\n")));
     }

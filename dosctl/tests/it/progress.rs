@@ -19,6 +19,7 @@ fn fetching() -> Peerd {
             path: "7xKqPm2R/sea".parse().unwrap(),
             bytes: 1000,
             way: None,
+            round_trip_us: None,
         })));
     })
 }

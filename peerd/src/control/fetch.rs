@@ -21,7 +21,12 @@ pub(super) async fn run(core: &Arc<Core>, image: ImageArg, out: &Out) -> Result<
     let known = match find(core, &image).await? {
         Target::Own(own) => {
             let path = ImagePath { owner: own.info.owner, name: own.info.name };
-            return Ok(Outcome::Fetched { path, bytes: own.info.sealed.bytes, way: None });
+            return Ok(Outcome::Fetched {
+                path,
+                bytes: own.info.sealed.bytes,
+                way: None,
+                round_trip_us: None,
+            });
         }
         Target::Other(known) => known,
     };
@@ -32,5 +37,11 @@ pub(super) async fn run(core: &Arc<Core>, image: ImageArg, out: &Out) -> Result<
     };
     let ready = Box::pin(ledger::ensure(core, &image, grant, &progress)).await?;
     let grant = ready.grant;
-    Ok(Outcome::Fetched { path: grant.path, bytes: grant.sealed.bytes, way: ready.way })
+    let round_trip = ready.came.and_then(|came| came.round_trip);
+    Ok(Outcome::Fetched {
+        path: grant.path,
+        bytes: grant.sealed.bytes,
+        way: ready.came.map(|came| came.way),
+        round_trip_us: round_trip.map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dos_protocol::{Code, PeerRef, WireError, control::Outcome};
+use dos_protocol::{Code, PeerRef, WireError, control::Outcome, frame::Reader, limits::PEER_PINGS};
 
 use super::resolve::resolve;
 use crate::{
@@ -23,7 +23,7 @@ pub(super) async fn run(core: &Arc<Core>, peer: PeerRef) -> Result<Outcome, Wire
     }
     let contact = contact(core, peer.id).await?;
     let dialed = Box::pin(dial(core, &identity, &contact)).await?;
-    let round_trip = round_trip(dialed.stream).await?;
+    let round_trip = round_trip(&mut Reader::new(dialed.stream), PEER_PINGS).await?;
     let round_trip_us = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
     Ok(Outcome::Pong { id: peer.id, name: peer.name, way: dialed.way, round_trip_us })
 }

@@ -33,6 +33,7 @@ use super::{
     contact,
     dial::{Dialed, dial},
     intake::Intake,
+    ping::round_trip,
     receive::receive,
     serve::short,
     window::Window,
@@ -56,8 +57,17 @@ const LATER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_
 pub(crate) enum Stage {
     /// So many bytes are here.
     Under(u64),
-    /// It is over: which way the last of it came.
-    Over(Result<Way, WireError>),
+    /// It is over: how the last of it came.
+    Over(Result<Came, WireError>),
+}
+
+/// How a copy came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Came {
+    /// Which way.
+    pub(crate) way: Way,
+    /// There and back on it, if the owner answers pings.
+    pub(crate) round_trip: Option<Duration>,
 }
 
 /// The fetches under way.
@@ -74,7 +84,7 @@ impl Fetches {
         core: &Arc<Core>,
         grant: &Grant,
         mut progress: impl FnMut(u64),
-    ) -> Result<Way, WireError> {
+    ) -> Result<Came, WireError> {
         let mut stage = self.join(core, grant);
         loop {
             let now = stage.borrow_and_update().clone();
@@ -142,7 +152,7 @@ impl<E: Into<WireError>> From<E> for Broken {
     }
 }
 
-async fn run(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<Way, WireError> {
+async fn run(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<Came, WireError> {
     let _pin = core.copies.pin(grant.sealed.hash);
     core.chores.make_room(core, grant.sealed).await?;
     let (mut fruitless, mut refused) = (0, 0);
@@ -155,7 +165,7 @@ async fn run(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> R
             attempt(core, grant, stage).await
         };
         match outcome {
-            Ok(way) => return Ok(way),
+            Ok(came) => return Ok(came),
             Err(Broken::Final(error)) => return Err(error),
             Err(Broken::Later(error, wait)) => {
                 refused += 1;
@@ -184,7 +194,7 @@ async fn run(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> R
     }
 }
 
-async fn attempt(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<Way, Broken> {
+async fn attempt(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<Came, Broken> {
     let sealed = grant.sealed;
     let partial = core.copies.partial_path(&sealed.hash);
     let whole = core.store.has_copy(sealed.hash).await?;
@@ -198,6 +208,12 @@ async fn attempt(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) 
     }
     let Dialed { stream, way } = Box::pin(dial(core, &identity, &contact)).await.map_err(Broken::Again)?;
     let mut stream = Reader::new(stream);
+    let round_trip = match round_trip(&mut stream, 1).await {
+        Ok(time) => Some(time),
+        // An older owner; the connection is as good as before.
+        Err(error) if error.code == Code::Unsupported => None,
+        Err(error) => return Err(Broken::Again(error)),
+    };
     let fetch = fetch_of(grant, &window);
     let (share, list) = ask(&mut stream, grant, fetch).await?;
     let row = grant.split;
@@ -212,7 +228,7 @@ async fn attempt(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) 
         }
         return Err(Broken::Final(WireError::new(Code::Stale, "the right has changed meanwhile")));
     }
-    Ok(way)
+    Ok(Came { way, round_trip })
 }
 
 /// What to ask for, to go on where the window begins.

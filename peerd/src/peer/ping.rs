@@ -5,7 +5,7 @@ use std::time::Duration;
 use dos_protocol::{
     Code, WireError,
     frame::{self, Reader},
-    limits::{PEER_PINGS, PING_TIME_MAX},
+    limits::PING_TIME_MAX,
     peer::{FromPeer, ToPeer},
 };
 use tokio::{
@@ -13,20 +13,19 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// The shortest of a few round trips.
+/// The shortest of so many round trips, at least one.
 ///
 /// # Errors
 /// `timeout` without an answer; `offline` if the connection is lost; `unsupported` if the peer knows no pings.
-pub(crate) async fn round_trip<S>(stream: S) -> Result<Duration, WireError>
+pub(crate) async fn round_trip<S>(stream: &mut Reader<S>, times: u32) -> Result<Duration, WireError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut stream = Reader::new(stream);
     let lost =
         |cause: String| WireError::new(Code::Offline, "the connection to the peer was lost").caused_by(cause);
     let ping = frame::to_frame(&ToPeer::Ping).map_err(|error| lost(error.to_string()))?;
     let mut shortest = Duration::MAX;
-    for _ in 0..PEER_PINGS {
+    for _ in 0..times.max(1) {
         let start = Instant::now();
         let answered = async {
             stream.get_mut().write_all(&ping).await.map_err(|error| lost(error.to_string()))?;

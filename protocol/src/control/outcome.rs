@@ -133,6 +133,8 @@ pub enum Outcome {
         bytes: u64,
         /// Which way it came; nothing if it was here already.
         way: Option<Way>,
+        /// There and back on that way, in microseconds, if the owner answers pings.
+        round_trip_us: Option<u64>,
     },
     /// Of `view`.
     Viewed {
