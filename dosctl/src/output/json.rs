@@ -4,9 +4,11 @@
 
 mod event;
 mod message;
+mod transfer;
 
 pub use event::Event;
 pub use message::{Blocked, Blocks, Contact, Message, Messages, Sent, Told, Unblocked};
+pub use transfer::{Fetched, Pong, Way};
 
 use dos_protocol::{
     Allowance, Code, ImageId, ImageName, ImagePath, PeerId, PeerName, Reason, Revision, Timestamp, WireError,
@@ -334,51 +336,6 @@ impl<'a> Requests<'a> {
 pub struct Removed<'a> {
     /// The image that is gone.
     pub image: &'a ImagePath,
-}
-
-/// Of `fetch`.
-#[derive(Debug, Serialize)]
-pub struct Fetched<'a> {
-    /// Which image.
-    pub image: &'a ImagePath,
-    /// The size of the sealed copy.
-    pub bytes: u64,
-    /// Which way it came; nothing if it was here already.
-    #[serde(flatten)]
-    pub way: Way,
-    /// There and back on that way, in milliseconds.
-    pub round_trip_ms: Option<f64>,
-}
-
-/// Of `ping`.
-#[derive(Debug, Serialize)]
-pub struct Pong<'a> {
-    /// Which peer.
-    pub id: PeerId,
-    /// Its name.
-    pub name: Option<&'a PeerName>,
-    /// Which way leads to it.
-    #[serde(flatten)]
-    pub way: Way,
-    /// There and back, in milliseconds.
-    pub round_trip_ms: f64,
-}
-
-/// Which way to a peer: `direct`, with the address, or `relayed`.
-#[derive(Debug, Serialize)]
-pub struct Way {
-    way: Option<&'static str>,
-    address: Option<Address>,
-}
-
-impl From<Option<control::Way>> for Way {
-    fn from(way: Option<control::Way>) -> Self {
-        match way {
-            Some(control::Way::Direct(address)) => Self { way: Some("direct"), address: Some(address) },
-            Some(control::Way::Relayed) => Self { way: Some("relayed"), address: None },
-            None => Self { way: None, address: None },
-        }
-    }
 }
 
 /// How far a transfer is, with `--progress`.
