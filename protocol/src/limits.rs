@@ -82,7 +82,8 @@ pub const PEER_NAME_CHARS_MAX: usize = 32;
 /// An image's name fits a file name with room for a suffix.
 pub const IMAGE_NAME_BYTES_MAX: usize = 100;
 
-/// Images that one peer may publish.
+/// Images that one peer may publish: more than a person's collection, less than what would fill a small server's disk with
+/// rows (each takes less than 1 KB beside its preview).
 pub const IMAGES_PER_PEER_MAX: u32 = 100_000;
 
 /// A preview of 256x256 pixels has 12 KB, rarely 30.
