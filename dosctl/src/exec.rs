@@ -17,7 +17,7 @@ use std::{
 
 use dos_protocol::{
     Code, Timestamp, WireError,
-    control::{self, Event, What},
+    control::{self, Event, EventKind},
     directory::{Notice, NoticeKind},
 };
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -73,7 +73,7 @@ impl Queue {
 /// That events found no room, as peerd says it of those that it could not keep.
 fn missed(events: u64, at: Timestamp) -> Event {
     let text = format!("{events} events came too fast for their command").into();
-    Event { at, what: What::Notice(Notice { kind: NoticeKind::Missed, text }) }
+    Event { at, what: EventKind::Notice(Notice { kind: NoticeKind::Missed, text }) }
 }
 
 /// Nobody runs commands any more.
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     fn event(second: i64) -> Event {
-        Event { at: Timestamp(second), what: What::Session(SessionState::Online) }
+        Event { at: Timestamp(second), what: EventKind::Session(SessionState::Online) }
     }
 
     #[test]

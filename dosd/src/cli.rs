@@ -45,7 +45,7 @@ pub enum Command {
     /// that too. Without it a restored directory has another key, and no join link or peer knows it.
     Backup(Backup),
     /// Verify the store; the exit code is 0 only if it is sound. Works with and without a running server
-    Check(Ask),
+    Check(AdminArgs),
     /// Make the database of a new data directory from a backup. No server may run on it
     ///
     /// Views that were spent, and rights that were changed, after the backup was made are not in it: they are as they were
@@ -54,7 +54,7 @@ pub enum Command {
     /// Forget expired and used-up invites, and, if asked, peers that were not seen for long and old receipts
     Prune(Prune),
     /// Show how the server does: sessions, peers, images, rights, views, the store's work
-    Stats(Ask),
+    Stats(AdminArgs),
 }
 
 /// Options of `serve`.
@@ -90,7 +90,7 @@ pub struct Where {
 /// Which server, and in which form its answer is shown.
 #[derive(Debug, Args)]
 #[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
-pub struct Ask {
+pub struct AdminArgs {
     #[command(flatten)]
     pub place: Where,
     /// Print one JSON document instead of text
@@ -123,7 +123,7 @@ pub enum InviteCommand {
     /// Make an invite and print its code, which is shown only now
     Create(InviteCreate),
     /// List the invites by the first characters of their codes
-    List(Ask),
+    List(AdminArgs),
     /// Take an invite back; who has used it stays registered
     Revoke(InviteRevoke),
 }
@@ -139,7 +139,7 @@ pub struct InviteCreate {
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub expires: Option<Duration>,
     #[command(flatten)]
-    pub ask: Ask,
+    pub ask: AdminArgs,
 }
 
 /// Options of `invite revoke`.
@@ -149,7 +149,7 @@ pub struct InviteRevoke {
     /// The whole code, or its beginning as the list shows it
     pub code: String,
     #[command(flatten)]
-    pub ask: Ask,
+    pub ask: AdminArgs,
 }
 
 /// Options of `peers`.
@@ -160,7 +160,7 @@ pub struct Peers {
     #[arg(long)]
     pub online: bool,
     #[command(flatten)]
-    pub ask: Ask,
+    pub ask: AdminArgs,
 }
 
 /// Options of `ping`.
@@ -173,7 +173,7 @@ pub struct Ping {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=i64::from(PINGS_MAX)))]
     pub count: u32,
     #[command(flatten)]
-    pub ask: Ask,
+    pub ask: AdminArgs,
 }
 
 /// Options of `kick`.
@@ -186,7 +186,7 @@ pub struct Kick {
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     #[command(flatten)]
-    pub ask: Ask,
+    pub ask: AdminArgs,
 }
 
 /// Options of `announce`.
@@ -196,7 +196,7 @@ pub struct Announce {
     /// One line of text
     pub text: String,
     #[command(flatten)]
-    pub ask: Ask,
+    pub ask: AdminArgs,
 }
 
 /// Options of `shutdown`.
@@ -210,7 +210,7 @@ pub struct Shutdown {
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     #[command(flatten)]
-    pub ask: Ask,
+    pub ask: AdminArgs,
 }
 
 /// Options of `backup`.
@@ -220,7 +220,7 @@ pub struct Backup {
     /// Where to; the server must be able to write there, and nothing may be there yet
     pub file: PathBuf,
     #[command(flatten)]
-    pub ask: Ask,
+    pub ask: AdminArgs,
 }
 
 /// Options of `restore`.
@@ -230,7 +230,7 @@ pub struct Restore {
     /// What `dosd backup` has written
     pub file: PathBuf,
     #[command(flatten)]
-    pub ask: Ask,
+    pub ask: AdminArgs,
 }
 
 /// Options of `prune`.
@@ -247,7 +247,7 @@ pub struct Prune {
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
-    pub ask: Ask,
+    pub ask: AdminArgs,
 }
 
 /// Whether JSON is wanted, told without understanding the rest of the arguments.

@@ -14,7 +14,7 @@ use std::{
 
 use dos_protocol::{
     Code, PeerId, SealedHash, Timestamp, WireError,
-    control::What,
+    control::EventKind,
     model::{Grant, GrantState, SealedCopy},
 };
 use tokio::{
@@ -200,7 +200,7 @@ async fn fetch_quietly(core: &Arc<Core>, grant: &Grant) -> Result<(), WireError>
     match core.fetches.fetch(core, grant, |_| ()).await {
         Ok(_) => {
             if !here {
-                core.events.tell(Timestamp::now(), What::Fetched(grant.path.clone()));
+                core.events.tell(Timestamp::now(), EventKind::Fetched(grant.path.clone()));
             }
             Ok(())
         }

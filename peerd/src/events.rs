@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use dos_protocol::{
     PeerId, Timestamp,
-    control::{Event, What},
+    control::{Event, EventKind},
 };
 use tokio::sync::broadcast;
 
@@ -23,7 +23,7 @@ impl Default for Events {
 
 impl Events {
     /// Tells everybody who watches.
-    pub(crate) fn tell(&self, at: Timestamp, what: What) {
+    pub(crate) fn tell(&self, at: Timestamp, what: EventKind) {
         // Without watchers there is nobody to tell.
         drop(self.0.send(Event { at, what }));
     }
@@ -46,17 +46,19 @@ pub(crate) enum Whom {
 
 impl Whom {
     /// Whether it has to do with them. What concerns this daemon's own session is for every watcher.
-    pub(crate) fn are_concerned(&self, what: &What) -> bool {
+    pub(crate) fn are_concerned(&self, what: &EventKind) -> bool {
         let Self::These(peers) = self else { return true };
         let any = |ids: &[PeerId]| ids.iter().any(|id| peers.contains(id));
         match what {
-            What::Session(_) | What::Notice(_) => true,
-            What::Grant(grant) | What::Viewed { grant, .. } => any(&[grant.path.owner, grant.viewer]),
-            What::Removed(path) | What::Fetched(path) => any(&[path.owner]),
-            What::Request(asked) | What::Decision(asked) => any(&[asked.path.owner, asked.from]),
-            What::Presence(presence) => any(&[presence.id]),
-            What::Message(message) => any(&[message.from]) || message.to.is_some_and(|to| any(&[to])),
-            What::Contact(contact) => any(&[contact.from]),
+            EventKind::Session(_) | EventKind::Notice(_) => true,
+            EventKind::Grant(grant) | EventKind::Viewed { grant, .. } => {
+                any(&[grant.path.owner, grant.viewer])
+            }
+            EventKind::Removed(path) | EventKind::Fetched(path) => any(&[path.owner]),
+            EventKind::Request(asked) | EventKind::Decision(asked) => any(&[asked.path.owner, asked.from]),
+            EventKind::Presence(presence) => any(&[presence.id]),
+            EventKind::Message(message) => any(&[message.from]) || message.to.is_some_and(|to| any(&[to])),
+            EventKind::Contact(contact) => any(&[contact.from]),
         }
     }
 }
@@ -78,7 +80,7 @@ mod tests {
     fn whoever_watches_some_peers_hears_of_them_and_of_the_own_session() {
         let these = Whom::These(Arc::new([peer(1)].into()));
         let presence = |id| {
-            What::Presence(Presence {
+            EventKind::Presence(Presence {
                 id,
                 name: None,
                 online: true,
@@ -87,15 +89,15 @@ mod tests {
                 end: None,
             })
         };
-        let image = |owner: PeerId| What::Removed(format!("{owner}/sea").parse().unwrap());
+        let image = |owner: PeerId| EventKind::Removed(format!("{owner}/sea").parse().unwrap());
         let notice = Notice { kind: NoticeKind::Announcement, text: "tea".into() };
         for (what, concerned) in [
             (presence(peer(1)), true),
             (presence(peer(2)), false),
             (image(peer(1)), true),
             (image(peer(2)), false),
-            (What::Session(SessionState::Online), true),
-            (What::Notice(notice), true),
+            (EventKind::Session(SessionState::Online), true),
+            (EventKind::Notice(notice), true),
         ] {
             assert_eq!(these.are_concerned(&what), concerned, "{what:?}");
             assert!(Whom::Everybody.are_concerned(&what));

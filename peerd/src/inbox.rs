@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use dos_protocol::{PeerId, control::What, directory::ToDirectory, limits::UPDATES_UNACKED_MAX};
+use dos_protocol::{PeerId, control::EventKind, directory::ToDirectory, limits::UPDATES_UNACKED_MAX};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -60,7 +60,7 @@ fn tell(core: &Core, applied: &mut Applied) {
     core.tell_mail(applied.mail);
     let name = core.identity.any().and_then(|identity| identity.name.clone());
     for (at, mut what) in applied.events.drain(..) {
-        if let What::Message(message) = &mut what
+        if let EventKind::Message(message) = &mut what
             && message.to.is_some()
         {
             message.to_name.clone_from(&name);

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::{
     random,
     store::{OwnImage, Publication},
-    vault::{Vault, VaultError, What, hkdf},
+    vault::{EventKind, Vault, VaultError, hkdf},
 };
 
 /// The two secrets of an image.
@@ -62,8 +62,8 @@ impl ImageKeys {
         row: &SealedHash,
         (content_key, share_secret): (&[u8], &[u8]),
     ) -> Result<Self, VaultError> {
-        let content_key = vault.open(What::ContentKey, row.as_bytes(), content_key)?;
-        let share_secret = vault.open(What::ShareSecret, row.as_bytes(), share_secret)?;
+        let content_key = vault.open(EventKind::ContentKey, row.as_bytes(), content_key)?;
+        let share_secret = vault.open(EventKind::ShareSecret, row.as_bytes(), share_secret)?;
         Ok(Self { content_key: ContentKey::from_bytes(*content_key), share_secret })
     }
 
@@ -73,8 +73,8 @@ impl ImageKeys {
     /// As in [`VaultError`].
     pub(crate) fn store(&self, vault: &Vault, row: &SealedHash) -> Result<StoredKeys, VaultError> {
         Ok(StoredKeys {
-            content_key: vault.seal(What::ContentKey, row.as_bytes(), self.content_key.as_bytes())?,
-            share_secret: vault.seal(What::ShareSecret, row.as_bytes(), &self.share_secret)?,
+            content_key: vault.seal(EventKind::ContentKey, row.as_bytes(), self.content_key.as_bytes())?,
+            share_secret: vault.seal(EventKind::ShareSecret, row.as_bytes(), &self.share_secret)?,
         })
     }
 
@@ -151,7 +151,7 @@ mod tests {
         let (vault, keys) = (Vault::new(&[1; 32]).unwrap(), ImageKeys::generate().unwrap());
         let row = SealedHash::from([7; 32]);
         let stored = keys.store(&vault, &row).unwrap();
-        let open = |row: SealedHash| vault.open(What::ContentKey, row.as_bytes(), &stored.content_key);
+        let open = |row: SealedHash| vault.open(EventKind::ContentKey, row.as_bytes(), &stored.content_key);
         assert_eq!(&*open(row).unwrap(), keys.content_key().as_bytes());
         assert!(open(SealedHash::from([8; 32])).is_err());
     }

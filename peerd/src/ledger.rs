@@ -22,7 +22,7 @@ use crate::{
     rights::{Target, denied, find, quoted, usable},
     store::{Held, OpenView, Taken},
     upstream::{Unanswered, unexpected, unregistered},
-    vault::What,
+    vault::EventKind,
 };
 
 /// How often a right may change while it is being used, before that is given up.
@@ -172,7 +172,7 @@ pub(crate) async fn ensure(
         let here = core.store.has_copy(sealed.hash).await?;
         if let (Some(share), true) = (share, here) {
             if fresh == Some(sealed.hash) || core.copies.is_sound(sealed.hash).await? {
-                let share = identity.vault.open(What::OwnerShare, grant.split.as_bytes(), &share)?;
+                let share = identity.vault.open(EventKind::OwnerShare, grant.split.as_bytes(), &share)?;
                 return Ok(Ready { grant, share: OwnerShare::from_bytes(*share), came });
             }
             tracing::warn!(image = %grant.path, "the sealed copy is damaged; fetching it again");
@@ -194,7 +194,7 @@ pub(crate) async fn ensure(
 
 /// The right as the directory knows it, noted here.
 async fn newest(core: &Core, arg: &ImageArg, image: ImageNo, me: PeerId) -> Result<Grant, WireError> {
-    let grant = match core.upstream.request_again(Op::Right { image, viewer: me }).await? {
+    let grant = match core.upstream.request_again(Op::Grant { image, viewer: me }).await? {
         Answer::Grant(grant) => *grant,
         _ => return Err(unexpected()),
     };
@@ -300,7 +300,7 @@ async fn held_view(core: &Core, grant: &Grant) -> Result<Option<Opened>, WireErr
         return Ok(None);
     }
     let Some(held) = core.store.take_held(core.live.clone(), grant.image).await? else { return Ok(None) };
-    let key = identity.vault.open(What::HeldKey, held.checkout.as_bytes(), &held.key)?;
+    let key = identity.vault.open(EventKind::HeldKey, held.checkout.as_bytes(), &held.key)?;
     let left = core.store.held_left(grant.image).await?;
     Ok(Some(Opened {
         path: grant.path.clone(),
@@ -350,7 +350,7 @@ async fn hold(core: &Arc<Core>, arg: &ImageArg, ready: Prepared, taken: Taken) -
     let (_, identity) = core.identity.registered().ok_or_else(unregistered)?;
     let (spent, key) = spend(core, arg, ready, (&taken, SpendKind::Checkout), &|_| ()).await?;
     let checkout = taken.view.id();
-    let key = identity.vault.seal(What::HeldKey, checkout.as_bytes(), key.as_bytes())?;
+    let key = identity.vault.seal(EventKind::HeldKey, checkout.as_bytes(), key.as_bytes())?;
     let held = Held { checkout, image: spent.grant.image, left: taken.views };
     core.store.hold(held, spent.grant.sealed.hash, key).await?;
     Ok(spent)

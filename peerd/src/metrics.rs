@@ -40,9 +40,9 @@ const DOWNLOAD: Labels<1> = [("direction", "download")];
 
 /// What was asked of the directory.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Asked(Family<Labels<2>, Counter>);
+pub(crate) struct UpstreamCounter(Family<Labels<2>, Counter>);
 
-impl Asked {
+impl UpstreamCounter {
     /// An operation of this name was answered, or failed.
     pub(crate) fn count(&self, name: &'static str, error: Option<&WireError>) {
         let result = error.map_or("ok", |error| error.code.as_str());
@@ -69,7 +69,7 @@ impl Metrics {
         registry.register("build", "The version that runs", version);
         registry.register(
             "operations",
-            "What was asked of the directory, by name and result: ok, or the code of the error",
+            "EventKind was asked of the directory, by name and result: ok, or the code of the error",
             upstream.asked().0.clone(),
         );
         registry.register("updates", "Updates from the directory that took effect, by kind", updates.clone());
@@ -153,7 +153,7 @@ fn sample(core: &Core, cached: Option<u64>) -> Registry {
     registry.register("transfers", "Transfers of sealed copies under way", under_way);
     registry.register_with_unit("transferred", "Sealed bytes sent and received", Unit::Bytes, transferred);
     if let Some(bytes) = cached {
-        let help = "What sealed copies of others take on the disk";
+        let help = "EventKind sealed copies of others take on the disk";
         registry.register_with_unit("cached", help, Unit::Bytes, ConstGauge::new(bytes));
     }
     let pending = core.pending_requests.load(Ordering::Relaxed);

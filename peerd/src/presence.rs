@@ -13,7 +13,7 @@ use std::{
 
 use dos_protocol::{
     Code, PeerId, Timestamp,
-    control::{SessionState, What},
+    control::{EventKind, SessionState},
     directory::{Changes, Notice, NoticeKind, Op, Subscription},
     limits::SUBSCRIBED_PEERS_MAX,
 };
@@ -199,11 +199,14 @@ pub(crate) async fn run(core: Arc<Core>, mut stop: Stop) {
 /// Passes on what the directory tells.
 pub(crate) fn tell(events: &Events, changes: Changes) {
     for presence in changes.peers {
-        events.tell(presence.at, What::Presence(presence));
+        events.tell(presence.at, EventKind::Presence(presence));
     }
     if changes.missed {
         let text = "more peers came and went than could be told; `dosctl list --online` shows who is here";
-        events.tell(Timestamp::now(), What::Notice(Notice { kind: NoticeKind::Missed, text: text.into() }));
+        events.tell(
+            Timestamp::now(),
+            EventKind::Notice(Notice { kind: NoticeKind::Missed, text: text.into() }),
+        );
     }
 }
 

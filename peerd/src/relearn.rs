@@ -49,8 +49,8 @@ impl Rights {
         if self.done {
             return Ok(None);
         }
-        match core.upstream.request_again(Op::Rights { after: self.after }).await? {
-            Answer::Rights { mut grants, more } => {
+        match core.upstream.request_again(Op::Grants { after: self.after }).await? {
+            Answer::Grants { mut grants, more } => {
                 self.after = grants.last().map(|grant| (grant.image, grant.viewer));
                 let beyond = |grant: &Grant| self.image.is_some_and(|image| grant.image > image);
                 self.done = !more || self.after.is_none() || grants.last().is_some_and(beyond);
@@ -111,7 +111,9 @@ async fn take_rights(core: &Core, page: Vec<Grant>, known: &mut Known) -> Result
 async fn take_requests(core: &Core, known: &mut Known) -> Result<(), WireError> {
     let mut after = None;
     loop {
-        let Answer::Asks { asks, more } = core.upstream.request_again(Op::Asks { after }).await? else {
+        let Answer::Requests { requests: asks, more } =
+            core.upstream.request_again(Op::Requests { after }).await?
+        else {
             return Err(unexpected());
         };
         after = asks.last().map(|asked| asked.request);

@@ -80,7 +80,7 @@ pub(crate) async fn usable(core: &Core, arg: &ImageArg, known: Option<Grant>) ->
 
 /// The right as the directory knows it.
 async fn refresh(core: &Core, info: &ImageInfo, me: PeerId) -> Result<Grant, WireError> {
-    match core.upstream.request(Op::Right { image: info.no, viewer: me }).await? {
+    match core.upstream.request(Op::Grant { image: info.no, viewer: me }).await? {
         Answer::Grant(grant) => {
             core.take_grant((*grant).clone()).await?;
             Ok(*grant)

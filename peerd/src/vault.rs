@@ -38,7 +38,7 @@ impl From<VaultError> for dos_protocol::WireError {
 
 /// What a stored secret is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum EventKind {
     /// The key of an image of one's own; its row is the sealed copy's hash.
     ContentKey,
     /// What the owner shares of an image are derived from; its row is the sealed copy's hash.
@@ -49,7 +49,7 @@ pub enum What {
     HeldKey,
 }
 
-impl What {
+impl EventKind {
     fn tag(self) -> &'static [u8] {
         match self {
             Self::ContentKey => b"content key\0",
@@ -104,7 +104,12 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError::Random`] or [`VaultError::Setup`].
-    pub fn seal(&self, what: What, row: &[u8], secret: &[u8; SECRET_BYTES]) -> Result<Vec<u8>, VaultError> {
+    pub fn seal(
+        &self,
+        what: EventKind,
+        row: &[u8],
+        secret: &[u8; SECRET_BYTES],
+    ) -> Result<Vec<u8>, VaultError> {
         let nonce: [u8; NONCE_LEN] = random::bytes()?;
         let mut body = Zeroizing::new(*secret);
         let aad = Aad::from([what.tag(), row].concat());
@@ -121,7 +126,7 @@ impl Vault {
     /// [`VaultError::Damaged`].
     pub fn open(
         &self,
-        what: What,
+        what: EventKind,
         row: &[u8],
         sealed: &[u8],
     ) -> Result<Zeroizing<[u8; SECRET_BYTES]>, VaultError> {
@@ -155,30 +160,30 @@ mod tests {
     #[test]
     fn a_secret_comes_back_only_to_its_own_row_kind_and_identity() {
         let vault = Vault::new(&[1; 32]).unwrap();
-        let sealed = vault.seal(What::OwnerShare, b"row", &[7; 32]).unwrap();
-        assert_eq!(*vault.open(What::OwnerShare, b"row", &sealed).unwrap(), [7; 32]);
-        assert_eq!(vault.open(What::OwnerShare, b"other", &sealed).unwrap_err(), VaultError::Damaged);
-        assert_eq!(vault.open(What::HeldKey, b"row", &sealed).unwrap_err(), VaultError::Damaged);
+        let sealed = vault.seal(EventKind::OwnerShare, b"row", &[7; 32]).unwrap();
+        assert_eq!(*vault.open(EventKind::OwnerShare, b"row", &sealed).unwrap(), [7; 32]);
+        assert_eq!(vault.open(EventKind::OwnerShare, b"other", &sealed).unwrap_err(), VaultError::Damaged);
+        assert_eq!(vault.open(EventKind::HeldKey, b"row", &sealed).unwrap_err(), VaultError::Damaged);
         let other = Vault::new(&[2; 32]).unwrap();
-        assert_eq!(other.open(What::OwnerShare, b"row", &sealed).unwrap_err(), VaultError::Damaged);
+        assert_eq!(other.open(EventKind::OwnerShare, b"row", &sealed).unwrap_err(), VaultError::Damaged);
     }
 
     #[test]
     fn any_change_or_cut_is_noticed() {
         let vault = Vault::new(&[1; 32]).unwrap();
-        let sealed = vault.seal(What::ContentKey, b"r", &[7; 32]).unwrap();
+        let sealed = vault.seal(EventKind::ContentKey, b"r", &[7; 32]).unwrap();
         for at in 0..sealed.len() {
             let mut bad = sealed.clone();
             bad[at] ^= 1;
-            assert!(vault.open(What::ContentKey, b"r", &bad).is_err(), "byte {at}");
-            assert!(vault.open(What::ContentKey, b"r", &sealed[..at]).is_err(), "cut at {at}");
+            assert!(vault.open(EventKind::ContentKey, b"r", &bad).is_err(), "byte {at}");
+            assert!(vault.open(EventKind::ContentKey, b"r", &sealed[..at]).is_err(), "cut at {at}");
         }
     }
 
     #[test]
     fn the_same_secret_never_looks_the_same_and_never_shows() {
         let vault = Vault::new(&[1; 32]).unwrap();
-        let seal = || vault.seal(What::ContentKey, b"r", &[7; 32]).unwrap();
+        let seal = || vault.seal(EventKind::ContentKey, b"r", &[7; 32]).unwrap();
         assert_ne!(seal(), seal());
         assert!(!seal().windows(8).any(|window| window == [7; 8]));
     }

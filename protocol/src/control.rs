@@ -11,8 +11,8 @@ mod message;
 mod outcome;
 
 pub use command::{Command, ListQuery, MessagesQuery, RequestArg, RequestArgError};
-pub use event::{Event, What};
-pub use message::{ContactAsk, Message, Way};
+pub use event::{Event, EventKind};
+pub use message::{ContactRequest, Message, Way};
 pub use outcome::{Outcome, SessionState, Status};
 
 use serde::{Deserialize, Serialize};

@@ -16,7 +16,7 @@ mod sign_in;
 mod update;
 
 pub use listing::{Cursor, List, Page};
-pub use message::{Block, Blocked, Broadcast, Delivery, Letter, Send, Sent};
+pub use message::{Block, Blocked, Broadcast, Delivery, InboxMessage, Send, Sent};
 pub use presence::{Changes, Presence, Subscription};
 pub use publish::{Preview, PreviewOf, Publish};
 pub use reach::{Call, Contact, RELAY_MAGIC, RELAY_OPEN, Ticket};
@@ -87,7 +87,7 @@ pub enum FromDirectory {
     /// Who has come and gone, of those whom the peer has subscribed to.
     Presence(Changes),
     /// Somebody says something to everybody who is online.
-    Broadcast(Box<Letter>),
+    Broadcast(Box<InboxMessage>),
     /// Somebody calls through the relay.
     Call(Call),
 }
@@ -130,7 +130,8 @@ pub enum Op {
     /// Gives, changes or takes back a right.
     Share(Share),
     /// A right as it is now; the asker is its owner or its viewer.
-    Right {
+    #[serde(rename = "right")]
+    Grant {
         /// To which image.
         image: ImageNo,
         /// Whose.
@@ -141,18 +142,21 @@ pub enum Op {
     /// Gives back unused views of a checkout.
     Checkin(Checkin),
     /// Asks an owner for access or for more views.
-    Ask(Ask),
+    #[serde(rename = "ask")]
+    Request(RequestAccess),
     /// Withdraws one's own pending request.
     Cancel(u64),
     /// Answers a request.
     Decide(Decide),
     /// The rights that one has given and received, in pages: for a daemon that has lost its own list.
-    Rights {
-        /// The last right of the last page: its image and its viewer.
+    #[serde(rename = "rights")]
+    Grants {
+        /// The last grant of the last page: its image and its viewer.
         after: Option<(ImageNo, PeerId)>,
     },
     /// The pending requests that one has made and received, in pages.
-    Asks {
+    #[serde(rename = "asks")]
+    Requests {
         /// The last request of the last page.
         after: Option<u64>,
     },
@@ -271,9 +275,9 @@ pub struct Checkin {
     pub unused: u32,
 }
 
-/// See [`Op::Ask`].
+/// See [`Op::Request`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ask {
+pub struct RequestAccess {
     /// Which image.
     pub image: ImageArg,
     /// How many views; unlimited is for the owner to offer.
@@ -332,18 +336,21 @@ pub enum Answer {
     /// Views were spent.
     Spent(Box<Spent>),
     /// A request as it is now.
-    Request(Box<Asked>),
-    /// A page of rights.
-    Rights {
+    Request(Box<Request>),
+    /// A page of grants.
+    #[serde(rename = "rights")]
+    Grants {
         /// At most [`crate::limits::PAGE_MAX`].
         grants: Vec<Grant>,
         /// Whether there are more.
         more: bool,
     },
     /// A page of requests.
-    Asks {
+    #[serde(rename = "asks")]
+    Requests {
         /// At most [`crate::limits::PAGE_MAX`].
-        asks: Vec<Asked>,
+        #[serde(rename = "asks")]
+        requests: Vec<Request>,
         /// Whether there are more.
         more: bool,
     },
@@ -377,7 +384,7 @@ impl std::fmt::Debug for Spent {
 
 /// A request for access, as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct Request {
     /// Its number.
     pub request: u64,
     /// For which image.
@@ -393,7 +400,7 @@ pub struct Asked {
     /// How many views are asked for, or were granted.
     pub views: u32,
     /// Where it stands.
-    pub state: AskState,
+    pub state: RequestState,
     /// The asker's word.
     pub note: Option<Box<str>>,
     /// The owner's word.
@@ -409,7 +416,7 @@ pub struct Asked {
 /// Where a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AskState {
+pub enum RequestState {
     /// The owner has not answered.
     Pending,
     /// The owner gave views.
@@ -420,7 +427,7 @@ pub enum AskState {
     Cancelled,
 }
 
-impl AskState {
+impl RequestState {
     /// As in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -302,11 +302,11 @@ pub struct Access {
 pub enum AccessState {
     /// Nothing was given or asked.
     None,
-    /// Asked and not yet answered.
+    /// Request and not yet answered.
     Requested,
     /// It may be viewed.
     Granted,
-    /// Asked and refused.
+    /// Request and refused.
     Denied,
     /// Taken back.
     Revoked,

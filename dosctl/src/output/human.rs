@@ -8,8 +8,8 @@ pub use messages::{blocked, blocks, contact, message, messages, sent};
 
 use dos_protocol::{
     Allowance, ImageName, Timestamp,
-    control::{ContactAsk, Event, SessionState, Status, What},
-    directory::{AskState, Asked, ViewedKind},
+    control::{ContactRequest, Event, EventKind, SessionState, Status},
+    directory::{Request, RequestState, ViewedKind},
     model::{Access, AccessState, Grant, GrantState, ImageInfo, PeerInfo, SessionEnd},
 };
 
@@ -218,8 +218,8 @@ fn begin(text: &mut Text, heading: &str, both: bool, shown: &mut bool) {
 /// Of `requests`: what was asked for, of the two, and who wants to send direct messages.
 pub fn requests(
     text: &mut Text,
-    (incoming, outgoing): (Option<&[Asked]>, Option<&[Asked]>),
-    contacts: &[ContactAsk],
+    (incoming, outgoing): (Option<&[Request]>, Option<&[Request]>),
+    contacts: &[ContactRequest],
     all: bool,
 ) {
     let both = (incoming.is_some() && outgoing.is_some()) || !contacts.is_empty();
@@ -251,16 +251,16 @@ pub fn requests(
 }
 
 /// Of `request`, `cancel`, `approve` and `deny`.
-pub fn request(text: &mut Text, asked: &Asked, updated: bool) {
+pub fn request(text: &mut Text, asked: &Request, updated: bool) {
     let (number, views) = (asked.request, count(asked.views.into(), "view"));
     let image = owned(asked.owner_name.as_ref(), &asked.path);
     let from = peer(asked.from_name.as_ref(), asked.from);
     text.line(&match asked.state {
-        AskState::Pending if updated => format!("request {number} now asks for {views} of {image}"),
-        AskState::Pending => format!("request {number} asks for {views} of {image}"),
-        AskState::Approved => format!("request {number}: {from} got {views} of {}", asked.path.name),
-        AskState::Denied => format!("request {number}: {from} got no views of {}", asked.path.name),
-        AskState::Cancelled => format!("request {number} for {image} is withdrawn"),
+        RequestState::Pending if updated => format!("request {number} now asks for {views} of {image}"),
+        RequestState::Pending => format!("request {number} asks for {views} of {image}"),
+        RequestState::Approved => format!("request {number}: {from} got {views} of {}", asked.path.name),
+        RequestState::Denied => format!("request {number}: {from} got no views of {}", asked.path.name),
+        RequestState::Cancelled => format!("request {number} for {image} is withdrawn"),
     });
 }
 
@@ -286,21 +286,21 @@ pub fn instances(text: &mut Text, instances: &[json::Instance]) {
 /// A line of `watch`.
 pub fn event(text: &mut Text, event: &Event) {
     let what = match &event.what {
-        What::Session(state) => format!("notice    the session is {}", state.as_str()),
-        What::Notice(notice) => format!("notice    {}", notice.text),
-        What::Grant(grant) => {
+        EventKind::Session(state) => format!("notice    the session is {}", state.as_str()),
+        EventKind::Notice(notice) => format!("notice    {}", notice.text),
+        EventKind::Grant(grant) => {
             let image = owned(grant.owner_name.as_ref(), &grant.path);
             format!("grant     {}", right(grant, &image, event.at))
         }
-        What::Viewed { views, kind, grant } => {
+        EventKind::Viewed { views, kind, grant } => {
             let viewer = peer(grant.viewer_name.as_ref(), grant.viewer);
             let did = viewing(*views, *kind, &grant.path.name);
             format!("viewed    {viewer} {did}; {}", views_left(grant.views_left))
         }
-        What::Removed(path) => format!("image     {path} is gone"),
-        What::Fetched(path) => format!("image     {path} has arrived"),
-        What::Request(asked) | What::Decision(asked) => asked_event(asked),
-        What::Presence(now) => {
+        EventKind::Removed(path) => format!("image     {path} is gone"),
+        EventKind::Fetched(path) => format!("image     {path} has arrived"),
+        EventKind::Request(asked) | EventKind::Decision(asked) => asked_event(asked),
+        EventKind::Presence(now) => {
             let who = peer(now.name.as_ref(), now.id);
             let place = now.address.map(|address| format!(" at {address}")).unwrap_or_default();
             match (now.online, now.end) {
@@ -312,12 +312,12 @@ pub fn event(text: &mut Text, event: &Event) {
                 (false, None) => format!("presence  {who} is offline"),
             }
         }
-        What::Message(message) => {
+        EventKind::Message(message) => {
             let from = peer(message.from_name.as_ref(), message.from);
             let to = if message.to.is_none() { " to all" } else { "" };
             format!("message   {from}{to}: {}", messages::in_one_line(&message.text))
         }
-        What::Contact(contact) => {
+        EventKind::Contact(contact) => {
             let from = peer(contact.from_name.as_ref(), contact.from);
             format!("request   c{}: {from} wants to send direct messages", contact.number)
         }
@@ -333,17 +333,17 @@ fn viewing(views: u32, kind: ViewedKind, image: &ImageName) -> String {
     }
 }
 
-fn asked_event(asked: &Asked) -> String {
+fn asked_event(asked: &Request) -> String {
     let image = owned(asked.owner_name.as_ref(), &asked.path);
     let from = peer(asked.from_name.as_ref(), asked.from);
     let (number, views) = (asked.request, count(asked.views.into(), "view"));
     let (said, label) = match asked.state {
-        AskState::Pending => {
+        RequestState::Pending => {
             (asked.note.as_deref(), format!("request   {number}: {from} asks for {views} of {image}"))
         }
-        AskState::Cancelled => (None, format!("request   {number}: {from} no longer asks for {image}")),
-        AskState::Approved => (None, format!("decision  {number}: {from} got {views} of {image}")),
-        AskState::Denied => {
+        RequestState::Cancelled => (None, format!("request   {number}: {from} no longer asks for {image}")),
+        RequestState::Approved => (None, format!("decision  {number}: {from} got {views} of {image}")),
+        RequestState::Denied => {
             (asked.reason.as_deref(), format!("decision  {number}: {from} got no views of {image}"))
         }
     };

@@ -13,7 +13,7 @@ pub use transfer::{Fetched, Pong, Way};
 use dos_protocol::{
     Allowance, Code, ImageId, ImageName, ImagePath, PeerId, PeerName, Reason, Revision, Timestamp, WireError,
     control::{self, SessionState},
-    directory::{AskState, Asked},
+    directory::{self, RequestState},
     model::{self, AccessState, Address, Format, GrantState, PreviewInfo},
 };
 use serde::{Serialize, Serializer};
@@ -286,7 +286,7 @@ pub struct Request<'a> {
     image: &'a ImagePath,
     from: PeerId,
     views: u32,
-    state: AskState,
+    state: RequestState,
     note: Option<&'a str>,
     reason: Option<&'a str>,
     created_at: Moment,
@@ -295,8 +295,8 @@ pub struct Request<'a> {
     from_name: Option<&'a PeerName>,
 }
 
-impl<'a> From<&'a Asked> for Request<'a> {
-    fn from(asked: &'a Asked) -> Self {
+impl<'a> From<&'a directory::Request> for Request<'a> {
+    fn from(asked: &'a directory::Request) -> Self {
         Self {
             request: asked.request,
             image: &asked.path,
@@ -324,8 +324,12 @@ pub struct Requests<'a> {
 impl<'a> Requests<'a> {
     /// Those that came in, those that went out, and those of peers that want to send direct messages.
     #[must_use]
-    pub fn new(incoming: &'a [Asked], outgoing: &'a [Asked], contacts: &'a [control::ContactAsk]) -> Self {
-        let all = |asked: &'a [Asked]| asked.iter().map(Request::from).collect();
+    pub fn new(
+        incoming: &'a [directory::Request],
+        outgoing: &'a [directory::Request],
+        contacts: &'a [control::ContactRequest],
+    ) -> Self {
+        let all = |asked: &'a [directory::Request]| asked.iter().map(Request::from).collect();
         let contacts = contacts.iter().map(Contact::from).collect();
         Self { incoming: all(incoming), outgoing: all(outgoing), contacts }
     }

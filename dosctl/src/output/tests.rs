@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use dos_protocol::{
     Allowance, Code, ImageId, ImageNo, Reason, Revision, SealedHash, SplitId,
-    control::{Event, SessionState, Status, Way, What},
-    directory::{AskState, Asked, Cursor, Notice, NoticeKind, Presence, ViewedKind},
+    control::{Event, EventKind, SessionState, Status, Way},
+    directory::{Cursor, Notice, NoticeKind, Presence, Request, RequestState, ViewedKind},
     model::{
         Access, AccessState, Format, Grant, ImageInfo, Original, PeerInfo, PreviewInfo, SealedCopy,
         SessionEnd,
@@ -99,8 +99,8 @@ fn grant(views_left: Allowance) -> Grant {
     }
 }
 
-fn asked(state: AskState) -> Asked {
-    Asked {
+fn asked(state: RequestState) -> Request {
+    Request {
         request: 12,
         image: ImageNo(4),
         path: format!("{ALICE}/sea").parse().unwrap(),
@@ -110,9 +110,9 @@ fn asked(state: AskState) -> Asked {
         views: 3,
         state,
         note: Some("for the \u{1b}[2Jcalendar".into()),
-        reason: (state == AskState::Denied).then(|| "not now".into()),
+        reason: (state == RequestState::Denied).then(|| "not now".into()),
         created_at: now().before(Duration::from_secs(7200)),
-        decided_at: (state != AskState::Pending).then(now),
+        decided_at: (state != RequestState::Pending).then(now),
         revision: 2,
     }
 }
@@ -138,31 +138,31 @@ fn status(state: SessionState) -> Status {
     }
 }
 
-fn presence(online: bool, end: Option<SessionEnd>) -> What {
+fn presence(online: bool, end: Option<SessionEnd>) -> EventKind {
     let address = online.then(|| "192.0.2.7:4000".parse().unwrap());
     let name = Some("alice".parse().unwrap());
-    What::Presence(Presence { id: ALICE.parse().unwrap(), name, online, address, at: now(), end })
+    EventKind::Presence(Presence { id: ALICE.parse().unwrap(), name, online, address, at: now(), end })
 }
 
 fn events() -> Vec<Event> {
     let revoked = Grant { revoked: true, ..grant(Allowance::Views(2)) };
     let path = || format!("{ALICE}/sea").parse().unwrap();
-    let viewed = |views, kind| What::Viewed { views, kind, grant: Box::new(grant(Allowance::Views(1))) };
+    let viewed = |views, kind| EventKind::Viewed { views, kind, grant: Box::new(grant(Allowance::Views(1))) };
     let notice = Notice { kind: NoticeKind::Shutdown, text: "back\nsoon".into() };
     let all = vec![
-        What::Session(SessionState::Online),
-        What::Grant(Box::new(grant(Allowance::Unlimited))),
-        What::Grant(Box::new(revoked)),
+        EventKind::Session(SessionState::Online),
+        EventKind::Grant(Box::new(grant(Allowance::Unlimited))),
+        EventKind::Grant(Box::new(revoked)),
         viewed(1, ViewedKind::View),
         viewed(2, ViewedKind::Checkout),
         viewed(1, ViewedKind::Checkin),
-        What::Removed(path()),
-        What::Fetched(path()),
-        What::Request(Box::new(asked(AskState::Pending))),
-        What::Request(Box::new(asked(AskState::Cancelled))),
-        What::Decision(Box::new(asked(AskState::Approved))),
-        What::Decision(Box::new(asked(AskState::Denied))),
-        What::Notice(notice),
+        EventKind::Removed(path()),
+        EventKind::Fetched(path()),
+        EventKind::Request(Box::new(asked(RequestState::Pending))),
+        EventKind::Request(Box::new(asked(RequestState::Cancelled))),
+        EventKind::Decision(Box::new(asked(RequestState::Approved))),
+        EventKind::Decision(Box::new(asked(RequestState::Denied))),
+        EventKind::Notice(notice),
         presence(true, None),
         presence(true, Some(SessionEnd::TakenOver)),
         presence(false, Some(SessionEnd::SignedOut)),
@@ -192,7 +192,7 @@ fn next() -> Token {
 #[test]
 fn documents_have_the_documented_keys() {
     let grants = [grant(Allowance::Views(2)), grant(Allowance::Unlimited)];
-    let requests = [asked(AskState::Pending), asked(AskState::Denied)];
+    let requests = [asked(RequestState::Pending), asked(RequestState::Denied)];
     let path = grants[0].path.clone();
     let id = path.owner;
     let server = json::link(&status(SessionState::Online).server.unwrap());
@@ -302,7 +302,8 @@ fn people_see_what_became_of_a_right() {
 
 #[test]
 fn people_see_requests_disarmed() {
-    let all = [AskState::Pending, AskState::Approved, AskState::Denied, AskState::Cancelled].map(asked);
+    let all = [RequestState::Pending, RequestState::Approved, RequestState::Denied, RequestState::Cancelled]
+        .map(asked);
     let lines = text(|text| all.iter().for_each(|asked| human::request(text, asked, false)));
     let updated = text(|text| human::request(text, &all[0], true));
     let table = text(|text| human::requests(text, (Some(&all), None), &[], true));

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use dos_protocol::{
     Timestamp,
-    control::{Command, Event, FromPeerd, Outcome, SessionState, Status, Way, What},
+    control::{Command, Event, EventKind, FromPeerd, Outcome, SessionState, Status, Way},
 };
 
 use crate::harness::{Link, Peerd, code, dosctl, json, stderr, stdout};
@@ -154,7 +154,7 @@ fn events_are_shown_when_they_happen() {
     let peerd = Peerd::new(1, move |_, mut link| {
         assert_eq!(link.command(), Command::Watch { peers: vec![] });
         for state in [SessionState::Connecting, SessionState::Online] {
-            link.say(FromPeerd::Event(Box::new(Event { at: Timestamp(0), what: What::Session(state) })));
+            link.say(FromPeerd::Event(Box::new(Event { at: Timestamp(0), what: EventKind::Session(state) })));
             go_on.recv().unwrap();
         }
     });

@@ -10,13 +10,13 @@ use std::{
 
 use dos_protocol::{
     Timestamp,
-    control::{Command, Event, FromPeerd, SessionState, What},
+    control::{Command, Event, EventKind, FromPeerd, SessionState},
 };
 
 use crate::harness::{Link, Peerd, code, json, stderr, stdout};
 
 fn say(link: &mut Link, state: SessionState) {
-    link.say(FromPeerd::Event(Box::new(Event { at: Timestamp(0), what: What::Session(state) })));
+    link.say(FromPeerd::Event(Box::new(Event { at: Timestamp(0), what: EventKind::Session(state) })));
 }
 
 /// A peerd that tells of these and hangs up.

@@ -12,13 +12,13 @@ use super::{Failure, Screen, count_of, data_dir, unexpected};
 use crate::{
     DATABASE_NAME,
     admin::{Answers, AskError},
-    cli::Ask,
+    cli::AdminArgs,
     data_dir::DataDir,
     directory::outward,
     store,
 };
 
-pub(super) fn run(ask: Ask, screen: &mut Screen) -> Result<(), Failure> {
+pub(super) fn run(ask: AdminArgs, screen: &mut Screen) -> Result<(), Failure> {
     let data_dir = data_dir(ask.place)?;
     let checked = match Answers::to(&data_dir, &ToDosd::Check, None) {
         Err(AskError::NotRunning(..)) => check_files(&data_dir)?,

@@ -10,9 +10,9 @@ use dos_protocol::{
 use serde_json::{Value, json};
 
 use super::{Failure, PATIENCE, Screen, ask, unexpected};
-use crate::cli::Ask;
+use crate::cli::AdminArgs;
 
-pub(super) fn run(options: Ask, screen: &mut Screen) -> Result<(), Failure> {
+pub(super) fn run(options: AdminArgs, screen: &mut Screen) -> Result<(), Failure> {
     match ask(options.place, &ToDosd::Stats, Some(PATIENCE))? {
         FromDosd::Stats(stats) => {
             let uptime = since(stats.started_at, Timestamp::now());

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use dos_protocol::{
     Code, PeerId, Reason, Timestamp, WireError,
-    directory::{Answer, Broadcast, FromDirectory, Letter},
+    directory::{Answer, Broadcast, FromDirectory, InboxMessage},
     frame,
     model::PeerRef,
 };
@@ -24,7 +24,7 @@ impl Directory {
             let error = WireError::new(Code::Denied, "too many broadcasts of yours");
             error.because(Reason::Limit).retry_after(wait)
         })?;
-        let letter = Letter {
+        let letter = InboxMessage {
             message: broadcast.message,
             from,
             from_name,

@@ -2,14 +2,14 @@
 
 use dos_protocol::{
     PeerId, Timestamp,
-    directory::{Answer, Ask, Decide, Decision},
+    directory::{Answer, Decide, Decision, RequestAccess},
 };
 
 use super::{Directory, check_text};
 use crate::store::{Refusal, Wish};
 
 impl Directory {
-    pub(super) async fn ask(&self, viewer: PeerId, ask: Ask) -> Result<Answer, Refusal> {
+    pub(super) async fn ask(&self, viewer: PeerId, ask: RequestAccess) -> Result<Answer, Refusal> {
         check_text(ask.note.as_deref())?;
         let owner = self.owner_of(viewer, &ask.image).await?;
         let wish = Wish { views: ask.views, note: ask.note, now: Timestamp::now() };
@@ -18,8 +18,8 @@ impl Directory {
     }
 
     pub(super) async fn asks(&self, peer: PeerId, after: Option<u64>) -> Result<Answer, Refusal> {
-        let (asks, more) = self.store.asks(peer, after).await?;
-        Ok(Answer::Asks { asks, more })
+        let (requests, more) = self.store.asks(peer, after).await?;
+        Ok(Answer::Requests { requests, more })
     }
 
     pub(super) async fn cancel(&self, viewer: PeerId, request: u64) -> Result<Answer, Refusal> {

@@ -24,7 +24,7 @@ impl Directory {
         after: Option<(ImageNo, PeerId)>,
     ) -> Result<Answer, Refusal> {
         let (grants, more) = self.store.rights(peer, after).await?;
-        Ok(Answer::Rights { grants, more })
+        Ok(Answer::Grants { grants, more })
     }
 
     pub(super) async fn right(

@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     MessageId, PeerId, PeerName, Seq, Timestamp,
-    directory::{Letter, Send, Update},
+    directory::{InboxMessage, Send, Update},
     limits::MESSAGE_REMEMBERED,
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -57,7 +57,7 @@ impl Store {
             }
             blocks::check(connection, &to, sender)?;
             inbox::check_room(connection, to.id, sender, quotas)?;
-            let letter = Letter {
+            let letter = InboxMessage {
                 message: send.message,
                 from: sender,
                 from_name: peers::name_of(connection, sender)?,

@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     ImageName, ImageNo, ImagePath, PeerId, Reason, Timestamp,
-    directory::{AskState, Asked, Decision, KeyShare, Update},
+    directory::{Decision, KeyShare, Request, RequestState, Update},
     limits::{PAGE_MAX, REQUESTS_PENDING_MAX, VIEWS_MAX},
     model::{AccessState, Grant, ImageInfo},
 };
@@ -27,7 +27,7 @@ struct Record {
     owner: PeerId,
     viewer: PeerId,
     views: u32,
-    state: AskState,
+    state: RequestState,
     note: Option<Box<str>>,
     reason: Option<Box<str>>,
     created_at: Timestamp,
@@ -38,17 +38,17 @@ struct Record {
 const COLUMNS: &str =
     "request, image, owner, viewer, views, state, note, reason, created_at, decided_at, revision";
 
-fn state_number(state: AskState) -> i64 {
+fn state_number(state: RequestState) -> i64 {
     match state {
-        AskState::Pending => 0,
-        AskState::Approved => 1,
-        AskState::Denied => 2,
-        AskState::Cancelled => 3,
+        RequestState::Pending => 0,
+        RequestState::Approved => 1,
+        RequestState::Denied => 2,
+        RequestState::Cancelled => 3,
     }
 }
 
-fn state(number: i64) -> Option<AskState> {
-    [AskState::Pending, AskState::Approved, AskState::Denied, AskState::Cancelled]
+fn state(number: i64) -> Option<RequestState> {
+    [RequestState::Pending, RequestState::Approved, RequestState::Denied, RequestState::Cancelled]
         .into_iter()
         .find(|state| state_number(*state) == number)
 }
@@ -99,9 +99,9 @@ pub(super) fn last_state(
         .query_row(params![row::number(image.0), row::peer_number(viewer)], |row| row::one_of(row, 0, state))
         .optional()?;
     Ok(match last {
-        Some(AskState::Pending) => Some(AccessState::Requested),
-        Some(AskState::Denied) => Some(AccessState::Denied),
-        Some(AskState::Approved | AskState::Cancelled) | None => None,
+        Some(RequestState::Pending) => Some(AccessState::Requested),
+        Some(RequestState::Denied) => Some(AccessState::Denied),
+        Some(RequestState::Approved | RequestState::Cancelled) | None => None,
     })
 }
 
@@ -131,7 +131,7 @@ pub(super) fn withdraw_all(
     let mut owed = Vec::new();
     for mut record in pending {
         let Some(image) = images::by_no(connection, record.image)? else { continue };
-        record.state = AskState::Cancelled;
+        record.state = RequestState::Cancelled;
         record.decided_at = Some(now);
         record.revision += 1;
         let asked = Box::new(snapshot(connection, &record, image.name)?);
@@ -140,8 +140,8 @@ pub(super) fn withdraw_all(
     Ok(owed)
 }
 
-fn snapshot(connection: &Connection, record: &Record, name: ImageName) -> rusqlite::Result<Asked> {
-    Ok(Asked {
+fn snapshot(connection: &Connection, record: &Record, name: ImageName) -> rusqlite::Result<Request> {
+    Ok(Request {
         request: record.request,
         image: record.image,
         path: ImagePath { owner: record.owner, name },
@@ -182,9 +182,9 @@ fn save(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
 /// Owes a request as it is now to its owner and its asker.
 fn owe_both(
     connection: &Connection,
-    asked: &Asked,
+    asked: &Request,
     now: Timestamp,
-    update: fn(Box<Asked>) -> Update,
+    update: fn(Box<Request>) -> Update,
 ) -> Result<Vec<Owed>, Refusal> {
     [asked.path.owner, asked.from]
         .into_iter()
@@ -204,7 +204,7 @@ impl Store {
         owner: PeerId,
         name: ImageName,
         wish: Wish,
-    ) -> Result<Asked, Refusal> {
+    ) -> Result<Request, Refusal> {
         let quotas = self.quotas();
         self.change(move |connection| {
             let Wish { views, note, now } = wish;
@@ -242,7 +242,7 @@ impl Store {
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn asks(&self, peer: PeerId, after: Option<u64>) -> Result<(Vec<Asked>, bool), Refusal> {
+    pub async fn asks(&self, peer: PeerId, after: Option<u64>) -> Result<(Vec<Request>, bool), Refusal> {
         self.read(move |connection| {
             let sql = format!(
                 "SELECT {COLUMNS} FROM requests WHERE state = 0 AND owner = ?1 AND request > ?2 UNION ALL
@@ -269,17 +269,17 @@ impl Store {
     ///
     /// # Errors
     /// `not_found`, or `conflict` if it has been answered.
-    pub async fn cancel(&self, viewer: PeerId, request: u64, now: Timestamp) -> Result<Asked, Refusal> {
+    pub async fn cancel(&self, viewer: PeerId, request: u64, now: Timestamp) -> Result<Request, Refusal> {
         self.change(move |connection| {
             let record = find(connection, request)?.filter(|record| record.viewer == viewer);
             let mut record = record.ok_or_else(|| no_request(request))?;
             let image = images::by_no(connection, record.image)?.ok_or_else(|| no_request(request))?;
             match record.state {
-                AskState::Cancelled => return Ok(snapshot(connection, &record, image.name)?.into()),
-                AskState::Pending => {}
-                AskState::Approved | AskState::Denied => return Err(answered(&record)),
+                RequestState::Cancelled => return Ok(snapshot(connection, &record, image.name)?.into()),
+                RequestState::Pending => {}
+                RequestState::Approved | RequestState::Denied => return Err(answered(&record)),
             }
-            decide(&mut record, AskState::Cancelled, now);
+            decide(&mut record, RequestState::Cancelled, now);
             save(connection, &record)?;
             let asked = snapshot(connection, &record, image.name)?;
             let owed = owe_both(connection, &asked, now, Update::Request)?;
@@ -298,25 +298,25 @@ impl Store {
         request: u64,
         decision: Decision,
         now: Timestamp,
-    ) -> Result<Asked, Refusal> {
+    ) -> Result<Request, Refusal> {
         self.change(move |connection| {
             let record = find(connection, request)?.filter(|record| record.owner == owner);
             let mut record = record.ok_or_else(|| no_request(request))?;
             let image = images::by_no(connection, record.image)?.ok_or_else(|| no_request(request))?;
-            if record.state != AskState::Pending {
+            if record.state != RequestState::Pending {
                 return Err(answered(&record));
             }
             let mut owed = Vec::new();
             match decision {
                 Decision::Approve { views, key } => {
                     record.views = views.unwrap_or(record.views);
-                    decide(&mut record, AskState::Approved, now);
+                    decide(&mut record, RequestState::Approved, now);
                     let grant = approve(connection, &image, &record, &key, now)?;
                     owed.extend(grants::owe_both(connection, &grant, now)?);
                 }
                 Decision::Deny { reason } => {
                     record.reason = reason;
-                    decide(&mut record, AskState::Denied, now);
+                    decide(&mut record, RequestState::Denied, now);
                 }
             }
             save(connection, &record)?;
@@ -343,7 +343,7 @@ pub(super) fn refuse_all(
     for mut record in pending {
         // The requests for an image end with it.
         let Some(image) = images::by_no(connection, record.image)? else { continue };
-        decide(&mut record, AskState::Denied, now);
+        decide(&mut record, RequestState::Denied, now);
         save(connection, &record)?;
         let asked = snapshot(connection, &record, image.name)?;
         owed.extend(owe_both(connection, &asked, now, Update::Decision)?);
@@ -352,7 +352,7 @@ pub(super) fn refuse_all(
     Ok((refused, owed))
 }
 
-fn decide(record: &mut Record, state: AskState, now: Timestamp) {
+fn decide(record: &mut Record, state: RequestState, now: Timestamp) {
     record.state = state;
     record.decided_at = Some(now);
     record.revision += 1;
@@ -385,7 +385,7 @@ fn fresh(
         owner: image.owner,
         viewer,
         views,
-        state: AskState::Pending,
+        state: RequestState::Pending,
         note,
         reason: None,
         created_at: now,

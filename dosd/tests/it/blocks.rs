@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     Allowance, Code, Reason, Seq, Timestamp, ViewId,
-    directory::{Answer, Ask, AskState, Block, Blocked, Delivery, List, Op, Update},
+    directory::{Answer, Block, Blocked, Delivery, List, Op, RequestAccess, RequestState, Update},
     model::{AccessState, PeerInfo, SessionEnd},
 };
 
@@ -44,7 +44,7 @@ impl Client {
 }
 
 fn ask(image: &str) -> Op {
-    Op::Ask(Ask { image: image.parse().unwrap(), views: 3, note: None })
+    Op::Request(RequestAccess { image: image.parse().unwrap(), views: 3, note: None })
 }
 
 fn find(peers: Vec<PeerInfo>, name: &str) -> Option<PeerInfo> {
@@ -158,7 +158,7 @@ async fn messages_and_requests_of_a_blocked_peer_are_refused_and_rights_go_on() 
     assert_eq!((blocked.peer, blocked.name), (bob.id(), Some("bob".parse().unwrap())));
     for _ in 0..2 {
         let Update::Decision(asked) = bob.update().await else { panic!() };
-        assert_eq!((asked.state, asked.reason), (AskState::Denied, None));
+        assert_eq!((asked.state, asked.reason), (RequestState::Denied, None));
     }
     for op in [message("alice", "hello"), ask("alice/hill")] {
         let error = bob.ask(op).await.unwrap_err();
@@ -205,7 +205,7 @@ async fn what_waits_from_a_blocked_peer_becomes_nothing_without_a_gap() {
         kinds.push(match carol.update().await {
             Update::Void => "void",
             Update::Message(letter) if letter.from == bob.id() => "bob",
-            Update::Decision(asked) if asked.state == AskState::Denied => "denied",
+            Update::Decision(asked) if asked.state == RequestState::Denied => "denied",
             other => panic!("{other:?}"),
         });
     }

@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     Allowance, ViewId,
-    directory::{Ask, AskState, Op, Update},
+    directory::{Op, RequestAccess, RequestState, Update},
     model::GrantState,
 };
 use serde_json::json;
@@ -24,7 +24,7 @@ async fn a_pruned_peer_is_gone_and_the_others_are_told() {
     alice.share(sea.no, carol.id(), views(3)).await;
     carol.share(hill.no, alice.id(), views(3)).await;
     let image = format!("{}/sky", alice.id()).parse().unwrap();
-    carol.ask(Op::Ask(Ask { image, views: 1, note: None })).await.unwrap();
+    carol.ask(Op::Request(RequestAccess { image, views: 1, note: None })).await.unwrap();
     for _ in 0..3 {
         alice.update().await;
     }
@@ -51,7 +51,7 @@ async fn a_pruned_peer_is_gone_and_the_others_are_told() {
     let mut told = [alice.update().await, alice.update().await, alice.update().await];
     told.sort_by_key(|update| match update {
         Update::Removed { image, .. } if *image == hill.no => 0,
-        Update::Request(asked) if asked.state == AskState::Cancelled => 1,
+        Update::Request(asked) if asked.state == RequestState::Cancelled => 1,
         Update::Grant(grant)
             if grant.viewer == gone
                 && grant.state_at(dos_protocol::Timestamp::now()) == GrantState::Revoked =>

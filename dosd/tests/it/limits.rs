@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     Code, MessageId, Reason, WireError,
-    directory::{Answer, Ask, Op, Publish, Send, ViewsChange},
+    directory::{Answer, Op, Publish, RequestAccess, Send, ViewsChange},
     key::SecretKey,
     limits::INBOX_ROWS_PER_SENDER,
     model::PeerRef,
@@ -89,7 +89,7 @@ async fn a_full_inbox_takes_no_more_than_its_peer_must_learn() {
     }
     let image = format!("{}/sea", alice.id()).parse().unwrap();
     // Alice has not acknowledged the receipts of what she did herself.
-    refused(bob.ask(Op::Ask(Ask { image, views: 1, note: None })).await);
+    refused(bob.ask(Op::Request(RequestAccess { image, views: 1, note: None })).await);
     net.stop().await;
 }
 

@@ -3,7 +3,7 @@
 use dos_protocol::{
     Code, MessageId, PeerId, Reason, Seq,
     directory::{
-        Answer, Broadcast, Delivery, FromDirectory, Letter, NoticeKind, Op, Register, Send, Sent,
+        Answer, Broadcast, Delivery, FromDirectory, InboxMessage, NoticeKind, Op, Register, Send, Sent,
         ToDirectory, Update,
     },
     key::SecretKey,
@@ -28,7 +28,7 @@ impl Client {
     }
 
     /// The next update, which is a message.
-    pub(crate) async fn letter(&mut self) -> Letter {
+    pub(crate) async fn letter(&mut self) -> InboxMessage {
         match self.update().await {
             Update::Message(letter) => *letter,
             other => panic!("{other:?}"),
@@ -232,7 +232,7 @@ fn broadcast(text: &str) -> Op {
     Op::Broadcast(Broadcast { message: MessageId::generate(), text: text.into() })
 }
 
-async fn heard(client: &mut Client) -> Letter {
+async fn heard(client: &mut Client) -> InboxMessage {
     match client.next().await {
         Some(FromDirectory::Broadcast(letter)) => *letter,
         other => panic!("{other:?}"),

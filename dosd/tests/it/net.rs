@@ -5,7 +5,8 @@ use std::{collections::VecDeque, net::SocketAddr, path::Path, sync::Arc, time::D
 use dos_protocol::{
     Code, Instance, PeerId, Seq, WireError,
     directory::{
-        Answer, Changes, FromDirectory, Letter, Op, Presence, Register, SignIn, SignedIn, ToDirectory, Update,
+        Answer, Changes, FromDirectory, InboxMessage, Op, Presence, Register, SignIn, SignedIn, ToDirectory,
+        Update,
     },
     frame::{self, Reader},
     key::SecretKey,
@@ -120,7 +121,7 @@ pub(crate) struct Client {
     pub(crate) stored: Seq,
     updates: VecDeque<(Seq, Update)>,
     /// Messages that came while something else was waited for.
-    pub(crate) read: Vec<Letter>,
+    pub(crate) read: Vec<InboxMessage>,
     /// The pushes of presence that came, each with its size.
     pub(crate) pushes: VecDeque<(Changes, usize)>,
     changed: VecDeque<Presence>,

@@ -5,8 +5,8 @@ use std::{fs, path::Path, time::Duration};
 use dos_protocol::{
     Allowance, Code, ImageNo, PeerId, Reason, Seq, SplitId, ViewId, WireError,
     directory::{
-        Answer, Ask, FromDirectory, KeyShare, NoticeKind, Op, Recover, Register, Share, SignIn, ToDirectory,
-        ViewsChange,
+        Answer, FromDirectory, KeyShare, NoticeKind, Op, Recover, Register, RequestAccess, Share, SignIn,
+        ToDirectory, ViewsChange,
     },
     key::SecretKey,
     limits::{PAGE_MAX, PASSWORD_TRIES, PASSWORDS_PER_MINUTE},
@@ -253,7 +253,7 @@ async fn a_password_is_changed_and_removed_and_needs_a_name() {
 async fn rights(client: &mut Client) -> Vec<Grant> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let Ok(Answer::Rights { grants, more }) = client.ask(Op::Rights { after }).await else { panic!() };
+        let Ok(Answer::Grants { grants, more }) = client.ask(Op::Grants { after }).await else { panic!() };
         assert!(grants.len() <= usize::try_from(PAGE_MAX).unwrap());
         after = grants.last().map(|grant| (grant.image, grant.viewer));
         all.extend(grants);
@@ -281,17 +281,23 @@ async fn whoever_has_lost_its_list_gets_every_right_and_pending_request_of_its_o
         vec![(sea.no, bob.id(), false), (sea.no, carol.id(), true), (hill.no, alice.id(), false)];
     expected.sort_unstable();
     assert_eq!(rights(&mut alice).await.iter().map(key).collect::<Vec<_>>(), expected);
-    let ask = |image: &str| Op::Ask(Ask { image: image.parse().unwrap(), views: 1, note: None });
+    let ask =
+        |image: &str| Op::Request(RequestAccess { image: image.parse().unwrap(), views: 1, note: None });
     alice.ask(ask("carol/tree")).await.unwrap();
     bob.ask(ask("alice/sea")).await.unwrap();
     let Ok(Answer::Request(asked)) = carol.ask(ask("alice/sea")).await else { panic!() };
     carol.ask(Op::Cancel(asked.request)).await.unwrap();
     let mut alice = net.again(&alice).await;
-    let Ok(Answer::Asks { asks, more: false }) = alice.ask(Op::Asks { after: None }).await else { panic!() };
+    let Ok(Answer::Requests { requests: asks, more: false }) = alice.ask(Op::Requests { after: None }).await
+    else {
+        panic!()
+    };
     let pairs: Vec<_> = asks.iter().map(|asked| (asked.path.owner, asked.from)).collect();
     assert_eq!(pairs, [(carol.id(), alice.id()), (alice.id(), bob.id())]);
     let after = Some(asks[0].request);
-    let Ok(Answer::Asks { asks: rest, .. }) = alice.ask(Op::Asks { after }).await else { panic!() };
+    let Ok(Answer::Requests { requests: rest, .. }) = alice.ask(Op::Requests { after }).await else {
+        panic!()
+    };
     assert_eq!(rest, asks[1..]);
     net.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     Allowance, Code, Reason, SplitId,
-    directory::{Answer, Ask, AskState, Asked, Decide, Decision, KeyShare, Op, Update},
+    directory::{Answer, Decide, Decision, KeyShare, Op, Request, RequestAccess, RequestState, Update},
     limits::REQUESTS_PENDING_MAX,
     model::{AccessState, ImageArg},
 };
@@ -13,7 +13,11 @@ use crate::{
 };
 
 fn ask(image: &str, views: u32) -> Op {
-    Op::Ask(Ask { image: image.parse::<ImageArg>().unwrap(), views, note: Some("please".into()) })
+    Op::Request(RequestAccess {
+        image: image.parse::<ImageArg>().unwrap(),
+        views,
+        note: Some("please".into()),
+    })
 }
 
 fn decide(request: u64, decision: Decision) -> Op {
@@ -24,7 +28,7 @@ fn approve(views: Option<u32>) -> Decision {
     Decision::Approve { views, key: KeyShare { split: SplitId::from(SPLIT), share: SHARE } }
 }
 
-async fn asked(client: &mut Client, op: Op) -> Asked {
+async fn asked(client: &mut Client, op: Op) -> Request {
     match client.ask(op).await {
         Ok(Answer::Request(asked)) => *asked,
         other => panic!("{other:?}"),
@@ -39,7 +43,7 @@ async fn asking_again_changes_the_pending_request() {
     alice.publish("sea", 1).await;
     let first = asked(&mut bob, ask("alice/sea", 3)).await;
     let second = asked(&mut bob, ask("alice/sea", 5)).await;
-    assert_eq!((second.request, second.views, second.state), (first.request, 5, AskState::Pending));
+    assert_eq!((second.request, second.views, second.state), (first.request, 5, RequestState::Pending));
     assert!(
         matches!(alice.update().await, Update::Request(seen) if seen.views == 3 && seen.from == bob.id())
     );
@@ -61,10 +65,10 @@ async fn the_owner_answers_in_any_order_and_may_offer_less() {
     let hill = asked(&mut bob, ask("alice/hill", 3)).await;
     let no = Decision::Deny { reason: Some("not for you".into()) };
     let denied = asked(&mut alice, decide(hill.request, no)).await;
-    assert_eq!((denied.state, denied.reason.as_deref()), (AskState::Denied, Some("not for you")));
+    assert_eq!((denied.state, denied.reason.as_deref()), (RequestState::Denied, Some("not for you")));
     let approved = asked(&mut alice, decide(sea.request, approve(Some(2)))).await;
-    assert_eq!((approved.state, approved.views), (AskState::Approved, 2));
-    let Ok(Answer::Grant(grant)) = bob.ask(Op::Right { image: sea.image, viewer: bob.id() }).await else {
+    assert_eq!((approved.state, approved.views), (RequestState::Approved, 2));
+    let Ok(Answer::Grant(grant)) = bob.ask(Op::Grant { image: sea.image, viewer: bob.id() }).await else {
         panic!()
     };
     assert_eq!(grant.views_left, Allowance::Views(2));
@@ -73,7 +77,7 @@ async fn the_owner_answers_in_any_order_and_may_offer_less() {
     let more = asked(&mut bob, ask("alice/sea", 4)).await;
     assert_ne!(more.request, sea.request);
     asked(&mut alice, decide(more.request, approve(None))).await;
-    let Ok(Answer::Grant(grant)) = bob.ask(Op::Right { image: sea.image, viewer: bob.id() }).await else {
+    let Ok(Answer::Grant(grant)) = bob.ask(Op::Grant { image: sea.image, viewer: bob.id() }).await else {
         panic!()
     };
     assert_eq!(grant.views_left, Allowance::Views(6), "extra views come on top");
@@ -91,7 +95,7 @@ async fn a_request_is_withdrawn_by_its_asker_alone_and_answered_by_the_owner_alo
     assert_eq!(carol.refusal(Op::Cancel(request)).await.0, Code::NotFound);
     assert_eq!(bob.refusal(decide(request, approve(None))).await.0, Code::NotFound);
     for _ in 0..2 {
-        assert_eq!(asked(&mut bob, Op::Cancel(request)).await.state, AskState::Cancelled);
+        assert_eq!(asked(&mut bob, Op::Cancel(request)).await.state, RequestState::Cancelled);
     }
     assert_eq!(alice.refusal(decide(request, approve(None))).await.0, Code::Conflict);
     assert_eq!(alice.refusal(ask("sea", 1)).await.0, Code::Invalid, "one's own image needs no request");

@@ -86,7 +86,7 @@ async fn a_thousand_views_from_64_connections_are_exactly_a_thousand() {
         }
     }
     assert_eq!((succeeded, refused), (GRANTED, 280));
-    let Ok(Answer::Grant(grant)) = bob.ask(Op::Right { image: sea.no, viewer: bob.id() }).await else {
+    let Ok(Answer::Grant(grant)) = bob.ask(Op::Grant { image: sea.no, viewer: bob.id() }).await else {
         panic!()
     };
     assert_eq!((grant.views_left, grant.views_used), (Allowance::Views(0), u64::from(GRANTED)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dos_protocol::{
     ImageArg, WireError,
     control::Outcome,
-    directory::{Answer, Ask, AskState, Op},
+    directory::{Answer, Op, RequestAccess, RequestState},
 };
 
 use crate::{Core, upstream::unexpected};
@@ -20,10 +20,10 @@ pub(super) async fn run(
     views: u32,
     note: Option<Box<str>>,
 ) -> Result<Outcome, WireError> {
-    match core.upstream.request(Op::Ask(Ask { image, views, note })).await? {
+    match core.upstream.request(Op::Request(RequestAccess { image, views, note })).await? {
         Answer::Request(asked) => {
             // A new one begins at revision 1.
-            let updated = asked.state == AskState::Pending && asked.revision > 1;
+            let updated = asked.state == RequestState::Pending && asked.revision > 1;
             core.take_ask((*asked).clone()).await?;
             Ok(Outcome::Request { request: asked, updated })
         }

@@ -4,8 +4,8 @@ use std::sync::{Arc, atomic::Ordering};
 
 use dos_protocol::{
     Code, WireError,
-    control::{ContactAsk, Outcome},
-    directory::Asked,
+    control::{ContactRequest, Outcome},
+    directory::Request,
 };
 
 use crate::{Core, upstream::unregistered};
@@ -15,7 +15,7 @@ impl Core {
     ///
     /// # Errors
     /// If the store fails.
-    pub(super) async fn take_ask(&self, asked: Asked) -> Result<(), WireError> {
+    pub(super) async fn take_ask(&self, asked: Request) -> Result<(), WireError> {
         self.store.take_ask(asked).await?;
         self.recount_requests().await
     }
@@ -33,7 +33,11 @@ impl Core {
     ///
     /// # Errors
     /// `not_found` if nobody asked under this number; if the store fails.
-    pub(super) async fn decide_contact(&self, number: u64, approve: bool) -> Result<ContactAsk, WireError> {
+    pub(super) async fn decide_contact(
+        &self,
+        number: u64,
+        approve: bool,
+    ) -> Result<ContactRequest, WireError> {
         let contact = self.store.decide_contact(number, approve).await?;
         self.recount_requests().await?;
         contact.ok_or_else(|| {

@@ -129,7 +129,7 @@ async fn a_watcher_hears_how_the_session_stands() {
     let FromPeerd::Event(event) = running.ask(Command::Watch { peers: vec![] }).await else {
         panic!("no event")
     };
-    assert_eq!(event.what, dos_protocol::control::What::Session(SessionState::Unregistered));
+    assert_eq!(event.what, dos_protocol::control::EventKind::Session(SessionState::Unregistered));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use dos_protocol::{
     Code, PeerRef, Timestamp, WireError,
-    control::{Event, FromPeerd, Outcome, What},
+    control::{Event, EventKind, FromPeerd, Outcome},
     directory::{Notice, NoticeKind},
     limits::SUBSCRIBED_PEERS_MAX,
 };
@@ -22,7 +22,7 @@ pub(super) async fn run(core: &Arc<Core>, peers: Vec<PeerRef>, out: &Out) -> Res
     let mut events = core.events.watch();
     watching.settled(core).await;
     let state = core.upstream.status().borrow().state;
-    let mut event = Event { at: Timestamp::now(), what: What::Session(state) };
+    let mut event = Event { at: Timestamp::now(), what: EventKind::Session(state) };
     loop {
         if out.send(FromPeerd::Event(Box::new(event))).await.is_err() {
             return Err(WireError::new(Code::Offline, "dosctl hung up"));
@@ -43,7 +43,10 @@ pub(super) async fn run(core: &Arc<Core>, peers: Vec<PeerRef>, out: &Out) -> Res
 /// That a watcher was too slow.
 fn lagged(missed: u64) -> Event {
     let text = format!("{missed} events came too fast to be shown");
-    Event { at: Timestamp::now(), what: What::Notice(Notice { kind: NoticeKind::Missed, text: text.into() }) }
+    Event {
+        at: Timestamp::now(),
+        what: EventKind::Notice(Notice { kind: NoticeKind::Missed, text: text.into() }),
+    }
 }
 
 async fn whom(core: &Core, peers: Vec<PeerRef>) -> Result<Whom, WireError> {

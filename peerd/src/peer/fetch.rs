@@ -38,7 +38,7 @@ use super::{
     serve::short,
     window::Window,
 };
-use crate::{Core, copies::blocking, keys::block_count, random::jitter, vault::What};
+use crate::{Core, copies::blocking, keys::block_count, random::jitter, vault::EventKind};
 
 /// Attempts in a row that bring nothing new.
 const FRUITLESS_MAX: u32 = 3;
@@ -217,7 +217,7 @@ async fn attempt(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) 
     let fetch = fetch_of(grant, &window);
     let (share, list) = ask(&mut stream, grant, fetch).await?;
     let row = grant.split;
-    let share = identity.vault.seal(What::OwnerShare, row.as_bytes(), &share)?;
+    let share = identity.vault.seal(EventKind::OwnerShare, row.as_bytes(), &share)?;
     let list_bytes = (!whole).then(|| list.to_bytes());
     if !whole {
         receive(core, &mut stream, list, window, stage).await?;

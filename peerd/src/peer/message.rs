@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use dos_protocol::{
     Code, PublicKey, Reason, Timestamp, WireError,
-    control::{Way, What},
+    control::{EventKind, Way},
     directory::{Answer, Op},
     frame::{self, Reader},
     limits::MESSAGE_BYTES_MAX,
@@ -80,7 +80,7 @@ async fn judge(core: &Arc<Core>, key: PublicKey, message: DirectMessage) -> Resu
     match core.store.receive_direct(me, brought, then).await?.verdict {
         Verdict::Stored(_) => Ok(()),
         Verdict::Refused => denied(Reason::Blocked, "no direct messages are taken from this peer"),
-        Verdict::Asked(_) => {
+        Verdict::Request(_) => {
             denied(Reason::NotAccepted, "somebody was asked whether to take direct messages")
         }
         Verdict::Full => denied(Reason::Limit, "the last direct messages were not read yet"),
@@ -93,8 +93,8 @@ fn tell(core: &Core, judged: &mut Judged) {
     core.pending_requests.store(judged.requests, std::sync::atomic::Ordering::Relaxed);
     core.tell_mail(judged.mail);
     let what = match &judged.verdict {
-        Verdict::Stored(Some(message)) => What::Message(message.clone()),
-        Verdict::Asked(Some(contact)) => What::Contact(contact.clone()),
+        Verdict::Stored(Some(message)) => EventKind::Message(message.clone()),
+        Verdict::Request(Some(contact)) => EventKind::Contact(contact.clone()),
         _ => return,
     };
     core.events.tell(Timestamp::now(), what);

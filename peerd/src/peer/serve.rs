@@ -195,7 +195,7 @@ async fn prepare(core: &Arc<Core>, key: PublicKey, fetch: &Fetch) -> Result<(Pee
 }
 
 async fn ask_right(core: &Core, fetch: &Fetch, viewer: PeerId) -> Result<Grant, WireError> {
-    match core.upstream.request(Op::Right { image: fetch.image, viewer }).await {
+    match core.upstream.request(Op::Grant { image: fetch.image, viewer }).await {
         Ok(Answer::Grant(grant)) => Ok(*grant),
         Ok(_) => Err(unexpected()),
         Err(error) if error.code == Code::NotFound => {

@@ -4,7 +4,7 @@
 
 use dos_protocol::{
     ImageNo, PeerId,
-    directory::{AskState, Asked},
+    directory::{Request, RequestState},
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -15,7 +15,7 @@ impl Store {
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn take_ask(&self, asked: Asked) -> Result<(), Error> {
+    pub(crate) async fn take_ask(&self, asked: Request) -> Result<(), Error> {
         self.write(move |connection| {
             let me = super::own(connection)?.peer;
             apply(connection, me, &asked)?;
@@ -28,7 +28,7 @@ impl Store {
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn asks(&self, incoming: bool, all: bool) -> Result<Vec<Asked>, Error> {
+    pub(crate) async fn asks(&self, incoming: bool, all: bool) -> Result<Vec<Request>, Error> {
         self.read(move |connection| {
             let sql = "SELECT body FROM asks WHERE incoming = ?1 AND (?2 OR pending = 1) ORDER BY request";
             bodies(connection, "request", sql, params![incoming, all])
@@ -40,7 +40,7 @@ impl Store {
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn ask(&self, request: u64) -> Result<Option<Asked>, Error> {
+    pub(crate) async fn ask(&self, request: u64) -> Result<Option<Request>, Error> {
         self.read(move |connection| {
             let sql = "SELECT body FROM asks WHERE request = ?1";
             body(connection, "request", sql, [request.cast_signed()])
@@ -65,7 +65,7 @@ pub(super) fn count_pending(connection: &Connection) -> Result<u64, Error> {
 }
 
 /// Takes over a request if it is newer than the one known. Returns whether it was.
-pub(super) fn apply(connection: &Connection, me: Option<PeerId>, new: &Asked) -> Result<bool, Error> {
+pub(super) fn apply(connection: &Connection, me: Option<PeerId>, new: &Request) -> Result<bool, Error> {
     let known: Option<i64> = connection
         .prepare_cached("SELECT revision FROM asks WHERE request = ?1")?
         .query_row([new.request.cast_signed()], |row| row.get(0))
@@ -77,7 +77,7 @@ pub(super) fn apply(connection: &Connection, me: Option<PeerId>, new: &Asked) ->
     Ok(true)
 }
 
-fn write(connection: &Connection, incoming: bool, asked: &Asked) -> Result<(), Error> {
+fn write(connection: &Connection, incoming: bool, asked: &Request) -> Result<(), Error> {
     execute(
         connection,
         "INSERT OR REPLACE INTO asks (request, image, incoming, pending, revision, body, other)
@@ -86,7 +86,7 @@ fn write(connection: &Connection, incoming: bool, asked: &Asked) -> Result<(), E
             asked.request.cast_signed(),
             asked.image.0.cast_signed(),
             incoming,
-            asked.state == AskState::Pending,
+            asked.state == RequestState::Pending,
             asked.revision.cast_signed(),
             to_blob("request", asked)?,
             id(if incoming { asked.from } else { asked.path.owner }),
@@ -99,10 +99,10 @@ fn write(connection: &Connection, incoming: bool, asked: &Asked) -> Result<(), E
 pub(super) fn void(connection: &Connection, image: ImageNo) -> Result<(), Error> {
     let me = super::own(connection)?.peer;
     let sql = "SELECT body FROM asks WHERE image = ?1 AND pending = 1";
-    for asked in bodies::<Asked>(connection, "request", sql, [image.0.cast_signed()])? {
+    for asked in bodies::<Request>(connection, "request", sql, [image.0.cast_signed()])? {
         let reason = Some("the image was removed".into());
         let incoming = me == Some(asked.path.owner);
-        write(connection, incoming, &Asked { state: AskState::Denied, reason, ..asked })?;
+        write(connection, incoming, &Request { state: RequestState::Denied, reason, ..asked })?;
     }
     Ok(())
 }

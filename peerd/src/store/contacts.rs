@@ -6,8 +6,8 @@
 
 use dos_protocol::{
     MessageId, PeerId, PeerName, Timestamp,
-    control::{ContactAsk, Message},
-    directory::AskState,
+    control::{ContactRequest, Message},
+    directory::RequestState,
     limits::{CONTACTS_MAX, CONTACTS_PENDING_MAX, DIRECT_UNREAD_MAX},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -43,7 +43,7 @@ pub(crate) enum Verdict {
     /// The sender's last messages were not read yet.
     Full,
     /// The sender is asked about; the question, if it is new.
-    Asked(Option<Box<ContactAsk>>),
+    Request(Option<Box<ContactRequest>>),
     /// There are too many questions already.
     Crowded,
 }
@@ -81,7 +81,7 @@ impl Store {
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn contacts(&self, all: bool) -> Result<Vec<ContactAsk>, Error> {
+    pub(crate) async fn contacts(&self, all: bool) -> Result<Vec<ContactRequest>, Error> {
         self.read(move |connection| {
             let sql = format!("SELECT {COLUMNS} FROM contacts WHERE ?1 OR state = 'pending' ORDER BY number");
             let mut statement = connection.prepare_cached(&sql)?;
@@ -103,9 +103,9 @@ impl Store {
         &self,
         number: u64,
         approve: bool,
-    ) -> Result<Option<ContactAsk>, Error> {
+    ) -> Result<Option<ContactRequest>, Error> {
         self.write(move |connection| {
-            let state = if approve { AskState::Approved } else { AskState::Denied };
+            let state = if approve { RequestState::Approved } else { RequestState::Denied };
             let sql = "UPDATE contacts SET state = ?2, decided_at = ?3 WHERE number = ?1 AND state <> ?2";
             let number = number.cast_signed();
             execute(connection, sql, params![number, state.as_str(), Timestamp::now().0])?;
@@ -125,12 +125,12 @@ fn judge(connection: &Connection, me: &Me, brought: &Brought) -> Result<Verdict,
     }
     let asked = find(connection, "peer = ?1", id(from))?;
     let welcome = match asked.as_ref().map(|contact| contact.state) {
-        Some(AskState::Approved) => true,
-        Some(AskState::Pending) | None => knows(connection, from)?,
-        Some(AskState::Denied | AskState::Cancelled) => return Ok(Verdict::Refused),
+        Some(RequestState::Approved) => true,
+        Some(RequestState::Pending) | None => knows(connection, from)?,
+        Some(RequestState::Denied | RequestState::Cancelled) => return Ok(Verdict::Refused),
     };
     if !welcome {
-        return if asked.is_some() { Ok(Verdict::Asked(None)) } else { ask(connection, brought) };
+        return if asked.is_some() { Ok(Verdict::Request(None)) } else { ask(connection, brought) };
     }
     let sql = "SELECT count(*) FROM messages WHERE other = ?1 AND read = 0 AND direct = 1";
     let unread: i64 = connection.prepare_cached(sql)?.query_row([id(from)], |row| row.get(0))?;
@@ -189,27 +189,27 @@ fn ask(connection: &Connection, brought: &Brought) -> Result<Verdict, Error> {
         params![id(brought.from), brought.from_name.as_ref().map(PeerName::as_str), Timestamp::now().0],
     )?;
     let asked = find(connection, "peer = ?1", id(brought.from))?;
-    Ok(Verdict::Asked(asked.map(Box::new)))
+    Ok(Verdict::Request(asked.map(Box::new)))
 }
 
 const COLUMNS: &str = "number, peer, name, state, created_at, decided_at";
 
-fn find(connection: &Connection, which: &'static str, value: i64) -> Result<Option<ContactAsk>, Error> {
+fn find(connection: &Connection, which: &'static str, value: i64) -> Result<Option<ContactRequest>, Error> {
     let sql = format!("SELECT {COLUMNS} FROM contacts WHERE {which}");
     connection.prepare_cached(&sql)?.query_row([value], |row| Ok(of_row(row))).optional()?.transpose()
 }
 
 /// A row of [`COLUMNS`].
-fn of_row(row: &Row<'_>) -> Result<ContactAsk, Error> {
+fn of_row(row: &Row<'_>) -> Result<ContactRequest, Error> {
     let state: String = row.get(3)?;
-    Ok(ContactAsk {
+    Ok(ContactRequest {
         number: row.get::<_, i64>(0)?.cast_unsigned(),
         from: peer_of(row.get(1)?)?,
         from_name: name_of(row.get(2)?)?,
         state: match state.as_str() {
-            "approved" => AskState::Approved,
-            "denied" => AskState::Denied,
-            _ => AskState::Pending,
+            "approved" => RequestState::Approved,
+            "denied" => RequestState::Denied,
+            _ => RequestState::Pending,
         },
         created_at: Timestamp(row.get(4)?),
         decided_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),

@@ -5,8 +5,8 @@
 
 use dos_protocol::{
     PeerId, SealedHash, Seq, Timestamp,
-    control::What,
-    directory::{Letter, Update, Viewed},
+    control::EventKind,
+    directory::{InboxMessage, Update, Viewed},
     model::Grant,
 };
 use rusqlite::{Connection, params};
@@ -30,7 +30,7 @@ pub(crate) enum Arrival {
     /// It comes until it is acknowledged.
     Update(Incoming),
     /// It comes once.
-    Broadcast(Box<Letter>),
+    Broadcast(Box<InboxMessage>),
 }
 
 /// What came of a batch of updates.
@@ -39,7 +39,7 @@ pub(crate) struct Applied {
     /// The last update that is stored.
     pub stored: Seq,
     /// What people may want to see.
-    pub events: Vec<(Timestamp, What)>,
+    pub events: Vec<(Timestamp, EventKind)>,
     /// Sealed copies that are superfluous.
     pub free: Vec<SealedHash>,
     /// Received rights that are new or changed, and not revoked.
@@ -76,7 +76,7 @@ fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Ap
             Arrival::Update(incoming) => incoming,
             Arrival::Broadcast(letter) => {
                 if let Some(message) = messages::receive(connection, me, letter, true)? {
-                    applied.events.push((letter.sent_at, What::Message(Box::new(message))));
+                    applied.events.push((letter.sent_at, EventKind::Message(Box::new(message))));
                 }
                 continue;
             }
@@ -116,34 +116,34 @@ fn one(
             }
             // An older state than the one known says nothing new.
             if newer {
-                applied.events.push((at, What::Grant(grant.clone())));
+                applied.events.push((at, EventKind::Grant(grant.clone())));
             }
         }
         Update::Viewed(viewed) => {
             let Viewed { views, kind, grant, .. } = &**viewed;
             applied.free.extend(rights::apply(connection, Some(me), grant)?.1);
             let grant = Box::new(grant.clone());
-            applied.events.push((at, What::Viewed { views: *views, kind: *kind, grant }));
+            applied.events.push((at, EventKind::Viewed { views: *views, kind: *kind, grant }));
         }
         Update::Removed { image, path } => {
             applied.free.extend(library::remove(connection, *image)?);
-            applied.events.push((at, What::Removed(path.clone())));
+            applied.events.push((at, EventKind::Removed(path.clone())));
         }
         Update::Renamed { image, path } => library::rename(connection, *image, &path.name)?,
         Update::Request(asked) => {
             if asks::apply(connection, Some(me), asked)? {
-                applied.events.push((at, What::Request(asked.clone())));
+                applied.events.push((at, EventKind::Request(asked.clone())));
             }
         }
         Update::Message(letter) => {
             if let Some(message) = messages::receive(connection, me, letter, false)? {
-                applied.events.push((at, What::Message(Box::new(message))));
+                applied.events.push((at, EventKind::Message(Box::new(message))));
             }
         }
         Update::Void => {}
         Update::Decision(asked) => {
             if asks::apply(connection, Some(me), asked)? {
-                applied.events.push((at, What::Decision(asked.clone())));
+                applied.events.push((at, EventKind::Decision(asked.clone())));
             }
         }
     }

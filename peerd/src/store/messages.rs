@@ -6,7 +6,7 @@
 use dos_protocol::{
     MessageId, PeerId, PeerName, Timestamp,
     control::Message,
-    directory::{Delivery, Letter},
+    directory::{Delivery, InboxMessage},
     limits::{
         MESSAGE_BYTES_MAX, MESSAGES_KEPT_BYTES_MAX, MESSAGES_KEPT_MAX, MESSAGES_PAGE_BYTES_MAX, PAGE_MAX,
     },
@@ -165,7 +165,7 @@ pub(super) fn mail(connection: &Connection) -> Result<Mail, Error> {
 pub(super) fn receive(
     connection: &Connection,
     me: PeerId,
-    letter: &Letter,
+    letter: &InboxMessage,
     broadcast: bool,
 ) -> Result<Option<Message>, Error> {
     // No directory passes on what is longer, and a page of such texts would fit no frame.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use dos_protocol::{ImageNo, PeerId, Revision, SealedHash, Seq, directory::Asked, model::Grant};
+use dos_protocol::{ImageNo, PeerId, Revision, SealedHash, Seq, directory::Request, model::Grant};
 use rusqlite::params;
 
 use super::{Error, Store, asks, execute, hash_of, peer_of, release, rights};
@@ -102,7 +102,7 @@ impl Store {
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn take_asks(&self, page: Vec<Asked>) -> Result<(), Error> {
+    pub(crate) async fn take_asks(&self, page: Vec<Request>) -> Result<(), Error> {
         self.write(move |connection| {
             let me = super::own(connection)?.peer;
             for asked in &page {

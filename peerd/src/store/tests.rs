@@ -4,8 +4,8 @@ mod messages;
 
 use dos_protocol::{
     ImageId, ImageName, ImageNo, ImagePath, PeerId, Revision, SealedHash, Seq, SplitId, Timestamp,
-    control::What,
-    directory::{AskState, Asked, Preview, Publish, Update, Viewed, ViewedKind},
+    control::EventKind,
+    directory::{Preview, Publish, Request, RequestState, Update, Viewed, ViewedKind},
     model::{Allowance, Format, Grant, ImageInfo, Original, PreviewInfo, SealedCopy},
 };
 use tempfile::TempDir;
@@ -63,8 +63,8 @@ fn received(revision: u64) -> Grant {
     grant(other(), me(), revision)
 }
 
-fn asked(revision: u64, state: AskState) -> Asked {
-    Asked {
+fn asked(revision: u64, state: RequestState) -> Request {
+    Request {
         request: 5,
         image: ImageNo(1),
         path: ImagePath { owner: me(), name: name("sea") },
@@ -237,15 +237,15 @@ async fn a_new_split_drops_the_owner_share_but_keeps_the_copy() {
 async fn a_removed_image_ends_the_right_and_the_requests() {
     let bench = bench().await;
     bench.with_copy().await;
-    let mine = Asked { from: me(), path: received(1).path, ..asked(1, AskState::Pending) };
+    let mine = Request { from: me(), path: received(1).path, ..asked(1, RequestState::Pending) };
     bench.store.take_ask(mine).await.unwrap();
     let removed = Update::Removed { image: ImageNo(1), path: received(1).path };
     let applied = bench.apply(vec![update(2, removed)]).await.unwrap();
     assert_eq!(applied.free, [hash(1)]);
-    assert!(matches!(applied.events.as_slice(), [(_, What::Removed(_))]));
+    assert!(matches!(applied.events.as_slice(), [(_, EventKind::Removed(_))]));
     assert!(bench.known().await.revoked);
     let outgoing = bench.store.asks(false, true).await.unwrap();
-    assert_eq!(outgoing[0].state, AskState::Denied);
+    assert_eq!(outgoing[0].state, RequestState::Denied);
 }
 
 #[tokio::test]
@@ -283,7 +283,7 @@ async fn a_receipt_brings_the_given_right_up_to_date() {
         grant: after.clone(),
     };
     let applied = bench.apply(vec![update(1, Update::Viewed(Box::new(viewed)))]).await.unwrap();
-    assert!(matches!(applied.events.as_slice(), [(_, What::Viewed { views: 1, .. })]));
+    assert!(matches!(applied.events.as_slice(), [(_, EventKind::Viewed { views: 1, .. })]));
     assert_eq!(bench.store.given(me()).await.unwrap(), [after]);
 }
 
@@ -291,10 +291,10 @@ async fn a_receipt_brings_the_given_right_up_to_date() {
 async fn pending_requests_are_counted_until_they_are_answered() {
     let bench = bench().await;
     let ask = |seq, revision, state| update(seq, Update::Request(Box::new(asked(revision, state))));
-    assert_eq!(bench.apply(vec![ask(1, 1, AskState::Pending)]).await.unwrap().requests, 1);
-    bench.store.take_ask(asked(2, AskState::Approved)).await.unwrap();
+    assert_eq!(bench.apply(vec![ask(1, 1, RequestState::Pending)]).await.unwrap().requests, 1);
+    bench.store.take_ask(asked(2, RequestState::Approved)).await.unwrap();
     assert_eq!(bench.store.own().await.unwrap().requests, 0);
-    let late = bench.apply(vec![ask(2, 1, AskState::Pending)]).await.unwrap();
+    let late = bench.apply(vec![ask(2, 1, RequestState::Pending)]).await.unwrap();
     assert_eq!((late.requests, late.events.len()), (0, 0));
     assert_eq!(bench.store.asks(true, true).await.unwrap().len(), 1);
     assert!(bench.store.asks(true, false).await.unwrap().is_empty());

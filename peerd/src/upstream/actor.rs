@@ -7,7 +7,7 @@ use std::{future::pending, sync::Arc, time::Duration};
 
 use dos_protocol::{
     Code, Seq, Timestamp, WireError,
-    control::{SessionState, What},
+    control::{EventKind, SessionState},
     directory::{Op, Recover, Register, SignIn, SignedIn},
 };
 use tokio::{
@@ -196,7 +196,7 @@ impl Actor {
         });
         if news {
             tracing::info!(state = state.as_str(), "session");
-            self.core.events.tell(Timestamp::now(), What::Session(state));
+            self.core.events.tell(Timestamp::now(), EventKind::Session(state));
         }
     }
 

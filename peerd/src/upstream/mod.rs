@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 
-use crate::{identity::Identity, metrics::Asked};
+use crate::{identity::Identity, metrics::UpstreamCounter};
 use session::{AskError, Handle};
 
 pub(crate) use actor::run;
@@ -107,7 +107,7 @@ pub(crate) enum Wish {
 pub(crate) struct Upstream {
     wishes: mpsc::Sender<Wish>,
     status: watch::Receiver<Status>,
-    asked: Asked,
+    asked: UpstreamCounter,
 }
 
 /// The actor's ends of an [`Upstream`].
@@ -131,12 +131,15 @@ impl Upstream {
             directory: None,
             handle: None,
         });
-        (Self { wishes, status, asked: Asked::default() }, Ends { wishes: waiting, status: publisher })
+        (
+            Self { wishes, status, asked: UpstreamCounter::default() },
+            Ends { wishes: waiting, status: publisher },
+        )
     }
 
     /// What was asked through it.
     #[must_use]
-    pub(crate) fn asked(&self) -> &Asked {
+    pub(crate) fn asked(&self) -> &UpstreamCounter {
         &self.asked
     }
 

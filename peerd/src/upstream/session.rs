@@ -196,7 +196,7 @@ impl Reading {
             }
             FromDirectory::Notice(notice) => {
                 tracing::info!(kind = ?notice.kind, "notice of the directory");
-                let what = dos_protocol::control::What::Notice(notice.clone());
+                let what = dos_protocol::control::EventKind::Notice(notice.clone());
                 self.core.events.tell(dos_protocol::Timestamp::now(), what);
                 // An announcement says nothing about the session.
                 if notice.kind != NoticeKind::Announcement {

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Instant};
 use dos_protocol::{
     Allowance, Code, ImageArg, Reason, Timestamp,
     control::{Command, Outcome, RequestArg},
-    directory::{AskState, ViewsChange},
+    directory::{RequestState, ViewsChange},
     model::GrantState,
 };
 use proptest::{
@@ -30,7 +30,7 @@ enum Op {
     Give(Pair, u32),
     Add(Pair, u32),
     Revoke(Pair),
-    Ask(Pair, u32),
+    Request(Pair, u32),
     Cancel(Pair),
     Approve(Pair, u32),
     Deny(Pair),
@@ -74,7 +74,7 @@ impl Model {
                 self.forget_held(pair);
                 Ok(())
             }
-            Op::Ask(pair, views) => {
+            Op::Request(pair, views) => {
                 need(pair.1)?;
                 self.asked.insert(pair, views);
                 Ok(())
@@ -213,7 +213,7 @@ impl World {
             Op::Give(pair, views) => (pair.0, share(pair, ViewsChange::Set(Allowance::Views(views)))),
             Op::Add(pair, views) => (pair.0, share(pair, ViewsChange::Add(views))),
             Op::Revoke(pair) => (pair.0, share(pair, ViewsChange::Revoke)),
-            Op::Ask(pair, views) => (pair.1, Command::Request { image: image(pair), views, note: None }),
+            Op::Request(pair, views) => (pair.1, Command::Request { image: image(pair), views, note: None }),
             Op::Cancel(pair) => (pair.1, Command::Cancel(request(pair.1, pair))),
             Op::Approve(pair, views) => (
                 pair.0,
@@ -263,7 +263,8 @@ impl World {
         let Ok(Outcome::Requests { incoming, outgoing, .. }) = self.run(peer, all) else {
             panic!("no requests")
         };
-        let pending = incoming.into_iter().chain(outgoing).filter(|asked| asked.state == AskState::Pending);
+        let pending =
+            incoming.into_iter().chain(outgoing).filter(|asked| asked.state == RequestState::Pending);
         let asked =
             pending.map(|asked| ((index(&asked.owner_name), index(&asked.from_name)), asked.views)).collect();
         (rights, asked)
@@ -279,7 +280,7 @@ fn ops() -> impl Strategy<Value = Op> {
         3 => (pairs(), 0..5u32).prop_map(|(pair, views)| Op::Give(pair, views)),
         2 => (pairs(), 1..4u32).prop_map(|(pair, views)| Op::Add(pair, views)),
         2 => pairs().prop_map(Op::Revoke),
-        3 => (pairs(), 1..5u32).prop_map(|(pair, views)| Op::Ask(pair, views)),
+        3 => (pairs(), 1..5u32).prop_map(|(pair, views)| Op::Request(pair, views)),
         1 => pairs().prop_map(Op::Cancel),
         2 => (pairs(), 1..5u32).prop_map(|(pair, views)| Op::Approve(pair, views)),
         1 => pairs().prop_map(Op::Deny),

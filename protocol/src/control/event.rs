@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    directory::{Asked, Notice, Presence, ViewedKind},
+    directory::{Notice, Presence, Request, ViewedKind},
     model::{Grant, ImagePath},
     time::Timestamp,
 };
 
-use super::{ContactAsk, Message, SessionState};
+use super::{ContactRequest, Message, SessionState};
 
 /// Something that happened, for `watch`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,13 +16,13 @@ pub struct Event {
     /// When.
     pub at: Timestamp,
     /// What.
-    pub what: What,
+    pub what: EventKind,
 }
 
 /// See [`Event`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
+pub enum EventKind {
     /// This daemon's own session changed its state.
     Session(SessionState),
     /// A right was given, changed or taken back.
@@ -41,9 +41,9 @@ pub enum What {
     /// A sealed copy has arrived.
     Fetched(ImagePath),
     /// Somebody asks for access, or asks no more.
-    Request(Box<Asked>),
+    Request(Box<Request>),
     /// One's own request was answered.
-    Decision(Box<Asked>),
+    Decision(Box<Request>),
     /// The directory has something to say.
     Notice(Notice),
     /// Somebody has come or gone.
@@ -51,5 +51,5 @@ pub enum What {
     /// A message has arrived.
     Message(Box<Message>),
     /// Somebody wants to send direct messages.
-    Contact(Box<ContactAsk>),
+    Contact(Box<ContactRequest>),
 }

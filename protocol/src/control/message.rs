@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    directory::{AskState, Delivery},
+    directory::{Delivery, RequestState},
     id::{MessageId, PeerId},
     model::Address,
     name::PeerName,
@@ -12,7 +12,7 @@ use crate::{
 
 /// A peer that wants to send direct messages, and has no other relation to this one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContactAsk {
+pub struct ContactRequest {
     /// Its number here: `cN`.
     pub number: u64,
     /// Who.
@@ -20,7 +20,7 @@ pub struct ContactAsk {
     /// Its name.
     pub from_name: Option<PeerName>,
     /// `pending`, `approved` or `denied`.
-    pub state: AskState,
+    pub state: RequestState,
     /// When it first tried.
     pub created_at: Timestamp,
     /// When it was answered.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    directory::{Asked, Block, Blocked, Cursor, Delivery, Preview},
+    directory::{Block, Blocked, Cursor, Delivery, Preview, Request},
     id::{ImageId, MessageId, PeerId},
     link::JoinLink,
     model::{Address, Allowance, Grant, ImageInfo, ImagePath, PeerInfo},
@@ -13,7 +13,7 @@ use crate::{
     time::Timestamp,
 };
 
-use super::{ContactAsk, Message, Way};
+use super::{ContactRequest, Message, Way};
 
 /// What came of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,21 +73,21 @@ pub enum Outcome {
     /// Of `request`, `cancel`, `approve` and `deny`.
     Request {
         /// As it stands now.
-        request: Box<Asked>,
+        request: Box<Request>,
         /// Whether an older pending one was changed instead of a new one made.
         updated: bool,
     },
     /// Of `requests`.
     Requests {
         /// Those that came in.
-        incoming: Vec<Asked>,
+        incoming: Vec<Request>,
         /// Those that went out.
-        outgoing: Vec<Asked>,
+        outgoing: Vec<Request>,
         /// Peers that want to send direct messages.
-        contacts: Vec<ContactAsk>,
+        contacts: Vec<ContactRequest>,
     },
     /// Of `approve` and `deny`, of a request for contact.
-    Contact(Box<ContactAsk>),
+    Contact(Box<ContactRequest>),
     /// Of `send`.
     Sent {
         /// The message's ID.

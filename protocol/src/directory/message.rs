@@ -57,7 +57,7 @@ impl Delivery {
 
 /// A message as it arrives: see [`super::Update::Message`] and [`super::FromDirectory::Broadcast`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Letter {
+pub struct InboxMessage {
     /// The sender's ID for it.
     pub message: MessageId,
     /// Who sent it.
@@ -89,7 +89,7 @@ macro_rules! without_text {
         }
     )*};
 }
-without_text!(Send, Letter, Broadcast);
+without_text!(Send, InboxMessage, Broadcast);
 
 /// See [`super::Answer::Blocked`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

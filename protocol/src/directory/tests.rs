@@ -115,7 +115,7 @@ fn golden_bytes_of_operations_and_updates() {
     };
     let recover = ToDirectory::Request { id: 1, op: Op::Recover(Box::new(recover)) };
     let set = ToDirectory::Request { id: 4, op: Op::SetPassword(Some("correct horse".parse().unwrap())) };
-    let rights = Op::Rights { after: Some((ImageNo(7), "7xKqPm2S".parse().unwrap())) };
+    let rights = Op::Grants { after: Some((ImageNo(7), "7xKqPm2S".parse().unwrap())) };
     let rekey = Share { views: ViewsChange::Rekey, ..share.clone() };
     let denied = WireError::new(Code::Denied, "used up").because(crate::Reason::UsedUp);
     for (message, golden) in [
@@ -144,7 +144,7 @@ fn golden_bytes_of_messages_and_blocks() {
         at: Timestamp(1_700_000_000_123),
         delivery: Delivery::Queued,
     };
-    let letter = Letter {
+    let letter = InboxMessage {
         message,
         from: bob,
         from_name: None,
@@ -265,8 +265,8 @@ fn an_operation_is_called_as_on_the_wire() {
         Op::Blocks,
         Op::Contact(id),
         Op::Remove(ImageNo(1)),
-        Op::Right { image: ImageNo(1), viewer: id },
-        Op::Rights { after: None },
+        Op::Grant { image: ImageNo(1), viewer: id },
+        Op::Grants { after: None },
         Op::SetPassword(None),
         Op::Subscribe(Subscription::Everybody),
         Op::Relay(id),

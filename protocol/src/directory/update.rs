@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asked, Letter};
+use super::{InboxMessage, Request};
 use crate::{
     id::{ImageNo, ViewId},
     model::{Grant, ImagePath},
@@ -33,11 +33,11 @@ pub enum Update {
         path: ImagePath,
     },
     /// Somebody asks, asks for something else, or asks no more. To the owner and the asker.
-    Request(Box<Asked>),
+    Request(Box<Request>),
     /// A request was answered. To the asker and the owner.
-    Decision(Box<Asked>),
+    Decision(Box<Request>),
     /// A message. To its recipient.
-    Message(Box<Letter>),
+    Message(Box<InboxMessage>),
     /// Nothing: what stood here is gone. The number remains, so that there is no gap.
     Void,
 }

@@ -4,8 +4,8 @@
 //! are marked, and what would move the cursor is replaced.
 
 use dos_protocol::{
-    control::{ContactAsk, Message, Way},
-    directory::{AskState, Block, Blocked, Delivery},
+    control::{ContactRequest, Message, Way},
+    directory::{Block, Blocked, Delivery, RequestState},
 };
 
 use crate::output::{
@@ -97,17 +97,17 @@ pub fn blocks(text: &mut Text, blocks: &[Block]) {
 }
 
 /// Of `approve` and `deny`, of a request for contact.
-pub fn contact(text: &mut Text, contact: &ContactAsk) {
+pub fn contact(text: &mut Text, contact: &ContactRequest) {
     let (number, from) = (contact.number, peer(contact.from_name.as_ref(), contact.from));
     text.line(&match contact.state {
-        AskState::Approved => format!("request c{number}: {from} may send direct messages"),
-        AskState::Pending => format!("request c{number}: {from} wants to send direct messages"),
+        RequestState::Approved => format!("request c{number}: {from} may send direct messages"),
+        RequestState::Pending => format!("request c{number}: {from} wants to send direct messages"),
         _ => format!("request c{number}: {from} may not send direct messages"),
     });
 }
 
 /// The peers that want to send direct messages.
-pub(super) fn contacts(text: &mut Text, contacts: &[ContactAsk]) {
+pub(super) fn contacts(text: &mut Text, contacts: &[ContactRequest]) {
     let mut table = Table::new(&[">REQUEST", "FROM", "STATE", "ASKED"]);
     for one in contacts {
         table.row(vec![

@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     ImagePath, PeerId, PeerName,
-    control::{self, SessionState, What},
+    control::{self, EventKind, SessionState},
     directory::{NoticeKind, ViewedKind},
     model::{Address, SessionEnd},
 };
@@ -65,16 +65,16 @@ impl Event<'_> {
 impl<'a> From<&'a control::Event> for Event<'a> {
     fn from(event: &'a control::Event) -> Self {
         let (name, body) = match &event.what {
-            What::Grant(grant) => ("grant", EventBody::Grant(Grant::new(grant, event.at))),
-            What::Viewed { views, kind, grant } => {
+            EventKind::Grant(grant) => ("grant", EventBody::Grant(Grant::new(grant, event.at))),
+            EventKind::Viewed { views, kind, grant } => {
                 let grant = Grant::new(grant, event.at);
                 ("viewed", EventBody::Viewed { views: *views, kind: *kind, grant })
             }
-            What::Removed(image) => ("image", EventBody::Image { image, change: "removed" }),
-            What::Fetched(image) => ("image", EventBody::Image { image, change: "fetched" }),
-            What::Request(asked) => ("request", EventBody::Request(asked.as_ref().into())),
-            What::Decision(asked) => ("decision", EventBody::Request(asked.as_ref().into())),
-            What::Presence(now) => {
+            EventKind::Removed(image) => ("image", EventBody::Image { image, change: "removed" }),
+            EventKind::Fetched(image) => ("image", EventBody::Image { image, change: "fetched" }),
+            EventKind::Request(asked) => ("request", EventBody::Request(asked.as_ref().into())),
+            EventKind::Decision(asked) => ("decision", EventBody::Request(asked.as_ref().into())),
+            EventKind::Presence(now) => {
                 let body = EventBody::Presence {
                     id: now.id,
                     name: now.name.as_ref(),
@@ -84,10 +84,12 @@ impl<'a> From<&'a control::Event> for Event<'a> {
                 };
                 ("presence", body)
             }
-            What::Message(message) => ("message", EventBody::Message(message.as_ref().into())),
-            What::Contact(contact) => ("request", EventBody::Contact(contact.as_ref().into())),
-            What::Notice(notice) => ("notice", EventBody::Notice { kind: notice.kind, text: &notice.text }),
-            What::Session(state) => {
+            EventKind::Message(message) => ("message", EventBody::Message(message.as_ref().into())),
+            EventKind::Contact(contact) => ("request", EventBody::Contact(contact.as_ref().into())),
+            EventKind::Notice(notice) => {
+                ("notice", EventBody::Notice { kind: notice.kind, text: &notice.text })
+            }
+            EventKind::Session(state) => {
                 let text = format!("the session is {}", state.as_str());
                 ("notice", EventBody::Session { kind: "session", state: *state, text })
             }

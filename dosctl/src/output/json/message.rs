@@ -2,8 +2,8 @@
 
 use dos_protocol::{
     MessageId, PeerId, PeerName,
-    control::{self, ContactAsk, Way},
-    directory::{self, AskState, Delivery},
+    control::{self, ContactRequest, Way},
+    directory::{self, Delivery, RequestState},
     model::Address,
 };
 use serde::{Serialize, Serializer};
@@ -120,14 +120,14 @@ pub struct Contact<'a> {
     request: String,
     kind: &'static str,
     from: PeerId,
-    state: AskState,
+    state: RequestState,
     created_at: Moment,
     decided_at: Option<Moment>,
     from_name: Option<&'a PeerName>,
 }
 
-impl<'a> From<&'a ContactAsk> for Contact<'a> {
-    fn from(contact: &'a ContactAsk) -> Self {
+impl<'a> From<&'a ContactRequest> for Contact<'a> {
+    fn from(contact: &'a ContactRequest) -> Self {
         Self {
             request: format!("c{}", contact.number),
             kind: "contact",

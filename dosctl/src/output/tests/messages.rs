@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     MessageId,
-    control::{ContactAsk, Message, Way},
+    control::{ContactRequest, Message, Way},
     directory::{Block, Blocked, Delivery},
 };
 
@@ -35,14 +35,14 @@ fn messages() -> Vec<Message> {
     ]
 }
 
-fn contact(state: AskState) -> ContactAsk {
-    ContactAsk {
+fn contact(state: RequestState) -> ContactRequest {
+    ContactRequest {
         number: 3,
         from: BOB.parse().unwrap(),
         from_name: Some("bob".parse().unwrap()),
         state,
         created_at: now().before(Duration::from_secs(7200)),
-        decided_at: (state != AskState::Pending).then(now),
+        decided_at: (state != RequestState::Pending).then(now),
     }
 }
 
@@ -70,8 +70,8 @@ fn sent((state, way): (Delivery, Option<Way>)) -> json::Sent<'static> {
 }
 
 fn message_events() -> Vec<Event> {
-    let told = messages().into_iter().map(|message| What::Message(Box::new(message)));
-    let asked = std::iter::once(What::Contact(Box::new(contact(AskState::Pending))));
+    let told = messages().into_iter().map(|message| EventKind::Message(Box::new(message)));
+    let asked = std::iter::once(EventKind::Contact(Box::new(contact(RequestState::Pending))));
     told.chain(asked).map(|what| Event { at: now(), what }).collect()
 }
 
@@ -79,7 +79,7 @@ fn message_events() -> Vec<Event> {
 fn documents_of_messages_have_the_documented_keys() {
     let all = messages();
     let borrowed: Vec<&Message> = all.iter().collect();
-    let contact = contact(AskState::Approved);
+    let contact = contact(RequestState::Approved);
     let mut documents = vec![
         json::document(&json::Messages::new(&borrowed)),
         json::document(&json::Message::from(&all[0])),
@@ -112,7 +112,7 @@ fn people_see_what_became_of_a_message_a_block_and_a_question() {
     let sends = text(|text| ways().iter().for_each(|way| human::sent(text, &sent(*way))));
     let blocks = text(|text| [0, 2].iter().for_each(|rights| human::blocked(text, &blocked(*rights))));
     let list = text(|text| human::blocks(text, &[block()])) + &text(|text| human::blocks(text, &[]));
-    let states = [AskState::Pending, AskState::Approved, AskState::Denied].map(contact);
+    let states = [RequestState::Pending, RequestState::Approved, RequestState::Denied].map(contact);
     let decided = text(|text| states.iter().for_each(|contact| human::contact(text, contact)));
     let table = text(|text| human::requests(text, (Some(&[]), Some(&[])), &states, true));
     insta::assert_snapshot!(sends + &blocks + &list + &decided + &table);

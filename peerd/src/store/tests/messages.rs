@@ -2,16 +2,16 @@
 
 use dos_protocol::{
     MessageId, PeerName, Timestamp,
-    control::{Message, What},
-    directory::{AskState, Block, Delivery, Letter, Sent, Update},
+    control::{EventKind, Message},
+    directory::{Block, Delivery, InboxMessage, RequestState, Sent, Update},
     limits::{CONTACTS_PENDING_MAX, DIRECT_UNREAD_MAX, MESSAGE_AGAIN_MAX},
 };
 
 use super::*;
 use crate::store::messages::make_room;
 
-fn letter(number: u8, text: &str) -> Letter {
-    Letter {
+fn letter(number: u8, text: &str) -> InboxMessage {
+    InboxMessage {
         message: MessageId::from([number; 16]),
         from: other(),
         from_name: Some("bob".parse().unwrap()),
@@ -95,14 +95,14 @@ async fn messages_of_a_blocked_peer_are_passed_over_and_acknowledged() {
     assert_eq!(bench.texts().await, [""; 0]);
     bench.store.unblock(other()).await.unwrap();
     let applied = bench.store.apply_updates(me(), broadcast(), |_| ()).await.unwrap();
-    assert!(matches!(&applied.events[..], [(_, What::Message(message))] if message.to.is_none()));
+    assert!(matches!(&applied.events[..], [(_, EventKind::Message(message))] if message.to.is_none()));
     assert_eq!(bench.texts().await, ["all"]);
 }
 
 #[tokio::test]
 async fn what_no_honest_directory_sends_is_passed_over() {
     let bench = bench().await;
-    let own = Update::Message(Box::new(Letter { from: me(), ..letter(1, "x") }));
+    let own = Update::Message(Box::new(InboxMessage { from: me(), ..letter(1, "x") }));
     let long = message(2, &"x".repeat((16 << 10) + 1));
     let applied = bench.apply(vec![update(1, own), update(2, long)]).await.unwrap();
     assert_eq!((applied.stored, applied.mail, applied.events.len()), (Seq(2), Mail::default(), 0));
@@ -217,13 +217,13 @@ async fn after_an_hour_the_same_text_is_another_message() {
 #[tokio::test]
 async fn a_stranger_is_asked_about_once_and_only_an_approval_lets_it_in() {
     let bench = bench().await;
-    let Verdict::Asked(Some(asked)) = bench.direct(brought(other(), 1)).await else { panic!("not asked") };
-    assert_eq!((asked.number, asked.from, asked.state), (1, other(), AskState::Pending));
-    assert_eq!(bench.direct(brought(other(), 1)).await, Verdict::Asked(None));
+    let Verdict::Request(Some(asked)) = bench.direct(brought(other(), 1)).await else { panic!("not asked") };
+    assert_eq!((asked.number, asked.from, asked.state), (1, other(), RequestState::Pending));
+    assert_eq!(bench.direct(brought(other(), 1)).await, Verdict::Request(None));
     assert_eq!((bench.store.own().await.unwrap().requests, bench.unread().await), (1, 0));
     let denied = bench.store.decide_contact(1, false).await.unwrap();
     let waiting = bench.store.own().await.unwrap().requests;
-    assert_eq!((denied.unwrap().state, waiting), (AskState::Denied, 0));
+    assert_eq!((denied.unwrap().state, waiting), (RequestState::Denied, 0));
     // A message through the directory makes it known, but what was denied stays so.
     bench.apply(vec![update(1, message(9, "please"))]).await.unwrap();
     assert_eq!(bench.direct(brought(other(), 1)).await, Verdict::Refused);
@@ -232,7 +232,7 @@ async fn a_stranger_is_asked_about_once_and_only_an_approval_lets_it_in() {
     assert_eq!(bench.direct(brought(other(), 1)).await, Verdict::Stored(None));
     assert_eq!(bench.texts().await, ["please", "psst"]);
     assert_eq!(bench.store.contacts(false).await.unwrap(), []);
-    assert_eq!(bench.store.contacts(true).await.unwrap()[0].state, AskState::Approved);
+    assert_eq!(bench.store.contacts(true).await.unwrap()[0].state, RequestState::Approved);
     assert_eq!(bench.store.decide_contact(2, true).await.unwrap(), None);
 }
 
@@ -253,12 +253,12 @@ async fn a_peer_with_a_right_a_request_or_a_message_is_no_stranger() {
     let bench = bench().await;
     let broadcast = vec![Arrival::Broadcast(Box::new(letter(2, "all")))];
     bench.store.apply_updates(me(), broadcast, |_| ()).await.unwrap();
-    assert!(matches!(bench.direct(brought(other(), 1)).await, Verdict::Asked(_)));
+    assert!(matches!(bench.direct(brought(other(), 1)).await, Verdict::Request(_)));
     assert_eq!(bench.direct(brought(me(), 1)).await, Verdict::Refused);
 }
 
-fn asked(owner: PeerId, from: PeerId) -> Asked {
-    Asked {
+fn asked(owner: PeerId, from: PeerId) -> Request {
+    Request {
         request: 4,
         image: ImageNo(1),
         path: ImagePath { owner, name: name("sea") },
@@ -266,7 +266,7 @@ fn asked(owner: PeerId, from: PeerId) -> Asked {
         from,
         from_name: None,
         views: 1,
-        state: AskState::Pending,
+        state: RequestState::Pending,
         note: None,
         reason: None,
         created_at: Timestamp(1),
@@ -281,7 +281,7 @@ async fn strangers_and_unread_direct_messages_are_bounded() {
     let pending = usize::try_from(CONTACTS_PENDING_MAX).unwrap();
     let strangers: Vec<PeerId> = (0..).filter_map(PeerId::from_number).take(pending + 1).collect();
     for stranger in &strangers[..pending] {
-        assert!(matches!(bench.direct(brought(*stranger, 1)).await, Verdict::Asked(Some(_))));
+        assert!(matches!(bench.direct(brought(*stranger, 1)).await, Verdict::Request(Some(_))));
     }
     assert_eq!(bench.direct(brought(strangers[pending], 1)).await, Verdict::Crowded);
     bench.store.decide_contact(1, true).await.unwrap();
