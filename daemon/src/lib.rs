@@ -1,5 +1,5 @@
-//! What a daemon needs that has nothing to do with what it serves: its settings, its log, its service manager, and a page for
-//! those who watch it.
+//! What a daemon needs that has nothing to do with what it serves: its settings, its log, its service manager, its rate
+//! limits, and a page for monitoring.
 //!
 //! - [`config`]: the configuration file.
 //! - [`log`]: the log on standard error, for a terminal, a file or the journal.
@@ -7,12 +7,14 @@
 //! - [`watchdog`]: the sign of life that the service manager expects.
 //! - [`activation`]: the listening socket that it passes.
 //! - [`http`]: metrics, health and readiness.
+//! - [`rate`]: rate limits.
 //!
-//! Without a service manager all of this is quiet and does nothing. Nothing here knows dos.
+//! Without a service manager, what is for it does nothing. Nothing here knows dos.
 
 pub mod activation;
 pub mod config;
 pub mod http;
 pub mod log;
 pub mod notify;
+pub mod rate;
 pub mod watchdog;
