@@ -33,6 +33,7 @@ use dos_protocol::{
     tls::{Alpn, ServerTls, TlsError},
 };
 use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{Door, Operator, Phase},
@@ -147,8 +148,8 @@ impl Server {
         &self.directory
     }
 
-    /// Serves until `stop` turns true or the operator ends it; then tells every peer, finishes what was accepted, and returns.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+    /// Serves until `stop` or the operator ends it; then tells every peer, finishes what was accepted, and returns.
+    pub async fn run(self, stop: CancellationToken) {
         let (plan, mut planned) = watch::channel(None);
         let (phase, phases) = watch::channel(Phase::Open);
         let operator = Arc::new(Operator::new(Arc::clone(&self.directory), self.link, plan));
@@ -157,12 +158,13 @@ impl Server {
             let page = metrics::Observed::new(&self.directory, phases);
             tokio::spawn(http::serve(listener, page))
         });
-        let (closing, closed) = watch::channel(false);
-        let listening = listener::listen(self.listener, self.tls, Arc::clone(&self.directory), closed);
+        let closing = CancellationToken::new();
+        let listening =
+            listener::listen(self.listener, self.tls, Arc::clone(&self.directory), closing.clone());
         let mut listening = tokio::spawn(listening);
         let telling = tokio::spawn(manager::tell(Arc::clone(&self.directory)));
         let why = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => admin::closing(None),
+            () = stop.cancelled() => admin::closing(None),
             why = admin::due(&mut planned) => why,
             _ = &mut listening => {
                 tracing::error!("the listener has failed");
@@ -173,7 +175,7 @@ impl Server {
         notify::stopping();
         telling.abort();
         drop(telling.await);
-        closing.send_replace(true);
+        closing.cancel();
         phase.send_replace(Phase::Closing);
         self.directory.hub.close_all(NoticeKind::Shutdown, &why);
         if !listening.is_finished() && timeout(SHUTDOWN_TIME_MAX, &mut listening).await.is_err() {

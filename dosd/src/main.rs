@@ -17,7 +17,7 @@ use dosd::{
 };
 use futures_util::StreamExt as _;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     match commands::run(std::env::args_os()) {
@@ -52,18 +52,19 @@ fn serve(options: Serve) -> anyhow::Result<()> {
             signal_hook_tokio::Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot watch for signals")?;
         let server = Server::start_on(&config, passed)?;
         let reload = Reload::new(said, file, config, log, server.directory());
-        let (stop, stopping) = watch::channel(false);
+        let stop = CancellationToken::new();
+        let stopping = stop.clone();
         tokio::spawn(async move {
             // The signals stay caught until the process ends.
             while let Some(signal) = signals.next().await {
                 if signal == SIGHUP {
                     reload.run().await;
                 } else {
-                    stop.send_replace(true);
+                    stopping.cancel();
                 }
             }
         });
-        server.run(stopping).await;
+        server.run(stop).await;
         anyhow::Ok(())
     })?;
     runtime.shutdown_background();

@@ -27,9 +27,10 @@ use dos_protocol::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, oneshot, watch},
+    sync::{OwnedSemaphorePermit, oneshot},
     time::{Instant, timeout, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 
 use self::pipe::{BURST, Ended, Meter};
 use crate::config::RelaySettings;
@@ -199,7 +200,7 @@ impl Relay {
         stream: TcpStream,
         address: IpAddr,
         place: OwnedSemaphorePermit,
-        mut stop: watch::Receiver<bool>,
+        stop: CancellationToken,
     ) {
         let carried = async {
             let (ticket, stream) = match read_ticket(stream).await {
@@ -222,7 +223,7 @@ impl Relay {
         };
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => {}
+            () = stop.cancelled() => {}
             () = carried => {}
         }
     }

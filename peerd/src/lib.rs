@@ -35,7 +35,6 @@ pub mod reload;
 mod rights;
 mod sealing;
 mod state_dir;
-pub mod stop;
 mod store;
 mod upstream;
 mod vault;
@@ -57,6 +56,7 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
     time::timeout,
 };
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use config::{Config, Settings};
 use copies::Copies;
@@ -67,7 +67,6 @@ pub use peer::traffic::Limits;
 use peer::{callers::KnownKeys, dial::Ways, fetch::Fetches, relay::CALLS_WAITING_MAX, traffic::Traffic};
 use reload::Reload;
 use state_dir::StateDir;
-use stop::{Stop, Stopper, stop};
 use store::Store;
 use upstream::Upstream;
 
@@ -161,8 +160,8 @@ impl Core {
 pub struct Daemon {
     core: Arc<Core>,
     writer: WriterThread,
-    first: Stopper,
-    second: Stopper,
+    /// Dropping them stops it, too.
+    stop: [DropGuard; 2],
     control: JoinHandle<()>,
     session: JoinHandle<()>,
     others: Vec<JoinHandle<()>>,
@@ -235,7 +234,7 @@ impl Daemon {
             "peerd is running"
         );
         let page = page.map(|listener| tokio::spawn(http::serve(listener, metrics::Observed::new(&core))));
-        let ((first, early), (second, late)) = (stop(), stop());
+        let (stop, [early, late]) = stop_steps();
         let session = tokio::spawn(upstream::run(Arc::clone(&core), ends, own.wanted_online, late));
         let control = tokio::spawn(control::run(Arc::clone(&core), socket, early.clone()));
         let others = vec![
@@ -243,7 +242,7 @@ impl Daemon {
             tokio::spawn(presence::run(Arc::clone(&core), early.clone())),
             tokio::spawn(chores::run(Arc::clone(&core), arrivals, early)),
         ];
-        Ok(Self { core, writer, first, second, control, session, others, page, opened })
+        Ok(Self { core, writer, stop, control, session, others, page, opened })
     }
 
     /// Where it listens for other peers.
@@ -266,9 +265,9 @@ impl Daemon {
 
     /// Finishes what was accepted, signs out and closes the store, within [`SHUTDOWN_TIME_MAX`].
     pub async fn stop(self) {
-        let Self { core, writer, first, second, control, session, others, page, opened } = self;
+        let Self { core, writer, stop: [first, second], control, session, others, page, opened } = self;
         let orderly = async {
-            first.stop();
+            drop(first);
             for task in others {
                 drop(task.await);
             }
@@ -278,7 +277,7 @@ impl Daemon {
             }
             tracing::debug!("commands are finished");
             drop(opened);
-            second.stop();
+            drop(second);
             drop(session.await);
             tracing::debug!("signed out");
             if let Some(page) = page {
@@ -292,6 +291,12 @@ impl Daemon {
             tracing::warn!("not everything ended in time");
         }
     }
+}
+
+/// What stops a daemon, and what its tasks wait for: the first step and the second.
+fn stop_steps() -> ([DropGuard; 2], [CancellationToken; 2]) {
+    let steps = <[CancellationToken; 2]>::default();
+    (steps.clone().map(CancellationToken::drop_guard), steps)
 }
 
 fn open_page(address: SocketAddr) -> Result<TcpListener, RunError> {
@@ -320,11 +325,11 @@ async fn tidy_up(store: &Store, copies: &Copies) -> Result<(), RunError> {
 ///
 /// # Errors
 /// As in [`RunError`].
-pub async fn run(config: Config, reload: &Reload, mut stop: Stop) -> Result<(), RunError> {
+pub async fn run(config: Config, reload: &Reload, stop: CancellationToken) -> Result<(), RunError> {
     let daemon = Box::pin(Daemon::start(config)).await?;
     reload.attach(&daemon.core);
     let telling = tokio::spawn(manager::tell(Arc::clone(&daemon.core)));
-    stop.stopped().await;
+    stop.cancelled().await;
     tracing::info!("stopping");
     notify::stopping();
     telling.abort();
