@@ -3,7 +3,9 @@
 //!
 //! - [`config`]: the configuration file.
 //! - [`log`]: the log on standard error, for a terminal, a file or the journal.
-//! - [`notify`]: what the service manager is told: ready, reloading, stopping, the state in one line.
+//! - [`process`]: the runtime and the signals; [`reload`]: what SIGHUP does.
+//! - [`dir`]: the directory that a daemon keeps everything in.
+//! - [`manager`], [`notify`]: what the service manager is told: ready, reloading, stopping, the state in one line.
 //! - [`watchdog`]: the sign of life that the service manager expects.
 //! - [`activation`]: the listening socket that it passes.
 //! - [`http`]: metrics, health and readiness.
@@ -13,8 +15,12 @@
 
 pub mod activation;
 pub mod config;
+pub mod dir;
 pub mod http;
 pub mod log;
+pub mod manager;
 pub mod notify;
+pub mod process;
 pub mod rate;
+pub mod reload;
 pub mod watchdog;

@@ -18,7 +18,6 @@ mod manager;
 pub mod metrics;
 pub mod presence;
 pub mod relay;
-pub mod reload;
 mod session;
 pub mod store;
 
@@ -122,6 +121,7 @@ impl Server {
             None => listener::bind(config.listen).map_err(failed)?,
         };
         let bound = listener.local_addr().map_err(failed)?;
+        let open_page = |address| http::bind(address).map_err(|error| StartError::Metrics(address, error));
         let page = config.metrics.map(open_page).transpose()?;
         let door = Door::open(&data_dir.join(SOCKET_NAME))?;
         let link = join_link(key, bound, config.advertise.clone());
@@ -162,7 +162,7 @@ impl Server {
         let listening =
             listener::listen(self.listener, self.tls, Arc::clone(&self.directory), closing.clone());
         let mut listening = tokio::spawn(listening);
-        let telling = tokio::spawn(manager::tell(Arc::clone(&self.directory)));
+        let reporting = tokio::spawn(manager::report(Arc::clone(&self.directory)));
         let why = tokio::select! {
             () = stop.cancelled() => admin::closing(None),
             why = admin::due(&mut planned) => why,
@@ -173,8 +173,8 @@ impl Server {
         };
         tracing::info!(sessions = self.directory.hub.count(), "the directory closes");
         notify::stopping();
-        telling.abort();
-        drop(telling.await);
+        reporting.abort();
+        drop(reporting.await);
         closing.cancel();
         phase.send_replace(Phase::Closing);
         self.directory.hub.close_all(NoticeKind::Shutdown, &why);
@@ -196,13 +196,6 @@ impl Server {
         drop(self.data_dir);
         phase.send_replace(Phase::Ended);
     }
-}
-
-fn open_page(address: SocketAddr) -> Result<TcpListener, StartError> {
-    let failed = |error| StartError::Metrics(address, error);
-    let listener = http::bind(address).map_err(failed)?;
-    tracing::info!(listen = %listener.local_addr().map_err(failed)?, "metrics are served");
-    Ok(listener)
 }
 
 fn join_link(key: PublicKey, bound: SocketAddr, advertise: Option<(String, u16)>) -> JoinLink {

@@ -7,7 +7,7 @@
 //! - [`library`]: one's own images; [`rights`]: what one may view; [`ledger`]: views that are under way or held.
 //! - [`store`]: everything that must last; [`copies`]: sealed files; [`identity`], [`vault`], [`keys`]: secrets.
 //! - [`events`]: what happened, to whoever watches; [`presence`]: who comes and goes, as far as somebody watches.
-//! - [`config`]: the settings; [`reload`]: what SIGHUP does; [`metrics`]: what is measured.
+//! - [`config`]: the settings; [`metrics`]: what is measured.
 //! - [`chores`]: what the daemon does by itself.
 //!
 //! Stopping takes two steps: first nobody new is served and what can be given up is given up, while commands that change
@@ -31,7 +31,6 @@ mod peer;
 mod presence;
 mod random;
 mod relearn;
-pub mod reload;
 mod rights;
 mod sealing;
 mod state_dir;
@@ -43,7 +42,7 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock, atomic::AtomicU64},
+    sync::{Arc, PoisonError, RwLock, Weak, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -65,7 +64,6 @@ use identity::Identities;
 use metrics::Metrics;
 pub use peer::traffic::Limits;
 use peer::{callers::KnownKeys, dial::Ways, fetch::Fetches, relay::CALLS_WAITING_MAX, traffic::Traffic};
-use reload::Reload;
 use state_dir::StateDir;
 use store::Store;
 use upstream::Upstream;
@@ -152,6 +150,18 @@ impl Core {
         self.downloads.set(settings.downloads);
         // There may be room for more copies, or they are wanted now.
         self.chores.look();
+    }
+}
+
+/// The settings of a running daemon. Weak, because the store closes only when nobody holds it any more.
+#[derive(Debug, Clone)]
+pub struct SettingsHandle(Weak<Core>);
+
+impl SettingsHandle {
+    /// Puts other settings in force; false if the daemon has stopped.
+    #[must_use]
+    pub fn set(&self, settings: Settings) -> bool {
+        self.0.upgrade().map(|core| core.set(settings)).is_some()
     }
 }
 
@@ -263,6 +273,23 @@ impl Daemon {
         self.core.stored.subscribe()
     }
 
+    /// Through which its settings can be changed while it runs.
+    #[must_use]
+    pub fn settings(&self) -> SettingsHandle {
+        SettingsHandle(Arc::downgrade(&self.core))
+    }
+
+    /// Runs until `stop`, and keeps the service manager informed meanwhile.
+    pub async fn run(self, stop: CancellationToken) {
+        let reporting = tokio::spawn(manager::report(Arc::clone(&self.core)));
+        stop.cancelled().await;
+        tracing::info!("stopping");
+        notify::stopping();
+        reporting.abort();
+        drop(reporting.await);
+        self.stop().await;
+    }
+
     /// Finishes what was accepted, signs out and closes the store, within [`SHUTDOWN_TIME_MAX`].
     pub async fn stop(self) {
         let Self { core, writer, stop: [first, second], control, session, others, page, opened } = self;
@@ -300,10 +327,7 @@ fn stop_steps() -> ([DropGuard; 2], [CancellationToken; 2]) {
 }
 
 fn open_page(address: SocketAddr) -> Result<TcpListener, RunError> {
-    let failed = |error| RunError::Metrics(address, error);
-    let listener = http::bind(address).map_err(failed)?;
-    tracing::info!(listen = %listener.local_addr().map_err(failed)?, "metrics are served");
-    Ok(listener)
+    http::bind(address).map_err(|error| RunError::Metrics(address, error))
 }
 
 /// Makes the disk and the database agree after a crash.
@@ -318,22 +342,5 @@ async fn tidy_up(store: &Store, copies: &Copies) -> Result<(), RunError> {
         tracing::warn!(copy = %hash, "a sealed copy is missing");
         store.forget_copy(hash).await?;
     }
-    Ok(())
-}
-
-/// Runs a daemon until `stop`; `reload` changes its settings meanwhile.
-///
-/// # Errors
-/// As in [`RunError`].
-pub async fn run(config: Config, reload: &Reload, stop: CancellationToken) -> Result<(), RunError> {
-    let daemon = Box::pin(Daemon::start(config)).await?;
-    reload.attach(&daemon.core);
-    let telling = tokio::spawn(manager::tell(Arc::clone(&daemon.core)));
-    stop.cancelled().await;
-    tracing::info!("stopping");
-    notify::stopping();
-    telling.abort();
-    drop(telling.await);
-    daemon.stop().await;
     Ok(())
 }
