@@ -57,12 +57,11 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use config::{Config, Settings};
+pub use config::{Config, Limits, Settings};
 use copies::Copies;
 use events::Events;
 use identity::Identities;
 use metrics::Metrics;
-pub use peer::traffic::Limits;
 use peer::{callers::KnownKeys, dial::Ways, fetch::Fetches, relay::CALLS_WAITING_MAX, traffic::Traffic};
 use state_dir::StateDir;
 use store::Store;

@@ -38,7 +38,7 @@ use crate::{
     limits::Crowd,
     metrics::Metrics,
     relay::Relay,
-    store::{Known, Refusal, Store},
+    store::{Known, Quotas, Refusal, Store},
 };
 
 /// The directory: what is stored, and who is online.
@@ -85,7 +85,7 @@ impl Directory {
     /// A directory on this store.
     #[must_use]
     pub fn new(store: Store, hub: Arc<Hub>, key: PublicKey, settings: Settings) -> Self {
-        store.set_quotas(settings.limits.quotas());
+        store.set_quotas(Quotas::from(&settings.limits));
         Self {
             metrics: Metrics::new(&hub),
             store,
@@ -111,7 +111,7 @@ impl Directory {
 
     /// Puts other settings in force: what is asked from now on obeys them.
     pub fn set(&self, settings: Settings) {
-        self.store.set_quotas(settings.limits.quotas());
+        self.store.set_quotas(Quotas::from(&settings.limits));
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
