@@ -118,13 +118,13 @@ async fn sign_in(
     };
     let (id, result) = match first {
         Err((id, error)) => (id, Err(error)),
-        Ok(ToDirectory::Request { id, op: Op::SignIn(sign_in) }) => {
+        Ok(ToDirectory::Request { id, op: Op::SignIn(sign_in), .. }) => {
             (Some(id), directory.sign_in(key, seen, sign_in).await)
         }
-        Ok(ToDirectory::Request { id, op: Op::Register(register) }) => {
+        Ok(ToDirectory::Request { id, op: Op::Register(register), .. }) => {
             (Some(id), directory.register(key, seen, register).await)
         }
-        Ok(ToDirectory::Request { id, op: Op::Recover(recover) }) => {
+        Ok(ToDirectory::Request { id, op: Op::Recover(recover), .. }) => {
             (Some(id), directory.recover(key, seen, *recover).await)
         }
         Ok(ToDirectory::Request { id, .. }) => (Some(id), Err(WireError::new(Code::Denied, "sign in first"))),
@@ -342,7 +342,7 @@ impl Running<'_> {
         };
         self.clock.heard(Instant::now());
         let message = read_request(&body);
-        if let Ok(ToDirectory::Request { id, op }) = &message
+        if let Ok(ToDirectory::Request { id, op, .. }) = &message
             && *op != Op::SignOut
             && let Err(error) = self.keep_pace()
         {
@@ -369,15 +369,15 @@ impl Running<'_> {
                 }
                 Ok(())
             }
-            Ok(ToDirectory::Request { id, op: Op::SignOut }) => {
+            Ok(ToDirectory::Request { id, op: Op::SignOut, .. }) => {
                 self.send(&FromDirectory::Answer { id, answer: Answer::Done })?;
                 Err(End::SignedOut)
             }
-            Ok(ToDirectory::Request { id, op: Op::Subscribe(subscription) }) => {
+            Ok(ToDirectory::Request { id, op: Op::Subscribe(subscription), .. }) => {
                 self.clock.asked(Instant::now());
                 self.subscribe(id, subscription)
             }
-            Ok(ToDirectory::Request { id, op }) => {
+            Ok(ToDirectory::Request { id, op, .. }) => {
                 self.clock.asked(Instant::now());
                 let (directory, session) = (Arc::clone(self.directory), Arc::clone(&self.session));
                 self.under_way.push(Box::pin(async move { (id, directory.perform(&session, op).await) }));
