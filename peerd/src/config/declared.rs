@@ -32,7 +32,7 @@ dos_daemon::settings! {
     pub struct Values;
 
     /// Which of this user's daemons this is; decides about the default directories.
-    profile: String = DEFAULT_PROFILE, check profile, [env = "PEERD_PROFILE", value_name = "NAME"];
+    profile: String = DEFAULT_PROFILE.into(), check profile, [env = "PEERD_PROFILE", value_name = "NAME"];
     /// Where everything is kept [default: $XDG_STATE_HOME/dos/peers/PROFILE].
     state_dir: PathBuf, [env = "PEERD_STATE_DIR", value_name = "DIR"];
     /// The socket for dosctl [default: $XDG_RUNTIME_DIR/dos/PROFILE/control.sock].
@@ -61,7 +61,7 @@ dos_daemon::settings! {
     /// How many bytes a second all downloads together may take, at least 16384 [default: no bound].
     download_rate: u64, check rate, [env = "PEERD_DOWNLOAD_RATE", value_name = "BYTES"];
     /// What is logged: a level (error, warn, info, debug, trace) or a filter of tracing [default: info].
-    log: String = "info", [env = "PEERD_LOG", value_name = "FILTER"];
+    log: String = "info".into(), [env = "PEERD_LOG", value_name = "FILTER"];
     /// How it is logged [default: text].
     log_format: LogFormat = LogFormat::Text, [env = "PEERD_LOG_FORMAT", value_name = "FORMAT"];
     /// Where metrics and health are served over HTTP [default: nowhere].
