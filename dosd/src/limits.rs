@@ -4,15 +4,11 @@
 //! after which to ask again. What a peer must always be able to do (take back a right, spend a view, sign out) has no limit
 //! but that of its requests.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use dos_daemon::rate::Rate;
 use dos_protocol::{Code, Reason, WireError};
+use parking_lot::Mutex;
 
 /// The limits in force. Each key of the configuration has the name of its field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +63,7 @@ pub struct Place {
 impl Crowd {
     /// Takes a place, if fewer than `most` are taken.
     pub(crate) fn enter(&self, address: IpAddr, most: u32) -> Option<Place> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.0.lock();
         let count = taken.entry(address).or_default();
         if *count >= most {
             // A count of zero is never kept.
@@ -83,7 +79,7 @@ impl Crowd {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.crowd.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.crowd.0.lock();
         if let Some(count) = taken.get_mut(&self.address) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -119,6 +115,6 @@ mod tests {
         assert!(crowd.enter(there, 2).is_some(), "another address is not concerned");
         drop(first);
         assert!(crowd.enter(here, 2).is_some());
-        assert_eq!(crowd.0.lock().unwrap().len(), 1, "nothing is kept of who has left");
+        assert_eq!(crowd.0.lock().len(), 1, "nothing is kept of who has left");
     }
 }
