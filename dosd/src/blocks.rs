@@ -1,97 +1,36 @@
-//! Who hides from whom: the blocks of the store, in memory, for everything that is asked too often to read it there.
+//! Blocks as the store and the live side speak of them: a change, and the set of peers that hide from one peer.
 //!
-//! It is loaded when the store is opened and follows every change right after its commit, before that is answered, in the
-//! order of the commits. It decides only what a peer sees; what must not happen (a message, a request of somebody who is
-//! blocked) the store refuses in its own transaction. A block costs some 16 bytes here.
+//! Knows neither of the two. The store decides what a block forbids and reports its changes; [`crate::live`] keeps who hides
+//! from whom.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::HashSet, sync::Arc};
 
 use dos_protocol::PeerId;
 
-/// That one peer blocks another, or does so no more.
+/// A change that was committed: one peer blocks another, or does so no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Blocking {
-    /// Who blocks.
+    /// The peer that blocks.
     pub blocker: PeerId,
-    /// Whom.
+    /// The peer that is blocked.
     pub blocked: PeerId,
-    /// Whether from now on, or no more.
+    /// Whether the block was made or removed.
     pub is_on: bool,
 }
 
-/// All blocks.
-#[derive(Debug, Default)]
-pub struct Blocks {
-    /// Under each blocked peer those who have blocked it: whoever asks is the blocked one.
-    blockers: RwLock<HashMap<PeerId, Arc<HashSet<PeerId>>>>,
-}
-
-/// Those who hide from one peer, as it was when this was taken. Taking it copies nothing.
+/// The peers that hide from one peer, as of when this was taken. Taking and cloning it copies no set.
 #[derive(Debug, Clone, Default)]
 pub struct Hidden(Option<Arc<HashSet<PeerId>>>);
 
 impl Hidden {
+    /// Those who have blocked the peer, if there are any.
+    pub(crate) fn new(blockers: Option<Arc<HashSet<PeerId>>>) -> Self {
+        Self(blockers)
+    }
+
     /// Whether this peer hides.
     #[must_use]
     pub fn contains(&self, peer: PeerId) -> bool {
         self.0.as_ref().is_some_and(|blockers| blockers.contains(&peer))
-    }
-}
-
-impl Blocks {
-    /// Whether `blocker` has blocked `from`: then `from` sees nothing of its presence.
-    #[must_use]
-    pub fn hides(&self, blocker: PeerId, from: PeerId) -> bool {
-        let blockers = self.blockers.read().unwrap_or_else(PoisonError::into_inner);
-        blockers.get(&from).is_some_and(|blockers| blockers.contains(&blocker))
-    }
-
-    /// All those who hide from `asker`.
-    #[must_use]
-    pub fn hidden_from(&self, asker: PeerId) -> Hidden {
-        let blockers = self.blockers.read().unwrap_or_else(PoisonError::into_inner);
-        Hidden(blockers.get(&asker).map(Arc::clone))
-    }
-
-    /// Takes note of what was committed.
-    pub fn set(&self, blocking: Blocking) {
-        let Blocking { blocker, blocked, is_on } = blocking;
-        let mut blockers = self.blockers.write().unwrap_or_else(PoisonError::into_inner);
-        if is_on {
-            Arc::make_mut(blockers.entry(blocked).or_default()).insert(blocker);
-        } else if let Some(of_one) = blockers.get_mut(&blocked) {
-            Arc::make_mut(of_one).remove(&blocker);
-            if of_one.is_empty() {
-                blockers.remove(&blocked);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_block_hides_one_way_until_it_is_taken_back_and_nothing_of_it_stays() {
-        let [alice, bob, carol] =
-            [1, 2, 3].map(|number| PeerId::from_number(PeerId::COUNT / 3 + number).unwrap());
-        let blocks = Blocks::default();
-        let set = |blocker, is_on| blocks.set(Blocking { blocker, blocked: bob, is_on });
-        set(alice, true);
-        set(alice, true);
-        set(carol, true);
-        assert!(blocks.hides(alice, bob) && !blocks.hides(bob, alice) && !blocks.hides(alice, carol));
-        let before = blocks.hidden_from(bob);
-        set(alice, false);
-        assert!(before.contains(alice) && !blocks.hidden_from(bob).contains(alice));
-        assert!(blocks.hides(carol, bob));
-        set(carol, false);
-        set(carol, false);
-        assert!(blocks.blockers.read().unwrap().is_empty());
-        assert!(!blocks.hidden_from(alice).contains(bob));
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{directory::Directory, relay::is_relayed, session};
+use crate::{directory::Directory, live::relay::is_relayed, session};
 
 /// Opens the port. An IPv6 wildcard takes IPv4 too.
 ///
@@ -102,7 +102,7 @@ async fn relay(
     if let Err(error) = stream.set_nodelay(true) {
         return tracing::debug!(address = %from, %error, "the connection is gone already");
     }
-    directory.relay.serve(stream, from, place, stop).await;
+    directory.live.relay.serve(stream, from, place, stop).await;
 }
 
 async fn serve(
@@ -130,8 +130,8 @@ async fn serve(
         }
     };
     drop(place);
-    let (session, end) = session::serve(&directory, key, from, stream).await;
-    let peer = session.map(|session| session.peer.to_string()).unwrap_or_default();
+    let (peer, end) = session::serve(&directory, key, from, stream).await;
+    let peer = peer.map(|peer| peer.to_string()).unwrap_or_default();
     if end.is_ordinary() {
         tracing::info!(peer, address = %from, why = %end, "session ended");
     } else {

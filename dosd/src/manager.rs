@@ -1,6 +1,6 @@
 //! What the service manager learns of a running server: that it is open, how many sessions it has, and that it works.
 //!
-//! Works means: the runtime runs tasks, the hub can be asked, and the store's writer answers. A server of which one of these
+//! Works means: the runtime runs tasks, the table of sessions can be read, and the store's writer answers. A server of which one of these
 //! hangs gives no sign of life any more and is restarted. Without a service manager nothing of this happens.
 
 use std::{sync::Arc, time::Duration};
@@ -29,7 +29,7 @@ async fn tell_sessions(directory: &Directory) {
     let mut told = None;
     loop {
         ticks.tick().await;
-        let count = directory.hub.count();
+        let count = directory.live.count();
         if told != Some(count) {
             notify::status(&format!("{count} {}", if count == 1 { "session" } else { "sessions" }));
             told = Some(count);
@@ -41,7 +41,7 @@ async fn show_life(directory: &Directory) {
     let Some(patience) = watchdog::patience() else { return };
     watchdog::feed(patience, || {
         // A lock that is never given back would stop this, too.
-        let _sessions = directory.hub.count();
+        let _sessions = directory.live.count();
         let store = directory.store.clone();
         async move { store.answers().await }
     })

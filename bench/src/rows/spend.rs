@@ -16,7 +16,7 @@ use dos_protocol::{
     model::{Format, Original, PeerRef, SealedCopy},
 };
 use dosd::{
-    hub::Hub,
+    live::Live,
     store::{Admission, Newcomer, Store},
 };
 use tokio::task::JoinSet;
@@ -125,7 +125,7 @@ async fn in_process(
 
 /// A store with an owner's image and a right without limit for every viewer.
 async fn store_with_rights(path: &Path) -> anyhow::Result<(Store, Vec<PeerId>, ImageNo)> {
-    let (store, _writer) = Store::open(path, Arc::new(Hub::default()))?;
+    let (store, _writer) = Store::open(path, Arc::new(Live::default()))?;
     let now = Timestamp::now();
     let owner = store.register(secrets(1)?.remove(0).public()?, anybody(), now).await?;
     let image = store.publish(owner.id, publication()?, now).await?.no;

@@ -30,6 +30,7 @@ use tokio::{
 };
 
 use super::{Operator, Stop, waits_for_end};
+use crate::phase::Phase;
 
 /// Commands served together.
 const CONNECTIONS_MAX: usize = 16;
@@ -46,17 +47,6 @@ pub enum AdminError {
     /// The socket cannot be made.
     #[error("cannot make the socket {path}", path = .0.display())]
     Socket(PathBuf, #[source] io::Error),
-}
-
-/// How far the server is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// It serves.
-    Open,
-    /// It tells its peers and finishes what it accepted.
-    Closing,
-    /// Its data directory is free.
-    Ended,
 }
 
 /// The open door.

@@ -21,10 +21,10 @@ use std::sync::Arc;
 
 pub use client::{Answers, AskError};
 pub use door::AdminError;
-pub(crate) use door::{Door, Phase};
+pub(crate) use door::Door;
 use dos_protocol::{
-    Code, JoinLink, WireError, admin::ToDosd, frame::FrameError, limits::TEXT_BYTES_MAX, model::PeerRef,
-    name::printable,
+    Code, JoinLink, PeerId, WireError, admin::ToDosd, frame::FrameError, limits::TEXT_BYTES_MAX,
+    model::PeerRef, name::printable,
 };
 pub(crate) use shutdown::{Plan, closing, due};
 use tokio::sync::watch;
@@ -33,7 +33,6 @@ use self::door::Replies;
 use crate::{
     blocks::Hidden,
     directory::{Directory, outward},
-    hub::Session,
     store::{Known, Refusal},
 };
 
@@ -90,22 +89,23 @@ impl Operator {
         }
     }
 
-    /// The peer that is meant, with its live session.
-    async fn online(&self, peer: &PeerRef) -> Result<(Known, Arc<Session>), Stop> {
+    /// The peer that is meant, which must be online.
+    async fn online(&self, peer: &PeerRef) -> Result<Known, Stop> {
         let known = self.directory.find(None, peer).await?;
-        match self.directory.hub.get(known.id) {
-            Some(session) => Ok((known, session)),
-            None => Err(WireError::new(Code::Offline, format!("{peer} is not online")).into()),
+        if self.directory.live.is_online(known.id) {
+            Ok(known)
+        } else {
+            Err(WireError::new(Code::Offline, format!("{peer} is not online")).into())
         }
     }
 
-    /// The sessions that there are now.
-    fn sessions(&self) -> impl Iterator<Item = Arc<Session>> + Send + '_ {
-        self.directory
-            .hub
-            .online(&Hidden::default(), None, usize::MAX)
-            .into_iter()
-            .filter_map(|peer| self.directory.hub.get(peer))
+    /// All peers that are online now.
+    fn all_online(&self) -> Vec<PeerId> {
+        let live = &self.directory.live;
+        let mut peers = live.online(&Hidden::default(), None, usize::MAX);
+        // Of a session that has just ended the peer is still listed.
+        peers.retain(|peer| live.is_online(*peer));
+        peers
     }
 }
 

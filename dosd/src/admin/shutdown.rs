@@ -36,13 +36,13 @@ impl Operator {
             let why = format!("a shutdown is at most {} ahead", format_duration(SHUTDOWN_DELAY_MAX));
             return Err(WireError::new(Code::Invalid, why).into());
         }
-        let hub = &self.directory.hub;
+        let live = &self.directory.live;
         let told = if delay.is_zero() {
             // They are told when it happens, which is now.
-            u64::try_from(hub.count()).unwrap_or(u64::MAX)
+            u64::try_from(live.count()).unwrap_or(u64::MAX)
         } else {
             let what = format!("the directory shuts down in {}", format_duration(delay));
-            hub.say_all(NoticeKind::Shutdown, &with_reason(what, reason.as_deref()))
+            live.say_all(NoticeKind::Shutdown, &with_reason(what, reason.as_deref()))
         };
         tracing::info!(in_s = delay.as_secs(), reason = reason.as_deref(), "a shutdown is planned");
         // The answer first: nobody is there to give it afterwards.

@@ -3,12 +3,12 @@
 use dos_protocol::{PeerId, Timestamp, directory::Answer, model::PeerRef};
 
 use super::Directory;
-use crate::{hub::Session, store::Refusal};
+use crate::{live::Caller, store::Refusal};
 
 impl Directory {
-    pub(super) async fn block(&self, caller: &Session, peer: PeerRef) -> Result<Answer, Refusal> {
+    pub(super) async fn block(&self, caller: &Caller, peer: PeerRef) -> Result<Answer, Refusal> {
         let peer = self.known_as(caller.peer, peer)?;
-        let blocked = self.store.block(caller.peer, peer, caller.stored(), Timestamp::now()).await?;
+        let blocked = self.store.block(caller.peer, peer, caller.stored, Timestamp::now()).await?;
         tracing::debug!(blocker = %caller.peer, blocked = %blocked.peer, "blocked");
         Ok(Answer::Blocked(Box::new(blocked)))
     }

@@ -18,18 +18,18 @@ impl Directory {
         let limit = list.limit.clamp(1, PAGE_MAX);
         let from = list.after.as_ref().map(|cursor| cursor.peer);
         let enough = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(2);
-        let hidden = self.hub.hidden_from(asker);
+        let hidden = self.live.hidden_from(asker);
         let mut peers = match (&list.peer, list.online, list.seen_since) {
             (Some(peer), ..) => Peers::These(vec![self.find(Some(asker), peer).await?.id]),
-            (None, true, _) => Peers::These(self.hub.online(&hidden, from, enough)),
+            (None, true, _) => Peers::These(self.live.online(&hidden, from, enough)),
             (None, false, Some(since)) => {
-                let online = self.hub.online(&hidden, from, usize::MAX);
+                let online = self.live.online(&hidden, from, usize::MAX);
                 Peers::SeenSince { since, online, hidden: hidden.clone() }
             }
             (None, false, None) => Peers::All,
         };
         if let (Peers::These(ids), true) = (&mut peers, list.online) {
-            ids.retain(|id| !hidden.contains(*id) && self.hub.get(*id).is_some());
+            ids.retain(|id| !hidden.contains(*id) && self.live.is_online(*id));
         }
         let mut page = self.store.page(PageQuery { asker, peers, after: list.after, limit }).await?;
         for peer in &mut page.peers {
@@ -40,16 +40,16 @@ impl Directory {
 
     pub(super) async fn resolve(&self, asker: PeerId, peer: &PeerRef) -> Result<Answer, Refusal> {
         let mut info = self.find(Some(asker), peer).await?.info();
-        self.set_presence(&mut info, &self.hub.hidden_from(asker));
+        self.set_presence(&mut info, &self.live.hidden_from(asker));
         Ok(Answer::Peer(Box::new(info)))
     }
 
     fn set_presence(&self, peer: &mut PeerInfo, hidden: &Hidden) {
         if hidden.contains(peer.id) {
             conceal(peer);
-        } else if let Some(session) = self.hub.get(peer.id) {
+        } else if let Some(presence) = self.live.presence_of(peer.id) {
             peer.online = true;
-            peer.address = session.address();
+            peer.address = presence.address();
             peer.last_seen = Some(Timestamp::now());
             peer.last_end = None;
         }

@@ -4,6 +4,7 @@ mod attempts;
 mod block;
 mod broadcast;
 mod contact;
+mod deliver;
 mod list;
 mod lockout;
 mod password;
@@ -35,10 +36,9 @@ use self::{
 };
 use crate::{
     config::Settings,
-    hub::{Hub, Session},
     limits::Crowd,
+    live::{Caller, Live},
     metrics::Metrics,
-    relay::Relay,
     store::{Known, Refusal, Store},
 };
 
@@ -47,12 +47,10 @@ use crate::{
 pub struct Directory {
     /// What is stored.
     pub store: Store,
-    /// Who is online.
-    pub hub: Arc<Hub>,
+    /// The sessions of this server.
+    pub live: Arc<Live>,
     /// The key by which peers know this directory.
     pub key: PublicKey,
-    /// What is passed on between peers that cannot reach each other.
-    pub relay: Relay,
     /// What is measured.
     pub metrics: Metrics,
     settings: RwLock<Arc<Settings>>,
@@ -85,14 +83,13 @@ pub(crate) fn outward(refusal: Refusal) -> WireError {
 impl Directory {
     /// A directory on this store.
     #[must_use]
-    pub fn new(store: Store, hub: Arc<Hub>, key: PublicKey, settings: Settings) -> Self {
+    pub fn new(store: Store, live: Arc<Live>, key: PublicKey, settings: Settings) -> Self {
         store.set_quotas(settings.limits.quotas());
         Self {
-            metrics: Metrics::new(&hub),
+            metrics: Metrics::new(live.queue_drops().clone()),
             store,
-            hub,
+            live,
             key,
-            relay: Relay::default(),
             settings: RwLock::new(Arc::new(settings)),
             attempts: Attempts::default(),
             broadcasts: Attempts::default(),
@@ -126,14 +123,14 @@ impl Directory {
     ///
     /// # Errors
     /// What the peer is told.
-    pub async fn perform(&self, caller: &Session, op: Op) -> Result<Answer, WireError> {
+    pub async fn perform(&self, caller: &Caller, op: Op) -> Result<Answer, WireError> {
         let (name, begun) = (op.name(), Instant::now());
         let result = self.dispatch(caller, op).await;
         self.metrics.performed(name, begun.elapsed());
         result
     }
 
-    async fn dispatch(&self, caller: &Session, op: Op) -> Result<Answer, WireError> {
+    async fn dispatch(&self, caller: &Caller, op: Op) -> Result<Answer, WireError> {
         let peer = caller.peer;
         match op {
             Op::Register(_) | Op::SignIn(_) | Op::Recover(_) | Op::SignOut => {
@@ -191,8 +188,8 @@ impl Directory {
 
     /// The one peer that is online at this address, as far as `asker` may know; the operator may know everything.
     fn at(&self, asker: Option<PeerId>, address: Address) -> Result<PeerId, Refusal> {
-        let hidden = asker.map(|asker| self.hub.hidden_from(asker)).unwrap_or_default();
-        let (code, text) = match self.hub.at(&hidden, address).as_slice() {
+        let hidden = asker.map(|asker| self.live.hidden_from(asker)).unwrap_or_default();
+        let (code, text) = match self.live.at(&hidden, address).as_slice() {
             [only] => return Ok(*only),
             [] => (Code::NotFound, format!("no peer is online at {address}")),
             _ => {

@@ -18,7 +18,7 @@ use argon2::{
 };
 use dos_protocol::{
     Code, PeerId, PublicKey, Reason, WireError,
-    directory::{Answer, NoticeKind, Recover, SignedIn},
+    directory::{Answer, Recover, SignedIn},
     duration::format_duration,
     limits::{PASSWORDS_PER_MINUTE, PASSWORDS_WAITING_MAX},
     password::Password,
@@ -35,7 +35,7 @@ use super::{
     lockout::Lockouts,
     outward,
 };
-use crate::hub::{Claim, REPLACED, notice};
+use crate::live::Claim;
 
 /// Memory of one hash in KiB.
 const MEMORY_KIB: u32 = 19_456;
@@ -200,12 +200,10 @@ impl Directory {
         };
         let known = self.store.replace_key(login, key).await.map_err(outward)?.ok_or_else(wrong)?;
         self.passwords.lockouts().right(&name);
-        if let Some(old) = self.hub.get(known.id).filter(|old| old.key != key) {
-            // What it has stored is forgotten when it has ended, and only then is it known where the new one goes on.
-            let ended = old.end(notice(NoticeKind::Replaced, REPLACED));
-            if timeout(OLD_SESSION_TIME_MAX, ended).await.is_err() {
-                tracing::debug!(peer = %known.id, "the session with the old key takes its time");
-            }
+        // What the old session has stored is forgotten when it has ended, and only then is it known where the new one goes on.
+        let ended = self.live.close_replaced(known.id, key);
+        if timeout(OLD_SESSION_TIME_MAX, ended).await.is_err() {
+            tracing::debug!(peer = %known.id, "the session with the old key takes its time");
         }
         tracing::info!(peer = %known.id, address = %seen, "took its ID back with its password");
         self.arrive(known, seen, sign_in, Claim::Recovered).await

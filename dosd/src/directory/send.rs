@@ -13,10 +13,10 @@ use std::time::Instant;
 use tokio::time::timeout;
 
 use super::Directory;
-use crate::{hub::Session, limits::reached, store::Refusal};
+use crate::{limits::reached, live::Caller, store::Refusal};
 
 impl Directory {
-    pub(super) async fn send(&self, caller: &Session, mut send: Send) -> Result<Answer, Refusal> {
+    pub(super) async fn send(&self, caller: &Caller, mut send: Send) -> Result<Answer, Refusal> {
         check_message(&send.text)?;
         let per_minute = self.settings().limits.messages_per_minute;
         if let Err(wait) = self.messages.count(caller.peer, per_minute, Instant::now()) {
@@ -41,13 +41,12 @@ impl Directory {
 
     /// Waits until the recipient has stored the row, if it is online, but not for long, nor after one of the two sessions
     /// has come to its end.
-    async fn delivery(&self, caller: &Session, to: PeerId, seq: Seq) -> Delivery {
-        let Some(recipient) = self.hub.get(to) else { return Delivery::Queued };
+    async fn delivery(&self, caller: &Caller, to: PeerId, seq: Seq) -> Delivery {
         let stored = async {
             tokio::select! {
                 biased;
-                stored = recipient.has_stored(seq) => stored,
-                () = caller.ending() => false,
+                stored = self.live.has_stored(to, seq) => stored,
+                () = caller.ending.wait() => false,
             }
         };
         match timeout(DELIVERY_TIME_MAX, stored).await {

@@ -9,7 +9,6 @@ use dos_protocol::{
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Owed, Quotas, Refusal, Store, peers, row};
-use crate::hub::unknown_key;
 use crate::limits::reached;
 
 /// Rows of one page of a replay; most are frames of a few hundred bytes ...
@@ -179,7 +178,7 @@ impl Store {
     pub async fn inbox_span(&self, peer: PeerId, key: PublicKey, stored: Seq) -> Result<(Seq, Seq), Refusal> {
         self.read_brief(move |connection| {
             if peers::by_key(connection, &key)?.is_none_or(|known| known.id != peer) {
-                return Err(unknown_key().into());
+                return Err(peers::unknown_key().into());
             }
             let latest = latest(connection, peer)?;
             let mut statement = connection.prepare_cached("SELECT min(seq) FROM inbox WHERE peer = ?1")?;

@@ -41,6 +41,7 @@ pub use listing::{PageQuery, Peers};
 pub use messages::Taken;
 pub use passwords::Login;
 pub(crate) use passwords::NAMELESS;
+pub(crate) use peers::unknown_key;
 pub use peers::{Known, Newcomer};
 pub use prune::{Forgotten, ReceiptsStep};
 pub use requests::Wish;

@@ -9,7 +9,6 @@ use dos_protocol::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Admission, Changed, Refusal, Store, invites, row};
-use crate::hub::unknown_key;
 
 /// A registered peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +110,11 @@ pub(super) fn name_of(connection: &Connection, id: PeerId) -> rusqlite::Result<O
 
 /// How often a fresh ID is drawn before giving up; with a billion peers one draw in 100,000 hits a taken one.
 const DRAWS: usize = 8;
+
+/// The refusal of a key that is not registered (any more).
+pub(crate) fn unknown_key() -> WireError {
+    WireError::new(Code::NotFound, "this key is not registered here")
+}
 
 impl Store {
     /// Binds `key` to a new ID and takes a use of its invite. The same key with the same name again gets the same ID,

@@ -15,7 +15,7 @@ use dos_protocol::{
 use dosd::{
     Server,
     config::{Config, FileConfig, Registration},
-    hub::Hub,
+    live::Live,
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, task::JoinHandle, time::timeout};
 
@@ -27,7 +27,7 @@ pub(crate) struct Net {
     pub(crate) address: SocketAddr,
     pub(crate) link: dos_protocol::JoinLink,
     /// Who is online.
-    pub(crate) hub: Arc<Hub>,
+    pub(crate) live: Arc<Live>,
     stop: watch::Sender<bool>,
     running: JoinHandle<()>,
 }
@@ -52,16 +52,16 @@ impl Net {
         let server = Server::start(&Config::new(said, FileConfig::default()).unwrap()).unwrap();
         let link = server.link().clone();
         let address = link.address().parse().unwrap();
-        let hub = Arc::clone(&server.directory().hub);
+        let live = Arc::clone(&server.directory().live);
         let (stop, stopping) = watch::channel(false);
-        Self { address, link, hub, stop, running: tokio::spawn(server.run(stopping)) }
+        Self { address, link, live, stop, running: tokio::spawn(server.run(stopping)) }
     }
 
     /// A directory that runs in another process.
     pub(crate) fn elsewhere(link: dos_protocol::JoinLink) -> Self {
         let address = link.address().parse().unwrap();
         let (stop, running) = (watch::Sender::new(false), tokio::spawn(async {}));
-        Self { address, link, hub: Arc::default(), stop, running }
+        Self { address, link, live: Arc::default(), stop, running }
     }
 
     pub(crate) async fn stop(self) {

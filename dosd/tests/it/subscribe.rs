@@ -11,7 +11,7 @@ use dos_protocol::{
 };
 use dosd::{
     config::{FileConfig, Registration},
-    hub::{Arrival, Claim},
+    live::{Arrival, Claim},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -202,8 +202,8 @@ fn visit(net: &Net, number: u64) {
         claim: Claim::Polite,
         place: None,
     };
-    let (session, _pushes) = net.hub.arrive(arrival).unwrap();
-    assert!(net.hub.leave(&session, SessionEnd::SignedOut));
+    let (session, _pushes) = net.live.arrive(arrival).unwrap();
+    assert!(net.live.leave(&session, SessionEnd::SignedOut));
 }
 
 /// Reads changes until this peer's has come; how many pushes that were, and how many bytes.

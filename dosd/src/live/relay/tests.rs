@@ -1,4 +1,4 @@
-//! Tickets and places, without connections.
+//! Tickets and reservations, without connections.
 use std::time::Duration;
 
 use tokio::time::advance;

@@ -3,7 +3,7 @@
 //! What the two say is their own TLS; the relay neither reads nor keeps any of it. What always holds: a ticket joins the
 //! first two connections that bring it, within [`RELAY_TICKET_TIME`], and nothing after that; a call has its place in the
 //! table from its ticket to its end, so that there are never more of them than the operator allows; memory for each is
-//! bounded. Who may call whom is decided in [`crate::directory`].
+//! bounded. Who may call whom is decided before, with the ticket.
 
 mod pipe;
 mod toll;
@@ -50,7 +50,7 @@ pub struct Relay {
     bytes: AtomicU64,
 }
 
-/// A call's place.
+/// A call in the table.
 #[derive(Debug)]
 struct Entry {
     call: Call,
@@ -65,7 +65,7 @@ enum State {
     Joined,
 }
 
-/// Who calls whom, and what it costs them.
+/// A call between two peers.
 #[derive(Debug, Clone)]
 struct Call {
     from: PeerId,
@@ -92,17 +92,17 @@ enum Side {
     First { call: Call, until: Instant, second: oneshot::Receiver<TcpStream> },
     /// It is the second: the first one's task has it now.
     Second,
-    /// Nobody waits for it.
-    Nobody,
+    /// No call waits for it.
+    Unknown,
 }
 
-/// Gives a call's place back.
-struct Place<'a> {
+/// Gives a call's place in the table back, however its task ends.
+struct Reservation<'a> {
     relay: &'a Relay,
     ticket: Ticket,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         self.relay.table().remove(&self.ticket);
     }
@@ -127,7 +127,7 @@ impl Relay {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a place for a call of `from` to `to`; both sides come with the ticket.
+    /// Reserves a call of `from` to `to`; both sides come with the ticket.
     ///
     /// # Errors
     /// `denied` if there are too many calls already.
@@ -165,7 +165,7 @@ impl Relay {
         Ok(ticket)
     }
 
-    /// Gives up a call of which nobody was told.
+    /// Gives up a call of which neither side was notified.
     pub(crate) fn forget(&self, ticket: &Ticket) {
         self.table().remove(ticket);
     }
@@ -174,7 +174,7 @@ impl Relay {
     fn join(&self, ticket: &Ticket, stream: TcpStream) -> (Side, Option<TcpStream>) {
         let mut calls = self.table();
         sweep(&mut calls);
-        let Some(Entry { call, state }) = calls.get_mut(ticket) else { return (Side::Nobody, Some(stream)) };
+        let Some(Entry { call, state }) = calls.get_mut(ticket) else { return (Side::Unknown, Some(stream)) };
         match state {
             State::Waiting { until, first: first @ None } => {
                 let (sender, second) = oneshot::channel();
@@ -184,15 +184,15 @@ impl Relay {
             State::Waiting { first: Some(_), .. } => {
                 let State::Waiting { first: Some(first), .. } = std::mem::replace(state, State::Joined)
                 else {
-                    return (Side::Nobody, Some(stream));
+                    return (Side::Unknown, Some(stream));
                 };
-                // If the first side has just given up, its place goes with it.
+                // If the first side has just given up, its reservation goes with it.
                 match first.send(stream) {
                     Ok(()) => (Side::Second, None),
-                    Err(stream) => (Side::Nobody, Some(stream)),
+                    Err(stream) => (Side::Unknown, Some(stream)),
                 }
             }
-            State::Joined => (Side::Nobody, Some(stream)),
+            State::Joined => (Side::Unknown, Some(stream)),
         }
     }
 
@@ -209,17 +209,17 @@ impl Relay {
                 Ok(read) => read,
                 Err(error) => return tracing::debug!(%address, %error, "no ticket came"),
             };
-            // From here on the call's own place bounds what waits.
+            // From here on the call's reservation bounds what waits.
             drop(place);
             match self.join(&ticket, stream) {
                 (Side::First { call, until, second }, Some(stream)) => {
-                    let _place = Place { relay: self, ticket };
+                    let _reservation = Reservation { relay: self, ticket };
                     self.carry(&call, stream, (until, second)).await;
                 }
                 (Side::Second, _) => {}
                 (_, stream) => {
                     drop(stream);
-                    tracing::debug!(%address, "a ticket that nobody waits for");
+                    tracing::debug!(%address, "no call waits for this ticket");
                 }
             }
         };
