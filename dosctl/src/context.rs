@@ -146,7 +146,7 @@ impl Context {
                 }
                 FromPeerd::Done(outcome) => return Ok(*outcome),
                 FromPeerd::Failed(error) => return Err(error.into()),
-                FromPeerd::Event(_) => return Err(ClientError::Unexpected.into()),
+                FromPeerd::Event(_) | FromPeerd::Part(_) => return Err(ClientError::Unexpected.into()),
             }
         }
     }
@@ -166,7 +166,9 @@ impl Context {
                 FromPeerd::Event(event) => show(&event)?,
                 FromPeerd::Done(_) => return Ok(()),
                 FromPeerd::Failed(error) => return Err(error.into()),
-                FromPeerd::Progress(_) | FromPeerd::Data(_) => return Err(ClientError::Unexpected.into()),
+                FromPeerd::Progress(_) | FromPeerd::Data(_) | FromPeerd::Part(_) => {
+                    return Err(ClientError::Unexpected.into());
+                }
             }
         }
     }

@@ -9,6 +9,9 @@ use std::{
 
 use dos_protocol::key::{SecretError, SecretKey};
 
+/// The name of the database in the data directory.
+pub(crate) const DATABASE_NAME: &str = "dosd.db";
+
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {

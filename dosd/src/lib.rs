@@ -37,7 +37,7 @@ use tokio::{net::TcpListener, sync::watch, time::timeout};
 use crate::{
     admin::{Door, Operator},
     config::Config,
-    data_dir::DataDir,
+    data_dir::{DATABASE_NAME, DataDir},
     directory::Directory,
     live::Live,
     phase::Phase,
@@ -45,9 +45,6 @@ use crate::{
 };
 
 pub use data_dir::DataDirError;
-
-/// The name of the database in the data directory.
-const DATABASE_NAME: &str = "dosd.db";
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]

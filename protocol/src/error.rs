@@ -4,6 +4,8 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use crate::kind::known_or_none;
+
 /// What went wrong, for programs. The set only grows; dosctl's exit codes follow it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -123,12 +125,13 @@ impl Reason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct WireError {
-    /// For programs.
+    /// For programs. One that only a newer program knows is read as `internal`.
+    #[serde(deserialize_with = "known_code")]
     pub code: Code,
     /// For people: lower case, without a full stop, naming the thing.
     pub message: Box<str>,
     /// Why it was denied, if that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_or_none")]
     pub reason: Option<Reason>,
     /// What caused it, in one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,6 +142,10 @@ pub struct WireError {
     /// Asking again before so many milliseconds is pointless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+}
+
+fn known_code<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Code, D::Error> {
+    Ok(known_or_none(deserializer)?.unwrap_or(Code::Internal))
 }
 
 impl WireError {

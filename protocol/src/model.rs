@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{ImageId, ImageNo, PeerId, Revision, SealedHash, SplitId},
+    kind::known_or_none,
     name::{ImageName, NameError, PeerName, TextVisitor},
     time::Timestamp,
 };
@@ -206,6 +207,9 @@ pub enum Format {
     WebP,
     /// GIF; its first frame counts.
     Gif,
+    /// One that only a newer program knows.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Format {
@@ -217,6 +221,7 @@ impl Format {
             Self::Png => "png",
             Self::WebP => "webp",
             Self::Gif => "gif",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -330,7 +335,7 @@ pub struct PeerInfo {
     /// When its last session ended; now, while it is online.
     pub last_seen: Option<Timestamp>,
     /// Why its last session ended; nothing while it is online, or if that is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_or_none")]
     pub last_end: Option<SessionEnd>,
     /// Its images, in a listing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

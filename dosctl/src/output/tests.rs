@@ -133,6 +133,7 @@ fn status(state: SessionState) -> Status {
         updates: 2,
         requests: 1,
         messages: 0,
+        unknown_updates: 0,
         version: "0.1.0".into(),
         state_dir: "/home/a/.local/state/dos/peers/default".into(),
     }

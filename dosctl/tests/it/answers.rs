@@ -23,6 +23,7 @@ fn status(profile: &str) -> FromPeerd {
         updates: 0,
         requests: 0,
         messages: 0,
+        unknown_updates: 0,
         version: "0.1.0".into(),
         state_dir: "/nowhere".into(),
     }))))

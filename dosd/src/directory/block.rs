@@ -23,6 +23,15 @@ impl Directory {
         Ok(Answer::Blocks(self.store.blocks(blocker).await?))
     }
 
+    pub(super) async fn blocks_page(
+        &self,
+        blocker: PeerId,
+        after: Option<PeerId>,
+    ) -> Result<Answer, Refusal> {
+        let (blocks, more) = self.store.blocks_page(blocker, after).await?;
+        Ok(Answer::BlocksPage { blocks, more })
+    }
+
     /// The peer as the store knows it: an address is known only here. Does not wait, so that what one session asks stays in
     /// its order on the way to the store.
     pub(super) fn known_as(&self, asker: PeerId, peer: PeerRef) -> Result<PeerRef, Refusal> {

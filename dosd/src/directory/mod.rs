@@ -159,6 +159,7 @@ impl Directory {
             Op::Block(other) => self.block(caller, other).await,
             Op::Unblock(other) => self.unblock(peer, other).await,
             Op::Blocks => self.blocks(peer).await,
+            Op::BlocksPage { after } => self.blocks_page(peer, after).await,
             Op::Grants { after } => self.rights(peer, after).await,
             Op::Requests { after } => self.asks(peer, after).await,
             Op::SetPassword(password) => return self.set_password(peer, password).await,

@@ -218,7 +218,7 @@ pub struct Caller {
     pub peer: PeerId,
     /// The last inbox row that it was known to have stored.
     pub stored: Seq,
-    /// When the session that asked ends.
+    /// The end of the session that the request came from.
     pub ending: Ending,
 }
 

@@ -36,13 +36,13 @@ pub(super) async fn sign_in(
     };
     let (id, result) = match first {
         Err((id, error)) => (id, Err(error)),
-        Ok(ToDirectory::Request { id, op: Op::SignIn(sign_in) }) => {
+        Ok(ToDirectory::Request { id, op: Op::SignIn(sign_in), .. }) => {
             (Some(id), directory.sign_in(key, seen, sign_in).await)
         }
-        Ok(ToDirectory::Request { id, op: Op::Register(register) }) => {
+        Ok(ToDirectory::Request { id, op: Op::Register(register), .. }) => {
             (Some(id), directory.register(key, seen, register).await)
         }
-        Ok(ToDirectory::Request { id, op: Op::Recover(recover) }) => {
+        Ok(ToDirectory::Request { id, op: Op::Recover(recover), .. }) => {
             (Some(id), directory.recover(key, seen, *recover).await)
         }
         Ok(ToDirectory::Request { id, .. }) => (Some(id), Err(WireError::new(Code::Denied, "sign in first"))),

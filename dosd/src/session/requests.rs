@@ -21,7 +21,7 @@ impl Running<'_> {
         };
         self.clock.heard(Instant::now());
         let message = read_request(&body);
-        if let Ok(ToDirectory::Request { id, op }) = &message
+        if let Ok(ToDirectory::Request { id, op, .. }) = &message
             && *op != Op::SignOut
             && let Err(error) = self.keep_pace()
         {
@@ -48,15 +48,15 @@ impl Running<'_> {
                 }
                 Ok(())
             }
-            Ok(ToDirectory::Request { id, op: Op::SignOut }) => {
+            Ok(ToDirectory::Request { id, op: Op::SignOut, .. }) => {
                 self.send(&FromDirectory::Answer { id, answer: Answer::Done })?;
                 Err(End::SignedOut)
             }
-            Ok(ToDirectory::Request { id, op: Op::Subscribe(subscription) }) => {
+            Ok(ToDirectory::Request { id, op: Op::Subscribe(subscription), .. }) => {
                 self.clock.asked(Instant::now());
                 self.subscribe(id, subscription)
             }
-            Ok(ToDirectory::Request { id, op }) => {
+            Ok(ToDirectory::Request { id, op, .. }) => {
                 self.clock.asked(Instant::now());
                 let (directory, caller) = (Arc::clone(self.directory), self.session.caller());
                 self.in_flight.push(Box::pin(async move { (id, directory.perform(&caller, op).await) }));

@@ -3,7 +3,7 @@
 use dos_protocol::{
     PeerId, Reason, Seq, Timestamp,
     directory::{Block, Blocked},
-    limits::BLOCKS_MAX,
+    limits::{BLOCKS_MAX, PAGE_MAX},
     model::PeerRef,
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -111,6 +111,38 @@ impl Store {
                 })
             };
             Ok(statement.query_map([row::peer_number(blocker)], block)?.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// The peers that a peer has blocked, after this one, in the order of their IDs; and whether there are more.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn blocks_page(
+        &self,
+        blocker: PeerId,
+        after: Option<PeerId>,
+    ) -> Result<(Vec<Block>, bool), Refusal> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT b.blocked, p.name, b.since FROM blocks b LEFT JOIN peers p ON p.id = b.blocked
+                 WHERE b.blocker = ?1 AND b.blocked > ?2 ORDER BY b.blocked LIMIT ?3",
+            )?;
+            let block = |row: &rusqlite::Row<'_>| {
+                Ok(Block {
+                    peer: row::peer(row, 0)?,
+                    name: row::peer_name(row, 1)?,
+                    since: row::time(row, 2)?,
+                })
+            };
+            let after = after.map_or(-1, row::peer_number);
+            let key = params![row::peer_number(blocker), after, PAGE_MAX + 1];
+            let mut blocks: Vec<Block> = statement.query_map(key, block)?.collect::<Result<_, _>>()?;
+            let page = usize::try_from(PAGE_MAX).unwrap_or(usize::MAX);
+            let more = blocks.len() > page;
+            blocks.truncate(page);
+            Ok((blocks, more))
         })
         .await
     }

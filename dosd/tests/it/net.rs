@@ -225,7 +225,7 @@ impl Client {
     pub(crate) async fn ask(&mut self, op: Op) -> Result<Answer, WireError> {
         self.next += 1;
         let id = self.next;
-        self.send(&ToDirectory::Request { id, op }).await;
+        self.send(&ToDirectory::request(id, op)).await;
         match self.next().await.expect("the connection ended") {
             FromDirectory::Answer { id: of, answer } if of == id => Ok(answer),
             FromDirectory::Refused { id: Some(of), error } if of == id => Err(error),

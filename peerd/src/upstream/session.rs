@@ -227,7 +227,7 @@ async fn write(
     let mut buffer = Vec::new();
     let mut add_call = |call: Call, buffer: &mut Vec<u8>| {
         next = next.wrapping_add(1);
-        let request = ToDirectory::Request { id: next, op: call.op };
+        let request = ToDirectory::request(next, call.op);
         let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever gave up waiting frees its place; its answer is expected by nobody.
         pending.retain(|_, asker| !asker.is_closed());
