@@ -1,5 +1,5 @@
 //! The directory's port: accepts connections, has them prove their keys, and hands them to a session each, or to the relay
-//! if their first byte says so.
+//! if their first byte is that of a ticket.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -116,7 +116,7 @@ async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         return tracing::debug!(address = %from, %error, "the connection is gone already");
     }
-    // Nothing can be told before there is TLS.
+    // Without a reason: none can be sent before there is TLS.
     if !directory.may_shake_hands(from) {
         directory.metrics.handshake_refused();
         return tracing::info!(address = %from, limit = "handshakes_per_minute", "refused a connection");

@@ -13,19 +13,19 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
-/// Up to where operations are told apart by how long they take, in seconds: from a read from memory to a disk that stalls.
+/// The bounds of the histogram of operations, in seconds: from a read from memory to a disk that stalls.
 const BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 
 /// Labels and their values.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
-/// How somebody comes in.
+/// By which request a peer comes online.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entrance {
     SignIn,
     Register,
     Recover,
-    /// By nothing of these.
+    /// By none of these.
     None,
 }
 
@@ -127,7 +127,7 @@ impl Metrics {
         registry
     }
 
-    /// Somebody tried to come online.
+    /// A peer tried to come online.
     pub(crate) fn signed_in(&self, entrance: Entrance, error: Option<&WireError>) {
         let result = error.map_or("ok", |error| error.code.as_str());
         self.sign_ins.get_or_create(&[("kind", entrance.as_str()), ("result", result)]).inc();
@@ -146,7 +146,7 @@ impl Metrics {
         self.handshake_failures.get_or_create(&[("why", "limit")]).inc();
     }
 
-    /// A peer is told this.
+    /// A request was refused with this.
     pub(crate) fn refused(&self, error: &WireError) {
         let reason = error.reason.map_or("", dos_protocol::Reason::as_str);
         self.refusals.get_or_create(&[("code", error.code.as_str()), ("reason", reason)]).inc();

@@ -31,7 +31,7 @@ const HEALTH_TIME_MAX: Duration = Duration::from_secs(5);
 /// A directory as its page shows it.
 #[derive(Debug)]
 pub(crate) struct Observed {
-    /// Weak, because the store closes only when nobody holds it any more.
+    /// Weak, because the store closes only when nothing holds it any more.
     directory: Weak<Directory>,
     phase: watch::Receiver<Phase>,
     /// One look at a time, so that many do not take all readers of the store.

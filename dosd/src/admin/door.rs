@@ -1,7 +1,7 @@
 //! The server's side of the operator's socket: in the data directory, for its owner and root alone, never the network.
 //!
 //! One request a connection. A command that goes away is not worked for any longer, and one that takes nothing is given
-//! up. When the server closes, whatever is under way ends with an error, except a command that waits for just that.
+//! up. When the server closes, what is in flight ends with an error, except a command that waits for just that.
 
 use std::{
     fs, io,
@@ -171,7 +171,7 @@ async fn answer(
     }
 }
 
-/// A command that has asked says nothing more until it goes.
+/// A command sends nothing after its request, so the next thing to read is its end.
 async fn gone(reader: &mut Reader<ReadHalf<Stream>>) {
     drop(reader.next().await);
 }

@@ -1,4 +1,4 @@
-//! The operator's door: what the operator's commands ask of the running server, each in the file of its verb.
+//! The operator's door: what the operator's commands request from the running server, each in the file of its verb.
 //!
 //! The only module of the directory that names interprocess: `door` is the server's side of the socket, `client` the
 //! commands'. Nothing here is reached from the network.
@@ -39,10 +39,10 @@ use crate::{
 /// Why a command gets no further replies.
 #[derive(Debug, thiserror::Error)]
 enum Stop {
-    /// It is told why.
+    /// It was refused.
     #[error(transparent)]
     Refused(#[from] WireError),
-    /// It does not listen any more.
+    /// It went away.
     #[error(transparent)]
     Gone(#[from] FrameError),
 }
@@ -53,7 +53,7 @@ impl From<Refusal> for Stop {
     }
 }
 
-/// Does what the operator's commands ask.
+/// Performs the requests of the operator's commands.
 #[derive(Debug)]
 pub(crate) struct Operator {
     directory: Arc<Directory>,

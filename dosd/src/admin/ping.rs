@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::{Operator, Replies, Stop, TOGETHER};
 use crate::live::Live;
 
-/// Peers told of in one reply, at most.
+/// Peers in one reply, at most.
 const ROWS: usize = 100;
 
 impl Operator {

@@ -3,7 +3,7 @@
 //!
 //! Everyone but a connection's own task speaks of peers, never of sessions, because a peer's session may be replaced at any
 //! moment, and with several servers be on another one. Presence comes from the sessions alone, so a restart leaves no ghost.
-//! Tasks that hold sockets and the store's writer meet here: nothing in here blocks, and what waits is marked `async`.
+//! Tasks that hold sockets and the store's writer meet here: nothing in here blocks.
 
 mod arrival;
 mod blocks;

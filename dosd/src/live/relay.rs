@@ -1,7 +1,7 @@
 //! The relay: joins two connections to the directory's port by their ticket, and passes bytes on between them.
 //!
 //! What the two say is their own TLS; the relay neither reads nor keeps any of it. What always holds: a ticket joins the
-//! first two connections that bring it, within [`RELAY_TICKET_TIME`], and nothing after that; a call has its place in the
+//! first two connections that bring it, within [`RELAY_TICKET_TIME`], and nothing after that; a call stands in the
 //! table from its ticket to its end, so that there are never more of them than the operator allows; memory for each is
 //! bounded. Who may call whom is decided before, with the ticket.
 
@@ -42,7 +42,7 @@ pub(crate) fn is_relayed(first: u8) -> bool {
     RELAY_MAGIC.first() == Some(&first)
 }
 
-/// The calls under way, and those that wait for their two sides.
+/// The calls in flight, and those that wait for their two sides.
 #[derive(Debug, Default)]
 pub struct Relay {
     calls: Mutex<HashMap<Ticket, Entry>>,
@@ -115,7 +115,7 @@ impl Relay {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Calls that have a place: those under way, and those whose sides are expected.
+    /// Calls in the table: those in flight, and those whose sides are expected.
     #[must_use]
     pub fn calls(&self) -> usize {
         let mut calls = self.table();

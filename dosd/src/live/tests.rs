@@ -20,9 +20,9 @@ fn arrival(instance: u64, force: bool) -> Arrival {
 #[test]
 fn the_same_daemon_takes_over_and_the_old_session_is_notified() {
     let live = Live::default();
-    let (old, mut told) = live.arrive(arrival(1, false)).unwrap();
+    let (old, mut pushed) = live.arrive(arrival(1, false)).unwrap();
     let (new, _pushes) = live.arrive(arrival(1, false)).unwrap();
-    assert!(matches!(told.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Superseded, .. }))));
+    assert!(matches!(pushed.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Superseded, .. }))));
     assert!(!live.leave(&old, SessionEnd::Closed), "the old session's end must not make the new one offline");
     assert_eq!(live.count(), 1);
     assert!(live.leave(&new, SessionEnd::Closed));
@@ -32,21 +32,21 @@ fn the_same_daemon_takes_over_and_the_old_session_is_notified() {
 #[test]
 fn another_daemon_is_refused_unless_it_forces_its_way() {
     let live = Live::default();
-    let (_old, mut told) = live.arrive(arrival(1, false)).unwrap();
+    let (_old, mut pushed) = live.arrive(arrival(1, false)).unwrap();
     assert_eq!(live.arrive(arrival(2, false)).unwrap_err(), ArrivalError::Taken);
-    assert!(told.try_recv().is_err());
+    assert!(pushed.try_recv().is_err());
     let _new = live.arrive(arrival(2, true)).unwrap();
-    assert!(matches!(told.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::TakenOver, .. }))));
+    assert!(matches!(pushed.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::TakenOver, .. }))));
 }
 
 #[test]
 fn a_replaced_key_is_notified_and_never_comes_back_not_even_by_force() {
     let live = Live::default();
-    let (_old, mut told) = live.arrive(arrival(1, false)).unwrap();
+    let (_old, mut pushed) = live.arrive(arrival(1, false)).unwrap();
     let claim = Claim::Recovered;
     let recovered = Arrival { key: PublicKey::from([2; 32]), claim, ..arrival(1, false) };
     let (_new, mut pushes) = live.arrive(recovered).unwrap();
-    assert!(matches!(told.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Replaced, .. }))));
+    assert!(matches!(pushed.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Replaced, .. }))));
     assert_eq!(live.arrive(arrival(1, true)).unwrap_err(), ArrivalError::KeyReplaced);
     assert!(pushes.try_recv().is_err());
 }
@@ -65,12 +65,12 @@ fn followers_see_a_takeover_but_not_the_same_daemon_coming_back() {
     let me = PeerId::from_number(PeerId::COUNT / 2).unwrap();
     let mut follower = live.follow(me, Subscription::Everybody).unwrap().unwrap();
     let mut news = || follower.take(|_| false).map(|changes| changes.peers[0].clone());
-    let (first, _first_told) = live.arrive(arrival(1, false)).unwrap();
+    let (first, _first_pushes) = live.arrive(arrival(1, false)).unwrap();
     assert_eq!(news().map(|now| (now.online, now.end)), Some((true, None)));
-    let (again, _again_told) = live.arrive(arrival(1, false)).unwrap();
+    let (again, _again_pushes) = live.arrive(arrival(1, false)).unwrap();
     assert!(!live.leave(&first, SessionEnd::Closed));
     assert_eq!(news(), None);
-    let (other, _other_told) = live.arrive(arrival(2, true)).unwrap();
+    let (other, _other_pushes) = live.arrive(arrival(2, true)).unwrap();
     assert!(!live.leave(&again, SessionEnd::TakenOver));
     assert_eq!(news().map(|now| (now.online, now.end)), Some((true, Some(SessionEnd::TakenOver))));
     assert!(live.leave(&other, SessionEnd::Dropped));

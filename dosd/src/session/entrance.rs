@@ -1,4 +1,4 @@
-//! Coming in: the first request of a connection, which must bring its peer online.
+//! The first request of a connection, which must bring its peer online.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -57,7 +57,7 @@ pub(super) async fn sign_in(
             let answer = FromDirectory::Answer { id: id.unwrap_or(0), answer: Answer::SignedIn(answer) };
             frame::encode(&answer, &mut out).map_err(End::Broken)?;
             if let Err(end) = write_out(reader, &mut out).await {
-                directory.left(&arrived.session, end.in_a_word()).await;
+                directory.left(&arrived.session, end.for_store()).await;
                 return Err(end);
             }
             Ok(arrived)

@@ -1,6 +1,6 @@
 //! A peer's connection to the directory: one task, from the sign-in to its end.
 //!
-//! The task reads requests, has them done by the [`Directory`], sends answers, and pushes the peer's inbox in order. It
+//! The task reads requests, has the [`Directory`] perform them, sends answers, and pushes the peer's inbox in order. It
 //! holds little while it is idle. Everything it waits for has a bound; when one is exceeded the connection ends and
 //! nothing is lost, because what is owed stays in the inbox.
 
@@ -160,6 +160,7 @@ impl Running<'_> {
             Due::Drop => return Err(End::Silent),
             Due::SendAway => return self.send_away().await,
         };
+        // What the peer is owed comes before what it sends: one that sends without a pause is still sent its updates.
         tokio::select! {
             biased;
             Some(push) = self.pushes.recv() => self.pushed(push).await,
@@ -171,7 +172,7 @@ impl Running<'_> {
         }
     }
 
-    /// Takes along whatever else is ready, then writes everything at once.
+    /// Takes along what else is ready, then writes everything at once.
     async fn flush(&mut self) -> Result<(), End> {
         while self.out.len() < WRITE_AT_BYTES {
             if let Ok(push) = self.pushes.try_recv() {
@@ -211,11 +212,12 @@ impl Running<'_> {
 
     /// Makes the peer offline, then lets the connection go.
     async fn leave(&mut self, end: &End) {
+        // Before the peer is offline, so that its next session begins where this one has ended.
         if let Some(stored) = self.replay.forget(true) {
             self.directory.forget_last(self.session.peer(), stored).await;
         }
-        self.directory.left(&self.session, end.in_a_word()).await;
-        // The answer to a sign-out is written after the directory has taken note of it.
+        self.directory.left(&self.session, end.for_store()).await;
+        // Among this is the answer to a sign-out: once the peer has it, it is offline for everyone.
         if !self.out.is_empty() && write_out(&mut self.reader, &mut self.out).await.is_err() {
             return;
         }

@@ -53,11 +53,11 @@ impl Running<'_> {
                 Err(End::SignedOut)
             }
             Ok(ToDirectory::Request { id, op: Op::Subscribe(subscription), .. }) => {
-                self.clock.asked(Instant::now());
+                self.clock.requested(Instant::now());
                 self.subscribe(id, subscription)
             }
             Ok(ToDirectory::Request { id, op, .. }) => {
-                self.clock.asked(Instant::now());
+                self.clock.requested(Instant::now());
                 let (directory, caller) = (Arc::clone(self.directory), self.session.caller());
                 self.in_flight.push(Box::pin(async move { (id, directory.perform(&caller, op).await) }));
                 Ok(())
@@ -65,7 +65,7 @@ impl Running<'_> {
         }
     }
 
-    /// Counts a request; refuses one that comes too early.
+    /// Counts a request against the peer's rate; refuses one that comes too early.
     fn keep_pace(&mut self) -> Result<(), WireError> {
         let per_second = self.directory.settings().limits.requests_per_second;
         self.pace

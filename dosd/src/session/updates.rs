@@ -1,4 +1,4 @@
-//! What the peer is sent without a request: its inbox in order, presence, notices, and the last of them.
+//! What the peer is sent without a request: its inbox in order, the presence of others, notices, and the last notice.
 
 use std::sync::Arc;
 
@@ -40,6 +40,7 @@ impl Running<'_> {
 
     /// Begins to read from the store what the peer has not been sent, if anything.
     pub(super) fn catch_up(&mut self) {
+        // The rows that are queued come first: the store would give the same ones again.
         if self.catching_up.is_some() || !self.pushes.is_empty() {
             return;
         }
@@ -69,7 +70,7 @@ impl Running<'_> {
         changes.map_or(Ok(()), |changes| self.send(&FromDirectory::Presence(changes)))
     }
 
-    /// Finishes what was accepted, tells the peer why, and ends.
+    /// Finishes what was accepted, sends the peer the reason, and ends.
     pub(super) async fn close(&mut self, notice: Notice) -> Result<(), End> {
         // Acknowledgements are not read any more. Without this, two sessions that end together would wait for each other's:
         // each finishes its requests first, and a message sent to the other one is answered when it is acknowledged.
@@ -82,6 +83,6 @@ impl Running<'_> {
         if write_out(&mut self.reader, &mut self.out).await.is_ok() {
             hang_up(&mut self.reader).await;
         }
-        Err(End::Told(notice))
+        Err(End::Notified(notice))
     }
 }
