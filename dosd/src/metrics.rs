@@ -13,6 +13,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
+
 /// The bounds of the histogram of operations, in seconds: from a read from memory to a disk that stalls.
 const BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 
@@ -173,6 +174,7 @@ impl Metrics {
     pub fn started_at(&self) -> Timestamp {
         self.started_at
     }
+
     /// How long the directory has run.
     pub(crate) fn uptime(&self) -> Duration {
         self.started.elapsed()

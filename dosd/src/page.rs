@@ -1,11 +1,10 @@
 //! The page for metrics and health: what is counted all the time, and what is looked up for each look.
 //!
-//! What always holds: one look at a time reads the store; no ID, name, address or text appears.
+//! What always holds: no ID, name, address or text appears.
 
 use std::{
     error::Error,
     sync::{Arc, Weak},
-    time::Duration,
 };
 
 use dos_daemon::http::{self, Page};
@@ -14,10 +13,7 @@ use prometheus_client::{
     metrics::{counter::ConstCounter, gauge::ConstGauge},
     registry::{Registry, Unit},
 };
-use tokio::{
-    sync::{Semaphore, watch},
-    time::timeout,
-};
+use tokio::sync::watch;
 
 use crate::{
     directory::{Directory, outward},
@@ -25,28 +21,22 @@ use crate::{
     store::Counts,
 };
 
-/// A store whose writer does not answer for this time does not work.
-const HEALTH_TIME_MAX: Duration = Duration::from_secs(5);
-
 /// A directory as its page shows it.
 #[derive(Debug)]
 pub(crate) struct Observed {
     /// Weak, because the store closes only when nothing holds it any more.
     directory: Weak<Directory>,
     phase: watch::Receiver<Phase>,
-    /// One look at a time, so that many do not take all readers of the store.
-    looking: Semaphore,
 }
 
 impl Observed {
     pub(crate) fn new(directory: &Arc<Directory>, phase: watch::Receiver<Phase>) -> Self {
-        Self { directory: Arc::downgrade(directory), phase, looking: Semaphore::new(1) }
+        Self { directory: Arc::downgrade(directory), phase }
     }
 }
 
 impl Page for Observed {
     async fn metrics(&self) -> String {
-        let Ok(_place) = self.looking.acquire().await else { return String::new() };
         let Some(directory) = self.directory.upgrade() else { return http::open_metrics(&[]) };
         let counts = match directory.store.counts().await {
             Ok(counts) => Some(counts),
@@ -66,7 +56,7 @@ impl Page for Observed {
         let _sessions = directory.live.count();
         let store = directory.store.clone();
         drop(directory);
-        timeout(HEALTH_TIME_MAX, store.answers()).await.unwrap_or(false)
+        store.answers().await
     }
 
     async fn is_ready(&self) -> Result<(), String> {

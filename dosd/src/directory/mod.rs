@@ -1,6 +1,5 @@
 //! The operations: what a signed-in peer may ask, each in the file of its verb. Nothing here holds a socket.
 
-mod attempts;
 mod block;
 mod broadcast;
 mod contact;
@@ -22,24 +21,24 @@ use std::{
     time::Instant,
 };
 
+use dos_daemon::rate::{KeyedRateLimiter, Rate};
 use dos_protocol::{
     Code, PeerId, PublicKey, Seq, Timestamp, WireError,
     directory::{Answer, Op},
+    limits::ATTEMPTS_REMEMBERED_MAX,
     model::{Address, PeerRef},
 };
 
 pub use sign_in::Arrived;
 
-use self::{
-    attempts::{Attempts, network_of},
-    password::Passwords,
-};
+use self::password::Passwords;
 use crate::{
+    address::network_of,
     config::Settings,
     limits::Crowd,
     live::{Caller, Live},
     metrics::Metrics,
-    store::{Known, Refusal, Store},
+    store::{Known, Quotas, Refusal, Store},
 };
 
 /// The directory: what is stored, and who is online.
@@ -54,10 +53,10 @@ pub struct Directory {
     /// What is measured.
     pub metrics: Metrics,
     settings: RwLock<Arc<Settings>>,
-    attempts: Attempts<IpAddr>,
-    broadcasts: Attempts<PeerId>,
-    messages: Attempts<PeerId>,
-    handshakes: Attempts<IpAddr>,
+    registrations: KeyedRateLimiter<IpAddr>,
+    broadcasts: KeyedRateLimiter<PeerId>,
+    messages: KeyedRateLimiter<PeerId>,
+    handshakes: KeyedRateLimiter<IpAddr>,
     crowd: Crowd,
     passwords: Passwords,
     /// Who has come online and is not yet written down.
@@ -84,17 +83,17 @@ impl Directory {
     /// A directory on this store.
     #[must_use]
     pub fn new(store: Store, live: Arc<Live>, key: PublicKey, settings: Settings) -> Self {
-        store.set_quotas(settings.limits.quotas());
+        store.set_quotas(Quotas::from(&settings.limits));
         Self {
             metrics: Metrics::new(live.queue_drops().clone()),
             store,
             live,
             key,
             settings: RwLock::new(Arc::new(settings)),
-            attempts: Attempts::default(),
-            broadcasts: Attempts::default(),
-            messages: Attempts::default(),
-            handshakes: Attempts::default(),
+            registrations: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
+            broadcasts: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
+            messages: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
+            handshakes: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             crowd: Crowd::default(),
             passwords: Passwords::new(),
             arrivals: Mutex::default(),
@@ -109,14 +108,14 @@ impl Directory {
 
     /// Puts other settings in force: what is asked from now on obeys them.
     pub fn set(&self, settings: Settings) {
-        self.store.set_quotas(settings.limits.quotas());
+        self.store.set_quotas(Quotas::from(&settings.limits));
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
     /// Counts a handshake that begins. False if there were too many from that address.
     pub(crate) fn may_shake_hands(&self, seen: IpAddr) -> bool {
         let per_minute = self.settings().limits.handshakes_per_minute;
-        self.handshakes.count(network_of(seen), per_minute, Instant::now()).is_ok()
+        self.handshakes.take(network_of(seen), Rate::per_minute(per_minute.into()), Instant::now()).is_ok()
     }
 
     /// Performs an operation for a signed-in peer.

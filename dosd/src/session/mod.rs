@@ -14,6 +14,7 @@ mod updates;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use dos_daemon::rate::RateLimiter;
 use dos_protocol::{
     PeerId, PublicKey, Seq, WireError,
     directory::{Answer, FromDirectory, NoticeKind},
@@ -34,7 +35,6 @@ pub(crate) use self::end::End;
 use self::{clock::Clock, clock::Due, pings::Pings, replay::Replay};
 use crate::{
     directory::{Arrived, Directory},
-    limits::Pace,
     live::{Follower, Handle, Push, notice},
 };
 
@@ -54,7 +54,7 @@ struct Running<'a> {
     clock: Clock,
     ping: u32,
     pings: Pings,
-    pace: Pace,
+    requests: RateLimiter,
     /// Boxed, because most peers follow no one.
     follower: Option<Box<Follower>>,
     /// Frames that wait to be written together.
@@ -91,7 +91,7 @@ pub(crate) async fn serve(
         clock: Clock::new(Instant::now(), clock::pause_of(peer.number())),
         ping: 0,
         pings: Pings::default(),
-        pace: Pace::default(),
+        requests: RateLimiter::default(),
         follower: None,
         out: Vec::new(),
     };

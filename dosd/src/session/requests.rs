@@ -67,9 +67,9 @@ impl Running<'_> {
 
     /// Counts a request against the peer's rate; refuses one that comes too early.
     fn keep_pace(&mut self) -> Result<(), WireError> {
-        let per_second = self.directory.settings().limits.requests_per_second;
-        self.pace
-            .count(per_second, std::time::Instant::now())
+        let rate = self.directory.settings().limits.requests();
+        self.requests
+            .take(1, rate, std::time::Instant::now())
             .map_err(|wait| reached("requests_per_second", "too many requests").retry_after(wait))
     }
 
