@@ -35,7 +35,6 @@ use self::password::Passwords;
 use crate::{
     address::network_of,
     config::Settings,
-    limits::Crowd,
     live::{Caller, Live},
     metrics::Metrics,
     store::{Known, Quotas, Refusal, Store},
@@ -57,7 +56,6 @@ pub struct Directory {
     broadcasts: KeyedRateLimiter<PeerId>,
     messages: KeyedRateLimiter<PeerId>,
     handshakes: KeyedRateLimiter<IpAddr>,
-    crowd: Crowd,
     passwords: Passwords,
     /// Who has come online and is not yet written down.
     arrivals: Mutex<Vec<(PeerId, Timestamp)>>,
@@ -94,7 +92,6 @@ impl Directory {
             broadcasts: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             messages: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             handshakes: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
-            crowd: Crowd::default(),
             passwords: Passwords::new(),
             arrivals: Mutex::default(),
         }

@@ -130,7 +130,7 @@ impl Directory {
             let error = reached("sessions_max", "the directory has no room for another session");
             return Err(error.retry_after(CROWDED_PAUSE));
         }
-        let Some(place) = self.crowd.enter(network_of(seen), limits.sessions_per_address) else {
+        let Some(permit) = self.live.permit(network_of(seen), limits.sessions_per_address) else {
             let error = reached("sessions_per_address", "too many sessions from this address");
             return Err(error.retry_after(CROWDED_PAUSE));
         };
@@ -142,7 +142,7 @@ impl Directory {
             addresses,
             key: known.key,
             claim,
-            place: Some(place),
+            permit: Some(permit),
         };
         let now = Timestamp::now();
         let address = arrival.addresses.first().copied().unwrap_or(NOWHERE);

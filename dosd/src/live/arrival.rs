@@ -9,8 +9,7 @@ use dos_protocol::{
     model::Address,
 };
 
-use super::{notice, session::Session};
-use crate::limits::Place;
+use super::{notice, permit::Permit, session::Session};
 
 /// A peer that comes online.
 #[derive(Debug)]
@@ -27,8 +26,8 @@ pub struct Arrival {
     pub key: PublicKey,
     /// What becomes of another daemon's session.
     pub claim: Claim,
-    /// Its place among the sessions of its address, where places are counted.
-    pub place: Option<Place>,
+    /// Its permit among the sessions of its address, where these are counted.
+    pub permit: Option<Permit>,
 }
 
 /// What a daemon that comes online demands of another one that is signed in with its ID.

@@ -7,12 +7,14 @@
 
 mod arrival;
 mod blocks;
+mod permit;
 mod presence;
 pub mod relay;
 mod session;
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     ops::Bound,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
@@ -28,10 +30,11 @@ use tokio::sync::mpsc;
 
 pub use self::{
     arrival::{Arrival, ArrivalError, Claim, reachable_at},
+    permit::Permit,
     presence::Follower,
     session::{Caller, Ending, Handle, Push, Row},
 };
-use self::{blocks::Blocks, presence::PresenceLog, relay::Relay, session::Session};
+use self::{blocks::Blocks, permit::Permits, presence::PresenceLog, relay::Relay, session::Session};
 use crate::blocks::{Blocking, Hidden};
 
 type Sessions = BTreeMap<PeerId, Arc<Session>>;
@@ -40,6 +43,7 @@ type Sessions = BTreeMap<PeerId, Arc<Session>>;
 #[derive(Debug, Default)]
 pub struct Live {
     sessions: RwLock<Sessions>,
+    permits: Permits,
     blocks: Blocks,
     /// Written while `sessions` is locked, so that a peer's changes stand in it in their order.
     presence: Arc<PresenceLog>,
@@ -64,6 +68,12 @@ impl Online {
 }
 
 impl Live {
+    /// A permit for another session of an address, if it has fewer than `most`.
+    #[must_use]
+    pub fn permit(&self, address: IpAddr, most: u32) -> Option<Permit> {
+        self.permits.take(address, most)
+    }
+
     /// Makes a peer online. The same daemon coming back takes over silently, another one only by force; the session that
     /// loses is notified.
     ///

@@ -24,8 +24,7 @@ use tokio::sync::{
     oneshot, watch,
 };
 
-use super::arrival::Arrival;
-use crate::limits::Place;
+use super::{arrival::Arrival, permit::Permit};
 
 /// What a session's task is to do for the rest of the directory.
 #[derive(Debug)]
@@ -64,7 +63,7 @@ pub(super) struct Session {
     /// The key that the peer has proved.
     pub(super) key: PublicKey,
     /// Given back when the session is dropped.
-    _place: Option<Place>,
+    _permit: Option<Permit>,
     queue: mpsc::Sender<Push>,
     latest: AtomicU64,
     progress: watch::Sender<Progress>,
@@ -89,7 +88,7 @@ impl Session {
             instance: arrival.instance,
             addresses: arrival.addresses.into(),
             key: arrival.key,
-            _place: arrival.place,
+            _permit: arrival.permit,
             queue,
             latest: AtomicU64::new(0),
             progress: watch::Sender::new(Progress { stored: Seq(0), is_ending: false }),

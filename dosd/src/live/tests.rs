@@ -14,7 +14,15 @@ fn arrival(instance: u64, force: bool) -> Arrival {
     let peer = PeerId::from_number(PeerId::COUNT / 3).unwrap();
     let claim = if force { Claim::Forced } else { Claim::Polite };
     let key = PublicKey::from([1; 32]);
-    Arrival { peer, name: None, instance: Instance(instance), addresses: Vec::new(), key, claim, place: None }
+    Arrival {
+        peer,
+        name: None,
+        instance: Instance(instance),
+        addresses: Vec::new(),
+        key,
+        claim,
+        permit: None,
+    }
 }
 
 #[test]

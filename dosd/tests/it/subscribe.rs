@@ -200,7 +200,7 @@ fn visit(net: &Net, number: u64) {
         addresses: vec!["192.0.2.7:4000".parse().unwrap()],
         key: PublicKey::from([1; 32]),
         claim: Claim::Polite,
-        place: None,
+        permit: None,
     };
     let (session, _pushes) = net.live.arrive(arrival).unwrap();
     assert!(net.live.leave(&session, SessionEnd::SignedOut));
