@@ -11,16 +11,7 @@ use std::{
 
 use dos_protocol::PeerId;
 
-/// That one peer blocks another, or does so no more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Blocking {
-    /// Who blocks.
-    pub blocker: PeerId,
-    /// Whom.
-    pub blocked: PeerId,
-    /// Whether from now on, or no more.
-    pub is_on: bool,
-}
+use crate::rules::BlockChange;
 
 /// All blocks.
 #[derive(Debug, Default)]
@@ -57,8 +48,8 @@ impl Blocks {
     }
 
     /// Takes note of what was committed.
-    pub fn set(&self, blocking: Blocking) {
-        let Blocking { blocker, blocked, is_on } = blocking;
+    pub fn set(&self, blocking: BlockChange) {
+        let BlockChange { blocker, blocked, is_on } = blocking;
         let mut blockers = self.blockers.write().unwrap_or_else(PoisonError::into_inner);
         if is_on {
             Arc::make_mut(blockers.entry(blocked).or_default()).insert(blocker);
@@ -80,7 +71,7 @@ mod tests {
         let [alice, bob, carol] =
             [1, 2, 3].map(|number| PeerId::from_number(PeerId::COUNT / 3 + number).unwrap());
         let blocks = Blocks::default();
-        let set = |blocker, is_on| blocks.set(Blocking { blocker, blocked: bob, is_on });
+        let set = |blocker, is_on| blocks.set(BlockChange { blocker, blocked: bob, is_on });
         set(alice, true);
         set(alice, true);
         set(carol, true);

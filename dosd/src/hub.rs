@@ -28,17 +28,18 @@ use tokio::sync::{
 };
 
 use crate::{
-    blocks::{Blocking, Blocks, Hidden},
+    blocks::{Blocks, Hidden},
     limits::Place,
     presence::Board,
-    store::{Deliver, Owed},
+    rules::{BlockChange, refusal::unknown_key},
+    store::{Deliver, InboxRow},
 };
 
 /// What a session is told from outside.
 #[derive(Debug)]
 pub enum Push {
     /// A row has been added to the peer's inbox.
-    Update(Owed),
+    Update(InboxRow),
     /// Somebody says something to everybody: the message as it is sent.
     Broadcast(Arc<[u8]>),
     /// Say this.
@@ -139,8 +140,8 @@ impl Session {
 
     /// Tells whether the session will see it.
     fn push(&self, push: Push) -> bool {
-        if let Push::Update(owed) = &push {
-            self.note_latest(owed.seq);
+        if let Push::Update(row) = &push {
+            self.note_latest(row.seq);
         }
         match self.queue.try_send(push) {
             Ok(()) => true,
@@ -359,27 +360,22 @@ impl Hub {
 }
 
 impl Deliver for Hub {
-    fn deliver(&self, owed: Vec<Owed>) {
+    fn deliver(&self, rows: Vec<InboxRow>) {
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        for row in owed {
+        for row in rows {
             if let Some(session) = sessions.get(&row.peer) {
                 session.push(Push::Update(row));
             }
         }
     }
 
-    fn blocking(&self, blocking: Blocking) {
-        self.blocks.set(blocking);
+    fn blocking(&self, change: BlockChange) {
+        self.blocks.set(change);
     }
 }
 
 /// To a daemon whose key was replaced.
 pub(crate) const REPLACED: &str = "this ID was taken back with its password on another machine: the key of this one is not registered any more";
-
-/// Nobody has this key (any more).
-pub(crate) fn unknown_key() -> WireError {
-    WireError::new(Code::NotFound, "this key is not registered here")
-}
 
 /// Something that peers are told.
 pub(crate) fn notice(kind: NoticeKind, text: &str) -> Notice {

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod presence;
 pub mod relay;
 pub mod reload;
+pub mod rules;
 mod session;
 pub mod store;
 

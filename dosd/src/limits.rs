@@ -11,11 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dos_protocol::{Code, Reason, WireError, limits};
+use dos_protocol::limits;
 
 use crate::{
     config::{ConfigError, FileConfig},
-    store::Quotas,
+    rules::Quotas,
 };
 
 /// The limits in force. Each key of the configuration has the name of its field.
@@ -118,11 +118,6 @@ fn positive<T: PartialEq + Default>(name: &str, said: Option<T>, default: T) -> 
         Some(said) if said == T::default() => Err(ConfigError::Nothing(name.replace('_', "-"))),
         said => Ok(said.unwrap_or(default)),
     }
-}
-
-/// A request that comes too early, or where there is no room.
-pub(crate) fn reached(limit: &str, what: &str) -> WireError {
-    WireError::new(Code::Denied, format!("{what} (limit {limit})")).because(Reason::Limit)
 }
 
 /// How often one session may ask: a bucket of tokens, as the moment at which it would be full again (the generic cell rate

@@ -26,6 +26,7 @@ use dos_protocol::{
     Code, JoinLink, WireError, admin::ToDosd, frame::FrameError, limits::TEXT_BYTES_MAX, model::PeerRef,
     name::printable,
 };
+pub(crate) use invite::INVITE_DRAWS;
 pub(crate) use shutdown::{Plan, closing, due};
 use tokio::sync::watch;
 
@@ -34,7 +35,7 @@ use crate::{
     blocks::Hidden,
     directory::{Directory, outward},
     hub::Session,
-    store::{Known, Refusal},
+    store::{PeerRecord, Refusal},
 };
 
 /// Why a command gets no further replies.
@@ -73,7 +74,9 @@ impl Operator {
     async fn operate(&self, request: ToDosd, replies: &mut Replies) -> Result<(), Stop> {
         match request {
             ToDosd::Link => self.link(replies).await,
-            ToDosd::CreateInvite { uses, expires_ms } => self.create_invite(uses, expires_ms, replies).await,
+            ToDosd::CreateInvite { uses, expires_ms, code } => {
+                self.create_invite((uses, expires_ms, code), replies).await
+            }
             ToDosd::Invites => self.invites(replies).await,
             ToDosd::RevokeInvite(code) => self.revoke_invite(code, replies).await,
             ToDosd::Peers { online } => self.peers(online, replies).await,
@@ -91,7 +94,7 @@ impl Operator {
     }
 
     /// The peer that is meant, with its live session.
-    async fn online(&self, peer: &PeerRef) -> Result<(Known, Arc<Session>), Stop> {
+    async fn online(&self, peer: &PeerRef) -> Result<(PeerRecord, Arc<Session>), Stop> {
         let known = self.directory.find(None, peer).await?;
         match self.directory.hub.get(known.id) {
             Some(session) => Ok((known, session)),

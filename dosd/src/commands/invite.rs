@@ -1,13 +1,19 @@
 //! `dosd invite create`, `list` and `revoke`.
 
+use std::path::Path;
+
 use dos_protocol::{
-    Timestamp,
+    Code, InviteCode, Timestamp, WireError,
     admin::{FromDosd, Invite, ToDosd},
 };
 use serde_json::{Value, json};
 
 use super::{Failure, PATIENCE, Screen, ask, ask_list, data_dir, millis, output::List, unexpected};
-use crate::cli::{InviteCommand, InviteCreate, InviteRevoke};
+use crate::{
+    admin::{Answers, AskError, INVITE_DRAWS},
+    cli::{InviteCommand, InviteCreate, InviteRevoke},
+    rules::invites::wants_another_code,
+};
 
 pub(super) fn run(command: InviteCommand, screen: &mut Screen) -> Result<(), Failure> {
     match command {
@@ -18,8 +24,9 @@ pub(super) fn run(command: InviteCommand, screen: &mut Screen) -> Result<(), Fai
 }
 
 fn create(options: InviteCreate, screen: &mut Screen) -> Result<(), Failure> {
-    let request = ToDosd::CreateInvite { uses: options.uses, expires_ms: options.expires.map(millis) };
-    let FromDosd::Invited(made) = ask(options.ask.place, &request, Some(PATIENCE))? else {
+    let data_dir = data_dir(options.ask.place)?;
+    let expires_ms = options.expires.map(millis);
+    let FromDosd::Invited(made) = make(&data_dir, options.uses, expires_ms)? else {
         return Err(unexpected());
     };
     let object = json!({
@@ -31,9 +38,29 @@ fn create(options: InviteCreate, screen: &mut Screen) -> Result<(), Failure> {
     screen.show(object, made.code.as_str())
 }
 
+/// Draws the code here, so that asking again after a lost answer makes no second invite.
+fn make(data_dir: &Path, uses: u32, expires_ms: Option<u64>) -> Result<FromDosd, Failure> {
+    let mut draws = INVITE_DRAWS;
+    loop {
+        draws -= 1;
+        let code =
+            InviteCode::generate().map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
+        let request = ToDosd::CreateInvite { uses, expires_ms, code: Some(code) };
+        let ask = || Answers::to(data_dir, &request, Some(PATIENCE))?.next_reply();
+        let reply = match ask() {
+            Err(AskError::Broken(_)) => ask(),
+            reply => reply,
+        };
+        match reply {
+            Err(AskError::Refused(error)) if draws > 0 && wants_another_code(&error) => {}
+            reply => return Ok(reply?),
+        }
+    }
+}
+
 const COLUMNS: &[&str] = &["CODE", "STATE", "USES LEFT", "OF", "MADE", "EXPIRES"];
 
-fn list(data_dir: &std::path::Path, screen: &mut Screen) -> Result<(), Failure> {
+fn list(data_dir: &Path, screen: &mut Screen) -> Result<(), Failure> {
     let mut list = List::new(screen, "invites", COLUMNS);
     ask_list(data_dir, &ToDosd::Invites, PATIENCE, |page| match page {
         FromDosd::Invites(invites) => list.page(invites.iter().map(row).collect()),

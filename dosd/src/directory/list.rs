@@ -1,5 +1,7 @@
 //! `list` and `resolve`: peers, where they are, and their images.
 
+use std::sync::Arc;
+
 use dos_protocol::{
     PeerId, Timestamp,
     directory::{Answer, List},
@@ -10,6 +12,7 @@ use dos_protocol::{
 use super::Directory;
 use crate::{
     blocks::Hidden,
+    rules::names::was_seen,
     store::{PageQuery, Peers, Refusal},
 };
 
@@ -23,15 +26,18 @@ impl Directory {
             (Some(peer), ..) => Peers::These(vec![self.find(Some(asker), peer).await?.id]),
             (None, true, _) => Peers::These(self.hub.online(&hidden, from, enough)),
             (None, false, Some(since)) => {
-                let online = self.hub.online(&hidden, from, usize::MAX);
-                Peers::SeenSince { since, online, hidden: hidden.clone() }
+                // The hub is asked for one peer after the other: who is online is not copied for every page.
+                let (hub, hidden) = (Arc::clone(&self.hub), hidden.clone());
+                Peers::Passing(Box::new(move |peer, seen| {
+                    was_seen(since, seen, hidden.contains(peer), || hub.get(peer).is_some())
+                }))
             }
             (None, false, None) => Peers::All,
         };
         if let (Peers::These(ids), true) = (&mut peers, list.online) {
             ids.retain(|id| !hidden.contains(*id) && self.hub.get(*id).is_some());
         }
-        let mut page = self.store.page(PageQuery { asker, peers, after: list.after, limit }).await?;
+        let mut page = self.store.page(PageQuery { caller: asker, peers, after: list.after, limit }).await?;
         for peer in &mut page.peers {
             self.set_presence(peer, &hidden);
         }

@@ -17,7 +17,7 @@ use argon2::{
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use dos_protocol::{
-    Code, PeerId, PublicKey, Reason, WireError,
+    Code, PublicKey, Reason, WireError,
     directory::{Answer, NoticeKind, Recover, SignedIn},
     duration::format_duration,
     limits::{PASSWORDS_PER_MINUTE, PASSWORDS_WAITING_MAX},
@@ -32,10 +32,13 @@ use tokio::{
 use super::{
     Arrived, Directory,
     attempts::{Attempts, network_of},
-    lockout::Lockouts,
     outward,
 };
-use crate::hub::{Claim, REPLACED, notice};
+use crate::{
+    hub::{Claim, REPLACED, notice},
+    rules::{lockout::Lockouts, names::known_key},
+    store::Change,
+};
 
 /// Memory of one hash in KiB.
 const MEMORY_KIB: u32 = 19_456;
@@ -170,12 +173,9 @@ impl Directory {
         let Recover { name, password, sign_in } = recover;
         // The answer to an earlier attempt was lost: this key proves more than any password.
         match self.store.peer_by_key(key).await.map_err(outward) {
-            Ok(known) if known.name.as_ref() == Some(&name) => {
-                return self.arrive(known, seen, sign_in, Claim::Forced).await;
-            }
             Ok(known) => {
-                let text = format!("this key is registered already, as {}", known.id);
-                return Err(WireError::new(Code::Conflict, text));
+                known_key(&known, &name)?;
+                return self.arrive(known, seen, sign_in, Claim::Forced).await;
             }
             Err(error) if error.code == Code::NotFound => {}
             Err(error) => return Err(error),
@@ -199,7 +199,7 @@ impl Directory {
             return Err(wrong());
         };
         let known = self.store.replace_key(login, key).await.map_err(outward)?.ok_or_else(wrong)?;
-        self.passwords.lockouts().right(&name);
+        self.passwords.lockouts().forgive(&name);
         if let Some(old) = self.hub.get(known.id).filter(|old| old.key != key) {
             // What it has stored is forgotten when it has ended, and only then is it known where the new one goes on.
             let ended = old.end(notice(NoticeKind::Replaced, REPLACED));
@@ -217,14 +217,14 @@ impl Directory {
     /// `invalid` if the peer has no name, by which it would be found.
     pub(super) async fn set_password(
         &self,
-        peer: PeerId,
+        change: Change,
         password: Option<Password>,
     ) -> Result<Answer, WireError> {
         let hash = match password {
             Some(password) => Some(self.passwords.hash(password).await?),
             None => None,
         };
-        self.store.set_password(peer, hash).await.map_err(outward)?;
+        self.store.set_password(change, hash).await.map_err(outward)?;
         Ok(Answer::Done)
     }
 }

@@ -18,8 +18,8 @@ use super::{Directory, attempts::network_of, outward};
 use crate::{
     config::Registration,
     hub::{Arrival, Claim, Push, Session, reachable_at},
-    limits::reached,
-    store::{Admission, Known, NAMELESS, Newcomer, Refusal, Store},
+    rules::{names::check_password, refusal::reached},
+    store::{Admission, NewPeer, PeerRecord, Refusal, Store},
 };
 
 /// Whoever finds the directory full comes back after so long.
@@ -73,22 +73,20 @@ impl Directory {
             let error = WireError::new(Code::Denied, "too many registrations from this address");
             return Err(error.because(Reason::Limit).retry_after(wait));
         }
-        if register.password.is_some() && register.name.is_none() {
-            return Err(WireError::new(Code::Invalid, NAMELESS));
-        }
+        check_password(register.name.is_some(), register.password.is_some())?;
         let admission = self.admission(register.invite.as_deref());
         let password = match register.password {
             Some(password) => Some(self.passwords.hash_in_turn(password).await?),
             None => None,
         };
-        let newcomer = Newcomer { name: register.name, admission, password };
-        let known = self.store.register(key, newcomer, Timestamp::now()).await.map_err(outward)?;
+        let new = NewPeer { name: register.name, admission, password };
+        let known = self.store.register(key, new, Timestamp::now()).await.map_err(outward)?;
         tracing::info!(peer = %known.id, address = %seen, "registered");
         let claim = if register.sign_in.force { Claim::Forced } else { Claim::Polite };
         self.arrive(known, seen, register.sign_in, claim).await
     }
 
-    /// By which right somebody registers who brings this invite.
+    /// What lets a peer in that brings this invite.
     fn admission(&self, invite: Option<&str>) -> Admission {
         match (self.settings().registration, invite.map(str::parse::<InviteCode>)) {
             (Registration::Open, _) => Admission::Open,
@@ -104,7 +102,7 @@ impl Directory {
     /// `conflict` if another daemon is signed in; `not_found` if the key was replaced meanwhile; `denied`, `invalid`.
     pub(super) async fn arrive(
         self: &Arc<Self>,
-        known: Known,
+        known: PeerRecord,
         seen: IpAddr,
         sign_in: SignIn,
         claim: Claim,
@@ -152,7 +150,7 @@ impl Directory {
     async fn welcome(
         self: &Arc<Self>,
         session: &Arc<Session>,
-        known: Known,
+        known: PeerRecord,
         stored: Seq,
         now: Timestamp,
     ) -> Result<(Seq, SignedIn), Refusal> {

@@ -1,6 +1,6 @@
 //! Who arrives, who takes over, and what a full queue loses.
 
-use dos_protocol::directory::Subscription;
+use dos_protocol::directory::{Subscription, Update};
 
 use super::*;
 
@@ -75,7 +75,7 @@ fn followers_hear_of_a_takeover_but_not_of_the_same_daemon_coming_back() {
 fn a_full_queue_loses_rows_but_not_the_knowledge_of_them() {
     let hub = Hub::default();
     let (session, _pushes) = hub.arrive(arrival(1, false)).unwrap();
-    let row = |seq| Owed { peer: session.peer, seq: Seq(seq), frame: Arc::from([0u8]) };
+    let row = |seq| InboxRow { peer: session.peer, seq: Seq(seq), at: Timestamp(0), update: Update::Void };
     hub.deliver((1..=1000).map(row).collect());
     assert_eq!(session.latest(), Seq(1000));
 }

@@ -32,9 +32,10 @@ use self::{clock::Clock, clock::Due, pings::Pings, replay::Replay};
 use crate::{
     directory::Directory,
     hub::{Push, Session, notice},
-    limits::{Pace, reached},
+    limits::Pace,
     metrics::Entrance,
     presence::Follower,
+    rules::refusal::reached,
 };
 
 type Done = (u32, Result<Answer, WireError>);
@@ -276,13 +277,11 @@ impl Running<'_> {
 
     async fn pushed(&mut self, push: Push) -> Result<(), End> {
         match push {
-            Push::Update(owed) => {
-                // A row that is not the next one is read from the store in its turn.
-                if self.catching_up.is_none() && self.replay.takes(owed.seq) {
-                    self.out.extend_from_slice(&owed.frame);
-                }
-                Ok(())
+            // A row that is not the next one is read from the store in its turn.
+            Push::Update(row) if self.catching_up.is_none() && self.replay.takes(row.seq) => {
+                self.send(&FromDirectory::Update { seq: row.seq, at: row.at, update: row.update })
             }
+            Push::Update(_) => Ok(()),
             Push::Broadcast(frame) => {
                 self.out.extend_from_slice(&frame);
                 Ok(())
@@ -376,10 +375,11 @@ impl Running<'_> {
                 self.clock.asked(Instant::now());
                 self.subscribe(id, subscription)
             }
-            Ok(ToDirectory::Request { id, op, .. }) => {
+            Ok(ToDirectory::Request { id, op, operation }) => {
                 self.clock.asked(Instant::now());
                 let (directory, session) = (Arc::clone(self.directory), Arc::clone(&self.session));
-                self.under_way.push(Box::pin(async move { (id, directory.perform(&session, op).await) }));
+                self.under_way
+                    .push(Box::pin(async move { (id, directory.perform(&session, op, operation).await) }));
                 Ok(())
             }
         }

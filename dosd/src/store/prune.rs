@@ -3,10 +3,11 @@
 //! What always holds: what others see of it they are told (rights to the images of a forgotten peer are gone, its own
 //! rights are revoked), in the same transaction; counts of views stay what they were. One call does one bounded step.
 
-use dos_protocol::{Allowance, ImageNo, PeerId, Timestamp, directory::Update};
+use dos_protocol::{PeerId, Timestamp};
 use rusqlite::{Connection, params};
 
-use super::{Changed, Owed, Refusal, Store, grants, images, inbox, peers, requests, row};
+use super::{Changed, Refusal, Store, grants, images, inbox, peers, requests, row};
+use crate::rules::grants::viewer_forgotten;
 
 /// Receipts looked at in one transaction: some milliseconds, so that others need not wait.
 const RECEIPTS_PER_STEP: u32 = 2_000;
@@ -28,8 +29,8 @@ pub struct ReceiptsStep {
 pub struct Forgotten {
     /// Images that it had published.
     pub images: u64,
-    /// Rights that it had to images of others.
-    pub rights: u64,
+    /// Grants that it had for images of others.
+    pub grants: u64,
 }
 
 impl Store {
@@ -71,16 +72,17 @@ impl Store {
                 return Ok(None.into());
             };
             let forgotten = weigh(connection, known.id)?;
-            let mut owed = Vec::new();
+            let mut rows = Vec::new();
             for image in images::all_of(connection, peer)? {
-                owed.extend(images::remove(connection, &image, now)?);
+                rows.extend(images::remove(connection, &image, now)?);
             }
-            owed.extend(requests::withdraw_all(connection, peer, now)?);
-            owed.extend(revoke_all(connection, peer, now)?);
+            rows.extend(requests::withdraw_all(connection, peer, now)?);
+            let revoked = viewer_forgotten(grants::of_viewer(connection, peer)?);
+            rows.extend(inbox::owe(connection, revoked, now)?);
             erase(connection, peer)?;
             // Its own inbox has gone with it.
-            owed.retain(|row| row.peer != peer);
-            Ok(Changed { value: Some(forgotten), owed })
+            rows.retain(|row| row.peer != peer);
+            Ok(Changed::owing(Some(forgotten), rows))
         })
         .await
     }
@@ -132,31 +134,8 @@ fn weigh(connection: &Connection, peer: PeerId) -> Result<Forgotten, Refusal> {
     };
     Ok(Forgotten {
         images: count("SELECT count(*) FROM images WHERE owner = ?1")?,
-        rights: count("SELECT count(*) FROM grants WHERE viewer = ?1 AND share IS NOT NULL")?,
+        grants: count("SELECT count(*) FROM grants WHERE viewer = ?1 AND share IS NOT NULL")?,
     })
-}
-
-/// Takes back every right that a peer has, and tells the owners.
-fn revoke_all(connection: &Connection, viewer: PeerId, now: Timestamp) -> Result<Vec<Owed>, Refusal> {
-    let mut statement = connection.prepare_cached("SELECT image FROM grants WHERE viewer = ?1")?;
-    let key = [row::peer_number(viewer)];
-    let held: Vec<ImageNo> =
-        statement.query_map(key, |row| row::unsigned(row, 0).map(ImageNo))?.collect::<Result<_, _>>()?;
-    let mut owed = Vec::new();
-    for no in held {
-        let (Some(image), Some(mut right)) =
-            (images::by_no(connection, no)?, grants::find(connection, no, viewer)?)
-        else {
-            continue;
-        };
-        if right.share.take().is_some() {
-            right.views_left = Allowance::Views(0);
-            right.revision += 1;
-            let grant = grants::snapshot(connection, &image, viewer, &right)?;
-            owed.push(inbox::owe(connection, image.owner, now, Update::Grant(Box::new(grant)))?);
-        }
-    }
-    Ok(owed)
 }
 
 /// Deletes every row of a peer.
@@ -170,6 +149,7 @@ fn erase(connection: &Connection, peer: PeerId) -> rusqlite::Result<()> {
         "DELETE FROM inbox_heads WHERE peer = ?1",
         "DELETE FROM messages WHERE sender = ?1 OR recipient = ?1",
         "DELETE FROM blocks WHERE blocker = ?1 OR blocked = ?1",
+        "DELETE FROM done WHERE peer = ?1",
         "DELETE FROM peers WHERE id = ?1",
     ] {
         connection.prepare_cached(sql)?.execute([row::peer_number(peer)])?;
