@@ -17,7 +17,7 @@ use dos_protocol::limits::ATTEMPTS_REMEMBERED_MAX;
 /// The attempts of the last minute, by who made them.
 #[derive(Debug)]
 pub(super) struct Attempts<K> {
-    /// All for whom the table has no room share the entry of nobody.
+    /// Those for which the table has no room share the entry `None`.
     full_at: Mutex<HashMap<Option<K>, Instant>>,
 }
 

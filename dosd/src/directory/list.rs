@@ -17,13 +17,13 @@ use crate::{
 };
 
 impl Directory {
-    pub(super) async fn list(&self, asker: PeerId, list: List) -> Result<Answer, Refusal> {
+    pub(super) async fn list(&self, caller: PeerId, list: List) -> Result<Answer, Refusal> {
         let limit = list.limit.clamp(1, PAGE_MAX);
         let from = list.after.as_ref().map(|cursor| cursor.peer);
         let enough = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(2);
-        let hidden = self.hub.hidden_from(asker);
+        let hidden = self.hub.hidden_from(caller);
         let mut peers = match (&list.peer, list.online, list.seen_since) {
-            (Some(peer), ..) => Peers::These(vec![self.find(Some(asker), peer).await?.id]),
+            (Some(peer), ..) => Peers::These(vec![self.find(Some(caller), peer).await?.id]),
             (None, true, _) => Peers::These(self.hub.online(&hidden, from, enough)),
             (None, false, Some(since)) => {
                 // The hub is asked for one peer after the other: who is online is not copied for every page.
@@ -37,16 +37,16 @@ impl Directory {
         if let (Peers::These(ids), true) = (&mut peers, list.online) {
             ids.retain(|id| !hidden.contains(*id) && self.hub.get(*id).is_some());
         }
-        let mut page = self.store.page(PageQuery { caller: asker, peers, after: list.after, limit }).await?;
+        let mut page = self.store.page(PageQuery { caller, peers, after: list.after, limit }).await?;
         for peer in &mut page.peers {
             self.set_presence(peer, &hidden);
         }
         Ok(Answer::Page(page))
     }
 
-    pub(super) async fn resolve(&self, asker: PeerId, peer: &PeerRef) -> Result<Answer, Refusal> {
-        let mut info = self.find(Some(asker), peer).await?.info();
-        self.set_presence(&mut info, &self.hub.hidden_from(asker));
+    pub(super) async fn resolve(&self, caller: PeerId, peer: &PeerRef) -> Result<Answer, Refusal> {
+        let mut info = self.find(Some(caller), peer).await?.info();
+        self.set_presence(&mut info, &self.hub.hidden_from(caller));
         Ok(Answer::Peer(Box::new(info)))
     }
 

@@ -186,12 +186,12 @@ impl Directory {
         self.store.replay(peer, after).await.map_err(outward)
     }
 
-    /// The peer that `asker` names, whichever way.
-    pub(crate) async fn find(&self, asker: Option<PeerId>, peer: &PeerRef) -> Result<PeerRecord, Refusal> {
+    /// The peer that `caller` names, whichever way.
+    pub(crate) async fn find(&self, caller: Option<PeerId>, peer: &PeerRef) -> Result<PeerRecord, Refusal> {
         match peer {
             PeerRef::Id(_) | PeerRef::Name(_) => self.store.peer(peer.clone()).await,
             PeerRef::Address(address) => {
-                let only = self.at(asker, *address)?;
+                let only = self.at(caller, *address)?;
                 self.store.peer(PeerRef::Id(only)).await
             }
         }
@@ -212,9 +212,9 @@ impl Directory {
         }
     }
 
-    /// The one peer that is online at this address, as far as `asker` may know; the operator may know everything.
-    fn at(&self, asker: Option<PeerId>, address: Address) -> Result<PeerId, Refusal> {
-        let hidden = asker.map(|asker| self.hub.hidden_from(asker)).unwrap_or_default();
+    /// The one peer that is online at this address, as far as `caller` may know; the operator may know everything.
+    fn at(&self, caller: Option<PeerId>, address: Address) -> Result<PeerId, Refusal> {
+        let hidden = caller.map(|caller| self.hub.hidden_from(caller)).unwrap_or_default();
         let (code, text) = match self.hub.at(&hidden, address).as_slice() {
             [only] => return Ok(*only),
             [] => (Code::NotFound, format!("no peer is online at {address}")),

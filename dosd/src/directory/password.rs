@@ -1,7 +1,7 @@
 //! Passwords: set and removed by their owners, and taken instead of a key that is lost.
 //!
 //! Kept as Argon2id (RFC 9106) with 19 MiB, two passes and one lane (OWASP Password Storage Cheat Sheet, 2024). What always
-//! holds: a name that nobody has, a name without a password and a wrong password get the same answer after the same work;
+//! holds: a name that no peer has, a name without a password and a wrong password get the same answer after the same work;
 //! never more passwords are looked at together than there are cores; and a sign-in with a key is never held up by any of
 //! it. Nothing about a password or the name that came with it is logged.
 
@@ -50,7 +50,7 @@ const PASSES: u32 = 2;
 const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlzIQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Whoever finds too many others waiting comes back after this time.
+/// A peer that finds too many others waiting comes back after this time.
 const CROWDED_PAUSE: Duration = Duration::from_secs(1);
 
 /// The session with the old key ends within this time, or is not waited for any longer: the new machine waits too.
@@ -70,7 +70,7 @@ pub(super) struct Passwords {
 }
 
 impl Passwords {
-    /// With nobody waiting and nothing to remember.
+    /// Without anything to remember.
     pub(super) fn new() -> Self {
         let cores = available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
@@ -89,7 +89,7 @@ impl Passwords {
         })
     }
 
-    /// As [`Passwords::hash`], for somebody who is not signed in.
+    /// As [`Passwords::hash`], for a peer that is not signed in.
     ///
     /// # Errors
     /// `denied` if too many wait.
@@ -153,7 +153,7 @@ fn wrong() -> WireError {
 }
 
 fn locked(wait: Duration) -> WireError {
-    // Rounded up: whoever waits as long as told is not told to wait again.
+    // Rounded up: a peer that waits for this time need not wait again.
     let seconds = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
     let text = format!("too many wrong passwords for this name: try again in {}", format_duration(seconds));
     WireError::new(Code::Denied, text).because(Reason::Locked).retry_after(seconds)

@@ -18,13 +18,13 @@ impl Directory {
         Ok(Answer::Image(Box::new(image)))
     }
 
-    pub(super) async fn image(&self, asker: PeerId, image: ImageArg) -> Result<Answer, Refusal> {
-        let owner = self.owner_of(asker, &image).await?;
-        Ok(Answer::Image(Box::new(self.store.image(asker, owner, image.name).await?)))
+    pub(super) async fn image(&self, caller: PeerId, image: ImageArg) -> Result<Answer, Refusal> {
+        let owner = self.owner_of(caller, &image).await?;
+        Ok(Answer::Image(Box::new(self.store.image(caller, owner, image.name).await?)))
     }
 
-    pub(super) async fn preview(&self, asker: PeerId, image: ImageArg) -> Result<Answer, Refusal> {
-        let owner = self.owner_of(asker, &image).await?;
+    pub(super) async fn preview(&self, caller: PeerId, image: ImageArg) -> Result<Answer, Refusal> {
+        let owner = self.owner_of(caller, &image).await?;
         let (image, data) = self.store.preview(owner, image.name).await?;
         let info = image.preview;
         Ok(Answer::Preview(PreviewOf {
@@ -49,10 +49,10 @@ impl Directory {
         Ok(Answer::Image(Box::new(image)))
     }
 
-    async fn owner_of(&self, asker: PeerId, image: &ImageArg) -> Result<PeerId, Refusal> {
+    async fn owner_of(&self, caller: PeerId, image: &ImageArg) -> Result<PeerId, Refusal> {
         match &image.owner {
-            None => Ok(asker),
-            Some(owner) => Ok(self.find(Some(asker), owner).await?.id),
+            None => Ok(caller),
+            Some(owner) => Ok(self.find(Some(caller), owner).await?.id),
         }
     }
 }

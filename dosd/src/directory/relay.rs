@@ -16,9 +16,9 @@ impl Directory {
             return Err(WireError::new(Code::Denied, "this directory does not relay").into());
         }
         if from == to {
-            return Err(WireError::new(Code::Invalid, "nobody calls itself").into());
+            return Err(WireError::new(Code::Invalid, "a peer does not call itself").into());
         }
-        // Whoever hides is not told of it, and rings no bell.
+        // A peer that hides does not learn of the call.
         if self.hub.hides(to, from) {
             let error = WireError::new(Code::Denied, format!("peer {to} takes nothing from you"));
             return Err(error.because(Reason::Blocked).into());

@@ -22,7 +22,7 @@ use crate::{
     store::{Admission, NewPeer, PeerRecord, Refusal, Store},
 };
 
-/// Whoever finds the directory full comes back after so long.
+/// A peer that finds the directory full comes back after this time.
 const CROWDED_PAUSE: Duration = Duration::from_secs(60);
 
 /// Beyond this the numbers of an inbox could not go on for ever.
@@ -36,7 +36,7 @@ const ARRIVALS_PAUSE: Duration = Duration::from_secs(1);
 pub struct Arrived {
     /// Its session.
     pub session: Arc<Session>,
-    /// What the session is told from outside.
+    /// What others have for the session.
     pub pushes: mpsc::Receiver<Push>,
     /// The last inbox row that the peer has, or that is gone.
     pub stored: Seq,
@@ -114,7 +114,7 @@ impl Directory {
             ));
         }
         if sign_in.stored > STORED_MAX {
-            return Err(WireError::new(Code::Invalid, "no directory has sent so many updates"));
+            return Err(WireError::new(Code::Invalid, "no directory has sent that many updates"));
         }
         let limits = self.settings().limits;
         if self.hub.count() >= usize::try_from(limits.sessions_max).unwrap_or(usize::MAX) {
@@ -179,8 +179,8 @@ impl Directory {
         }
     }
 
-    /// Writes down in passing that a peer is here, together with whoever else comes within a second: when thousands come
-    /// back at once, that is one operation and not thousands. Nobody waits for it, and what a crash loses of it is known
+    /// Writes down in passing that a peer is here, together with those that come within a second: when thousands come
+    /// back at once, that is one operation and not thousands. No one waits for it, and what a crash loses of it is known
     /// again when the peer has left.
     fn note_seen(self: &Arc<Self>, peer: dos_protocol::PeerId, since: Timestamp) {
         let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);

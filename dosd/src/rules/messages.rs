@@ -100,7 +100,7 @@ mod tests {
             (Sending { sender: bob(), ..state() }, Code::Invalid, None),
             (Sending { is_blocked: true, ..state() }, Code::Denied, Some(Reason::Blocked)),
             (Sending { waiting: full, ..state() }, Code::Denied, Some(Reason::Limit)),
-            // A block is told before the inbox is.
+            // The block is the reason that is given, also where the inbox is full.
             (Sending { is_blocked: true, waiting: full, ..state() }, Code::Denied, Some(Reason::Blocked)),
         ] {
             let error = send(&state, letter(), NOW).unwrap_err();

@@ -27,7 +27,7 @@ use crate::rules::refusal::conflict;
 /// Pages copied before it is looked whether anybody still waits for the copy: 4 MiB, some milliseconds.
 const PAGES_PER_STEP: i32 = 1024;
 
-/// Tells the copying thread that nobody waits for it any more.
+/// Stops the copying thread when no one waits for it any more.
 struct Abandon(Arc<AtomicBool>);
 
 impl Drop for Abandon {

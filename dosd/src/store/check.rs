@@ -13,12 +13,12 @@ use tokio::task::spawn_blocking;
 use super::{Refusal, Store, row, schema::SCHEMA};
 use crate::rules::refusal::{invalid, not_found};
 
-/// Findings of one kind that are told; a store that is so broken needs its backup.
+/// Findings of one kind that are reported; a store that is so broken needs its backup.
 const FINDINGS_MAX: u32 = 20;
 
-/// What must never be found, and how a finding is told: each statement gives one text a row.
+/// What must never be found, and how a finding is reported: each statement gives one text a row.
 const INVARIANTS: &[&str] = &[
-    // Every view that a right counts was written down, and every view that was written down is counted.
+    // Every view that a grant counts was written down, and every view that was written down is counted.
     "WITH spent AS (SELECT image, viewer, sum(views) AS used FROM counted_views GROUP BY image, viewer)
      SELECT format('grant of peer %d to image %d: %d views used, %d written down',
                    g.viewer, g.image, g.views_used, coalesce(s.used, 0))

@@ -1,4 +1,4 @@
-//! Peers: who holds which key, under which ID and name.
+//! Peers: which key holds which ID and name.
 
 use dos_protocol::{
     Code, ImageArg, PeerId, PeerName, PublicKey, Timestamp, WireError, admin,

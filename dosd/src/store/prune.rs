@@ -1,7 +1,7 @@
-//! Forgetting what nobody needs any more: peers that were not seen for long, old receipts, dead invites.
+//! Forgetting what no one needs any more: peers that were not seen for long, old receipts, dead invites.
 //!
-//! What always holds: what others see of it they are told (rights to the images of a forgotten peer are gone, its own
-//! rights are revoked), in the same transaction; counts of views stay what they were. One call does one bounded step.
+//! What always holds: what concerns other peers is owed to them (grants for the images of a forgotten peer are gone, its own
+//! grants are revoked), in the same transaction; counts of views stay what they were. One call does one bounded step.
 
 use dos_protocol::{PeerId, Timestamp};
 use rusqlite::{Connection, params};
@@ -18,7 +18,7 @@ const PEERS_PER_STEP: u32 = 100;
 /// A step over the receipts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptsStep {
-    /// So many were, or would be, forgotten.
+    /// Receipts that were, or would be, forgotten.
     pub forgotten: u64,
     /// Where to go on; nothing at the end.
     pub next: Option<Vec<u8>>,
@@ -56,7 +56,7 @@ impl Store {
         self.read(move |connection| weigh(connection, peer)).await
     }
 
-    /// Forgets a peer that was last seen before that moment: its images, its rights, its requests, its inbox, its name
+    /// Forgets a peer that was last seen before that moment: its images, its grants, its requests, its inbox, its name
     /// and its ID. `None` if it was seen again meanwhile.
     ///
     /// # Errors
@@ -189,7 +189,7 @@ fn receipts(
     Ok(ReceiptsStep { forgotten, next: last.filter(|_| seen == RECEIPTS_PER_STEP) })
 }
 
-/// What a right counts stays accounted for, in one number for all of its forgotten receipts.
+/// What a grant counts stays accounted for, in one number for all of its forgotten receipts.
 fn forget(connection: &Connection, old: &[Receipt]) -> rusqlite::Result<()> {
     let mut count = connection.prepare_cached(
         "INSERT INTO views_forgotten(image, viewer, views) SELECT ?1, ?2, ?3

@@ -16,8 +16,8 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Refusal, check::check};
 use crate::rules::refusal::conflict;
 
-/// So far do numbers and revisions jump: more than any directory gives between a backup and a loss. A peer takes no state
-/// of a right that is older than what it knows, and must not take another image for one that it knows.
+/// Numbers and revisions jump by this: more than any directory gives between a backup and a loss. A peer takes no state
+/// of a grant that is older than what it knows, and must not take another image for one that it knows.
 const LEAP: u32 = 1_000_000;
 
 /// Copies the backup `from` to `to` and tells what is in it.
