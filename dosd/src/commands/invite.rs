@@ -99,3 +99,62 @@ fn revoke(options: InviteRevoke, screen: &mut Screen) -> Result<(), Failure> {
         _ => Err(unexpected()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use dos_protocol::{
+        JoinLink, PublicKey,
+        admin::{Invited, SOCKET_NAME},
+        frame,
+    };
+
+    use super::*;
+
+    /// Reads one request and hangs up, unless there is an answer.
+    fn serve(listener: &UnixListener, answer: impl FnOnce(InviteCode) -> Option<FromDosd>) -> InviteCode {
+        let (mut stream, _) = listener.accept().unwrap();
+        let body = frame::read_blocking(&mut stream).unwrap().unwrap();
+        let ToDosd::CreateInvite { code: Some(code), .. } = frame::decode(&body).unwrap() else {
+            panic!("another request")
+        };
+        if let Some(answer) = answer(code.clone()) {
+            std::io::Write::write_all(&mut stream, &frame::to_frame(&answer).unwrap()).unwrap();
+        }
+        code
+    }
+
+    fn invited(code: InviteCode) -> FromDosd {
+        let link =
+            JoinLink { key: PublicKey::from([1; 32]), host: "localhost".into(), port: 5000, invite: None };
+        FromDosd::Invited(Invited { code, link, uses_left: 1, expires_at: Timestamp(5) })
+    }
+
+    #[test]
+    fn a_broken_connection_is_tried_once_more_with_the_same_code() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join(SOCKET_NAME)).unwrap();
+        let server = std::thread::spawn(move || {
+            let first = serve(&listener, |_| None);
+            (first, serve(&listener, |code| Some(invited(code))))
+        });
+        let Ok(FromDosd::Invited(made)) = make(dir.path(), 1, None) else { panic!("no invite") };
+        let (first, second) = server.join().unwrap();
+        assert!(first == second && second == made.code);
+    }
+
+    #[test]
+    fn a_code_that_begins_like_another_one_is_drawn_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join(SOCKET_NAME)).unwrap();
+        let server = std::thread::spawn(move || {
+            let taken = WireError::new(Code::Conflict, "another invite begins like this one");
+            let first = serve(&listener, |_| Some(FromDosd::Failed(taken)));
+            (first, serve(&listener, |code| Some(invited(code))))
+        });
+        assert!(make(dir.path(), 1, None).is_ok());
+        let (first, second) = server.join().unwrap();
+        assert!(first != second);
+    }
+}
