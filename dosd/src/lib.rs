@@ -5,7 +5,6 @@
 
 mod address;
 pub mod admin;
-pub mod blocks;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -18,6 +17,7 @@ mod manager;
 pub mod metrics;
 mod page;
 mod phase;
+pub mod rules;
 mod session;
 pub mod store;
 

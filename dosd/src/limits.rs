@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use dos_daemon::rate::Rate;
-use dos_protocol::{Code, Reason, WireError};
+
+use crate::rules::Quotas;
 
 /// The limits in force. Each key of the configuration has the name of its field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,11 +39,17 @@ impl Limits {
     pub(crate) fn requests(&self) -> Rate {
         Rate::per_second(self.requests_per_second.into()).with_burst(REQUEST_BURST)
     }
-}
 
-/// A request that comes too early, or where there is no room.
-pub(crate) fn reached(limit: &str, what: &str) -> WireError {
-    WireError::new(Code::Denied, format!("{what} (limit {limit})")).because(Reason::Limit)
+    /// Those that the store obeys.
+    #[must_use]
+    pub(crate) fn quotas(&self) -> Quotas {
+        Quotas {
+            images: self.images_per_peer.into(),
+            preview_bytes: self.preview_bytes_per_peer,
+            inbox_rows: self.inbox_rows_max.into(),
+            inbox_rows_per_sender: self.inbox_rows_per_sender.into(),
+        }
+    }
 }
 
 /// What the rate gives in this time may come at once: what a script does in one go.

@@ -26,14 +26,15 @@ use dos_protocol::{
     Code, JoinLink, PeerId, WireError, admin::ToDosd, frame::FrameError, limits::TEXT_BYTES_MAX,
     model::PeerRef, name::printable,
 };
+pub(crate) use invite::INVITE_DRAWS;
 pub(crate) use shutdown::{Plan, closing, due};
 use tokio::sync::watch;
 
 use self::door::Replies;
 use crate::{
-    blocks::Hidden,
     directory::{Directory, outward},
-    store::{Known, Refusal},
+    live::Hidden,
+    store::{PeerRecord, Refusal},
 };
 
 /// Why a command gets no further replies.
@@ -72,7 +73,9 @@ impl Operator {
     async fn operate(&self, request: ToDosd, replies: &mut Replies) -> Result<(), Stop> {
         match request {
             ToDosd::Link => self.link(replies).await,
-            ToDosd::CreateInvite { uses, expires_ms } => self.create_invite(uses, expires_ms, replies).await,
+            ToDosd::CreateInvite { uses, expires_ms, code } => {
+                self.create_invite((uses, expires_ms, code), replies).await
+            }
             ToDosd::Invites => self.invites(replies).await,
             ToDosd::RevokeInvite(code) => self.revoke_invite(code, replies).await,
             ToDosd::Peers { online } => self.peers(online, replies).await,
@@ -90,7 +93,7 @@ impl Operator {
     }
 
     /// The peer that is meant, which must be online.
-    async fn online(&self, peer: &PeerRef) -> Result<Known, Stop> {
+    async fn online(&self, peer: &PeerRef) -> Result<PeerRecord, Stop> {
         let known = self.directory.find(None, peer).await?;
         if self.directory.live.is_online(known.id) {
             Ok(known)

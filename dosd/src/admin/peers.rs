@@ -7,7 +7,7 @@ use dos_protocol::{
 };
 
 use super::{Operator, Replies, Stop};
-use crate::blocks::Hidden;
+use crate::live::Hidden;
 
 impl Operator {
     pub(super) async fn peers(&self, online: bool, replies: &mut Replies) -> Result<(), Stop> {

@@ -75,10 +75,10 @@ impl Operator {
                 if self.directory.live.is_online(peer) {
                     continue;
                 }
-                if let Some(Forgotten { images, rights }) = self.prune_peer(peer, before, now, dry).await? {
+                if let Some(Forgotten { images, grants }) = self.prune_peer(peer, before, now, dry).await? {
                     pruned.peers += 1;
                     pruned.images += images;
-                    pruned.rights += rights;
+                    pruned.rights += grants;
                 }
             }
         }

@@ -20,7 +20,7 @@ impl Operator {
             sessions: u64::try_from(live.count()).unwrap_or(u64::MAX),
             peers,
             images,
-            rights: store.rights_standing().await?,
+            rights: store.grants_standing().await?,
             inbox_rows,
             database_bytes: store.database_bytes().await?,
             commits,

@@ -1,17 +1,17 @@
 //! What the store reports after its commits, handed to the live side, which knows no store.
 
 use crate::{
-    blocks::Blocking,
     live::{Live, Row},
-    store::{Deliver, Owed},
+    rules::BlockChange,
+    store::{Deliver, InboxRow},
 };
 
 impl Deliver for Live {
-    fn deliver(&self, owed: Vec<Owed>) {
-        self.push(owed.into_iter().map(|Owed { peer, seq, frame }| (peer, Row { seq, frame })));
+    fn deliver(&self, rows: Vec<InboxRow>) {
+        self.push(rows.into_iter().map(|InboxRow { peer, seq, at, update }| (peer, Row { seq, at, update })));
     }
 
-    fn blocking(&self, blocking: Blocking) {
-        self.set_blocking(blocking);
+    fn blocking(&self, change: BlockChange) {
+        self.set_block(change);
     }
 }

@@ -16,7 +16,7 @@ impl Directory {
             return Err(WireError::new(Code::Denied, "this directory does not relay").into());
         }
         if from == to {
-            return Err(WireError::new(Code::Invalid, "nobody calls itself").into());
+            return Err(WireError::new(Code::Invalid, "a peer does not call itself").into());
         }
         // Before presence: a peer that hides is neither notified nor seen to be online.
         if self.live.hides(to, from) {

@@ -19,12 +19,15 @@ use super::{Directory, outward};
 use crate::{
     address::network_of,
     config::Registration,
-    limits::reached,
     live::{Arrival, ArrivalError, Claim, Handle, Push, reachable_at},
-    store::{Admission, Known, NAMELESS, Newcomer, Refusal, Store, unknown_key},
+    rules::{
+        names::check_password,
+        refusal::{conflict, reached, unknown_key},
+    },
+    store::{Admission, NewPeer, PeerRecord, Refusal, Store},
 };
 
-/// Whoever finds the directory full comes back after so long.
+/// A peer that finds the directory full comes back after this time.
 const CROWDED_PAUSE: Duration = Duration::from_secs(60);
 
 /// Beyond this the numbers of an inbox could not go on for ever.
@@ -80,22 +83,20 @@ impl Directory {
             let error = WireError::new(Code::Denied, "too many registrations from this address");
             return Err(error.because(Reason::Limit).retry_after(wait));
         }
-        if register.password.is_some() && register.name.is_none() {
-            return Err(WireError::new(Code::Invalid, NAMELESS));
-        }
+        check_password(register.name.is_some(), register.password.is_some())?;
         let admission = self.admission(register.invite.as_deref());
         let password = match register.password {
             Some(password) => Some(self.passwords.hash_in_turn(password).await?),
             None => None,
         };
-        let newcomer = Newcomer { name: register.name, admission, password };
-        let known = self.store.register(key, newcomer, Timestamp::now()).await.map_err(outward)?;
+        let new = NewPeer { name: register.name, admission, password };
+        let known = self.store.register(key, new, Timestamp::now()).await.map_err(outward)?;
         tracing::info!(peer = %known.id, address = %seen, "registered");
         let claim = if register.sign_in.force { Claim::Forced } else { Claim::Polite };
         self.arrive(known, seen, register.sign_in, claim).await
     }
 
-    /// By which right somebody registers who brings this invite.
+    /// What lets a peer in that brings this invite.
     fn admission(&self, invite: Option<&str>) -> Admission {
         match (self.settings().registration, invite.map(str::parse::<InviteCode>)) {
             (Registration::Open, _) => Admission::Open,
@@ -111,7 +112,7 @@ impl Directory {
     /// `conflict` if another daemon is signed in; `not_found` if the key was replaced meanwhile; `denied`, `invalid`.
     pub(super) async fn arrive(
         self: &Arc<Self>,
-        known: Known,
+        known: PeerRecord,
         seen: IpAddr,
         sign_in: SignIn,
         claim: Claim,
@@ -123,7 +124,7 @@ impl Directory {
             ));
         }
         if sign_in.stored > STORED_MAX {
-            return Err(WireError::new(Code::Invalid, "no directory has sent so many updates"));
+            return Err(WireError::new(Code::Invalid, "no directory has sent that many updates"));
         }
         let limits = self.settings().limits;
         if self.live.count() >= usize::try_from(limits.sessions_max).unwrap_or(usize::MAX) {
@@ -149,7 +150,7 @@ impl Directory {
         // Before the inbox is read: from here on live rows reach the session, so a row that is committed meanwhile is either
         // among those that are read, or pushed.
         let (session, pushes) = self.live.arrive(arrival).map_err(|error| match error {
-            ArrivalError::Taken => WireError::new(Code::Conflict, error.to_string()),
+            ArrivalError::Taken => conflict(error.to_string()),
             ArrivalError::KeyReplaced => unknown_key(),
         })?;
         let (since, latest) = match self.span(&known, sign_in.stored).await {
@@ -165,7 +166,7 @@ impl Directory {
     }
 
     /// After which row the peer goes on with its inbox, and which row is the last.
-    async fn span(&self, known: &Known, stored: Seq) -> Result<(Seq, Seq), Refusal> {
+    async fn span(&self, known: &PeerRecord, stored: Seq) -> Result<(Seq, Seq), Refusal> {
         let (since, latest) = self.store.inbox_span(known.id, known.key, stored).await?;
         if stored <= latest {
             return Ok((since, latest));
@@ -187,8 +188,8 @@ impl Directory {
         }
     }
 
-    /// Writes down in passing that a peer is here, together with whoever else comes within a second: when thousands come
-    /// back at once, that is one operation and not thousands. Nobody waits for it, and what a crash loses of it is known
+    /// Writes down in passing that a peer is here, together with those that come within a second: when thousands come
+    /// back at once, that is one operation and not thousands. No one waits for it, and what a crash loses of it is known
     /// again when the peer has left.
     fn note_seen(self: &Arc<Self>, peer: dos_protocol::PeerId, since: Timestamp) {
         let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,13 +11,25 @@ use std::{
 
 use dos_protocol::PeerId;
 
-use crate::blocks::{Blocking, Hidden};
+use crate::rules::BlockChange;
 
 /// All blocks.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     /// Under each blocked peer those who have blocked it, because it is the blocked one that looks.
     blockers: RwLock<HashMap<PeerId, Arc<HashSet<PeerId>>>>,
+}
+
+/// The peers that hide from one peer, as of when this was taken. Taking and cloning it copies no set.
+#[derive(Debug, Clone, Default)]
+pub struct Hidden(Option<Arc<HashSet<PeerId>>>);
+
+impl Hidden {
+    /// Whether this peer hides.
+    #[must_use]
+    pub fn contains(&self, peer: PeerId) -> bool {
+        self.0.as_ref().is_some_and(|blockers| blockers.contains(&peer))
+    }
 }
 
 impl Blocks {
@@ -30,12 +42,12 @@ impl Blocks {
     /// The peers that hide from `viewer`.
     pub(super) fn hidden_from(&self, viewer: PeerId) -> Hidden {
         let blockers = self.blockers.read().unwrap_or_else(PoisonError::into_inner);
-        Hidden::new(blockers.get(&viewer).map(Arc::clone))
+        Hidden(blockers.get(&viewer).map(Arc::clone))
     }
 
     /// Applies a change that was committed.
-    pub(super) fn set(&self, blocking: Blocking) {
-        let Blocking { blocker, blocked, is_on } = blocking;
+    pub(super) fn set(&self, change: BlockChange) {
+        let BlockChange { blocker, blocked, is_on } = change;
         let mut blockers = self.blockers.write().unwrap_or_else(PoisonError::into_inner);
         if is_on {
             Arc::make_mut(blockers.entry(blocked).or_default()).insert(blocker);
@@ -57,7 +69,7 @@ mod tests {
         let [alice, bob, carol] =
             [1, 2, 3].map(|number| PeerId::from_number(PeerId::COUNT / 3 + number).unwrap());
         let blocks = Blocks::default();
-        let set = |blocker, is_on| blocks.set(Blocking { blocker, blocked: bob, is_on });
+        let set = |blocker, is_on| blocks.set(BlockChange { blocker, blocked: bob, is_on });
         set(alice, true);
         set(alice, true);
         set(carol, true);

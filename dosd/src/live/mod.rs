@@ -30,12 +30,13 @@ use tokio::sync::mpsc;
 
 pub use self::{
     arrival::{Arrival, ArrivalError, Claim, reachable_at},
+    blocks::Hidden,
     permit::Permit,
     presence::Follower,
     session::{Caller, Ending, Handle, Push, Row},
 };
 use self::{blocks::Blocks, permit::Permits, presence::PresenceLog, relay::Relay, session::Session};
-use crate::blocks::{Blocking, Hidden};
+use crate::rules::BlockChange;
 
 type Sessions = BTreeMap<PeerId, Arc<Session>>;
 
@@ -155,8 +156,8 @@ impl Live {
     }
 
     /// Applies a block that was made or removed.
-    pub fn set_blocking(&self, blocking: Blocking) {
-        self.blocks.set(blocking);
+    pub fn set_block(&self, change: BlockChange) {
+        self.blocks.set(change);
     }
 
     /// The peers online from `from` on, without those who hide, in the order of their IDs, at most `limit`.
@@ -204,7 +205,7 @@ impl Live {
         let sessions = self.sessions();
         for (peer, row) in rows {
             if let Some(session) = sessions.get(&peer) {
-                session.push(Push::Update(row));
+                session.push(Push::Update(Box::new(row)));
             }
         }
     }

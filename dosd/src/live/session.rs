@@ -14,7 +14,7 @@ use std::{
 
 use dos_protocol::{
     Instance, PeerId, PeerName, PublicKey, Seq, Timestamp,
-    directory::{Call, Notice, Presence},
+    directory::{Call, Notice, Presence, Update},
     limits::SESSION_QUEUE_MAX,
     model::{Address, SessionEnd},
 };
@@ -29,8 +29,8 @@ use super::{arrival::Arrival, permit::Permit};
 /// What a session's task is to do for the rest of the directory.
 #[derive(Debug)]
 pub enum Push {
-    /// Send this row, which was added to the peer's inbox.
-    Update(Row),
+    /// Send this row, which was added to the peer's inbox. Boxed, because every idle session holds room for some pushes.
+    Update(Box<Row>),
     /// Send this broadcast: the message as it is sent.
     Broadcast(Arc<[u8]>),
     /// Send this notice.
@@ -48,8 +48,10 @@ pub enum Push {
 pub struct Row {
     /// Its number.
     pub seq: Seq,
-    /// The message as it is sent.
-    pub frame: Arc<[u8]>,
+    /// When it came about.
+    pub at: Timestamp,
+    /// What it says.
+    pub update: Update,
 }
 
 /// A live session.

@@ -1,8 +1,8 @@
 //! Who arrives, who takes over, and what a full queue loses.
 
 use dos_protocol::{
-    Instance,
-    directory::{Notice, Subscription},
+    Instance, Timestamp,
+    directory::{Notice, Subscription, Update},
 };
 use std::net::IpAddr;
 
@@ -89,7 +89,7 @@ fn followers_see_a_takeover_but_not_the_same_daemon_coming_back() {
 fn a_full_queue_loses_rows_but_not_the_knowledge_of_them() {
     let live = Live::default();
     let (session, _pushes) = live.arrive(arrival(1, false)).unwrap();
-    let row = |seq| (session.peer(), Row { seq: Seq(seq), frame: Arc::from([0u8]) });
+    let row = |seq| (session.peer(), Row { seq: Seq(seq), at: Timestamp(0), update: Update::Void });
     live.push((1..=1000).map(row));
     assert_eq!(session.latest(), Seq(1000));
 }

@@ -10,7 +10,7 @@ use dos_protocol::{
 use tokio::time::Instant;
 
 use super::{Done, End, Running};
-use crate::limits::reached;
+use crate::rules::refusal::reached;
 
 impl Running<'_> {
     pub(super) fn read(&mut self, read: Result<Option<Vec<u8>>, FrameError>) -> Result<(), End> {
@@ -56,10 +56,11 @@ impl Running<'_> {
                 self.clock.requested(Instant::now());
                 self.subscribe(id, subscription)
             }
-            Ok(ToDirectory::Request { id, op, .. }) => {
+            Ok(ToDirectory::Request { id, op, operation }) => {
                 self.clock.requested(Instant::now());
                 let (directory, caller) = (Arc::clone(self.directory), self.session.caller());
-                self.in_flight.push(Box::pin(async move { (id, directory.perform(&caller, op).await) }));
+                let performing = async move { (id, directory.perform(&caller, op, operation).await) };
+                self.in_flight.push(Box::pin(performing));
                 Ok(())
             }
         }

@@ -12,14 +12,15 @@ use crate::live::{Push, Row};
 impl Running<'_> {
     pub(super) async fn pushed(&mut self, push: Push) -> Result<(), End> {
         match push {
-            Push::Update(Row { seq, frame }) => {
+            Push::Update(row) => {
                 // A row that is not the next one is left to the store, because those before it are not here: they did not
                 // fit into the queue, are being read, or wait for acknowledgements. Kept rows would be a second queue per
                 // session, without a bound.
-                if self.catching_up.is_none() && self.replay.takes(seq) {
-                    self.out.extend_from_slice(&frame);
+                if self.catching_up.is_some() || !self.replay.takes(row.seq) {
+                    return Ok(());
                 }
-                Ok(())
+                let Row { seq, at, update } = *row;
+                self.send(&FromDirectory::Update { seq, at, update })
             }
             Push::Broadcast(frame) => {
                 self.out.extend_from_slice(&frame);
