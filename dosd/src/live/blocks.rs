@@ -1,8 +1,8 @@
-//! Who hides from whom: the blocks of the store, in memory, for everything that is asked too often to read it there.
+//! Who hides from whom: the blocks of the store, in memory, because every look at another peer's presence needs them.
 //!
-//! It is loaded when the store is opened and follows every change right after its commit, before that is answered, in the
-//! order of the commits. It decides only what a peer sees; what must not happen (a message, a request of somebody who is
-//! blocked) the store refuses in its own transaction. A block costs some 16 bytes here.
+//! Loaded when the store is opened; then it follows every change right after its commit, before that is answered, in the
+//! order of the commits. It decides only what a peer sees; what a block forbids (a message, a request) the store refuses in
+//! its own transaction. A block costs some 16 bytes here.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,25 +11,16 @@ use std::{
 
 use dos_protocol::PeerId;
 
-/// That one peer blocks another, or does so no more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Blocking {
-    /// Who blocks.
-    pub blocker: PeerId,
-    /// Whom.
-    pub blocked: PeerId,
-    /// Whether from now on, or no more.
-    pub is_on: bool,
-}
+use crate::rules::BlockChange;
 
 /// All blocks.
 #[derive(Debug, Default)]
-pub struct Blocks {
-    /// Under each blocked peer those who have blocked it: whoever asks is the blocked one.
+pub(super) struct Blocks {
+    /// Under each blocked peer those who have blocked it, because it is the blocked one that looks.
     blockers: RwLock<HashMap<PeerId, Arc<HashSet<PeerId>>>>,
 }
 
-/// Those who hide from one peer, as it was when this was taken. Taking it copies nothing.
+/// The peers that hide from one peer, as of when this was taken. Taking and cloning it copies no set.
 #[derive(Debug, Clone, Default)]
 pub struct Hidden(Option<Arc<HashSet<PeerId>>>);
 
@@ -43,22 +34,20 @@ impl Hidden {
 
 impl Blocks {
     /// Whether `blocker` has blocked `from`: then `from` sees nothing of its presence.
-    #[must_use]
-    pub fn hides(&self, blocker: PeerId, from: PeerId) -> bool {
+    pub(super) fn hides(&self, blocker: PeerId, from: PeerId) -> bool {
         let blockers = self.blockers.read().unwrap_or_else(PoisonError::into_inner);
         blockers.get(&from).is_some_and(|blockers| blockers.contains(&blocker))
     }
 
-    /// All those who hide from `asker`.
-    #[must_use]
-    pub fn hidden_from(&self, asker: PeerId) -> Hidden {
+    /// The peers that hide from `viewer`.
+    pub(super) fn hidden_from(&self, viewer: PeerId) -> Hidden {
         let blockers = self.blockers.read().unwrap_or_else(PoisonError::into_inner);
-        Hidden(blockers.get(&asker).map(Arc::clone))
+        Hidden(blockers.get(&viewer).map(Arc::clone))
     }
 
-    /// Takes note of what was committed.
-    pub fn set(&self, blocking: Blocking) {
-        let Blocking { blocker, blocked, is_on } = blocking;
+    /// Applies a change that was committed.
+    pub(super) fn set(&self, change: BlockChange) {
+        let BlockChange { blocker, blocked, is_on } = change;
         let mut blockers = self.blockers.write().unwrap_or_else(PoisonError::into_inner);
         if is_on {
             Arc::make_mut(blockers.entry(blocked).or_default()).insert(blocker);
@@ -76,11 +65,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_hides_one_way_until_it_is_taken_back_and_nothing_of_it_stays() {
+    fn a_block_hides_one_way_until_it_is_removed_and_nothing_of_it_stays() {
         let [alice, bob, carol] =
             [1, 2, 3].map(|number| PeerId::from_number(PeerId::COUNT / 3 + number).unwrap());
         let blocks = Blocks::default();
-        let set = |blocker, is_on| blocks.set(Blocking { blocker, blocked: bob, is_on });
+        let set = |blocker, is_on| blocks.set(BlockChange { blocker, blocked: bob, is_on });
         set(alice, true);
         set(alice, true);
         set(carol, true);

@@ -1,7 +1,7 @@
-//! Lock-outs of password logins, by name: a bounded table in memory, with the time as an argument.
+//! Lock-outs of password logins, by name, in a bounded table.
 //!
-//! An attempt counts as a wrong one before its password is looked at, and is forgiven when it was right: so many attempts at
-//! once are not more than as many in a row. A name that nobody has is counted like any other, so that nothing tells which
+//! An attempt counts as a wrong one before its password is looked at, and is forgiven when it was right: attempts made at once
+//! are therefore not more than as many in a row. A name that no peer has is counted like any other, so that nothing tells which
 //! names there are. A restart forgets everything; it takes longer than what it would save a guesser.
 
 use std::{
@@ -15,8 +15,8 @@ use dos_protocol::{
 };
 
 /// What is remembered of a name.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Tried {
     /// Attempts since the last lock-out.
     tries: u32,
     /// Lock-outs so far.
@@ -25,46 +25,61 @@ struct Entry {
     last: Instant,
 }
 
-/// The names at which passwords were tried.
+/// A name after another attempt; the last free attempt locks it, at first for `block`.
+///
+/// # Errors
+/// How long the name is still locked; the attempt is then not counted.
+fn attempt(before: Option<Tried>, block: Duration, now: Instant) -> Result<Tried, Duration> {
+    if let Some(left) = before.and_then(|tried| locked(tried, now)) {
+        return Err(left);
+    }
+    let remembered = before.filter(|tried| !is_forgotten(*tried, now));
+    let mut tried = remembered.unwrap_or(Tried { tries: 0, lockouts: 0, locked_until: now, last: now });
+    tried.last = now;
+    tried.tries += 1;
+    if tried.tries >= PASSWORD_TRIES {
+        let factor = 2u32.saturating_pow(tried.lockouts);
+        tried.locked_until = now + block.saturating_mul(factor).min(BLOCK_DURATION_MAX);
+        tried.lockouts = tried.lockouts.saturating_add(1);
+        tried.tries = 0;
+    }
+    Ok(tried)
+}
+
+fn locked(tried: Tried, now: Instant) -> Option<Duration> {
+    let left = tried.locked_until.saturating_duration_since(now);
+    (!left.is_zero()).then_some(left)
+}
+
+fn is_forgotten(tried: Tried, now: Instant) -> bool {
+    now.saturating_duration_since(tried.last) >= PASSWORD_MEMORY
+}
+
+/// The names for which passwords were tried.
 #[derive(Debug, Default)]
-pub(super) struct Lockouts {
-    names: HashMap<PeerName, Entry>,
+pub(crate) struct Lockouts {
+    names: HashMap<PeerName, Tried>,
 }
 
 impl Lockouts {
-    /// How long the name is locked still.
-    pub(super) fn locked(&self, name: &PeerName, now: Instant) -> Option<Duration> {
-        let left = self.names.get(name)?.locked_until.saturating_duration_since(now);
-        (!left.is_zero()).then_some(left)
+    /// How long the name is still locked.
+    pub(crate) fn locked(&self, name: &PeerName, now: Instant) -> Option<Duration> {
+        locked(*self.names.get(name)?, now)
     }
 
     /// Counts an attempt as a wrong one; the last one that is free locks the name, at first for `block`.
     ///
     /// # Errors
-    /// How long the name is locked; the attempt is then not counted.
-    pub(super) fn attempt(&mut self, name: &PeerName, block: Duration, now: Instant) -> Result<(), Duration> {
-        if let Some(left) = self.locked(name, now) {
-            return Err(left);
-        }
+    /// How long the name is still locked; the attempt is then not counted.
+    pub(crate) fn attempt(&mut self, name: &PeerName, block: Duration, now: Instant) -> Result<(), Duration> {
+        let tried = attempt(self.names.get(name).copied(), block, now)?;
         self.make_room(name, now);
-        let fresh = Entry { tries: 0, lockouts: 0, locked_until: now, last: now };
-        let entry = self.names.entry(name.clone()).or_insert(fresh);
-        if now.saturating_duration_since(entry.last) >= PASSWORD_MEMORY {
-            *entry = fresh;
-        }
-        entry.last = now;
-        entry.tries += 1;
-        if entry.tries >= PASSWORD_TRIES {
-            let factor = 2u32.saturating_pow(entry.lockouts);
-            entry.locked_until = now + block.saturating_mul(factor).min(BLOCK_DURATION_MAX);
-            entry.lockouts = entry.lockouts.saturating_add(1);
-            entry.tries = 0;
-        }
+        self.names.insert(name.clone(), tried);
         Ok(())
     }
 
     /// The password was right: everything about the name is forgiven.
-    pub(super) fn right(&mut self, name: &PeerName) {
+    pub(crate) fn forgive(&mut self, name: &PeerName) {
         self.names.remove(name);
     }
 
@@ -73,9 +88,9 @@ impl Lockouts {
         if self.names.len() < PASSWORD_NAMES_MAX || self.names.contains_key(name) {
             return;
         }
-        self.names.retain(|_, entry| now.saturating_duration_since(entry.last) < PASSWORD_MEMORY);
+        self.names.retain(|_, tried| !is_forgotten(*tried, now));
         if self.names.len() >= PASSWORD_NAMES_MAX {
-            let oldest = self.names.iter().min_by_key(|(_, entry)| entry.last).map(|(name, _)| name.clone());
+            let oldest = self.names.iter().min_by_key(|(_, tried)| tried.last).map(|(name, _)| name.clone());
             if let Some(oldest) = oldest {
                 self.names.remove(&oldest);
             }
@@ -104,6 +119,26 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_is_remembered_for_a_day_and_the_third_locks() {
+        let start = Instant::now();
+        let first = Tried { tries: 1, lockouts: 0, locked_until: start, last: start };
+        assert_eq!(attempt(None, BLOCK, start), Ok(first));
+        let day = start + PASSWORD_MEMORY;
+        let before = day - Duration::from_nanos(1);
+        assert_eq!(attempt(Some(first), BLOCK, before), Ok(Tried { tries: 2, last: before, ..first }));
+        assert_eq!(attempt(Some(first), BLOCK, day), Ok(Tried { locked_until: day, last: day, ..first }));
+        let second = Tried { tries: 2, ..first };
+        let third = Tried { tries: 0, lockouts: 1, locked_until: start + BLOCK, last: start };
+        assert_eq!(attempt(Some(second), BLOCK, start), Ok(third));
+        assert_eq!(attempt(Some(third), BLOCK, start), Err(BLOCK));
+        assert_eq!(locked(third, start + BLOCK), None);
+        let often = Tried { tries: 2, lockouts: u32::MAX, ..first };
+        let longest =
+            Tried { tries: 0, lockouts: u32::MAX, locked_until: start + BLOCK_DURATION_MAX, last: start };
+        assert_eq!(attempt(Some(often), BLOCK, start), Ok(longest));
+    }
+
+    #[test]
     fn three_tries_then_a_lock_that_doubles_up_to_an_hour() {
         let (mut lockouts, alice) = (Lockouts::default(), name("alice"));
         let mut now = Instant::now();
@@ -125,7 +160,7 @@ mod tests {
             for _ in 0..PASSWORD_TRIES {
                 assert_eq!(lockouts.attempt(&alice, BLOCK, now), Ok(()));
             }
-            lockouts.right(&alice);
+            lockouts.forgive(&alice);
         }
         assert_eq!(exhaust(&mut lockouts, &alice, now), (3, BLOCK));
     }

@@ -1,9 +1,9 @@
 //! The relay: joins two connections to the directory's port by their ticket, and passes bytes on between them.
 //!
 //! What the two say is their own TLS; the relay neither reads nor keeps any of it. What always holds: a ticket joins the
-//! first two connections that bring it, within [`RELAY_TICKET_TIME`], and nothing after that; a call has its place in the
+//! first two connections that bring it, within [`RELAY_TICKET_TIME`], and nothing after that; a call stands in the
 //! table from its ticket to its end, so that there are never more of them than the operator allows; memory for each is
-//! bounded. Who may call whom is decided in [`crate::directory`].
+//! bounded. Who may call whom is decided before, with the ticket.
 
 mod pipe;
 
@@ -40,7 +40,7 @@ pub(crate) fn is_relayed(first: u8) -> bool {
     RELAY_MAGIC.first() == Some(&first)
 }
 
-/// The calls under way, and those that wait for their two sides.
+/// The calls in flight, and those that wait for their two sides.
 #[derive(Debug, Default)]
 pub struct Relay {
     calls: Mutex<HashMap<Ticket, Entry>>,
@@ -48,7 +48,7 @@ pub struct Relay {
     bytes: AtomicU64,
 }
 
-/// A call's place.
+/// A call in the table.
 #[derive(Debug)]
 struct Entry {
     call: Call,
@@ -63,7 +63,7 @@ enum State {
     Joined,
 }
 
-/// Who calls whom, and what their calls have moved.
+/// A call between two peers, and what their calls have moved.
 #[derive(Debug, Clone)]
 struct Call {
     from: PeerId,
@@ -90,17 +90,17 @@ enum Side {
     First { call: Call, until: Instant, second: oneshot::Receiver<TcpStream> },
     /// It is the second: the first one's task has it now.
     Second,
-    /// Nobody waits for it.
-    Nobody,
+    /// No call waits for it.
+    Unknown,
 }
 
-/// Gives a call's place back.
-struct Place<'a> {
+/// Gives a call's place in the table back, however its task ends.
+struct Reservation<'a> {
     relay: &'a Relay,
     ticket: Ticket,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         self.relay.table().remove(&self.ticket);
     }
@@ -113,7 +113,7 @@ impl Relay {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Calls that have a place: those under way, and those whose sides are expected.
+    /// Calls in the table: those in flight, and those whose sides are expected.
     #[must_use]
     pub fn calls(&self) -> usize {
         let mut calls = self.table();
@@ -125,7 +125,7 @@ impl Relay {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a place for a call of `from` to `to`; both sides come with the ticket.
+    /// Reserves a call of `from` to `to`; both sides come with the ticket.
     ///
     /// # Errors
     /// `denied` if there are too many calls already.
@@ -163,7 +163,7 @@ impl Relay {
         Ok(ticket)
     }
 
-    /// Gives up a call of which nobody was told.
+    /// Gives up a call of which neither side was notified.
     pub(crate) fn forget(&self, ticket: &Ticket) {
         self.table().remove(ticket);
     }
@@ -172,7 +172,7 @@ impl Relay {
     fn join(&self, ticket: &Ticket, stream: TcpStream) -> (Side, Option<TcpStream>) {
         let mut calls = self.table();
         sweep(&mut calls);
-        let Some(Entry { call, state }) = calls.get_mut(ticket) else { return (Side::Nobody, Some(stream)) };
+        let Some(Entry { call, state }) = calls.get_mut(ticket) else { return (Side::Unknown, Some(stream)) };
         match state {
             State::Waiting { until, first: first @ None } => {
                 let (sender, second) = oneshot::channel();
@@ -182,15 +182,15 @@ impl Relay {
             State::Waiting { first: Some(_), .. } => {
                 let State::Waiting { first: Some(first), .. } = std::mem::replace(state, State::Joined)
                 else {
-                    return (Side::Nobody, Some(stream));
+                    return (Side::Unknown, Some(stream));
                 };
-                // If the first side has just given up, its place goes with it.
+                // If the first side has just given up, its reservation goes with it.
                 match first.send(stream) {
                     Ok(()) => (Side::Second, None),
-                    Err(stream) => (Side::Nobody, Some(stream)),
+                    Err(stream) => (Side::Unknown, Some(stream)),
                 }
             }
-            State::Joined => (Side::Nobody, Some(stream)),
+            State::Joined => (Side::Unknown, Some(stream)),
         }
     }
 
@@ -207,17 +207,17 @@ impl Relay {
                 Ok(read) => read,
                 Err(error) => return tracing::debug!(%address, %error, "no ticket came"),
             };
-            // From here on the call's own place bounds what waits.
+            // From here on the call's reservation bounds what waits.
             drop(place);
             match self.join(&ticket, stream) {
                 (Side::First { call, until, second }, Some(stream)) => {
-                    let _place = Place { relay: self, ticket };
+                    let _reservation = Reservation { relay: self, ticket };
                     self.carry(&call, stream, (until, second)).await;
                 }
                 (Side::Second, _) => {}
                 (_, stream) => {
                     drop(stream);
-                    tracing::debug!(%address, "a ticket that nobody waits for");
+                    tracing::debug!(%address, "no call waits for this ticket");
                 }
             }
         };

@@ -1,12 +1,12 @@
-//! The board on which it stands who has come and gone, for those sessions that have subscribed.
+//! The log of presence: which peers came online and went offline, for those sessions that have subscribed.
 //!
 //! Every change of a peer gets the next version and takes the place of the peer's last one; a [`Follower`] remembers the
 //! version that it has seen and takes what is newer, at most every [`PRESENCE_PAUSE`] and a bounded number at a time. So a
-//! peer that comes and goes a hundred times in between is told once, and ten thousand peers cost a follower no more than
-//! their number. What must hold: the board never has more than [`PRESENCE_KEPT`] entries (a follower for whom that was too
-//! few is told so), and while nobody follows, a change costs one look at a counter.
+//! peer that comes and goes a hundred times in between is one change, and ten thousand peers cost a follower no more than
+//! their number. What always holds: the log never has more than [`PRESENCE_KEPT`] entries (a follower for which that was too
+//! few is notified of it), and while no one follows, a change costs one look at a counter.
 //!
-//! Nothing here is stored, and nothing is known of who was online before somebody followed.
+//! Nothing here is stored, and nothing is known of who was online before the first follower.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -28,7 +28,7 @@ use tokio::{
 
 /// See the module.
 #[derive(Debug)]
-pub struct Board {
+pub(super) struct PresenceLog {
     followers: AtomicUsize,
     /// The last version, for those who wait for the next.
     latest: watch::Sender<u64>,
@@ -44,24 +44,24 @@ struct Changed {
     by_version: BTreeMap<u64, PeerId>,
 }
 
-impl Default for Board {
+impl Default for PresenceLog {
     fn default() -> Self {
         Self { followers: AtomicUsize::new(0), latest: watch::Sender::new(0), changed: Mutex::default() }
     }
 }
 
-impl Board {
+impl PresenceLog {
     fn changed(&self) -> MutexGuard<'_, Changed> {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A peer is now as `presence` makes it. That is made only if anybody follows.
-    pub fn note(&self, presence: impl FnOnce() -> Presence) {
+    /// Notes a change; `presence` is made only if anyone follows.
+    pub(super) fn note(&self, presence: impl FnOnce() -> Presence) {
         if self.followers.load(Ordering::Acquire) == 0 {
             return;
         }
         let latest = self.changed().note(presence());
-        // Two that note at once may come here in either order.
+        // The lock is free again, so of two that note at once the later change may come here first.
         self.latest.send_if_modified(|now| {
             let is_news = latest > *now;
             *now = latest.max(*now);
@@ -69,18 +69,18 @@ impl Board {
         });
     }
 
-    /// Follows the changes from now on, for the session of `me`; nothing for a subscription to nobody.
+    /// Follows the changes from now on, for the session of `me`; `None` for a subscription to no one.
     ///
     /// # Errors
     /// `invalid` if it names too many peers.
-    pub fn follow(
+    pub(super) fn follow(
         self: &Arc<Self>,
         me: PeerId,
         subscription: Subscription,
     ) -> Result<Option<Follower>, WireError> {
-        let whom = match subscription {
+        let followed = match subscription {
             Subscription::Nobody => return Ok(None),
-            Subscription::Everybody => Whom::Everybody,
+            Subscription::Everybody => Followed::Everyone,
             Subscription::These(peers) if peers.len() > SUBSCRIBED_PEERS_MAX => {
                 let text = format!("a subscription names at most {SUBSCRIBED_PEERS_MAX} peers");
                 return Err(WireError::new(Code::Invalid, text));
@@ -88,14 +88,15 @@ impl Board {
             Subscription::These(mut peers) => {
                 peers.sort_unstable();
                 peers.dedup();
-                Whom::These(peers.into())
+                Followed::These(peers.into())
             }
         };
+        // Under the lock, as in the last follower's end: between the two, that would forget what this one is to see.
         let changed = self.changed();
         self.followers.fetch_add(1, Ordering::AcqRel);
         let (seen, news) = (changed.last, self.latest.subscribe());
         drop(changed);
-        Ok(Some(Follower { board: Arc::clone(self), me, whom, seen, news, not_before: Instant::now() }))
+        Ok(Some(Follower { log: Arc::clone(self), me, followed, seen, news, not_before: Instant::now() }))
     }
 }
 
@@ -117,7 +118,7 @@ impl Changed {
     }
 
     /// The oldest changes after `seen`, at most [`PRESENCE_PER_PUSH_MAX`], and up to which version these are all.
-    fn of_everybody(&self, seen: u64) -> (Vec<Presence>, u64) {
+    fn of_everyone(&self, seen: u64) -> (Vec<Presence>, u64) {
         let next = self.by_version.range(seen.saturating_add(1)..).take(PRESENCE_PER_PUSH_MAX);
         let (mut peers, mut upto) = (Vec::new(), seen);
         for (version, peer) in next {
@@ -127,7 +128,7 @@ impl Changed {
         (peers, upto)
     }
 
-    /// The same of some peers: looked up one by one, so that all the others cost nothing.
+    /// The same of these peers: looked up one by one, so that all the others cost nothing.
     fn of_these(&self, peers: &[PeerId], seen: u64) -> (Vec<Presence>, u64) {
         let mut newer: Vec<_> =
             peers.iter().filter_map(|peer| self.by_peer.get(peer)).filter(|(at, _)| *at > seen).collect();
@@ -143,45 +144,44 @@ impl Changed {
 }
 
 #[derive(Debug)]
-enum Whom {
-    Everybody,
+enum Followed {
+    Everyone,
     /// In the order of their IDs.
     These(Box<[PeerId]>),
 }
 
-/// A session's place on the board. The board forgets everything when the last one is dropped.
+/// What one session has seen of the log. The log forgets everything when the last follower is dropped.
 #[derive(Debug)]
 pub struct Follower {
-    board: Arc<Board>,
+    log: Arc<PresenceLog>,
     me: PeerId,
-    whom: Whom,
+    followed: Followed,
     seen: u64,
     news: watch::Receiver<u64>,
     not_before: Instant,
 }
 
 impl Follower {
-    /// Waits until there may be something to take, and not before the pause after the last time is over. Can be given up
-    /// and begun again at any time.
+    /// Waits until there may be something to take, and not before the pause after the last time is over. Cancel-safe.
     pub async fn news(&mut self) {
         sleep_until(self.not_before).await;
         let seen = self.seen;
         if self.news.wait_for(|latest| *latest > seen).await.is_err() {
-            // The board is held by this follower, so it never goes.
+            // This follower holds the log, so it never goes.
             std::future::pending::<()>().await;
         }
     }
 
-    /// Takes the changes since the last time, each peer once, but for those of oneself and of peers that `hides` says
-    /// hide from this one. More of them come with the next call.
+    /// Takes the changes since the last time, each peer once, without the follower itself and the peers that `hides` names.
+    /// What does not fit comes with the next call.
     pub fn take(&mut self, hides: impl Fn(PeerId) -> bool) -> Option<Changes> {
         self.not_before = Instant::now() + PRESENCE_PAUSE;
-        let changed = self.board.changed();
+        let changed = self.log.changed();
         let missed = self.seen < changed.dropped;
         let seen = self.seen.max(changed.dropped);
-        let (mut peers, upto) = match &self.whom {
-            Whom::Everybody => changed.of_everybody(seen),
-            Whom::These(these) => changed.of_these(these, seen),
+        let (mut peers, upto) = match &self.followed {
+            Followed::Everyone => changed.of_everyone(seen),
+            Followed::These(these) => changed.of_these(these, seen),
         };
         drop(changed);
         self.seen = upto;
@@ -192,8 +192,8 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        let mut changed = self.board.changed();
-        if self.board.followers.fetch_sub(1, Ordering::AcqRel) == 1 {
+        let mut changed = self.log.changed();
+        if self.log.followers.fetch_sub(1, Ordering::AcqRel) == 1 {
             *changed = Changed { last: changed.last, dropped: changed.last, ..Changed::default() };
         }
     }

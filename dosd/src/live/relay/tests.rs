@@ -1,4 +1,4 @@
-//! Tickets and places, without connections.
+//! Tickets and reservations, without connections.
 use std::time::Duration;
 
 use tokio::time::advance;
@@ -21,7 +21,7 @@ fn refusal(admitted: Result<Ticket, WireError>) -> (Code, Option<Reason>, bool) 
 const LIMIT: (Code, Option<Reason>, bool) = (Code::Denied, Some(Reason::Limit), true);
 
 #[tokio::test(start_paused = true)]
-async fn a_ticket_that_nobody_brings_gives_its_place_back() {
+async fn a_ticket_that_no_one_brings_gives_its_place_back() {
     let relay = Relay::default();
     let one = RelaySettings { calls: 1, ..settings() };
     relay.admit(peer(1), peer(2), one).unwrap();

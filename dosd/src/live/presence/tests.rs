@@ -14,12 +14,12 @@ fn presence(number: usize, online: bool) -> Presence {
     Presence { id: peer(number), name: None, online, address: None, at: Timestamp(1), end }
 }
 
-fn board() -> Arc<Board> {
-    Arc::new(Board::default())
+fn log() -> Arc<PresenceLog> {
+    Arc::new(PresenceLog::default())
 }
 
-fn follow(board: &Arc<Board>, subscription: Subscription) -> Follower {
-    board.follow(peer(0), subscription).unwrap().unwrap()
+fn follow(log: &Arc<PresenceLog>, subscription: Subscription) -> Follower {
+    log.follow(peer(0), subscription).unwrap().unwrap()
 }
 
 fn numbers(changes: &Changes) -> Vec<PeerId> {
@@ -28,13 +28,13 @@ fn numbers(changes: &Changes) -> Vec<PeerId> {
 
 #[tokio::test]
 async fn each_peer_comes_once_as_it_is_now_in_the_order_of_the_last_changes() {
-    let board = board();
-    let mut follower = follow(&board, Subscription::Everybody);
+    let log = log();
+    let mut follower = follow(&log, Subscription::Everybody);
     for online in [true, false, true] {
-        board.note(|| presence(1, online));
-        board.note(|| presence(2, !online));
+        log.note(|| presence(1, online));
+        log.note(|| presence(2, !online));
     }
-    board.note(|| presence(1, false));
+    log.note(|| presence(1, false));
     let changes = follower.take(|_| false).unwrap();
     assert_eq!(changes.peers, [presence(2, false), presence(1, false)]);
     assert!(!changes.missed);
@@ -42,36 +42,36 @@ async fn each_peer_comes_once_as_it_is_now_in_the_order_of_the_last_changes() {
 }
 
 #[tokio::test]
-async fn oneself_and_those_who_hide_are_left_out() {
-    let board = board();
-    let mut follower = follow(&board, Subscription::Everybody);
-    (0..4).for_each(|number| board.note(|| presence(number, true)));
+async fn the_follower_itself_and_peers_that_hide_are_left_out() {
+    let log = log();
+    let mut follower = follow(&log, Subscription::Everybody);
+    (0..4).for_each(|number| log.note(|| presence(number, true)));
     assert_eq!(numbers(&follower.take(|id| id == peer(2)).unwrap()), [peer(1), peer(3)]);
-    board.note(|| presence(2, false));
+    log.note(|| presence(2, false));
     assert_eq!(follower.take(|id| id == peer(2)), None);
 }
 
 #[tokio::test]
-async fn only_those_named_are_told_and_the_rest_costs_nothing() {
-    let board = board();
+async fn only_those_named_are_reported_and_the_rest_costs_nothing() {
+    let log = log();
     let these = vec![peer(3), peer(2), peer(3)];
-    let mut follower = follow(&board, Subscription::These(these));
-    (0..100).for_each(|number| board.note(|| presence(number, true)));
+    let mut follower = follow(&log, Subscription::These(these));
+    (0..100).for_each(|number| log.note(|| presence(number, true)));
     assert_eq!(numbers(&follower.take(|_| false).unwrap()), [peer(2), peer(3)]);
-    (4..100).for_each(|number| board.note(|| presence(number, false)));
+    (4..100).for_each(|number| log.note(|| presence(number, false)));
     assert_eq!(follower.take(|_| false), None);
-    board.note(|| presence(3, false));
+    log.note(|| presence(3, false));
     assert_eq!(follower.take(|_| false).unwrap().peers, [presence(3, false)]);
 }
 
 #[tokio::test]
 async fn a_push_is_bounded_and_the_next_goes_on() {
-    let board = board();
+    let log = log();
     let many = PRESENCE_PER_PUSH_MAX + 7;
     let named = (1..=many).map(peer).collect();
     for subscription in [Subscription::Everybody, Subscription::These(named)] {
-        let mut follower = follow(&board, subscription);
-        (1..=many).for_each(|number| board.note(|| presence(number, true)));
+        let mut follower = follow(&log, subscription);
+        (1..=many).for_each(|number| log.note(|| presence(number, true)));
         let first = follower.take(|_| false).unwrap();
         let second = follower.take(|_| false).unwrap();
         assert_eq!((first.peers.len(), second.peers.len()), (PRESENCE_PER_PUSH_MAX, 7));
@@ -82,12 +82,12 @@ async fn a_push_is_bounded_and_the_next_goes_on() {
 }
 
 #[tokio::test]
-async fn who_falls_behind_the_board_is_told_so_and_goes_on() {
-    let board = board();
-    let mut slow = follow(&board, Subscription::Everybody);
+async fn a_follower_that_falls_behind_the_log_is_notified_and_goes_on() {
+    let log = log();
+    let mut slow = follow(&log, Subscription::Everybody);
     let many = PRESENCE_KEPT + 10;
-    (1..=many).for_each(|number| board.note(|| presence(number, true)));
-    assert_eq!(board.changed().by_peer.len(), PRESENCE_KEPT);
+    (1..=many).for_each(|number| log.note(|| presence(number, true)));
+    assert_eq!(log.changed().by_peer.len(), PRESENCE_KEPT);
     let first = slow.take(|_| false).unwrap();
     assert!(first.missed);
     assert_eq!(first.peers.first().unwrap().id, peer(11));
@@ -95,40 +95,40 @@ async fn who_falls_behind_the_board_is_told_so_and_goes_on() {
 }
 
 #[tokio::test]
-async fn nothing_is_noted_or_kept_while_nobody_follows() {
-    let board = board();
-    board.note(|| panic!("nobody wants to know"));
-    let follower = follow(&board, Subscription::Everybody);
-    board.note(|| presence(1, true));
-    let mut second = follow(&board, Subscription::Everybody);
+async fn nothing_is_noted_or_kept_while_no_one_follows() {
+    let log = log();
+    log.note(|| panic!("nobody wants to know"));
+    let follower = follow(&log, Subscription::Everybody);
+    log.note(|| presence(1, true));
+    let mut second = follow(&log, Subscription::Everybody);
     assert_eq!(second.take(|_| false), None, "it begins from now on");
     drop(follower);
-    assert_eq!(board.changed().by_peer.len(), 1);
+    assert_eq!(log.changed().by_peer.len(), 1);
     drop(second);
-    assert!(board.changed().by_peer.is_empty());
-    board.note(|| panic!("nobody wants to know any more"));
-    assert_eq!(follow(&board, Subscription::Everybody).take(|_| false), None);
+    assert!(log.changed().by_peer.is_empty());
+    log.note(|| panic!("nobody wants to know any more"));
+    assert_eq!(follow(&log, Subscription::Everybody).take(|_| false), None);
 }
 
 #[tokio::test]
 async fn a_subscription_is_bounded_and_one_to_nobody_is_none() {
-    let board = board();
+    let log = log();
     let too_many = (0..=SUBSCRIBED_PEERS_MAX).map(peer).collect();
-    let refused = board.follow(peer(0), Subscription::These(too_many)).unwrap_err();
+    let refused = log.follow(peer(0), Subscription::These(too_many)).unwrap_err();
     assert_eq!(refused.code, Code::Invalid);
-    assert!(board.follow(peer(0), Subscription::Nobody).unwrap().is_none());
-    assert_eq!(board.followers.load(Ordering::Acquire), 0);
+    assert!(log.follow(peer(0), Subscription::Nobody).unwrap().is_none());
+    assert_eq!(log.followers.load(Ordering::Acquire), 0);
 }
 
 #[tokio::test]
 async fn a_follower_is_woken_at_once_and_then_not_before_the_pause_is_over() {
-    let board = board();
-    let mut follower = follow(&board, Subscription::Everybody);
+    let log = log();
+    let mut follower = follow(&log, Subscription::Everybody);
     assert!(follower.news().now_or_never().is_none());
     let mut wakes = 0;
     let always_news = async {
         loop {
-            board.note(|| presence(1, wakes % 2 == 0));
+            log.note(|| presence(1, wakes % 2 == 0));
             follower.news().await;
             assert!(follower.take(|_| false).is_some());
             wakes += 1;
