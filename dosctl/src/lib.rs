@@ -17,6 +17,7 @@ pub mod password;
 pub mod picture;
 pub mod progress;
 pub mod target;
+pub mod temporary;
 pub mod terminal;
 
 use std::ffi::OsString;
