@@ -1,6 +1,10 @@
 //! Aligned tables with short headers. Cells are disarmed, numbers stand at the right; nothing is cut off.
+//!
+//! Columns are as wide as a terminal shows them (Unicode Standard Annex #11): most CJK characters and emoji take two columns,
+//! combining characters none.
 
 use dos_protocol::name::printable;
+use unicode_width::UnicodeWidthStr;
 
 use super::Text;
 
@@ -39,8 +43,8 @@ impl Table {
     }
 
     fn width(&self, column: usize) -> usize {
-        let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        let header = self.header.get(column).map_or(0, |header| header.len());
+        let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width());
+        let header = self.header.get(column).map_or(0, |header| header.width());
         cells.max().unwrap_or(0).max(header)
     }
 
@@ -50,13 +54,37 @@ impl Table {
             if !line.is_empty() {
                 line.push_str("  ");
             }
-            if *right {
-                line.push_str(&format!("{cell:>width$}"));
-            } else {
-                line.push_str(&format!("{cell:<width$}"));
-            }
+            let padding = " ".repeat(width.saturating_sub(cell.width()));
+            let (before, after) = if *right { (&*padding, "") } else { ("", &*padding) };
+            line.extend([before, cell, after]);
         }
         line.truncate(line.trim_end().len());
         line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dos_protocol::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_a_terminal_shows_them() {
+        let mut table = Table::new(&["IMAGE", ">SIZE", "ACCESS"]);
+        for name in [
+            "sea",
+            "\u{6d77}\u{8fb9}",
+            "e\u{301}te\u{301}",
+            "\u{1f30a}",
+            "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}",
+        ] {
+            table.row(vec![name.into(), "7 MB".into(), "own".into()]);
+        }
+        let mut text = Text::new(false, Timestamp(0));
+        table.show(&mut text);
+        let start = |line: &str| line.rsplit("  ").next().map(|last| line.width() - last.width());
+        let starts: Vec<_> = text.out.lines().map(start).collect();
+        assert_eq!(starts, [Some(13); 6], "{}", text.out);
     }
 }
