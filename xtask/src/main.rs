@@ -6,6 +6,7 @@
 mod cargo;
 mod demo;
 mod dist;
+mod layers;
 mod package;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
@@ -38,6 +39,8 @@ enum Chore {
     Package,
     /// Builds the Debian packages and tries them out on a booted systemd, where that is possible
     Systemd,
+    /// Checks that imports inside dosd and peerd go one way: the order of ARCHITECTURE.md
+    Layers,
     /// Runs the measurements with these arguments: `cargo xtask bench --help`
     #[command(disable_help_flag = true)]
     Bench {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Chore::Dist => cargo::target_dir().and_then(|target| dist::generate(&target)).map(drop),
         Chore::Package => package::run(),
         Chore::Systemd => package::try_out(),
+        Chore::Layers => layers::run(&cargo::workspace()),
         Chore::Bench { args } => cargo::bench(&args),
     };
     match outcome {
@@ -64,6 +68,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A line to standard output; that nobody reads it is no error.
+fn say(line: &str) {
+    use std::io::Write;
+    drop(writeln!(std::io::stdout(), "{line}"));
 }
 
 #[cfg(test)]
