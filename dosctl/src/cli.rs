@@ -34,29 +34,29 @@ Exit codes: 0 done, 1 internal, 2 usage, 3 no daemon, 4 offline, 5 not found, 6 
 /// Shares images peer to peer under exact view counts; drives the peerd of a profile.
 #[derive(Debug, Parser)]
 #[command(name = "dosctl", version, after_help = AFTER_HELP, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// The options that every command has.
     #[command(flatten)]
-    pub global: Global,
+    pub(crate) global: Global,
     /// The command.
     #[command(subcommand)]
-    pub verb: Verb,
+    pub(crate) verb: Verb,
 }
 
 /// The options that every command has.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
-pub struct Global {
+pub(crate) struct Global {
     /// The profile of the peerd to talk to
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "NAME", env = "DOSCTL_PROFILE", default_value = DEFAULT_PROFILE)]
     #[arg(value_parser = profile, hide_env_values = true)]
-    pub profile: String,
+    pub(crate) profile: String,
     /// The socket of the peerd to talk to, instead of a profile
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "PATH", env = "DOSCTL_SOCKET", hide_env_values = true)]
-    pub socket: Option<PathBuf>,
+    pub(crate) socket: Option<PathBuf>,
     /// Prints one JSON document (JSON Lines for `watch` and `messages --follow`), and errors as JSON
     #[arg(long, global = true, help_heading = EVERYWHERE, env = "DOSCTL_JSON", hide_env_values = true)]
     #[arg(value_parser = FalseyValueParser::new())]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 fn profile(text: &str) -> Result<String, &'static str> {
@@ -70,13 +70,13 @@ fn profile(text: &str) -> Result<String, &'static str> {
 /// A text longer than a message may carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a text has at most {TEXT_BYTES_MAX} bytes")]
-pub struct TextTooLong;
+pub(crate) struct TextTooLong;
 
 /// Reads a free text, such as a note or a reason.
 ///
 /// # Errors
 /// If it is too long to be sent.
-pub fn free_text(text: &str) -> Result<Box<str>, TextTooLong> {
+pub(crate) fn free_text(text: &str) -> Result<Box<str>, TextTooLong> {
     if text.len() <= TEXT_BYTES_MAX { Ok(text.into()) } else { Err(TextTooLong) }
 }
 
@@ -85,9 +85,8 @@ macro_rules! verbs {
     ($($verb:ident $file:ident),* $(,)?) => {
         /// A command with its arguments.
         #[derive(Debug, Subcommand)]
-        pub enum Verb {
+        pub(crate) enum Verb {
             $(
-                #[expect(missing_docs, reason = "what it does stands at its arguments, which give the help text")]
                 $verb(verbs::$file::Args),
             )*
         }
@@ -97,7 +96,7 @@ macro_rules! verbs {
             ///
             /// # Errors
             /// Why it could not be done.
-            pub fn run(self, context: &Context) -> Result<(), Error> {
+            pub(crate) fn run(self, context: &Context) -> Result<(), Error> {
                 match self {
                     $(Self::$verb(args) => verbs::$file::run(args, context),)*
                 }
@@ -131,7 +130,7 @@ verbs! {
 
 /// Why there is no command to run.
 #[derive(Debug)]
-pub enum Stop {
+pub(crate) enum Stop {
     /// Help or the version was asked for.
     Print(String),
     /// There is no command at all; the help says which there are.
@@ -145,7 +144,7 @@ impl Stop {
     ///
     /// # Errors
     /// The one to end with, unless help was asked for.
-    pub fn show(self, screen: &Screen) -> Result<(), Error> {
+    pub(crate) fn show(self, screen: &Screen) -> Result<(), Error> {
         match self {
             Self::Print(text) => screen.print(&text),
             Self::Nothing(help) => {
@@ -161,7 +160,7 @@ impl Stop {
 ///
 /// # Errors
 /// What to show instead of running a command.
-pub fn parse(args: &[OsString]) -> Result<Cli, Stop> {
+pub(crate) fn parse(args: &[OsString]) -> Result<Cli, Stop> {
     match parse_alone(args) {
         Some(cli) => Ok(cli),
         None => parse_full(args),
@@ -206,7 +205,7 @@ fn settle(global: &mut Global, matches: &ArgMatches) -> Result<(), WireError> {
 
 /// Whether JSON is wanted, told without understanding the rest of the arguments.
 #[must_use]
-pub fn wants_json(args: &[OsString]) -> bool {
+pub(crate) fn wants_json(args: &[OsString]) -> bool {
     let flag = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
     let on = |value: OsString| {
         let value = value.to_string_lossy().to_lowercase();

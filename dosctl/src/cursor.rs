@@ -8,11 +8,11 @@ use serde::{Serialize, Serializer};
 /// Not a token that a listing gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a cursor is what an earlier listing gave as \"next\"")]
-pub struct CursorError;
+pub(crate) struct CursorError;
 
 /// A [`Cursor`] as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token(pub Cursor);
+pub(crate) struct Token(pub(crate) Cursor);
 
 impl FromStr for Token {
     type Err = CursorError;

@@ -52,7 +52,7 @@ const HEAD_BYTES: usize = 12;
 
 /// A file for a viewer. Gone when dropped, unless it was handed on for good.
 #[derive(Debug)]
-pub struct Opened {
+pub(crate) struct Opened {
     file: File,
     path: PathBuf,
     directory: Temporary,
@@ -64,7 +64,7 @@ pub struct Opened {
 
 /// The viewer at work.
 #[derive(Debug)]
-pub struct Viewer {
+pub(crate) struct Viewer {
     child: Child,
     started: Instant,
     /// If it ends sooner, another process shows the picture.
@@ -77,7 +77,11 @@ impl Opened {
     ///
     /// # Errors
     /// `usage` if there is no desktop, no viewer, or no memory to put the file in.
-    pub fn prepare(context: &Context, image: &ImageArg, viewer: Option<OsString>) -> Result<Self, Error> {
+    pub(crate) fn prepare(
+        context: &Context,
+        image: &ImageArg,
+        viewer: Option<OsString>,
+    ) -> Result<Self, Error> {
         let viewer = viewer.filter(|viewer| !viewer.is_empty());
         if viewer.is_none() {
             check_desktop().map_err(|error| instead(error, image))?;
@@ -97,7 +101,7 @@ impl Opened {
 
     /// Bytes written so far.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
@@ -105,7 +109,7 @@ impl Opened {
     ///
     /// # Errors
     /// `internal` if the memory is full.
-    pub fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
         let missing = HEAD_BYTES.saturating_sub(self.head.len());
         self.head.extend(piece.iter().take(missing));
         self.file.write_all(piece).map_err(|error| failed("cannot keep the picture in memory", &error))?;
@@ -117,7 +121,7 @@ impl Opened {
     ///
     /// # Errors
     /// `internal` if it cannot be started, or fails.
-    pub fn show(self) -> Result<Viewer, Error> {
+    pub(crate) fn show(self) -> Result<Viewer, Error> {
         let path = self.path.with_file_name(format!("{}.{}", self.name, extension(&self.head)));
         fs::rename(&self.path, &path).map_err(|error| failed("cannot name the picture", &error))?;
         drop(self.file);
@@ -144,7 +148,7 @@ impl Viewer {
     ///
     /// # Errors
     /// `internal` if the viewer fails; the picture has been shown all the same.
-    pub fn wait(mut self, note: &dyn Fn(&str)) -> Result<(), Error> {
+    pub(crate) fn wait(mut self, note: &dyn Fn(&str)) -> Result<(), Error> {
         let status = self.child.wait().map_err(|error| failed("cannot wait for the viewer", &error))?;
         if !status.success() {
             return Err(broken(status));

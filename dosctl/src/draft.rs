@@ -28,7 +28,7 @@ const NAME_TRIES: usize = 8;
 
 /// A target as an argument: `-` is standard output.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// Standard output.
     Stdout,
     /// A file or a device.
@@ -43,7 +43,7 @@ impl From<&OsStr> for Place {
 
 /// The place that an `-o` names, opened for writing.
 #[derive(Debug)]
-pub struct Draft {
+pub(crate) struct Draft {
     file: File,
     kind: Kind,
     bytes: u64,
@@ -61,7 +61,7 @@ impl Draft {
     ///
     /// # Errors
     /// `usage` if it cannot be written, `not_found` if its directory is missing.
-    pub fn open(place: &Place) -> Result<Self, Error> {
+    pub(crate) fn open(place: &Place) -> Result<Self, Error> {
         match place {
             Place::Stdout => {
                 let file = io::stdout().as_fd().try_clone_to_owned().map_err(Error::Output)?;
@@ -107,13 +107,13 @@ impl Draft {
 
     /// Bytes written so far.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Whether this is standard output, which then takes nothing else.
     #[must_use]
-    pub fn is_stdout(&self) -> bool {
+    pub(crate) fn is_stdout(&self) -> bool {
         matches!(self.kind, Kind::Stdout)
     }
 
@@ -121,7 +121,7 @@ impl Draft {
     ///
     /// # Errors
     /// If the place does not take it.
-    pub fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
         self.file.write_all(piece).map_err(|error| self.failed(error))?;
         self.bytes = self.bytes.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         Ok(())
@@ -131,7 +131,7 @@ impl Draft {
     ///
     /// # Errors
     /// If that fails; the name is then as before.
-    pub fn finish(self) -> Result<(), Error> {
+    pub(crate) fn finish(self) -> Result<(), Error> {
         let Kind::Temporary { dest, temporary } = &self.kind else { return Ok(()) };
         let done = self.file.sync_all().and_then(|()| temporary.rename(dest));
         done.and_then(|()| File::open(directory_of(dest))?.sync_all()).map_err(|error| self.failed(error))

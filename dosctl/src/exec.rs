@@ -83,7 +83,7 @@ struct Gone;
 ///
 /// # Errors
 /// What peerd says, once the commands for what it said before are done; or that there is no shell.
-pub fn run(context: &Context, watch: control::Command, command: OsString) -> Result<(), Error> {
+pub(crate) fn run(context: &Context, watch: control::Command, command: OsString) -> Result<(), Error> {
     let runner = Runner {
         command,
         environment: context.environment()?,

@@ -16,7 +16,7 @@ use crate::error::{Error, of_file};
 
 /// Where the password comes from, instead of a prompt.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
-pub struct Source {
+pub(crate) struct Source {
     /// Reads the password from standard input: its first line
     #[arg(long, conflicts_with = "password_file")]
     password_stdin: bool,
@@ -27,7 +27,7 @@ pub struct Source {
 
 /// How often a person types the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Typed {
+pub(crate) enum Typed {
     /// Once: if it is wrong, that is told.
     Once,
     /// Twice: it is a new one, and a slip of the finger would not show.
@@ -37,7 +37,7 @@ pub enum Typed {
 impl Source {
     /// Whether standard input or a file is named.
     #[must_use]
-    pub fn is_named(&self) -> bool {
+    pub(crate) fn is_named(&self) -> bool {
         self.password_stdin || self.password_file.is_some()
     }
 
@@ -46,7 +46,7 @@ impl Source {
     /// # Errors
     /// `invalid` if it is none, or was typed differently the second time; `usage` without a terminal to ask on;
     /// `not_found` without the file.
-    pub fn read(&self, typed: Typed) -> Result<Password, Error> {
+    pub(crate) fn read(&self, typed: Typed) -> Result<Password, Error> {
         let text = match &self.password_file {
             Some(path) => first_line(path)?,
             None if self.password_stdin => {

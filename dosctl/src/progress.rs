@@ -17,15 +17,15 @@ const LINE_EVERY: Duration = Duration::from_millis(100);
 
 /// The option of commands that transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
-pub struct ProgressArgs {
+pub(crate) struct ProgressArgs {
     /// With --json: tells how far the transfer is, in a line of JSON each time
     #[arg(long, env = "DOSCTL_PROGRESS", hide_env_values = true, value_parser = FalseyValueParser::new())]
-    pub progress: bool,
+    pub(crate) progress: bool,
 }
 
 /// How it is told how far a transfer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reporting {
+pub(crate) enum Reporting {
     /// Not at all.
     Silent,
     /// By a bar.
@@ -35,7 +35,7 @@ pub enum Reporting {
 }
 
 /// Tells how far a transfer is. A bar vanishes when this is dropped.
-pub struct Meter(Kind);
+pub(crate) struct Meter(Kind);
 
 enum Kind {
     Silent,
@@ -57,7 +57,7 @@ impl std::fmt::Debug for Meter {
 impl Meter {
     /// One that tells in this way.
     #[must_use]
-    pub fn new(reporting: Reporting) -> Self {
+    pub(crate) fn new(reporting: Reporting) -> Self {
         Self(match reporting {
             Reporting::Silent => Kind::Silent,
             Reporting::Bar => Kind::Bar(bar(), ""),
@@ -66,7 +66,7 @@ impl Meter {
     }
 
     /// Tells what peerd reports.
-    pub fn report(&mut self, progress: Progress) {
+    pub(crate) fn report(&mut self, progress: Progress) {
         let step = match progress.step {
             Step::Fetching => "fetching",
             Step::Opening => "opening",
@@ -75,7 +75,7 @@ impl Meter {
     }
 
     /// Tells that `done` of `total` bytes are through; a total of 0 is an unknown one.
-    pub fn show(&mut self, step: &'static str, done: u64, total: u64) {
+    pub(crate) fn show(&mut self, step: &'static str, done: u64, total: u64) {
         match &mut self.0 {
             Kind::Silent => {}
             Kind::Bar(bar, last) => {

@@ -17,14 +17,14 @@ use signal_hook::{
 
 /// The path, unless it was renamed or kept.
 #[derive(Debug)]
-pub struct Temporary(Arc<Mutex<Option<PathBuf>>>);
+pub(crate) struct Temporary(Arc<Mutex<Option<PathBuf>>>);
 
 impl Temporary {
     /// Has `make` create something and return its path.
     ///
     /// # Errors
     /// Those of `make`, or no thread can be started.
-    pub fn create<T>(make: impl FnOnce() -> io::Result<(PathBuf, T)>) -> io::Result<(Self, T)> {
+    pub(crate) fn create<T>(make: impl FnOnce() -> io::Result<(PathBuf, T)>) -> io::Result<(Self, T)> {
         let shared = Arc::new(Mutex::new(None));
         remove_on_signal(Arc::clone(&shared))?;
         // Locked until the path is known, so that a signal in between waits for it.
@@ -39,7 +39,7 @@ impl Temporary {
     ///
     /// # Errors
     /// Those of rename(2); it then still goes away.
-    pub fn rename(&self, dest: &Path) -> io::Result<()> {
+    pub(crate) fn rename(&self, dest: &Path) -> io::Result<()> {
         let mut path = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(from) = path.as_ref() {
             fs::rename(from, dest)?;
@@ -49,7 +49,7 @@ impl Temporary {
     }
 
     /// Leaves it where it is.
-    pub fn keep(&self) {
+    pub(crate) fn keep(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

@@ -10,7 +10,7 @@ use super::Text;
 
 /// A table in the making.
 #[derive(Debug)]
-pub struct Table {
+pub(crate) struct Table {
     header: Vec<&'static str>,
     right: Vec<bool>,
     rows: Vec<Vec<String>>,
@@ -19,19 +19,19 @@ pub struct Table {
 impl Table {
     /// A table with these columns; those that begin with `>` stand at the right.
     #[must_use]
-    pub fn new(columns: &[&'static str]) -> Self {
+    pub(crate) fn new(columns: &[&'static str]) -> Self {
         let right = columns.iter().map(|column| column.starts_with('>')).collect();
         let header = columns.iter().map(|column| column.trim_start_matches('>')).collect();
         Self { header, right, rows: Vec::new() }
     }
 
     /// Adds a row, a cell for each column.
-    pub fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells.into_iter().map(|cell| printable(&cell).into_owned()).collect());
     }
 
     /// Adds the table to `text`, the header in bold where there is colour.
-    pub fn show(&self, text: &mut Text) {
+    pub(crate) fn show(&self, text: &mut Text) {
         let widths: Vec<usize> = (0..self.header.len()).map(|column| self.width(column)).collect();
         let header = self.line(self.header.iter().copied(), &widths);
         let (on, off) = if text.colour { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };

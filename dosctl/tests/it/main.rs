@@ -7,6 +7,7 @@ mod messages;
 
 mod add;
 mod answers;
+mod growth;
 mod failures;
 mod password;
 mod progress;

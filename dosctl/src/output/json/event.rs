@@ -12,11 +12,27 @@ use super::{Contact, Grant, Message, Moment, Request};
 
 /// A line of `watch`.
 #[derive(Debug, Serialize)]
-pub struct Event<'a> {
+pub(crate) struct Event<'a> {
     event: &'static str,
     at: Moment,
     #[serde(flatten)]
     body: EventBody<'a>,
+}
+
+/// An event that was skipped, on standard error.
+#[derive(Debug, Serialize)]
+pub(crate) struct Skipped<'a> {
+    /// The only key besides the schema's, which tells such a line from an error.
+    pub(crate) skipped: SkippedEvent<'a>,
+}
+
+/// See [`Skipped`].
+#[derive(Debug, Serialize)]
+pub(crate) struct SkippedEvent<'a> {
+    /// Its kind.
+    pub(crate) event: &'a str,
+    /// What helps.
+    pub(crate) hint: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,7 +73,7 @@ enum EventBody<'a> {
 impl Event<'_> {
     /// What it is, as in the document.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.event
     }
 }
