@@ -1,4 +1,4 @@
-//! The arguments: the options that every command has, the commands, and what wrong arguments are answered.
+//! The arguments: the options of every command, the commands, and the errors for wrong arguments.
 //!
 //! Each command's own arguments stand in its file under [`crate::commands`]. A flag beats the environment.
 
@@ -21,39 +21,41 @@ use dos_protocol::{
 
 use crate::{commands as verbs, context::Context, error::Error, output::Screen};
 
-/// The heading of the options that every command has.
-const EVERYWHERE: &str = "Options of every command";
+const EVERYWHERE: &str = "Global options";
 
 const AFTER_HELP: &str = "\
-A PEER is an ID (8 characters), a name, or IP:PORT. An IMAGE is OWNER/NAME, or NAME for one's own.
+Examples:
+  dosctl register --server 'dos://AkZA...@192.0.2.10:5001?invite=8gTP...' --name alice
+  dosctl add sea.jpg
+  dosctl share sea bob --views 3
+  dosctl view bob/hill -o hill.jpg
+
+A PEER is an ID (8 characters), a name, or IP:PORT. An IMAGE is OWNER/NAME, or NAME for your own.
 A DUR is 90s, 10m, 2h or 7d.
 
 Exit codes: 0 done, 1 internal, 2 usage, 3 no daemon, 4 offline, 5 not found, 6 denied, 7 conflict,
 8 invalid, 9 timeout.";
 
-/// Shares images peer to peer under exact view counts; drives the peerd of a profile.
+/// Share images peer to peer, with every view counted.
 #[derive(Debug, Parser)]
 #[command(name = "dosctl", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// The options that every command has.
     #[command(flatten)]
     pub(crate) global: Global,
-    /// The command.
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
 
-/// The options that every command has.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub(crate) struct Global {
-    /// The profile of the peerd to talk to
+    /// Talk to the peerd of this profile
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "NAME", env = "DOSCTL_PROFILE", default_value = DEFAULT_PROFILE)]
     #[arg(value_parser = profile, hide_env_values = true)]
     pub(crate) profile: String,
-    /// The socket of the peerd to talk to, instead of a profile
+    /// Talk to the peerd at this socket, instead of a profile
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "PATH", env = "DOSCTL_SOCKET", hide_env_values = true)]
     pub(crate) socket: Option<PathBuf>,
-    /// Prints one JSON document (JSON Lines for `watch` and `messages --follow`), and errors as JSON
+    /// Print JSON (JSON Lines for `watch` and `messages --follow`), also for errors
     #[arg(long, global = true, help_heading = EVERYWHERE, env = "DOSCTL_JSON", hide_env_values = true)]
     #[arg(value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
@@ -80,7 +82,7 @@ pub(crate) fn free_text(text: &str) -> Result<Box<str>, TextTooLong> {
     if text.len() <= TEXT_BYTES_MAX { Ok(text.into()) } else { Err(TextTooLong) }
 }
 
-/// Defines the commands: for each a variant with the arguments of its file, and the way there.
+/// Defines the commands: for each a variant with the arguments of its file, and the call of its `run`.
 macro_rules! verbs {
     ($($verb:ident $file:ident),* $(,)?) => {
         /// A command with its arguments.
@@ -92,10 +94,6 @@ macro_rules! verbs {
         }
 
         impl Verb {
-            /// Runs it.
-            ///
-            /// # Errors
-            /// Why it could not be done.
             pub(crate) fn run(self, context: &Context) -> Result<(), Error> {
                 match self {
                     $(Self::$verb(args) => verbs::$file::run(args, context),)*
@@ -131,25 +129,20 @@ verbs! {
 /// Why there is no command to run.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// Help or the version was asked for.
+    /// The help or the version.
     Print(String),
-    /// There is no command at all; the help says which there are.
+    /// No command: the help lists them.
     Nothing(String),
-    /// The arguments are wrong.
     Wrong(WireError),
 }
 
 impl Stop {
-    /// Shows it.
-    ///
-    /// # Errors
-    /// The one to end with, unless help was asked for.
     pub(crate) fn show(self, screen: &Screen) -> Result<(), Error> {
         match self {
             Self::Print(text) => screen.print(&text),
             Self::Nothing(help) => {
                 screen.note(&help);
-                Err(WireError::new(Code::Usage, "there is no command").hint("dosctl --help").into())
+                Err(WireError::new(Code::Usage, "no command given").hint("dosctl --help").into())
             }
             Self::Wrong(error) => Err(error.into()),
         }

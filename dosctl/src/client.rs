@@ -39,7 +39,7 @@ pub(crate) enum ClientError {
     /// peerd went away in the middle.
     #[error("peerd ended the connection before its answer was complete")]
     HungUp,
-    /// peerd says nothing.
+    /// peerd sent nothing for this many seconds.
     #[error("peerd did not answer within {0} s")]
     Silent(u64),
     /// What came in, or was to go out, is no message.
@@ -89,7 +89,7 @@ impl From<ClientError> for crate::error::Error {
 pub(crate) enum Sent {
     /// Everything is sent.
     Whole,
-    /// peerd takes no more; its answer says why.
+    /// peerd takes no more; its answer has the reason.
     Part,
 }
 
@@ -135,8 +135,8 @@ impl Client {
 
     /// Tells peerd that the outcome has been shown, and waits until peerd has written that down.
     ///
-    /// An older peerd has hung up by then, and one that dies here is no failure of the command either: what it does not hear
-    /// of it takes for not shown, and gives the same answer again.
+    /// An older peerd has hung up by then, and one that dies here is no failure of the command either: an outcome that was
+    /// not reported as shown is only given again.
     pub(crate) fn shown(mut self) {
         if self.send(&ToPeerd::Shown).is_ok()
             && self.stream.get_ref().set_recv_timeout(Some(SHOWN_WITHIN)).is_ok()
@@ -145,7 +145,7 @@ impl Client {
         }
     }
 
-    /// Sends what is left of `file` in pieces, and the empty one that ends it. `on_sent` hears the bytes so far.
+    /// Sends what is left of `file` in pieces, and the empty one that ends it. `on_sent` gets the bytes sent so far.
     ///
     /// # Errors
     /// If the file cannot be read or the connection fails. That peerd takes no more is none.

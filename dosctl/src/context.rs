@@ -27,12 +27,11 @@ pub(crate) struct Context {
     global: Global,
     /// Where answers are shown.
     pub(crate) screen: Screen,
-    /// How it is told how far a transfer is.
+    /// How progress is reported.
     pub(crate) reporting: Reporting,
 }
 
 impl Context {
-    /// With these options, in this process's environment.
     #[must_use]
     pub(crate) fn new(global: Global) -> Self {
         let screen = Screen::of_process(global.json);
@@ -40,7 +39,7 @@ impl Context {
         Self { global, screen, reporting }
     }
 
-    /// The same, with lines of JSON that tell how far a transfer is, if `wanted` and documents are JSON.
+    /// The same, with lines of JSON for progress, if `wanted` and documents are JSON.
     #[must_use]
     pub(crate) fn reporting_to(&self, stream: Stream, wanted: bool) -> Self {
         let lines = wanted && self.screen.is_json();
@@ -72,13 +71,13 @@ impl Context {
         }
     }
 
-    /// A connection on which `command` is under way.
+    /// Sends `command` on a connection of its own.
     ///
     /// # Errors
     /// If peerd is not there.
     pub(crate) fn start(&self, command: Command) -> Result<Client, Error> {
         let patience = match &command {
-            // These take as long as they take: somebody else's decision, or the size of an image.
+            // How long these take depends on another person, or on the size of an image.
             Command::Wait { .. }
             | Command::Watch { .. }
             | Command::Messages(MessagesQuery { wait: true, .. })
@@ -90,7 +89,7 @@ impl Context {
         };
         let mut client = Client::connect(&self.target()?, patience)?;
         match client.send(&ToPeerd::Do(Box::new(command))) {
-            // It may have said why before it closed: that is read with the answer.
+            // It may have sent the reason before it closed: that is read as the answer.
             Ok(()) | Err(ClientError::HungUp) => Ok(client),
             Err(error) => Err(error.into()),
         }

@@ -1,6 +1,6 @@
 //! Where the bytes of an image go: a file that appears whole or not at all, a device, or standard output.
 //!
-//! It is opened before peerd is asked, so that no view is spent for a target that cannot be written. A file is written
+//! It is opened before peerd gets the command, so that no view is spent for a target that cannot be written. A file is written
 //! under a temporary name beside its own, synced, then renamed; on a failure, SIGINT, SIGTERM or SIGHUP the temporary
 //! one is removed, and what had the name before is untouched.
 

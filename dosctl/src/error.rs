@@ -9,13 +9,13 @@ use dos_protocol::{Code, WireError};
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// peerd says so, or dosctl found it in the same terms.
+    /// Reported by peerd, or found here, in the same terms.
     #[error(transparent)]
     Told(#[from] WireError),
     /// Some of several things failed; never empty.
     #[error("{} of the files failed", .0.len())]
     Several(Vec<WireError>),
-    /// Nobody reads standard output any more.
+    /// The reader of standard output has closed it.
     #[error("standard output was closed")]
     ClosedPipe,
     /// Standard output does not take what we write.

@@ -51,7 +51,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     };
     match result {
         Ok(()) => 0,
-        // Whoever reads our output has seen enough of it: that is no failure.
+        // The reader of our output has closed it, having seen enough.
         Err(Error::ClosedPipe) => 0,
         Err(error) => {
             screen.fail(&error);

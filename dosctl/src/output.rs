@@ -1,7 +1,6 @@
 //! What is shown, and where: data on standard output, everything else on standard error, as text or as JSON.
 //!
-//! The only place that writes to either. Colour and bars only on terminals, never with `NO_COLOR`. Nothing here knows
-//! how an answer was come by.
+//! The only place that writes to either. Colour and bars only on terminals, never with `NO_COLOR`.
 
 pub(crate) mod human;
 pub(crate) mod json;
@@ -46,13 +45,12 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// An empty one.
     #[must_use]
     pub(crate) fn new(colour: bool, now: Timestamp) -> Self {
         Self { out: String::new(), notes: String::new(), colour, now }
     }
 
-    /// Adds a line of data. What others wrote in it is disarmed.
+    /// Adds a line of data. Control characters of others are replaced.
     pub(crate) fn line(&mut self, line: &str) {
         self.out.push_str(&printable(line));
         self.out.push('\n');
@@ -66,7 +64,6 @@ impl Text {
 }
 
 impl Screen {
-    /// This process's.
     #[must_use]
     pub(crate) fn of_process(json: bool) -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
@@ -118,14 +115,14 @@ impl Screen {
         out.write_all(data.as_bytes()).and_then(|()| out.flush()).map_err(Error::of_output)
     }
 
-    /// Writes something that is not data; not with `--json`. Nobody can be told if that fails.
+    /// Writes something that is not data; not with `--json`. A failure is not reported: there is nowhere to report it.
     pub(crate) fn note(&self, text: &str) {
         if !self.json && !text.is_empty() {
             io::stderr().write_all(text.as_bytes()).unwrap_or_default();
         }
     }
 
-    /// Writes a line of JSON that is no answer. Nobody can be told if that fails: the answer will fail likewise.
+    /// Writes a line of JSON that is no answer. A failure is not reported: that of the answer will be.
     pub(crate) fn aside<T: Serialize>(stream: Stream, document: &T) {
         let Ok(line) = json::document(document) else { return };
         match stream {
@@ -147,7 +144,7 @@ impl Screen {
         }
     }
 
-    /// Tells of a failure on standard error.
+    /// Writes an error to standard error.
     pub(crate) fn fail(&self, error: &Error) {
         let told = error.told();
         let text = if self.json {

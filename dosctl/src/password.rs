@@ -17,10 +17,10 @@ use crate::error::{Error, of_file};
 /// Where the password comes from, instead of a prompt.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub(crate) struct Source {
-    /// Reads the password from standard input: its first line
+    /// Read the password from the first line of standard input
     #[arg(long, conflicts_with = "password_file")]
     password_stdin: bool,
-    /// Reads the password from a file: its first line
+    /// Read the password from the first line of FILE
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 }
@@ -28,9 +28,9 @@ pub(crate) struct Source {
 /// How often a person types the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Typed {
-    /// Once: if it is wrong, that is told.
+    /// Once: a wrong one is refused.
     Once,
-    /// Twice: it is a new one, and a slip of the finger would not show.
+    /// Twice: in a new password a slip of the finger would not show.
     Twice,
 }
 
@@ -68,7 +68,7 @@ fn parse(text: &str) -> Result<Password, Error> {
 
 fn prompt(typed: Typed) -> Result<Password, Error> {
     let password = parse(&ask("password: ")?)?;
-    if typed == Typed::Twice && *ask("the same again: ")? != *password.as_str() {
+    if typed == Typed::Twice && *ask("password again: ")? != *password.as_str() {
         return Err(Error::new(Code::Invalid, "the two passwords differ"));
     }
     Ok(password)

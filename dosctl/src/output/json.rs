@@ -57,9 +57,7 @@ impl Serialize for Moment {
 /// Of `register`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Registered<'a> {
-    /// The new ID.
     pub(crate) id: PeerId,
-    /// The name.
     pub(crate) name: Option<&'a PeerName>,
     /// The join link, without an invite.
     pub(crate) server: String,
@@ -68,7 +66,6 @@ pub(crate) struct Registered<'a> {
 /// Of `login`, `logout` and `wait`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Session {
-    /// Which peer.
     pub(crate) id: PeerId,
     /// Where the session stands.
     pub(crate) state: SessionState,
@@ -142,22 +139,18 @@ pub(crate) fn link(link: &dos_protocol::JoinLink) -> String {
 /// Of `instances`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Instances<'a> {
-    /// By profile.
     pub(crate) instances: &'a [Instance],
 }
 
 /// A peerd of this user.
 #[derive(Debug, Serialize)]
 pub(crate) struct Instance {
-    /// Its profile.
     pub(crate) profile: String,
     /// Whether it answers.
     pub(crate) running: bool,
     /// Its session's state, if it does.
     pub(crate) state: Option<SessionState>,
-    /// Its peer's ID.
     pub(crate) id: Option<PeerId>,
-    /// Its peer's name.
     pub(crate) name: Option<PeerName>,
 }
 

@@ -102,7 +102,7 @@ pub(crate) fn moment(at: Timestamp) -> String {
     text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }
 
-/// Microseconds in milliseconds: exact up to an hour, and no round trip takes so long.
+/// Microseconds in milliseconds: exact up to an hour, which no round trip takes.
 #[must_use]
 pub(crate) fn millis(micros: u64) -> f64 {
     f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / 1000.0

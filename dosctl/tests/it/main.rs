@@ -7,8 +7,8 @@ mod messages;
 
 mod add;
 mod answers;
-mod growth;
 mod failures;
+mod growth;
 mod password;
 mod progress;
 mod terminal;

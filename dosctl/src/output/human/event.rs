@@ -67,7 +67,7 @@ fn of_request(request: &Request) -> String {
     let image = owned(request.owner_name.as_ref(), &request.path);
     let from = peer(request.from_name.as_ref(), request.from);
     let (number, views) = (request.request, count(request.views.into(), "view"));
-    let (said, label) = match request.state {
+    let (note, label) = match request.state {
         RequestState::Pending => {
             (request.note.as_deref(), format!("request   {number}: {from} requests {views} of {image}"))
         }
@@ -79,8 +79,8 @@ fn of_request(request: &Request) -> String {
             (request.reason.as_deref(), format!("decision  {number}: {from} gets no views of {image}"))
         }
     };
-    match said {
-        Some(said) => format!("{label}: \"{said}\""),
+    match note {
+        Some(note) => format!("{label}: \"{note}\""),
         None => label,
     }
 }

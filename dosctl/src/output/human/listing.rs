@@ -49,7 +49,7 @@ pub(crate) fn listed(text: &mut Text, who: &PeerInfo, image: &ImageInfo) {
     text.line("");
 }
 
-/// Of `list --previews`: what is to be said after all pictures.
+/// Of `list --previews`: what follows all pictures.
 pub(crate) fn end_of_page(text: &mut Text, peers: &[PeerInfo], next: Option<&Token>) {
     if peers.iter().all(|who| who.images.is_empty()) {
         text.note("no images to list");

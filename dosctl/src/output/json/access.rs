@@ -24,7 +24,7 @@ pub(crate) struct Grant<'a> {
 }
 
 impl<'a> Grant<'a> {
-    /// A right as it stands `now`.
+    /// A grant as it stands `now`.
     #[must_use]
     pub(crate) fn new(grant: &'a model::Grant, now: Timestamp) -> Self {
         Self {
@@ -49,7 +49,7 @@ pub(crate) struct Shares<'a> {
 }
 
 impl<'a> Shares<'a> {
-    /// Rights as they stand `now`.
+    /// Grants as they stand `now`.
     #[must_use]
     pub(crate) fn new(given: &'a [model::Grant], received: &'a [model::Grant], now: Timestamp) -> Self {
         let all = |grants: &'a [model::Grant]| grants.iter().map(|grant| Grant::new(grant, now)).collect();
@@ -74,19 +74,19 @@ pub(crate) struct Request<'a> {
 }
 
 impl<'a> From<&'a directory::Request> for Request<'a> {
-    fn from(asked: &'a directory::Request) -> Self {
+    fn from(request: &'a directory::Request) -> Self {
         Self {
-            request: asked.request,
-            image: &asked.path,
-            from: asked.from,
-            views: asked.views,
-            state: asked.state,
-            note: asked.note.as_deref(),
-            reason: asked.reason.as_deref(),
-            created_at: Moment(asked.created_at),
-            decided_at: asked.decided_at.map(Moment),
-            owner_name: asked.owner_name.as_ref(),
-            from_name: asked.from_name.as_ref(),
+            request: request.request,
+            image: &request.path,
+            from: request.from,
+            views: request.views,
+            state: request.state,
+            note: request.note.as_deref(),
+            reason: request.reason.as_deref(),
+            created_at: Moment(request.created_at),
+            decided_at: request.decided_at.map(Moment),
+            owner_name: request.owner_name.as_ref(),
+            from_name: request.from_name.as_ref(),
         }
     }
 }
@@ -107,7 +107,7 @@ impl<'a> Requests<'a> {
         outgoing: &'a [directory::Request],
         contacts: &'a [control::ContactRequest],
     ) -> Self {
-        let all = |asked: &'a [directory::Request]| asked.iter().map(Request::from).collect();
+        let all = |requests: &'a [directory::Request]| requests.iter().map(Request::from).collect();
         let contacts = contacts.iter().map(Contact::from).collect();
         Self { incoming: all(incoming), outgoing: all(outgoing), contacts }
     }

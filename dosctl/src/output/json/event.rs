@@ -88,8 +88,8 @@ impl<'a> From<&'a control::Event> for Event<'a> {
             }
             EventKind::Removed(image) => ("image", EventBody::Image { image, change: "removed" }),
             EventKind::Fetched(image) => ("image", EventBody::Image { image, change: "fetched" }),
-            EventKind::Request(asked) => ("request", EventBody::Request(asked.as_ref().into())),
-            EventKind::Decision(asked) => ("decision", EventBody::Request(asked.as_ref().into())),
+            EventKind::Request(request) => ("request", EventBody::Request(request.as_ref().into())),
+            EventKind::Decision(request) => ("decision", EventBody::Request(request.as_ref().into())),
             EventKind::Presence(now) => {
                 let body = EventBody::Presence {
                     id: now.id,

@@ -116,7 +116,6 @@ pub(crate) struct Removed<'a> {
 /// Of `preview`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Preview<'a> {
-    /// Of which image.
     pub(crate) image: &'a ImagePath,
     /// What the preview is: `format width height bytes`.
     #[serde(flatten)]
@@ -126,11 +125,9 @@ pub(crate) struct Preview<'a> {
 /// Of `view`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Viewed<'a> {
-    /// Which image.
     pub(crate) image: &'a ImagePath,
     /// The size of the original.
     pub(crate) bytes: u64,
-    /// Views left.
     pub(crate) views_left: Allowance,
     /// The hash of the original.
     pub(crate) image_id: ImageId,
@@ -139,7 +136,6 @@ pub(crate) struct Viewed<'a> {
 /// Of `checkout` and `checkin`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Held<'a> {
-    /// Of which image.
     pub(crate) image: &'a ImagePath,
     /// Views held here.
     pub(crate) held: u32,

@@ -20,11 +20,8 @@ fn text<T: ToString, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S
 pub(crate) struct Sent<'a> {
     #[serde(serialize_with = "text")]
     message: MessageId,
-    /// To whom.
     pub(crate) to: PeerId,
-    /// How far it got.
     pub(crate) state: Delivery,
-    /// The recipient's name.
     pub(crate) to_name: Option<&'a PeerName>,
     direct: bool,
     way: Option<&'static str>,
@@ -100,7 +97,6 @@ pub(crate) struct Messages<'a> {
 }
 
 impl<'a> Messages<'a> {
-    /// These.
     #[must_use]
     pub(crate) fn new(messages: &[&'a control::Message]) -> Self {
         Self { messages: messages.iter().map(|message| Message::from(*message)).collect() }
@@ -110,7 +106,7 @@ impl<'a> Messages<'a> {
 /// Of `broadcast`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Told {
-    /// So many peers.
+    /// Number of peers that got it.
     pub(crate) told: u64,
 }
 
@@ -165,9 +161,7 @@ impl<'a> From<&'a directory::Blocked> for Blocked<'a> {
 /// Of `unblock`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Unblocked<'a> {
-    /// Who.
     pub(crate) peer: PeerId,
-    /// Its name.
     pub(crate) name: Option<&'a PeerName>,
 }
 
@@ -185,7 +179,6 @@ struct Block<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    /// These.
     #[must_use]
     pub(crate) fn new(blocks: &'a [directory::Block]) -> Self {
         let one = |block: &'a directory::Block| Block {

@@ -6,7 +6,6 @@ use serde::Serialize;
 /// Of `fetch`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Fetched<'a> {
-    /// Which image.
     pub(crate) image: &'a ImagePath,
     /// The size of the sealed copy.
     pub(crate) bytes: u64,
@@ -20,9 +19,7 @@ pub(crate) struct Fetched<'a> {
 /// Of `ping`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Pong<'a> {
-    /// Which peer.
     pub(crate) id: PeerId,
-    /// Its name.
     pub(crate) name: Option<&'a PeerName>,
     /// Which way leads to it.
     #[serde(flatten)]
@@ -48,21 +45,21 @@ impl From<Option<control::Way>> for Way {
     }
 }
 
-/// How far a transfer is, with `--progress`.
+/// A line of `--progress`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Progress {
-    /// The only key of such a line besides the schema's, by which it is told from the answer.
+    /// The only key of such a line besides the schema's, which tells it from the answer.
     pub(crate) progress: Transfer,
 }
 
 /// See [`Progress`].
 #[derive(Debug, Serialize)]
 pub(crate) struct Transfer {
-    /// What goes on: `adding`, `fetching` or `opening`.
+    /// `adding`, `fetching` or `opening`.
     pub(crate) step: &'static str,
-    /// So many bytes are through.
+    /// Bytes transferred.
     pub(crate) done: u64,
-    /// Of so many; `null` if that is not known.
+    /// Bytes in all; `null` if that is not known.
     pub(crate) total: Option<u64>,
     /// Bytes a second since the step began.
     pub(crate) rate: u64,
