@@ -6,6 +6,7 @@
 mod cargo;
 mod demo;
 mod dist;
+mod earlier;
 mod layers;
 mod package;
 
@@ -39,6 +40,12 @@ enum Chore {
     Package,
     /// Builds the Debian packages and tries them out on a booted systemd, where that is possible
     Systemd,
+    /// Builds the programs of an earlier commit and plays the main job with both side by side, and with its state
+    Earlier {
+        /// Which commit
+        #[arg(value_name = "COMMIT", default_value = "d608605")]
+        commit: String,
+    },
     /// Checks that imports inside dosd and peerd go one way: the order of ARCHITECTURE.md
     Layers,
     /// Runs the measurements with these arguments: `cargo xtask bench --help`
@@ -56,6 +63,7 @@ fn main() -> ExitCode {
         Chore::Dist => cargo::target_dir().and_then(|target| dist::generate(&target)).map(drop),
         Chore::Package => package::run(),
         Chore::Systemd => package::try_out(),
+        Chore::Earlier { commit } => earlier::run(&commit),
         Chore::Layers => layers::run(&cargo::workspace()),
         Chore::Bench { args } => cargo::bench(&args),
     };
