@@ -71,14 +71,6 @@ pub struct Serve {
     pub check_config: bool,
 }
 
-/// The keys of the configuration file: the options of `serve`, but those that are about the file itself.
-#[must_use]
-pub fn known_keys() -> Vec<String> {
-    let options = Serve::augment_args(clap::Command::new("serve"));
-    let keys = options.get_arguments().filter_map(|option| option.get_long());
-    keys.filter(|key| !matches!(*key, "config" | "check-config")).map(|key| key.replace('-', "_")).collect()
-}
-
 /// Which server.
 #[derive(Debug, Args)]
 pub struct Where {

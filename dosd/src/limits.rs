@@ -1,4 +1,4 @@
-//! How much one peer, one address, and all together may take: the settings, and what counts by them.
+//! How much one peer, one address, and all together may take: the limits in force, and what counts by them.
 //!
 //! What is refused by a limit is refused before anything is done, with the limit's name and, where waiting helps, the time
 //! after which to ask again. What a peer must always be able to do (take back a right, spend a view, sign out) has no limit
@@ -8,15 +8,11 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use dos_protocol::{Code, Reason, WireError, limits};
-
-use crate::{
-    config::{ConfigError, FileConfig},
-    store::Quotas,
-};
+use dos_daemon::rate::Rate;
+use dos_protocol::{Code, Reason, WireError};
 
 /// The limits in force. Each key of the configuration has the name of its field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,82 +37,11 @@ pub struct Limits {
     pub inbox_rows_max: u32,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            sessions_max: limits::SESSIONS_MAX,
-            sessions_per_address: limits::SESSIONS_PER_ADDRESS,
-            handshakes_per_minute: limits::HANDSHAKES_PER_MINUTE,
-            requests_per_second: limits::REQUESTS_PER_SECOND,
-            messages_per_minute: limits::MESSAGES_PER_MINUTE,
-            images_per_peer: limits::IMAGES_PER_PEER_MAX,
-            preview_bytes_per_peer: limits::PREVIEW_BYTES_PER_PEER,
-            inbox_rows_per_sender: limits::INBOX_ROWS_PER_SENDER,
-            inbox_rows_max: limits::INBOX_ROWS_MAX,
-        }
-    }
-}
-
 impl Limits {
-    /// What is said, and the defaults for the rest.
-    ///
-    /// # Errors
-    /// [`ConfigError::Nothing`].
-    pub(crate) fn new(said: &FileConfig) -> Result<Self, ConfigError> {
-        let default = Self::default();
-        Ok(Self {
-            sessions_max: positive("sessions_max", said.sessions_max, default.sessions_max)?,
-            sessions_per_address: positive(
-                "sessions_per_address",
-                said.sessions_per_address,
-                default.sessions_per_address,
-            )?,
-            handshakes_per_minute: positive(
-                "handshakes_per_minute",
-                said.handshakes_per_minute,
-                default.handshakes_per_minute,
-            )?,
-            requests_per_second: positive(
-                "requests_per_second",
-                said.requests_per_second,
-                default.requests_per_second,
-            )?,
-            messages_per_minute: positive(
-                "messages_per_minute",
-                said.messages_per_minute,
-                default.messages_per_minute,
-            )?,
-            images_per_peer: positive("images_per_peer", said.images_per_peer, default.images_per_peer)?,
-            preview_bytes_per_peer: positive(
-                "preview_bytes_per_peer",
-                said.preview_bytes_per_peer,
-                default.preview_bytes_per_peer,
-            )?,
-            inbox_rows_per_sender: positive(
-                "inbox_rows_per_sender",
-                said.inbox_rows_per_sender,
-                default.inbox_rows_per_sender,
-            )?,
-            inbox_rows_max: positive("inbox_rows_max", said.inbox_rows_max, default.inbox_rows_max)?,
-        })
-    }
-
-    /// Those that the store obeys.
+    /// The requests of one session.
     #[must_use]
-    pub(crate) fn quotas(&self) -> Quotas {
-        Quotas {
-            images: self.images_per_peer.into(),
-            preview_bytes: self.preview_bytes_per_peer,
-            inbox_rows: self.inbox_rows_max.into(),
-            inbox_rows_per_sender: self.inbox_rows_per_sender.into(),
-        }
-    }
-}
-
-fn positive<T: PartialEq + Default>(name: &str, said: Option<T>, default: T) -> Result<T, ConfigError> {
-    match said {
-        Some(said) if said == T::default() => Err(ConfigError::Nothing(name.replace('_', "-"))),
-        said => Ok(said.unwrap_or(default)),
+    pub(crate) fn requests(&self) -> Rate {
+        Rate::per_second(self.requests_per_second.into()).with_burst(REQUEST_BURST)
     }
 }
 
@@ -125,33 +50,8 @@ pub(crate) fn reached(limit: &str, what: &str) -> WireError {
     WireError::new(Code::Denied, format!("{what} (limit {limit})")).because(Reason::Limit)
 }
 
-/// How often one session may ask: a bucket of tokens, as the moment at which it would be full again (the generic cell rate
-/// algorithm, ITU-T I.371, annex A).
-#[derive(Debug, Default)]
-pub(crate) struct Pace {
-    full_at: Option<Instant>,
-}
-
-/// So many seconds' worth of requests may come at once: what a script does in one go.
-const BURST_SECONDS: u32 = 10;
-
-impl Pace {
-    /// Counts a request, of which there may be `per_second` (at least one).
-    ///
-    /// # Errors
-    /// How long to wait, if it was one too many; it is then not counted.
-    pub(crate) fn count(&mut self, per_second: u32, now: Instant) -> Result<(), Duration> {
-        let each = Duration::from_secs(1) / per_second.max(1);
-        let depth = Duration::from_secs(BURST_SECONDS.into()).saturating_sub(each);
-        let moment = self.full_at.map_or(now, |moment| moment.max(now));
-        let ahead = moment.duration_since(now);
-        if ahead > depth {
-            return Err(ahead - depth);
-        }
-        self.full_at = Some(moment + each);
-        Ok(())
-    }
-}
+/// What the rate gives in this time may come at once: what a script does in one go.
+const REQUEST_BURST: Duration = Duration::from_secs(10);
 
 /// How many sessions each address has.
 #[derive(Debug, Clone, Default)]
@@ -195,18 +95,18 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use dos_daemon::rate::RateLimiter;
+
     use super::*;
 
     #[test]
-    fn a_burst_is_taken_at_once_and_then_the_pace_is_kept() {
-        let mut pace = Pace::default();
-        let start = Instant::now();
-        assert!((0..20).all(|_| pace.count(2, start).is_ok()));
-        assert_eq!(pace.count(2, start), Err(Duration::from_millis(500)));
-        assert_eq!(pace.count(2, start + Duration::from_millis(400)), Err(Duration::from_millis(100)));
-        assert_eq!(pace.count(2, start + Duration::from_millis(500)), Ok(()));
-        assert!(pace.count(2, start + Duration::from_millis(500)).is_err());
-        assert!((0..20).all(|_| pace.count(2, start + Duration::from_secs(60)).is_ok()), "it fills up again");
+    fn ten_seconds_worth_of_requests_come_at_once() {
+        let limits = Limits { requests_per_second: 2, ..Limits::default() };
+        let (mut limiter, now) = (RateLimiter::default(), Instant::now());
+        assert!((0..20).all(|_| limiter.take(1, limits.requests(), now).is_ok()));
+        assert_eq!(limiter.take(1, limits.requests(), now), Err(Duration::from_millis(500)));
     }
 
     #[test]
@@ -220,12 +120,5 @@ mod tests {
         drop(first);
         assert!(crowd.enter(here, 2).is_some());
         assert_eq!(crowd.0.lock().unwrap().len(), 1, "nothing is kept of who has left");
-    }
-
-    #[test]
-    fn a_limit_of_nothing_is_refused_by_its_name() {
-        let said = FileConfig { requests_per_second: Some(0), ..FileConfig::default() };
-        let error = Limits::new(&said).unwrap_err();
-        assert_eq!(error.to_string(), "--requests-per-second needs a number of at least 1");
     }
 }

@@ -22,8 +22,9 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 
-use crate::{Core, control::blocks, ledger, library, random::jitter, relearn, stop::Stop};
+use crate::{Core, control::blocks, ledger, library, random::jitter, relearn};
 
 /// Rights whose copies wait to be fetched; more are found again by the next round.
 const ARRIVALS_MAX: usize = 256;
@@ -96,14 +97,14 @@ async fn forget(core: &Core, hash: SealedHash) -> Result<(), WireError> {
 }
 
 /// Runs until `stop`.
-pub(crate) async fn run(core: Arc<Core>, mut arrivals: Arrivals, mut stop: Stop) {
+pub(crate) async fn run(core: Arc<Core>, mut arrivals: Arrivals, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(FETCHES_MAX));
     let mut fetches = JoinSet::new();
     let mut next_round = Instant::now() + spread(ROUND_AFTER);
     loop {
         let due = tokio::select! {
             biased;
-            () = stop.stopped() => return,
+            () = stop.cancelled() => return,
             Some(_) = fetches.join_next() => false,
             () = core.chores.due.notified() => true,
             Some(grant) = arrivals.recv(), if core.settings().auto_fetch => {
@@ -117,7 +118,7 @@ pub(crate) async fn run(core: Arc<Core>, mut arrivals: Arrivals, mut stop: Stop)
             if core.upstream.is_online() {
                 tokio::select! {
                     biased;
-                    () = stop.stopped() => return,
+                    () = stop.cancelled() => return,
                     () = round(&core, &places, &mut fetches) => {}
                 }
             }

@@ -7,7 +7,7 @@
 //! - [`library`]: one's own images; [`rights`]: what one may view; [`ledger`]: views that are under way or held.
 //! - [`store`]: everything that must last; [`copies`]: sealed files; [`identity`], [`vault`], [`keys`]: secrets.
 //! - [`events`]: what happened, to whoever watches; [`presence`]: who comes and goes, as far as somebody watches.
-//! - [`config`]: the settings; [`reload`]: what SIGHUP does; [`metrics`]: what is measured.
+//! - [`config`]: the settings; [`metrics`]: what is measured.
 //! - [`chores`]: what the daemon does by itself.
 //!
 //! Stopping takes two steps: first nobody new is served and what can be given up is given up, while commands that change
@@ -31,11 +31,9 @@ mod peer;
 mod presence;
 mod random;
 mod relearn;
-pub mod reload;
 mod rights;
 mod sealing;
 mod state_dir;
-pub mod stop;
 mod store;
 mod upstream;
 mod vault;
@@ -44,7 +42,7 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock, atomic::AtomicU64},
+    sync::{Arc, PoisonError, RwLock, Weak, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -57,17 +55,15 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
     time::timeout,
 };
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use config::{Config, Settings};
+pub use config::{Config, Limits, Settings};
 use copies::Copies;
 use events::Events;
 use identity::Identities;
 use metrics::Metrics;
-pub use peer::traffic::Limits;
 use peer::{callers::KnownKeys, dial::Ways, fetch::Fetches, relay::CALLS_WAITING_MAX, traffic::Traffic};
-use reload::Reload;
 use state_dir::StateDir;
-use stop::{Stop, Stopper, stop};
 use store::Store;
 use upstream::Upstream;
 
@@ -156,13 +152,25 @@ impl Core {
     }
 }
 
+/// The settings of a running daemon. Weak, because the store closes only when nobody holds it any more.
+#[derive(Debug, Clone)]
+pub struct SettingsHandle(Weak<Core>);
+
+impl SettingsHandle {
+    /// Puts other settings in force; false if the daemon has stopped.
+    #[must_use]
+    pub fn set(&self, settings: Settings) -> bool {
+        self.0.upgrade().map(|core| core.set(settings)).is_some()
+    }
+}
+
 /// A running daemon.
 #[derive(Debug)]
 pub struct Daemon {
     core: Arc<Core>,
     writer: WriterThread,
-    first: Stopper,
-    second: Stopper,
+    /// Dropping them stops it, too.
+    stop: [DropGuard; 2],
     control: JoinHandle<()>,
     session: JoinHandle<()>,
     others: Vec<JoinHandle<()>>,
@@ -235,7 +243,7 @@ impl Daemon {
             "peerd is running"
         );
         let page = page.map(|listener| tokio::spawn(http::serve(listener, metrics::Observed::new(&core))));
-        let ((first, early), (second, late)) = (stop(), stop());
+        let (stop, [early, late]) = stop_steps();
         let session = tokio::spawn(upstream::run(Arc::clone(&core), ends, own.wanted_online, late));
         let control = tokio::spawn(control::run(Arc::clone(&core), socket, early.clone()));
         let others = vec![
@@ -243,7 +251,7 @@ impl Daemon {
             tokio::spawn(presence::run(Arc::clone(&core), early.clone())),
             tokio::spawn(chores::run(Arc::clone(&core), arrivals, early)),
         ];
-        Ok(Self { core, writer, first, second, control, session, others, page, opened })
+        Ok(Self { core, writer, stop, control, session, others, page, opened })
     }
 
     /// Where it listens for other peers.
@@ -264,11 +272,28 @@ impl Daemon {
         self.core.stored.subscribe()
     }
 
+    /// Through which its settings can be changed while it runs.
+    #[must_use]
+    pub fn settings(&self) -> SettingsHandle {
+        SettingsHandle(Arc::downgrade(&self.core))
+    }
+
+    /// Runs until `stop`, and keeps the service manager informed meanwhile.
+    pub async fn run(self, stop: CancellationToken) {
+        let reporting = tokio::spawn(manager::report(Arc::clone(&self.core)));
+        stop.cancelled().await;
+        tracing::info!("stopping");
+        notify::stopping();
+        reporting.abort();
+        drop(reporting.await);
+        self.stop().await;
+    }
+
     /// Finishes what was accepted, signs out and closes the store, within [`SHUTDOWN_TIME_MAX`].
     pub async fn stop(self) {
-        let Self { core, writer, first, second, control, session, others, page, opened } = self;
+        let Self { core, writer, stop: [first, second], control, session, others, page, opened } = self;
         let orderly = async {
-            first.stop();
+            drop(first);
             for task in others {
                 drop(task.await);
             }
@@ -278,7 +303,7 @@ impl Daemon {
             }
             tracing::debug!("commands are finished");
             drop(opened);
-            second.stop();
+            drop(second);
             drop(session.await);
             tracing::debug!("signed out");
             if let Some(page) = page {
@@ -294,11 +319,14 @@ impl Daemon {
     }
 }
 
+/// What stops a daemon, and what its tasks wait for: the first step and the second.
+fn stop_steps() -> ([DropGuard; 2], [CancellationToken; 2]) {
+    let steps = <[CancellationToken; 2]>::default();
+    (steps.clone().map(CancellationToken::drop_guard), steps)
+}
+
 fn open_page(address: SocketAddr) -> Result<TcpListener, RunError> {
-    let failed = |error| RunError::Metrics(address, error);
-    let listener = http::bind(address).map_err(failed)?;
-    tracing::info!(listen = %listener.local_addr().map_err(failed)?, "metrics are served");
-    Ok(listener)
+    http::bind(address).map_err(|error| RunError::Metrics(address, error))
 }
 
 /// Makes the disk and the database agree after a crash.
@@ -313,22 +341,5 @@ async fn tidy_up(store: &Store, copies: &Copies) -> Result<(), RunError> {
         tracing::warn!(copy = %hash, "a sealed copy is missing");
         store.forget_copy(hash).await?;
     }
-    Ok(())
-}
-
-/// Runs a daemon until `stop`; `reload` changes its settings meanwhile.
-///
-/// # Errors
-/// As in [`RunError`].
-pub async fn run(config: Config, reload: &Reload, mut stop: Stop) -> Result<(), RunError> {
-    let daemon = Box::pin(Daemon::start(config)).await?;
-    reload.attach(&daemon.core);
-    let telling = tokio::spawn(manager::tell(Arc::clone(&daemon.core)));
-    stop.stopped().await;
-    tracing::info!("stopping");
-    notify::stopping();
-    telling.abort();
-    drop(telling.await);
-    daemon.stop().await;
     Ok(())
 }

@@ -7,7 +7,7 @@
 use std::{
     error::Error,
     sync::{Arc, Weak, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use dos_daemon::http::{self, Page};
@@ -21,12 +21,8 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{Core, upstream::Upstream};
-
-/// A store whose writer does not answer for so long does not work.
-const HEALTH_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Labels and their values.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
@@ -90,19 +86,16 @@ impl Metrics {
 pub(crate) struct Observed {
     /// Weak, because the store closes only when nobody holds it any more.
     core: Weak<Core>,
-    /// Whoever looks waits for the one before.
-    looking: Semaphore,
 }
 
 impl Observed {
     pub(crate) fn new(core: &Arc<Core>) -> Self {
-        Self { core: Arc::downgrade(core), looking: Semaphore::new(1) }
+        Self { core: Arc::downgrade(core) }
     }
 }
 
 impl Page for Observed {
     async fn metrics(&self) -> String {
-        let Ok(_place) = self.looking.acquire().await else { return String::new() };
         let Some(core) = self.core.upgrade() else { return http::open_metrics(&[]) };
         let cached = match core.store.cache().await {
             Ok((bytes, _)) => Some(bytes),
@@ -117,7 +110,7 @@ impl Page for Observed {
     async fn is_healthy(&self) -> bool {
         let store = self.core.upgrade().map(|core| core.store.clone());
         let Some(store) = store else { return false };
-        timeout(HEALTH_TIME_MAX, store.answers()).await.unwrap_or(false)
+        store.answers().await
     }
 
     /// It is ready when others can use it: its port and its socket are open (else there is no page), and it has its session,

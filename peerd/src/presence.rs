@@ -21,11 +21,11 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Core,
     events::{Events, Whom},
-    stop::Stop,
 };
 
 /// After a subscription that got no answer.
@@ -149,7 +149,7 @@ impl Drop for Watching {
 }
 
 /// Keeps the subscription as it is wanted, until `stop`.
-pub(crate) async fn run(core: Arc<Core>, mut stop: Stop) {
+pub(crate) async fn run(core: Arc<Core>, stop: CancellationToken) {
     let (mut version, mut status) = (core.presence.version.subscribe(), core.upstream.status());
     // What the session with this number has subscribed to; every session begins with nobody.
     let mut stands = (0, Subscription::Nobody);
@@ -169,7 +169,7 @@ pub(crate) async fn run(core: Arc<Core>, mut stop: Stop) {
                 let asking = core.upstream.request(Op::Subscribe(wanted.clone()));
                 let answer = tokio::select! {
                     biased;
-                    () = stop.stopped() => return,
+                    () = stop.cancelled() => return,
                     answer = asking => answer,
                 };
                 retry =
@@ -188,7 +188,7 @@ pub(crate) async fn run(core: Arc<Core>, mut stop: Stop) {
         }
         tokio::select! {
             biased;
-            () = stop.stopped() => return,
+            () = stop.cancelled() => return,
             _ = version.changed() => {}
             _ = status.changed() => {}
             () = sleep(RETRY_AFTER), if retry => {}

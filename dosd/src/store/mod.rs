@@ -148,9 +148,20 @@ pub struct Quotas {
     pub inbox_rows_per_sender: u64,
 }
 
+impl From<&Limits> for Quotas {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            images: limits.images_per_peer.into(),
+            preview_bytes: limits.preview_bytes_per_peer,
+            inbox_rows: limits.inbox_rows_max.into(),
+            inbox_rows_per_sender: limits.inbox_rows_per_sender.into(),
+        }
+    }
+}
+
 impl Default for Quotas {
     fn default() -> Self {
-        Limits::default().quotas()
+        Self::from(&Limits::default())
     }
 }
 

@@ -12,6 +12,7 @@ use dos_protocol::{
 };
 use interprocess::local_socket::tokio::Stream;
 use tokio::{io::AsyncWriteExt, sync::mpsc, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     add, approve, block, blocks, broadcast, cancel, checkin, checkout, deny, fetch, list, login, logout,
@@ -20,7 +21,6 @@ use super::{
 };
 use crate::{
     Core,
-    stop::Stop,
     store::{Open, OpenView},
 };
 
@@ -77,7 +77,7 @@ enum Broken {
 }
 
 /// Serves one connection.
-pub(super) async fn serve(core: Arc<Core>, stream: Stream, stop: Stop) {
+pub(super) async fn serve(core: Arc<Core>, stream: Stream, stop: CancellationToken) {
     let (mut input, mut output) = (Reader::new(&stream), &stream);
     let outcome = match first(&mut input).await {
         Ok(command) => Box::pin(carry_out(&core, command, &mut input, &mut output, stop)).await,
@@ -173,7 +173,7 @@ async fn carry_out(
     command: Command,
     input: &mut Input<'_>,
     output: &mut Output<'_>,
-    mut stop: Stop,
+    stop: CancellationToken,
 ) -> Result<Finished, Broken> {
     let (out, mut said) = mpsc::channel(MESSAGES_WAITING);
     let pump = async {
@@ -195,7 +195,7 @@ async fn carry_out(
                 biased;
                 outcome = Box::pin(ask(core, command, out)) => outcome,
                 () = hung_up(input) => return Err(Broken::HungUp),
-                () = stop.stopped() => Err(WireError::new(Code::Offline, "the daemon is stopping")),
+                () = stop.cancelled() => Err(WireError::new(Code::Offline, "the daemon is stopping")),
             }
         };
         outcome.map_err(Broken::Failed)

@@ -45,15 +45,16 @@ use std::{sync::Arc, time::Duration};
 
 use dos_protocol::limits::CONTROL_CONNECTIONS_MAX;
 use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
+use tokio_util::sync::CancellationToken;
 
-use crate::{Core, stop::Stop};
+use crate::Core;
 pub(crate) use listener::Listener;
 
 /// After a failure to accept (no file descriptor left): time for others to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`, then waits for the commands that must finish.
-pub(crate) async fn run(core: Arc<Core>, listener: Listener, mut stop: Stop) {
+pub(crate) async fn run(core: Arc<Core>, listener: Listener, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONTROL_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -63,7 +64,7 @@ pub(crate) async fn run(core: Arc<Core>, listener: Listener, mut stop: Stop) {
         };
         tokio::select! {
             biased;
-            () = stop.stopped() => break,
+            () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             (place, accepted) = accept => match accepted {
                 Ok(stream) => {

@@ -17,9 +17,10 @@ use tokio::{
     task::JoinSet,
     time::sleep,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{relay::join, serve::serve};
-use crate::{Core, identity::Identity, stop::Stop};
+use crate::{Core, identity::Identity};
 
 /// Connections that wait to be taken.
 const BACKLOG: i32 = 128;
@@ -56,7 +57,7 @@ pub(crate) async fn run(
     core: Arc<Core>,
     listener: TcpListener,
     mut calls: mpsc::Receiver<Call>,
-    mut stop: Stop,
+    stop: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(PEER_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
@@ -64,7 +65,7 @@ pub(crate) async fn run(
     loop {
         let incoming = tokio::select! {
             biased;
-            () = stop.stopped() => return,
+            () = stop.cancelled() => return,
             Some(_) = connections.join_next() => continue,
             incoming = next(&listener, &mut calls, &places) => incoming,
         };

@@ -1,11 +1,10 @@
 //! How much of the network transfers may take: how many at once, and how many bytes a second, all together.
 //!
 //! What always holds: a rate is kept over all transfers of its direction; connections that want more than there is get
-//! equal turns, because each waits for its own piece before it asks for the next, and turns are given in the order of
-//! asking (the virtual scheduling of the generic cell rate algorithm, ITU-T I.371). No lock is held while waiting.
+//! equal turns, because each waits for its own piece before it reserves the next, and turns are given in the order of
+//! reserving. No lock is held while waiting.
 
 use std::{
-    num::NonZeroU64,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -13,17 +12,14 @@ use std::{
     time::Duration,
 };
 
+use dos_daemon::rate::{Rate, RateLimiter};
 use dos_protocol::{Code, Reason, WireError};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, sleep_until, timeout},
 };
 
-/// Transfers at once, if nothing else is said: more on one line only make each other slow.
-pub(crate) const TRANSFERS_MAX_DEFAULT: usize = 16;
-
-/// The lowest rate that can be set, in bytes per second: with less, other peers would take us for gone.
-pub(crate) const RATE_MIN: u64 = 16 << 10;
+use crate::config::Limits;
 
 /// A viewer waits for so long until another has been served, ...
 const PLACE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -31,31 +27,14 @@ const PLACE_TIME_MAX: Duration = Duration::from_secs(5);
 /// ... and then is told to come back after this time.
 const COME_BACK_AFTER: Duration = Duration::from_secs(10);
 
-/// What was not used is not saved for longer than this.
-const SAVED: Duration = Duration::from_millis(50);
+/// What the rate gives in this time may pass at once.
+const BURST: Duration = Duration::from_millis(50);
 
 /// With a rate, each turn takes this part of a second, so that many transfers all get theirs before they time out.
 const TURNS_PER_SECOND: u64 = 64;
 
-/// The limits of one direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Transfers at once, at least 1.
-    pub transfers_max: usize,
-    /// Bytes per second, at least [`RATE_MIN`]; nothing for as many as there can be.
-    pub rate: Option<NonZeroU64>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { transfers_max: TRANSFERS_MAX_DEFAULT, rate: None }
-    }
-}
-
-impl Limits {
-    fn places(&self) -> usize {
-        self.transfers_max.clamp(1, Semaphore::MAX_PERMITS)
-    }
+fn places(limits: Limits) -> usize {
+    limits.transfers_max.clamp(1, Semaphore::MAX_PERMITS)
 }
 
 /// One direction.
@@ -73,8 +52,8 @@ struct State {
     /// Places that are in use and, because there are to be fewer, not given away again.
     surplus: usize,
     under_way: u64,
-    /// When all bytes that were promised will have passed.
-    free_at: Instant,
+    /// Of bytes, by the rate.
+    limiter: RateLimiter,
 }
 
 /// A place for a transfer, as long as it is held.
@@ -100,8 +79,8 @@ impl Drop for Place<'_> {
 impl Traffic {
     /// Within these limits.
     pub(crate) fn new(limits: Limits) -> Self {
-        let places = Semaphore::new(limits.places());
-        let state = Mutex::new(State { limits, surplus: 0, under_way: 0, free_at: Instant::now() });
+        let places = Semaphore::new(places(limits));
+        let state = Mutex::new(State { limits, surplus: 0, under_way: 0, limiter: RateLimiter::default() });
         Self { places, state, passed: AtomicU64::new(0) }
     }
 
@@ -112,7 +91,7 @@ impl Traffic {
     /// Within other limits from now on. Transfers that are under way go on, at the new rate.
     pub(crate) fn set(&self, limits: Limits) {
         let mut state = self.state();
-        let (before, now) = (state.limits.places(), limits.places());
+        let (before, now) = (places(state.limits), places(limits));
         if now > before {
             let kept = (now - before).min(state.surplus);
             state.surplus -= kept;
@@ -122,8 +101,8 @@ impl Traffic {
             state.surplus += before - now - idle;
         }
         state.limits = limits;
-        // What was promised at another rate is not waited for any longer than a piece takes.
-        state.free_at = state.free_at.min(Instant::now() + SAVED);
+        // What was reserved at another rate keeps the next ones waiting for a burst's time at most.
+        state.limiter.waive(BURST * 2, Instant::now().into_std());
     }
 
     /// Transfers that have a place now.
@@ -166,17 +145,14 @@ impl Traffic {
         usize::try_from(rate.get() / TURNS_PER_SECOND).map_or(wanted, |most| wanted.min(most.max(1)))
     }
 
-    /// Waits until so many bytes may have passed.
+    /// Waits until these bytes may pass.
     pub(crate) async fn pass(&self, bytes: u64) {
         self.passed.fetch_add(bytes, Ordering::Relaxed);
         let turn = {
             let mut state = self.state();
             let Some(rate) = state.limits.rate else { return };
-            let takes = u128::from(bytes).saturating_mul(1_000_000_000) / u128::from(rate.get());
-            let takes = Duration::from_nanos(u64::try_from(takes).unwrap_or(u64::MAX));
-            let now = Instant::now();
-            state.free_at = state.free_at.max(now.checked_sub(SAVED).unwrap_or(now)) + takes;
-            state.free_at
+            let rate = Rate::per_second(rate.get()).with_burst(BURST);
+            Instant::from_std(state.limiter.reserve(bytes, rate, Instant::now().into_std()))
         };
         sleep_until(turn).await;
     }
@@ -184,7 +160,7 @@ impl Traffic {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{num::NonZeroU64, sync::Arc};
 
     use super::*;
 

@@ -14,6 +14,7 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep_until, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Ends, Entrance, SignedInAs, Status, Waiter, Wish,
@@ -22,9 +23,7 @@ use super::{
     session::{Ending, Session},
     state::{Action, Event, Failed, Lost, Phase},
 };
-use crate::{
-    Core, copies::blocking, identity::Identity, peer::addresses::announced, random::jitter, stop::Stop,
-};
+use crate::{Core, copies::blocking, identity::Identity, peer::addresses::announced, random::jitter};
 
 /// A session that lasted so long was a good one: the next attempt comes soon.
 const LASTED: Duration = Duration::from_secs(5);
@@ -50,7 +49,7 @@ struct Actor {
 }
 
 /// Runs until `stop`, then signs out.
-pub(crate) async fn run(core: Arc<Core>, ends: Ends, wanted: bool, mut stop: Stop) {
+pub(crate) async fn run(core: Arc<Core>, ends: Ends, wanted: bool, stop: CancellationToken) {
     let registered = core.identity.registered().is_some();
     let phase = if registered { Phase::Offline } else { Phase::Unregistered };
     let mut actor = Actor {
@@ -88,7 +87,7 @@ pub(crate) async fn run(core: Arc<Core>, ends: Ends, wanted: bool, mut stop: Sto
         };
         tokio::select! {
             biased;
-            () = stop.stopped() => break,
+            () = stop.cancelled() => break,
             wish = actor.ends.wishes.recv() => match wish {
                 Some(wish) => actor.wish(wish).await,
                 None => break,
