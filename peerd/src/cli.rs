@@ -6,17 +6,23 @@ use clap::Parser;
 
 use crate::config::Given;
 
-/// The daemon of one client: keeps its images, its rights and its session to the directory.
+/// The daemon of one client: keep its images and grants, serve and fetch sealed copies, stay online.
 #[derive(Debug, Clone, Default, Parser)]
 #[command(name = "peerd", version, about, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  peerd
+  peerd --profile alice --listen '[::]:5002'
+
+Sign up at a directory with `dosctl register --server LINK`.")]
 #[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
 pub struct Arguments {
     #[command(flatten)]
     pub given: Given,
-    /// A TOML file with any of these settings, under the same names with '_' for '-'.
+    /// Read settings from this TOML file, with '_' for '-' in their names; flags and environment beat it
     #[arg(long, env = "PEERD_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Only look whether flags, environment and file make sense; open and change nothing.
+    /// Check flags, environment and file, and exit; open and change nothing
     #[arg(long)]
     pub check_config: bool,
 }

@@ -66,7 +66,7 @@ fn a_text_from_standard_input_loses_only_its_last_line_break() {
         .unwrap();
     child.stdin.take().unwrap().write_all(b"a\n\nb\n\n").unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!((code(&output), stdout(&output)), (0, "bob gets it when it comes online\n".into()));
+    assert_eq!((code(&output), stdout(&output)), (0, "queued for bob until it is online\n".into()));
     peerd.done();
 }
 

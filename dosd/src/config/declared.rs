@@ -31,13 +31,13 @@ const BLOCK_DURATION_MIN: Duration = Duration::from_secs(1);
 /// A call needs a moment.
 const RELAY_IDLE_MIN: Duration = Duration::from_secs(1);
 
-/// Whether the server does something.
+/// `on` or `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Switch {
-    /// It does
+    /// Yes
     On,
-    /// It does not
+    /// No
     Off,
 }
 
@@ -45,12 +45,12 @@ pub enum Switch {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Registration {
-    /// Whoever has the join link
+    /// Peers with the join link
     Open,
-    /// Whoever has an invite (`dosd link` and `dosd invite create` make them)
+    /// Peers with an invite (`dosd link` and `dosd invite create` make them)
     #[default]
     Invite,
-    /// Nobody; who is registered goes on
+    /// No new peers
     Closed,
 }
 
@@ -60,31 +60,31 @@ dos_daemon::settings! {
     /// The settings in force, key by key.
     pub struct Values;
 
-    /// The address and port that peers connect to.
+    /// Listen for peers at this address and port.
     listen: SocketAddr = DEFAULT_LISTEN, [
         value_name = "ADDR",
         env = "DOSD_LISTEN",
-        help = "The address and port that peers connect to [default: [::]:5001]"
+        help = "Listen for peers at this address and port [default: [::]:5001]"
     ];
-    /// The server's data directory [default: $STATE_DIRECTORY, or dos/dosd in the user's state directory]
+    /// Keep everything in this directory [default: $STATE_DIRECTORY, or dos/dosd in the user's state directory]
     data_dir: PathBuf, [value_name = "DIR", env = "DOSD_DATA_DIR"];
-    /// What the join link tells peers to connect to [default: the address of this machine]
+    /// Host and port in the join link [default: the address of this machine]
     advertise: String, [value_name = "HOST:PORT", env = "DOSD_ADVERTISE"];
     /// Who may register [default: invite]
     registration: Registration = Registration::Invite, [value_name = "WHO", env = "DOSD_REGISTRATION"];
-    /// Registrations that one address may attempt in a minute, and at once [default: 60]
+    /// Registrations that one address may attempt per minute [default: 60]
     registrations_per_minute: u32 = REGISTRATIONS_PER_MINUTE, check positive,
         [value_name = "N", env = "DOSD_REGISTRATIONS_PER_MINUTE"];
-    /// Whether peers may broadcast to everybody who is online [default: on]
+    /// Allow peers to broadcast to all peers that are online [default: on]
     broadcast: Switch = Switch::On, [value_name = "WHETHER", env = "DOSD_BROADCAST"];
-    /// Broadcasts that one peer may make in a minute, and at once [default: 6]
+    /// Broadcasts that one peer may send per minute [default: 6]
     broadcasts_per_minute: u32 = BROADCASTS_PER_MINUTE, check positive,
         [value_name = "N", env = "DOSD_BROADCASTS_PER_MINUTE"];
-    /// Sign out peers that asked nothing for so long [default: never]
+    /// Sign out peers that sent no request for DUR [default: never]
     idle_timeout: Duration, check idle_timeout,
         [value_name = "DUR", env = "DOSD_IDLE_TIMEOUT", value_parser = parse_duration]
         serde(default, deserialize_with = "duration");
-    /// How long a name's password login is locked after three wrong passwords, at first; up to an hour [default: 60s]
+    /// Lock the password login of a name for DUR after three wrong passwords; each further lock-out lasts twice as long, up to an hour [default: 60s]
     block_duration: Duration = BLOCK_DURATION, check block_duration,
         [value_name = "DUR", env = "DOSD_BLOCK_DURATION", value_parser = parse_duration]
         serde(default, deserialize_with = "duration");
@@ -94,13 +94,13 @@ dos_daemon::settings! {
     /// Sessions from one address (IPv6: one /64) [default: 20000]
     sessions_per_address: u32 = SESSIONS_PER_ADDRESS, check positive,
         [value_name = "N", env = "DOSD_SESSIONS_PER_ADDRESS", help_heading = "Limits"];
-    /// TLS handshakes from one address in a minute, and at once [default: 12000]
+    /// TLS handshakes from one address per minute [default: 12000]
     handshakes_per_minute: u32 = HANDSHAKES_PER_MINUTE, check positive,
         [value_name = "N", env = "DOSD_HANDSHAKES_PER_MINUTE", help_heading = "Limits"];
-    /// Requests of one peer in a second, with ten seconds' worth at once [default: 500]
+    /// Requests of one peer per second; ten times as many at once [default: 500]
     requests_per_second: u32 = REQUESTS_PER_SECOND, check positive,
         [value_name = "N", env = "DOSD_REQUESTS_PER_SECOND", help_heading = "Limits"];
-    /// Messages of one peer in a minute, and at once [default: 600]
+    /// Messages of one peer per minute [default: 600]
     messages_per_minute: u32 = MESSAGES_PER_MINUTE, check positive,
         [value_name = "N", env = "DOSD_MESSAGES_PER_MINUTE", help_heading = "Limits"];
     /// Images that one peer may publish [default: 100000]
@@ -109,32 +109,32 @@ dos_daemon::settings! {
     /// Bytes of all previews of one peer [default: 1073741824]
     preview_bytes_per_peer: u64 = PREVIEW_BYTES_PER_PEER, check positive,
         [value_name = "BYTES", env = "DOSD_PREVIEW_BYTES_PER_PEER", help_heading = "Limits"];
-    /// Messages and requests of one peer that wait for another one [default: 1000]
+    /// Messages and requests of one peer that may wait for another one [default: 1000]
     inbox_rows_per_sender: u32 = INBOX_ROWS_PER_SENDER, check positive,
         [value_name = "N", env = "DOSD_INBOX_ROWS_PER_SENDER", help_heading = "Limits"];
-    /// Updates that wait for one peer, before it gets no more messages, requests and rights [default: 100000]
+    /// Updates that may wait for one peer before it gets no more messages, requests and grants [default: 100000]
     inbox_rows_max: u32 = INBOX_ROWS_MAX, check positive,
         [value_name = "N", env = "DOSD_INBOX_ROWS_MAX", help_heading = "Limits"];
-    /// Whether peers that cannot reach each other may connect through this server [default: on]
+    /// Relay between peers that cannot reach each other [default: on]
     relay: Switch = Switch::On, [value_name = "ON|OFF", env = "DOSD_RELAY"];
-    /// Calls relayed together [default: 256]
+    /// Calls relayed at the same time [default: 256]
     relay_calls: u32 = RELAY_CALLS, check relay_calls, [value_name = "N", env = "DOSD_RELAY_CALLS"];
-    /// Of these, calls that one peer makes or takes [default: 16]
+    /// Calls that one peer makes or takes [default: 16]
     relay_calls_per_peer: u32 = RELAY_CALLS_PER_PEER, check relay_calls,
         [value_name = "N", env = "DOSD_RELAY_CALLS_PER_PEER"];
-    /// Bytes relayed in a second [default: 1000000000]
+    /// Bytes relayed per second [default: 1000000000]
     relay_bytes_per_second: u64 = RELAY_BYTES_PER_SECOND, check relay_bytes,
         [value_name = "BYTES", env = "DOSD_RELAY_BYTES_PER_SECOND"];
-    /// Of these, bytes of the calls that one peer makes or takes [default: 500000000]
+    /// Bytes relayed per second for one peer [default: 500000000]
     relay_bytes_per_second_per_peer: u64 = RELAY_BYTES_PER_SECOND_PER_PEER, check relay_bytes,
         [value_name = "BYTES", env = "DOSD_RELAY_BYTES_PER_SECOND_PER_PEER"];
-    /// How long nothing may move on a relayed call before it is ended [default: 60s]
+    /// End a relayed call after no bytes for DUR [default: 60s]
     relay_idle: Duration = RELAY_IDLE, check relay_idle,
         [value_name = "DUR", env = "DOSD_RELAY_IDLE", value_parser = parse_duration]
         serde(default, deserialize_with = "duration");
-    /// What to log: error, warn, info, debug, trace, or per module [default: info]
+    /// Log level: error, warn, info, debug, trace, or per module [default: info]
     log: String = "info".into(), [value_name = "LEVEL", env = "DOSD_LOG"];
-    /// How to log [default: text]
+    /// Log format [default: text]
     log_format: LogFormat = LogFormat::Text, [value_name = "FORMAT", env = "DOSD_LOG_FORMAT"];
     /// Serve metrics and health over HTTP at this address [default: nowhere]
     metrics: SocketAddr, [value_name = "ADDR", env = "DOSD_METRICS"];

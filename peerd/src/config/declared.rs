@@ -31,40 +31,40 @@ dos_daemon::settings! {
     /// The settings in force, key by key.
     pub struct Values;
 
-    /// Which of this user's daemons this is; decides about the default directories.
+    /// Profile of this daemon: chooses the default directories
     profile: String = DEFAULT_PROFILE.into(), check profile, [env = "PEERD_PROFILE", value_name = "NAME"];
-    /// Where everything is kept [default: $XDG_STATE_HOME/dos/peers/PROFILE].
+    /// Keep everything in this directory [default: $XDG_STATE_HOME/dos/peers/PROFILE]
     state_dir: PathBuf, [env = "PEERD_STATE_DIR", value_name = "DIR"];
-    /// The socket for dosctl [default: $XDG_RUNTIME_DIR/dos/PROFILE/control.sock].
+    /// Listen for dosctl at this socket [default: $XDG_RUNTIME_DIR/dos/PROFILE/control.sock]
     socket: PathBuf, [env = "PEERD_SOCKET", value_name = "PATH"];
-    /// Where other peers connect.
+    /// Listen for other peers at this address and port.
     listen: SocketAddr = DEFAULT_LISTEN, [
         env = "PEERD_LISTEN",
         value_name = "ADDR",
-        help = "Where other peers connect [default: [::]:0]"
+        help = "Listen for other peers at this address and port [default: [::]:0]"
     ];
-    /// An address at which other peers reach this daemon, besides those of this host; may be given several times.
+    /// Announce this address to other peers, besides those of this host; may be given several times
     advertise: Vec<Address>, check advertise,
         [env = "PEERD_ADVERTISE", value_name = "ADDR", value_delimiter = ','];
-    /// Whether other peers can connect to this daemon; if not, they come through the directory at once [default: true].
+    /// Let other peers connect directly; with false they connect through the directory [default: true]
     reachable: bool = true, [env = "PEERD_REACHABLE", value_name = "BOOL"];
-    /// Whether sealed copies are fetched by themselves when a right to them arrives [default: true].
+    /// Fetch sealed copies as soon as a grant arrives [default: true]
     auto_fetch: bool = true, [env = "PEERD_AUTO_FETCH", value_name = "BOOL"];
-    /// How many bytes the sealed copies of others may take on the disk [default: 10737418240].
+    /// Bytes on disk for the sealed copies of others [default: 10737418240]
     cache_bytes_max: u64 = CACHE_BYTES_MAX_DEFAULT, [env = "PEERD_CACHE_BYTES_MAX", value_name = "BYTES"];
-    /// How many viewers are served at once; more wait a little, then come back later [default: 16].
+    /// Viewers served at the same time; others wait and retry [default: 16]
     max_uploads: NonZeroU16 = TRANSFERS_MAX_DEFAULT, [env = "PEERD_MAX_UPLOADS", value_name = "N"];
-    /// How many sealed copies are fetched at once; more wait [default: 16].
+    /// Sealed copies fetched at the same time; others wait [default: 16]
     max_downloads: NonZeroU16 = TRANSFERS_MAX_DEFAULT, [env = "PEERD_MAX_DOWNLOADS", value_name = "N"];
-    /// How many bytes a second all uploads together may take, at least 16384 [default: no bound].
+    /// Bytes per second of all uploads together, at least 16384 [default: no bound]
     upload_rate: u64, check rate, [env = "PEERD_UPLOAD_RATE", value_name = "BYTES"];
-    /// How many bytes a second all downloads together may take, at least 16384 [default: no bound].
+    /// Bytes per second of all downloads together, at least 16384 [default: no bound]
     download_rate: u64, check rate, [env = "PEERD_DOWNLOAD_RATE", value_name = "BYTES"];
-    /// What is logged: a level (error, warn, info, debug, trace) or a filter of tracing [default: info].
+    /// Log level: error, warn, info, debug, trace, or per module [default: info]
     log: String = "info".into(), [env = "PEERD_LOG", value_name = "FILTER"];
-    /// How it is logged [default: text].
+    /// Log format [default: text]
     log_format: LogFormat = LogFormat::Text, [env = "PEERD_LOG_FORMAT", value_name = "FORMAT"];
-    /// Where metrics and health are served over HTTP [default: nowhere].
+    /// Serve metrics and health over HTTP at this address [default: nowhere]
     metrics: SocketAddr, [env = "PEERD_METRICS", value_name = "ADDR"];
 }
 
