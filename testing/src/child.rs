@@ -20,7 +20,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
-use crate::wait::{Backoff, PATIENCE};
+use crate::wait::{Backoff, PATIENCE, wait_until};
 
 /// The variable in the environment of every descendant.
 const MARK: &str = "DOS_TESTING_CHILD";
@@ -147,6 +147,24 @@ impl Guarded {
     #[track_caller]
     pub fn signal(&self, signal: Signal) {
         self.try_signal(signal).unwrap_or_else(|error| panic!("cannot send {signal:?}: {error}"));
+    }
+
+    /// Stops it with SIGSTOP, and waits until all its threads stand still.
+    ///
+    /// # Panics
+    /// If it does not stop within [`PATIENCE`].
+    #[track_caller]
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.id());
+        wait_until("a child has stopped", || {
+            let stats = fs::read_dir(&tasks).into_iter().flatten().flatten();
+            let stats: Vec<_> = stats.map(|task| fs::read_to_string(task.path().join("stat"))).collect();
+            // The state stands behind the name, which is in parentheses and may hold anything.
+            let is_stopped =
+                |stat: &str| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'));
+            !stats.is_empty() && stats.iter().all(|stat| stat.as_deref().is_ok_and(is_stopped))
+        });
     }
 
     /// Kills it, and leaves what it has started.

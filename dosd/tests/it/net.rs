@@ -19,8 +19,7 @@ use dosd::{
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, task::JoinHandle, time::timeout};
 
-/// Nothing that these tests wait for takes so long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) use dos_testing::PATIENCE;
 
 /// A directory in process.
 pub(crate) struct Net {
