@@ -23,7 +23,15 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{Core, control::blocks, ledger, library, random::jitter, relearn, stop::Stop};
+use crate::{
+    Core,
+    control::blocks,
+    ledger, library,
+    random::jitter,
+    relearn,
+    rules::cache::{self, Room},
+    stop::Stop,
+};
 
 /// Rights whose copies wait to be fetched; more are found again by the next round.
 const ARRIVALS_MAX: usize = 256;
@@ -74,16 +82,10 @@ impl Chores {
     /// # Errors
     /// `internal` if the store fails.
     pub(crate) async fn make_room(&self, core: &Core, wanted: SealedCopy) -> Result<(), WireError> {
-        let (total, evictable) = core.store.cache().await?;
-        let mut excess = total.saturating_add(wanted.bytes).saturating_sub(core.settings().cache_bytes_max);
-        for copy in evictable {
-            if excess == 0 {
-                break;
-            }
-            if copy.hash != wanted.hash && !core.copies.is_pinned(&copy.hash) {
-                forget(core, copy.hash).await?;
-                excess = excess.saturating_sub(copy.bytes);
-            }
+        let cached = core.store.cached().await?;
+        let bytes_max = core.settings().cache_bytes_max;
+        for hash in cache::evict(&cached, wanted, bytes_max, |hash| core.copies.is_pinned(hash)) {
+            forget(core, hash).await?;
         }
         Ok(())
     }
@@ -160,14 +162,18 @@ async fn round(core: &Arc<Core>, places: &Arc<Semaphore>, fetches: &mut JoinSet<
 /// Usable rights without a copy, as far as there is room: nothing is evicted for them, or two copies might evict each
 /// other for ever.
 async fn missing(core: &Core, me: PeerId) -> Result<Vec<Grant>, WireError> {
-    let (mut total, _) = core.store.cache().await?;
-    let mut grants = core.store.lacking(me).await?;
-    grants.retain(|grant| {
-        total = total.saturating_add(grant.sealed.bytes);
-        grant.state_at(Timestamp::now()) == GrantState::Active && total <= core.settings().cache_bytes_max
-    });
-    grants.truncate(ARRIVALS_MAX);
-    Ok(grants)
+    let mut room = Room::new(cache::total(&core.store.cached().await?), core.settings().cache_bytes_max);
+    let (mut grants, mut after) = (Vec::new(), None);
+    loop {
+        let page = core.store.lacking(me, after).await?;
+        let now = Timestamp::now();
+        after = page.last().map(|last| last.image);
+        grants.extend(page.into_iter().filter(|grant| room.admit(grant, now)));
+        if after.is_none() || grants.len() >= ARRIVALS_MAX {
+            grants.truncate(ARRIVALS_MAX);
+            return Ok(grants);
+        }
+    }
 }
 
 fn begin(core: &Arc<Core>, places: &Arc<Semaphore>, fetches: &mut JoinSet<()>, grant: Grant) {

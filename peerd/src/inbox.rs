@@ -36,7 +36,7 @@ pub(crate) async fn run(
             let core = Arc::clone(core);
             move |applied: &mut Applied| tell(&core, applied)
         };
-        let acknowledge = batch.iter().any(|arrival| matches!(arrival, Arrival::Update(_)));
+        let acknowledge = batch.iter().any(|arrival| !matches!(arrival, Arrival::Broadcast(_)));
         let applied = match core.store.apply_updates(me, batch, then).await {
             Ok(applied) => applied,
             Err(error) => {

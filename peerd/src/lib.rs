@@ -33,6 +33,7 @@ mod random;
 mod relearn;
 pub mod reload;
 mod rights;
+mod rules;
 mod sealing;
 mod state_dir;
 pub mod stop;

@@ -23,7 +23,7 @@ use prometheus_client::{
 };
 use tokio::{sync::Semaphore, time::timeout};
 
-use crate::{Core, upstream::Upstream};
+use crate::{Core, rules::cache, upstream::Upstream};
 
 /// A store whose writer does not answer for so long does not work.
 const HEALTH_TIME_MAX: Duration = Duration::from_secs(5);
@@ -104,8 +104,8 @@ impl Page for Observed {
     async fn metrics(&self) -> String {
         let Ok(_place) = self.looking.acquire().await else { return String::new() };
         let Some(core) = self.core.upgrade() else { return http::open_metrics(&[]) };
-        let cached = match core.store.cache().await {
-            Ok((bytes, _)) => Some(bytes),
+        let cached = match core.store.cached().await {
+            Ok(copies) => Some(cache::total(&copies)),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn Error, "the cache cannot be counted");
                 None

@@ -16,7 +16,7 @@ use dos_protocol::{
 
 use crate::{
     Core,
-    store::Known,
+    store::Inventory,
     upstream::{unexpected, unregistered},
 };
 
@@ -79,7 +79,7 @@ pub(crate) async fn run(core: &Arc<Core>) -> Result<(), WireError> {
     if turn.is_err() || !core.store.has_lost().await? {
         return Ok(());
     }
-    let mut known = core.store.known().await?;
+    let mut known = core.store.inventory().await?;
     let mut told = 0;
     let mut rights = Rights::all();
     while let Some(page) = rights.next(core).await? {
@@ -95,9 +95,9 @@ pub(crate) async fn run(core: &Arc<Core>) -> Result<(), WireError> {
     Ok(())
 }
 
-async fn take_rights(core: &Core, page: Vec<Grant>, known: &mut Known) -> Result<(), WireError> {
+async fn take_rights(core: &Core, page: Vec<Grant>, known: &mut Inventory) -> Result<(), WireError> {
     for grant in &page {
-        known.rights.remove(&(grant.image, grant.viewer));
+        known.grants.remove(&(grant.image, grant.viewer));
     }
     let free = core.store.take_grants(page.clone()).await?;
     core.copies.remove(free).await;
@@ -108,7 +108,7 @@ async fn take_rights(core: &Core, page: Vec<Grant>, known: &mut Known) -> Result
     Ok(())
 }
 
-async fn take_requests(core: &Core, known: &mut Known) -> Result<(), WireError> {
+async fn take_requests(core: &Core, known: &mut Inventory) -> Result<(), WireError> {
     let mut after = None;
     loop {
         let Answer::Requests { requests: asks, more } =
@@ -118,9 +118,9 @@ async fn take_requests(core: &Core, known: &mut Known) -> Result<(), WireError> 
         };
         after = asks.last().map(|asked| asked.request);
         for asked in &asks {
-            known.asks.remove(&asked.request);
+            known.requests.remove(&asked.request);
         }
-        core.store.take_asks(asks).await?;
+        core.store.take_requests(asks).await?;
         if !more || after.is_none() {
             return Ok(());
         }
@@ -128,7 +128,7 @@ async fn take_requests(core: &Core, known: &mut Known) -> Result<(), WireError> 
 }
 
 /// Follows renamings of one's own images, and finds those whose content was replaced since what is here was written.
-async fn take_images(core: &Core, known: &mut Known) -> Result<(), WireError> {
+async fn take_images(core: &Core, known: &mut Inventory) -> Result<(), WireError> {
     if known.images.is_empty() {
         return Ok(());
     }

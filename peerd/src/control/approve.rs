@@ -45,7 +45,8 @@ async fn access(core: &Arc<Core>, request: u64, views: Option<u32>) -> Result<Ou
     core.upstream.ready().await?;
     let unknown =
         || WireError::new(Code::NotFound, format!("no request {request} came in")).hint("dosctl requests");
-    let asked = core.store.ask(request).await?.filter(|asked| asked.path.owner == me).ok_or_else(unknown)?;
+    let asked =
+        core.store.request(request).await?.filter(|asked| asked.path.owner == me).ok_or_else(unknown)?;
     let image = core.store.own_image_no(asked.image).await?.ok_or_else(|| elsewhere(&asked.path.name))?;
     let key = ImageKeys::open(&identity.vault, &image)?.key_share(asked.image, asked.from)?;
     let decide = Decide { request, decision: Decision::Approve { views, key } };

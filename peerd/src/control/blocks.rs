@@ -22,7 +22,13 @@ const TRIES_MAX: u32 = 3;
 /// `offline` if not registered.
 pub(super) async fn run(core: &Arc<Core>) -> Result<Outcome, WireError> {
     core.identity.registered().ok_or_else(unregistered)?;
-    Ok(Outcome::Blocks(core.store.blocked_peers().await?))
+    let (mut blocks, mut after) = (Vec::new(), None);
+    loop {
+        let page = core.store.blocked_peers(after).await?;
+        let Some(last) = page.last() else { return Ok(Outcome::Blocks(blocks)) };
+        after = Some(last.clone());
+        blocks.extend(page);
+    }
 }
 
 /// Takes over the directory's list: another daemon may have changed it under the same ID, or this one may have lost its

@@ -16,7 +16,7 @@ impl Core {
     /// # Errors
     /// If the store fails.
     pub(super) async fn take_ask(&self, asked: Request) -> Result<(), WireError> {
-        self.store.take_ask(asked).await?;
+        self.store.take_request(asked).await?;
         self.recount_requests().await
     }
 
@@ -56,8 +56,23 @@ pub(super) async fn run(
     all: bool,
 ) -> Result<Outcome, WireError> {
     core.identity.registered().ok_or_else(unregistered)?;
-    let contacts = if incoming { core.store.contacts(all).await? } else { Vec::new() };
-    let incoming = if incoming { core.store.asks(true, all).await? } else { Vec::new() };
-    let outgoing = if outgoing { core.store.asks(false, all).await? } else { Vec::new() };
+    let mut sides = [Vec::new(), Vec::new()];
+    for (wanted, side) in [(incoming, 0), (outgoing, 1)] {
+        let mut after = 0;
+        while wanted {
+            let page = core.store.requests((side == 0, all), after).await?;
+            let Some(last) = page.last() else { break };
+            after = last.request;
+            sides[side].extend(page);
+        }
+    }
+    let (mut contacts, mut after) = (Vec::new(), 0);
+    while incoming {
+        let page = core.store.contacts(all, after).await?;
+        let Some(last) = page.last() else { break };
+        after = last.number;
+        contacts.extend(page);
+    }
+    let [incoming, outgoing] = sides;
     Ok(Outcome::Requests { incoming, outgoing, contacts })
 }

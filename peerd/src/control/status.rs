@@ -33,7 +33,7 @@ pub(super) fn run(core: &Arc<Core>) -> Result<Outcome, WireError> {
         updates: session.latest.0.saturating_sub(stored.0),
         requests: core.pending_requests.load(Ordering::Relaxed),
         messages: core.mail.borrow().unread,
-        unknown_updates: 0,
+        unknown_updates: core.store.unknown_updates(),
         version: env!("CARGO_PKG_VERSION").into(),
         state_dir: core.dirs.root().to_owned(),
     })))

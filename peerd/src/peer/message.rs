@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     Core,
-    store::{Brought, Judged, Me, Verdict},
+    store::{Direct, Me, Received, Verdict},
     upstream::{Unanswered, unexpected, unregistered},
 };
 
@@ -71,10 +71,10 @@ async fn judge(core: &Arc<Core>, key: PublicKey, message: DirectMessage) -> Resu
     let me = Me { id, name: identity.name.clone() };
     let Caller { id: from, name: from_name } = identify(core, key).await?;
     let DirectMessage { message, sent_at, text } = message;
-    let brought = Brought { from, from_name, message, sent_at, text };
+    let brought = Direct { from, from_name, message, sent_at, text };
     let then = {
         let core = Arc::clone(core);
-        move |judged: &mut Judged| tell(&core, judged)
+        move |judged: &mut Received| tell(&core, judged)
     };
     let denied = |reason, why: &str| Err(WireError::new(Code::Denied, why).because(reason));
     match core.store.receive_direct(me, brought, then).await?.verdict {
@@ -89,7 +89,7 @@ async fn judge(core: &Arc<Core>, key: PublicKey, message: DirectMessage) -> Resu
 }
 
 /// Runs on the writer's thread, right after the commit.
-fn tell(core: &Core, judged: &mut Judged) {
+fn tell(core: &Core, judged: &mut Received) {
     core.pending_requests.store(judged.requests, std::sync::atomic::Ordering::Relaxed);
     core.tell_mail(judged.mail);
     let what = match &judged.verdict {

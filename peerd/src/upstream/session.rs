@@ -10,8 +10,8 @@ use std::{
 };
 
 use dos_protocol::{
-    PeerId, WireError,
-    directory::{Answer, FromDirectory, Notice, NoticeKind, Op, ToDirectory},
+    Code, PeerId, WireError,
+    directory::{Answer, FromDirectory, Incoming, Notice, NoticeKind, Op, ToDirectory, read_message},
     frame,
     limits::{
         ANSWER_TIME_MAX, REQUESTS_IN_FLIGHT_MAX, SESSION_QUEUE_MAX, SILENCE_MAX, UPDATES_UNACKED_MAX,
@@ -28,7 +28,7 @@ use tokio::{
 use super::connection::{Established, FIRST_REQUEST, Input, Output};
 use crate::{
     Core, inbox, presence,
-    store::{Arrival, Incoming},
+    store::{self, Arrival},
 };
 
 /// The directory gives up a silent peer a little earlier.
@@ -151,7 +151,7 @@ impl Reading {
                 Ok(Ok(None)) => break "the directory closed the connection".into(),
                 Ok(Ok(Some(body))) => body,
             };
-            match frame::decode(&body) {
+            match read_message(&body) {
                 Err(error) => break error.to_string().into(),
                 Ok(message) => {
                     if !self.take(message).await {
@@ -173,7 +173,26 @@ impl Reading {
     }
 
     /// Handles one message. False if a task beside this one has ended.
-    async fn take(&mut self, message: FromDirectory) -> bool {
+    async fn take(&mut self, incoming: Incoming) -> bool {
+        match incoming {
+            Incoming::Message(message) => return self.take_message(message).await,
+            // It has its place among the others, whatever it is about.
+            Incoming::UnknownUpdate(update) => {
+                return self.arrivals.send(Arrival::Unknown(update)).await.is_ok();
+            }
+            Incoming::UnknownAnswer { id } => {
+                let text = "the directory is newer: its answer cannot be read";
+                let error = WireError::new(Code::Unsupported, text).hint("update peerd");
+                self.answer(id, Err(AskError::Refused(error)));
+            }
+            Incoming::Unknown(unreadable) => {
+                tracing::debug!(error = &unreadable as &dyn std::error::Error, "ignored a message");
+            }
+        }
+        true
+    }
+
+    async fn take_message(&mut self, message: FromDirectory) -> bool {
         match message {
             FromDirectory::Answer { id, answer } => self.answer(id, Ok(answer)),
             FromDirectory::Refused { id: Some(id), error } => self.answer(id, Err(AskError::Refused(error))),
@@ -181,7 +200,11 @@ impl Reading {
                 tracing::warn!(error = %error.message, "the directory did not understand a message");
             }
             FromDirectory::Update { seq, at, update } => {
-                return self.arrivals.send(Arrival::Update(Incoming { seq, at, update })).await.is_ok();
+                return self
+                    .arrivals
+                    .send(Arrival::Update(store::Incoming { seq, at, update }))
+                    .await
+                    .is_ok();
             }
             FromDirectory::Ping(number) => return self.replies.send(ToDirectory::Pong(number)).await.is_ok(),
             FromDirectory::Presence(changes) => presence::tell(&self.core.events, changes),
