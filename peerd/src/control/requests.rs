@@ -56,23 +56,28 @@ pub(super) async fn run(
     all: bool,
 ) -> Result<Outcome, WireError> {
     core.identity.registered().ok_or_else(unregistered)?;
-    let mut sides = [Vec::new(), Vec::new()];
-    for (wanted, side) in [(incoming, 0), (outgoing, 1)] {
-        let mut after = 0;
-        while wanted {
-            let page = core.store.requests((side == 0, all), after).await?;
-            let Some(last) = page.last() else { break };
-            after = last.request;
-            sides[side].extend(page);
-        }
+    let contacts = if incoming { contacts(core, all).await? } else { Vec::new() };
+    let incoming = if incoming { side(core, (true, all)).await? } else { Vec::new() };
+    let outgoing = if outgoing { side(core, (false, all)).await? } else { Vec::new() };
+    Ok(Outcome::Requests { incoming, outgoing, contacts })
+}
+
+async fn side(core: &Core, which: (bool, bool)) -> Result<Vec<Request>, WireError> {
+    let (mut requests, mut after) = (Vec::new(), 0);
+    loop {
+        let page = core.store.requests(which, after).await?;
+        let Some(last) = page.last() else { return Ok(requests) };
+        after = last.request;
+        requests.extend(page);
     }
+}
+
+async fn contacts(core: &Core, all: bool) -> Result<Vec<ContactRequest>, WireError> {
     let (mut contacts, mut after) = (Vec::new(), 0);
-    while incoming {
+    loop {
         let page = core.store.contacts(all, after).await?;
-        let Some(last) = page.last() else { break };
+        let Some(last) = page.last() else { return Ok(contacts) };
         after = last.number;
         contacts.extend(page);
     }
-    let [incoming, outgoing] = sides;
-    Ok(Outcome::Requests { incoming, outgoing, contacts })
 }
