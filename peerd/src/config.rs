@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use crate::{
     cli::{Arguments, known_keys},
-    peer::traffic::{Limits, RATE_MIN, TRANSFERS_MAX_DEFAULT},
+    traffic::{Limits, RATE_MIN, TRANSFERS_MAX_DEFAULT},
 };
 
 /// What the sealed copies of others may take on the disk if nothing is said: 10 GiB.

@@ -7,9 +7,10 @@ use clap::Parser;
 use dos_daemon::log::{Log, Style};
 use dos_protocol::{Code, paths::Environment};
 use futures_util::StreamExt;
-use peerd::{Config, cli::Arguments, reload::Reload, stop::stop};
+use peerd::{Config, cli::Arguments, reload::Reload};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_tokio::Signals;
+use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -56,13 +57,14 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
 
 async fn run(config: Config, reload: Arc<Reload>) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot listen for signals")?;
-    let (stopper, stop) = stop();
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
     let reloading = Arc::clone(&reload);
     let waiting = tokio::spawn(async move {
         while signals.next().await == Some(SIGHUP) {
             reloading.run().await;
         }
-        stopper.stop();
+        stopping.cancel();
     });
     let outcome = Box::pin(peerd::run(config, &reload, stop)).await;
     waiting.abort();

@@ -12,7 +12,7 @@ use dos_daemon::{log::Log, notify};
 use dos_protocol::paths::Environment;
 use tokio::task::spawn_blocking;
 
-use crate::{Core, cli::Arguments, config::Config};
+use crate::{cli::Arguments, commands::Services, config::Config};
 
 /// What is needed to read the configuration again.
 #[derive(Debug)]
@@ -23,19 +23,19 @@ pub struct Reload {
     started: Config,
     log: Log,
     /// Nothing until it runs. Weak, because the store closes only when nobody holds it any more.
-    core: RwLock<Weak<Core>>,
+    services: RwLock<Weak<Services>>,
 }
 
 impl Reload {
     /// For a daemon that is started with this.
     #[must_use]
     pub fn new(arguments: Arguments, environment: Environment, started: Config, log: Log) -> Self {
-        Self { arguments, environment, started, log, core: RwLock::default() }
+        Self { arguments, environment, started, log, services: RwLock::default() }
     }
 
     /// The daemon runs.
-    pub(crate) fn attach(&self, core: &Arc<Core>) {
-        *self.core.write().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(core);
+    pub(crate) fn attach(&self, services: &Arc<Services>) {
+        *self.services.write().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(services);
     }
 
     /// Reads it again. The service manager is told when that begins and when it is over, whatever comes of it.
@@ -57,8 +57,8 @@ impl Reload {
     }
 
     fn apply(&self, config: &Config) {
-        let core = self.core.read().unwrap_or_else(PoisonError::into_inner).upgrade();
-        let Some(core) = core else {
+        let services = self.services.read().unwrap_or_else(PoisonError::into_inner).upgrade();
+        let Some(services) = services else {
             return tracing::warn!("not reloaded: the daemon is starting or stopping");
         };
         let restart = self.started.needs_restart_for(config);
@@ -68,7 +68,7 @@ impl Reload {
         if let Err(error) = self.log.set_filter(&config.log) {
             tracing::error!(error = &error as &dyn Error, "the log goes on as before");
         }
-        core.set(config.settings);
+        services.set(config.settings);
         tracing::info!("the configuration has been read again");
     }
 }

@@ -5,6 +5,7 @@
 use dos_protocol::{
     ImageNo, PeerId,
     directory::{Request, RequestState},
+    limits::PAGE_MAX,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -24,14 +25,19 @@ impl Store {
         .await
     }
 
-    /// The requests that came in, or went out; only pending ones unless `all`.
+    /// A page of the requests that came in, or went out, those after this number; only pending ones unless `all`.
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn asks(&self, incoming: bool, all: bool) -> Result<Vec<Request>, Error> {
+    pub(crate) async fn asks(
+        &self,
+        (incoming, all): (bool, bool),
+        after: u64,
+    ) -> Result<Vec<Request>, Error> {
         self.read(move |connection| {
-            let sql = "SELECT body FROM asks WHERE incoming = ?1 AND (?2 OR pending = 1) ORDER BY request";
-            bodies(connection, "request", sql, params![incoming, all])
+            let sql = "SELECT body FROM asks WHERE incoming = ?1 AND (?2 OR pending = 1) AND request > ?3
+                       ORDER BY request LIMIT ?4";
+            bodies(connection, "request", sql, params![incoming, all, after.cast_signed(), PAGE_MAX])
         })
         .await
     }

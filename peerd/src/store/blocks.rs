@@ -2,21 +2,27 @@
 //!
 //! What always holds: a list of the directory's that is older than what this daemon changed last is not taken.
 
-use dos_protocol::{PeerId, Timestamp, directory::Block, limits::BLOCKS_MAX};
+use dos_protocol::{
+    PeerId, Timestamp,
+    directory::Block,
+    limits::{BLOCKS_MAX, PAGE_MAX},
+};
 use rusqlite::{Connection, params};
 
 use super::{Error, Store, execute, id, messages::name_of, peer_of};
 
 impl Store {
-    /// Whom this peer has blocked, the latest last.
+    /// A page of those whom this peer has blocked, the latest last: those after this one.
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn blocked_peers(&self) -> Result<Vec<Block>, Error> {
-        self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT peer, name, since FROM blocks ORDER BY since, peer")?;
-            let mut rows = statement.query([])?;
+    pub(crate) async fn blocked_peers(&self, after: Option<Block>) -> Result<Vec<Block>, Error> {
+        self.read(move |connection| {
+            let (since, peer) = after.map_or((i64::MIN, 0), |last| (last.since.0, id(last.peer)));
+            let sql = "SELECT peer, name, since FROM blocks WHERE (since, peer) > (?1, ?2)
+                       ORDER BY since, peer LIMIT ?3";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query(params![since, peer, PAGE_MAX])?;
             let mut blocks = Vec::new();
             while let Some(row) = rows.next()? {
                 let (peer, name) = (peer_of(row.get(0)?)?, name_of(row.get(1)?)?);

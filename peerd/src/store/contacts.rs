@@ -8,7 +8,7 @@ use dos_protocol::{
     MessageId, PeerId, PeerName, Timestamp,
     control::{ContactRequest, Message},
     directory::RequestState,
-    limits::{CONTACTS_MAX, CONTACTS_PENDING_MAX, DIRECT_UNREAD_MAX},
+    limits::{CONTACTS_MAX, CONTACTS_PENDING_MAX, DIRECT_UNREAD_MAX, PAGE_MAX},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -77,15 +77,18 @@ impl Store {
         self.writer.call_then(work, then).await
     }
 
-    /// Those who asked, in their order; only undecided ones unless `all`.
+    /// A page of those who asked, those after this number; only undecided ones unless `all`.
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn contacts(&self, all: bool) -> Result<Vec<ContactRequest>, Error> {
+    pub(crate) async fn contacts(&self, all: bool, after: u64) -> Result<Vec<ContactRequest>, Error> {
         self.read(move |connection| {
-            let sql = format!("SELECT {COLUMNS} FROM contacts WHERE ?1 OR state = 'pending' ORDER BY number");
+            let sql = format!(
+                "SELECT {COLUMNS} FROM contacts WHERE (?1 OR state = 'pending') AND number > ?2
+                 ORDER BY number LIMIT ?3"
+            );
             let mut statement = connection.prepare_cached(&sql)?;
-            let mut rows = statement.query([all])?;
+            let mut rows = statement.query(params![all, after.cast_signed(), PAGE_MAX])?;
             let mut contacts = Vec::new();
             while let Some(row) = rows.next()? {
                 contacts.push(of_row(row)?);

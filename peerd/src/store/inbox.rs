@@ -6,12 +6,12 @@
 use dos_protocol::{
     PeerId, SealedHash, Seq, Timestamp,
     control::EventKind,
-    directory::{InboxMessage, Update, Viewed},
+    directory::{InboxMessage, UnknownUpdate, Update, Viewed},
     model::Grant,
 };
 use rusqlite::{Connection, params};
 
-use super::{Error, Mail, Store, asks, execute, library, messages, rights};
+use super::{Error, Mail, Store, asks, execute, library, messages, rights, unknown};
 
 /// An update as it came.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,8 @@ pub(crate) struct Incoming {
 pub(crate) enum Arrival {
     /// It comes until it is acknowledged.
     Update(Incoming),
+    /// One of a kind that this version does not know. It comes until it is acknowledged, too.
+    Unknown(UnknownUpdate),
     /// It comes once.
     Broadcast(Box<InboxMessage>),
 }
@@ -50,6 +52,10 @@ pub(crate) struct Applied {
     pub mail: Mail,
     /// What kinds of updates took effect.
     pub kinds: Vec<&'static str>,
+    /// Updates of kinds that this version does not know, in all.
+    pub unknown: u64,
+    /// Whether one of them is new.
+    pub unknown_came: bool,
 }
 
 impl Store {
@@ -72,8 +78,9 @@ fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Ap
     let before = super::own(connection)?;
     let mut applied = Applied { stored: before.stored, ..Applied::default() };
     for arrival in arrivals {
-        let Incoming { seq, at, update } = match arrival {
-            Arrival::Update(incoming) => incoming,
+        let seq = match arrival {
+            Arrival::Update(incoming) => incoming.seq,
+            Arrival::Unknown(update) => update.seq,
             Arrival::Broadcast(letter) => {
                 if let Some(message) = messages::receive(connection, me, letter, true)? {
                     applied.events.push((letter.sent_at, EventKind::Message(Box::new(message))));
@@ -81,32 +88,41 @@ fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Ap
                 continue;
             }
         };
-        if *seq <= applied.stored {
+        if seq <= applied.stored {
             continue;
         }
         let expected = applied.stored.next();
-        if *seq != expected {
-            return Err(Error::Gap { got: *seq, expected });
+        if seq != expected {
+            return Err(Error::Gap { got: seq, expected });
         }
-        one(connection, me, *at, update, &mut applied)?;
-        applied.stored = *seq;
-        applied.kinds.push(update.kind());
+        match arrival {
+            Arrival::Update(incoming) => one(connection, me, incoming, &mut applied)?,
+            Arrival::Unknown(update) => {
+                unknown::keep(connection, update)?;
+                applied.unknown_came = true;
+            }
+            Arrival::Broadcast(_) => {}
+        }
+        applied.stored = seq;
     }
     if applied.stored != before.stored {
         execute(connection, "UPDATE self SET stored_seq = ?1", params![applied.stored.0.cast_signed()])?;
     }
     applied.requests = super::waiting(connection)?;
     applied.mail = messages::mail(connection)?;
+    applied.unknown = unknown::count(connection)?;
     Ok(applied)
 }
 
-fn one(
+/// Applies one update.
+pub(super) fn one(
     connection: &Connection,
     me: PeerId,
-    at: Timestamp,
-    update: &Update,
+    Incoming { at, update, .. }: &Incoming,
     applied: &mut Applied,
 ) -> Result<(), Error> {
+    let at = *at;
+    applied.kinds.push(update.kind());
     match update {
         Update::Grant(grant) => {
             let (newer, free) = rights::apply(connection, Some(me), grant)?;

@@ -11,10 +11,12 @@ mod inbox;
 mod library;
 mod live;
 mod messages;
+mod operations;
 mod relearn;
 mod rights;
 mod schema;
 mod sending;
+mod unknown;
 mod views;
 
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub(crate) use inbox::{Applied, Arrival, Incoming};
 pub(crate) use library::{OwnImage, Publication};
 pub(crate) use live::{Live, Open};
 pub(crate) use messages::{Mail, Me, Wanted};
+pub(crate) use operations::Change;
 pub(crate) use relearn::Known;
 pub(crate) use sending::{Outgoing, delivered};
 pub(crate) use views::{Held, OpenView, Taken};
@@ -92,6 +95,8 @@ pub(crate) struct Own {
     pub requests: u64,
     /// What the messages come to.
     pub mail: Mail,
+    /// Updates of kinds that this version does not know.
+    pub unknown: u64,
 }
 
 /// The database.
@@ -182,6 +187,7 @@ fn own(connection: &Connection) -> Result<Own, Error> {
         stored: Seq(stored.cast_unsigned()),
         requests: waiting(connection)?,
         mail: messages::mail(connection)?,
+        unknown: unknown::count(connection)?,
     })
 }
 

@@ -4,7 +4,8 @@
 //! and its open views end in the same transaction.
 
 use dos_protocol::{
-    ImageArg, ImageNo, PeerId, PeerRef, SealedHash, SplitId, Timestamp,
+    ImageArg, ImageName, ImageNo, PeerId, PeerRef, SealedHash, SplitId, Timestamp,
+    limits::PAGE_MAX,
     model::{Grant, SealedCopy},
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -33,26 +34,41 @@ impl Store {
         .await
     }
 
-    /// The rights that `owner` has given.
+    /// A page of the grants that `owner` has given, those after this image's name and viewer.
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn given(&self, owner: PeerId) -> Result<Vec<Grant>, Error> {
+    pub(crate) async fn given(
+        &self,
+        owner: PeerId,
+        after: Option<(ImageName, PeerId)>,
+    ) -> Result<Vec<Grant>, Error> {
         self.read(move |connection| {
-            let sql = "SELECT body FROM grants WHERE owner = ?1 ORDER BY name, viewer";
-            bodies(connection, "right", sql, params![id(owner)])
+            let (name, viewer) =
+                after.as_ref().map_or(("", 0), |(name, viewer)| (name.as_str(), id(*viewer)));
+            let sql = "SELECT body FROM grants WHERE owner = ?1 AND (name, viewer) > (?2, ?3)
+                       ORDER BY name, viewer LIMIT ?4";
+            bodies(connection, "right", sql, params![id(owner), name, viewer, PAGE_MAX])
         })
         .await
     }
 
-    /// The rights that `viewer` has received.
+    /// A page of the grants that `viewer` has received, those after this owner, image's name and image.
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn received(&self, viewer: PeerId) -> Result<Vec<Grant>, Error> {
+    pub(crate) async fn received(
+        &self,
+        viewer: PeerId,
+        after: Option<(PeerId, ImageName, ImageNo)>,
+    ) -> Result<Vec<Grant>, Error> {
         self.read(move |connection| {
-            let sql = "SELECT body FROM grants WHERE viewer = ?1 ORDER BY owner, name";
-            bodies(connection, "right", sql, params![id(viewer)])
+            let (owner, name, image) = after.as_ref().map_or((0, "", 0), |(owner, name, image)| {
+                (id(*owner), name.as_str(), image.0.cast_signed())
+            });
+            let sql = "SELECT body FROM grants WHERE viewer = ?1 AND (owner, name, image) > (?2, ?3, ?4)
+                       ORDER BY owner, name, image LIMIT ?5";
+            bodies(connection, "right", sql, params![id(viewer), owner, name, image, PAGE_MAX])
         })
         .await
     }
@@ -194,17 +210,18 @@ impl Store {
         .await
     }
 
-    /// The rights of `viewer` that lack their copy or their share and could be used.
+    /// A page of the grants of `viewer` that lack their copy or their share and could be used, the newest images first.
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn lacking(&self, viewer: PeerId) -> Result<Vec<Grant>, Error> {
+    pub(crate) async fn lacking(&self, viewer: PeerId, before: Option<ImageNo>) -> Result<Vec<Grant>, Error> {
         self.read(move |connection| {
-            let sql = "SELECT body FROM grants WHERE viewer = ?1 AND revoked = 0
+            let before = before.map_or(i64::MAX, |image| image.0.cast_signed());
+            let sql = "SELECT body FROM grants WHERE viewer = ?1 AND revoked = 0 AND image < ?2
                  AND (NOT EXISTS (SELECT 1 FROM copies WHERE copies.hash = grants.hash)
                    OR NOT EXISTS (SELECT 1 FROM shares WHERE shares.image = grants.image))
-                 ORDER BY image DESC";
-            bodies(connection, "right", sql, params![id(viewer)])
+                 ORDER BY image DESC LIMIT ?3";
+            bodies(connection, "right", sql, params![id(viewer), before, PAGE_MAX])
         })
         .await
     }

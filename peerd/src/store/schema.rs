@@ -12,7 +12,12 @@ const APPLICATION_ID: i32 = 0x646f_7370;
 /// The schema of `peerd.db`.
 pub(crate) const SCHEMA: Schema = Schema {
     application_id: APPLICATION_ID,
-    migrations: &[Migration { sql: INITIAL }, Migration { sql: LOST }, Migration { sql: MESSAGES }],
+    migrations: &[
+        Migration { sql: INITIAL },
+        Migration { sql: LOST },
+        Migration { sql: MESSAGES },
+        Migration { sql: OPERATIONS },
+    ],
 };
 
 const INITIAL: &str = "
@@ -190,4 +195,23 @@ CREATE TABLE blocks (
 -- The other side of a request; 0 for those that came before this was noted.
 ALTER TABLE asks ADD COLUMN other INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX asks_by_other ON asks (other);
+";
+
+const OPERATIONS: &str = "
+-- Changes that were begun and whose outcome was not shown yet, by the fingerprint of their command.
+CREATE TABLE operations (
+    id          BLOB PRIMARY KEY,
+    fingerprint BLOB NOT NULL,
+    begun_at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX operations_by_fingerprint ON operations (fingerprint, begun_at);
+CREATE INDEX operations_by_time ON operations (begun_at);
+
+-- Updates of kinds that this version does not know, as they came, for one that does.
+CREATE TABLE unknown_updates (
+    seq  INTEGER PRIMARY KEY,
+    at   INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
 ";

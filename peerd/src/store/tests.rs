@@ -96,7 +96,7 @@ impl Bench {
     }
 
     async fn known(&self) -> Grant {
-        self.store.received(me()).await.unwrap().remove(0)
+        self.store.received(me(), None).await.unwrap().remove(0)
     }
 
     /// A received right whose copy and share are here.
@@ -149,7 +149,7 @@ async fn a_gap_is_refused_and_nothing_of_its_batch_is_applied() {
     let error = bench.apply(batch).await.unwrap_err();
     assert!(matches!(error, Error::Gap { got: Seq(3), expected: Seq(2) }));
     assert_eq!(bench.store.own().await.unwrap().stored, Seq(0));
-    assert!(bench.store.received(me()).await.unwrap().is_empty());
+    assert!(bench.store.received(me(), None).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -230,7 +230,7 @@ async fn a_new_split_drops_the_owner_share_but_keeps_the_copy() {
     bench.apply(vec![granted(2, Grant { split, ..received(2) })]).await.unwrap();
     assert!(bench.store.has_copy(hash(1)).await.unwrap());
     assert_eq!(bench.store.owner_share(ImageNo(1), received(1).split).await.unwrap(), None);
-    assert_eq!(bench.store.lacking(me()).await.unwrap().len(), 1);
+    assert_eq!(bench.store.lacking(me(), None).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn a_removed_image_ends_the_right_and_the_requests() {
     assert_eq!(applied.free, [hash(1)]);
     assert!(matches!(applied.events.as_slice(), [(_, EventKind::Removed(_))]));
     assert!(bench.known().await.revoked);
-    let outgoing = bench.store.asks(false, true).await.unwrap();
+    let outgoing = bench.store.asks((false, true), 0).await.unwrap();
     assert_eq!(outgoing[0].state, RequestState::Denied);
 }
 
@@ -284,7 +284,7 @@ async fn a_receipt_brings_the_given_right_up_to_date() {
     };
     let applied = bench.apply(vec![update(1, Update::Viewed(Box::new(viewed)))]).await.unwrap();
     assert!(matches!(applied.events.as_slice(), [(_, EventKind::Viewed { views: 1, .. })]));
-    assert_eq!(bench.store.given(me()).await.unwrap(), [after]);
+    assert_eq!(bench.store.given(me(), None).await.unwrap(), [after]);
 }
 
 #[tokio::test]
@@ -296,8 +296,8 @@ async fn pending_requests_are_counted_until_they_are_answered() {
     assert_eq!(bench.store.own().await.unwrap().requests, 0);
     let late = bench.apply(vec![ask(2, 1, RequestState::Pending)]).await.unwrap();
     assert_eq!((late.requests, late.events.len()), (0, 0));
-    assert_eq!(bench.store.asks(true, true).await.unwrap().len(), 1);
-    assert!(bench.store.asks(true, false).await.unwrap().is_empty());
+    assert_eq!(bench.store.asks((true, true), 0).await.unwrap().len(), 1);
+    assert!(bench.store.asks((true, false), 0).await.unwrap().is_empty());
 }
 
 #[tokio::test]

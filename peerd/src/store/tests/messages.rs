@@ -231,8 +231,8 @@ async fn a_stranger_is_asked_about_once_and_only_an_approval_lets_it_in() {
     assert!(matches!(bench.direct(brought(other(), 1)).await, Verdict::Stored(Some(_))));
     assert_eq!(bench.direct(brought(other(), 1)).await, Verdict::Stored(None));
     assert_eq!(bench.texts().await, ["please", "psst"]);
-    assert_eq!(bench.store.contacts(false).await.unwrap(), []);
-    assert_eq!(bench.store.contacts(true).await.unwrap()[0].state, RequestState::Approved);
+    assert_eq!(bench.store.contacts(false, 0).await.unwrap(), []);
+    assert_eq!(bench.store.contacts(true, 0).await.unwrap()[0].state, RequestState::Approved);
     assert_eq!(bench.store.decide_contact(2, true).await.unwrap(), None);
 }
 
@@ -305,9 +305,9 @@ async fn blocking_voids_the_question_and_an_older_list_does_not_undo_it() {
     assert_eq!(bench.store.own().await.unwrap().requests, 0);
     assert!(!bench.block().await);
     assert!(!bench.store.take_blocks(before, Vec::new()).await.unwrap());
-    assert_eq!(bench.store.blocked_peers().await.unwrap().len(), 1);
+    assert_eq!(bench.store.blocked_peers(None).await.unwrap().len(), 1);
     let now = bench.store.blocks_revision().await.unwrap();
     let carol = Block { peer: me(), name: Some("carol".parse().unwrap()), since: Timestamp(9) };
     assert!(bench.store.take_blocks(now, vec![carol.clone()]).await.unwrap());
-    assert_eq!(bench.store.blocked_peers().await.unwrap(), [carol]);
+    assert_eq!(bench.store.blocked_peers(None).await.unwrap(), [carol]);
 }
