@@ -5,13 +5,12 @@
 //! invite.
 
 use std::{
-    fs::File,
-    io::{self, Read},
-    os::unix::fs::MetadataExt,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
 
+use dos_daemon::dir::{Secret, read_private, replace_file};
 use dos_protocol::{
     Code, JoinLink, PeerId, PeerName, WireError,
     key::{SecretError, SecretKey},
@@ -19,10 +18,7 @@ use dos_protocol::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{
-    state_dir::replace_file,
-    vault::{Vault, VaultError},
-};
+use crate::vault::{Vault, VaultError};
 
 /// An identity file is a few hundred bytes.
 const FILE_BYTES_MAX: u64 = 16 << 10;
@@ -130,15 +126,12 @@ impl Identity {
 
     fn read(path: &Path) -> Result<Option<Self>, IdentityError> {
         let read_error = |error| IdentityError::Read(path.to_owned(), error);
-        let file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(read_error)?,
-        };
-        if file.metadata().map_err(read_error)?.mode() & 0o077 != 0 {
-            return Err(IdentityError::Exposed(path.to_owned()));
-        }
         let mut text = Zeroizing::new(String::new());
-        file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(read_error)?;
+        match read_private(path, FILE_BYTES_MAX, &mut text).map_err(read_error)? {
+            Secret::Missing => return Ok(None),
+            Secret::Exposed => return Err(IdentityError::Exposed(path.to_owned())),
+            Secret::Read => {}
+        }
         // The parser's own message would quote the line, and with it perhaps the key.
         let damaged = |why: &str| IdentityError::Damaged(path.to_owned(), why.into());
         let file: IdentityFile = toml::from_str(&text).map_err(|error: toml::de::Error| {

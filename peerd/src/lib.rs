@@ -11,7 +11,7 @@
 //!   [`blocks`]. They know the directory and other peers as something that answers ([`directory`], [`source`]).
 //! - [`store`]: everything that must last; [`copies`]: sealed files, [`cache`]: both together; [`feed`], [`events`]: what
 //!   happened, for all who watch.
-//! - [`identity`], [`vault`], [`keys`]: secrets. [`config`], [`settings`], [`reload`], [`metrics`], [`manager`].
+//! - [`identity`], [`vault`], [`keys`]: secrets. [`config`], [`settings`], [`metrics`], [`manager`].
 //!
 //! Stopping takes two steps: first no one new is served and what can be given up is given up, while commands that change
 //! something finish; then the session signs out.
@@ -42,7 +42,6 @@ mod peer;
 mod presence;
 mod random;
 mod relearn;
-pub mod reload;
 mod requests;
 mod rights;
 mod sealing;
@@ -59,7 +58,7 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -88,7 +87,6 @@ use ledger::Ledger;
 use library::Library;
 use peer::{Peers, fetch::Owners, relay::CALLS_WAITING_MAX};
 use relearn::Relearning;
-use reload::Reload;
 use requests::Requests;
 use rights::Grants;
 use settings::CurrentSettings;
@@ -131,6 +129,18 @@ pub enum RunError {
     /// The socket for dosctl.
     #[error("cannot listen for commands at {path}", path = .0.display())]
     Control(PathBuf, #[source] io::Error),
+}
+
+/// The settings of a running daemon. Weak, because the store closes only when no one holds it any more.
+#[derive(Debug, Clone)]
+pub struct SettingsHandle(Weak<Services>);
+
+impl SettingsHandle {
+    /// Puts other settings in force; false if the daemon has stopped.
+    #[must_use]
+    pub fn set(&self, settings: Settings) -> bool {
+        self.0.upgrade().map(|services| services.set(settings)).is_some()
+    }
 }
 
 /// A running daemon.
@@ -309,8 +319,7 @@ impl Daemon {
         );
         let observed = metrics::Observed::new(&services);
         let page = doors.page.map(|listener| tokio::spawn(http::serve(listener, observed)));
-        let (early, late) = (CancellationToken::new(), CancellationToken::new());
-        let stop = [early.clone().drop_guard(), late.clone().drop_guard()];
+        let (stop, [early, late]) = stop_steps();
         let session = tokio::spawn(upstream::run(Arc::new(local), ends, wanted_online, late));
         let control = tokio::spawn(control::run(Arc::clone(&services), doors.socket, early.clone()));
         let others = spawn_others(&services, (doors.peers, calls), &early);
@@ -333,6 +342,23 @@ impl Daemon {
     #[must_use]
     pub fn updates_stored(&self) -> watch::Receiver<Seq> {
         self.services.feed.stored()
+    }
+
+    /// Through which its settings can be changed while it runs.
+    #[must_use]
+    pub fn settings(&self) -> SettingsHandle {
+        SettingsHandle(Arc::downgrade(&self.services))
+    }
+
+    /// Runs until `stop`, and keeps the service manager informed meanwhile.
+    pub async fn run(self, stop: CancellationToken) {
+        let reporting = tokio::spawn(manager::report(Arc::clone(&self.services)));
+        stop.cancelled().await;
+        tracing::info!("stopping");
+        notify::stopping();
+        reporting.abort();
+        drop(reporting.await);
+        self.stop().await;
     }
 
     /// Finishes what was accepted, signs out and closes the store, within [`SHUTDOWN_TIME_MAX`].
@@ -394,11 +420,14 @@ fn spawn_others(
     ]
 }
 
+/// What stops a daemon, and what its tasks wait for: the first step and the second.
+fn stop_steps() -> ([DropGuard; 2], [CancellationToken; 2]) {
+    let steps = <[CancellationToken; 2]>::default();
+    (steps.clone().map(CancellationToken::drop_guard), steps)
+}
+
 fn open_page(address: SocketAddr) -> Result<TcpListener, RunError> {
-    let failed = |error| RunError::Metrics(address, error);
-    let listener = http::bind(address).map_err(failed)?;
-    tracing::info!(listen = %listener.local_addr().map_err(failed)?, "metrics are served");
-    Ok(listener)
+    http::bind(address).map_err(|error| RunError::Metrics(address, error))
 }
 
 /// Makes the disk and the database agree after a crash.
@@ -413,22 +442,5 @@ async fn tidy_up(store: &Store, copies: &Copies) -> Result<(), RunError> {
         tracing::warn!(copy = %hash, "a sealed copy is missing");
         store.forget_copy(hash).await?;
     }
-    Ok(())
-}
-
-/// Runs a daemon until `stop`; `reload` changes its settings meanwhile.
-///
-/// # Errors
-/// As in [`RunError`].
-pub async fn run(config: Config, reload: &Reload, stop: CancellationToken) -> Result<(), RunError> {
-    let daemon = Box::pin(Daemon::start(config)).await?;
-    reload.attach(&daemon.services);
-    let telling = tokio::spawn(manager::tell(Arc::clone(&daemon.services)));
-    stop.cancelled().await;
-    tracing::info!("stopping");
-    notify::stopping();
-    telling.abort();
-    drop(telling.await);
-    daemon.stop().await;
     Ok(())
 }

@@ -1,25 +1,24 @@
-//! What the service manager learns of a running daemon: that it serves, how its session stands, and that it works.
+//! What the service manager learns of a running daemon: how its session stands, and that it works.
 //!
-//! Works means: the runtime runs tasks, and the store's writer answers. A daemon of which one of these hangs gives no sign of
-//! life any more and is restarted. Whether the directory can be reached does not matter here: a restart would not help.
+//! Works means: the runtime runs tasks, and the store's writer answers. Whether the directory can be reached does not matter here: a restart would not help.
 
 use std::sync::Arc;
 
-use dos_daemon::{notify, watchdog};
+use dos_daemon::{manager, notify};
 use dos_protocol::control::SessionState;
 
 use crate::{commands::Services, identity::Identity, upstream::Status};
 
-/// Tells, from the moment the daemon serves until it is cancelled.
-pub(crate) async fn tell(services: Arc<Services>) {
-    notify::ready();
-    if !notify::is_heard() {
-        return;
-    }
-    tokio::join!(tell_session(&services), show_life(&services));
+/// Reports from the moment the daemon serves until it is cancelled.
+pub(crate) async fn report(services: Arc<Services>) {
+    let works = || {
+        let store = services.store.clone();
+        async move { store.answers().await }
+    };
+    manager::report(report_session(&services), works).await;
 }
 
-async fn tell_session(services: &Services) {
+async fn report_session(services: &Services) {
     let mut session = services.upstream.status();
     loop {
         let now = session.borrow_and_update().clone();
@@ -28,15 +27,6 @@ async fn tell_session(services: &Services) {
             return;
         }
     }
-}
-
-async fn show_life(services: &Services) {
-    let Some(patience) = watchdog::patience() else { return };
-    watchdog::feed(patience, || {
-        let store = services.store.clone();
-        async move { store.answers().await }
-    })
-    .await;
 }
 
 fn in_words(session: &Status, identity: Option<&Identity>) -> String {

@@ -7,9 +7,13 @@
 use std::{
     error::Error,
     sync::{Arc, Weak},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
+use crate::{
+    commands::Services,
+    counters::{Counters, Labels},
+};
 use dos_daemon::http::{self, Page};
 use dos_protocol::control::SessionState;
 use prometheus_client::{
@@ -21,15 +25,6 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use tokio::{sync::Semaphore, time::timeout};
-
-use crate::{
-    commands::Services,
-    counters::{Counters, Labels},
-};
-
-/// A store whose writer does not answer for so long does not work.
-const HEALTH_TIME_MAX: Duration = Duration::from_secs(5);
 
 const STATES: [SessionState; 4] =
     [SessionState::Unregistered, SessionState::Offline, SessionState::Connecting, SessionState::Online];
@@ -61,8 +56,6 @@ pub(crate) struct Observed {
     services: Weak<Services>,
     registry: Registry,
     started: Instant,
-    /// Whoever looks waits for the one before.
-    looking: Semaphore,
 }
 
 impl Observed {
@@ -71,14 +64,12 @@ impl Observed {
             services: Arc::downgrade(services),
             registry: counted(&services.counters),
             started: Instant::now(),
-            looking: Semaphore::new(1),
         }
     }
 }
 
 impl Page for Observed {
     async fn metrics(&self) -> String {
-        let Ok(_place) = self.looking.acquire().await else { return String::new() };
         let Some(services) = self.services.upgrade() else { return http::open_metrics(&[]) };
         let cached = match services.store.cache().await {
             Ok((bytes, _)) => Some(bytes),
@@ -93,7 +84,7 @@ impl Page for Observed {
     async fn is_healthy(&self) -> bool {
         let store = self.services.upgrade().map(|services| services.store.clone());
         let Some(store) = store else { return false };
-        timeout(HEALTH_TIME_MAX, store.answers()).await.unwrap_or(false)
+        store.answers().await
     }
 
     /// It is ready when others can use it: its port and its socket are open (else there is no page), and it has its session,

@@ -1,8 +1,8 @@
 //! How much of the network transfers may take: how many at once, and how many bytes a second, all together.
 //!
 //! What always holds: a rate is kept over all transfers of its direction; connections that want more than there is get
-//! equal turns, because each waits for its own piece before it asks for the next, and turns are given in the order of
-//! asking (the virtual scheduling of the generic cell rate algorithm, ITU-T I.371). No lock is held while waiting.
+//! equal turns, because each waits for its own piece before it reserves the next, and turns are given in the order of
+//! reserving. No lock is held while waiting.
 
 use std::{
     num::NonZeroU64,
@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use dos_daemon::rate::{Rate, RateLimiter};
 use dos_protocol::{Code, Reason, WireError};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -31,8 +32,8 @@ const PLACE_TIME_MAX: Duration = Duration::from_secs(5);
 /// ... and then is told to come back after this time.
 const COME_BACK_AFTER: Duration = Duration::from_secs(10);
 
-/// What was not used is not saved for longer than this.
-const SAVED: Duration = Duration::from_millis(50);
+/// What the rate gives in this time may pass at once.
+const BURST: Duration = Duration::from_millis(50);
 
 /// With a rate, each turn takes this part of a second, so that many transfers all get theirs before they time out.
 const TURNS_PER_SECOND: u64 = 64;
@@ -73,8 +74,8 @@ struct State {
     /// Places that are in use and, because there are to be fewer, not given away again.
     surplus: usize,
     under_way: u64,
-    /// When all bytes that were promised will have passed.
-    free_at: Instant,
+    /// Of bytes, by the rate.
+    limiter: RateLimiter,
 }
 
 /// A place for a transfer, as long as it is held.
@@ -101,7 +102,7 @@ impl Traffic {
     /// Within these limits.
     pub(crate) fn new(limits: Limits) -> Self {
         let places = Semaphore::new(limits.places());
-        let state = Mutex::new(State { limits, surplus: 0, under_way: 0, free_at: Instant::now() });
+        let state = Mutex::new(State { limits, surplus: 0, under_way: 0, limiter: RateLimiter::default() });
         Self { places, state, passed: AtomicU64::new(0) }
     }
 
@@ -122,8 +123,8 @@ impl Traffic {
             state.surplus += before - now - idle;
         }
         state.limits = limits;
-        // What was promised at another rate is not waited for any longer than a piece takes.
-        state.free_at = state.free_at.min(Instant::now() + SAVED);
+        // What was reserved at another rate keeps the next ones waiting for a burst's time at most.
+        state.limiter.waive(BURST * 2, Instant::now().into_std());
     }
 
     /// Transfers that have a place now.
@@ -166,17 +167,14 @@ impl Traffic {
         usize::try_from(rate.get() / TURNS_PER_SECOND).map_or(wanted, |most| wanted.min(most.max(1)))
     }
 
-    /// Waits until so many bytes may have passed.
+    /// Waits until these bytes may pass.
     pub(crate) async fn pass(&self, bytes: u64) {
         self.passed.fetch_add(bytes, Ordering::Relaxed);
         let turn = {
             let mut state = self.state();
             let Some(rate) = state.limits.rate else { return };
-            let takes = u128::from(bytes).saturating_mul(1_000_000_000) / u128::from(rate.get());
-            let takes = Duration::from_nanos(u64::try_from(takes).unwrap_or(u64::MAX));
-            let now = Instant::now();
-            state.free_at = state.free_at.max(now.checked_sub(SAVED).unwrap_or(now)) + takes;
-            state.free_at
+            let rate = Rate::per_second(rate.get()).with_burst(BURST);
+            Instant::from_std(state.limiter.reserve(bytes, rate, Instant::now().into_std()))
         };
         sleep_until(turn).await;
     }
