@@ -11,6 +11,7 @@ use std::{
 use dos_daemon::{
     config::FileError,
     log::{LogError, LogFormat},
+    reload::Configuration,
 };
 use dos_protocol::{
     limits::{BLOCK_DURATION, BLOCK_DURATION_MAX, BROADCASTS_PER_MINUTE, REGISTRATIONS_PER_MINUTE},
@@ -360,10 +361,14 @@ impl Config {
     pub fn load(said: FileConfig, file: Option<&Path>) -> Result<Self, ConfigError> {
         Self::new(said, file.map(FileConfig::read).transpose()?.unwrap_or_default())
     }
+}
 
-    /// The keys of what is different in `other` and cannot be changed while the server runs.
-    #[must_use]
-    pub fn needs_restart_for(&self, other: &Self) -> Vec<&'static str> {
+impl Configuration for Config {
+    fn log(&self) -> &str {
+        &self.log
+    }
+
+    fn needs_restart_for(&self, other: &Self) -> Vec<&'static str> {
         let differs = [
             ("listen", self.listen != other.listen),
             ("data_dir", self.data_dir != other.data_dir),

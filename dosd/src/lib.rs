@@ -18,7 +18,6 @@ mod manager;
 pub mod metrics;
 pub mod presence;
 pub mod relay;
-pub mod reload;
 mod session;
 pub mod store;
 
@@ -33,6 +32,7 @@ use dos_protocol::{
     tls::{Alpn, ServerTls, TlsError},
 };
 use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{Door, Operator, Phase},
@@ -121,6 +121,7 @@ impl Server {
             None => listener::bind(config.listen).map_err(failed)?,
         };
         let bound = listener.local_addr().map_err(failed)?;
+        let open_page = |address| http::bind(address).map_err(|error| StartError::Metrics(address, error));
         let page = config.metrics.map(open_page).transpose()?;
         let door = Door::open(&data_dir.join(SOCKET_NAME))?;
         let link = join_link(key, bound, config.advertise.clone());
@@ -147,8 +148,8 @@ impl Server {
         &self.directory
     }
 
-    /// Serves until `stop` turns true or the operator ends it; then tells every peer, finishes what was accepted, and returns.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+    /// Serves until `stop` or the operator ends it; then tells every peer, finishes what was accepted, and returns.
+    pub async fn run(self, stop: CancellationToken) {
         let (plan, mut planned) = watch::channel(None);
         let (phase, phases) = watch::channel(Phase::Open);
         let operator = Arc::new(Operator::new(Arc::clone(&self.directory), self.link, plan));
@@ -157,12 +158,13 @@ impl Server {
             let page = metrics::Observed::new(&self.directory, phases);
             tokio::spawn(http::serve(listener, page))
         });
-        let (closing, closed) = watch::channel(false);
-        let listening = listener::listen(self.listener, self.tls, Arc::clone(&self.directory), closed);
+        let closing = CancellationToken::new();
+        let listening =
+            listener::listen(self.listener, self.tls, Arc::clone(&self.directory), closing.clone());
         let mut listening = tokio::spawn(listening);
-        let telling = tokio::spawn(manager::tell(Arc::clone(&self.directory)));
+        let reporting = tokio::spawn(manager::report(Arc::clone(&self.directory)));
         let why = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => admin::closing(None),
+            () = stop.cancelled() => admin::closing(None),
             why = admin::due(&mut planned) => why,
             _ = &mut listening => {
                 tracing::error!("the listener has failed");
@@ -171,9 +173,9 @@ impl Server {
         };
         tracing::info!(sessions = self.directory.hub.count(), "the directory closes");
         notify::stopping();
-        telling.abort();
-        drop(telling.await);
-        closing.send_replace(true);
+        reporting.abort();
+        drop(reporting.await);
+        closing.cancel();
         phase.send_replace(Phase::Closing);
         self.directory.hub.close_all(NoticeKind::Shutdown, &why);
         if !listening.is_finished() && timeout(SHUTDOWN_TIME_MAX, &mut listening).await.is_err() {
@@ -194,13 +196,6 @@ impl Server {
         drop(self.data_dir);
         phase.send_replace(Phase::Ended);
     }
-}
-
-fn open_page(address: SocketAddr) -> Result<TcpListener, StartError> {
-    let failed = |error| StartError::Metrics(address, error);
-    let listener = http::bind(address).map_err(failed)?;
-    tracing::info!(listen = %listener.local_addr().map_err(failed)?, "metrics are served");
-    Ok(listener)
 }
 
 fn join_link(key: PublicKey, bound: SocketAddr, advertise: Option<(String, u16)>) -> JoinLink {

@@ -8,9 +8,10 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use dos_daemon::rate::Rate;
 use dos_protocol::{Code, Reason, WireError, limits};
 
 use crate::{
@@ -101,6 +102,12 @@ impl Limits {
         })
     }
 
+    /// The requests of one session.
+    #[must_use]
+    pub(crate) fn requests(&self) -> Rate {
+        Rate::per_second(self.requests_per_second.into()).with_burst(REQUEST_BURST)
+    }
+
     /// Those that the store obeys.
     #[must_use]
     pub(crate) fn quotas(&self) -> Quotas {
@@ -125,33 +132,8 @@ pub(crate) fn reached(limit: &str, what: &str) -> WireError {
     WireError::new(Code::Denied, format!("{what} (limit {limit})")).because(Reason::Limit)
 }
 
-/// How often one session may ask: a bucket of tokens, as the moment at which it would be full again (the generic cell rate
-/// algorithm, ITU-T I.371, annex A).
-#[derive(Debug, Default)]
-pub(crate) struct Pace {
-    full_at: Option<Instant>,
-}
-
-/// So many seconds' worth of requests may come at once: what a script does in one go.
-const BURST_SECONDS: u32 = 10;
-
-impl Pace {
-    /// Counts a request, of which there may be `per_second` (at least one).
-    ///
-    /// # Errors
-    /// How long to wait, if it was one too many; it is then not counted.
-    pub(crate) fn count(&mut self, per_second: u32, now: Instant) -> Result<(), Duration> {
-        let each = Duration::from_secs(1) / per_second.max(1);
-        let depth = Duration::from_secs(BURST_SECONDS.into()).saturating_sub(each);
-        let moment = self.full_at.map_or(now, |moment| moment.max(now));
-        let ahead = moment.duration_since(now);
-        if ahead > depth {
-            return Err(ahead - depth);
-        }
-        self.full_at = Some(moment + each);
-        Ok(())
-    }
-}
+/// What the rate gives in this time may come at once: what a script does in one go.
+const REQUEST_BURST: Duration = Duration::from_secs(10);
 
 /// How many sessions each address has.
 #[derive(Debug, Clone, Default)]
@@ -195,18 +177,18 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use dos_daemon::rate::RateLimiter;
+
     use super::*;
 
     #[test]
-    fn a_burst_is_taken_at_once_and_then_the_pace_is_kept() {
-        let mut pace = Pace::default();
-        let start = Instant::now();
-        assert!((0..20).all(|_| pace.count(2, start).is_ok()));
-        assert_eq!(pace.count(2, start), Err(Duration::from_millis(500)));
-        assert_eq!(pace.count(2, start + Duration::from_millis(400)), Err(Duration::from_millis(100)));
-        assert_eq!(pace.count(2, start + Duration::from_millis(500)), Ok(()));
-        assert!(pace.count(2, start + Duration::from_millis(500)).is_err());
-        assert!((0..20).all(|_| pace.count(2, start + Duration::from_secs(60)).is_ok()), "it fills up again");
+    fn ten_seconds_worth_of_requests_come_at_once() {
+        let limits = Limits { requests_per_second: 2, ..Limits::default() };
+        let (mut limiter, now) = (RateLimiter::default(), Instant::now());
+        assert!((0..20).all(|_| limiter.take(1, limits.requests(), now).is_ok()));
+        assert_eq!(limiter.take(1, limits.requests(), now), Err(Duration::from_millis(500)));
     }
 
     #[test]

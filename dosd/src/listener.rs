@@ -13,10 +13,11 @@ use dos_protocol::{
 };
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{directory::Directory, relay::is_relayed, session};
 
@@ -35,12 +36,12 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(LISTEN_BACKLOG)
 }
 
-/// Accepts until `stop` turns true, then waits for the sessions to end.
+/// Accepts until `stop`, then waits for the sessions to end.
 pub(crate) async fn listen(
     listener: TcpListener,
     tls: ServerTls,
     directory: Arc<Directory>,
-    mut stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     let mut sessions = JoinSet::new();
@@ -48,12 +49,12 @@ pub(crate) async fn listen(
         // A place first: what cannot be served now waits in the backlog.
         let place = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stop.cancelled() => break,
             Ok(place) = Arc::clone(&handshakes).acquire_owned() => place,
         };
         let accepted = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
             Some(_) = sessions.join_next(), if !sessions.is_empty() => continue,
         };
@@ -96,7 +97,7 @@ async fn relay(
     from: IpAddr,
     directory: &Directory,
     place: OwnedSemaphorePermit,
-    stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     let from = from.to_canonical();
     if let Err(error) = stream.set_nodelay(true) {

@@ -6,7 +6,6 @@
 //! bounded. Who may call whom is decided in [`crate::directory`].
 
 mod pipe;
-mod toll;
 
 use std::{
     collections::HashMap,
@@ -18,6 +17,7 @@ use std::{
     },
 };
 
+use dos_daemon::rate::{Rate, RateLimiter};
 use dos_protocol::{
     Code, PeerId, Reason, WireError,
     directory::{RELAY_MAGIC, RELAY_OPEN, Ticket},
@@ -27,14 +27,12 @@ use dos_protocol::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, oneshot, watch},
+    sync::{OwnedSemaphorePermit, oneshot},
     time::{Instant, timeout, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 
-use self::{
-    pipe::{Ended, Meter},
-    toll::{Rate, Toll},
-};
+use self::pipe::{BURST, Ended, Meter};
 use crate::config::RelaySettings;
 
 /// Whether a connection that begins with this byte is a relayed one: a TLS record never begins so.
@@ -46,7 +44,7 @@ pub(crate) fn is_relayed(first: u8) -> bool {
 #[derive(Debug, Default)]
 pub struct Relay {
     calls: Mutex<HashMap<Ticket, Entry>>,
-    all: Arc<Toll>,
+    all: Arc<Mutex<RateLimiter>>,
     bytes: AtomicU64,
 }
 
@@ -65,13 +63,13 @@ enum State {
     Joined,
 }
 
-/// Who calls whom, and what it costs them.
+/// Who calls whom, and what their calls have moved.
 #[derive(Debug, Clone)]
 struct Call {
     from: PeerId,
     to: PeerId,
     /// Of the caller and of the one that is called.
-    tolls: [Arc<Toll>; 2],
+    limiters: [Arc<Mutex<RateLimiter>>; 2],
     settings: RelaySettings,
 }
 
@@ -80,8 +78,8 @@ impl Call {
         self.from == peer || self.to == peer
     }
 
-    fn toll_of(&self, peer: PeerId) -> Option<&Arc<Toll>> {
-        let [from, to] = &self.tolls;
+    fn limiter_of(&self, peer: PeerId) -> Option<&Arc<Mutex<RateLimiter>>> {
+        let [from, to] = &self.limiters;
         if self.from == peer { Some(from) } else { Some(to).filter(|_| self.to == peer) }
     }
 }
@@ -158,10 +156,10 @@ impl Relay {
                 .because(Reason::Limit)
                 .retry_after(RELAY_TICKET_TIME));
         }
-        let toll = |peer| calls.values().find_map(|entry| entry.call.toll_of(peer)).cloned();
-        let tolls = [toll(from).unwrap_or_default(), toll(to).unwrap_or_default()];
+        let limiter = |peer| calls.values().find_map(|entry| entry.call.limiter_of(peer)).cloned();
+        let limiters = [limiter(from).unwrap_or_default(), limiter(to).unwrap_or_default()];
         let state = State::Waiting { until: Instant::now() + RELAY_TICKET_TIME, first: None };
-        calls.insert(ticket, Entry { call: Call { from, to, tolls, settings }, state });
+        calls.insert(ticket, Entry { call: Call { from, to, limiters, settings }, state });
         Ok(ticket)
     }
 
@@ -202,7 +200,7 @@ impl Relay {
         stream: TcpStream,
         address: IpAddr,
         place: OwnedSemaphorePermit,
-        mut stop: watch::Receiver<bool>,
+        stop: CancellationToken,
     ) {
         let carried = async {
             let (ticket, stream) = match read_ticket(stream).await {
@@ -225,7 +223,7 @@ impl Relay {
         };
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => {}
+            () = stop.cancelled() => {}
             () = carried => {}
         }
     }
@@ -249,14 +247,12 @@ impl Relay {
         }
         tracing::info!(%from, %to, "relaying a call");
         let settings = &call.settings;
-        let [caller, called] = &call.tolls;
-        let per_peer = Rate::per_second(settings.bytes_per_second_per_peer);
-        let tolls = [
-            (&*self.all, Rate::per_second(settings.bytes_per_second)),
-            (&**caller, per_peer),
-            (&**called, per_peer),
-        ];
-        let meter = Meter::new(tolls, settings.idle, &self.bytes);
+        let [caller, called] = &call.limiters;
+        let rate = |bytes_per_second| Rate::per_second(bytes_per_second).with_burst(BURST);
+        let per_peer = rate(settings.bytes_per_second_per_peer);
+        let limits =
+            [(&*self.all, rate(settings.bytes_per_second)), (&**caller, per_peer), (&**called, per_peer)];
+        let meter = Meter::new(limits, settings.idle, &self.bytes);
         let why = match pipe::run(&mut first, &mut second, &meter).await {
             Ended::Done => "both have ended it".into(),
             Ended::Idle => "nothing moved".into(),

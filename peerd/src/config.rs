@@ -9,6 +9,7 @@ use std::{
 use dos_daemon::{
     config::FileError,
     log::{LogError, LogFormat},
+    reload::Configuration,
 };
 use dos_protocol::{
     limits::ADDRESSES_MAX,
@@ -19,7 +20,7 @@ use serde::Deserialize;
 
 use crate::{
     cli::{Arguments, known_keys},
-    peer::traffic::{Limits, RATE_MIN, TRANSFERS_MAX_DEFAULT},
+    traffic::{Limits, RATE_MIN, TRANSFERS_MAX_DEFAULT},
 };
 
 /// What the sealed copies of others may take on the disk if nothing is said: 10 GiB.
@@ -196,10 +197,14 @@ impl Config {
             ..base
         })
     }
+}
 
-    /// The keys of what is different in `other` and cannot be changed while the daemon runs.
-    #[must_use]
-    pub fn needs_restart_for(&self, other: &Self) -> Vec<&'static str> {
+impl Configuration for Config {
+    fn log(&self) -> &str {
+        &self.log
+    }
+
+    fn needs_restart_for(&self, other: &Self) -> Vec<&'static str> {
         let differs = [
             ("profile", self.profile != other.profile),
             ("state_dir", self.state_dir != other.state_dir),

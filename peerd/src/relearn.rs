@@ -8,111 +8,83 @@
 use std::sync::Arc;
 
 use dos_protocol::{
-    ImageNo, PeerId, PeerRef, WireError,
+    PeerRef, WireError,
     directory::{Answer, Cursor, List, Op},
     limits::PAGE_MAX,
     model::Grant,
 };
+use tokio::sync::Semaphore;
 
 use crate::{
-    Core,
+    cache::Cache,
+    directory::{Directory, unexpected, unregistered},
+    grant_pages::GrantPages,
+    identity::Identities,
+    requests::Requests,
     store::Inventory,
-    upstream::{unexpected, unregistered},
 };
 
-/// Pages of rights, as the directory knows them.
+/// What relearning works with.
 #[derive(Debug)]
-pub(crate) struct Rights {
-    after: Option<(ImageNo, PeerId)>,
-    image: Option<ImageNo>,
-    done: bool,
-}
-
-impl Rights {
-    /// All of them.
-    fn all() -> Self {
-        Self { after: None, image: None, done: false }
-    }
-
-    /// Those to one image of one's own.
-    pub(crate) fn of(image: ImageNo) -> Self {
-        let before = ImageNo(image.0.saturating_sub(1));
-        let after = last_peer().map(|last| (before, last));
-        Self { after, image: Some(image), done: false }
-    }
-
-    /// The next page; `None` after the last one.
-    ///
-    /// # Errors
-    /// If the directory cannot be asked.
-    pub(crate) async fn next(&mut self, core: &Core) -> Result<Option<Vec<Grant>>, WireError> {
-        if self.done {
-            return Ok(None);
-        }
-        match core.upstream.request_again(Op::Grants { after: self.after }).await? {
-            Answer::Grants { mut grants, more } => {
-                self.after = grants.last().map(|grant| (grant.image, grant.viewer));
-                let beyond = |grant: &Grant| self.image.is_some_and(|image| grant.image > image);
-                self.done = !more || self.after.is_none() || grants.last().is_some_and(beyond);
-                grants.retain(|grant| self.image.is_none_or(|image| grant.image == image));
-                Ok(Some(grants))
-            }
-            _ => Err(unexpected()),
-        }
-    }
-}
-
-/// The last ID that there can be.
-fn last_peer() -> Option<PeerId> {
-    (0..PeerId::COUNT).rev().find_map(PeerId::from_number)
+pub(crate) struct Relearning {
+    pub(crate) cache: Cache,
+    pub(crate) identity: Arc<Identities>,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) requests: Requests,
+    /// One at a time.
+    pub(crate) turn: Semaphore,
 }
 
 /// Relearns, if something was lost.
 ///
 /// # Errors
 /// If the directory cannot be asked, or the store fails; what was relearned until then stays.
-pub(crate) async fn run(core: &Arc<Core>) -> Result<(), WireError> {
-    if !core.store.has_lost().await? {
+pub(crate) async fn run(relearning: &Relearning) -> Result<(), WireError> {
+    if !relearning.cache.store.has_lost().await? {
         return Ok(());
     }
-    let turn = core.relearning.acquire().await;
-    if turn.is_err() || !core.store.has_lost().await? {
+    let turn = relearning.turn.acquire().await;
+    if turn.is_err() || !relearning.cache.store.has_lost().await? {
         return Ok(());
     }
-    let mut known = core.store.inventory().await?;
+    let mut known = relearning.cache.store.inventory().await?;
     let mut told = 0;
-    let mut rights = Rights::all();
-    while let Some(page) = rights.next(core).await? {
+    let mut rights = GrantPages::all();
+    while let Some(page) = rights.next(&*relearning.directory).await? {
         told += page.len();
-        take_rights(core, page, &mut known).await?;
+        take_rights(relearning, page, &mut known).await?;
     }
-    take_requests(core, &mut known).await?;
-    take_images(core, &mut known).await?;
-    let free = core.store.relearned(known).await?;
-    core.copies.remove(free).await;
-    core.recount_requests().await?;
+    take_requests(relearning, &mut known).await?;
+    take_images(relearning, &mut known).await?;
+    let free = relearning.cache.store.relearned(known).await?;
+    relearning.cache.copies.remove(free).await;
+    relearning.requests.recount().await?;
     tracing::info!(rights = told, "relearned from the directory what was lost here");
     Ok(())
 }
 
-async fn take_rights(core: &Core, page: Vec<Grant>, known: &mut Inventory) -> Result<(), WireError> {
+async fn take_rights(
+    relearning: &Relearning,
+    page: Vec<Grant>,
+    known: &mut Inventory,
+) -> Result<(), WireError> {
     for grant in &page {
         known.grants.remove(&(grant.image, grant.viewer));
     }
-    let free = core.store.take_grants(page.clone()).await?;
-    core.copies.remove(free).await;
-    let (me, _) = core.identity.registered().ok_or_else(unregistered)?;
-    for grant in page.into_iter().filter(|grant| grant.viewer == me && !grant.revoked) {
-        core.chores.arrived(grant);
+    let free = relearning.cache.store.take_grants(page.clone()).await?;
+    relearning.cache.copies.remove(free).await;
+    let (me, _) = relearning.identity.registered().ok_or_else(unregistered)?;
+    if page.iter().any(|grant| grant.viewer == me && !grant.revoked) {
+        relearning.cache.look();
     }
     Ok(())
 }
 
-async fn take_requests(core: &Core, known: &mut Inventory) -> Result<(), WireError> {
+async fn take_requests(relearning: &Relearning, known: &mut Inventory) -> Result<(), WireError> {
     let mut after = None;
     loop {
         let Answer::Requests { requests: asks, more } =
-            core.upstream.request_again(Op::Requests { after }).await?
+            relearning.directory.request_again(Op::Requests { after }).await?
         else {
             return Err(unexpected());
         };
@@ -120,7 +92,7 @@ async fn take_requests(core: &Core, known: &mut Inventory) -> Result<(), WireErr
         for asked in &asks {
             known.requests.remove(&asked.request);
         }
-        core.store.take_requests(asks).await?;
+        relearning.cache.store.take_requests(asks).await?;
         if !more || after.is_none() {
             return Ok(());
         }
@@ -128,21 +100,21 @@ async fn take_requests(core: &Core, known: &mut Inventory) -> Result<(), WireErr
 }
 
 /// Follows renamings of one's own images, and finds those whose content was replaced since what is here was written.
-async fn take_images(core: &Core, known: &mut Inventory) -> Result<(), WireError> {
+async fn take_images(relearning: &Relearning, known: &mut Inventory) -> Result<(), WireError> {
     if known.images.is_empty() {
         return Ok(());
     }
-    let (me, _) = core.identity.registered().ok_or_else(unregistered)?;
+    let (me, _) = relearning.identity.registered().ok_or_else(unregistered)?;
     let mut after: Option<Cursor> = None;
     loop {
         let peer = Some(PeerRef::Id(me));
         let list = List { peer, seen_since: None, online: false, after, limit: PAGE_MAX };
-        let Answer::Page(page) = core.upstream.request_again(Op::List(list)).await? else {
+        let Answer::Page(page) = relearning.directory.request_again(Op::List(list)).await? else {
             return Err(unexpected());
         };
         for image in page.peers.into_iter().flat_map(|peer| peer.images) {
             match known.images.get(&image.no).copied() {
-                Some(hash) if hash == image.sealed.hash => core.store.rename_image(image).await?,
+                Some(hash) if hash == image.sealed.hash => relearning.cache.store.rename_image(image).await?,
                 Some(hash) => known.outdated.push((image.no, hash)),
                 None => {}
             }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use dos_daemon::rate::Rate;
 use dos_protocol::{
     Code, PeerId, Reason, Timestamp, WireError,
     directory::{Answer, Broadcast, FromDirectory, InboxMessage},
@@ -20,7 +21,8 @@ impl Directory {
             return Err(WireError::new(Code::Denied, "this directory passes on no broadcasts").into());
         }
         let from_name = self.store.peer(PeerRef::Id(from)).await?.name;
-        self.broadcasts.count(from, settings.broadcasts_per_minute, Instant::now()).map_err(|wait| {
+        let rate = Rate::per_minute(settings.broadcasts_per_minute.into());
+        self.broadcasts.take(from, rate, Instant::now()).map_err(|wait| {
             let error = WireError::new(Code::Denied, "too many broadcasts of yours");
             error.because(Reason::Limit).retry_after(wait)
         })?;

@@ -1,6 +1,5 @@
 //! The operations: what a signed-in peer may ask, each in the file of its verb. Nothing here holds a socket.
 
-mod attempts;
 mod block;
 mod broadcast;
 mod contact;
@@ -21,19 +20,19 @@ use std::{
     time::Instant,
 };
 
+use dos_daemon::rate::{KeyedRateLimiter, Rate};
 use dos_protocol::{
     Code, PeerId, PublicKey, Seq, Timestamp, WireError,
     directory::{Answer, Op},
+    limits::ATTEMPTS_REMEMBERED_MAX,
     model::{Address, PeerRef},
 };
 
 pub use sign_in::Arrived;
 
-use self::{
-    attempts::{Attempts, network_of},
-    password::Passwords,
-};
+use self::password::Passwords;
 use crate::{
+    address::network_of,
     config::Settings,
     hub::{Hub, Session},
     limits::Crowd,
@@ -56,10 +55,10 @@ pub struct Directory {
     /// What is measured.
     pub metrics: Metrics,
     settings: RwLock<Arc<Settings>>,
-    attempts: Attempts<IpAddr>,
-    broadcasts: Attempts<PeerId>,
-    messages: Attempts<PeerId>,
-    handshakes: Attempts<IpAddr>,
+    registrations: KeyedRateLimiter<IpAddr>,
+    broadcasts: KeyedRateLimiter<PeerId>,
+    messages: KeyedRateLimiter<PeerId>,
+    handshakes: KeyedRateLimiter<IpAddr>,
     crowd: Crowd,
     passwords: Passwords,
     /// Who has come online and is not yet written down.
@@ -94,10 +93,10 @@ impl Directory {
             key,
             relay: Relay::default(),
             settings: RwLock::new(Arc::new(settings)),
-            attempts: Attempts::default(),
-            broadcasts: Attempts::default(),
-            messages: Attempts::default(),
-            handshakes: Attempts::default(),
+            registrations: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
+            broadcasts: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
+            messages: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
+            handshakes: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             crowd: Crowd::default(),
             passwords: Passwords::new(),
             arrivals: Mutex::default(),
@@ -119,7 +118,7 @@ impl Directory {
     /// Counts a handshake that begins. False if there were too many from that address.
     pub(crate) fn may_shake_hands(&self, seen: IpAddr) -> bool {
         let per_minute = self.settings().limits.handshakes_per_minute;
-        self.handshakes.count(network_of(seen), per_minute, Instant::now()).is_ok()
+        self.handshakes.take(network_of(seen), Rate::per_minute(per_minute.into()), Instant::now()).is_ok()
     }
 
     /// Performs an operation for a signed-in peer.

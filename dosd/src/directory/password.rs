@@ -16,11 +16,12 @@ use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
+use dos_daemon::rate::{KeyedRateLimiter, Rate};
 use dos_protocol::{
     Code, PeerId, PublicKey, Reason, WireError,
     directory::{Answer, NoticeKind, Recover, SignedIn},
     duration::format_duration,
-    limits::{PASSWORDS_PER_MINUTE, PASSWORDS_WAITING_MAX},
+    limits::{ATTEMPTS_REMEMBERED_MAX, PASSWORDS_PER_MINUTE, PASSWORDS_WAITING_MAX},
     password::Password,
 };
 use tokio::{
@@ -29,13 +30,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    Arrived, Directory,
-    attempts::{Attempts, network_of},
-    lockout::Lockouts,
-    outward,
+use super::{Arrived, Directory, lockout::Lockouts, outward};
+use crate::{
+    address::network_of,
+    hub::{Claim, REPLACED, notice},
 };
-use crate::hub::{Claim, REPLACED, notice};
 
 /// Memory of one hash in KiB.
 const MEMORY_KIB: u32 = 19_456;
@@ -57,7 +56,7 @@ const OLD_SESSION_TIME_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Passwords {
     lockouts: Mutex<Lockouts>,
-    attempts: Attempts<IpAddr>,
+    attempts: KeyedRateLimiter<IpAddr>,
     /// For a place to wait at.
     places: Semaphore,
     /// For verifying: as many as there are cores.
@@ -72,7 +71,7 @@ impl Passwords {
         let cores = available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             lockouts: Mutex::default(),
-            attempts: Attempts::default(),
+            attempts: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             places: Semaphore::new(PASSWORDS_WAITING_MAX),
             verifying: Semaphore::new(cores),
             setting: Semaphore::new(1),
@@ -184,7 +183,8 @@ impl Directory {
         if let Some(wait) = self.passwords.lockouts().locked(&name, now) {
             return Err(locked(wait));
         }
-        if let Err(wait) = self.passwords.attempts.count(network_of(seen), PASSWORDS_PER_MINUTE, now) {
+        let rate = Rate::per_minute(PASSWORDS_PER_MINUTE.into());
+        if let Err(wait) = self.passwords.attempts.take(network_of(seen), rate, now) {
             let error = WireError::new(Code::Denied, "too many password logins from this address");
             return Err(error.because(Reason::Limit).retry_after(wait));
         }

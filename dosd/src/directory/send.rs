@@ -3,6 +3,7 @@
 //! What one session sends to peers by ID or name goes to the store in the order in which it was asked, without waiting for
 //! anything before: the order in which the store takes messages is the order in which they arrive.
 
+use dos_daemon::rate::Rate;
 use dos_protocol::{
     Code, PeerId, Seq, Timestamp, WireError,
     directory::{Answer, Delivery, Send, Sent},
@@ -18,8 +19,8 @@ use crate::{hub::Session, limits::reached, store::Refusal};
 impl Directory {
     pub(super) async fn send(&self, caller: &Session, mut send: Send) -> Result<Answer, Refusal> {
         check_message(&send.text)?;
-        let per_minute = self.settings().limits.messages_per_minute;
-        if let Err(wait) = self.messages.count(caller.peer, per_minute, Instant::now()) {
+        let rate = Rate::per_minute(self.settings().limits.messages_per_minute.into());
+        if let Err(wait) = self.messages.take(caller.peer, rate, Instant::now()) {
             let error = reached("messages_per_minute", "too many messages");
             return Err(error.retry_after(wait).into());
         }

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dos_daemon::rate::Rate;
 use dos_protocol::{
     Code, InviteCode, PublicKey, Reason, Seq, Timestamp, WireError,
     directory::{Register, SignIn, SignedIn},
@@ -14,8 +15,9 @@ use dos_protocol::{
 };
 use tokio::sync::mpsc;
 
-use super::{Directory, attempts::network_of, outward};
+use super::{Directory, outward};
 use crate::{
+    address::network_of,
     config::Registration,
     hub::{Arrival, Claim, Push, Session, reachable_at},
     limits::reached,
@@ -68,8 +70,8 @@ impl Directory {
         seen: IpAddr,
         register: Register,
     ) -> Result<(Arrived, SignedIn), WireError> {
-        let per_minute = self.settings().registrations_per_minute;
-        if let Err(wait) = self.attempts.count(network_of(seen), per_minute, Instant::now()) {
+        let rate = Rate::per_minute(self.settings().registrations_per_minute.into());
+        if let Err(wait) = self.registrations.take(network_of(seen), rate, Instant::now()) {
             let error = WireError::new(Code::Denied, "too many registrations from this address");
             return Err(error.because(Reason::Limit).retry_after(wait));
         }

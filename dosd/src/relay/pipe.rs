@@ -5,10 +5,14 @@
 
 use std::{
     io,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
+use dos_daemon::rate::{Rate, RateLimiter};
 use dos_protocol::limits::RELAY_PIECE_BYTES;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -19,7 +23,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::toll::{Rate, Toll};
+/// What a rate gives in this time may be passed on at once: pieces may come together.
+pub(super) const BURST: Duration = Duration::from_millis(100);
 
 /// However slow the rate, so much is read at a time.
 const PIECE_BYTES_MIN: usize = 1 << 10;
@@ -36,7 +41,7 @@ pub(super) enum Ended {
 
 /// What a call moves, and under which limits.
 pub(super) struct Meter<'a> {
-    tolls: [(&'a Toll, Rate); 3],
+    limits: [(&'a Mutex<RateLimiter>, Rate); 3],
     idle: Duration,
     start: Instant,
     /// When something moved last, in milliseconds after the start.
@@ -47,9 +52,13 @@ pub(super) struct Meter<'a> {
 
 impl<'a> Meter<'a> {
     /// Of a call that begins now; `total` counts what it moves, too.
-    pub(super) fn new(tolls: [(&'a Toll, Rate); 3], idle: Duration, total: &'a AtomicU64) -> Self {
+    pub(super) fn new(
+        limits: [(&'a Mutex<RateLimiter>, Rate); 3],
+        idle: Duration,
+        total: &'a AtomicU64,
+    ) -> Self {
         let (moved_at, moved) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { tolls, idle, start: Instant::now(), moved_at, moved, total }
+        Self { limits, idle, start: Instant::now(), moved_at, moved, total }
     }
 
     /// Bytes moved so far, in both directions.
@@ -59,14 +68,21 @@ impl<'a> Meter<'a> {
 
     /// What is read at a time: no more than goes at once under the slowest rate.
     fn piece_bytes(&self) -> usize {
-        let rates = self.tolls.iter().map(|(_, rate)| rate.bytes_ahead());
-        rates.fold(RELAY_PIECE_BYTES, usize::min).max(PIECE_BYTES_MIN)
+        let bursts = self.limits.iter().map(|(_, rate)| rate.burst_units());
+        bursts
+            .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+            .fold(RELAY_PIECE_BYTES, usize::min)
+            .max(PIECE_BYTES_MIN)
     }
 
-    /// Waits until so many bytes may be passed on.
-    async fn pay(&self, bytes: usize) {
+    /// Waits until these bytes may be passed on. Those who share a rate get their turns in the order in which they came.
+    async fn pass(&self, bytes: usize) {
         let now = Instant::now();
-        let until = self.tolls.iter().map(|(toll, rate)| toll.take(bytes, *rate, now)).max();
+        let units = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let reserve = |(limiter, rate): &(&Mutex<RateLimiter>, Rate)| {
+            limiter.lock().unwrap_or_else(PoisonError::into_inner).reserve(units, *rate, now.into_std())
+        };
+        let until = self.limits.iter().map(reserve).max().map(Instant::from_std);
         if let Some(until) = until.filter(|until| *until > now) {
             // Whoever waits for its turn is not idle.
             self.note(until);
@@ -118,7 +134,7 @@ async fn one_way(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, meter: &Meter<'_
         let Some(mut rest) = piece.get(..count).filter(|read| !read.is_empty()) else {
             return to.shutdown().await;
         };
-        meter.pay(count).await;
+        meter.pass(count).await;
         while !rest.is_empty() {
             let written = to.write(rest).await?;
             if written == 0 {

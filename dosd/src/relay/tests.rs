@@ -61,9 +61,9 @@ fn calls_of_one_peer_share_its_rate() {
     let relay = Relay::default();
     let tickets = [(1, 2), (3, 1)].map(|(from, to)| relay.admit(peer(from), peer(to), settings()).unwrap());
     let calls = relay.table();
-    let toll = |ticket: &Ticket, who| Arc::clone(calls[ticket].call.toll_of(peer(who)).unwrap());
-    assert!(Arc::ptr_eq(&toll(&tickets[0], 1), &toll(&tickets[1], 1)));
-    assert!(!Arc::ptr_eq(&toll(&tickets[0], 2), &toll(&tickets[1], 3)));
+    let limiter = |ticket: &Ticket, who| Arc::clone(calls[ticket].call.limiter_of(peer(who)).unwrap());
+    assert!(Arc::ptr_eq(&limiter(&tickets[0], 1), &limiter(&tickets[1], 1)));
+    assert!(!Arc::ptr_eq(&limiter(&tickets[0], 2), &limiter(&tickets[1], 3)));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod replay;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use dos_daemon::rate::RateLimiter;
 use dos_protocol::{
     Code, PublicKey, Seq, WireError,
     directory::{Answer, FromDirectory, Notice, NoticeKind, Op, Subscription, ToDirectory, read_request},
@@ -32,7 +33,7 @@ use self::{clock::Clock, clock::Due, pings::Pings, replay::Replay};
 use crate::{
     directory::Directory,
     hub::{Push, Session, notice},
-    limits::{Pace, reached},
+    limits::reached,
     metrics::Entrance,
     presence::Follower,
 };
@@ -53,7 +54,7 @@ struct Running<'a> {
     clock: Clock,
     ping: u32,
     pings: Pings,
-    pace: Pace,
+    requests: RateLimiter,
     /// Whose presence the peer wants to hear of, if anybody's.
     follower: Option<Box<Follower>>,
     /// Frames that wait to be written together.
@@ -88,7 +89,7 @@ pub(crate) async fn serve(
         clock: Clock::new(Instant::now(), clock::pause_of(session.peer.number())),
         ping: 0,
         pings: Pings::default(),
-        pace: Pace::default(),
+        requests: RateLimiter::default(),
         follower: None,
         out: Vec::new(),
     };
@@ -387,9 +388,9 @@ impl Running<'_> {
 
     /// Counts a request; refuses one that comes too early.
     fn keep_pace(&mut self) -> Result<(), WireError> {
-        let per_second = self.directory.settings().limits.requests_per_second;
-        self.pace
-            .count(per_second, std::time::Instant::now())
+        let rate = self.directory.settings().limits.requests();
+        self.requests
+            .take(1, rate, std::time::Instant::now())
             .map_err(|wait| reached("requests_per_second", "too many requests").retry_after(wait))
     }
 

@@ -17,7 +17,8 @@ use dosd::{
     config::{Config, FileConfig, Registration},
     hub::Hub,
 };
-use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, task::JoinHandle, time::timeout};
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 /// Nothing that these tests wait for takes so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,7 +29,7 @@ pub(crate) struct Net {
     pub(crate) link: dos_protocol::JoinLink,
     /// Who is online.
     pub(crate) hub: Arc<Hub>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     running: JoinHandle<()>,
 }
 
@@ -53,19 +54,20 @@ impl Net {
         let link = server.link().clone();
         let address = link.address().parse().unwrap();
         let hub = Arc::clone(&server.directory().hub);
-        let (stop, stopping) = watch::channel(false);
-        Self { address, link, hub, stop, running: tokio::spawn(server.run(stopping)) }
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(server.run(stop.clone()));
+        Self { address, link, hub, stop, running }
     }
 
     /// A directory that runs in another process.
     pub(crate) fn elsewhere(link: dos_protocol::JoinLink) -> Self {
         let address = link.address().parse().unwrap();
-        let (stop, running) = (watch::Sender::new(false), tokio::spawn(async {}));
+        let (stop, running) = (CancellationToken::new(), tokio::spawn(async {}));
         Self { address, link, hub: Arc::default(), stop, running }
     }
 
     pub(crate) async fn stop(self) {
-        self.stop.send_replace(true);
+        self.stop.cancel();
         timeout(PATIENCE, self.running).await.unwrap().unwrap();
     }
 

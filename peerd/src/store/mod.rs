@@ -12,6 +12,7 @@ mod inbox;
 mod library;
 mod live;
 mod messages;
+mod operations;
 mod page;
 mod relearn;
 mod requests;
@@ -24,10 +25,7 @@ mod views;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    path::Path,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::path::Path;
 
 use dos_protocol::{Code, PeerId, SealedHash, Seq, WireError};
 use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterThread, open_writer};
@@ -40,6 +38,7 @@ pub(crate) use inbox::{Applied, Arrival, Incoming};
 pub(crate) use library::{OwnImage, Publication};
 pub(crate) use live::{Live, Open};
 pub(crate) use messages::{Mail, Me, Wanted};
+pub(crate) use operations::Change;
 pub(crate) use relearn::Inventory;
 pub(crate) use sending::{Outgoing, delivered};
 pub(crate) use views::{Held, OpenView, Started};
@@ -109,8 +108,6 @@ pub(crate) struct Own {
 pub(crate) struct Store {
     writer: Writer,
     readers: Readers,
-    /// How many updates of unknown kinds there are: `status` is answered without reading the database.
-    unknown: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -120,10 +117,10 @@ impl Store {
     /// As in [`OpenError`].
     pub(crate) fn open(path: &Path) -> Result<(Self, WriterThread), OpenError> {
         let mut connection = open_writer(path, &schema::SCHEMA)?;
-        let unknown = Arc::new(AtomicU64::new(unknown::apply_known(&mut connection)?));
+        unknown::apply_known(&mut connection)?;
         let checkpoints = open_writer(path, &schema::SCHEMA)?;
         let (writer, thread) = Writer::start(connection, checkpoints)?;
-        Ok((Self { writer, readers: Readers::open(path, READERS)?, unknown }, thread))
+        Ok((Self { writer, readers: Readers::open(path, READERS)? }, thread))
     }
 
     /// Whether the writer does its work; takes as long as what waits for it.
