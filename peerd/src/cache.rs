@@ -11,7 +11,7 @@ use dos_protocol::{
 };
 use tokio::sync::Notify;
 
-use crate::{copies::Copies, settings::CurrentSettings, store::Store};
+use crate::{copies::Copies, rules::cache, settings::CurrentSettings, store::Store};
 
 /// Sealed copies, as rows and as files.
 #[derive(Debug, Clone)]
@@ -42,17 +42,10 @@ impl Cache {
     /// # Errors
     /// `internal` if the store fails.
     pub(crate) async fn make_room(&self, wanted: SealedCopy) -> Result<(), WireError> {
-        let (total, evictable) = self.store.cache().await?;
-        let bound = self.settings.get().cache_bytes_max;
-        let mut excess = total.saturating_add(wanted.bytes).saturating_sub(bound);
-        for copy in evictable {
-            if excess == 0 {
-                break;
-            }
-            if copy.hash != wanted.hash && !self.copies.is_pinned(&copy.hash) {
-                self.forget(copy.hash).await?;
-                excess = excess.saturating_sub(copy.bytes);
-            }
+        let cached = self.store.cached().await?;
+        let bytes_max = self.settings.get().cache_bytes_max;
+        for hash in cache::evict(&cached, wanted, bytes_max, |hash| self.copies.is_pinned(hash)) {
+            self.forget(hash).await?;
         }
         Ok(())
     }

@@ -21,9 +21,13 @@ use crate::{
     identity::Identities,
     keys::ImageKeys,
     rights::{Grants, Target, denied, find, usable},
+    rules::{
+        grants::voids_held,
+        spend::{Cost, Failure, failure, falls_back_on_held, is_closed},
+    },
     shell::quoted,
     source::{Came, Source},
-    store::{Held, Live, OpenView, Taken},
+    store::{Held, Live, OpenView, Started},
     vault::EventKind,
 };
 
@@ -109,7 +113,7 @@ pub(crate) async fn view(
     let outcome = Box::pin(counted_view(ledger, arg, known.clone(), progress)).await;
     match (outcome, known) {
         // What was taken along is for when the directory cannot be asked.
-        (Err(error), Some(grant)) if matches!(error.code, Code::Offline | Code::Timeout) => {
+        (Err(error), Some(grant)) if falls_back_on_held(error.code) => {
             held_view(ledger, &grant).await?.ok_or(error)
         }
         (Err(error), Some(grant)) if error.reason == Some(Reason::UsedUp) => {
@@ -217,17 +221,6 @@ async fn newest(ledger: &Ledger, arg: &ImageArg, image: ImageNo, me: PeerId) -> 
     if grant.revoked { Err(denied(arg, Reason::Revoked)) } else { Ok(grant) }
 }
 
-/// What an open view that failed may have cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cost {
-    /// Nothing: the directory refused it.
-    Refused,
-    /// Nothing by this command, which never asked; an earlier one may have had it counted.
-    NotAsked,
-    /// Nobody knows.
-    Perhaps,
-}
-
 /// A right, with its owner share if the copy has been ensured just before.
 type Prepared = (Grant, Option<OwnerShare>);
 
@@ -237,14 +230,14 @@ async fn spend(
     ledger: &Ledger,
     arg: &ImageArg,
     ready: Prepared,
-    (taken, kind): (&Taken, SpendKind),
+    (taken, kind): (&Started, SpendKind),
     progress: OnProgress<'_>,
 ) -> Result<(Spent, ContentKey), WireError> {
     let (cost, error) = match Box::pin(try_spend(ledger, arg, ready, (taken, kind), progress)).await {
         Ok(spent) => return Ok(spent),
         Err(failed) => failed,
     };
-    if cost == Cost::Refused || (cost == Cost::NotAsked && !taken.resumed) {
+    if is_closed(cost, taken.resumed) {
         let free = ledger.cache.store.close_view(taken.view.id()).await?;
         ledger.cache.copies.remove(free).await;
     }
@@ -258,16 +251,16 @@ async fn try_spend(
     ledger: &Ledger,
     arg: &ImageArg,
     (mut grant, mut share): Prepared,
-    (taken, kind): (&Taken, SpendKind),
+    (taken, kind): (&Started, SpendKind),
     progress: OnProgress<'_>,
 ) -> Result<(Spent, ContentKey), (Cost, WireError)> {
     let me = grant.viewer;
-    let not_asked = |error| (Cost::NotAsked, error);
+    let not_spent = |error| (Cost::NotSpent, error);
     for _ in 0..CHANGES_MAX {
         let (fitting, owner) = match share.take() {
             Some(share) => (grant, share),
             None => {
-                let ready = ensure(ledger, arg, grant, progress).await.map_err(not_asked)?;
+                let ready = ensure(ledger, arg, grant, progress).await.map_err(not_spent)?;
                 (ready.grant, ready.share)
             }
         };
@@ -281,7 +274,7 @@ async fn try_spend(
         };
         match ledger.directory.request_tracked(Op::Spend(spend)).await {
             Ok(Answer::Spent(spent)) => {
-                let counted = |error| (Cost::Perhaps, error);
+                let counted = |error| (Cost::Unknown, error);
                 ledger.cache.take_grant(spent.grant.clone()).await.map_err(counted)?;
                 let same = spent.grant.split == fitting.split && spent.grant.sealed == fitting.sealed;
                 let owner = if same {
@@ -292,24 +285,22 @@ async fn try_spend(
                 let key = ContentKey::join(&owner, &DirectoryShare::from_bytes(spent.share));
                 return Ok((*spent, key));
             }
-            Ok(_) => return Err((Cost::Perhaps, unexpected())),
-            Err(Unanswered { error, perhaps_done: true }) => return Err((Cost::Perhaps, error)),
-            Err(Unanswered { error, .. }) => match error.code {
-                Code::Stale => grant = newest(ledger, arg, fitting.image, me).await.map_err(not_asked)?,
-                Code::Denied | Code::NotFound | Code::Invalid => return Err((Cost::Refused, error)),
-                _ => return Err((Cost::NotAsked, error)),
+            Ok(_) => return Err((Cost::Unknown, unexpected())),
+            Err(Unanswered { error, perhaps_done }) => match failure(error.code, perhaps_done) {
+                Failure::Stale => grant = newest(ledger, arg, fitting.image, me).await.map_err(not_spent)?,
+                Failure::Failed(cost) => return Err((cost, error)),
             },
         }
     }
     let error =
         WireError::new(Code::Offline, format!("the right to {arg} changes faster than it can be used"));
-    Err((Cost::NotAsked, error))
+    Err((Cost::NotSpent, error))
 }
 
 /// Opens a held view, if there is one that may be used.
 async fn held_view(ledger: &Ledger, grant: &Grant) -> Result<Option<Opened>, WireError> {
     let (_, identity) = ledger.identity.registered().ok_or_else(unregistered)?;
-    if matches!(grant.state_at(Timestamp::now()), GrantState::Expired | GrantState::Revoked) {
+    if voids_held(grant.state_at(Timestamp::now())) {
         let free = ledger.cache.store.destroy_held(grant.image).await?;
         ledger.cache.copies.remove(free).await;
         return Ok(None);
@@ -363,7 +354,7 @@ pub(crate) async fn checkout(ledger: &Ledger, arg: &ImageArg, views: u32) -> Res
 }
 
 /// Spends the views of an open checkout and holds them.
-async fn hold(ledger: &Ledger, arg: &ImageArg, ready: Prepared, taken: Taken) -> Result<Spent, WireError> {
+async fn hold(ledger: &Ledger, arg: &ImageArg, ready: Prepared, taken: Started) -> Result<Spent, WireError> {
     let (_, identity) = ledger.identity.registered().ok_or_else(unregistered)?;
     let (spent, key) = spend(ledger, arg, ready, (&taken, SpendKind::Checkout), &|_| ()).await?;
     let checkout = taken.view.id();
@@ -435,3 +426,6 @@ pub(crate) async fn settle(ledger: &Ledger) -> Result<(), WireError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

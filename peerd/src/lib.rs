@@ -44,6 +44,7 @@ mod random;
 mod relearn;
 mod requests;
 mod rights;
+mod rules;
 mod sealing;
 mod settings;
 mod shell;
@@ -191,18 +192,13 @@ impl State {
         let dirs = StateDir::open(&config.state_dir)?;
         let identity = Arc::new(Identities::open(dirs.identity())?);
         let (store, writer) = Store::open(&dirs.database())?;
-        let mut own = store.own().await?;
+        let own = store.own().await?;
         if let (Some(peer), Some((id, _))) = (own.peer, identity.registered())
             && peer != id
         {
             return Err(store::Error::Foreign(peer).into());
         }
         let copies = Copies::new(&dirs);
-        if let Some(me) = own.peer.filter(|_| own.unknown > 0) {
-            // What an older version could not read, this one may.
-            copies.remove(store.apply_kept_updates(me).await?.free).await;
-            own = store.own().await?;
-        }
         tidy_up(&store, &copies).await?;
         let settings = CurrentSettings::new(config.settings);
         let cache = Cache::new(store, copies, settings.clone());

@@ -13,6 +13,7 @@ use std::{
 use crate::{
     commands::Services,
     counters::{Counters, Labels},
+    rules::cache,
 };
 use dos_daemon::http::{self, Page};
 use dos_protocol::control::SessionState;
@@ -71,8 +72,8 @@ impl Observed {
 impl Page for Observed {
     async fn metrics(&self) -> String {
         let Some(services) = self.services.upgrade() else { return http::open_metrics(&[]) };
-        let cached = match services.store.cache().await {
-            Ok((bytes, _)) => Some(bytes),
+        let cached = match services.store.cached().await {
+            Ok(copies) => Some(cache::total(&copies)),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn Error, "the cache cannot be counted");
                 None

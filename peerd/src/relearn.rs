@@ -21,7 +21,7 @@ use crate::{
     grant_pages::GrantPages,
     identity::Identities,
     requests::Requests,
-    store::Known,
+    store::Inventory,
 };
 
 /// What relearning works with.
@@ -47,7 +47,7 @@ pub(crate) async fn run(relearning: &Relearning) -> Result<(), WireError> {
     if turn.is_err() || !relearning.cache.store.has_lost().await? {
         return Ok(());
     }
-    let mut known = relearning.cache.store.known().await?;
+    let mut known = relearning.cache.store.inventory().await?;
     let mut told = 0;
     let mut rights = GrantPages::all();
     while let Some(page) = rights.next(&*relearning.directory).await? {
@@ -63,9 +63,13 @@ pub(crate) async fn run(relearning: &Relearning) -> Result<(), WireError> {
     Ok(())
 }
 
-async fn take_rights(relearning: &Relearning, page: Vec<Grant>, known: &mut Known) -> Result<(), WireError> {
+async fn take_rights(
+    relearning: &Relearning,
+    page: Vec<Grant>,
+    known: &mut Inventory,
+) -> Result<(), WireError> {
     for grant in &page {
-        known.rights.remove(&(grant.image, grant.viewer));
+        known.grants.remove(&(grant.image, grant.viewer));
     }
     let free = relearning.cache.store.take_grants(page.clone()).await?;
     relearning.cache.copies.remove(free).await;
@@ -76,7 +80,7 @@ async fn take_rights(relearning: &Relearning, page: Vec<Grant>, known: &mut Know
     Ok(())
 }
 
-async fn take_requests(relearning: &Relearning, known: &mut Known) -> Result<(), WireError> {
+async fn take_requests(relearning: &Relearning, known: &mut Inventory) -> Result<(), WireError> {
     let mut after = None;
     loop {
         let Answer::Requests { requests: asks, more } =
@@ -86,9 +90,9 @@ async fn take_requests(relearning: &Relearning, known: &mut Known) -> Result<(),
         };
         after = asks.last().map(|asked| asked.request);
         for asked in &asks {
-            known.asks.remove(&asked.request);
+            known.requests.remove(&asked.request);
         }
-        relearning.cache.store.take_asks(asks).await?;
+        relearning.cache.store.take_requests(asks).await?;
         if !more || after.is_none() {
             return Ok(());
         }
@@ -96,7 +100,7 @@ async fn take_requests(relearning: &Relearning, known: &mut Known) -> Result<(),
 }
 
 /// Follows renamings of one's own images, and finds those whose content was replaced since what is here was written.
-async fn take_images(relearning: &Relearning, known: &mut Known) -> Result<(), WireError> {
+async fn take_images(relearning: &Relearning, known: &mut Inventory) -> Result<(), WireError> {
     if known.images.is_empty() {
         return Ok(());
     }

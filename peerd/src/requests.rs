@@ -19,7 +19,7 @@ impl Requests {
     /// # Errors
     /// If the store fails.
     pub(crate) async fn take(&self, request: Request) -> Result<(), WireError> {
-        self.store.take_ask(request).await?;
+        self.store.take_request(request).await?;
         self.recount().await
     }
 

@@ -45,7 +45,7 @@ async fn access(change: &Operation, request: u64, views: Option<u32>) -> Result<
     let unknown =
         || WireError::new(Code::NotFound, format!("no request {request} came in")).hint("dosctl requests");
     let asked =
-        services.store.ask(request).await?.filter(|asked| asked.path.owner == me).ok_or_else(unknown)?;
+        services.store.request(request).await?.filter(|asked| asked.path.owner == me).ok_or_else(unknown)?;
     let image = services.store.own_image_no(asked.image).await?.ok_or_else(|| elsewhere(&asked.path.name))?;
     let key = ImageKeys::open(&identity.vault, &image)?.key_share(asked.image, asked.from)?;
     let decide = Decide { request, decision: Decision::Approve { views, key } };

@@ -25,7 +25,7 @@ pub(super) async fn run(
     for (wanted, incoming) in [(incoming, true), (outgoing, false)] {
         let mut after = 0;
         while wanted {
-            let page = services.store.asks((incoming, all), after).await?;
+            let page = services.store.requests((incoming, all), after).await?;
             let Some(last) = page.last() else { break };
             after = last.request;
             let part = if incoming { part(page, vec![], vec![]) } else { part(vec![], page, vec![]) };

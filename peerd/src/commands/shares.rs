@@ -21,7 +21,7 @@ pub(super) async fn run(
     while given {
         let page = services.store.given(me, after).await?;
         let Some(last) = page.last() else { break };
-        after = Some((last.path.name.clone(), last.viewer));
+        after = Some((last.path.name.clone(), last.viewer, last.image));
         sink.give(part(page, Vec::new())).await?;
     }
     let mut after = None;

@@ -7,13 +7,12 @@
 
 use std::{
     collections::HashMap,
-    ops::RangeInclusive,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use dos_protocol::{
-    Code, Reason, SealedHash, WireError,
+    Code, SealedHash, WireError,
     frame::{self, Reader},
     limits::FRAME_TIME_MAX,
     model::Grant,
@@ -44,21 +43,10 @@ use crate::{
     directory::unregistered,
     keys::block_count,
     random::jitter,
+    rules::retry::{Attempts, Failure, Refusal, refusal},
     source::{Came, OnBytes, Source},
     vault::EventKind,
 };
-
-/// Attempts in a row that bring nothing new.
-const FRUITLESS_MAX: u32 = 3;
-
-/// The pause before trying again.
-const AGAIN_AFTER: Duration = Duration::from_millis(200);
-
-/// How often a busy owner is asked again.
-const LATER_MAX: u32 = 20;
-
-/// A busy owner is asked again after this time at the earliest and at the latest, whatever it says.
-const LATER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 
 /// How far a fetch is, for those who wait for it.
 #[derive(Debug, Clone)]
@@ -168,7 +156,7 @@ impl<E: Into<WireError>> From<E> for Broken {
 async fn run(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<Came, WireError> {
     let _pin = peers.cache.copies.pin(grant.sealed.hash);
     peers.cache.make_room(grant.sealed).await?;
-    let (mut fruitless, mut refused) = (0, 0);
+    let mut attempts = Attempts::default();
     loop {
         let here = |stage: &Stage| if let Stage::Under(bytes) = stage { *bytes } else { 0 };
         let before = here(&stage.borrow());
@@ -177,33 +165,22 @@ async fn run(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>) ->
             let _place = peers.downloads.place().await?;
             attempt(peers, grant, stage).await
         };
-        match outcome {
+        let (error, failure) = match outcome {
             Ok(came) => return Ok(came),
             Err(Broken::Final(error)) => return Err(error),
-            Err(Broken::Later(error, wait)) => {
-                refused += 1;
-                tracing::debug!(
-                    wait_ms = wait.as_millis(),
-                    copy = short(&grant.sealed.hash),
-                    "the owner is busy"
-                );
-                if refused >= LATER_MAX {
-                    return Err(error);
-                }
-                // A little spread, so that those who were refused together do not come back together.
-                let spread = wait.mul_f64(f64::from(jitter()) / f64::from(u32::MAX) / 4.0);
-                sleep(wait + spread).await;
-            }
+            Err(Broken::Later(error, wait)) => (error, Failure::Busy(wait)),
             Err(Broken::Again(error)) => {
-                fruitless = if here(&stage.borrow()) > before { 0 } else { fruitless + 1 };
-                refused = 0;
-                tracing::debug!(error = %error.message, copy = short(&grant.sealed.hash), "a transfer broke");
-                if fruitless >= FRUITLESS_MAX {
-                    return Err(error);
-                }
-                sleep(AGAIN_AFTER).await;
+                (error, Failure::Broken { progress: here(&stage.borrow()) > before })
             }
-        }
+        };
+        let Some(wait) = attempts.failed(failure, jitter()) else { return Err(error) };
+        tracing::debug!(
+            error = %error.message,
+            wait_ms = wait.as_millis(),
+            copy = short(&grant.sealed.hash),
+            "a transfer is taken up again"
+        );
+        sleep(wait).await;
     }
 }
 
@@ -310,39 +287,12 @@ where
 fn refused(error: WireError) -> Broken {
     let message: Box<str> = printable(&error.message).into_owned().into();
     let error = WireError { message, ..error };
-    if let (Some(Reason::Limit), Some(wait)) = (error.reason, error.retry_after_ms) {
-        return Broken::Later(error, Duration::from_millis(wait).clamp(*LATER.start(), *LATER.end()));
-    }
-    match error.code {
-        Code::Offline | Code::Timeout => Broken::Again(error),
-        Code::Internal | Code::NotFound | Code::Invalid | Code::Unsupported => Broken::Final(
+    match refusal(error.code, error.reason, error.retry_after_ms) {
+        Refusal::Busy(wait) => Broken::Later(error, wait),
+        Refusal::Again => Broken::Again(error),
+        Refusal::Final => Broken::Final(error),
+        Refusal::Unable => Broken::Final(
             WireError::new(Code::Invalid, "the owner cannot serve the image").caused_by(error.message),
         ),
-        _ => Broken::Final(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wait(error: WireError) -> Option<Duration> {
-        match refused(error) {
-            Broken::Later(_, wait) => Some(wait),
-            Broken::Again(_) | Broken::Final(_) => None,
-        }
-    }
-
-    #[test]
-    fn a_busy_owner_is_left_alone_for_as_long_as_it_asks_within_reason() {
-        let busy = |seconds| {
-            let error = WireError::new(Code::Denied, "busy").because(Reason::Limit);
-            error.retry_after(Duration::from_secs(seconds))
-        };
-        assert_eq!(wait(busy(7)), Some(Duration::from_secs(7)));
-        assert_eq!(wait(busy(0)), Some(Duration::from_secs(1)));
-        assert_eq!(wait(busy(1 << 40)), Some(Duration::from_secs(60)));
-        let denied = WireError::new(Code::Denied, "no").because(Reason::Revoked);
-        assert_eq!(wait(denied.retry_after(Duration::from_secs(7))), None);
     }
 }

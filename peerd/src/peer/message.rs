@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     directory::{Unanswered, unexpected, unregistered},
-    store::{Brought, Judged, Me, Verdict},
+    store::{Direct, Me, Received, Verdict},
 };
 
 /// How often a message is brought before nobody knows what became of it.
@@ -71,10 +71,10 @@ async fn judge(peers: &Arc<Peers>, key: PublicKey, message: DirectMessage) -> Re
     let me = Me { id, name: identity.name.clone() };
     let Caller { id: from, name: from_name } = identify(peers, key).await?;
     let DirectMessage { message, sent_at, text } = message;
-    let brought = Brought { from, from_name, message, sent_at, text };
+    let brought = Direct { from, from_name, message, sent_at, text };
     let then = {
         let peers = Arc::clone(peers);
-        move |judged: &mut Judged| tell(&peers, judged)
+        move |judged: &mut Received| tell(&peers, judged)
     };
     let denied = |reason, why: &str| Err(WireError::new(Code::Denied, why).because(reason));
     match peers.store.receive_direct(me, brought, then).await?.verdict {
@@ -89,7 +89,7 @@ async fn judge(peers: &Arc<Peers>, key: PublicKey, message: DirectMessage) -> Re
 }
 
 /// Runs on the writer's thread, right after the commit.
-fn tell(peers: &Peers, judged: &mut Judged) {
+fn tell(peers: &Peers, judged: &mut Received) {
     peers.feed.set_requests(judged.requests);
     peers.feed.set_mail(judged.mail);
     let what = match &judged.verdict {

@@ -1,6 +1,9 @@
 //! The store on real files.
 
 mod messages;
+mod old;
+mod pages;
+mod unknown;
 
 use dos_protocol::{
     ImageId, ImageName, ImageNo, ImagePath, PeerId, Revision, SealedHash, Seq, SplitId, Timestamp,
@@ -11,6 +14,7 @@ use dos_protocol::{
 use tempfile::TempDir;
 
 use super::*;
+use crate::rules::cache::Cached;
 
 struct Bench {
     store: Store,
@@ -167,12 +171,12 @@ async fn what_is_not_told_any_more_has_ended_unless_it_changed_meanwhile() {
     assert!(!bench.store.has_lost().await.unwrap());
     bench.store.skip_updates(Seq(9)).await.unwrap();
     assert!(bench.store.has_lost().await.unwrap());
-    let known = bench.store.known().await.unwrap();
+    let known = bench.store.inventory().await.unwrap();
     bench.store.take_grants(vec![received(2)]).await.unwrap();
     bench.store.relearned(known).await.unwrap();
     assert!(!bench.known().await.revoked, "an update came in between");
     assert!(!bench.store.has_lost().await.unwrap());
-    let known = bench.store.known().await.unwrap();
+    let known = bench.store.inventory().await.unwrap();
     bench.store.relearned(known).await.unwrap();
     assert!(bench.known().await.revoked);
 }
@@ -238,13 +242,13 @@ async fn a_removed_image_ends_the_right_and_the_requests() {
     let bench = bench().await;
     bench.with_copy().await;
     let mine = Request { from: me(), path: received(1).path, ..asked(1, RequestState::Pending) };
-    bench.store.take_ask(mine).await.unwrap();
+    bench.store.take_request(mine).await.unwrap();
     let removed = Update::Removed { image: ImageNo(1), path: received(1).path };
     let applied = bench.apply(vec![update(2, removed)]).await.unwrap();
     assert_eq!(applied.free, [hash(1)]);
     assert!(matches!(applied.events.as_slice(), [(_, EventKind::Removed(_))]));
     assert!(bench.known().await.revoked);
-    let outgoing = bench.store.asks((false, true), 0).await.unwrap();
+    let outgoing = bench.store.requests((false, true), 0).await.unwrap();
     assert_eq!(outgoing[0].state, RequestState::Denied);
 }
 
@@ -292,12 +296,12 @@ async fn pending_requests_are_counted_until_they_are_answered() {
     let bench = bench().await;
     let ask = |seq, revision, state| update(seq, Update::Request(Box::new(asked(revision, state))));
     assert_eq!(bench.apply(vec![ask(1, 1, RequestState::Pending)]).await.unwrap().requests, 1);
-    bench.store.take_ask(asked(2, RequestState::Approved)).await.unwrap();
+    bench.store.take_request(asked(2, RequestState::Approved)).await.unwrap();
     assert_eq!(bench.store.own().await.unwrap().requests, 0);
     let late = bench.apply(vec![ask(2, 1, RequestState::Pending)]).await.unwrap();
     assert_eq!((late.requests, late.events.len()), (0, 0));
-    assert_eq!(bench.store.asks((true, true), 0).await.unwrap().len(), 1);
-    assert!(bench.store.asks((true, false), 0).await.unwrap().is_empty());
+    assert_eq!(bench.store.requests((true, true), 0).await.unwrap().len(), 1);
+    assert!(bench.store.requests((true, false), 0).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -400,19 +404,18 @@ async fn a_refused_publication_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn own_images_and_copies_with_held_views_are_never_offered_for_eviction() {
+async fn own_images_are_no_cached_copies_and_held_views_keep_theirs() {
     let bench = bench().await;
     let info = bench.publish(7, "own", 9).await;
     bench.store.finish_publication(info).await.unwrap();
     bench.with_copy().await;
-    let (total, free) = bench.store.cache().await.unwrap();
-    assert_eq!((total, free.iter().map(|copy| copy.hash).collect::<Vec<_>>()), (100, vec![hash(1)]));
+    let copy = Cached { hash: hash(1), bytes: 100, held: false };
+    assert_eq!(bench.store.cached().await.unwrap(), [copy]);
     let live = Live::default();
     let taken = bench.store.take_checkout(live, ImageNo(1), Some(1)).await.unwrap().unwrap();
     let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 1 };
     bench.store.hold(held, hash(1), vec![3]).await.unwrap();
-    let (total, free) = bench.store.cache().await.unwrap();
-    assert_eq!((total, free.len()), (100, 0));
+    assert_eq!(bench.store.cached().await.unwrap(), [Cached { held: true, ..copy }]);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use dos_protocol::{
 };
 
 use super::*;
-use crate::store::messages::make_room;
+use crate::{rules::messages::Kept, store::messages::make_room};
 
 fn letter(number: u8, text: &str) -> InboxMessage {
     InboxMessage {
@@ -24,13 +24,13 @@ fn message(number: u8, text: &str) -> Update {
     Update::Message(Box::new(letter(number, text)))
 }
 
-fn myself() -> Me {
+pub(super) fn myself() -> Me {
     Me { id: me(), name: Some("alice".parse().unwrap()) }
 }
 
-fn brought(from: PeerId, number: u8) -> Brought {
+fn brought(from: PeerId, number: u8) -> Direct {
     let message = MessageId::from([number; 16]);
-    Brought { from, from_name: None, message, sent_at: Timestamp::now(), text: "psst".into() }
+    Direct { from, from_name: None, message, sent_at: Timestamp::now(), text: "psst".into() }
 }
 
 impl Bench {
@@ -52,7 +52,7 @@ impl Bench {
         self.store.own().await.unwrap().mail.unread
     }
 
-    async fn direct(&self, brought: Brought) -> Verdict {
+    async fn direct(&self, brought: Direct) -> Verdict {
         self.store.receive_direct(myself(), brought, |_| ()).await.unwrap().verdict
     }
 
@@ -147,7 +147,11 @@ async fn the_oldest_read_messages_go_first_and_the_newest_never() {
     let places = |most: (u64, u64)| {
         let bench = &bench;
         async move {
-            bench.store.write(move |connection| make_room(connection, 5, most)).await.unwrap();
+            bench
+                .store
+                .write(move |connection| make_room(connection, 5, Kept { count: most.0, bytes: most.1 }))
+                .await
+                .unwrap();
             bench.all().await.iter().map(|message| message.place).collect::<Vec<u64>>()
         }
     };
@@ -157,7 +161,7 @@ async fn the_oldest_read_messages_go_first_and_the_newest_never() {
     assert_eq!(places((0, 0)).await, [5]);
     assert_eq!(bench.unread().await, 1);
     // A place is never used twice.
-    bench.store.write(|connection| make_room(connection, 0, (0, 0))).await.unwrap();
+    bench.store.write(|connection| make_room(connection, 0, Kept { count: 0, bytes: 0 })).await.unwrap();
     let applied = bench.apply(vec![update(6, message(6, "six"))]).await.unwrap();
     assert_eq!(applied.mail, Mail { unread: 1, last: 6 });
 }
@@ -287,7 +291,7 @@ async fn strangers_and_unread_direct_messages_are_bounded() {
     bench.store.decide_contact(1, true).await.unwrap();
     let id = |number: u64| MessageId::from(u128::from(number).to_be_bytes());
     for number in 1..=DIRECT_UNREAD_MAX {
-        let brought = Brought { message: id(number), ..brought(strangers[0], 1) };
+        let brought = Direct { message: id(number), ..brought(strangers[0], 1) };
         assert!(matches!(bench.direct(brought).await, Verdict::Stored(Some(_))));
     }
     assert_eq!(bench.direct(brought(strangers[0], 255)).await, Verdict::Full);
