@@ -11,7 +11,7 @@ use dos_protocol::{
 };
 use tokio::sync::Notify;
 
-use crate::{copies::Copies, rules::cache::evict, settings::CurrentSettings, store::Store};
+use crate::{copies::Copies, rules::cache, settings::CurrentSettings, store::Store};
 
 /// Sealed copies, as rows and as files.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ impl Cache {
     pub(crate) async fn make_room(&self, wanted: SealedCopy) -> Result<(), WireError> {
         let cached = self.store.cached().await?;
         let bytes_max = self.settings.get().cache_bytes_max;
-        for hash in evict(&cached, wanted, bytes_max, |hash| self.copies.is_pinned(hash)) {
+        for hash in cache::evict(&cached, wanted, bytes_max, |hash| self.copies.is_pinned(hash)) {
             self.forget(hash).await?;
         }
         Ok(())

@@ -23,8 +23,6 @@ pub(crate) struct Feed {
     pub(crate) events: Events,
     /// Requests of others that wait for an answer.
     requests: AtomicU64,
-    /// Updates of kinds that this version does not know.
-    unknown_updates: AtomicU64,
     mail: watch::Sender<Mail>,
     stored: watch::Sender<Seq>,
 }
@@ -35,7 +33,6 @@ impl Feed {
         Self {
             events: Events::default(),
             requests: AtomicU64::new(own.requests),
-            unknown_updates: AtomicU64::new(own.unknown),
             mail: watch::Sender::new(own.mail),
             stored: watch::Sender::new(own.stored),
         }
@@ -49,16 +46,6 @@ impl Feed {
     /// Other requests wait now. Called on the writer's thread.
     pub(crate) fn set_requests(&self, count: u64) {
         self.requests.store(count, Ordering::Relaxed);
-    }
-
-    /// Updates of kinds that this version does not know.
-    pub(crate) fn unknown_updates(&self) -> u64 {
-        self.unknown_updates.load(Ordering::Relaxed)
-    }
-
-    /// There are so many now. Called on the writer's thread.
-    pub(crate) fn set_unknown_updates(&self, count: u64) {
-        self.unknown_updates.store(count, Ordering::Relaxed);
     }
 
     /// What the messages come to, now and from now on.

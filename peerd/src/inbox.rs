@@ -80,7 +80,6 @@ fn tell(inbox: &Inbox, applied: &mut Applied) {
         }
         inbox.feed.events.tell(at, what);
     }
-    inbox.feed.set_unknown_updates(applied.unknown);
     if applied.unknown_came {
         inbox.feed.notice(NoticeKind::Announcement, UNKNOWN_UPDATE);
     }

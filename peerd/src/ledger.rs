@@ -426,3 +426,6 @@ pub(crate) async fn settle(ledger: &Ledger) -> Result<(), WireError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use dos_protocol::{ImageNo, PeerId, Revision, Timestamp, WireError, control::EventKind, model::Grant};
+use dos_protocol::{Code, ImageNo, PeerId, Revision, Timestamp, WireError, control::EventKind, model::Grant};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},
@@ -22,10 +22,7 @@ use crate::{
     feed::Feed,
     identity::Identities,
     random::jitter,
-    rules::{
-        cache::{self, Room},
-        retry::{OWNER_PAUSE_MAX, is_of_owner, owner_pause},
-    },
+    rules::cache::{self, Room},
     settings::CurrentSettings,
     source::Source,
     upstream::Upstream,
@@ -159,49 +156,42 @@ impl Worker {
     async fn try_pass(&mut self) -> Result<Option<Instant>, WireError> {
         let Some((me, _)) = self.fetching.identity.registered() else { return Ok(None) };
         self.pauses.forget_past(Instant::now());
-        let (mut again, mut before) = (None, None);
+        let taken = cache::total(&self.fetching.cache.store.cached().await?);
+        let mut room = Room::new(taken, self.fetching.settings.get().cache_bytes_max);
+        let (mut again, mut after) = (None, None);
         loop {
-            let page = self.fetching.cache.store.lacking(me, before).await?;
+            let page = self.fetching.cache.store.lacking(me, after).await?;
             let Some(last) = page.last() else { return Ok(again) };
-            before = Some(last.image);
-            let bytes_max = self.fetching.settings.get().cache_bytes_max;
-            // Anew for every page: meanwhile copies have arrived, or were evicted.
-            let mut room = Room::new(cache::total(&self.fetching.cache.store.cached().await?), bytes_max);
+            after = Some(last.image);
             for grant in page {
-                let mut with = room;
-                if self.in_flight.contains(&grant.image) || !with.admit(&grant, Timestamp::now()) {
+                if self.in_flight.contains(&grant.image) {
                     continue;
                 }
-                if !self.begin(&grant).await
-                    && let Some(until) = self.pauses.until(&grant)
-                {
+                let until = self.pauses.until(&grant).filter(|until| *until > Instant::now());
+                if until.is_none() && room.admit(&grant, Timestamp::now()) {
+                    self.begin(grant).await;
+                } else if let Some(until) = until {
                     again = Some(again.map_or(until, |again: Instant| again.min(until)));
-                } else {
-                    room = with;
                 }
             }
         }
     }
 
-    /// Begins a fetch as soon as there is a place for it, unless its owner or its copy has a pause.
-    async fn begin(&mut self, grant: &Grant) -> bool {
-        loop {
-            // What came of the ones before may speak of this one's owner, too.
-            if self.pauses.until(grant).is_some_and(|until| until > Instant::now()) {
-                return false;
-            }
-            if self.fetches.len() < FETCHES_MAX {
-                break;
-            }
+    /// Begins a fetch as soon as there is a place for it.
+    async fn begin(&mut self, grant: Grant) {
+        while self.fetches.len() >= FETCHES_MAX {
             self.finish_one().await;
         }
+        // What came of the ones before may speak of this one's owner, too; then the next pass finds when it is due.
+        if self.pauses.until(&grant).is_some_and(|until| until > Instant::now()) {
+            return;
+        }
         self.in_flight.insert(grant.image);
-        let (fetching, grant) = (Arc::clone(&self.fetching), grant.clone());
+        let fetching = Arc::clone(&self.fetching);
         self.fetches.spawn(async move {
             let outcome = Box::pin(fetch(&fetching, &grant)).await;
             (Box::new(grant), outcome)
         });
-        true
     }
 
     /// Waits for the end of one fetch. Returns whether it failed.

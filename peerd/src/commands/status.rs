@@ -33,7 +33,7 @@ pub(super) fn run(services: &Arc<Services>) -> Result<Outcome, WireError> {
         updates: session.latest.0.saturating_sub(stored.0),
         requests: services.feed.requests(),
         messages: services.feed.mail().borrow().unread,
-        unknown_updates: services.feed.unknown_updates(),
+        unknown_updates: services.store.unknown_updates(),
         version: env!("CARGO_PKG_VERSION").into(),
         state_dir: services.dirs.root().to_owned(),
     })))

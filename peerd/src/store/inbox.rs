@@ -83,9 +83,9 @@ fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Ap
     let mut applied = Applied { stored: before.stored, ..Applied::default() };
     for arrival in arrivals {
         match arrival {
-            Arrival::Broadcast(incoming) => {
-                if let Some(message) = messages::receive(connection, me, incoming, true)? {
-                    applied.events.push((incoming.sent_at, EventKind::Message(Box::new(message))));
+            Arrival::Broadcast(letter) => {
+                if let Some(message) = messages::receive(connection, me, letter, true)? {
+                    applied.events.push((letter.sent_at, EventKind::Message(Box::new(message))));
                 }
             }
             Arrival::Update(Incoming { seq, at, update }) => {

@@ -16,6 +16,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: INITIAL },
         Migration { sql: LOST },
         Migration { sql: MESSAGES },
+        Migration { sql: UNKNOWN_UPDATES },
         Migration { sql: OPERATIONS },
     ],
 };
@@ -197,16 +198,7 @@ ALTER TABLE asks ADD COLUMN other INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX asks_by_other ON asks (other);
 ";
 
-const OPERATIONS: &str = "
--- Changes that were begun and whose outcome was not shown yet, by the fingerprint of their command.
-CREATE TABLE operations (
-    id          BLOB PRIMARY KEY,
-    fingerprint BLOB NOT NULL,
-    begun_at    INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX operations_by_fingerprint ON operations (fingerprint, begun_at);
-CREATE INDEX operations_by_time ON operations (begun_at);
-
+const UNKNOWN_UPDATES: &str = "
 -- Updates that a newer directory has made, as they came: the one body here that has no type of this program's own.
 CREATE TABLE unknown_updates (
     seq  INTEGER PRIMARY KEY,
@@ -222,4 +214,15 @@ DROP INDEX grants_by_owner;
 CREATE INDEX grants_given ON grants (owner, name, viewer, image);
 CREATE INDEX grants_received ON grants (viewer, owner, name, image);
 CREATE INDEX blocks_by_time ON blocks (since, peer);
+";
+
+const OPERATIONS: &str = "
+-- Changes that were begun and whose outcome was not shown yet, by the fingerprint of their command.
+CREATE TABLE operations (
+    id          BLOB PRIMARY KEY,
+    fingerprint BLOB NOT NULL,
+    begun_at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX operations_by_fingerprint ON operations (fingerprint, begun_at);
+CREATE INDEX operations_by_time ON operations (begun_at);
 ";
