@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use dos_protocol::{Code, ImageNo, PeerId, Revision, Timestamp, WireError, control::EventKind, model::Grant};
+use dos_protocol::{ImageNo, PeerId, Revision, Timestamp, WireError, control::EventKind, model::Grant};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},
@@ -22,7 +22,10 @@ use crate::{
     feed::Feed,
     identity::Identities,
     random::jitter,
-    rules::cache::{self, Room},
+    rules::{
+        cache::{self, Room},
+        retry::{OWNER_PAUSE_MAX, is_of_owner, owner_pause},
+    },
     settings::CurrentSettings,
     source::Source,
     upstream::Upstream,

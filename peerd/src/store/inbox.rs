@@ -3,6 +3,8 @@
 //! What always holds: an update takes effect exactly once, however often it comes, and never before the one with the
 //! number before it. One of an unknown kind takes its place in the order like any other.
 
+use std::sync::{Arc, atomic::Ordering};
+
 use dos_protocol::{
     PeerId, SealedHash, Seq, Timestamp,
     control::EventKind,
@@ -74,6 +76,12 @@ impl Store {
         arrivals: Vec<Arrival>,
         then: impl FnOnce(&mut Applied) + Send + 'static,
     ) -> Result<Applied, Error> {
+        let count = Arc::clone(&self.unknown);
+        let then = move |applied: &mut Applied| {
+            // On the writer's thread, so that an older number never takes the place of a newer one.
+            count.store(applied.unknown, Ordering::Relaxed);
+            then(applied);
+        };
         self.writer.call_then(move |connection| apply(connection, me, &arrivals), then).await
     }
 }
@@ -83,9 +91,9 @@ fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Ap
     let mut applied = Applied { stored: before.stored, ..Applied::default() };
     for arrival in arrivals {
         match arrival {
-            Arrival::Broadcast(letter) => {
-                if let Some(message) = messages::receive(connection, me, letter, true)? {
-                    applied.events.push((letter.sent_at, EventKind::Message(Box::new(message))));
+            Arrival::Broadcast(incoming) => {
+                if let Some(message) = messages::receive(connection, me, incoming, true)? {
+                    applied.events.push((incoming.sent_at, EventKind::Message(Box::new(message))));
                 }
             }
             Arrival::Update(Incoming { seq, at, update }) => {
