@@ -31,10 +31,10 @@ use crate::{
     vault::EventKind,
 };
 
-/// How often a right may change while it is being used, before that is given up.
+/// How often a grant may change while it is being used, before that is given up.
 const CHANGES_MAX: u32 = 4;
 
-/// Hears how far a transfer is.
+/// Receives how far a transfer is.
 pub(crate) type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
 /// What views are counted and opened with.
@@ -70,7 +70,7 @@ pub(crate) struct Opened {
 /// What it takes to open an image, but for the directory's share.
 #[derive(Debug)]
 pub(crate) struct Ready {
-    /// The right, as it is now.
+    /// The grant, as it is now.
     pub(crate) grant: Grant,
     /// The owner's share.
     pub(crate) share: OwnerShare,
@@ -112,7 +112,7 @@ pub(crate) async fn view(
     }
     let outcome = Box::pin(counted_view(ledger, arg, known.clone(), progress)).await;
     match (outcome, known) {
-        // What was taken along is for when the directory cannot be asked.
+        // Views were checked out for when the directory cannot be reached.
         (Err(error), Some(grant)) if falls_back_on_held(error.code) => {
             held_view(ledger, &grant).await?.ok_or(error)
         }
@@ -149,32 +149,32 @@ async fn counted_view(
     let _pin = ledger.cache.copies.pin(grant.sealed.hash);
     let Ready { grant, share, .. } = ensure(ledger, arg, grant, progress).await?;
     // Together, so that they are one commit.
-    let (taken, used) = tokio::join!(
+    let (started, used) = tokio::join!(
         ledger.cache.store.take_view(ledger.live.clone(), grant.image),
         ledger.cache.store.copy_used(grant.sealed.hash)
     );
-    let taken = taken?;
+    let started = started?;
     used?;
-    if taken.resumed {
-        tracing::info!(view = %taken.view.id(), "taking up an open view");
+    if started.resumed {
+        tracing::info!(view = %started.view.id(), "taking up an open view");
     }
     let ready = (grant, Some(share));
-    let (spent, key) = spend(ledger, arg, ready, (&taken, SpendKind::View), progress).await?;
+    let (spent, key) = spend(ledger, arg, ready, (&started, SpendKind::View), progress).await?;
     let hash = spent.grant.sealed.hash;
     Ok(Opened {
         path: spent.grant.path.clone(),
         hash,
         key,
         views_left: spent.grant.views_left,
-        view: Some(taken.view),
+        view: Some(started.view),
         _pin: ledger.cache.copies.pin(hash),
     })
 }
 
-/// Makes sure that the sealed copy is here and sound, and the owner's share too; the right may be a newer one then.
+/// Makes sure that the sealed copy is here and sound, and the owner's share too; the grant may be a newer one then.
 ///
 /// # Errors
-/// What hinders it; `denied` if the right ends meanwhile.
+/// What hinders it; `denied` if the grant ends meanwhile.
 pub(crate) async fn ensure(
     ledger: &Ledger,
     arg: &ImageArg,
@@ -211,7 +211,7 @@ pub(crate) async fn ensure(
     Err(WireError::new(Code::Offline, format!("{arg} changes faster than it can be fetched")))
 }
 
-/// The right as the directory knows it, noted here.
+/// The grant as the directory knows it, noted here.
 async fn newest(ledger: &Ledger, arg: &ImageArg, image: ImageNo, me: PeerId) -> Result<Grant, WireError> {
     let grant = match ledger.directory.request_again(Op::Grant { image, viewer: me }).await? {
         Answer::Grant(grant) => *grant,
@@ -221,24 +221,24 @@ async fn newest(ledger: &Ledger, arg: &ImageArg, image: ImageNo, me: PeerId) -> 
     if grant.revoked { Err(denied(arg, Reason::Revoked)) } else { Ok(grant) }
 }
 
-/// A right, with its owner share if the copy has been ensured just before.
+/// A grant, with its owner share if the copy has been ensured just before.
 type Prepared = (Grant, Option<OwnerShare>);
 
-/// Has the directory count what `taken` says, and joins the key. If nothing was counted, the open view is closed, so that
+/// Has the directory count the view that has started, and joins the key. If nothing was counted, the open view is closed, so that
 /// a command that failed does not take effect later.
 async fn spend(
     ledger: &Ledger,
     arg: &ImageArg,
     ready: Prepared,
-    (taken, kind): (&Started, SpendKind),
+    (started, kind): (&Started, SpendKind),
     progress: OnProgress<'_>,
 ) -> Result<(Spent, ContentKey), WireError> {
-    let (cost, error) = match Box::pin(try_spend(ledger, arg, ready, (taken, kind), progress)).await {
+    let (cost, error) = match Box::pin(try_spend(ledger, arg, ready, (started, kind), progress)).await {
         Ok(spent) => return Ok(spent),
         Err(failed) => failed,
     };
-    if is_closed(cost, taken.resumed) {
-        let free = ledger.cache.store.close_view(taken.view.id()).await?;
+    if is_closed(cost, started.resumed) {
+        let free = ledger.cache.store.close_view(started.view.id()).await?;
         ledger.cache.copies.remove(free).await;
     }
     Err(match error.reason {
@@ -251,7 +251,7 @@ async fn try_spend(
     ledger: &Ledger,
     arg: &ImageArg,
     (mut grant, mut share): Prepared,
-    (taken, kind): (&Started, SpendKind),
+    (started, kind): (&Started, SpendKind),
     progress: OnProgress<'_>,
 ) -> Result<(Spent, ContentKey), (Cost, WireError)> {
     let me = grant.viewer;
@@ -266,8 +266,8 @@ async fn try_spend(
         };
         let spend = Spend {
             image: fitting.image,
-            view: taken.view.id(),
-            views: taken.views,
+            view: started.view.id(),
+            views: started.views,
             kind,
             split: fitting.split,
             sealed: fitting.sealed.hash,
@@ -331,7 +331,7 @@ pub(crate) struct Holding {
     pub(crate) views_left: Allowance,
 }
 
-/// Takes views along.
+/// Checks views out.
 ///
 /// # Errors
 /// `denied`, `not_found`, `offline`, `invalid` as they apply.
@@ -346,20 +346,25 @@ pub(crate) async fn checkout(ledger: &Ledger, arg: &ImageArg, views: u32) -> Res
     let grant = usable(&ledger.grants, arg, known).await?;
     let Ready { grant, share, .. } = ensure(ledger, arg, grant, &|_| ()).await?;
     let image = grant.image;
-    let taken = ledger.cache.store.take_checkout(ledger.live.clone(), image, Some(views)).await?;
-    let taken = taken.ok_or_else(unexpected)?;
-    let spent = hold(ledger, arg, (grant, Some(share)), taken).await?;
+    let started = ledger.cache.store.take_checkout(ledger.live.clone(), image, Some(views)).await?;
+    let started = started.ok_or_else(unexpected)?;
+    let spent = hold(ledger, arg, (grant, Some(share)), started).await?;
     let held = ledger.cache.store.held_left(image).await?;
     Ok(Holding { path: spent.grant.path, held, views_left: spent.grant.views_left })
 }
 
 /// Spends the views of an open checkout and holds them.
-async fn hold(ledger: &Ledger, arg: &ImageArg, ready: Prepared, taken: Started) -> Result<Spent, WireError> {
+async fn hold(
+    ledger: &Ledger,
+    arg: &ImageArg,
+    ready: Prepared,
+    started: Started,
+) -> Result<Spent, WireError> {
     let (_, identity) = ledger.identity.registered().ok_or_else(unregistered)?;
-    let (spent, key) = spend(ledger, arg, ready, (&taken, SpendKind::Checkout), &|_| ()).await?;
-    let checkout = taken.view.id();
+    let (spent, key) = spend(ledger, arg, ready, (&started, SpendKind::Checkout), &|_| ()).await?;
+    let checkout = started.view.id();
     let key = identity.vault.seal(EventKind::HeldKey, checkout.as_bytes(), key.as_bytes())?;
-    let held = Held { checkout, image: spent.grant.image, left: taken.views };
+    let held = Held { checkout, image: spent.grant.image, left: started.views };
     ledger.cache.store.hold(held, spent.grant.sealed.hash, key).await?;
     Ok(spent)
 }
@@ -394,7 +399,7 @@ async fn give_back(ledger: &Ledger, held: &Held) -> Result<Option<Grant>, WireEr
             Some(*grant)
         }
         Ok(_) => None,
-        // The right is over: there is nothing to give back to.
+        // The grant is over: there is nothing to give back to.
         Err(Unanswered { error, .. }) if matches!(error.code, Code::Denied | Code::NotFound) => None,
         Err(Unanswered { error, .. }) => return Err(error),
     };
@@ -416,8 +421,8 @@ pub(crate) async fn settle(ledger: &Ledger) -> Result<(), WireError> {
         let Some(grant) = ledger.cache.store.grant(image, me).await? else { continue };
         let owner = Some(dos_protocol::PeerRef::Id(grant.path.owner));
         let arg = ImageArg { owner, name: grant.path.name.clone() };
-        while let Some(taken) = ledger.cache.store.take_checkout(ledger.live.clone(), image, None).await? {
-            match hold(ledger, &arg, (grant.clone(), None), taken).await {
+        while let Some(started) = ledger.cache.store.take_checkout(ledger.live.clone(), image, None).await? {
+            match hold(ledger, &arg, (grant.clone(), None), started).await {
                 Ok(_) => tracing::info!(image = %grant.path, "finished a checkout"),
                 Err(error) if error.code == Code::Denied => {}
                 Err(error) => return Err(error),

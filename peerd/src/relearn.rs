@@ -1,9 +1,9 @@
 //! Relearning from the directory what was lost here: on a new machine whose ID came with its password, or after the state
 //! directory was restored from an old backup, which shows when the directory has forgotten updates that are not here.
 //!
-//! What always holds: what is not told any more is given up only if it was known before the asking began and has not
-//! changed since, so that updates that come in meanwhile are never undone. It begins anew after a crash, until it is done.
-//! It brings back rights and requests, never originals, keys or views that were taken along.
+//! What always holds: what the directory does not report any more is given up only if it was known before the directory was
+//! asked and has not changed since, so that updates that come in meanwhile are never undone. It begins anew after a crash, until it is done.
+//! It brings back grants and requests, never originals, keys or views that were checked out.
 
 use std::sync::Arc;
 
@@ -48,22 +48,22 @@ pub(crate) async fn run(relearning: &Relearning) -> Result<(), WireError> {
         return Ok(());
     }
     let mut known = relearning.cache.store.inventory().await?;
-    let mut told = 0;
-    let mut rights = GrantPages::all();
-    while let Some(page) = rights.next(&*relearning.directory).await? {
-        told += page.len();
-        take_rights(relearning, page, &mut known).await?;
+    let mut reported = 0;
+    let mut grants = GrantPages::all();
+    while let Some(page) = grants.next(&*relearning.directory).await? {
+        reported += page.len();
+        take_grants(relearning, page, &mut known).await?;
     }
     take_requests(relearning, &mut known).await?;
     take_images(relearning, &mut known).await?;
     let free = relearning.cache.store.relearned(known).await?;
     relearning.cache.copies.remove(free).await;
     relearning.requests.recount().await?;
-    tracing::info!(rights = told, "relearned from the directory what was lost here");
+    tracing::info!(grants = reported, "relearned from the directory what was lost here");
     Ok(())
 }
 
-async fn take_rights(
+async fn take_grants(
     relearning: &Relearning,
     page: Vec<Grant>,
     known: &mut Inventory,
@@ -83,16 +83,16 @@ async fn take_rights(
 async fn take_requests(relearning: &Relearning, known: &mut Inventory) -> Result<(), WireError> {
     let mut after = None;
     loop {
-        let Answer::Requests { requests: asks, more } =
+        let Answer::Requests { requests, more } =
             relearning.directory.request_again(Op::Requests { after }).await?
         else {
             return Err(unexpected());
         };
-        after = asks.last().map(|asked| asked.request);
-        for asked in &asks {
-            known.requests.remove(&asked.request);
+        after = requests.last().map(|request| request.request);
+        for request in &requests {
+            known.requests.remove(&request.request);
         }
-        relearning.cache.store.take_requests(asks).await?;
+        relearning.cache.store.take_requests(requests).await?;
         if !more || after.is_none() {
             return Ok(());
         }

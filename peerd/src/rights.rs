@@ -1,7 +1,7 @@
-//! What one may do with an image that a person named: it is one's own, or there is a right, or there is a reason why not.
+//! What one may do with an image that a person named: it is one's own, or there is a grant, or there is a reason why not.
 //!
-//! What always holds: a right that is known here and usable is taken as it is, since the directory decides again when a
-//! view is spent; whatever else is believed here is asked of the directory before it is told.
+//! What always holds: a grant that is known here and usable is taken as it is, since the directory decides again when a
+//! view is spent; anything else is asked of the directory before it is reported.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::{
 pub(crate) enum Target {
     /// One's own.
     Own(Box<OwnImage>),
-    /// Somebody else's, with the right as it is known here, if any.
+    /// Another peer's, with the grant as it is known here, if any.
     Other(Option<Grant>),
 }
 
@@ -58,7 +58,7 @@ pub(crate) async fn find(grants: &Grants, arg: &ImageArg) -> Result<Target, Wire
     Ok(Target::Other(grants.cache.store.find_received(me, arg.clone()).await?))
 }
 
-/// A right to the image that can be used now: `known`, or as the directory tells it.
+/// A grant of the image that can be used now: `known`, or as the directory reports it.
 ///
 /// # Errors
 /// `denied` with the reason; `not_found`; `offline`.
@@ -86,7 +86,7 @@ pub(crate) async fn usable(
     }
 }
 
-/// The right as the directory knows it.
+/// The grant as the directory knows it.
 async fn refresh(grants: &Grants, info: &ImageInfo, me: PeerId) -> Result<Grant, WireError> {
     match grants.directory.request(Op::Grant { image: info.no, viewer: me }).await? {
         Answer::Grant(grant) => {
@@ -127,7 +127,7 @@ fn reason(state: GrantState) -> Option<Reason> {
     }
 }
 
-/// There is no right to the image, and why.
+/// There is no grant of the image, and why.
 pub(crate) fn denied(arg: &ImageArg, reason: Reason) -> WireError {
     let message = match reason {
         Reason::UsedUp => format!("all views of {arg} are used up"),
