@@ -31,12 +31,6 @@ use crate::{
 /// Copies that are fetched together: while one is on its way, the next is asked for.
 const FETCHES_MAX: usize = 4;
 
-/// An owner that cannot be reached is tried again after this time, and after twice the time at every further failure, ...
-const OWNER_AGAIN_MIN: Duration = Duration::from_secs(2);
-
-/// ... up to this.
-const OWNER_AGAIN_MAX: Duration = Duration::from_secs(300);
-
 /// A copy that its owner does not give is asked for again after this time, unless the grant changes before.
 const COPY_AGAIN: Duration = Duration::from_secs(300);
 
@@ -70,9 +64,9 @@ impl Pauses {
         let owner = grant.path.owner;
         match outcome {
             Ok(()) => drop(self.owners.remove(&owner)),
-            Err(error) if is_owners(error) => {
+            Err(error) if is_of_owner(error.code, error.reason) => {
                 let (failures, _) = self.owners.get(&owner).copied().unwrap_or((0, now));
-                self.owners.insert(owner, (failures.saturating_add(1), now + spread(pause(failures))));
+                self.owners.insert(owner, (failures.saturating_add(1), now + spread(owner_pause(failures))));
             }
             Err(_) => {
                 self.owners.remove(&owner);
@@ -90,17 +84,6 @@ impl Pauses {
     fn clear(&mut self) {
         *self = Self::default();
     }
-}
-
-/// Whether the error speaks of the owner, not of the copy: the owner cannot be reached, or is busy.
-fn is_owners(error: &WireError) -> bool {
-    matches!(error.code, Code::Offline | Code::Timeout) || error.reason == Some(dos_protocol::Reason::Limit)
-}
-
-/// After this number of failures before.
-fn pause(failures: u32) -> Duration {
-    let factor = 1u32.checked_shl(failures.min(16)).unwrap_or(u32::MAX);
-    OWNER_AGAIN_MIN.saturating_mul(factor).min(OWNER_AGAIN_MAX)
 }
 
 fn spread(least: Duration) -> Duration {
@@ -165,7 +148,7 @@ impl Worker {
             Ok(again) => again,
             Err(error) => {
                 tracing::debug!(error = %error.message, "cannot look for missing copies");
-                Some(Instant::now() + OWNER_AGAIN_MAX)
+                Some(Instant::now() + OWNER_PAUSE_MAX)
             }
         }
     }
@@ -244,7 +227,7 @@ async fn fetch(fetching: &Fetching, grant: &Grant) -> Result<(), WireError> {
 #[cfg(test)]
 mod tests {
     use dos_protocol::{
-        Reason, SealedHash, SplitId,
+        Code, Reason, SealedHash, SplitId,
         model::{Allowance, SealedCopy},
     };
 
@@ -275,13 +258,12 @@ mod tests {
         for _ in 0..4 {
             pauses.note(&away, &Err(WireError::new(Code::Offline, "x")), now);
             let wait = pauses.until(&away).unwrap() - now;
-            assert!(wait > last && wait <= OWNER_AGAIN_MAX * 2, "{wait:?}");
+            assert!(wait > last && wait <= OWNER_PAUSE_MAX * 2, "{wait:?}");
             last = wait;
         }
         assert_eq!(pauses.until(&other), None);
         pauses.note(&away, &Ok(()), now);
         assert_eq!(pauses.until(&away), None);
-        assert_eq!((pause(0), pause(3), pause(40)), (OWNER_AGAIN_MIN, OWNER_AGAIN_MIN * 8, OWNER_AGAIN_MAX));
     }
 
     #[test]

@@ -80,6 +80,24 @@ pub(crate) fn refusal(code: Code, reason: Option<Reason>, retry_after_ms: Option
     }
 }
 
+/// An owner whose copies are fetched ahead and that cannot be reached is tried again after this time, and after twice the time
+/// at every further failure, ...
+pub(crate) const OWNER_PAUSE_MIN: Duration = Duration::from_secs(2);
+
+/// ... up to this.
+pub(crate) const OWNER_PAUSE_MAX: Duration = Duration::from_secs(300);
+
+/// How long an owner is left alone that has failed this number of times before.
+pub(crate) fn owner_pause(failures: u32) -> Duration {
+    let factor = 1u32.checked_shl(failures).unwrap_or(u32::MAX);
+    OWNER_PAUSE_MIN.saturating_mul(factor).min(OWNER_PAUSE_MAX)
+}
+
+/// Whether an error concerns the owner, not the copy: the owner cannot be reached, or is busy.
+pub(crate) fn is_of_owner(code: Code, reason: Option<Reason>) -> bool {
+    matches!(code, Code::Offline | Code::Timeout) || reason == Some(Reason::Limit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +174,28 @@ mod tests {
             (Code::Unsupported, None, None, Refusal::Unable),
         ] {
             assert_eq!(refusal(code, reason, wait), expected, "{code:?} {reason:?}");
+        }
+    }
+    #[test]
+    fn an_owner_that_fails_is_left_alone_for_twice_as_long_each_time() {
+        for (failures, seconds) in
+            [(0, 2), (1, 4), (3, 16), (7, 256), (8, 300), (31, 300), (32, 300), (u32::MAX, 300)]
+        {
+            assert_eq!(owner_pause(failures), Duration::from_secs(seconds), "{failures}");
+        }
+    }
+
+    #[test]
+    fn only_an_owner_that_is_away_or_busy_is_left_alone_with_all_its_copies() {
+        for (code, reason, expected) in [
+            (Code::Offline, None, true),
+            (Code::Timeout, None, true),
+            (Code::Denied, Some(Reason::Limit), true),
+            (Code::Denied, Some(Reason::Revoked), false),
+            (Code::Denied, None, false),
+            (Code::Stale, None, false),
+        ] {
+            assert_eq!(is_of_owner(code, reason), expected, "{code:?} {reason:?}");
         }
     }
 }

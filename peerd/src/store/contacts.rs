@@ -1,7 +1,7 @@
 //! Direct messages as they come, and requests for contact: of peers that may not send any yet.
 //!
-//! What always holds: of a peer that may not, nothing is kept but that it asked, once; what was denied stays so until it is
-//! approved; all of this is bounded.
+//! What always holds: of a peer that may not, nothing is kept but one request for contact; one that was denied stays so until
+//! it is approved; all of this is bounded.
 
 use dos_protocol::{
     MessageId, PeerId, PeerName, Timestamp,

@@ -3,8 +3,6 @@
 //! What always holds: an update takes effect exactly once, however often it comes, and never before the one with the
 //! number before it. One of an unknown kind takes its place in the order like any other.
 
-use std::sync::{Arc, atomic::Ordering};
-
 use dos_protocol::{
     PeerId, SealedHash, Seq, Timestamp,
     control::EventKind,
@@ -76,12 +74,6 @@ impl Store {
         arrivals: Vec<Arrival>,
         then: impl FnOnce(&mut Applied) + Send + 'static,
     ) -> Result<Applied, Error> {
-        let count = Arc::clone(&self.unknown);
-        let then = move |applied: &mut Applied| {
-            // On the writer's thread, so that an older number never takes the place of a newer one.
-            count.store(applied.unknown, Ordering::Relaxed);
-            then(applied);
-        };
         self.writer.call_then(move |connection| apply(connection, me, &arrivals), then).await
     }
 }
@@ -168,8 +160,8 @@ pub(super) fn one(
                 applied.events.push((at, EventKind::Request(request.clone())));
             }
         }
-        Update::Message(letter) => {
-            if let Some(message) = messages::receive(connection, me, letter, false)? {
+        Update::Message(incoming) => {
+            if let Some(message) = messages::receive(connection, me, incoming, false)? {
                 applied.events.push((at, EventKind::Message(Box::new(message))));
             }
         }

@@ -166,35 +166,35 @@ pub(super) fn mail(connection: &Connection) -> Result<Mail, Error> {
 pub(super) fn receive(
     connection: &Connection,
     me: PeerId,
-    letter: &InboxMessage,
+    incoming: &InboxMessage,
     broadcast: bool,
 ) -> Result<Option<Message>, Error> {
-    let blocked = super::blocks::is_blocked(connection, letter.from)?;
-    if !is_taken(me, letter.from, letter.text.len(), blocked) {
+    let blocked = super::blocks::is_blocked(connection, incoming.from)?;
+    if !is_taken(me, incoming.from, incoming.text.len(), blocked) {
         return Ok(None);
     }
     let kind = if broadcast { Kind::ReceivedBroadcast } else { Kind::Received };
     let entry = Entry {
-        sender: letter.from,
-        message: letter.message,
-        other: Some((letter.from, letter.from_name.as_ref())),
+        sender: incoming.from,
+        message: incoming.message,
+        other: Some((incoming.from, incoming.from_name.as_ref())),
         kind,
-        sent_at: letter.sent_at,
-        text: &letter.text,
+        sent_at: incoming.sent_at,
+        text: &incoming.text,
     };
     let Some(place) = keep(connection, &entry)? else { return Ok(None) };
     Ok(Some(Message {
         place,
-        message: letter.message,
-        from: letter.from,
-        from_name: letter.from_name.clone(),
+        message: incoming.message,
+        from: incoming.from,
+        from_name: incoming.from_name.clone(),
         to: (!broadcast).then_some(me),
         to_name: None,
-        sent_at: letter.sent_at,
+        sent_at: incoming.sent_at,
         read: false,
         direct: false,
         delivery: None,
-        text: letter.text.clone(),
+        text: incoming.text.clone(),
     }))
 }
 

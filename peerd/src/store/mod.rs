@@ -25,10 +25,7 @@ mod views;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    path::Path,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::path::Path;
 
 use dos_protocol::{Code, PeerId, SealedHash, Seq, WireError};
 use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterThread, open_writer};
@@ -111,8 +108,6 @@ pub(crate) struct Own {
 pub(crate) struct Store {
     writer: Writer,
     readers: Readers,
-    /// How many updates of unknown kinds there are: `status` is answered without reading the database.
-    unknown: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -122,10 +117,10 @@ impl Store {
     /// As in [`OpenError`].
     pub(crate) fn open(path: &Path) -> Result<(Self, WriterThread), OpenError> {
         let mut connection = open_writer(path, &schema::SCHEMA)?;
-        let unknown = Arc::new(AtomicU64::new(unknown::apply_known(&mut connection)?));
+        unknown::apply_known(&mut connection)?;
         let checkpoints = open_writer(path, &schema::SCHEMA)?;
         let (writer, thread) = Writer::start(connection, checkpoints)?;
-        Ok((Self { writer, readers: Readers::open(path, READERS)?, unknown }, thread))
+        Ok((Self { writer, readers: Readers::open(path, READERS)? }, thread))
     }
 
     /// Whether the writer does its work; takes as long as what waits for it.

@@ -20,15 +20,15 @@ use crate::rules::messages::same_message;
 /// What is to be sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Outgoing {
-    /// To whom, in the words of the person who sends it.
+    /// The recipient, as the user wrote it.
     pub to: Box<str>,
     /// Peer to peer.
     pub direct: bool,
-    /// What it says.
+    /// Its text.
     pub text: Box<str>,
 }
 
-/// A message under way, owned by the command that sends it.
+/// A message in flight, owned by the command that sends it.
 #[derive(Debug)]
 pub(crate) struct Sending {
     /// Its ID.

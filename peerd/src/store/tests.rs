@@ -45,7 +45,7 @@ fn name(text: &str) -> ImageName {
     text.parse().unwrap()
 }
 
-/// A right to image 1, whose sealed copy is 1.
+/// A grant of image 1, whose sealed copy is 1.
 fn grant(owner: PeerId, viewer: PeerId, revision: u64) -> Grant {
     Grant {
         image: ImageNo(1),
@@ -103,7 +103,7 @@ impl Bench {
         self.store.received(me(), None).await.unwrap().remove(0)
     }
 
-    /// A received right whose copy and share are here.
+    /// A received grant whose copy and share are here.
     async fn with_copy(&self) {
         self.apply(vec![granted(1, received(1))]).await.unwrap();
         assert!(self.store.copy_arrived(received(1), vec![7], Some(vec![])).await.unwrap());
@@ -182,7 +182,7 @@ async fn what_is_not_told_any_more_has_ended_unless_it_changed_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_right_never_goes_back_to_an_older_revision() {
+async fn a_grant_never_goes_back_to_an_older_revision() {
     let bench = bench().await;
     let newer = Grant { views_left: Allowance::Views(9), ..received(5) };
     bench.store.take_grant(newer.clone()).await.unwrap();
@@ -238,7 +238,7 @@ async fn a_new_split_drops_the_owner_share_but_keeps_the_copy() {
 }
 
 #[tokio::test]
-async fn a_removed_image_ends_the_right_and_the_requests() {
+async fn a_removed_image_ends_the_grant_and_the_requests() {
     let bench = bench().await;
     bench.with_copy().await;
     let mine = Request { from: me(), path: received(1).path, ..asked(1, RequestState::Pending) };
@@ -275,7 +275,7 @@ async fn a_rename_is_followed_also_through_a_swap_of_names() {
 }
 
 #[tokio::test]
-async fn a_receipt_brings_the_given_right_up_to_date() {
+async fn a_receipt_brings_the_given_grant_up_to_date() {
     let bench = bench().await;
     let given = grant(me(), other(), 1);
     bench.store.take_grant(given.clone()).await.unwrap();

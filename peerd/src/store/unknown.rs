@@ -8,8 +8,6 @@
 //! The body is the one thing in this database that is stored as it came over the wire: no one here knows its type. It
 //! is read again by the protocol alone ([`UnknownUpdate::read`]), never by this program.
 
-use std::sync::atomic::Ordering;
-
 use dos_protocol::{
     PeerId, Seq, Timestamp,
     directory::{UnknownUpdate, Update},
@@ -17,16 +15,8 @@ use dos_protocol::{
 use dos_sqlite::OpenError;
 use rusqlite::{Connection, params, types::Type};
 
-use super::{Applied, Error, Store, execute, inbox, own};
+use super::{Applied, Error, execute, inbox, own};
 use crate::rules::updates::{Late, Unknown, late};
-
-impl Store {
-    /// How many updates a newer directory has made that this version cannot read.
-    #[must_use]
-    pub(crate) fn unknown_updates(&self) -> u64 {
-        self.unknown.load(Ordering::Relaxed)
-    }
-}
 
 /// How many there are, those included that were deleted for want of room.
 pub(super) fn count(connection: &Connection) -> Result<u64, Error> {
@@ -58,14 +48,14 @@ fn stored(connection: &Connection) -> Result<Unknown, Error> {
     Ok(Unknown { count: count.cast_unsigned(), bytes: bytes.cast_unsigned() })
 }
 
-/// Applies those that this version can read, and deletes them. Returns how many are left.
+/// Applies those that this version can read, and deletes them.
 ///
 /// Nothing needs to be notified: it runs before anything else does. Copies that become superfluous are found by the sweep that
 /// follows, and copies that are missing by the first look for these.
 ///
 /// # Errors
 /// [`OpenError::Sqlite`]. One that cannot be applied stays.
-pub(super) fn apply_known(connection: &mut Connection) -> Result<u64, OpenError> {
+pub(super) fn apply_known(connection: &mut Connection) -> Result<(), OpenError> {
     let mut step = connection.transaction()?;
     let all = read_all(&step).map_err(failed)?;
     let known = all.iter().filter_map(|update| Some((update, update.read()?)));
@@ -92,9 +82,7 @@ pub(super) fn apply_known(connection: &mut Connection) -> Result<u64, OpenError>
         step.execute("UPDATE self SET lost = max(lost, unknown_deleted > 0), unknown_deleted = 0", [])?;
         tracing::info!(applied, "updates that an older version could not read have taken effect");
     }
-    let left = count(&step).map_err(failed)?;
-    step.commit()?;
-    Ok(left)
+    Ok(step.commit()?)
 }
 
 /// An error of the store while it opens.

@@ -219,7 +219,7 @@ async fn after_an_hour_the_same_text_is_another_message() {
 }
 
 #[tokio::test]
-async fn a_stranger_is_asked_about_once_and_only_an_approval_lets_it_in() {
+async fn a_stranger_makes_one_request_and_only_an_approval_lets_it_in() {
     let bench = bench().await;
     let Verdict::Request(Some(asked)) = bench.direct(brought(other(), 1)).await else { panic!("not asked") };
     assert_eq!((asked.number, asked.from, asked.state), (1, other(), RequestState::Pending));
@@ -241,7 +241,7 @@ async fn a_stranger_is_asked_about_once_and_only_an_approval_lets_it_in() {
 }
 
 #[tokio::test]
-async fn a_peer_with_a_right_a_request_or_a_message_is_no_stranger() {
+async fn a_peer_with_a_grant_a_request_or_a_message_is_no_stranger() {
     let stored = |verdict| matches!(verdict, Verdict::Stored(Some(_)));
     for known in [
         Update::Grant(Box::new(grant(me(), other(), 1))),
@@ -301,7 +301,7 @@ async fn strangers_and_unread_direct_messages_are_bounded() {
 }
 
 #[tokio::test]
-async fn blocking_voids_the_question_and_an_older_list_does_not_undo_it() {
+async fn blocking_voids_the_request_for_contact_and_an_older_list_does_not_undo_it() {
     let bench = bench().await;
     bench.direct(brought(other(), 1)).await;
     let before = bench.store.blocks_revision().await.unwrap();
