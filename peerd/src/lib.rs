@@ -214,6 +214,24 @@ struct Loose {
     calls: mpsc::Receiver<Call>,
 }
 
+/// What is kept of images and views.
+fn books(
+    (cache, identity, directory): (Cache, Arc<Identities>, Arc<dyn Directory>),
+    source: Arc<dyn Source>,
+) -> (Arc<Library>, Grants, Arc<Ledger>) {
+    let live = Live::default();
+    let library = Arc::new(Library::new(cache.clone(), Arc::clone(&identity), Arc::clone(&directory)));
+    let grants = Grants {
+        library: Arc::clone(&library),
+        cache: cache.clone(),
+        identity: Arc::clone(&identity),
+        directory: Arc::clone(&directory),
+        live: live.clone(),
+    };
+    let ledger = Ledger { grants: grants.clone(), cache, identity, directory, source, live };
+    (library, grants, Arc::new(ledger))
+}
+
 /// Puts the parts together.
 fn assemble(config: Config, listen: SocketAddr, state: State) -> Result<(Services, Loose), RunError> {
     let State { dirs, identity, cache, feed, settings, .. } = state;
@@ -229,23 +247,9 @@ fn assemble(config: Config, listen: SocketAddr, state: State) -> Result<(Service
         config.settings,
     ));
     let source: Arc<dyn Source> = Arc::new(Owners(Arc::clone(&peers)));
-    let (live, requests) = (Live::default(), Requests { store: store.clone(), feed: Arc::clone(&feed) });
-    let library = Arc::new(Library::new(cache.clone(), Arc::clone(&identity), Arc::clone(&directory)));
-    let grants = Grants {
-        library: Arc::clone(&library),
-        cache: cache.clone(),
-        identity: Arc::clone(&identity),
-        directory: Arc::clone(&directory),
-        live: live.clone(),
-    };
-    let ledger = Arc::new(Ledger {
-        grants: grants.clone(),
-        cache: cache.clone(),
-        identity: Arc::clone(&identity),
-        directory: Arc::clone(&directory),
-        source,
-        live,
-    });
+    let requests = Requests { store: store.clone(), feed: Arc::clone(&feed) };
+    let known = (cache.clone(), Arc::clone(&identity), Arc::clone(&directory));
+    let (library, grants, ledger) = books(known, source);
     let relearning = Arc::new(Relearning {
         cache: cache.clone(),
         identity: Arc::clone(&identity),

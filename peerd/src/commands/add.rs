@@ -27,7 +27,7 @@ struct Addition {
 /// What came.
 enum Received {
     /// An image that is to be published.
-    Sealed(Addition, SealedFile),
+    Sealed(Box<(Addition, SealedFile)>),
     /// The image that a command whose outcome was not shown has added under this name.
     Known(Box<ImageInfo>),
 }
@@ -44,8 +44,9 @@ pub(super) async fn run(
 ) -> Result<Finished, WireError> {
     match receive(&change, name, replace, upload).await {
         // From here on it runs to its end, also if the caller goes away.
-        Ok(Received::Sealed(addition, sealed)) => {
+        Ok(Received::Sealed(received)) => {
             to_its_end(async move {
+                let (addition, sealed) = *received;
                 let outcome = Box::pin(complete(&change, addition, sealed)).await;
                 change.conclude(outcome.map(Finished::from)).await
             })
@@ -79,7 +80,8 @@ async fn receive(
     while let Some(piece) = upload.next().await? {
         sealing.push(piece).await?;
     }
-    Ok(Received::Sealed(Addition { name, replace, keys, _busy: busy }, sealing.finish().await?))
+    let addition = Addition { name, replace, keys, _busy: busy };
+    Ok(Received::Sealed(Box::new((addition, sealing.finish().await?))))
 }
 
 /// There is an image of this name: it is the same one if the command is repeated and brings the same bytes.

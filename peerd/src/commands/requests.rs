@@ -22,24 +22,35 @@ pub(super) async fn run(
     sink: &Sink,
 ) -> Result<Outcome, WireError> {
     services.identity.registered().ok_or_else(unregistered)?;
-    for (wanted, incoming) in [(incoming, true), (outgoing, false)] {
-        let mut after = 0;
-        while wanted {
-            let page = services.store.requests((incoming, all), after).await?;
-            let Some(last) = page.last() else { break };
-            after = last.request;
-            let part = if incoming { part(page, vec![], vec![]) } else { part(vec![], page, vec![]) };
-            sink.give(Piece::Part(Box::new(part))).await?;
-        }
+    if incoming {
+        send(services, (true, all), sink).await?;
+        send_contacts(services, all, sink).await?;
     }
+    if outgoing {
+        send(services, (false, all), sink).await?;
+    }
+    Ok(part(vec![], vec![], vec![]))
+}
+
+async fn send(services: &Services, (incoming, all): (bool, bool), sink: &Sink) -> Result<(), WireError> {
     let mut after = 0;
-    while incoming {
+    loop {
+        let page = services.store.requests((incoming, all), after).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.request;
+        let part = if incoming { part(page, vec![], vec![]) } else { part(vec![], page, vec![]) };
+        sink.give(Piece::Part(Box::new(part))).await?;
+    }
+}
+
+async fn send_contacts(services: &Services, all: bool, sink: &Sink) -> Result<(), WireError> {
+    let mut after = 0;
+    loop {
         let page = services.store.contacts(all, after).await?;
-        let Some(last) = page.last() else { break };
+        let Some(last) = page.last() else { return Ok(()) };
         after = last.number;
         sink.give(Piece::Part(Box::new(part(vec![], vec![], page)))).await?;
     }
-    Ok(part(vec![], vec![], vec![]))
 }
 
 fn part(incoming: Vec<Request>, outgoing: Vec<Request>, contacts: Vec<ContactRequest>) -> Outcome {
