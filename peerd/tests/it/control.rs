@@ -40,7 +40,7 @@ impl Control {
                     return Some(Ok((*outcome, data)));
                 }
                 FromPeerd::Failed(error) => return Some(Err(error)),
-                FromPeerd::Progress(_) | FromPeerd::Event(_) => {}
+                FromPeerd::Progress(_) | FromPeerd::Event(_) | FromPeerd::Part(_) => {}
             }
         }
     }

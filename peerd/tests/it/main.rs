@@ -4,6 +4,7 @@
 mod abuse;
 mod control;
 mod cutter;
+mod earlier;
 mod exact;
 mod kills;
 mod looking;
