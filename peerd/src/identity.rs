@@ -24,6 +24,9 @@ use crate::vault::{Vault, VaultError};
 /// An identity file is a few hundred bytes.
 const FILE_BYTES_MAX: u64 = 16 << 10;
 
+/// The context of the key of fingerprints (BLAKE3, key derivation).
+const FINGERPRINTS: &str = "dos peerd 2026 fingerprints of commands";
+
 /// Why there is no identity to use.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
@@ -98,6 +101,8 @@ pub struct Identity {
     pub name: Option<PeerName>,
     /// Its vault.
     pub vault: Vault,
+    /// What fingerprints are made with.
+    fingerprints: Zeroizing<[u8; 32]>,
 }
 
 impl Identity {
@@ -108,7 +113,16 @@ impl Identity {
             return Err(SecretError::Text.into());
         }
         let vault = Vault::new(&seed)?;
-        Ok(Self { secret, server: JoinLink { invite: None, ..server }, id: None, name: None, vault })
+        let fingerprints = Zeroizing::new(blake3::derive_key(FINGERPRINTS, seed.as_slice()));
+        let server = JoinLink { invite: None, ..server };
+        Ok(Self { secret, server, id: None, name: None, vault, fingerprints })
+    }
+
+    /// A fingerprint of `bytes` that only this identity can make: what is in the database tells nothing about a password
+    /// that is among them.
+    #[must_use]
+    pub fn fingerprint(&self, bytes: &[u8]) -> [u8; 32] {
+        *blake3::keyed_hash(&self.fingerprints, bytes).as_bytes()
     }
 
     fn read(path: &Path) -> Result<Option<Self>, IdentityError> {

@@ -7,22 +7,22 @@ use std::sync::Arc;
 use dos_daemon::{manager, notify};
 use dos_protocol::control::SessionState;
 
-use crate::{Core, identity::Identity, upstream::Status};
+use crate::{commands::Services, identity::Identity, upstream::Status};
 
 /// Reports from the moment the daemon serves until it is cancelled.
-pub(crate) async fn report(core: Arc<Core>) {
+pub(crate) async fn report(services: Arc<Services>) {
     let works = || {
-        let store = core.store.clone();
+        let store = services.store.clone();
         async move { store.answers().await }
     };
-    manager::report(report_session(&core), works).await;
+    manager::report(report_session(&services), works).await;
 }
 
-async fn report_session(core: &Core) {
-    let mut session = core.upstream.status();
+async fn report_session(services: &Services) {
+    let mut session = services.upstream.status();
     loop {
         let now = session.borrow_and_update().clone();
-        notify::status(&in_words(&now, core.identity.any().as_deref()));
+        notify::status(&in_words(&now, services.identity.any().as_deref()));
         if session.changed().await.is_err() {
             return;
         }
@@ -47,11 +47,11 @@ fn in_words(session: &Status, identity: Option<&Identity>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::Upstream;
+    use crate::{counters::Counters, upstream::Upstream};
 
     #[tokio::test]
     async fn the_session_is_told_in_one_line() {
-        let (upstream, _ends) = Upstream::new();
+        let (upstream, _ends) = Upstream::new(Counters::default());
         let mut status = upstream.status().borrow().clone();
         assert_eq!(in_words(&status, None), "unregistered");
         status.state = SessionState::Connecting;

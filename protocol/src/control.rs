@@ -27,8 +27,12 @@ use crate::error::WireError;
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum ToPeerd {
-    /// The command.
+    /// The command, from a dosctl that takes its outcome in one piece and says [`ToPeerd::Shown`] after `view`, `messages` and
+    /// `send` alone.
     Do(Box<Command>),
+    /// The command, from a dosctl that takes [`FromPeerd::Part`], and says [`ToPeerd::Shown`] after every change, too. A peerd
+    /// that does not know this answers `unsupported`.
+    Perform(Box<Command>),
     /// A piece of the file that the command brings, at most [`crate::limits::DATA_BYTES_MAX`]. An empty one ends it.
     Data(#[serde(with = "serde_bytes")] Vec<u8>),
     /// The outcome has been shown. The picture of a `view`: the file is in place, or everything is written; until then peerd

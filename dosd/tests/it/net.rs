@@ -20,8 +20,7 @@ use dosd::{
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Nothing that these tests wait for takes so long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) use dos_testing::PATIENCE;
 
 /// A directory in process.
 pub(crate) struct Net {

@@ -18,7 +18,7 @@ pub fn read_command(body: &[u8]) -> Result<ToPeerd, WireError> {
         Ok(message) => return Ok(message),
         Err(unreadable) => unreadable,
     };
-    let inner: Option<Kind> = content("do", body);
+    let inner: Option<Kind> = content("do", body).or_else(|| content("perform", body));
     let inner = inner.map(|kind| kind.unreadable::<Command>(&FrameError::Malformed("its content".into())));
     Err(match (&unreadable, &inner) {
         (Unreadable::Unknown(kind), _) | (_, Some(Unreadable::Unknown(kind))) => {

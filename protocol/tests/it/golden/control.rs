@@ -90,7 +90,8 @@ fn messages() -> Vec<Command> {
 #[test]
 fn to_peerd() {
     let commands = sessions().into_iter().chain(images()).chain(messages());
-    let mut messages = vec![ToPeerd::Data(vec![1, 2, 3]), ToPeerd::Shown];
+    let perform = ToPeerd::Perform(Box::new(Command::Status));
+    let mut messages = vec![ToPeerd::Data(vec![1, 2, 3]), ToPeerd::Shown, perform];
     messages.extend(commands.map(|command| ToPeerd::Do(Box::new(command))));
     let samples = Samples { messages };
     samples.have_every::<ToPeerd>(&[]);
