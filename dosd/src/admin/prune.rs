@@ -35,6 +35,7 @@ impl Operator {
         }
         pruned.invites = self.directory.store.forget_invites(now, dry).await?;
         if !dry {
+            while self.directory.store.forget_operations(now).await? {}
             tracing::info!(
                 peers = pruned.peers,
                 images = pruned.images,

@@ -6,11 +6,14 @@
 use dos_protocol::{PeerId, Timestamp};
 use rusqlite::{Connection, params};
 
-use super::{Changed, Refusal, Store, grants, images, inbox, peers, requests, row};
+use super::{Changed, Refusal, Store, done, grants, images, inbox, peers, requests, row};
 use crate::rules::grants::viewer_forgotten;
 
 /// Receipts looked at in one transaction: some milliseconds, so that others need not wait.
 const RECEIPTS_PER_STEP: u32 = 2_000;
+
+/// Operation IDs forgotten in one transaction.
+const OPERATIONS_PER_STEP: u32 = 2_000;
 
 /// Peers found in one step.
 const PEERS_PER_STEP: u32 = 100;
@@ -103,6 +106,19 @@ impl Store {
             return self.read(move |connection| receipts(connection, &after, before, true)).await;
         }
         self.change(move |connection| receipts(connection, &after, before, false).map(Changed::from)).await
+    }
+
+    /// Forgets operation IDs whose time is over, in one step, and tells whether there may be more. Without it they go with later
+    /// changes.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn forget_operations(&self, now: Timestamp) -> Result<bool, Refusal> {
+        self.change(move |connection| {
+            let forgotten = done::forget(connection, now, OPERATIONS_PER_STEP)?;
+            Ok((forgotten == usize::try_from(OPERATIONS_PER_STEP).unwrap_or(usize::MAX)).into())
+        })
+        .await
     }
 
     /// Forgets invites that are used up or have expired, without the time for which they stay in the list otherwise. With

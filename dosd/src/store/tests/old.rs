@@ -131,3 +131,31 @@ async fn old_rows_and_new_ones_stand_in_one_inbox_and_a_block_voids_both() {
     assert!(matches!(rows.last(), Some((_, NOW, Update::Decision(_)))));
     close((store, thread)).await;
 }
+
+/// `testdata/d608605` is a directory as the release left it; its README tells what the peers had done.
+#[tokio::test]
+async fn what_peers_missed_under_the_release_before_is_replayed_to_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dosd.db");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/d608605/dosd/dosd.db");
+    std::fs::copy(kept, &path).unwrap();
+    let (store, thread) = open(dir.path());
+    for (name, expected) in [
+        ("alice", &[][..]),
+        ("bob", &["message", "grant", "grant", "grant"]),
+        ("carol", &["message", "removed"]),
+    ] {
+        let peer = store.peer(name.parse().unwrap()).await.unwrap().id;
+        let rows = store.replay(peer, Seq(0)).await.unwrap();
+        let kinds: Vec<_> = rows
+            .iter()
+            .map(|(_, bytes)| match frame::decode(&bytes[4..]).unwrap() {
+                FromDirectory::Update { update, .. } => update.kind(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(kinds, expected, "{name}");
+    }
+    close((store, thread)).await;
+    assert_eq!(check(&path).unwrap().findings, Vec::<Box<str>>::new());
+}

@@ -147,6 +147,7 @@ async fn operations_are_forgotten_after_a_day_with_later_ones() {
     let later = last_moment.after(Duration::from_millis(1));
     assert_eq!(views(at(5, later)).await, Allowance::Views(10));
     assert_eq!(views(at(1, later)).await, Allowance::Views(12), "done anew");
+    assert!(!store.forget_operations(later).await.unwrap(), "there are no more steps");
     close((store, thread)).await;
     let connection = Connection::open(dir.path().join("dosd.db")).unwrap();
     let kept: i64 = connection.query_row("SELECT count(*) FROM done", [], |row| row.get(0)).unwrap();
