@@ -1,7 +1,7 @@
 //! What a daemon needs that has nothing to do with what it serves: its settings, its log, its service manager, its rate
 //! limits, and a page for monitoring.
 //!
-//! - [`config`]: the configuration file.
+//! - [`settings`]: where a setting is declared; [`config`]: the configuration file.
 //! - [`log`]: the log on standard error, for a terminal, a file or the journal.
 //! - [`process`]: the runtime and the signals; [`reload`]: what SIGHUP does.
 //! - [`dir`]: the directory that a daemon keeps everything in.
@@ -23,4 +23,5 @@ pub mod notify;
 pub mod process;
 pub mod rate;
 pub mod reload;
+pub mod settings;
 pub mod watchdog;

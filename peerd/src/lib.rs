@@ -77,7 +77,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use cache::Cache;
 use chores::{Chores, fetching::Fetching};
 use commands::Services;
-pub use config::{Config, Settings};
+pub use config::{Config, Limits, Settings};
 use copies::Copies;
 use counters::Counters;
 use directory::Directory;
@@ -94,7 +94,6 @@ use settings::CurrentSettings;
 use source::Source;
 use state_dir::StateDir;
 use store::{Live, Store};
-pub use traffic::Limits;
 use upstream::{Ends, Local, Upstream};
 
 /// How long commands that change something may take to finish when the daemon stops.

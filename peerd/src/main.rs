@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 
 /// Whether the daemon would start with these settings. Nothing is opened or made.
 fn check(arguments: Arguments) -> ExitCode {
-    match Config::load(arguments, &Environment::of_process()) {
+    match Config::load(arguments.given, arguments.config.as_deref(), &Environment::of_process()) {
         Ok(_) => {
             // If nobody reads it, the exit code still tells.
             drop(writeln!(std::io::stdout(), "the configuration is good"));
@@ -46,7 +46,8 @@ fn check(arguments: Arguments) -> ExitCode {
 
 fn start(arguments: Arguments) -> anyhow::Result<()> {
     let environment = Environment::of_process();
-    let config = Config::load(arguments.clone(), &environment)?;
+    let Arguments { given, config: file, .. } = arguments;
+    let config = Config::load(given.clone(), file.as_deref(), &environment)?;
     let log = Log::start(&config.log, Style::of_stderr(config.log_format))?;
     process::run(async {
         let signals = Signals::catch().context("cannot listen for signals")?;
@@ -54,8 +55,8 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
         let settings = daemon.settings();
         let reload = Reload::new(config, log);
         let reload = async || {
-            let (arguments, environment) = (arguments.clone(), environment.clone());
-            let load = move || Config::load(arguments, &environment);
+            let (given, file, environment) = (given.clone(), file.clone(), environment.clone());
+            let load = move || Config::load(given, file.as_deref(), &environment);
             reload.run(load, |config| settings.set(config.settings)).await;
         };
         let stop = CancellationToken::new();

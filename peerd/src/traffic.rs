@@ -5,26 +5,19 @@
 //! reserving. No lock is held while waiting.
 
 use std::{
-    num::NonZeroU64,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use dos_daemon::rate::{Rate, RateLimiter};
 use dos_protocol::{Code, Reason, WireError};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, sleep_until, timeout},
 };
 
-/// Transfers at once, if nothing else is said: more on one line only make each other slow.
-pub(crate) const TRANSFERS_MAX_DEFAULT: usize = 16;
-
-/// The lowest rate that can be set, in bytes per second: with less, other peers would take us for gone.
-pub(crate) const RATE_MIN: u64 = 16 << 10;
+use crate::config::Limits;
 
 /// A viewer waits for so long until another has been served, ...
 const PLACE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -38,25 +31,8 @@ const BURST: Duration = Duration::from_millis(50);
 /// With a rate, each turn takes this part of a second, so that many transfers all get theirs before they time out.
 const TURNS_PER_SECOND: u64 = 64;
 
-/// The limits of one direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Transfers at once, at least 1.
-    pub transfers_max: usize,
-    /// Bytes per second, at least [`RATE_MIN`]; nothing for as many as there can be.
-    pub rate: Option<NonZeroU64>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { transfers_max: TRANSFERS_MAX_DEFAULT, rate: None }
-    }
-}
-
-impl Limits {
-    fn places(&self) -> usize {
-        self.transfers_max.clamp(1, Semaphore::MAX_PERMITS)
-    }
+fn places(limits: Limits) -> usize {
+    limits.transfers_max.clamp(1, Semaphore::MAX_PERMITS)
 }
 
 /// One direction.
@@ -101,19 +77,19 @@ impl Drop for Place<'_> {
 impl Traffic {
     /// Within these limits.
     pub(crate) fn new(limits: Limits) -> Self {
-        let places = Semaphore::new(limits.places());
+        let places = Semaphore::new(places(limits));
         let state = Mutex::new(State { limits, surplus: 0, under_way: 0, limiter: RateLimiter::default() });
         Self { places, state, passed: AtomicU64::new(0) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Within other limits from now on. Transfers that are under way go on, at the new rate.
     pub(crate) fn set(&self, limits: Limits) {
         let mut state = self.state();
-        let (before, now) = (state.limits.places(), limits.places());
+        let (before, now) = (places(state.limits), places(limits));
         if now > before {
             let kept = (now - before).min(state.surplus);
             state.surplus -= kept;
@@ -182,7 +158,7 @@ impl Traffic {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{num::NonZeroU64, sync::Arc};
 
     use super::*;
 

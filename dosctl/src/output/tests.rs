@@ -261,7 +261,9 @@ fn people_see_events_one_a_line() {
 fn people_see_how_things_stand() {
     let online = text(|text| human::status(text, &status(SessionState::Online)));
     let unregistered = text(|text| human::status(text, &status(SessionState::Unregistered)));
-    insta::assert_snapshot!(online + &unregistered);
+    let newer = Status { unknown_updates: 3, ..status(SessionState::Online) };
+    let newer = text(|text| human::status(text, &newer));
+    insta::assert_snapshot!(online + &unregistered + &newer);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::{
 fn to_dosd() {
     let messages = vec![
         ToDosd::Link,
-        ToDosd::CreateInvite { uses: 2, expires_ms: Some(60_000) },
+        ToDosd::CreateInvite { uses: 2, expires_ms: Some(60_000), code: None },
         ToDosd::Invites,
         ToDosd::RevokeInvite("abcd".into()),
         ToDosd::Peers { online: true },
@@ -30,6 +30,7 @@ fn to_dosd() {
         ToDosd::Check,
         ToDosd::Prune { peers_unseen_ms: Some(1), receipts_older_ms: None, dry: true },
         ToDosd::Stats,
+        ToDosd::CreateInvite { uses: 1, expires_ms: None, code: Some("abcdefghijkmnopq".parse().unwrap()) },
     ];
     let samples = Samples { messages };
     samples.have_every::<ToDosd>(&[]);
