@@ -126,7 +126,7 @@ impl Session {
     pub(crate) async fn ask(&mut self, op: Op) -> anyhow::Result<Answer> {
         self.next += 1;
         let id = self.next;
-        self.send(&ToDirectory::Request { id, op }).await?;
+        self.send(&ToDirectory::request(id, op)).await?;
         loop {
             match self.receive().await? {
                 Some(FromDirectory::Answer { id: of, answer }) if of == id => return Ok(answer),

@@ -44,7 +44,7 @@ pub enum FileError {
 ///
 /// # Errors
 /// As in [`FileError`].
-pub fn read<T: DeserializeOwned>(path: &Path, known: &[String]) -> Result<T, FileError> {
+pub fn read<T: DeserializeOwned>(path: &Path, known: &[&str]) -> Result<T, FileError> {
     let failed = |error| FileError::Read(path.to_owned(), error);
     let mut text = String::new();
     let file = File::open(path).map_err(failed)?;
@@ -55,10 +55,10 @@ pub fn read<T: DeserializeOwned>(path: &Path, known: &[String]) -> Result<T, Fil
     parse(path, &text, known)
 }
 
-fn parse<T: DeserializeOwned>(path: &Path, text: &str, known: &[String]) -> Result<T, FileError> {
+fn parse<T: DeserializeOwned>(path: &Path, text: &str, known: &[&str]) -> Result<T, FileError> {
     let wrong = |error| FileError::Wrong(path.to_owned(), Box::new(error));
     let table: toml::Table = toml::from_str(text).map_err(wrong)?;
-    if let Some(key) = table.keys().find(|key| !known.contains(key)) {
+    if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
         let near = nearest(key, known).map(|near| format!(", do you mean {near:?}?")).unwrap_or_default();
         return Err(FileError::UnknownKey { path: path.to_owned(), key: key.clone(), near });
     }
@@ -66,11 +66,11 @@ fn parse<T: DeserializeOwned>(path: &Path, text: &str, known: &[String]) -> Resu
     toml::from_str(text).map_err(wrong)
 }
 
-fn nearest<'a>(key: &str, known: &'a [String]) -> Option<&'a str> {
+fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     let key = key.replace('-', "_");
     known
         .iter()
-        .map(|known| (strsim::jaro_winkler(&key, known), known.as_str()))
+        .map(|known| (strsim::jaro_winkler(&key, known), *known))
         .filter(|(alike, _)| *alike > ALIKE)
         .max_by(|one, other| one.0.total_cmp(&other.0))
         .map(|(_, known)| known)
@@ -86,7 +86,7 @@ mod tests {
     }
 
     fn read_text(text: &str) -> Result<Some, String> {
-        let known = ["listen", "data_dir", "registration"].map(String::from);
+        let known = ["listen", "data_dir", "registration"];
         parse(Path::new("/etc/x.toml"), text, &known).map_err(|error| error.to_string())
     }
 
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_value_is_told_with_its_line() {
-        let error = parse::<Some>(Path::new("x"), "\nlisten = 'here'", &["listen".into()]).unwrap_err();
+        let error = parse::<Some>(Path::new("x"), "\nlisten = 'here'", &["listen"]).unwrap_err();
         let FileError::Wrong(_, cause) = error else { panic!("{error}") };
         assert!(cause.to_string().contains("line 2"), "{cause}");
     }

@@ -33,6 +33,9 @@ const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
 /// A connection, with all its requests, lasts no longer: a scraper comes again.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(60);
 
+/// What does not answer for this time is not healthy.
+const HEALTH_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// After a failure to accept (no file descriptor left): time for others to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -55,9 +58,9 @@ pub fn open_metrics(registries: &[&Registry]) -> String {
 
 /// What there is to tell.
 pub trait Page: Send + Sync + 'static {
-    /// The metrics, as they are now.
+    /// The metrics, as they are now. Never called twice at a time.
     fn metrics(&self) -> impl Future<Output = String> + Send;
-    /// Whether the work gets done; if not, a restart may help.
+    /// Whether the work gets done; if not, a restart may help. Not to answer in time means no.
     fn is_healthy(&self) -> impl Future<Output = bool> + Send;
     /// Whether it serves: why not, if not.
     fn is_ready(&self) -> impl Future<Output = Result<(), String>> + Send;
@@ -70,13 +73,22 @@ pub trait Page: Send + Sync + 'static {
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
-    TcpListener::from_std(listener)
+    let listener = TcpListener::from_std(listener)?;
+    tracing::info!(listen = %listener.local_addr()?, "metrics are served");
+    Ok(listener)
+}
+
+/// A page with what many connections share.
+struct Shared<P> {
+    page: P,
+    /// Metrics are looked up by one connection at a time, so that many do not take all of a store's readers.
+    looking: Semaphore,
 }
 
 /// Serves until it is cancelled.
 pub async fn serve<P: Page>(listener: TcpListener, page: P) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let page = Arc::new(page);
+    let page = Arc::new(Shared { page, looking: Semaphore::new(1) });
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
@@ -96,7 +108,7 @@ pub async fn serve<P: Page>(listener: TcpListener, page: P) {
     }
 }
 
-async fn connection<P: Page>(stream: TcpStream, page: Arc<P>) {
+async fn connection<P: Page>(stream: TcpStream, page: Arc<Shared<P>>) {
     let service = service_fn(move |request: Request<Incoming>| {
         let page = Arc::clone(&page);
         async move { Ok::<_, Infallible>(answer(&request, &*page).await) }
@@ -111,19 +123,26 @@ async fn connection<P: Page>(stream: TcpStream, page: Arc<P>) {
     }
 }
 
-async fn answer<P: Page>(request: &Request<Incoming>, page: &P) -> Response<Full<Bytes>> {
+async fn answer<P: Page>(request: &Request<Incoming>, shared: &Shared<P>) -> Response<Full<Bytes>> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
     }
+    let Shared { page, looking } = shared;
     match request.uri().path() {
         "/metrics" => {
-            let mut response = text(StatusCode::OK, page.metrics().await);
+            // Never closed, so that there is always a turn.
+            let turn = looking.acquire().await;
+            let metrics = page.metrics().await;
+            drop(turn);
+            let mut response = text(StatusCode::OK, metrics);
             response
                 .headers_mut()
                 .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(METRICS_TYPE));
             response
         }
-        "/healthz" if page.is_healthy().await => text(StatusCode::OK, "ok\n"),
+        "/healthz" if timeout(HEALTH_TIME_MAX, page.is_healthy()).await.unwrap_or(false) => {
+            text(StatusCode::OK, "ok\n")
+        }
         "/healthz" => text(StatusCode::SERVICE_UNAVAILABLE, "the work does not get done\n"),
         "/readyz" => match page.is_ready().await {
             Ok(()) => text(StatusCode::OK, "ok\n"),

@@ -1,18 +1,27 @@
-//! What a daemon needs that has nothing to do with what it serves: its settings, its log, its service manager, and a page for
-//! those who watch it.
+//! What a daemon needs that has nothing to do with what it serves: its settings, its log, its service manager, its rate
+//! limits, and a page for monitoring.
 //!
-//! - [`config`]: the configuration file.
+//! - [`settings`]: where a setting is declared; [`config`]: the configuration file.
 //! - [`log`]: the log on standard error, for a terminal, a file or the journal.
-//! - [`notify`]: what the service manager is told: ready, reloading, stopping, the state in one line.
+//! - [`process`]: the runtime and the signals; [`reload`]: what SIGHUP does.
+//! - [`dir`]: the directory that a daemon keeps everything in.
+//! - [`manager`], [`notify`]: what the service manager is told: ready, reloading, stopping, the state in one line.
 //! - [`watchdog`]: the sign of life that the service manager expects.
 //! - [`activation`]: the listening socket that it passes.
 //! - [`http`]: metrics, health and readiness.
+//! - [`rate`]: rate limits.
 //!
-//! Without a service manager all of this is quiet and does nothing. Nothing here knows dos.
+//! Without a service manager, what is for it does nothing. Nothing here knows dos.
 
 pub mod activation;
 pub mod config;
+pub mod dir;
 pub mod http;
 pub mod log;
+pub mod manager;
 pub mod notify;
+pub mod process;
+pub mod rate;
+pub mod reload;
+pub mod settings;
 pub mod watchdog;

@@ -1,4 +1,4 @@
-//! The arguments: the options that every command has, the commands, and what wrong arguments are answered.
+//! The arguments: the options of every command, the commands, and the errors for wrong arguments.
 //!
 //! Each command's own arguments stand in its file under [`crate::commands`]. A flag beats the environment.
 
@@ -21,42 +21,44 @@ use dos_protocol::{
 
 use crate::{commands as verbs, context::Context, error::Error, output::Screen};
 
-/// The heading of the options that every command has.
-const EVERYWHERE: &str = "Options of every command";
+const EVERYWHERE: &str = "Global options";
 
 const AFTER_HELP: &str = "\
-A PEER is an ID (8 characters), a name, or IP:PORT. An IMAGE is OWNER/NAME, or NAME for one's own.
+Examples:
+  dosctl register --server 'dos://AkZA...@192.0.2.10:5001?invite=8gTP...' --name alice
+  dosctl add sea.jpg
+  dosctl share sea bob --views 3
+  dosctl view bob/hill -o hill.jpg
+
+A PEER is an ID (8 characters), a name, or IP:PORT. An IMAGE is OWNER/NAME, or NAME for your own.
 A DUR is 90s, 10m, 2h or 7d.
 
 Exit codes: 0 done, 1 internal, 2 usage, 3 no daemon, 4 offline, 5 not found, 6 denied, 7 conflict,
 8 invalid, 9 timeout.";
 
-/// Shares images peer to peer under exact view counts; drives the peerd of a profile.
+/// Share images peer to peer, with every view counted.
 #[derive(Debug, Parser)]
 #[command(name = "dosctl", version, after_help = AFTER_HELP, max_term_width = 100)]
-pub struct Cli {
-    /// The options that every command has.
+pub(crate) struct Cli {
     #[command(flatten)]
-    pub global: Global,
-    /// The command.
+    pub(crate) global: Global,
     #[command(subcommand)]
-    pub verb: Verb,
+    pub(crate) verb: Verb,
 }
 
-/// The options that every command has.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
-pub struct Global {
-    /// The profile of the peerd to talk to
+pub(crate) struct Global {
+    /// Talk to the peerd of this profile
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "NAME", env = "DOSCTL_PROFILE", default_value = DEFAULT_PROFILE)]
     #[arg(value_parser = profile, hide_env_values = true)]
-    pub profile: String,
-    /// The socket of the peerd to talk to, instead of a profile
+    pub(crate) profile: String,
+    /// Talk to the peerd at this socket, instead of a profile
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "PATH", env = "DOSCTL_SOCKET", hide_env_values = true)]
-    pub socket: Option<PathBuf>,
-    /// Prints one JSON document (JSON Lines for `watch` and `messages --follow`), and errors as JSON
+    pub(crate) socket: Option<PathBuf>,
+    /// Print JSON (JSON Lines for `watch` and `messages --follow`), also for errors
     #[arg(long, global = true, help_heading = EVERYWHERE, env = "DOSCTL_JSON", hide_env_values = true)]
     #[arg(value_parser = FalseyValueParser::new())]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 fn profile(text: &str) -> Result<String, &'static str> {
@@ -70,34 +72,29 @@ fn profile(text: &str) -> Result<String, &'static str> {
 /// A text longer than a message may carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a text has at most {TEXT_BYTES_MAX} bytes")]
-pub struct TextTooLong;
+pub(crate) struct TextTooLong;
 
 /// Reads a free text, such as a note or a reason.
 ///
 /// # Errors
 /// If it is too long to be sent.
-pub fn free_text(text: &str) -> Result<Box<str>, TextTooLong> {
+pub(crate) fn free_text(text: &str) -> Result<Box<str>, TextTooLong> {
     if text.len() <= TEXT_BYTES_MAX { Ok(text.into()) } else { Err(TextTooLong) }
 }
 
-/// Defines the commands: for each a variant with the arguments of its file, and the way there.
+/// Defines the commands: for each a variant with the arguments of its file, and the call of its `run`.
 macro_rules! verbs {
     ($($verb:ident $file:ident),* $(,)?) => {
         /// A command with its arguments.
         #[derive(Debug, Subcommand)]
-        pub enum Verb {
+        pub(crate) enum Verb {
             $(
-                #[expect(missing_docs, reason = "what it does stands at its arguments, which give the help text")]
                 $verb(verbs::$file::Args),
             )*
         }
 
         impl Verb {
-            /// Runs it.
-            ///
-            /// # Errors
-            /// Why it could not be done.
-            pub fn run(self, context: &Context) -> Result<(), Error> {
+            pub(crate) fn run(self, context: &Context) -> Result<(), Error> {
                 match self {
                     $(Self::$verb(args) => verbs::$file::run(args, context),)*
                 }
@@ -131,26 +128,21 @@ verbs! {
 
 /// Why there is no command to run.
 #[derive(Debug)]
-pub enum Stop {
-    /// Help or the version was asked for.
+pub(crate) enum Stop {
+    /// The help or the version.
     Print(String),
-    /// There is no command at all; the help says which there are.
+    /// No command: the help lists them.
     Nothing(String),
-    /// The arguments are wrong.
     Wrong(WireError),
 }
 
 impl Stop {
-    /// Shows it.
-    ///
-    /// # Errors
-    /// The one to end with, unless help was asked for.
-    pub fn show(self, screen: &Screen) -> Result<(), Error> {
+    pub(crate) fn show(self, screen: &Screen) -> Result<(), Error> {
         match self {
             Self::Print(text) => screen.print(&text),
             Self::Nothing(help) => {
                 screen.note(&help);
-                Err(WireError::new(Code::Usage, "there is no command").hint("dosctl --help").into())
+                Err(WireError::new(Code::Usage, "no command given").hint("dosctl --help").into())
             }
             Self::Wrong(error) => Err(error.into()),
         }
@@ -161,7 +153,7 @@ impl Stop {
 ///
 /// # Errors
 /// What to show instead of running a command.
-pub fn parse(args: &[OsString]) -> Result<Cli, Stop> {
+pub(crate) fn parse(args: &[OsString]) -> Result<Cli, Stop> {
     match parse_alone(args) {
         Some(cli) => Ok(cli),
         None => parse_full(args),
@@ -206,7 +198,7 @@ fn settle(global: &mut Global, matches: &ArgMatches) -> Result<(), WireError> {
 
 /// Whether JSON is wanted, told without understanding the rest of the arguments.
 #[must_use]
-pub fn wants_json(args: &[OsString]) -> bool {
+pub(crate) fn wants_json(args: &[OsString]) -> bool {
     let flag = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
     let on = |value: OsString| {
         let value = value.to_string_lossy().to_lowercase();

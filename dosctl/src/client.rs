@@ -11,8 +11,9 @@ use std::{
 
 use dos_protocol::{
     Code, WireError,
-    control::{FromPeerd, ToPeerd},
+    control::{FromPeerd, Reply, ToPeerd, read_reply},
     frame::{self, FrameError},
+    kind::Unreadable,
     limits::DATA_BYTES_MAX,
     paths::{SOCKET_PATH_BYTES_MAX, fits_socket},
 };
@@ -23,9 +24,12 @@ use crate::{error::cause_of, target::Target};
 /// Room for what comes in: any message but a piece of a file is smaller, and such a piece goes past it.
 const INPUT_BYTES: usize = 16 << 10;
 
+/// For the end of a connection: peerd writes one row at most before it hangs up.
+const SHOWN_WITHIN: Duration = Duration::from_secs(10);
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(crate) enum ClientError {
     /// Nothing listens there.
     #[error("{} is not running", .0.name())]
     NotRunning(Target, #[source] io::Error),
@@ -35,7 +39,7 @@ pub enum ClientError {
     /// peerd went away in the middle.
     #[error("peerd ended the connection before its answer was complete")]
     HungUp,
-    /// peerd says nothing.
+    /// peerd sent nothing for this many seconds.
     #[error("peerd did not answer within {0} s")]
     Silent(u64),
     /// What came in, or was to go out, is no message.
@@ -44,6 +48,9 @@ pub enum ClientError {
     /// The file that was to be sent cannot be read.
     #[error("cannot read the file")]
     File(#[source] io::Error),
+    /// What came in is of a kind that only a newer peerd knows, or is not as it must be.
+    #[error("peerd gave an answer that this dosctl cannot read")]
+    Newer(#[source] Unreadable),
     /// A message that does not answer the command.
     #[error("peerd gave an answer that does not belong to the command")]
     Unexpected,
@@ -62,6 +69,9 @@ impl From<ClientError> for WireError {
             ClientError::HungUp => Self::new(Code::NoDaemon, message).hint("dosctl status"),
             ClientError::Silent(_) => Self::new(Code::Timeout, message).hint("dosctl status"),
             ClientError::Frame(source) => Self::new(Code::Internal, message).caused_by(source.to_string()),
+            ClientError::Newer(source) => {
+                Self::new(Code::Internal, message).caused_by(source.to_string()).hint("update dosctl")
+            }
             ClientError::File(source) => Self::new(Code::Invalid, message).caused_by(cause_of(&source)),
             ClientError::Unexpected => Self::new(Code::Internal, message),
         }
@@ -76,16 +86,16 @@ impl From<ClientError> for crate::error::Error {
 
 /// How far [`Client::send_file`] came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
+pub(crate) enum Sent {
     /// Everything is sent.
     Whole,
-    /// peerd takes no more; its answer says why.
+    /// peerd takes no more; its answer has the reason.
     Part,
 }
 
 /// A connection to peerd.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     stream: BufReader<Stream>,
     patience: Option<Duration>,
 }
@@ -95,7 +105,7 @@ impl Client {
     ///
     /// # Errors
     /// If nothing listens there, or not for this user.
-    pub fn connect(target: &Target, patience: Option<Duration>) -> Result<Self, ClientError> {
+    pub(crate) fn connect(target: &Target, patience: Option<Duration>) -> Result<Self, ClientError> {
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
                 ClientError::NotRunning(target.clone(), error)
@@ -118,24 +128,32 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::HungUp`] if peerd takes nothing more.
-    pub fn send(&mut self, message: &ToPeerd) -> Result<(), ClientError> {
+    pub(crate) fn send(&mut self, message: &ToPeerd) -> Result<(), ClientError> {
         let bytes = frame::to_frame(message)?;
         self.stream.get_mut().write_all(&bytes).map_err(|error| of_stream(error, self.patience))
     }
 
-    /// Tells peerd that what came of the command has been shown, and waits until that is written down.
-    pub fn shown(&mut self) {
-        // Whether peerd is gone by now is seen by what it makes of the next command.
-        if self.send(&ToPeerd::Shown).is_ok() {
+    /// Tells peerd that the outcome has been shown, and waits until peerd has written that down.
+    ///
+    /// An older peerd has hung up by then, and one that dies here is no failure of the command either: an outcome that was
+    /// not reported as shown is only given again.
+    pub(crate) fn shown(mut self) {
+        if self.send(&ToPeerd::Shown).is_ok()
+            && self.stream.get_ref().set_recv_timeout(Some(SHOWN_WITHIN)).is_ok()
+        {
             drop(self.receive());
         }
     }
 
-    /// Sends what is left of `file` in pieces, and the empty one that ends it. `on_sent` hears the bytes so far.
+    /// Sends what is left of `file` in pieces, and the empty one that ends it. `on_sent` gets the bytes sent so far.
     ///
     /// # Errors
     /// If the file cannot be read or the connection fails. That peerd takes no more is none.
-    pub fn send_file(&mut self, file: &mut File, on_sent: &mut dyn FnMut(u64)) -> Result<Sent, ClientError> {
+    pub(crate) fn send_file(
+        &mut self,
+        file: &mut File,
+        on_sent: &mut dyn FnMut(u64),
+    ) -> Result<Sent, ClientError> {
         let piece_max = u64::try_from(DATA_BYTES_MAX).unwrap_or(u64::MAX);
         let mut sent = 0u64;
         loop {
@@ -155,16 +173,34 @@ impl Client {
         }
     }
 
-    /// The next message.
+    /// The next message. Events that only a newer peerd knows are passed over.
     ///
     /// # Errors
-    /// If there is none: peerd went away, was silent for too long, or sent nonsense.
-    pub fn receive(&mut self) -> Result<FromPeerd, ClientError> {
-        match frame::read_blocking(&mut self.stream) {
-            Ok(Some(body)) => Ok(frame::decode(&body)?),
-            Ok(None) | Err(FrameError::Cut) => Err(ClientError::HungUp),
-            Err(FrameError::Io(error)) => Err(of_stream(error, self.patience)),
-            Err(error) => Err(error.into()),
+    /// If there is none: peerd went away, was silent for too long, or sent what cannot be read.
+    pub(crate) fn receive(&mut self) -> Result<FromPeerd, ClientError> {
+        self.receive_known(&mut |_| {})
+    }
+
+    /// The next message. `on_unknown` gets the kinds of the events that only a newer peerd knows.
+    ///
+    /// # Errors
+    /// As in [`Client::receive`].
+    pub(crate) fn receive_known(
+        &mut self,
+        on_unknown: &mut dyn FnMut(&str),
+    ) -> Result<FromPeerd, ClientError> {
+        loop {
+            let body = match frame::read_blocking(&mut self.stream) {
+                Ok(Some(body)) => body,
+                Ok(None) | Err(FrameError::Cut) => return Err(ClientError::HungUp),
+                Err(FrameError::Io(error)) => return Err(of_stream(error, self.patience)),
+                Err(error) => return Err(error.into()),
+            };
+            match read_reply(&body)? {
+                Reply::Message(message) => return Ok(message),
+                Reply::UnknownEvent(kind) => on_unknown(&kind),
+                Reply::Unknown(unreadable) => return Err(ClientError::Newer(unreadable)),
+            }
         }
     }
 }

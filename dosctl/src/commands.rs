@@ -1,34 +1,72 @@
-//! The commands, one file each, with their arguments: what is asked of peerd, and which view its answer gets.
+//! The commands, one file each: their arguments, the command that peerd gets, and the view that its outcome gets.
 
-pub mod add;
-pub mod approve;
-pub mod block;
-pub mod blocks;
-pub mod broadcast;
-pub mod cancel;
-pub mod checkin;
-pub mod checkout;
-pub mod deny;
-pub mod fetch;
-pub mod instances;
-pub mod list;
-pub mod login;
-pub mod logout;
-pub mod messages;
-pub mod password;
-pub mod ping;
-pub mod preview;
-pub mod register;
-pub mod remove;
-pub mod rename;
-pub mod request;
-pub mod requests;
-pub mod resolve;
-pub mod send;
-pub mod share;
-pub mod shares;
-pub mod status;
-pub mod unblock;
-pub mod view;
-pub mod wait;
-pub mod watch;
+pub(crate) mod add;
+pub(crate) mod approve;
+pub(crate) mod block;
+pub(crate) mod blocks;
+pub(crate) mod broadcast;
+pub(crate) mod cancel;
+pub(crate) mod checkin;
+pub(crate) mod checkout;
+pub(crate) mod deny;
+pub(crate) mod fetch;
+pub(crate) mod instances;
+pub(crate) mod list;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod messages;
+pub(crate) mod password;
+pub(crate) mod ping;
+pub(crate) mod preview;
+pub(crate) mod register;
+pub(crate) mod remove;
+pub(crate) mod rename;
+pub(crate) mod request;
+pub(crate) mod requests;
+pub(crate) mod resolve;
+pub(crate) mod send;
+pub(crate) mod share;
+pub(crate) mod shares;
+pub(crate) mod status;
+pub(crate) mod unblock;
+pub(crate) mod view;
+pub(crate) mod wait;
+pub(crate) mod watch;
+
+use dos_protocol::control::{Command, Outcome};
+
+use crate::{
+    context::{Context, unexpected},
+    error::Error,
+    output::{human, json},
+};
+
+/// Runs a command that makes, changes or answers a request.
+fn run_request(command: Command, context: &Context) -> Result<(), Error> {
+    context.run(command, |outcome| match outcome {
+        Outcome::Request { request, updated } => context
+            .screen
+            .show(&json::Request::from(&*request), |text| human::request(text, &request, updated)),
+        Outcome::Contact(contact) => {
+            context.screen.show(&json::Contact::from(&*contact), |text| human::contact(text, &contact))
+        }
+        _ => Err(unexpected()),
+    })
+}
+
+/// Runs a command whose outcome is the state of the session.
+fn run_session(command: Command, context: &Context) -> Result<(), Error> {
+    context.run(command, |outcome| match outcome {
+        Outcome::Session { id, state, .. } => {
+            context.screen.show(&json::Session { id, state, replayed: None }, |text| {
+                text.line(&format!("{id} is {}", state.as_str()));
+            })
+        }
+        _ => Err(unexpected()),
+    })
+}
+
+/// Which of two sides to show: both, unless one alone is named.
+fn sides(one: bool, other: bool) -> (bool, bool) {
+    if one == other { (true, true) } else { (one, other) }
+}

@@ -13,6 +13,7 @@ use crate::{
     client::{Client, ClientError},
     error::Error,
     output::{Screen, Stream},
+    pieces::Pieces,
     progress::{Meter, Reporting},
     target::Target,
 };
@@ -22,26 +23,25 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A command's surroundings.
 #[derive(Debug)]
-pub struct Context {
+pub(crate) struct Context {
     global: Global,
     /// Where answers are shown.
-    pub screen: Screen,
-    /// How it is told how far a transfer is.
-    pub reporting: Reporting,
+    pub(crate) screen: Screen,
+    /// How progress is reported.
+    pub(crate) reporting: Reporting,
 }
 
 impl Context {
-    /// With these options, in this process's environment.
     #[must_use]
-    pub fn new(global: Global) -> Self {
+    pub(crate) fn new(global: Global) -> Self {
         let screen = Screen::of_process(global.json);
         let reporting = if screen.shows_progress() { Reporting::Bar } else { Reporting::Silent };
         Self { global, screen, reporting }
     }
 
-    /// The same, with lines of JSON that tell how far a transfer is, if `wanted` and documents are JSON.
+    /// The same, with lines of JSON for progress, if `wanted` and documents are JSON.
     #[must_use]
-    pub fn reporting_to(&self, stream: Stream, wanted: bool) -> Self {
+    pub(crate) fn reporting_to(&self, stream: Stream, wanted: bool) -> Self {
         let lines = wanted && self.screen.is_json();
         let reporting = if lines { Reporting::Lines(stream) } else { self.reporting };
         Self { global: self.global.clone(), screen: self.screen, reporting }
@@ -51,7 +51,7 @@ impl Context {
     ///
     /// # Errors
     /// As in [`Context::target`].
-    pub fn environment(&self) -> Result<Vec<(&'static str, OsString)>, WireError> {
+    pub(crate) fn environment(&self) -> Result<Vec<(&'static str, OsString)>, WireError> {
         let target = self.target()?;
         let mut variables = vec![("DOSCTL_SOCKET", target.socket.into_os_string())];
         if let Some(profile) = target.profile {
@@ -64,20 +64,20 @@ impl Context {
     ///
     /// # Errors
     /// As in [`Target::of_profile`].
-    pub fn target(&self) -> Result<Target, WireError> {
+    pub(crate) fn target(&self) -> Result<Target, WireError> {
         match &self.global.socket {
             Some(socket) => Ok(Target::of_socket(socket)),
             None => Target::of_profile(&self.global.profile, &Environment::of_process()),
         }
     }
 
-    /// A connection on which `command` is under way.
+    /// Sends `command` on a connection of its own.
     ///
     /// # Errors
     /// If peerd is not there.
-    pub fn start(&self, command: Command) -> Result<Client, Error> {
+    pub(crate) fn start(&self, command: Command) -> Result<Client, Error> {
         let patience = match &command {
-            // These take as long as they take: somebody else's decision, or the size of an image.
+            // How long these take depends on another person, or on the size of an image.
             Command::Wait { .. }
             | Command::Watch { .. }
             | Command::Messages(MessagesQuery { wait: true, .. })
@@ -89,45 +89,51 @@ impl Context {
         };
         let mut client = Client::connect(&self.target()?, patience)?;
         match client.send(&ToPeerd::Do(Box::new(command))) {
-            // It may have said why before it closed: that is read with the answer.
+            // It may have sent the reason before it closed: that is read as the answer.
             Ok(()) | Err(ClientError::HungUp) => Ok(client),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Asks for something that comes back in one piece.
+    /// Has peerd do `command`, and `show` show the outcome.
     ///
     /// # Errors
-    /// What peerd says, or that it is not there.
-    pub fn ask(&self, command: Command) -> Result<Outcome, Error> {
-        let mut client = self.start(command)?;
-        self.answer(&mut client, &mut |_| Err(ClientError::Unexpected.into()))
-    }
-
-    /// Asks for something that comes with an image's bytes, which go to `sink`.
-    ///
-    /// # Errors
-    /// As in [`Context::ask`], and what `sink` says.
-    pub fn ask_data(
+    /// What peerd or `show` reports, or that peerd is not there.
+    pub(crate) fn run(
         &self,
         command: Command,
-        sink: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
-    ) -> Result<Outcome, Error> {
+        show: impl FnOnce(Outcome) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let waits = is_change(&command);
         let mut client = self.start(command)?;
-        self.answer(&mut client, sink)
+        show(self.answer(&mut client, &mut no_data)?)?;
+        if waits {
+            client.shown();
+        }
+        Ok(())
     }
 
-    /// The answer on a connection, and meanwhile how far a transfer is.
+    /// Has peerd do `command`, which changes nothing.
     ///
     /// # Errors
-    /// As in [`Context::ask_data`].
-    pub fn answer(
+    /// What peerd reports, or that it is not there.
+    pub(crate) fn ask(&self, command: Command) -> Result<Outcome, Error> {
+        let mut client = self.start(command)?;
+        self.answer(&mut client, &mut no_data)
+    }
+
+    /// The outcome on a connection; meanwhile progress is reported, and an image's bytes go to `sink`.
+    ///
+    /// # Errors
+    /// What peerd or `sink` reports, or that peerd went away.
+    pub(crate) fn answer(
         &self,
         client: &mut Client,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
     ) -> Result<Outcome, Error> {
         let mut meter = Meter::new(self.reporting);
         let mut opening = None;
+        let mut pieces = Pieces::default();
         loop {
             match client.receive()? {
                 FromPeerd::Progress(progress) => {
@@ -144,36 +150,85 @@ impl Context {
                         meter.report(*progress);
                     }
                 }
-                FromPeerd::Done(outcome) => return Ok(*outcome),
+                FromPeerd::Part(piece) => pieces.add(*piece)?,
+                FromPeerd::Done(last) => return pieces.end(*last),
                 FromPeerd::Failed(error) => return Err(error.into()),
-                FromPeerd::Event(_) => return Err(ClientError::Unexpected.into()),
+                FromPeerd::Event(_) => return Err(unexpected()),
             }
         }
     }
 
-    /// Gives every event to `show` until peerd ends it.
+    /// Gives every event to `show` until peerd ends it. One that only a newer peerd knows is skipped with a line on standard
+    /// error.
     ///
     /// # Errors
-    /// What peerd or `show` says, or that peerd went away.
-    pub fn follow(
+    /// What peerd or `show` reports, or that peerd went away.
+    pub(crate) fn follow(
         &self,
         command: Command,
         show: &mut dyn FnMut(&Event) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut client = self.start(command)?;
         loop {
-            match client.receive()? {
+            match client.receive_known(&mut |kind| self.screen.skipped(kind))? {
                 FromPeerd::Event(event) => show(&event)?,
                 FromPeerd::Done(_) => return Ok(()),
                 FromPeerd::Failed(error) => return Err(error.into()),
-                FromPeerd::Progress(_) | FromPeerd::Data(_) => return Err(ClientError::Unexpected.into()),
+                FromPeerd::Progress(_) | FromPeerd::Data(_) | FromPeerd::Part(_) => return Err(unexpected()),
             }
         }
     }
 }
 
+/// Whether peerd keeps the outcome until it has been shown: the same command given before that gets the same outcome, and
+/// nothing is done twice.
+fn is_change(command: &Command) -> bool {
+    match command {
+        Command::Register { .. }
+        | Command::Recover { .. }
+        | Command::SetPassword(_)
+        | Command::Login { .. }
+        | Command::Logout
+        | Command::Add { .. }
+        | Command::Remove(_)
+        | Command::Rename { .. }
+        | Command::Share { .. }
+        | Command::Request { .. }
+        | Command::Cancel(_)
+        | Command::Approve { .. }
+        | Command::Deny { .. }
+        | Command::View { .. }
+        | Command::Checkout { .. }
+        | Command::Checkin(_)
+        | Command::Send { .. }
+        | Command::Broadcast(_)
+        | Command::Messages(_)
+        | Command::Block(_)
+        | Command::Unblock(_) => true,
+        Command::Status
+        | Command::Wait { .. }
+        | Command::List(_)
+        | Command::Resolve(_)
+        | Command::Preview(_)
+        | Command::Shares { .. }
+        | Command::Requests { .. }
+        | Command::Fetch(_)
+        | Command::Watch { .. }
+        | Command::Blocks
+        | Command::Ping(_) => false,
+    }
+}
+
+/// Takes the bytes of an answer that has none.
+///
+/// # Errors
+/// Always.
+pub(crate) fn no_data(_: &[u8]) -> Result<(), Error> {
+    Err(unexpected())
+}
+
 /// That an answer does not belong to its command.
 #[must_use]
-pub fn unexpected() -> Error {
+pub(crate) fn unexpected() -> Error {
     ClientError::Unexpected.into()
 }

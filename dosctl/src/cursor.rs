@@ -1,4 +1,4 @@
-//! The token at which a listing goes on: `PEERID`, or `PEERID/NAME`. To people and scripts it is opaque.
+//! The token at which a listing continues: `PEERID`, or `PEERID/NAME`. To people and scripts it is opaque.
 
 use std::{fmt, str::FromStr};
 
@@ -7,12 +7,12 @@ use serde::{Serialize, Serializer};
 
 /// Not a token that a listing gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a cursor is what an earlier listing gave as \"next\"")]
-pub struct CursorError;
+#[error("a cursor is the value of \"next\" in an earlier listing")]
+pub(crate) struct CursorError;
 
 /// A [`Cursor`] as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token(pub Cursor);
+pub(crate) struct Token(pub(crate) Cursor);
 
 impl FromStr for Token {
     type Err = CursorError;

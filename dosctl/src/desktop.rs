@@ -1,13 +1,15 @@
-//! `view --open`: an original in the desktop's viewer, from a file that lies in memory and vanishes with it.
+//! `view --open`: an original in the desktop's viewer, or in that of `--viewer`, from a file in memory.
 //!
 //! What always holds: the file is 0600 in a directory of its own (0700) in peerd's directory for that, which is refused
-//! unless it lies in memory; it is removed when the viewer has closed, when something goes wrong, and on SIGINT, SIGTERM and
-//! SIGHUP; peerd removes what is left when it stops. A viewer that hands the file to a process that runs already cannot be
-//! waited for: then the person says when it is done, or, where nobody can be asked, peerd's stop is the end.
-
-mod application;
+//! unless it lies in memory; it is removed when the viewer has closed, when something fails, and on SIGINT, SIGTERM and
+//! SIGHUP; peerd removes what is left when it stops.
+//!
+//! `xdg-open` mostly hands the file to another process and ends at once, maybe before that process has read the file, so
+//! its end does not say when the file may go. Then the person says so by pressing Enter; without a terminal the file stays
+//! until peerd stops, since removing it any earlier could lose a view that was counted.
 
 use std::{
+    env,
     ffi::{OsStr, OsString},
     fs::{self, DirBuilder, File, OpenOptions},
     hash::{BuildHasher, Hasher, RandomState},
@@ -15,25 +17,29 @@ use std::{
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use dos_protocol::{Code, ImageArg, WireError, paths::open_dir};
 use rustix::{fs::fstatfs, process::geteuid};
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
-    iterator::Signals,
-    low_level,
-};
 
 use crate::{
     context::Context,
     error::{Error, cause_of},
+    temporary::Temporary,
 };
 
-/// A viewer that ends well within this time has handed the file on, or nobody has looked at it.
+/// What opens a file in the desktop's default application.
+const XDG_OPEN: &str = "xdg-open";
+
+/// A viewer that fails within this time has shown nothing, and the view stays open.
+const FAILS_WITHIN: Duration = Duration::from_secs(2);
+
+/// A command of `--viewer` that ends sooner has handed the file on: no one looks at a picture for less.
 const HANDED_ON_WITHIN: Duration = Duration::from_secs(2);
+
+/// The same for `xdg-open`, which takes a while on a machine that is busy starting the application.
+const XDG_OPEN_HANDS_ON_WITHIN: Duration = Duration::from_secs(15);
 
 /// Between two looks at whether the viewer has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -46,10 +52,10 @@ const HEAD_BYTES: usize = 12;
 
 /// A file for a viewer. Gone when dropped, unless it was handed on for good.
 #[derive(Debug)]
-pub struct Opened {
+pub(crate) struct Opened {
     file: File,
     path: PathBuf,
-    directory: Directory,
+    directory: Temporary,
     viewer: Option<OsString>,
     name: String,
     head: Vec<u8>,
@@ -58,9 +64,12 @@ pub struct Opened {
 
 /// The viewer at work.
 #[derive(Debug)]
-pub struct Viewer {
-    child: Option<Child>,
-    directory: Directory,
+pub(crate) struct Viewer {
+    child: Child,
+    started: Instant,
+    /// If it ends sooner, another process shows the picture.
+    hands_on_within: Duration,
+    directory: Temporary,
 }
 
 impl Opened {
@@ -68,10 +77,14 @@ impl Opened {
     ///
     /// # Errors
     /// `usage` if there is no desktop, no viewer, or no memory to put the file in.
-    pub fn prepare(context: &Context, image: &ImageArg, viewer: Option<OsString>) -> Result<Self, Error> {
+    pub(crate) fn prepare(
+        context: &Context,
+        image: &ImageArg,
+        viewer: Option<OsString>,
+    ) -> Result<Self, Error> {
         let viewer = viewer.filter(|viewer| !viewer.is_empty());
         if viewer.is_none() {
-            application::check_desktop().map_err(|error| instead(error, image))?;
+            check_desktop().map_err(|error| instead(error, image))?;
         }
         let root = open_dir(&context.target()?.socket);
         check_root(&root).map_err(|error| instead(error, image))?;
@@ -79,8 +92,8 @@ impl Opened {
             let text = format!("cannot put the picture in \"{}\"", root.display());
             instead(WireError::new(Code::Usage, text).caused_by(cause_of(&error)), image)
         };
-        let directory = Directory::create(&root).map_err(failed)?;
-        let path = directory.path.join("arriving");
+        let (directory, path) = Temporary::create(|| create_directory(&root)).map_err(failed)?;
+        let path = path.join("arriving");
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
         let (name, head) = (image.name.to_string(), Vec::with_capacity(HEAD_BYTES));
         Ok(Self { file, path, directory, viewer, name, head, bytes: 0 })
@@ -88,7 +101,7 @@ impl Opened {
 
     /// Bytes written so far.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
@@ -96,7 +109,7 @@ impl Opened {
     ///
     /// # Errors
     /// `internal` if the memory is full.
-    pub fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
         let missing = HEAD_BYTES.saturating_sub(self.head.len());
         self.head.extend(piece.iter().take(missing));
         self.file.write_all(piece).map_err(|error| failed("cannot keep the picture in memory", &error))?;
@@ -104,34 +117,29 @@ impl Opened {
         Ok(())
     }
 
-    /// Starts the viewer, and waits for as long as it takes to tell whether it has.
+    /// Starts the viewer, and waits for as long as it takes to tell whether it works.
     ///
     /// # Errors
     /// `internal` if it cannot be started, or fails.
-    pub fn show(self) -> Result<Viewer, Error> {
-        let (extension, mime) = kind(&self.head);
-        let path = self.path.with_file_name(format!("{}.{extension}", self.name));
+    pub(crate) fn show(self) -> Result<Viewer, Error> {
+        let path = self.path.with_file_name(format!("{}.{}", self.name, extension(&self.head)));
         fs::rename(&self.path, &path).map_err(|error| failed("cannot name the picture", &error))?;
         drop(self.file);
-        let mut command = match &self.viewer {
-            Some(viewer) => of_shell(viewer, &path),
-            None => application::command(mime, &path),
+        let (mut command, hands_on_within) = match &self.viewer {
+            Some(viewer) => (of_shell(viewer, &path), HANDED_ON_WITHIN),
+            None => (of_desktop(&path), XDG_OPEN_HANDS_ON_WITHIN),
         };
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.spawn().map_err(|error| failed("cannot start the viewer", &error))?;
-        let deadline = Instant::now() + HANDED_ON_WITHIN;
-        loop {
+        let started = Instant::now();
+        while started.elapsed() < FAILS_WITHIN {
             match child.try_wait().map_err(|error| failed("cannot wait for the viewer", &error))? {
-                Some(status) if status.success() => {
-                    return Ok(Viewer { child: None, directory: self.directory });
-                }
+                Some(status) if status.success() => break,
                 Some(status) => return Err(broken(status)),
-                None if Instant::now() >= deadline => {
-                    return Ok(Viewer { child: Some(child), directory: self.directory });
-                }
                 None => std::thread::park_timeout(LOOK_EVERY),
             }
         }
+        Ok(Viewer { child, started, hands_on_within, directory: self.directory })
     }
 }
 
@@ -140,17 +148,20 @@ impl Viewer {
     ///
     /// # Errors
     /// `internal` if the viewer fails; the picture has been shown all the same.
-    pub fn wait(mut self, note: &dyn Fn(&str)) -> Result<(), Error> {
-        if let Some(child) = &mut self.child {
-            let status = child.wait().map_err(|error| failed("cannot wait for the viewer", &error))?;
-            return if status.success() { Ok(()) } else { Err(broken(status)) };
+    pub(crate) fn wait(mut self, note: &dyn Fn(&str)) -> Result<(), Error> {
+        let status = self.child.wait().map_err(|error| failed("cannot wait for the viewer", &error))?;
+        if !status.success() {
+            return Err(broken(status));
+        }
+        if self.started.elapsed() >= self.hands_on_within {
+            return Ok(());
         }
         if io::stdin().is_terminal() {
             note("press Enter when you have closed the viewer; the picture is then removed from memory\n");
-            // Whatever comes, also the end of the input, says so.
+            // The end of the input counts as Enter.
             io::stdin().lock().read_line(&mut String::new()).unwrap_or_default();
         } else {
-            note("the viewer cannot be waited for: the picture stays in memory until peerd stops\n");
+            note("cannot wait for the viewer: the picture stays in memory until peerd stops\n");
             self.directory.keep();
         }
         Ok(())
@@ -178,13 +189,40 @@ fn of_shell(viewer: &OsStr, path: &Path) -> Command {
     command
 }
 
-/// The usual extension and the media type of what begins so.
-fn kind(head: &[u8]) -> (&'static str, &'static str) {
+fn of_desktop(path: &Path) -> Command {
+    let mut command = Command::new(XDG_OPEN);
+    // What applications print there is of no use to the person.
+    command.arg(path).stderr(Stdio::null());
+    command
+}
+
+/// Checks that there is a desktop that can open files, before a view is spent.
+fn check_desktop() -> Result<(), WireError> {
+    let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let none = |cause: &str| {
+        WireError::new(Code::Usage, "there is no desktop to open the picture in").caused_by(cause)
+    };
+    if !set("DISPLAY") && !set("WAYLAND_DISPLAY") {
+        return Err(none("neither DISPLAY nor WAYLAND_DISPLAY is set"));
+    }
+    let runs = |path: &Path| {
+        fs::metadata(path).is_ok_and(|known| known.is_file() && known.permissions().mode() & 0o111 != 0)
+    };
+    let path = env::var_os("PATH").unwrap_or_default();
+    if env::split_paths(&path).any(|directory| runs(&directory.join(XDG_OPEN))) {
+        Ok(())
+    } else {
+        Err(none("xdg-open is not installed"))
+    }
+}
+
+/// The usual extension of what begins with `head`: applications tell the format by it.
+fn extension(head: &[u8]) -> &'static str {
     match head {
-        [0xff, 0xd8, ..] => ("jpg", "image/jpeg"),
-        [0x89, b'P', b'N', b'G', ..] => ("png", "image/png"),
-        [b'G', b'I', b'F', b'8', ..] => ("gif", "image/gif"),
-        _ => ("webp", "image/webp"),
+        [0xff, 0xd8, ..] => "jpg",
+        [0x89, b'P', b'N', b'G', ..] => "png",
+        [b'G', b'I', b'F', b'8', ..] => "gif",
+        _ => "webp",
     }
 }
 
@@ -211,57 +249,11 @@ fn check_root(root: &Path) -> Result<(), WireError> {
     Err(unusable("it lies on a disk; peerd's socket must be in XDG_RUNTIME_DIR, which is memory".into()))
 }
 
-/// The directory of one file, with everything in it; gone when dropped.
-#[derive(Debug)]
-struct Directory {
-    path: PathBuf,
-    there: Arc<Mutex<Option<PathBuf>>>,
-}
-
-impl Directory {
-    fn create(root: &Path) -> io::Result<Self> {
-        let there = Arc::new(Mutex::new(None));
-        remove_on_signal(Arc::clone(&there))?;
-        // Held until the path is known: a signal in between waits for it.
-        let mut known = there.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = root.join(format!("{:016x}", RandomState::new().build_hasher().finish()));
-        DirBuilder::new().mode(0o700).create(&path)?;
-        *known = Some(path.clone());
-        drop(known);
-        Ok(Self { path, there })
-    }
-
-    /// Leaves it to peerd.
-    fn keep(&self) {
-        *self.there.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        remove(&mut self.there.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-/// Removes it, if it is still there. A failure has nobody left to hear of it; peerd tries again.
-fn remove(path: &mut Option<PathBuf>) {
-    if let Some(path) = path.take() {
-        fs::remove_dir_all(path).unwrap_or_default();
-    }
-}
-
-/// Ends the process on a signal as a shell reports it, after removing the file.
-fn remove_on_signal(path: Arc<Mutex<Option<PathBuf>>>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            // Still locked at the end, so that nothing is put there after it.
-            let mut path = path.lock().unwrap_or_else(PoisonError::into_inner);
-            remove(&mut path);
-            low_level::exit(128 + signal);
-        }
-    })?;
-    Ok(())
+/// Creates a directory of a random name in `root`.
+fn create_directory(root: &Path) -> io::Result<(PathBuf, PathBuf)> {
+    let path = root.join(format!("{:016x}", RandomState::new().build_hasher().finish()));
+    DirBuilder::new().mode(0o700).create(&path)?;
+    Ok((path.clone(), path))
 }
 
 #[cfg(test)]
@@ -286,9 +278,9 @@ mod tests {
 
     #[test]
     fn a_file_is_named_after_what_it_is() {
-        assert_eq!(kind(b"\xff\xd8\xff\xe0").0, "jpg");
-        assert_eq!(kind(b"\x89PNG\r\n").1, "image/png");
-        assert_eq!(kind(b"GIF89a").0, "gif");
-        assert_eq!(kind(b"RIFF\0\0\0\0WEBP").0, "webp");
+        assert_eq!(extension(b"\xff\xd8\xff\xe0"), "jpg");
+        assert_eq!(extension(b"\x89PNG\r\n"), "png");
+        assert_eq!(extension(b"GIF89a"), "gif");
+        assert_eq!(extension(b"RIFF\0\0\0\0WEBP"), "webp");
     }
 }

@@ -1,6 +1,6 @@
 //! Where the bytes of an image go: a file that appears whole or not at all, a device, or standard output.
 //!
-//! It is opened before peerd is asked, so that no view is spent for a target that cannot be written. A file is written
+//! It is opened before peerd gets the command, so that no view is spent for a target that cannot be written. A file is written
 //! under a temporary name beside its own, synced, then renamed; on a failure, SIGINT, SIGTERM or SIGHUP the temporary
 //! one is removed, and what had the name before is untouched.
 
@@ -14,24 +14,21 @@ use std::{
         unix::fs::{OpenOptionsExt, PermissionsExt},
     },
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
 };
 
 use dos_protocol::{Code, WireError};
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
-    iterator::Signals,
-    low_level,
-};
 
-use crate::error::{Error, cause_of, of_file};
+use crate::{
+    error::{Error, cause_of, of_file},
+    temporary::Temporary,
+};
 
 /// Tries at a temporary name: a second one is needed only if 64 random bits repeat.
 const NAME_TRIES: usize = 8;
 
 /// A target as an argument: `-` is standard output.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// Standard output.
     Stdout,
     /// A file or a device.
@@ -46,7 +43,7 @@ impl From<&OsStr> for Place {
 
 /// The place that an `-o` names, opened for writing.
 #[derive(Debug)]
-pub struct Draft {
+pub(crate) struct Draft {
     file: File,
     kind: Kind,
     bytes: u64,
@@ -64,7 +61,7 @@ impl Draft {
     ///
     /// # Errors
     /// `usage` if it cannot be written, `not_found` if its directory is missing.
-    pub fn open(place: &Place) -> Result<Self, Error> {
+    pub(crate) fn open(place: &Place) -> Result<Self, Error> {
         match place {
             Place::Stdout => {
                 let file = io::stdout().as_fd().try_clone_to_owned().map_err(Error::Output)?;
@@ -104,19 +101,19 @@ impl Draft {
         if dest.file_name().is_none() || dest.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        let (file, temporary) = Temporary::create(directory_of(&dest), mode)?;
+        let (temporary, file) = Temporary::create(|| create_temporary(directory_of(&dest), mode))?;
         Ok(Self { file, kind: Kind::Temporary { dest, temporary }, bytes: 0 })
     }
 
     /// Bytes written so far.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Whether this is standard output, which then takes nothing else.
     #[must_use]
-    pub fn is_stdout(&self) -> bool {
+    pub(crate) fn is_stdout(&self) -> bool {
         matches!(self.kind, Kind::Stdout)
     }
 
@@ -124,7 +121,7 @@ impl Draft {
     ///
     /// # Errors
     /// If the place does not take it.
-    pub fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
+    pub(crate) fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
         self.file.write_all(piece).map_err(|error| self.failed(error))?;
         self.bytes = self.bytes.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         Ok(())
@@ -134,7 +131,7 @@ impl Draft {
     ///
     /// # Errors
     /// If that fails; the name is then as before.
-    pub fn finish(self) -> Result<(), Error> {
+    pub(crate) fn finish(self) -> Result<(), Error> {
         let Kind::Temporary { dest, temporary } = &self.kind else { return Ok(()) };
         let done = self.file.sync_all().and_then(|()| temporary.rename(dest));
         done.and_then(|()| File::open(directory_of(dest))?.sync_all()).map_err(|error| self.failed(error))
@@ -155,72 +152,18 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A temporary file's path while it exists; nothing once it is renamed or removed.
-#[derive(Debug)]
-struct Temporary(Arc<Mutex<Option<PathBuf>>>);
-
-impl Temporary {
-    fn create(directory: &Path, mode: u32) -> io::Result<(File, Self)> {
-        let shared = Arc::new(Mutex::new(None));
-        remove_on_signal(Arc::clone(&shared))?;
-        // Held until the path is known: a signal in between waits for it.
-        let mut path = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut tries = 0;
-        let file = loop {
-            let number = RandomState::new().build_hasher().finish();
-            let candidate = directory.join(format!(".dosctl-{number:016x}.part"));
-            match OpenOptions::new().write(true).create_new(true).mode(mode).open(&candidate) {
-                Ok(file) => {
-                    *path = Some(candidate);
-                    break file;
-                }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < NAME_TRIES => {
-                    tries += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        };
-        drop(path);
-        Ok((file, Self(shared)))
-    }
-
-    fn rename(&self, dest: &Path) -> io::Result<()> {
-        let mut path = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(from) = path.as_ref() {
-            fs::rename(from, dest)?;
-            *path = None;
+/// Creates a file of a random name in `directory`.
+fn create_temporary(directory: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
+    let mut tries = 0;
+    loop {
+        let number = RandomState::new().build_hasher().finish();
+        let path = directory.join(format!(".dosctl-{number:016x}.part"));
+        match OpenOptions::new().write(true).create_new(true).mode(mode).open(&path) {
+            Ok(file) => return Ok((path, file)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < NAME_TRIES => tries += 1,
+            Err(error) => return Err(error),
         }
-        Ok(())
     }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        remove(&self.0);
-    }
-}
-
-/// Removes the file, if it is still there. A failure has nobody left to hear of it.
-fn remove(path: &Mutex<Option<PathBuf>>) {
-    if let Some(path) = path.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        fs::remove_file(path).unwrap_or_default();
-    }
-}
-
-/// Ends the process on a signal as a shell reports it, after removing the file.
-fn remove_on_signal(path: Arc<Mutex<Option<PathBuf>>>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            // Still locked at the end, so that no rename comes after it.
-            let mut path = path.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(path) = path.take() {
-                fs::remove_file(path).unwrap_or_default();
-            }
-            low_level::exit(128 + signal);
-        }
-    })?;
-    Ok(())
 }
 
 #[cfg(test)]

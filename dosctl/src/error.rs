@@ -8,14 +8,14 @@ use dos_protocol::{Code, WireError};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// peerd says so, or dosctl found it in the same terms.
+pub(crate) enum Error {
+    /// Reported by peerd, or found here, in the same terms.
     #[error(transparent)]
     Told(#[from] WireError),
     /// Some of several things failed; never empty.
     #[error("{} of the files failed", .0.len())]
     Several(Vec<WireError>),
-    /// Nobody reads standard output any more.
+    /// The reader of standard output has closed it.
     #[error("standard output was closed")]
     ClosedPipe,
     /// Standard output does not take what we write.
@@ -26,19 +26,19 @@ pub enum Error {
 impl Error {
     /// A failure with this code and text.
     #[must_use]
-    pub fn new(code: Code, message: impl Into<Box<str>>) -> Self {
+    pub(crate) fn new(code: Code, message: impl Into<Box<str>>) -> Self {
         Self::Told(WireError::new(code, message))
     }
 
     /// What became of a write to standard output.
     #[must_use]
-    pub fn of_output(error: io::Error) -> Self {
+    pub(crate) fn of_output(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe { Self::ClosedPipe } else { Self::Output(error) }
     }
 
     /// What there is to tell, the decisive failure first.
     #[must_use]
-    pub fn told(&self) -> Vec<WireError> {
+    pub(crate) fn told(&self) -> Vec<WireError> {
         match self {
             Self::Told(error) => vec![error.clone()],
             Self::Several(errors) => errors.clone(),
@@ -54,7 +54,7 @@ impl Error {
 
     /// The exit code of the command: that of the first failure.
     #[must_use]
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Told(error) => error.code.exit_code(),
             Self::Several(errors) => errors.first().map_or(1, |error| error.code.exit_code()),
@@ -65,14 +65,14 @@ impl Error {
 
 /// What went wrong with a file, in the terms of the exit codes: `what` says what could not be done.
 #[must_use]
-pub fn of_file(what: impl Into<Box<str>>, error: &io::Error, otherwise: Code) -> WireError {
+pub(crate) fn of_file(what: impl Into<Box<str>>, error: &io::Error, otherwise: Code) -> WireError {
     let code = if error.kind() == io::ErrorKind::NotFound { Code::NotFound } else { otherwise };
     WireError::new(code, what).caused_by(cause_of(error))
 }
 
 /// The system's words for an error, without its number.
 #[must_use]
-pub fn cause_of(error: &io::Error) -> String {
+pub(crate) fn cause_of(error: &io::Error) -> String {
     let text = error.to_string();
     let bare = text.split_once(" (os error").map_or(text.as_str(), |(text, _)| text);
     let mut chars = bare.chars();

@@ -2,7 +2,7 @@
 //!
 //! What always holds: events are read on while a command runs, so that peerd never waits for one; how many wait is bounded,
 //! and those that find no room are counted and told as an event of their own; a signal that ends dosctl goes to the command
-//! and its children first, and dosctl ends after them. A command that fails is told of, and the next event gets its own.
+//! and its children first, and dosctl ends after them. A command that fails is reported, and the next event gets its own.
 
 use std::{
     ffi::OsString,
@@ -70,20 +70,20 @@ impl Queue {
     }
 }
 
-/// That events found no room, as peerd says it of those that it could not keep.
+/// The notice that events found no room, as peerd sends it when it cannot keep some.
 fn missed(events: u64, at: Timestamp) -> Event {
     let text = format!("{events} events came too fast for their command").into();
     Event { at, what: EventKind::Notice(Notice { kind: NoticeKind::Missed, text }) }
 }
 
-/// Nobody runs commands any more.
+/// The worker that runs commands has ended.
 struct Gone;
 
 /// Runs `command` with `sh -c` for every event of `watch` until peerd ends it.
 ///
 /// # Errors
-/// What peerd says, once the commands for what it said before are done; or that there is no shell.
-pub fn run(context: &Context, watch: control::Command, command: OsString) -> Result<(), Error> {
+/// What peerd reports, once the commands for the events before it are done; or that there is no shell.
+pub(crate) fn run(context: &Context, watch: control::Command, command: OsString) -> Result<(), Error> {
     let runner = Runner {
         command,
         environment: context.environment()?,
@@ -95,7 +95,7 @@ pub fn run(context: &Context, watch: control::Command, command: OsString) -> Res
     let worker = worker.map_err(|error| no_shell(&error))?;
     let mut queue = Queue { events, missed: 0 };
     let ended = context.follow(watch, &mut |event| {
-        // The one who is gone says why.
+        // The reason is the worker's result.
         queue.put(event.clone()).map_err(|Gone| Error::new(Code::Internal, "the commands have ended"))
     });
     queue.close();
@@ -181,7 +181,7 @@ impl Running {
                     // It may have ended by itself.
                     kill_process_group(group, signal).unwrap_or_default();
                 }
-                // Who asks twice does not wait for a command that ignores it.
+                // A second signal is for a command that ignores the first.
                 if again {
                     low_level::exit(128 + signal);
                 }

@@ -3,27 +3,36 @@
 //! It talks only to peerd, over its local socket. There is no asynchronous runtime here, no state and no network:
 //! what a command does is up to peerd, and what must outlive it is kept there.
 
-pub mod cli;
-pub mod client;
-pub mod commands;
-pub mod context;
-pub mod cursor;
-pub mod desktop;
-pub mod draft;
-pub mod error;
-pub mod exec;
-pub mod output;
-pub mod password;
-pub mod picture;
-pub mod progress;
-pub mod target;
-pub mod terminal;
+mod cli;
+mod client;
+mod commands;
+mod context;
+mod cursor;
+mod desktop;
+mod draft;
+mod error;
+mod exec;
+mod output;
+mod password;
+mod picture;
+mod pieces;
+mod progress;
+mod target;
+mod temporary;
+mod terminal;
 
 use std::ffi::OsString;
 
+use clap::CommandFactory;
 use context::Context;
 use error::Error;
 use output::Screen;
+
+/// The command line, for what is generated from it.
+#[must_use]
+pub fn command() -> clap::Command {
+    cli::Cli::command()
+}
 
 /// Runs the command that `args` describes, program name first, and gives its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
@@ -42,7 +51,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     };
     match result {
         Ok(()) => 0,
-        // Whoever reads our output has seen enough of it: that is no failure.
+        // The reader of our output has closed it, having seen enough.
         Err(Error::ClosedPipe) => 0,
         Err(error) => {
             screen.fail(&error);

@@ -1,12 +1,11 @@
 //! What is shown, and where: data on standard output, everything else on standard error, as text or as JSON.
 //!
-//! The only place that writes to either. Colour and bars only on terminals, never with `NO_COLOR`. Nothing here knows
-//! how an answer was come by.
+//! The only place that writes to either. Colour and bars only on terminals, never with `NO_COLOR`.
 
-pub mod human;
-pub mod json;
-pub mod table;
-pub mod words;
+pub(crate) mod human;
+pub(crate) mod json;
+pub(crate) mod table;
+pub(crate) mod words;
 
 use std::io::{self, IsTerminal, Write};
 
@@ -17,7 +16,7 @@ use crate::error::Error;
 
 /// Standard output and standard error as a command sees them.
 #[derive(Debug, Clone, Copy)]
-pub struct Screen {
+pub(crate) struct Screen {
     json: bool,
     colour_out: bool,
     colour_err: bool,
@@ -25,7 +24,7 @@ pub struct Screen {
 
 /// Where something is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
+pub(crate) enum Stream {
     /// Standard output.
     Out,
     /// Standard error.
@@ -34,41 +33,39 @@ pub enum Stream {
 
 /// A view of an answer for people, in the making.
 #[derive(Debug)]
-pub struct Text {
+pub(crate) struct Text {
     /// The data, line by line.
-    pub out: String,
+    pub(crate) out: String,
     /// What is not data, line by line.
-    pub notes: String,
+    pub(crate) notes: String,
     /// Whether the data may be coloured.
-    pub colour: bool,
+    pub(crate) colour: bool,
     /// The moment that "ago" counts from.
-    pub now: Timestamp,
+    pub(crate) now: Timestamp,
 }
 
 impl Text {
-    /// An empty one.
     #[must_use]
-    pub fn new(colour: bool, now: Timestamp) -> Self {
+    pub(crate) fn new(colour: bool, now: Timestamp) -> Self {
         Self { out: String::new(), notes: String::new(), colour, now }
     }
 
-    /// Adds a line of data. What others wrote in it is disarmed.
-    pub fn line(&mut self, line: &str) {
+    /// Adds a line of data. Control characters of others are replaced.
+    pub(crate) fn line(&mut self, line: &str) {
         self.out.push_str(&printable(line));
         self.out.push('\n');
     }
 
     /// Adds a line that is not data.
-    pub fn note(&mut self, line: &str) {
+    pub(crate) fn note(&mut self, line: &str) {
         self.notes.push_str(&printable(line));
         self.notes.push('\n');
     }
 }
 
 impl Screen {
-    /// This process's.
     #[must_use]
-    pub fn of_process(json: bool) -> Self {
+    pub(crate) fn of_process(json: bool) -> Self {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         Self {
@@ -80,13 +77,13 @@ impl Screen {
 
     /// Whether a progress bar may be drawn.
     #[must_use]
-    pub fn shows_progress(&self) -> bool {
+    pub(crate) fn shows_progress(&self) -> bool {
         !self.json && self.colour_err
     }
 
     /// Whether documents are JSON.
     #[must_use]
-    pub fn is_json(&self) -> bool {
+    pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
@@ -94,7 +91,11 @@ impl Screen {
     ///
     /// # Errors
     /// If standard output does not take it.
-    pub fn show<T: Serialize>(&self, document: &T, human: impl FnOnce(&mut Text)) -> Result<(), Error> {
+    pub(crate) fn show<T: Serialize>(
+        &self,
+        document: &T,
+        human: impl FnOnce(&mut Text),
+    ) -> Result<(), Error> {
         if self.json {
             return self.print(&json::document(document)?);
         }
@@ -109,20 +110,20 @@ impl Screen {
     ///
     /// # Errors
     /// If standard output does not take it.
-    pub fn print(&self, data: &str) -> Result<(), Error> {
+    pub(crate) fn print(&self, data: &str) -> Result<(), Error> {
         let mut out = io::stdout().lock();
         out.write_all(data.as_bytes()).and_then(|()| out.flush()).map_err(Error::of_output)
     }
 
-    /// Writes something that is not data; not with `--json`. Nobody can be told if that fails.
-    pub fn note(&self, text: &str) {
+    /// Writes something that is not data; not with `--json`. A failure is not reported: there is nowhere to report it.
+    pub(crate) fn note(&self, text: &str) {
         if !self.json && !text.is_empty() {
             io::stderr().write_all(text.as_bytes()).unwrap_or_default();
         }
     }
 
-    /// Writes a line of JSON that is no answer. Nobody can be told if that fails: the answer will fail likewise.
-    pub fn aside<T: Serialize>(stream: Stream, document: &T) {
+    /// Writes a line of JSON that is no answer. A failure is not reported: that of the answer will be.
+    pub(crate) fn aside<T: Serialize>(stream: Stream, document: &T) {
         let Ok(line) = json::document(document) else { return };
         match stream {
             Stream::Out => {
@@ -133,8 +134,18 @@ impl Screen {
         }
     }
 
-    /// Tells of a failure on standard error.
-    pub fn fail(&self, error: &Error) {
+    /// Tells on standard error that an event of this kind was skipped, since only a newer peerd knows it.
+    pub(crate) fn skipped(&self, kind: &str) {
+        let hint = "update dosctl";
+        if self.json {
+            Self::aside(Stream::Err, &json::Skipped { skipped: json::SkippedEvent { event: kind, hint } });
+        } else {
+            self.note(&format!("skipped an event of the unknown kind \"{}\": {hint}\n", printable(kind)));
+        }
+    }
+
+    /// Writes an error to standard error.
+    pub(crate) fn fail(&self, error: &Error) {
         let told = error.told();
         let text = if self.json {
             json::error(&told)
@@ -147,7 +158,7 @@ impl Screen {
 
 /// `error:`, `cause:` where there is one, `hint:` likewise.
 #[must_use]
-pub fn error_text(error: &WireError, colour: bool) -> String {
+pub(crate) fn error_text(error: &WireError, colour: bool) -> String {
     let (on, off) = if colour { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
     let mut text = format!("{on}error:{off} {}\n", printable(&error.message));
     for (label, part) in [("cause", &error.cause), ("hint", &error.hint)] {

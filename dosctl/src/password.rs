@@ -16,28 +16,28 @@ use crate::error::{Error, of_file};
 
 /// Where the password comes from, instead of a prompt.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
-pub struct Source {
-    /// Reads the password from standard input: its first line
+pub(crate) struct Source {
+    /// Read the password from the first line of standard input
     #[arg(long, conflicts_with = "password_file")]
     password_stdin: bool,
-    /// Reads the password from a file: its first line
+    /// Read the password from the first line of FILE
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 }
 
 /// How often a person types the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Typed {
-    /// Once: if it is wrong, that is told.
+pub(crate) enum Typed {
+    /// Once: a wrong one is refused.
     Once,
-    /// Twice: it is a new one, and a slip of the finger would not show.
+    /// Twice: in a new password a slip of the finger would not show.
     Twice,
 }
 
 impl Source {
     /// Whether standard input or a file is named.
     #[must_use]
-    pub fn is_named(&self) -> bool {
+    pub(crate) fn is_named(&self) -> bool {
         self.password_stdin || self.password_file.is_some()
     }
 
@@ -46,7 +46,7 @@ impl Source {
     /// # Errors
     /// `invalid` if it is none, or was typed differently the second time; `usage` without a terminal to ask on;
     /// `not_found` without the file.
-    pub fn read(&self, typed: Typed) -> Result<Password, Error> {
+    pub(crate) fn read(&self, typed: Typed) -> Result<Password, Error> {
         let text = match &self.password_file {
             Some(path) => first_line(path)?,
             None if self.password_stdin => {
@@ -68,7 +68,7 @@ fn parse(text: &str) -> Result<Password, Error> {
 
 fn prompt(typed: Typed) -> Result<Password, Error> {
     let password = parse(&ask("password: ")?)?;
-    if typed == Typed::Twice && *ask("the same again: ")? != *password.as_str() {
+    if typed == Typed::Twice && *ask("password again: ")? != *password.as_str() {
         return Err(Error::new(Code::Invalid, "the two passwords differ"));
     }
     Ok(password)

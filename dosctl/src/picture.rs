@@ -6,11 +6,11 @@
 //! What always holds: only pixels that were decoded and scaled here are drawn, never a byte of the file itself, so that no
 //! file can send the terminal anything. Nothing here reads or writes the terminal; see [`crate::terminal`].
 
-pub mod blocks;
-pub mod detect;
-pub mod iterm2;
-pub mod kitty;
-pub mod sixel;
+pub(crate) mod blocks;
+pub(crate) mod detect;
+pub(crate) mod iterm2;
+pub(crate) mod kitty;
+pub(crate) mod sixel;
 
 use std::io::{BufRead, Seek};
 
@@ -23,7 +23,7 @@ const ROWS_SPARED: u16 = 2;
 
 /// How pictures are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Graphics {
+pub(crate) enum Graphics {
     /// The kitty graphics protocol.
     Kitty,
     /// Inline images of iTerm2.
@@ -36,7 +36,7 @@ pub enum Graphics {
 
 /// The colours that a cell can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colours {
+pub(crate) enum Colours {
     /// 24 bits.
     True,
     /// The 256 of xterm.
@@ -45,7 +45,7 @@ pub enum Colours {
 
 /// How much of the window a picture may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Share {
+pub(crate) enum Share {
     /// As much as fits above the prompt.
     Window,
     /// So many columns and rows at most.
@@ -54,18 +54,18 @@ pub enum Share {
 
 /// What pictures are drawn on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Surface {
+pub(crate) struct Surface {
     /// How.
-    pub graphics: Graphics,
+    pub(crate) graphics: Graphics,
     /// The window in columns and rows.
-    pub window: (u16, u16),
+    pub(crate) window: (u16, u16),
     /// A cell in pixels.
-    pub cell: (u16, u16),
+    pub(crate) cell: (u16, u16),
 }
 
 /// Why a picture cannot be drawn.
 #[derive(Debug, thiserror::Error)]
-pub enum PictureError {
+pub(crate) enum PictureError {
     /// It is none that is understood.
     #[error(transparent)]
     Image(#[from] PreviewError),
@@ -90,7 +90,7 @@ impl Surface {
     ///
     /// # Errors
     /// If it is no image that is understood.
-    pub fn draw<R: BufRead + Seek>(&self, file: R, share: Share) -> Result<Vec<u8>, PictureError> {
+    pub(crate) fn draw<R: BufRead + Seek>(&self, file: R, share: Share) -> Result<Vec<u8>, PictureError> {
         let pixels = dos_preview::scale(file, self.bounds(share))?;
         Ok(match self.graphics {
             Graphics::Kitty => kitty::draw(&png(&pixels)?),

@@ -1,4 +1,4 @@
-//! How far a transfer is: a bar on standard error where somebody watches, or lines of JSON where a program does.
+//! The progress of a transfer: a bar on standard error for people, lines of JSON for programs.
 //!
 //! It begins with the command and not with the first report, so that the rate is that of the whole transfer from its first
 //! moment on; nothing is drawn before there is something to show. Lines come ten times a second at most, besides the first
@@ -15,27 +15,24 @@ use crate::output::{Screen, Stream, json};
 /// Between two lines.
 const LINE_EVERY: Duration = Duration::from_millis(100);
 
-/// The option of commands that transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
-pub struct ProgressArgs {
-    /// With --json: tells how far the transfer is, in a line of JSON each time
+pub(crate) struct ProgressArgs {
+    /// With --json: report progress in lines of JSON
     #[arg(long, env = "DOSCTL_PROGRESS", hide_env_values = true, value_parser = FalseyValueParser::new())]
-    pub progress: bool,
+    pub(crate) progress: bool,
 }
 
-/// How it is told how far a transfer is.
+/// How progress is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reporting {
-    /// Not at all.
+pub(crate) enum Reporting {
     Silent,
-    /// By a bar.
     Bar,
-    /// By lines of JSON.
+    /// Lines of JSON.
     Lines(Stream),
 }
 
-/// Tells how far a transfer is. A bar vanishes when this is dropped.
-pub struct Meter(Kind);
+/// Reports progress. A bar vanishes when this is dropped.
+pub(crate) struct Meter(Kind);
 
 enum Kind {
     Silent,
@@ -55,9 +52,7 @@ impl std::fmt::Debug for Meter {
 }
 
 impl Meter {
-    /// One that tells in this way.
-    #[must_use]
-    pub fn new(reporting: Reporting) -> Self {
+    pub(crate) fn new(reporting: Reporting) -> Self {
         Self(match reporting {
             Reporting::Silent => Kind::Silent,
             Reporting::Bar => Kind::Bar(bar(), ""),
@@ -65,8 +60,7 @@ impl Meter {
         })
     }
 
-    /// Tells what peerd reports.
-    pub fn report(&mut self, progress: Progress) {
+    pub(crate) fn report(&mut self, progress: Progress) {
         let step = match progress.step {
             Step::Fetching => "fetching",
             Step::Opening => "opening",
@@ -74,8 +68,8 @@ impl Meter {
         self.show(step, progress.done, progress.total);
     }
 
-    /// Tells that `done` of `total` bytes are through; a total of 0 is an unknown one.
-    pub fn show(&mut self, step: &'static str, done: u64, total: u64) {
+    /// Reports that `done` of `total` bytes are transferred; a total of 0 is unknown.
+    pub(crate) fn show(&mut self, step: &'static str, done: u64, total: u64) {
         match &mut self.0 {
             Kind::Silent => {}
             Kind::Bar(bar, last) => {
@@ -121,7 +115,7 @@ fn bar() -> ProgressBar {
 struct Lines {
     stream: Stream,
     step: &'static str,
-    /// When the step began, and how much was through by then.
+    /// When the step began, and how many bytes were there by then.
     begun: (Instant, u64),
     last: Option<(Instant, u64)>,
 }

@@ -6,11 +6,11 @@ use dos_protocol::{Code, WireError, paths::Environment};
 
 /// A peerd, by its socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     /// Where it listens.
-    pub socket: PathBuf,
+    pub(crate) socket: PathBuf,
     /// Its profile; nothing if the socket itself was named.
-    pub profile: Option<Box<str>>,
+    pub(crate) profile: Option<Box<str>>,
 }
 
 impl Target {
@@ -18,7 +18,7 @@ impl Target {
     ///
     /// # Errors
     /// With `no_daemon` if the environment does not tell where this user's sockets are.
-    pub fn of_profile(profile: &str, environment: &Environment) -> Result<Self, WireError> {
+    pub(crate) fn of_profile(profile: &str, environment: &Environment) -> Result<Self, WireError> {
         let socket = environment.control_socket(profile).ok_or_else(|| {
             WireError::new(
                 Code::NoDaemon,
@@ -32,13 +32,13 @@ impl Target {
 
     /// The peerd at `socket`.
     #[must_use]
-    pub fn of_socket(socket: &Path) -> Self {
+    pub(crate) fn of_socket(socket: &Path) -> Self {
         Self { socket: socket.into(), profile: None }
     }
 
     /// How a message names it.
     #[must_use]
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match &self.profile {
             Some(profile) => format!("the peerd of profile \"{profile}\""),
             None => format!("the peerd at \"{}\"", self.socket.display()),
@@ -47,7 +47,7 @@ impl Target {
 
     /// The command that starts it.
     #[must_use]
-    pub fn start_command(&self) -> String {
+    pub(crate) fn start_command(&self) -> String {
         match &self.profile {
             Some(profile) => format!("peerd --profile {profile}"),
             None => format!("peerd --socket {}", self.socket.display()),

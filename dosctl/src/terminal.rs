@@ -52,7 +52,7 @@ const CTRL_C: u8 = 3;
 
 /// What pictures can be drawn on, if standard output is a terminal that can.
 #[must_use]
-pub fn surface(wanted: Wanted) -> Option<Surface> {
+pub(crate) fn surface(wanted: Wanted) -> Option<Surface> {
     let environment = Environment::of_process();
     let out = io::stdout();
     if wanted == Wanted::None || !environment.is_capable() || !io::IsTerminal::is_terminal(&out) {
@@ -72,7 +72,7 @@ pub fn surface(wanted: Wanted) -> Option<Surface> {
 ///
 /// # Errors
 /// If standard output does not take it.
-pub fn draw(picture: &[u8]) -> Result<(), Error> {
+pub(crate) fn draw(picture: &[u8]) -> Result<(), Error> {
     let held = Held::begin().map_err(Error::Output)?;
     let mut out = io::stdout().lock();
     for piece in picture.chunks(PIECE_BYTES) {

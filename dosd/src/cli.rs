@@ -11,9 +11,16 @@ use dos_protocol::{
 
 use crate::config::FileConfig;
 
-/// The directory server of dos: knows peers, keeps previews, counts views; never sees an original.
+/// The directory of dos: knows peers, keeps previews, counts views; never sees an original.
 #[derive(Debug, Parser)]
 #[command(name = "dosd", version, about, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(after_help = "\
+Examples:
+  dosd serve &
+  dosd link
+  dosd peers --online
+
+Give the commands the --data-dir of the server. They print JSON with --json.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -25,9 +32,9 @@ pub struct Cli {
 pub enum Command {
     /// Run the server until SIGINT or SIGTERM
     Serve(Box<Serve>),
-    /// Print the join link; where newcomers need an invite, with a fresh one for one registration within 7 days
+    /// Print the join link, with a new invite for one registration within 7 days if invites are required
     Link(Where),
-    /// Make, list and revoke invites
+    /// Create, list and revoke invites
     Invite(Invite),
     /// List the registered peers
     Peers(Peers),
@@ -35,25 +42,25 @@ pub enum Command {
     Ping(Ping),
     /// End sessions; the peers stay registered and may sign in again
     Kick(Kick),
-    /// Tell everybody who is online something
+    /// Send a notice to every peer that is online
     Announce(Announce),
-    /// End the server, and tell the peers; another shutdown replaces a planned one
+    /// Notify the peers and stop the server; another shutdown replaces a planned one
     Shutdown(Shutdown),
-    /// Copy the database to a new file, written by the server while it runs
+    /// Back up the database to a new file, while the server runs
     ///
-    /// The copy is the database alone. The server's key, server.key in the data directory, is not in it: keep a copy of
-    /// that too. Without it a restored directory has another key, and no join link or peer knows it.
+    /// The backup is the database alone. Keep a copy of the server's key (server.key in the data directory) too: without it a
+    /// restored directory has another key, which no join link and no peer knows.
     Backup(Backup),
-    /// Verify the store; the exit code is 0 only if it is sound. Works with and without a running server
+    /// Verify the store, with or without a running server; exit code 0 only if it is sound
     Check(AdminArgs),
-    /// Make the database of a new data directory from a backup. No server may run on it
+    /// Restore a backup into a new data directory, on which no server runs
     ///
-    /// Views that were spent, and rights that were changed, after the backup was made are not in it: they are as they were
-    /// then. Put server.key, which is not part of a backup, into the data directory too.
+    /// Views spent and grants changed after the backup are lost. Put server.key, which is not part of a backup, into the data
+    /// directory too.
     Restore(Restore),
-    /// Forget expired and used-up invites, and, if asked, peers that were not seen for long and old receipts
+    /// Delete expired and used-up invites and, with options, unseen peers and old receipts
     Prune(Prune),
-    /// Show how the server does: sessions, peers, images, rights, views, the store's work
+    /// Show the server's figures: sessions, peers, images, grants, views, the store's work
     Stats(AdminArgs),
 }
 
@@ -63,31 +70,23 @@ pub enum Command {
 pub struct Serve {
     #[command(flatten)]
     pub said: FileConfig,
-    /// A TOML file with these options as keys; a flag or an environment variable beats it
+    /// Read settings from this TOML file, with '_' for '-' in their names; flags and environment beat it
     #[arg(long, value_name = "FILE", env = "DOSD_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Only look whether flags, environment and file make sense; open and change nothing
+    /// Check flags, environment and file, and exit; open and change nothing
     #[arg(long)]
     pub check_config: bool,
-}
-
-/// The keys of the configuration file: the options of `serve`, but those that are about the file itself.
-#[must_use]
-pub fn known_keys() -> Vec<String> {
-    let options = Serve::augment_args(clap::Command::new("serve"));
-    let keys = options.get_arguments().filter_map(|option| option.get_long());
-    keys.filter(|key| !matches!(*key, "config" | "check-config")).map(|key| key.replace('-', "_")).collect()
 }
 
 /// Which server.
 #[derive(Debug, Args)]
 pub struct Where {
-    /// The server's data directory [default: $STATE_DIRECTORY, or dos/dosd in the user's state directory]
+    /// Data directory of the server [default: $STATE_DIRECTORY, or dos/dosd in the user's state directory]
     #[arg(long, value_name = "DIR", env = "DOSD_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
 }
 
-/// Which server, and in which form its answer is shown.
+/// The server, and the form of its answer.
 #[derive(Debug, Args)]
 #[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
 pub struct AdminArgs {
@@ -98,13 +97,13 @@ pub struct AdminArgs {
     pub json: bool,
 }
 
-/// Whom a command is about.
+/// The peers that a command is about.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct Target {
-    /// An ID, a name, or IP:PORT
+    /// The peer, by ID, name or IP:PORT
     pub peer: Option<PeerRef>,
-    /// Everybody who is online
+    /// All peers that are online
     #[arg(long)]
     pub all: bool,
 }
@@ -120,11 +119,11 @@ pub struct Invite {
 /// The commands about invites.
 #[derive(Debug, Subcommand)]
 pub enum InviteCommand {
-    /// Make an invite and print its code, which is shown only now
+    /// Create an invite and print its code, which is shown only once
     Create(InviteCreate),
     /// List the invites by the first characters of their codes
     List(AdminArgs),
-    /// Take an invite back; who has used it stays registered
+    /// Revoke an invite; peers that have used it stay registered
     Revoke(InviteRevoke),
 }
 
@@ -132,10 +131,10 @@ pub enum InviteCommand {
 #[derive(Debug, Args)]
 #[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
 pub struct InviteCreate {
-    /// For so many registrations
+    /// Number of registrations
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(INVITE_USES_MAX)))]
     pub uses: u32,
-    /// For so long [default: 7d]
+    /// Expire after this time [default: 7d]
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub expires: Option<Duration>,
     #[command(flatten)]
@@ -146,7 +145,7 @@ pub struct InviteCreate {
 #[derive(Debug, Args)]
 #[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
 pub struct InviteRevoke {
-    /// The whole code, or its beginning as the list shows it
+    /// The code, or its first 4 characters as in the list
     pub code: String,
     #[command(flatten)]
     pub ask: AdminArgs,
@@ -156,7 +155,7 @@ pub struct InviteRevoke {
 #[derive(Debug, Args)]
 #[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
 pub struct Peers {
-    /// Only those that are online
+    /// Only peers that are online
     #[arg(long)]
     pub online: bool,
     #[command(flatten)]
@@ -169,7 +168,7 @@ pub struct Peers {
 pub struct Ping {
     #[command(flatten)]
     pub target: Target,
-    /// Pings to each peer, one after the other
+    /// Number of pings to each peer
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=i64::from(PINGS_MAX)))]
     pub count: u32,
     #[command(flatten)]
@@ -182,7 +181,7 @@ pub struct Ping {
 pub struct Kick {
     #[command(flatten)]
     pub target: Target,
-    /// A word to the peers
+    /// Tell the peers why
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     #[command(flatten)]
@@ -193,7 +192,7 @@ pub struct Kick {
 #[derive(Debug, Args)]
 #[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
 pub struct Announce {
-    /// One line of text
+    /// Text of the notice, in one line
     pub text: String,
     #[command(flatten)]
     pub ask: AdminArgs,
@@ -203,10 +202,10 @@ pub struct Announce {
 #[derive(Debug, Args)]
 #[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
 pub struct Shutdown {
-    /// In so long; without it at once, and the command returns when the server has ended
+    /// Shut down after this time [default: at once, and return when the server has stopped]
     #[arg(long = "in", value_name = "DUR", value_parser = parse_duration)]
     pub delay: Option<Duration>,
-    /// A word to the peers
+    /// Tell the peers why
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     #[command(flatten)]
@@ -217,7 +216,7 @@ pub struct Shutdown {
 #[derive(Debug, Args)]
 #[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
 pub struct Backup {
-    /// Where to; the server must be able to write there, and nothing may be there yet
+    /// New file, which the server must be able to write
     pub file: PathBuf,
     #[command(flatten)]
     pub ask: AdminArgs,
@@ -227,7 +226,7 @@ pub struct Backup {
 #[derive(Debug, Args)]
 #[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
 pub struct Restore {
-    /// What `dosd backup` has written
+    /// File written by `dosd backup`
     pub file: PathBuf,
     #[command(flatten)]
     pub ask: AdminArgs,
@@ -237,13 +236,13 @@ pub struct Restore {
 #[derive(Debug, Args)]
 #[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
 pub struct Prune {
-    /// Peers that were not online for so long, with their names, images and rights
+    /// Delete peers that were not online for DUR, with their names, images and grants
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub peers_unseen: Option<Duration>,
-    /// Receipts of views that are older, at least 30d; the views stay counted
+    /// Delete receipts of views older than DUR, at least 30d; the views stay counted
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     pub receipts_older: Option<Duration>,
-    /// Only tell what would be forgotten
+    /// Only show what would be deleted
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]

@@ -1,13 +1,22 @@
 //! The data directory: private to the server's user, used by one server at a time, with the server's key in it.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    io,
     path::{Path, PathBuf},
 };
 
+use dos_daemon::dir::{self, Lock, LockError, Secret};
 use dos_protocol::key::{SecretError, SecretKey};
+use zeroize::Zeroizing;
+
+/// The file with the server's key.
+const KEY_NAME: &str = "server.key";
+
+/// A key file is less than a hundred bytes.
+const KEY_FILE_BYTES_MAX: u64 = 1024;
+
+/// The name of the database in the data directory.
+pub(crate) const DATABASE_NAME: &str = "dosd.db";
 
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,16 +45,7 @@ pub enum DataDirError {
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
-    lock: File,
-}
-
-impl Drop for DataDir {
-    /// Unlocks at once: closing the file alone would not, while a program that is just being started holds a copy of it.
-    fn drop(&mut self) {
-        if let Err(error) = self.lock.unlock() {
-            tracing::warn!(path = %self.path.display(), %error, "cannot unlock the data directory");
-        }
-    }
+    _lock: Lock,
 }
 
 impl DataDir {
@@ -54,19 +54,9 @@ impl DataDir {
     /// # Errors
     /// As in [`DataDirError`].
     pub(crate) fn open(path: &Path) -> Result<Self, DataDirError> {
-        let failed = |error| DataDirError::Directory(path.to_owned(), error);
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(path.join("lock"))
-            .map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), lock }),
-            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
-        }
+        dir::create_private(path).map_err(|error| DataDirError::Directory(path.to_owned(), error))?;
+        let lock = Lock::take(path).map_err(|error| locked(path, error))?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     /// Keeps servers out of a directory without making or changing anything in it, as long as the result lives; `None`
@@ -74,17 +64,8 @@ impl DataDir {
     ///
     /// # Errors
     /// [`DataDirError::InUse`] or [`DataDirError::Directory`].
-    pub(crate) fn hold(path: &Path) -> Result<Option<File>, DataDirError> {
-        let failed = |error| DataDirError::Directory(path.to_owned(), error);
-        let lock = match File::open(path.join("lock")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(failed)?,
-        };
-        match lock.try_lock_shared() {
-            Ok(()) => Ok(Some(lock)),
-            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
-            Err(TryLockError::Error(error)) => Err(failed(error)),
-        }
+    pub(crate) fn hold(path: &Path) -> Result<Option<Lock>, DataDirError> {
+        Lock::hold(path).map_err(|error| locked(path, error))
     }
 
     /// A file in it.
@@ -96,7 +77,7 @@ impl DataDir {
     /// Whether the server's key is in it.
     #[must_use]
     pub(crate) fn has_key(&self) -> bool {
-        self.join("server.key").exists()
+        self.join(KEY_NAME).exists()
     }
 
     /// The server's key; made, durably, when there is none.
@@ -104,40 +85,35 @@ impl DataDir {
     /// # Errors
     /// As in [`DataDirError`].
     pub(crate) fn server_key(&self) -> Result<SecretKey, DataDirError> {
-        let path = self.join("server.key");
-        let failed = |error| DataDirError::KeyFile(path.clone(), error);
-        match File::open(&path) {
-            Ok(mut file) => {
-                if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
-                    return Err(DataDirError::Exposed(path));
-                }
-                let mut text = zeroize::Zeroizing::new(String::new());
-                (&mut file).take(1024).read_to_string(&mut text).map_err(failed)?;
-                text.trim().parse().map_err(|error| DataDirError::Key(path, error))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        let path = self.join(KEY_NAME);
+        let mut text = Zeroizing::new(String::new());
+        match dir::read_private(&path, KEY_FILE_BYTES_MAX, &mut text) {
+            Ok(Secret::Read) => text.trim().parse().map_err(|error| DataDirError::Key(path, error)),
+            Ok(Secret::Exposed) => Err(DataDirError::Exposed(path)),
+            Ok(Secret::Missing) => {
                 let key = SecretKey::generate().map_err(DataDirError::Random)?;
-                self.write_key(&path, &key).map_err(failed)?;
+                text.push_str(&key.to_text());
+                text.push('\n');
+                dir::replace_file(&path, text.as_bytes())
+                    .map_err(|error| DataDirError::KeyFile(path, error))?;
                 Ok(key)
             }
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(DataDirError::KeyFile(path, error)),
         }
     }
+}
 
-    /// Under another name first, so that there is never half a key.
-    fn write_key(&self, path: &Path, key: &SecretKey) -> io::Result<()> {
-        let new = self.join("server.key.new");
-        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-        file.write_all(key.to_text().as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        std::fs::rename(&new, path)?;
-        File::open(&self.path)?.sync_all()
+fn locked(path: &Path, error: LockError) -> DataDirError {
+    match error {
+        LockError::InUse => DataDirError::InUse(path.to_owned()),
+        LockError::Failed(error) => DataDirError::Directory(path.to_owned(), error),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

@@ -5,20 +5,19 @@
 
 mod address;
 pub mod admin;
-pub mod blocks;
 pub mod cli;
 pub mod commands;
 pub mod config;
 mod data_dir;
 pub mod directory;
-pub mod hub;
 pub mod limits;
 mod listener;
+pub mod live;
 mod manager;
 pub mod metrics;
-pub mod presence;
-pub mod relay;
-pub mod reload;
+mod page;
+mod phase;
+pub mod rules;
 mod session;
 pub mod store;
 
@@ -33,20 +32,19 @@ use dos_protocol::{
     tls::{Alpn, ServerTls, TlsError},
 };
 use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{Door, Operator, Phase},
+    admin::{Door, Operator},
     config::Config,
-    data_dir::DataDir,
+    data_dir::{DATABASE_NAME, DataDir},
     directory::Directory,
-    hub::Hub,
+    live::Live,
+    phase::Phase,
     store::Store,
 };
 
 pub use data_dir::DataDirError;
-
-/// The name of the database in the data directory.
-const DATABASE_NAME: &str = "dosd.db";
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -113,18 +111,19 @@ impl Server {
         let secret = data_dir.server_key()?;
         let key = secret.public()?;
         let tls = ServerTls::new(&secret, Alpn::Directory)?;
-        let hub = Arc::new(Hub::default());
-        let (store, writer) = Store::open(&data_dir.join(DATABASE_NAME), Arc::clone(&hub) as _)?;
+        let live = Arc::new(Live::default());
+        let (store, writer) = Store::open(&data_dir.join(DATABASE_NAME), Arc::clone(&live) as _)?;
         let failed = |error| StartError::Listen(config.listen, error);
         let listener = match passed {
             Some(listener) => TcpListener::from_std(listener).map_err(StartError::Passed)?,
             None => listener::bind(config.listen).map_err(failed)?,
         };
         let bound = listener.local_addr().map_err(failed)?;
+        let open_page = |address| http::bind(address).map_err(|error| StartError::Metrics(address, error));
         let page = config.metrics.map(open_page).transpose()?;
         let door = Door::open(&data_dir.join(SOCKET_NAME))?;
         let link = join_link(key, bound, config.advertise.clone());
-        let directory = Arc::new(Directory::new(store, hub, key, config.settings.clone()));
+        let directory = Arc::new(Directory::new(store, live, key, config.settings.clone()));
         tracing::info!(listen = %bound, data_dir = %config.data_dir.display(), "the directory is open");
         Ok(Self { directory, tls, listener, door, page, link, writer, data_dir })
     }
@@ -147,37 +146,38 @@ impl Server {
         &self.directory
     }
 
-    /// Serves until `stop` turns true or the operator ends it; then tells every peer, finishes what was accepted, and returns.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+    /// Serves until `stop` or the operator ends it; then tells every peer, finishes what was accepted, and returns.
+    pub async fn run(self, stop: CancellationToken) {
         let (plan, mut planned) = watch::channel(None);
         let (phase, phases) = watch::channel(Phase::Open);
         let operator = Arc::new(Operator::new(Arc::clone(&self.directory), self.link, plan));
         tokio::spawn(self.door.serve(operator, phases.clone()));
         let page = self.page.map(|listener| {
-            let page = metrics::Observed::new(&self.directory, phases);
+            let page = page::Observed::new(&self.directory, phases);
             tokio::spawn(http::serve(listener, page))
         });
-        let (closing, closed) = watch::channel(false);
-        let listening = listener::listen(self.listener, self.tls, Arc::clone(&self.directory), closed);
+        let closing = CancellationToken::new();
+        let listening =
+            listener::listen(self.listener, self.tls, Arc::clone(&self.directory), closing.clone());
         let mut listening = tokio::spawn(listening);
-        let telling = tokio::spawn(manager::tell(Arc::clone(&self.directory)));
+        let reporting = tokio::spawn(manager::report(Arc::clone(&self.directory)));
         let why = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => admin::closing(None),
+            () = stop.cancelled() => admin::closing(None),
             why = admin::due(&mut planned) => why,
             _ = &mut listening => {
                 tracing::error!("the listener has failed");
                 admin::closing(None)
             }
         };
-        tracing::info!(sessions = self.directory.hub.count(), "the directory closes");
+        tracing::info!(sessions = self.directory.live.count(), "the directory closes");
         notify::stopping();
-        telling.abort();
-        drop(telling.await);
-        closing.send_replace(true);
+        reporting.abort();
+        drop(reporting.await);
+        closing.cancel();
         phase.send_replace(Phase::Closing);
-        self.directory.hub.close_all(NoticeKind::Shutdown, &why);
+        self.directory.live.close_all(NoticeKind::Shutdown, &why);
         if !listening.is_finished() && timeout(SHUTDOWN_TIME_MAX, &mut listening).await.is_err() {
-            tracing::warn!(sessions = self.directory.hub.count(), "some sessions did not end in time");
+            tracing::warn!(sessions = self.directory.live.count(), "some sessions did not end in time");
             listening.abort();
             drop(listening.await);
         }
@@ -194,13 +194,6 @@ impl Server {
         drop(self.data_dir);
         phase.send_replace(Phase::Ended);
     }
-}
-
-fn open_page(address: SocketAddr) -> Result<TcpListener, StartError> {
-    let failed = |error| StartError::Metrics(address, error);
-    let listener = http::bind(address).map_err(failed)?;
-    tracing::info!(listen = %listener.local_addr().map_err(failed)?, "metrics are served");
-    Ok(listener)
 }
 
 fn join_link(key: PublicKey, bound: SocketAddr, advertise: Option<(String, u16)>) -> JoinLink {

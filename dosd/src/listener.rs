@@ -1,5 +1,5 @@
 //! The directory's port: accepts connections, has them prove their keys, and hands them to a session each, or to the relay
-//! if their first byte says so.
+//! if their first byte is that of a ticket.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -13,12 +13,13 @@ use dos_protocol::{
 };
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
-use crate::{directory::Directory, relay::is_relayed, session};
+use crate::{directory::Directory, live::relay::is_relayed, session};
 
 /// Opens the port. An IPv6 wildcard takes IPv4 too.
 ///
@@ -35,12 +36,12 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(LISTEN_BACKLOG)
 }
 
-/// Accepts until `stop` turns true, then waits for the sessions to end.
+/// Accepts until `stop`, then waits for the sessions to end.
 pub(crate) async fn listen(
     listener: TcpListener,
     tls: ServerTls,
     directory: Arc<Directory>,
-    mut stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     let mut sessions = JoinSet::new();
@@ -48,12 +49,12 @@ pub(crate) async fn listen(
         // A place first: what cannot be served now waits in the backlog.
         let place = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stop.cancelled() => break,
             Ok(place) = Arc::clone(&handshakes).acquire_owned() => place,
         };
         let accepted = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
             Some(_) = sessions.join_next(), if !sessions.is_empty() => continue,
         };
@@ -96,13 +97,13 @@ async fn relay(
     from: IpAddr,
     directory: &Directory,
     place: OwnedSemaphorePermit,
-    stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     let from = from.to_canonical();
     if let Err(error) = stream.set_nodelay(true) {
         return tracing::debug!(address = %from, %error, "the connection is gone already");
     }
-    directory.relay.serve(stream, from, place, stop).await;
+    directory.live.relay.serve(stream, from, place, stop).await;
 }
 
 async fn serve(
@@ -116,7 +117,7 @@ async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         return tracing::debug!(address = %from, %error, "the connection is gone already");
     }
-    // Nothing can be told before there is TLS.
+    // Without a reason: none can be sent before there is TLS.
     if !directory.may_shake_hands(from) {
         directory.metrics.handshake_refused();
         return tracing::info!(address = %from, limit = "handshakes_per_minute", "refused a connection");
@@ -130,8 +131,8 @@ async fn serve(
         }
     };
     drop(place);
-    let (session, end) = session::serve(&directory, key, from, stream).await;
-    let peer = session.map(|session| session.peer.to_string()).unwrap_or_default();
+    let (peer, end) = session::serve(&directory, key, from, stream).await;
+    let peer = peer.map(|peer| peer.to_string()).unwrap_or_default();
     if end.is_ordinary() {
         tracing::info!(peer, address = %from, why = %end, "session ended");
     } else {

@@ -1,11 +1,13 @@
-//! `dosd`: logging and signals around the server, which is in the library, as are the operator's commands.
+//! `dosd`: settings, log and signals around the server, which is in the library, as are the operator's commands.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use dos_daemon::{
     activation,
     log::{Log, Style},
+    process::{self, Signals},
+    reload::Reload,
 };
 use dos_protocol::Code;
 use dosd::{
@@ -13,11 +15,8 @@ use dosd::{
     cli::Serve,
     commands::{self, Run},
     config::Config,
-    reload::Reload,
 };
-use futures_util::StreamExt as _;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     match commands::run(std::env::args_os()) {
@@ -45,27 +44,24 @@ fn serve(options: Serve) -> anyhow::Result<()> {
     let config = Config::load(said.clone(), file.as_deref())?;
     let log = Log::start(&config.log, Style::of_stderr(config.log_format))?;
     let passed = activation::tcp_listener()?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start a runtime")?;
-    runtime.block_on(async {
-        let mut signals =
-            signal_hook_tokio::Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot watch for signals")?;
+    process::run(async {
+        let signals = Signals::catch().context("cannot watch for signals")?;
         let server = Server::start_on(&config, passed)?;
-        let reload = Reload::new(said, file, config, log, server.directory());
-        let (stop, stopping) = watch::channel(false);
-        tokio::spawn(async move {
-            // The signals stay caught until the process ends.
-            while let Some(signal) = signals.next().await {
-                if signal == SIGHUP {
-                    reload.run().await;
-                } else {
-                    stop.send_replace(true);
-                }
-            }
-        });
-        server.run(stopping).await;
-        anyhow::Ok(())
-    })?;
-    runtime.shutdown_background();
-    Ok(())
+        // Weak, because the store closes only when nobody holds it any more.
+        let directory = Arc::downgrade(server.directory());
+        let reload = Reload::new(config, log);
+        let reload = async || {
+            let (said, file) = (said.clone(), file.clone());
+            let apply = |config: Config| {
+                directory.upgrade().map(|directory| directory.set(config.settings)).is_some()
+            };
+            reload.run(move || Config::load(said, file.as_deref()), apply).await;
+        };
+        let stop = CancellationToken::new();
+        tokio::select! {
+            () = Box::pin(server.run(stop.clone())) => Ok(()),
+            never = signals.handle(stop, reload) => match never {},
+        }
+    })
+    .context("cannot start a runtime")?
 }

@@ -1,11 +1,10 @@
-//! What the service manager learns of a running server: that it is open, how many sessions it has, and that it works.
+//! What the service manager learns of a running server: how many sessions it has, and that it works.
 //!
-//! Works means: the runtime runs tasks, the hub can be asked, and the store's writer answers. A server of which one of these
-//! hangs gives no sign of life any more and is restarted. Without a service manager nothing of this happens.
+//! Works means: the runtime runs tasks, the table of sessions can be read, and the store's writer answers.
 
 use std::{sync::Arc, time::Duration};
 
-use dos_daemon::{notify, watchdog};
+use dos_daemon::{manager, notify};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::directory::Directory;
@@ -14,36 +13,27 @@ use crate::directory::Directory;
 /// and go.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 
-/// Tells, from the moment the server serves until it is cancelled.
-pub(crate) async fn tell(directory: Arc<Directory>) {
-    notify::ready();
-    if !notify::is_heard() {
-        return;
-    }
-    tokio::join!(tell_sessions(&directory), show_life(&directory));
-}
-
-async fn tell_sessions(directory: &Directory) {
-    let mut ticks = interval(LOOK_AFTER);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told = None;
-    loop {
-        ticks.tick().await;
-        let count = directory.hub.count();
-        if told != Some(count) {
-            notify::status(&format!("{count} {}", if count == 1 { "session" } else { "sessions" }));
-            told = Some(count);
-        }
-    }
-}
-
-async fn show_life(directory: &Directory) {
-    let Some(patience) = watchdog::patience() else { return };
-    watchdog::feed(patience, || {
+/// Reports from the moment the server serves until it is cancelled.
+pub(crate) async fn report(directory: Arc<Directory>) {
+    let works = || {
         // A lock that is never given back would stop this, too.
-        let _sessions = directory.hub.count();
+        let _sessions = directory.live.count();
         let store = directory.store.clone();
         async move { store.answers().await }
-    })
-    .await;
+    };
+    manager::report(report_sessions(&directory), works).await;
+}
+
+async fn report_sessions(directory: &Directory) {
+    let mut ticks = interval(LOOK_AFTER);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reported = None;
+    loop {
+        ticks.tick().await;
+        let count = directory.live.count();
+        if reported != Some(count) {
+            notify::status(&format!("{count} {}", if count == 1 { "session" } else { "sessions" }));
+            reported = Some(count);
+        }
+    }
 }

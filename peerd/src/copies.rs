@@ -15,7 +15,8 @@ use dos_protocol::{Code, SealedHash, WireError};
 use dos_sealed::hash_file;
 use tokio::task::spawn_blocking;
 
-use crate::state_dir::{StateDir, sync_dir};
+use crate::state_dir::StateDir;
+use dos_daemon::dir::sync_dir;
 
 /// The sealed files of a state directory.
 #[derive(Debug, Clone)]

@@ -5,27 +5,27 @@
 //! invite.
 
 use std::{
-    fs::File,
-    io::{self, Read},
-    os::unix::fs::MetadataExt,
+    io,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
 };
 
+use dos_daemon::dir::{Secret, read_private, replace_file};
 use dos_protocol::{
     Code, JoinLink, PeerId, PeerName, WireError,
     key::{SecretError, SecretKey},
 };
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{
-    state_dir::replace_file,
-    vault::{Vault, VaultError},
-};
+use crate::vault::{Vault, VaultError};
 
 /// An identity file is a few hundred bytes.
 const FILE_BYTES_MAX: u64 = 16 << 10;
+
+/// The context of the key of fingerprints (BLAKE3, key derivation).
+const FINGERPRINTS: &str = "dos peerd 2026 fingerprints of commands";
 
 /// Why there is no identity to use.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +101,8 @@ pub struct Identity {
     pub name: Option<PeerName>,
     /// Its vault.
     pub vault: Vault,
+    /// What fingerprints are made with.
+    fingerprints: Zeroizing<[u8; 32]>,
 }
 
 impl Identity {
@@ -111,20 +113,26 @@ impl Identity {
             return Err(SecretError::Text.into());
         }
         let vault = Vault::new(&seed)?;
-        Ok(Self { secret, server: JoinLink { invite: None, ..server }, id: None, name: None, vault })
+        let fingerprints = Zeroizing::new(blake3::derive_key(FINGERPRINTS, seed.as_slice()));
+        let server = JoinLink { invite: None, ..server };
+        Ok(Self { secret, server, id: None, name: None, vault, fingerprints })
+    }
+
+    /// A fingerprint of `bytes` that only this identity can make: what is in the database tells nothing about a password
+    /// that is among them.
+    #[must_use]
+    pub fn fingerprint(&self, bytes: &[u8]) -> [u8; 32] {
+        *blake3::keyed_hash(&self.fingerprints, bytes).as_bytes()
     }
 
     fn read(path: &Path) -> Result<Option<Self>, IdentityError> {
         let read_error = |error| IdentityError::Read(path.to_owned(), error);
-        let file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(read_error)?,
-        };
-        if file.metadata().map_err(read_error)?.mode() & 0o077 != 0 {
-            return Err(IdentityError::Exposed(path.to_owned()));
-        }
         let mut text = Zeroizing::new(String::new());
-        file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(read_error)?;
+        match read_private(path, FILE_BYTES_MAX, &mut text).map_err(read_error)? {
+            Secret::Missing => return Ok(None),
+            Secret::Exposed => return Err(IdentityError::Exposed(path.to_owned())),
+            Secret::Read => {}
+        }
         // The parser's own message would quote the line, and with it perhaps the key.
         let damaged = |why: &str| IdentityError::Damaged(path.to_owned(), why.into());
         let file: IdentityFile = toml::from_str(&text).map_err(|error: toml::de::Error| {
@@ -169,7 +177,7 @@ impl Identities {
     /// The identity, registered or on the way there.
     #[must_use]
     pub fn any(&self) -> Option<Arc<Identity>> {
-        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.now.read().clone()
     }
 
     /// The registered identity and its ID.
@@ -208,7 +216,7 @@ impl Identities {
     fn set(&self, identity: Identity) -> Result<Arc<Identity>, IdentityError> {
         identity.write(&self.path)?;
         let identity = Arc::new(identity);
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&identity));
+        *self.now.write() = Some(Arc::clone(&identity));
         Ok(identity)
     }
 }

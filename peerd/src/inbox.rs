@@ -3,26 +3,39 @@
 //! What always holds: nothing is acknowledged before it is durable, and nothing is told before. A gap ends the session:
 //! the next one replays from what is stored.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
-use dos_protocol::{PeerId, control::EventKind, directory::ToDirectory, limits::UPDATES_UNACKED_MAX};
+use dos_protocol::{
+    PeerId,
+    control::EventKind,
+    directory::{NoticeKind, ToDirectory},
+    limits::UPDATES_UNACKED_MAX,
+};
 use tokio::sync::mpsc;
 
 use crate::{
-    Core,
-    store::{Applied, Arrival, Mail},
+    cache::Cache,
+    counters::Counters,
+    feed::Feed,
+    identity::Identities,
+    store::{Applied, Arrival},
 };
 
-impl Core {
-    /// Tells everybody what the messages come to. Runs on the writer's thread, right after a commit.
-    pub(crate) fn tell_mail(&self, mail: Mail) {
-        self.mail.send_replace(mail);
-    }
+/// What the user is told of an update that cannot be read.
+const UNKNOWN_UPDATE: &str = "the directory has sent something that this version cannot read: update peerd";
+
+/// What updates change.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) cache: Cache,
+    pub(crate) identity: Arc<Identities>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) counters: Counters,
 }
 
 /// Runs until the session ends, or says why it must.
 pub(crate) async fn run(
-    core: &Arc<Core>,
+    inbox: &Arc<Inbox>,
     me: PeerId,
     mut arrivals: mpsc::Receiver<Arrival>,
     replies: mpsc::Sender<ToDirectory>,
@@ -33,11 +46,11 @@ pub(crate) async fn run(
             return "the session is over".into();
         }
         let then = {
-            let core = Arc::clone(core);
-            move |applied: &mut Applied| tell(&core, applied)
+            let inbox = Arc::clone(inbox);
+            move |applied: &mut Applied| tell(&inbox, applied)
         };
-        let acknowledge = batch.iter().any(|arrival| matches!(arrival, Arrival::Update(_)));
-        let applied = match core.store.apply_updates(me, batch, then).await {
+        let acknowledge = batch.iter().any(|arrival| !matches!(arrival, Arrival::Broadcast(_)));
+        let applied = match inbox.cache.store.apply_updates(me, batch, then).await {
             Ok(applied) => applied,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "updates cannot be applied");
@@ -47,26 +60,29 @@ pub(crate) async fn run(
         if acknowledge && replies.send(ToDirectory::Ack(applied.stored)).await.is_err() {
             return "the session is over".into();
         }
-        core.copies.remove(applied.free).await;
-        for grant in applied.received {
-            core.chores.arrived(grant);
+        inbox.cache.copies.remove(applied.free).await;
+        if !applied.received.is_empty() {
+            inbox.cache.look();
         }
     }
 }
 
 /// Runs on the writer's thread, right after the commit.
-fn tell(core: &Core, applied: &mut Applied) {
-    core.pending_requests.store(applied.requests, Ordering::Relaxed);
-    core.tell_mail(applied.mail);
-    let name = core.identity.any().and_then(|identity| identity.name.clone());
+fn tell(inbox: &Inbox, applied: &mut Applied) {
+    inbox.feed.set_requests(applied.requests);
+    inbox.feed.set_mail(applied.mail);
+    let name = inbox.identity.any().and_then(|identity| identity.name.clone());
     for (at, mut what) in applied.events.drain(..) {
         if let EventKind::Message(message) = &mut what
             && message.to.is_some()
         {
             message.to_name.clone_from(&name);
         }
-        core.events.tell(at, what);
+        inbox.feed.events.tell(at, what);
     }
-    core.metrics.applied(&applied.kinds);
-    core.stored.send_replace(applied.stored);
+    if applied.unknown_came {
+        inbox.feed.notice(NoticeKind::Announcement, UNKNOWN_UPDATE);
+    }
+    inbox.counters.applied(&applied.kinds);
+    inbox.feed.set_stored(applied.stored);
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use dos_protocol::{
-    Code, ImageArg, ImageNo, ImagePath, PeerId, Reason, SealedHash, Timestamp, WireError,
+    Code, ImageArg, ImageNo, ImagePath, OperationId, PeerId, Reason, SealedHash, Timestamp, WireError,
     control::{Progress, Step},
     directory::{Answer, Checkin, Op, Spend, SpendKind, Spent},
     model::{Allowance, Grant, GrantState},
@@ -15,21 +15,40 @@ use dos_protocol::{
 use dos_sealed::{ContentKey, DirectoryShare, OwnerShare};
 
 use crate::{
-    Core,
+    cache::Cache,
     copies::Pin,
+    directory::{Directory, Repeat, Unanswered, unexpected, unregistered},
+    identity::Identities,
     keys::ImageKeys,
-    peer::fetch::Came,
-    rights::{Target, denied, find, quoted, usable},
-    store::{Held, OpenView, Taken},
-    upstream::{Unanswered, unexpected, unregistered},
+    rights::{Grants, Target, denied, find, usable},
+    rules::{
+        grants::voids_held,
+        spend::{Cost, Failure, failure, falls_back_on_held, is_closed},
+    },
+    shell::quoted,
+    source::{Came, Source},
+    store::{Held, Live, OpenView, Started},
     vault::EventKind,
 };
 
-/// How often a right may change while it is being used, before that is given up.
+/// How often a grant may change while it is being used, before that is given up.
 const CHANGES_MAX: u32 = 4;
 
-/// Hears how far a transfer is.
+/// Receives how far a transfer is.
 pub(crate) type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
+/// What views are counted and opened with.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(crate) grants: Grants,
+    pub(crate) cache: Cache,
+    pub(crate) identity: Arc<Identities>,
+    pub(crate) directory: Arc<dyn Directory>,
+    /// Where missing copies come from.
+    pub(crate) source: Arc<dyn Source>,
+    /// Views that live commands own.
+    pub(crate) live: Live,
+}
 
 /// An original that may be shown now.
 #[derive(Debug)]
@@ -51,7 +70,7 @@ pub(crate) struct Opened {
 /// What it takes to open an image, but for the directory's share.
 #[derive(Debug)]
 pub(crate) struct Ready {
-    /// The right, as it is now.
+    /// The grant, as it is now.
     pub(crate) grant: Grant,
     /// The owner's share.
     pub(crate) share: OwnerShare,
@@ -64,14 +83,14 @@ pub(crate) struct Ready {
 /// # Errors
 /// `denied`, `not_found`, `offline` as they apply.
 pub(crate) async fn view(
-    core: &Arc<Core>,
+    ledger: &Ledger,
     arg: &ImageArg,
     offline: bool,
     progress: OnProgress<'_>,
 ) -> Result<Opened, WireError> {
-    let known = match find(core, arg).await? {
+    let known = match find(&ledger.grants, arg).await? {
         Target::Own(image) => {
-            let (_, identity) = core.identity.registered().ok_or_else(unregistered)?;
+            let (_, identity) = ledger.identity.registered().ok_or_else(unregistered)?;
             let keys = ImageKeys::open(&identity.vault, &image)?;
             let hash = image.info.sealed.hash;
             return Ok(Opened {
@@ -80,25 +99,25 @@ pub(crate) async fn view(
                 key: keys.content_key().clone(),
                 views_left: Allowance::Unlimited,
                 view: None,
-                _pin: core.copies.pin(hash),
+                _pin: ledger.cache.copies.pin(hash),
             });
         }
         Target::Other(known) => known,
     };
     if offline {
         return match known {
-            Some(grant) => held_view(core, &grant).await?.ok_or_else(|| dead(arg, &grant)),
+            Some(grant) => held_view(ledger, &grant).await?.ok_or_else(|| dead(arg, &grant)),
             None => Err(none_held(arg)),
         };
     }
-    let outcome = Box::pin(counted_view(core, arg, known.clone(), progress)).await;
+    let outcome = Box::pin(counted_view(ledger, arg, known.clone(), progress)).await;
     match (outcome, known) {
-        // What was taken along is for when the directory cannot be asked.
-        (Err(error), Some(grant)) if matches!(error.code, Code::Offline | Code::Timeout) => {
-            held_view(core, &grant).await?.ok_or(error)
+        // Views were checked out for when the directory cannot be reached.
+        (Err(error), Some(grant)) if falls_back_on_held(error.code) => {
+            held_view(ledger, &grant).await?.ok_or(error)
         }
         (Err(error), Some(grant)) if error.reason == Some(Reason::UsedUp) => {
-            let held = core.store.held_left(grant.image).await?;
+            let held = ledger.cache.store.held_left(grant.image).await?;
             let hint = format!("dosctl view {} --offline", quoted(arg));
             Err(if held > 0 { error.hint(hint) } else { error })
         }
@@ -121,117 +140,106 @@ fn none_held(arg: &ImageArg) -> WireError {
 }
 
 async fn counted_view(
-    core: &Arc<Core>,
+    ledger: &Ledger,
     arg: &ImageArg,
     known: Option<Grant>,
     progress: OnProgress<'_>,
 ) -> Result<Opened, WireError> {
-    let grant = usable(core, arg, known).await?;
-    let _pin = core.copies.pin(grant.sealed.hash);
-    let Ready { grant, share, .. } = ensure(core, arg, grant, progress).await?;
+    let grant = usable(&ledger.grants, arg, known).await?;
+    let _pin = ledger.cache.copies.pin(grant.sealed.hash);
+    let Ready { grant, share, .. } = ensure(ledger, arg, grant, progress).await?;
     // Together, so that they are one commit.
-    let (taken, used) = tokio::join!(
-        core.store.take_view(core.live.clone(), grant.image),
-        core.store.copy_used(grant.sealed.hash)
+    let (started, used) = tokio::join!(
+        ledger.cache.store.take_view(ledger.live.clone(), grant.image),
+        ledger.cache.store.copy_used(grant.sealed.hash)
     );
-    let taken = taken?;
+    let started = started?;
     used?;
-    if taken.resumed {
-        tracing::info!(view = %taken.view.id(), "taking up an open view");
+    if started.resumed {
+        tracing::info!(view = %started.view.id(), "taking up an open view");
     }
     let ready = (grant, Some(share));
-    let (spent, key) = spend(core, arg, ready, (&taken, SpendKind::View), progress).await?;
+    let (spent, key) = spend(ledger, arg, ready, (&started, SpendKind::View), progress).await?;
     let hash = spent.grant.sealed.hash;
     Ok(Opened {
         path: spent.grant.path.clone(),
         hash,
         key,
         views_left: spent.grant.views_left,
-        view: Some(taken.view),
-        _pin: core.copies.pin(hash),
+        view: Some(started.view),
+        _pin: ledger.cache.copies.pin(hash),
     })
 }
 
-/// Makes sure that the sealed copy is here and sound, and the owner's share too; the right may be a newer one then.
+/// Makes sure that the sealed copy is here and sound, and the owner's share too; the grant may be a newer one then.
 ///
 /// # Errors
-/// What hinders it; `denied` if the right ends meanwhile.
+/// What hinders it; `denied` if the grant ends meanwhile.
 pub(crate) async fn ensure(
-    core: &Arc<Core>,
+    ledger: &Ledger,
     arg: &ImageArg,
     mut grant: Grant,
     progress: OnProgress<'_>,
 ) -> Result<Ready, WireError> {
     let mut came = None;
-    let (me, identity) = core.identity.registered().ok_or_else(unregistered)?;
+    let (me, identity) = ledger.identity.registered().ok_or_else(unregistered)?;
     // A copy that has just arrived was verified on its way.
     let mut fresh = None;
     for _ in 0..CHANGES_MAX {
         let sealed = grant.sealed;
-        let share = core.store.owner_share(grant.image, grant.split).await?;
-        let here = core.store.has_copy(sealed.hash).await?;
+        let share = ledger.cache.store.owner_share(grant.image, grant.split).await?;
+        let here = ledger.cache.store.has_copy(sealed.hash).await?;
         if let (Some(share), true) = (share, here) {
-            if fresh == Some(sealed.hash) || core.copies.is_sound(sealed.hash).await? {
+            if fresh == Some(sealed.hash) || ledger.cache.copies.is_sound(sealed.hash).await? {
                 let share = identity.vault.open(EventKind::OwnerShare, grant.split.as_bytes(), &share)?;
                 return Ok(Ready { grant, share: OwnerShare::from_bytes(*share), came });
             }
             tracing::warn!(image = %grant.path, "the sealed copy is damaged; fetching it again");
-            core.store.forget_copy(sealed.hash).await?;
-            core.copies.remove(vec![sealed.hash]).await;
+            ledger.cache.store.forget_copy(sealed.hash).await?;
+            ledger.cache.copies.remove(vec![sealed.hash]).await;
         }
-        let report = |done| progress(Progress { step: Step::Fetching, done, total: sealed.bytes });
-        match core.fetches.fetch(core, &grant, report).await {
+        let mut report = |done| progress(Progress { step: Step::Fetching, done, total: sealed.bytes });
+        match ledger.source.fetch(&grant, &mut report).await {
             Ok(how) => {
                 came = Some(how);
                 fresh = (!here).then_some(sealed.hash);
             }
-            Err(error) if error.code == Code::Stale => grant = newest(core, arg, grant.image, me).await?,
+            Err(error) if error.code == Code::Stale => grant = newest(ledger, arg, grant.image, me).await?,
             Err(error) => return Err(error),
         }
     }
     Err(WireError::new(Code::Offline, format!("{arg} changes faster than it can be fetched")))
 }
 
-/// The right as the directory knows it, noted here.
-async fn newest(core: &Core, arg: &ImageArg, image: ImageNo, me: PeerId) -> Result<Grant, WireError> {
-    let grant = match core.upstream.request_again(Op::Grant { image, viewer: me }).await? {
+/// The grant as the directory knows it, noted here.
+async fn newest(ledger: &Ledger, arg: &ImageArg, image: ImageNo, me: PeerId) -> Result<Grant, WireError> {
+    let grant = match ledger.directory.request_again(Op::Grant { image, viewer: me }).await? {
         Answer::Grant(grant) => *grant,
         _ => return Err(unexpected()),
     };
-    core.take_grant(grant.clone()).await?;
+    ledger.cache.take_grant(grant.clone()).await?;
     if grant.revoked { Err(denied(arg, Reason::Revoked)) } else { Ok(grant) }
 }
 
-/// What an open view that failed may have cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cost {
-    /// Nothing: the directory refused it.
-    Refused,
-    /// Nothing by this command, which never asked; an earlier one may have had it counted.
-    NotAsked,
-    /// Nobody knows.
-    Perhaps,
-}
-
-/// A right, with its owner share if the copy has been ensured just before.
+/// A grant, with its owner share if the copy has been ensured just before.
 type Prepared = (Grant, Option<OwnerShare>);
 
-/// Has the directory count what `taken` says, and joins the key. If nothing was counted, the open view is closed, so that
+/// Has the directory count the view that has started, and joins the key. If nothing was counted, the open view is closed, so that
 /// a command that failed does not take effect later.
 async fn spend(
-    core: &Arc<Core>,
+    ledger: &Ledger,
     arg: &ImageArg,
     ready: Prepared,
-    (taken, kind): (&Taken, SpendKind),
+    (started, kind): (&Started, SpendKind),
     progress: OnProgress<'_>,
 ) -> Result<(Spent, ContentKey), WireError> {
-    let (cost, error) = match Box::pin(try_spend(core, arg, ready, (taken, kind), progress)).await {
+    let (cost, error) = match Box::pin(try_spend(ledger, arg, ready, (started, kind), progress)).await {
         Ok(spent) => return Ok(spent),
         Err(failed) => failed,
     };
-    if cost == Cost::Refused || (cost == Cost::NotAsked && !taken.resumed) {
-        let free = core.store.close_view(taken.view.id()).await?;
-        core.copies.remove(free).await;
+    if is_closed(cost, started.resumed) {
+        let free = ledger.cache.store.close_view(started.view.id()).await?;
+        ledger.cache.copies.remove(free).await;
     }
     Err(match error.reason {
         Some(reason) if cost == Cost::Refused => WireError { message: error.message, ..denied(arg, reason) },
@@ -240,75 +248,75 @@ async fn spend(
 }
 
 async fn try_spend(
-    core: &Arc<Core>,
+    ledger: &Ledger,
     arg: &ImageArg,
     (mut grant, mut share): Prepared,
-    (taken, kind): (&Taken, SpendKind),
+    (started, kind): (&Started, SpendKind),
     progress: OnProgress<'_>,
 ) -> Result<(Spent, ContentKey), (Cost, WireError)> {
     let me = grant.viewer;
-    let not_asked = |error| (Cost::NotAsked, error);
+    let not_spent = |error| (Cost::NotSpent, error);
     for _ in 0..CHANGES_MAX {
         let (fitting, owner) = match share.take() {
             Some(share) => (grant, share),
             None => {
-                let ready = ensure(core, arg, grant, progress).await.map_err(not_asked)?;
+                let ready = ensure(ledger, arg, grant, progress).await.map_err(not_spent)?;
                 (ready.grant, ready.share)
             }
         };
         let spend = Spend {
             image: fitting.image,
-            view: taken.view.id(),
-            views: taken.views,
+            view: started.view.id(),
+            views: started.views,
             kind,
             split: fitting.split,
             sealed: fitting.sealed.hash,
         };
-        match core.upstream.request_tracked(Op::Spend(spend)).await {
+        match ledger.directory.request_tracked(Op::Spend(spend)).await {
             Ok(Answer::Spent(spent)) => {
-                let counted = |error| (Cost::Perhaps, error);
-                core.take_grant(spent.grant.clone()).await.map_err(counted)?;
+                let counted = |error| (Cost::Unknown, error);
+                ledger.cache.take_grant(spent.grant.clone()).await.map_err(counted)?;
                 let same = spent.grant.split == fitting.split && spent.grant.sealed == fitting.sealed;
                 let owner = if same {
                     owner
                 } else {
-                    ensure(core, arg, spent.grant.clone(), progress).await.map_err(counted)?.share
+                    ensure(ledger, arg, spent.grant.clone(), progress).await.map_err(counted)?.share
                 };
                 let key = ContentKey::join(&owner, &DirectoryShare::from_bytes(spent.share));
                 return Ok((*spent, key));
             }
-            Ok(_) => return Err((Cost::Perhaps, unexpected())),
-            Err(Unanswered { error, perhaps_done: true }) => return Err((Cost::Perhaps, error)),
-            Err(Unanswered { error, .. }) => match error.code {
-                Code::Stale => grant = newest(core, arg, fitting.image, me).await.map_err(not_asked)?,
-                Code::Denied | Code::NotFound | Code::Invalid => return Err((Cost::Refused, error)),
-                _ => return Err((Cost::NotAsked, error)),
+            Ok(_) => return Err((Cost::Unknown, unexpected())),
+            Err(Unanswered { error, perhaps_done }) => match failure(error.code, perhaps_done) {
+                Failure::Stale => grant = newest(ledger, arg, fitting.image, me).await.map_err(not_spent)?,
+                Failure::Failed(cost) => return Err((cost, error)),
             },
         }
     }
     let error =
         WireError::new(Code::Offline, format!("the right to {arg} changes faster than it can be used"));
-    Err((Cost::NotAsked, error))
+    Err((Cost::NotSpent, error))
 }
 
 /// Opens a held view, if there is one that may be used.
-async fn held_view(core: &Core, grant: &Grant) -> Result<Option<Opened>, WireError> {
-    let (_, identity) = core.identity.registered().ok_or_else(unregistered)?;
-    if matches!(grant.state_at(Timestamp::now()), GrantState::Expired | GrantState::Revoked) {
-        let free = core.store.destroy_held(grant.image).await?;
-        core.copies.remove(free).await;
+async fn held_view(ledger: &Ledger, grant: &Grant) -> Result<Option<Opened>, WireError> {
+    let (_, identity) = ledger.identity.registered().ok_or_else(unregistered)?;
+    if voids_held(grant.state_at(Timestamp::now())) {
+        let free = ledger.cache.store.destroy_held(grant.image).await?;
+        ledger.cache.copies.remove(free).await;
         return Ok(None);
     }
-    let Some(held) = core.store.take_held(core.live.clone(), grant.image).await? else { return Ok(None) };
+    let Some(held) = ledger.cache.store.take_held(ledger.live.clone(), grant.image).await? else {
+        return Ok(None);
+    };
     let key = identity.vault.open(EventKind::HeldKey, held.checkout.as_bytes(), &held.key)?;
-    let left = core.store.held_left(grant.image).await?;
+    let left = ledger.cache.store.held_left(grant.image).await?;
     Ok(Some(Opened {
         path: grant.path.clone(),
         hash: held.hash,
         key: ContentKey::from_bytes(*key),
         views_left: Allowance::Views(left),
         view: Some(held.view),
-        _pin: core.copies.pin(held.hash),
+        _pin: ledger.cache.copies.pin(held.hash),
     }))
 }
 
@@ -323,73 +331,80 @@ pub(crate) struct Holding {
     pub(crate) views_left: Allowance,
 }
 
-/// Takes views along.
+/// Checks views out.
 ///
 /// # Errors
 /// `denied`, `not_found`, `offline`, `invalid` as they apply.
-pub(crate) async fn checkout(core: &Arc<Core>, arg: &ImageArg, views: u32) -> Result<Holding, WireError> {
-    let known = match find(core, arg).await? {
+pub(crate) async fn checkout(ledger: &Ledger, arg: &ImageArg, views: u32) -> Result<Holding, WireError> {
+    let known = match find(&ledger.grants, arg).await? {
         Target::Own(_) => return Err(WireError::new(Code::Invalid, "one's own images need no checkout")),
         Target::Other(known) => known,
     };
     if views == 0 {
         return Err(WireError::new(Code::Invalid, "a checkout takes at least one view"));
     }
-    let grant = usable(core, arg, known).await?;
-    let Ready { grant, share, .. } = ensure(core, arg, grant, &|_| ()).await?;
+    let grant = usable(&ledger.grants, arg, known).await?;
+    let Ready { grant, share, .. } = ensure(ledger, arg, grant, &|_| ()).await?;
     let image = grant.image;
-    let taken = core.store.take_checkout(core.live.clone(), image, Some(views)).await?;
-    let taken = taken.ok_or_else(unexpected)?;
-    let spent = hold(core, arg, (grant, Some(share)), taken).await?;
-    let held = core.store.held_left(image).await?;
+    let started = ledger.cache.store.take_checkout(ledger.live.clone(), image, Some(views)).await?;
+    let started = started.ok_or_else(unexpected)?;
+    let spent = hold(ledger, arg, (grant, Some(share)), started).await?;
+    let held = ledger.cache.store.held_left(image).await?;
     Ok(Holding { path: spent.grant.path, held, views_left: spent.grant.views_left })
 }
 
 /// Spends the views of an open checkout and holds them.
-async fn hold(core: &Arc<Core>, arg: &ImageArg, ready: Prepared, taken: Taken) -> Result<Spent, WireError> {
-    let (_, identity) = core.identity.registered().ok_or_else(unregistered)?;
-    let (spent, key) = spend(core, arg, ready, (&taken, SpendKind::Checkout), &|_| ()).await?;
-    let checkout = taken.view.id();
+async fn hold(
+    ledger: &Ledger,
+    arg: &ImageArg,
+    ready: Prepared,
+    started: Started,
+) -> Result<Spent, WireError> {
+    let (_, identity) = ledger.identity.registered().ok_or_else(unregistered)?;
+    let (spent, key) = spend(ledger, arg, ready, (&started, SpendKind::Checkout), &|_| ()).await?;
+    let checkout = started.view.id();
     let key = identity.vault.seal(EventKind::HeldKey, checkout.as_bytes(), key.as_bytes())?;
-    let held = Held { checkout, image: spent.grant.image, left: taken.views };
-    core.store.hold(held, spent.grant.sealed.hash, key).await?;
+    let held = Held { checkout, image: spent.grant.image, left: started.views };
+    ledger.cache.store.hold(held, spent.grant.sealed.hash, key).await?;
     Ok(spent)
 }
 
-/// Gives every held view of an image back.
+/// Gives every held view of an image back. If the command is `repeated`, there may be none any more.
 ///
 /// # Errors
 /// `not_found` if none is held; `offline`.
-pub(crate) async fn checkin(core: &Arc<Core>, arg: &ImageArg) -> Result<Holding, WireError> {
+pub(crate) async fn checkin(ledger: &Ledger, arg: &ImageArg, repeated: bool) -> Result<Holding, WireError> {
     let none = || WireError::new(Code::NotFound, format!("no views of {arg} are checked out"));
-    let Target::Other(Some(mut grant)) = find(core, arg).await? else { return Err(none()) };
-    core.upstream.ready().await?;
-    let returning = core.store.begin_checkin(grant.image).await?;
-    if returning.is_empty() {
+    let Target::Other(Some(mut grant)) = find(&ledger.grants, arg).await? else { return Err(none()) };
+    ledger.directory.ready().await?;
+    let returning = ledger.cache.store.begin_checkin(grant.image).await?;
+    if returning.is_empty() && !repeated {
         return Err(none());
     }
     for held in returning {
-        if let Some(newer) = give_back(core, &held).await? {
+        if let Some(newer) = give_back(ledger, &held).await? {
             grant = newer;
         }
     }
     Ok(Holding { path: grant.path, held: 0, views_left: grant.views_left })
 }
 
-async fn give_back(core: &Core, held: &Held) -> Result<Option<Grant>, WireError> {
+async fn give_back(ledger: &Ledger, held: &Held) -> Result<Option<Grant>, WireError> {
+    // Which views are given back does not change once that has begun.
+    let again = Repeat::Under(OperationId::from(*held.checkout.as_bytes()));
     let checkin = Checkin { image: held.image, checkout: held.checkout, unused: held.left };
-    let grant = match core.upstream.request_again(Op::Checkin(checkin)).await {
+    let grant = match ledger.directory.send(Op::Checkin(checkin), again).await {
         Ok(Answer::Grant(grant)) => {
-            core.take_grant((*grant).clone()).await?;
+            ledger.cache.take_grant((*grant).clone()).await?;
             Some(*grant)
         }
         Ok(_) => None,
-        // The right is over: there is nothing to give back to.
-        Err(error) if matches!(error.code, Code::Denied | Code::NotFound) => None,
-        Err(error) => return Err(error),
+        // The grant is over: there is nothing to give back to.
+        Err(Unanswered { error, .. }) if matches!(error.code, Code::Denied | Code::NotFound) => None,
+        Err(Unanswered { error, .. }) => return Err(error),
     };
-    let free = core.store.finish_checkin(held.checkout).await?;
-    core.copies.remove(free).await;
+    let free = ledger.cache.store.finish_checkin(held.checkout).await?;
+    ledger.cache.copies.remove(free).await;
     Ok(grant)
 }
 
@@ -397,17 +412,17 @@ async fn give_back(core: &Core, held: &Held) -> Result<Option<Grant>, WireError>
 ///
 /// # Errors
 /// If the directory cannot be asked.
-pub(crate) async fn settle(core: &Arc<Core>) -> Result<(), WireError> {
-    for held in core.store.returning().await? {
-        give_back(core, &held).await?;
+pub(crate) async fn settle(ledger: &Ledger) -> Result<(), WireError> {
+    for held in ledger.cache.store.returning().await? {
+        give_back(ledger, &held).await?;
     }
-    let (me, _) = core.identity.registered().ok_or_else(unregistered)?;
-    for image in core.store.open_checkouts().await? {
-        let Some(grant) = core.store.grant(image, me).await? else { continue };
+    let (me, _) = ledger.identity.registered().ok_or_else(unregistered)?;
+    for image in ledger.cache.store.open_checkouts().await? {
+        let Some(grant) = ledger.cache.store.grant(image, me).await? else { continue };
         let owner = Some(dos_protocol::PeerRef::Id(grant.path.owner));
         let arg = ImageArg { owner, name: grant.path.name.clone() };
-        while let Some(taken) = core.store.take_checkout(core.live.clone(), image, None).await? {
-            match hold(core, &arg, (grant.clone(), None), taken).await {
+        while let Some(started) = ledger.cache.store.take_checkout(ledger.live.clone(), image, None).await? {
+            match hold(ledger, &arg, (grant.clone(), None), started).await {
                 Ok(_) => tracing::info!(image = %grant.path, "finished a checkout"),
                 Err(error) if error.code == Code::Denied => {}
                 Err(error) => return Err(error),
@@ -416,3 +431,6 @@ pub(crate) async fn settle(core: &Arc<Core>) -> Result<(), WireError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

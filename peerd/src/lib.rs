@@ -1,24 +1,35 @@
-//! peerd, the daemon of one client: its images, its rights, its session to the directory, and its port for other peers.
+//! peerd, the daemon of one client: its images, its grants, its session to the directory, and its port for other peers.
 //!
-//! - [`upstream`]: the session to the directory; [`inbox`] applies what the directory owes us.
-//! - [`control`]: the local socket for dosctl, one file per command.
+//! Here its parts are put together; which of them may use which is said in ARCHITECTURE.md.
+//!
+//! - [`control`]: the local socket for dosctl; [`commands`]: what a user can do, one file per command.
+//! - [`chores`]: what the daemon does by itself; [`relearn`]: what was lost here and the directory still knows; [`presence`]:
+//!   who is online, as far as somebody watches.
 //! - [`peer`]: other peers: serving sealed copies, and fetching them; direct messages.
-//! - [`relearn`]: what was lost here and the directory still knows.
-//! - [`library`]: one's own images; [`rights`]: what one may view; [`ledger`]: views that are under way or held.
-//! - [`store`]: everything that must last; [`copies`]: sealed files; [`identity`], [`vault`], [`keys`]: secrets.
-//! - [`events`]: what happened, to whoever watches; [`presence`]: who comes and goes, as far as somebody watches.
-//! - [`config`]: the settings; [`reload`]: what SIGHUP does; [`metrics`]: what is measured.
-//! - [`chores`]: what the daemon does by itself.
+//! - [`upstream`]: the session to the directory; [`inbox`] applies the updates that come in.
+//! - [`ledger`]: views in flight or held; [`rights`]: what one may view; [`library`]: one's own images; [`requests`],
+//!   [`blocks`]. They know the directory and other peers as something that answers ([`directory`], [`source`]).
+//! - [`store`]: everything that must last; [`copies`]: sealed files, [`cache`]: both together; [`feed`], [`events`]: what
+//!   happened, for all who watch.
+//! - [`identity`], [`vault`], [`keys`]: secrets. [`config`], [`settings`], [`metrics`], [`manager`].
 //!
-//! Stopping takes two steps: first nobody new is served and what can be given up is given up, while commands that change
+//! Stopping takes two steps: first no one new is served and what can be given up is given up, while commands that change
 //! something finish; then the session signs out.
 
+mod addresses;
+mod blocks;
+mod cache;
 mod chores;
 pub mod cli;
+mod commands;
 pub mod config;
 pub mod control;
 mod copies;
+mod counters;
+mod directory;
 mod events;
+mod feed;
+mod grant_pages;
 pub mod identity;
 mod inbox;
 mod keys;
@@ -31,12 +42,16 @@ mod peer;
 mod presence;
 mod random;
 mod relearn;
-pub mod reload;
+mod requests;
 mod rights;
+mod rules;
 mod sealing;
+mod settings;
+mod shell;
+mod source;
 mod state_dir;
-pub mod stop;
 mod store;
+mod traffic;
 mod upstream;
 mod vault;
 
@@ -44,12 +59,12 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock, atomic::AtomicU64},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use dos_daemon::{http, notify};
-use dos_protocol::{Instance, MessageId, Seq, WireError, directory::Call, limits::SHUTDOWN_TIME_MAX};
+use dos_protocol::{Instance, Seq, WireError, directory::Call, limits::SHUTDOWN_TIME_MAX};
 use dos_sqlite::WriterThread;
 use tokio::{
     net::TcpListener,
@@ -57,19 +72,29 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
     time::timeout,
 };
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use config::{Config, Settings};
+use cache::Cache;
+use chores::{Chores, fetching::Fetching};
+use commands::Services;
+pub use config::{Config, Limits, Settings};
 use copies::Copies;
-use events::Events;
+use counters::Counters;
+use directory::Directory;
+use feed::Feed;
 use identity::Identities;
-use metrics::Metrics;
-pub use peer::traffic::Limits;
-use peer::{callers::KnownKeys, dial::Ways, fetch::Fetches, relay::CALLS_WAITING_MAX, traffic::Traffic};
-use reload::Reload;
+use inbox::Inbox;
+use ledger::Ledger;
+use library::Library;
+use peer::{Peers, fetch::Owners, relay::CALLS_WAITING_MAX};
+use relearn::Relearning;
+use requests::Requests;
+use rights::Grants;
+use settings::CurrentSettings;
+use source::Source;
 use state_dir::StateDir;
-use stop::{Stop, Stopper, stop};
-use store::Store;
-use upstream::Upstream;
+use store::{Live, Store};
+use upstream::{Ends, Local, Upstream};
 
 /// How long commands that change something may take to finish when the daemon stops.
 const FINISH_TIME_MAX: Duration = Duration::from_millis(1500);
@@ -106,63 +131,25 @@ pub enum RunError {
     Control(PathBuf, #[source] io::Error),
 }
 
-/// What all tasks share.
-#[derive(Debug)]
-pub(crate) struct Core {
-    /// As it was started; what can be changed is in `settings`.
-    config: Config,
-    settings: RwLock<Settings>,
-    dirs: StateDir,
-    store: Store,
-    identity: Identities,
-    upstream: Upstream,
-    metrics: Metrics,
-    events: Events,
-    presence: Arc<presence::Interest>,
-    copies: Copies,
-    fetches: Fetches,
-    uploads: Traffic,
-    downloads: Traffic,
-    ways: Ways,
-    calls: mpsc::Sender<Call>,
-    chores: chores::Chores,
-    live: store::Live,
-    sends: store::Live<MessageId>,
-    known_keys: KnownKeys,
-    names_busy: library::BusyNames,
-    previews: Semaphore,
-    relearning: Semaphore,
-    /// Written on the store's writer's thread alone, so that an older number never takes the place of a newer one.
-    pending_requests: Arc<AtomicU64>,
-    mail: watch::Sender<store::Mail>,
-    stored: watch::Sender<Seq>,
-    instance: Instance,
-    listen: SocketAddr,
-}
+/// The settings of a running daemon. Weak, because the store closes only when no one holds it any more.
+#[derive(Debug, Clone)]
+pub struct SettingsHandle(Weak<Services>);
 
-impl Core {
-    /// What is set now.
-    pub(crate) fn settings(&self) -> Settings {
-        *self.settings.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts other settings in force: what is begun from now on obeys them.
-    pub(crate) fn set(&self, settings: Settings) {
-        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = settings;
-        self.uploads.set(settings.uploads);
-        self.downloads.set(settings.downloads);
-        // There may be room for more copies, or they are wanted now.
-        self.chores.look();
+impl SettingsHandle {
+    /// Puts other settings in force; false if the daemon has stopped.
+    #[must_use]
+    pub fn set(&self, settings: Settings) -> bool {
+        self.0.upgrade().map(|services| services.set(settings)).is_some()
     }
 }
 
 /// A running daemon.
 #[derive(Debug)]
 pub struct Daemon {
-    core: Arc<Core>,
+    services: Arc<Services>,
     writer: WriterThread,
-    first: Stopper,
-    second: Stopper,
+    /// Dropping them stops it, too.
+    stop: [DropGuard; 2],
     control: JoinHandle<()>,
     session: JoinHandle<()>,
     others: Vec<JoinHandle<()>>,
@@ -170,14 +157,39 @@ pub struct Daemon {
     opened: Option<opened::Opened>,
 }
 
-impl Daemon {
-    /// Starts it. When this returns, commands and peers are served.
-    ///
-    /// # Errors
-    /// As in [`RunError`].
-    pub async fn start(config: Config) -> Result<Self, RunError> {
+/// What is bound before anything runs.
+struct Doors {
+    peers: TcpListener,
+    listen: SocketAddr,
+    socket: control::Listener,
+    page: Option<TcpListener>,
+}
+
+impl Doors {
+    fn open(config: &Config) -> Result<Self, RunError> {
+        let listen_error = |error| RunError::Listen(config.listen, error);
+        let peers = peer::listener::bind(config.listen).map_err(listen_error)?;
+        let listen = peers.local_addr().map_err(listen_error)?;
+        let socket = control::Listener::bind(&config.socket)
+            .map_err(|error| RunError::Control(config.socket.clone(), error))?;
+        Ok(Self { peers, listen, socket, page: config.metrics.map(open_page).transpose()? })
+    }
+}
+
+/// What was opened from the state directory.
+struct State {
+    dirs: StateDir,
+    identity: Arc<Identities>,
+    cache: Cache,
+    feed: Arc<Feed>,
+    settings: CurrentSettings,
+    wanted_online: bool,
+}
+
+impl State {
+    async fn open(config: &Config) -> Result<(Self, WriterThread), RunError> {
         let dirs = StateDir::open(&config.state_dir)?;
-        let identity = Identities::open(dirs.identity())?;
+        let identity = Arc::new(Identities::open(dirs.identity())?);
         let (store, writer) = Store::open(&dirs.database())?;
         let own = store.own().await?;
         if let (Some(peer), Some((id, _))) = (own.peer, identity.registered())
@@ -187,88 +199,172 @@ impl Daemon {
         }
         let copies = Copies::new(&dirs);
         tidy_up(&store, &copies).await?;
-        let listen_error = |error| RunError::Listen(config.listen, error);
-        let listener = peer::listener::bind(config.listen).map_err(listen_error)?;
-        let listen = listener.local_addr().map_err(listen_error)?;
-        let socket = control::Listener::bind(&config.socket)
-            .map_err(|error| RunError::Control(config.socket.clone(), error))?;
-        let page = config.metrics.map(open_page).transpose()?;
+        let settings = CurrentSettings::new(config.settings);
+        let cache = Cache::new(store, copies, settings.clone());
+        let (feed, wanted_online) = (Arc::new(Feed::new(&own)), own.wanted_online);
+        Ok((Self { dirs, identity, cache, feed, settings, wanted_online }, writer))
+    }
+}
+
+/// The ends of the parts that tasks run with.
+struct Loose {
+    ends: Ends,
+    local: Local,
+    calls: mpsc::Receiver<Call>,
+}
+
+/// What is kept of images and views.
+fn books(
+    (cache, identity, directory): (Cache, Arc<Identities>, Arc<dyn Directory>),
+    source: Arc<dyn Source>,
+) -> (Arc<Library>, Grants, Arc<Ledger>) {
+    let live = Live::default();
+    let library = Arc::new(Library::new(cache.clone(), Arc::clone(&identity), Arc::clone(&directory)));
+    let grants = Grants {
+        library: Arc::clone(&library),
+        cache: cache.clone(),
+        identity: Arc::clone(&identity),
+        directory: Arc::clone(&directory),
+        live: live.clone(),
+    };
+    let ledger = Ledger { grants: grants.clone(), cache, identity, directory, source, live };
+    (library, grants, Arc::new(ledger))
+}
+
+/// Puts the parts together.
+fn assemble(config: Config, listen: SocketAddr, state: State) -> Result<(Services, Loose), RunError> {
+    let State { dirs, identity, cache, feed, settings, .. } = state;
+    let (counters, store) = (Counters::default(), cache.store.clone());
+    let (upstream, ends) = Upstream::new(counters.clone());
+    let upstream = Arc::new(upstream);
+    let directory: Arc<dyn Directory> = Arc::clone(&upstream) as _;
+    let peers = Arc::new(Peers::new(
+        Arc::clone(&identity),
+        Arc::clone(&upstream),
+        cache.clone(),
+        Arc::clone(&feed),
+        config.settings,
+    ));
+    let source: Arc<dyn Source> = Arc::new(Owners(Arc::clone(&peers)));
+    let requests = Requests { store: store.clone(), feed: Arc::clone(&feed) };
+    let known = (cache.clone(), Arc::clone(&identity), Arc::clone(&directory));
+    let (library, grants, ledger) = books(known, source);
+    let relearning = Arc::new(Relearning {
+        cache: cache.clone(),
+        identity: Arc::clone(&identity),
+        directory,
+        requests: requests.clone(),
+        turn: Semaphore::new(1),
+    });
+    let inbox = Arc::new(Inbox {
+        cache: cache.clone(),
+        identity: Arc::clone(&identity),
+        feed: Arc::clone(&feed),
+        counters: counters.clone(),
+    });
+    let (calls, calls_waiting) = mpsc::channel(CALLS_WAITING_MAX);
+    let local = Local {
+        config: config.clone(),
+        listen,
+        instance: Instance(u64::from_be_bytes(random::bytes()?)),
+        identity: Arc::clone(&identity),
+        store: store.clone(),
+        feed: Arc::clone(&feed),
+        inbox,
+        calls,
+    };
+    let services = Services {
+        config,
+        dirs,
+        listen,
+        settings,
+        store,
+        cache,
+        identity,
+        upstream,
+        feed,
+        counters,
+        presence: Arc::default(),
+        library,
+        grants,
+        requests,
+        ledger,
+        peers,
+        relearning,
+        sends: Live::default(),
+        operations: Live::default(),
+    };
+    Ok((services, Loose { ends, local, calls: calls_waiting }))
+}
+
+impl Daemon {
+    /// Starts it. When this returns, commands and peers are served.
+    ///
+    /// # Errors
+    /// As in [`RunError`].
+    pub async fn start(config: Config) -> Result<Self, RunError> {
+        let (state, writer) = Box::pin(State::open(&config)).await?;
+        let doors = Doors::open(&config)?;
         let opened = opened::Opened::prepare(&config.socket);
-        let (upstream, ends) = Upstream::new();
-        let (chores, arrivals) = chores::Chores::new();
-        let (calls, calls_waiting) = mpsc::channel(CALLS_WAITING_MAX);
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let core = Arc::new(Core {
-            settings: RwLock::new(config.settings),
-            uploads: Traffic::new(config.settings.uploads),
-            downloads: Traffic::new(config.settings.downloads),
-            config,
-            dirs,
-            store,
-            identity,
-            metrics: Metrics::new(&upstream),
-            upstream,
-            events: Events::default(),
-            presence: Arc::default(),
-            copies,
-            fetches: Fetches::default(),
-            ways: Ways::default(),
-            calls,
-            chores,
-            live: store::Live::default(),
-            sends: store::Live::default(),
-            known_keys: KnownKeys::default(),
-            names_busy: library::BusyNames::default(),
-            previews: Semaphore::new(threads),
-            relearning: Semaphore::new(1),
-            pending_requests: Arc::new(AtomicU64::new(own.requests)),
-            mail: watch::Sender::new(own.mail),
-            stored: watch::Sender::new(own.stored),
-            instance: Instance(u64::from_be_bytes(random::bytes()?)),
-            listen,
-        });
+        let wanted_online = state.wanted_online;
+        let (services, Loose { ends, local, calls }) = assemble(config, doors.listen, state)?;
+        let services = Arc::new(services);
         tracing::info!(
-            profile = &*core.config.profile,
-            %listen,
-            socket = %core.config.socket.display(),
+            profile = &*services.config.profile,
+            listen = %doors.listen,
+            socket = %services.config.socket.display(),
             version = env!("CARGO_PKG_VERSION"),
             "peerd is running"
         );
-        let page = page.map(|listener| tokio::spawn(http::serve(listener, metrics::Observed::new(&core))));
-        let ((first, early), (second, late)) = (stop(), stop());
-        let session = tokio::spawn(upstream::run(Arc::clone(&core), ends, own.wanted_online, late));
-        let control = tokio::spawn(control::run(Arc::clone(&core), socket, early.clone()));
-        let others = vec![
-            tokio::spawn(peer::listener::run(Arc::clone(&core), listener, calls_waiting, early.clone())),
-            tokio::spawn(presence::run(Arc::clone(&core), early.clone())),
-            tokio::spawn(chores::run(Arc::clone(&core), arrivals, early)),
-        ];
-        Ok(Self { core, writer, first, second, control, session, others, page, opened })
+        let observed = metrics::Observed::new(&services);
+        let page = doors.page.map(|listener| tokio::spawn(http::serve(listener, observed)));
+        let (stop, [early, late]) = stop_steps();
+        let session = tokio::spawn(upstream::run(Arc::new(local), ends, wanted_online, late));
+        let control = tokio::spawn(control::run(Arc::clone(&services), doors.socket, early.clone()));
+        let others = spawn_others(&services, (doors.peers, calls), &early);
+        Ok(Self { services, writer, stop, control, session, others, page, opened })
     }
 
     /// Where it listens for other peers.
     #[must_use]
     pub fn listen(&self) -> SocketAddr {
-        self.core.listen
+        self.services.listen
     }
 
     /// Where it listens for dosctl.
     #[must_use]
     pub fn socket(&self) -> &Path {
-        &self.core.config.socket
+        &self.services.config.socket
     }
 
     /// The last update that is durable, now and from now on.
     #[must_use]
     pub fn updates_stored(&self) -> watch::Receiver<Seq> {
-        self.core.stored.subscribe()
+        self.services.feed.stored()
+    }
+
+    /// Through which its settings can be changed while it runs.
+    #[must_use]
+    pub fn settings(&self) -> SettingsHandle {
+        SettingsHandle(Arc::downgrade(&self.services))
+    }
+
+    /// Runs until `stop`, and keeps the service manager informed meanwhile.
+    pub async fn run(self, stop: CancellationToken) {
+        let reporting = tokio::spawn(manager::report(Arc::clone(&self.services)));
+        stop.cancelled().await;
+        tracing::info!("stopping");
+        notify::stopping();
+        reporting.abort();
+        drop(reporting.await);
+        self.stop().await;
     }
 
     /// Finishes what was accepted, signs out and closes the store, within [`SHUTDOWN_TIME_MAX`].
     pub async fn stop(self) {
-        let Self { core, writer, first, second, control, session, others, page, opened } = self;
+        let Self { services, writer, stop: [first, second], control, session, others, page, opened } = self;
         let orderly = async {
-            first.stop();
+            drop(first);
             for task in others {
                 drop(task.await);
             }
@@ -278,13 +374,13 @@ impl Daemon {
             }
             tracing::debug!("commands are finished");
             drop(opened);
-            second.stop();
+            drop(second);
             drop(session.await);
             tracing::debug!("signed out");
             if let Some(page) = page {
                 page.abort();
             }
-            drop(core);
+            drop(services);
             // Everything is durable already; this only tidies the log.
             drop(spawn_blocking(move || writer.join()).await);
         };
@@ -294,11 +390,43 @@ impl Daemon {
     }
 }
 
+/// The tasks that end first.
+fn spawn_others(
+    services: &Arc<Services>,
+    (listener, calls): (TcpListener, mpsc::Receiver<Call>),
+    stop: &CancellationToken,
+) -> Vec<JoinHandle<()>> {
+    let chores = Chores {
+        upstream: Arc::clone(&services.upstream),
+        library: Arc::clone(&services.library),
+        ledger: Arc::clone(&services.ledger),
+        relearning: Arc::clone(&services.relearning),
+    };
+    let fetching = Fetching {
+        upstream: Arc::clone(&services.upstream),
+        identity: Arc::clone(&services.identity),
+        settings: services.settings.clone(),
+        cache: services.cache.clone(),
+        feed: Arc::clone(&services.feed),
+        source: Arc::clone(&services.ledger.source),
+    };
+    let (interest, upstream) = (Arc::clone(&services.presence), Arc::clone(&services.upstream));
+    vec![
+        tokio::spawn(peer::listener::run(Arc::clone(&services.peers), listener, calls, stop.clone())),
+        tokio::spawn(presence::run(interest, upstream, stop.clone())),
+        tokio::spawn(chores::run(chores, stop.clone())),
+        tokio::spawn(chores::fetching::run(fetching, stop.clone())),
+    ]
+}
+
+/// What stops a daemon, and what its tasks wait for: the first step and the second.
+fn stop_steps() -> ([DropGuard; 2], [CancellationToken; 2]) {
+    let steps = <[CancellationToken; 2]>::default();
+    (steps.clone().map(CancellationToken::drop_guard), steps)
+}
+
 fn open_page(address: SocketAddr) -> Result<TcpListener, RunError> {
-    let failed = |error| RunError::Metrics(address, error);
-    let listener = http::bind(address).map_err(failed)?;
-    tracing::info!(listen = %listener.local_addr().map_err(failed)?, "metrics are served");
-    Ok(listener)
+    http::bind(address).map_err(|error| RunError::Metrics(address, error))
 }
 
 /// Makes the disk and the database agree after a crash.
@@ -313,22 +441,5 @@ async fn tidy_up(store: &Store, copies: &Copies) -> Result<(), RunError> {
         tracing::warn!(copy = %hash, "a sealed copy is missing");
         store.forget_copy(hash).await?;
     }
-    Ok(())
-}
-
-/// Runs a daemon until `stop`; `reload` changes its settings meanwhile.
-///
-/// # Errors
-/// As in [`RunError`].
-pub async fn run(config: Config, reload: &Reload, mut stop: Stop) -> Result<(), RunError> {
-    let daemon = Box::pin(Daemon::start(config)).await?;
-    reload.attach(&daemon.core);
-    let telling = tokio::spawn(manager::tell(Arc::clone(&daemon.core)));
-    stop.stopped().await;
-    tracing::info!("stopping");
-    notify::stopping();
-    telling.abort();
-    drop(telling.await);
-    daemon.stop().await;
     Ok(())
 }

@@ -14,14 +14,36 @@ use dos_protocol::{
     model::ImageInfo,
 };
 
+use tokio::sync::Semaphore;
+
 use crate::{
-    Core,
+    cache::Cache,
+    directory::{Directory, unexpected, unregistered},
+    grant_pages::GrantPages,
+    identity::Identities,
     keys::ImageKeys,
-    relearn::Rights,
-    rights::quoted,
+    shell::quoted,
     store::{OwnImage, Publication},
-    upstream::{unexpected, unregistered},
 };
+
+/// What one's own images are kept and published with.
+#[derive(Debug)]
+pub(crate) struct Library {
+    pub(crate) cache: Cache,
+    pub(crate) identity: Arc<Identities>,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) names_busy: BusyNames,
+    /// Decoding an image takes a processor, and memory: as many at once as there are processors.
+    pub(crate) previews: Semaphore,
+}
+
+impl Library {
+    pub(crate) fn new(cache: Cache, identity: Arc<Identities>, directory: Arc<dyn Directory>) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let names_busy = BusyNames::default();
+        Self { cache, identity, directory, names_busy, previews: Semaphore::new(threads) }
+    }
+}
 
 /// Names for which an image is being added.
 #[derive(Debug, Clone, Default)]
@@ -52,12 +74,12 @@ impl Drop for BusyName {
 ///
 /// # Errors
 /// `not_found` if there is none, or if its original is not here.
-pub(crate) async fn own_image(core: &Core, name: &ImageName) -> Result<OwnImage, WireError> {
-    if let Some(image) = core.store.own_image(name.clone()).await? {
+pub(crate) async fn own_image(library: &Library, name: &ImageName) -> Result<OwnImage, WireError> {
+    if let Some(image) = library.cache.store.own_image(name.clone()).await? {
         return Ok(image);
     }
-    own_info(core, name).await?;
-    core.store.own_image(name.clone()).await?.ok_or_else(|| elsewhere(name))
+    own_info(library, name).await?;
+    library.cache.store.own_image(name.clone()).await?.ok_or_else(|| elsewhere(name))
 }
 
 /// The directory knows the image as one's own, but its original and its keys are not on this machine.
@@ -72,21 +94,21 @@ pub(crate) fn elsewhere(name: &ImageName) -> WireError {
 ///
 /// # Errors
 /// `not_found` if there is none.
-pub(crate) async fn own_info(core: &Core, name: &ImageName) -> Result<ImageInfo, WireError> {
+pub(crate) async fn own_info(library: &Library, name: &ImageName) -> Result<ImageInfo, WireError> {
     let missing =
         || WireError::new(Code::NotFound, format!("you have no image \"{name}\"")).hint("dosctl list --mine");
-    let (me, _) = core.identity.registered().ok_or_else(unregistered)?;
-    if let Some(image) = core.store.own_image(name.clone()).await? {
+    let (me, _) = library.identity.registered().ok_or_else(unregistered)?;
+    if let Some(image) = library.cache.store.own_image(name.clone()).await? {
         return Ok(image.info);
     }
-    if !core.upstream.is_online() {
+    if !library.directory.is_online() {
         return Err(missing());
     }
     // The answer to a renaming may have been lost.
     let arg = ImageArg { owner: Some(PeerRef::Id(me)), name: name.clone() };
-    match core.upstream.request(Op::Image(arg)).await {
+    match library.directory.request(Op::Image(arg)).await {
         Ok(Answer::Image(info)) => {
-            core.store.rename_image((*info).clone()).await?;
+            library.cache.store.rename_image((*info).clone()).await?;
             Ok(*info)
         }
         Ok(_) => Err(unexpected()),
@@ -99,16 +121,16 @@ pub(crate) async fn own_info(core: &Core, name: &ImageName) -> Result<ImageInfo,
 ///
 /// # Errors
 /// What the directory says; the publication is dropped if it refuses, and kept if the answer is unknown.
-pub(crate) async fn publish(core: &Core, publication: Publication) -> Result<ImageInfo, WireError> {
+pub(crate) async fn publish(library: &Library, publication: Publication) -> Result<ImageInfo, WireError> {
     let hash = publication.publish.sealed.hash;
     let arg = quoted(&ImageArg { owner: None, name: publication.publish.name.clone() });
     if publication.publish.replace {
-        Box::pin(rekey(core, &publication)).await?;
+        Box::pin(rekey(library, &publication)).await?;
     }
-    match core.upstream.request_again(Op::Publish(Box::new(publication.publish))).await {
+    match library.directory.request_again(Op::Publish(Box::new(publication.publish))).await {
         Ok(Answer::Image(info)) => {
-            let free = core.store.finish_publication((*info).clone()).await?;
-            core.copies.remove(free).await;
+            let free = library.cache.store.finish_publication((*info).clone()).await?;
+            library.cache.copies.remove(free).await;
             Ok(*info)
         }
         Ok(_) => Err(unexpected()),
@@ -116,8 +138,8 @@ pub(crate) async fn publish(core: &Core, publication: Publication) -> Result<Ima
             Err(error.hint("dosctl list --mine"))
         }
         Err(error) => {
-            let free = core.store.drop_publication(hash).await?;
-            core.copies.remove(free).await;
+            let free = library.cache.store.drop_publication(hash).await?;
+            library.cache.copies.remove(free).await;
             // The image is known to the directory alone.
             let taken = error.code == Code::Conflict && error.hint.is_none();
             Err(if taken { error.hint(format!("dosctl add FILE --name {arg} --replace")) } else { error })
@@ -130,24 +152,27 @@ pub(crate) async fn publish(core: &Core, publication: Publication) -> Result<Ima
 ///
 /// # Errors
 /// If the directory cannot be asked.
-async fn rekey(core: &Core, publication: &Publication) -> Result<(), WireError> {
-    let (me, identity) = core.identity.registered().ok_or_else(unregistered)?;
+async fn rekey(library: &Library, publication: &Publication) -> Result<(), WireError> {
+    let (me, identity) = library.identity.registered().ok_or_else(unregistered)?;
     let name = publication.publish.name.clone();
-    if core.store.own_image(name.clone()).await?.is_some() {
+    if library.cache.store.own_image(name.clone()).await?.is_some() {
         return Ok(());
     }
-    let image =
-        match core.upstream.request_again(Op::Image(ImageArg { owner: Some(PeerRef::Id(me)), name })).await {
-            // Published already; only the answer was lost.
-            Ok(Answer::Image(info)) if info.sealed == publication.publish.sealed => return Ok(()),
-            Ok(Answer::Image(info)) => info.no,
-            Ok(_) => return Err(unexpected()),
-            Err(error) if error.code == Code::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
+    let image = match library
+        .directory
+        .request_again(Op::Image(ImageArg { owner: Some(PeerRef::Id(me)), name }))
+        .await
+    {
+        // Published already; only the answer was lost.
+        Ok(Answer::Image(info)) if info.sealed == publication.publish.sealed => return Ok(()),
+        Ok(Answer::Image(info)) => info.no,
+        Ok(_) => return Err(unexpected()),
+        Err(error) if error.code == Code::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
     let keys = ImageKeys::open_publication(&identity.vault, publication)?;
-    let mut rights = Rights::of(image);
-    while let Some(page) = rights.next(core).await? {
+    let mut rights = GrantPages::of(image);
+    while let Some(page) = rights.next(&*library.directory).await? {
         for grant in page.into_iter().filter(|grant| !grant.revoked) {
             let share = Share {
                 image,
@@ -156,8 +181,8 @@ async fn rekey(core: &Core, publication: &Publication) -> Result<(), WireError> 
                 expiry: ExpiryChange::Keep,
                 key: Some(keys.key_share(image, grant.viewer)?),
             };
-            match core.upstream.request_again(Op::Share(share)).await? {
-                Answer::Grant(grant) => core.take_grant(*grant).await?,
+            match library.directory.request_again(Op::Share(share)).await? {
+                Answer::Grant(grant) => library.cache.take_grant(*grant).await?,
                 _ => return Err(unexpected()),
             }
         }
@@ -169,10 +194,10 @@ async fn rekey(core: &Core, publication: &Publication) -> Result<(), WireError> 
 ///
 /// # Errors
 /// If the directory cannot be asked; one refusal does not hinder the others.
-pub(crate) async fn finish_publications(core: &Core) -> Result<(), WireError> {
-    for publication in core.store.publications().await? {
-        let Some(_busy) = core.names_busy.claim(&publication.publish.name) else { continue };
-        finish(core, publication).await?;
+pub(crate) async fn finish_publications(library: &Library) -> Result<(), WireError> {
+    for publication in library.cache.store.publications().await? {
+        let Some(_busy) = library.names_busy.claim(&publication.publish.name) else { continue };
+        finish(library, publication).await?;
     }
     Ok(())
 }
@@ -181,18 +206,18 @@ pub(crate) async fn finish_publications(core: &Core) -> Result<(), WireError> {
 ///
 /// # Errors
 /// If the directory cannot be asked.
-pub(crate) async fn finish_publication_of(core: &Core, claimed: &BusyName) -> Result<(), WireError> {
-    for publication in core.store.publications().await? {
+pub(crate) async fn finish_publication_of(library: &Library, claimed: &BusyName) -> Result<(), WireError> {
+    for publication in library.cache.store.publications().await? {
         if publication.publish.name == claimed.name {
-            finish(core, publication).await?;
+            finish(library, publication).await?;
         }
     }
     Ok(())
 }
 
-async fn finish(core: &Core, publication: Publication) -> Result<(), WireError> {
+async fn finish(library: &Library, publication: Publication) -> Result<(), WireError> {
     let name = publication.publish.name.clone();
-    match Box::pin(publish(core, publication)).await {
+    match Box::pin(publish(library, publication)).await {
         Ok(_) => tracing::info!(image = %name, "finished a publication"),
         Err(error) if matches!(error.code, Code::Offline | Code::Timeout | Code::Internal) => {
             return Err(error);

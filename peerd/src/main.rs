@@ -1,15 +1,17 @@
 //! The program `peerd`: arguments, logging, signals; everything else is in the library.
 
-use std::{io::Write, process::ExitCode, sync::Arc};
+use std::{io::Write, process::ExitCode};
 
 use anyhow::Context;
 use clap::Parser;
-use dos_daemon::log::{Log, Style};
+use dos_daemon::{
+    log::{Log, Style},
+    process::{self, Signals},
+    reload::Reload,
+};
 use dos_protocol::{Code, paths::Environment};
-use futures_util::StreamExt;
-use peerd::{Config, cli::Arguments, reload::Reload, stop::stop};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook_tokio::Signals;
+use peerd::{Config, Daemon, cli::Arguments};
+use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -28,7 +30,7 @@ fn main() -> ExitCode {
 
 /// Whether the daemon would start with these settings. Nothing is opened or made.
 fn check(arguments: Arguments) -> ExitCode {
-    match Config::load(arguments, &Environment::of_process()) {
+    match Config::load(arguments.given, arguments.config.as_deref(), &Environment::of_process()) {
         Ok(_) => {
             // If nobody reads it, the exit code still tells.
             drop(writeln!(std::io::stdout(), "the configuration is good"));
@@ -44,27 +46,23 @@ fn check(arguments: Arguments) -> ExitCode {
 
 fn start(arguments: Arguments) -> anyhow::Result<()> {
     let environment = Environment::of_process();
-    let config = Config::load(arguments.clone(), &environment)?;
+    let Arguments { given, config: file, .. } = arguments;
+    let config = Config::load(given.clone(), file.as_deref(), &environment)?;
     let log = Log::start(&config.log, Style::of_stderr(config.log_format))?;
-    let reload = Arc::new(Reload::new(arguments, environment, config.clone(), log));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(run(config, reload));
-    // Blocking work that did not end in time is cut off: whatever matters is durable.
-    runtime.shutdown_background();
-    outcome
-}
-
-async fn run(config: Config, reload: Arc<Reload>) -> anyhow::Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).context("cannot listen for signals")?;
-    let (stopper, stop) = stop();
-    let reloading = Arc::clone(&reload);
-    let waiting = tokio::spawn(async move {
-        while signals.next().await == Some(SIGHUP) {
-            reloading.run().await;
+    process::run(async {
+        let signals = Signals::catch().context("cannot listen for signals")?;
+        let daemon = Box::pin(Daemon::start(config.clone())).await?;
+        let settings = daemon.settings();
+        let reload = Reload::new(config, log);
+        let reload = async || {
+            let (given, file, environment) = (given.clone(), file.clone(), environment.clone());
+            let load = move || Config::load(given, file.as_deref(), &environment);
+            reload.run(load, |config| settings.set(config.settings)).await;
+        };
+        let stop = CancellationToken::new();
+        tokio::select! {
+            () = Box::pin(daemon.run(stop.clone())) => Ok(()),
+            never = signals.handle(stop, reload) => match never {},
         }
-        stopper.stop();
-    });
-    let outcome = Box::pin(peerd::run(config, &reload, stop)).await;
-    waiting.abort();
-    Ok(outcome?)
+    })?
 }

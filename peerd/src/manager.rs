@@ -1,42 +1,32 @@
-//! What the service manager learns of a running daemon: that it serves, how its session stands, and that it works.
+//! What the service manager learns of a running daemon: how its session stands, and that it works.
 //!
-//! Works means: the runtime runs tasks, and the store's writer answers. A daemon of which one of these hangs gives no sign of
-//! life any more and is restarted. Whether the directory can be reached does not matter here: a restart would not help.
+//! Works means: the runtime runs tasks, and the store's writer answers. Whether the directory can be reached does not matter here: a restart would not help.
 
 use std::sync::Arc;
 
-use dos_daemon::{notify, watchdog};
+use dos_daemon::{manager, notify};
 use dos_protocol::control::SessionState;
 
-use crate::{Core, identity::Identity, upstream::Status};
+use crate::{commands::Services, identity::Identity, upstream::Status};
 
-/// Tells, from the moment the daemon serves until it is cancelled.
-pub(crate) async fn tell(core: Arc<Core>) {
-    notify::ready();
-    if !notify::is_heard() {
-        return;
-    }
-    tokio::join!(tell_session(&core), show_life(&core));
+/// Reports from the moment the daemon serves until it is cancelled.
+pub(crate) async fn report(services: Arc<Services>) {
+    let works = || {
+        let store = services.store.clone();
+        async move { store.answers().await }
+    };
+    manager::report(report_session(&services), works).await;
 }
 
-async fn tell_session(core: &Core) {
-    let mut session = core.upstream.status();
+async fn report_session(services: &Services) {
+    let mut session = services.upstream.status();
     loop {
         let now = session.borrow_and_update().clone();
-        notify::status(&in_words(&now, core.identity.any().as_deref()));
+        notify::status(&in_words(&now, services.identity.any().as_deref()));
         if session.changed().await.is_err() {
             return;
         }
     }
-}
-
-async fn show_life(core: &Core) {
-    let Some(patience) = watchdog::patience() else { return };
-    watchdog::feed(patience, || {
-        let store = core.store.clone();
-        async move { store.answers().await }
-    })
-    .await;
 }
 
 fn in_words(session: &Status, identity: Option<&Identity>) -> String {
@@ -57,11 +47,11 @@ fn in_words(session: &Status, identity: Option<&Identity>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::Upstream;
+    use crate::{counters::Counters, upstream::Upstream};
 
     #[tokio::test]
     async fn the_session_is_told_in_one_line() {
-        let (upstream, _ends) = Upstream::new();
+        let (upstream, _ends) = Upstream::new(Counters::default());
         let mut status = upstream.status().borrow().clone();
         assert_eq!(in_words(&status, None), "unregistered");
         status.state = SessionState::Connecting;

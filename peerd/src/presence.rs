@@ -12,21 +12,18 @@ use std::{
 };
 
 use dos_protocol::{
-    Code, PeerId, Timestamp,
-    control::{EventKind, SessionState},
-    directory::{Changes, Notice, NoticeKind, Op, Subscription},
+    Code, PeerId,
+    control::SessionState,
+    directory::{Op, Subscription},
     limits::SUBSCRIBED_PEERS_MAX,
 };
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
-use crate::{
-    Core,
-    events::{Events, Whom},
-    stop::Stop,
-};
+use crate::{events::Whom, upstream::Upstream};
 
 /// After a subscription that got no answer.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -128,8 +125,8 @@ impl Watching {
     }
 
     /// Waits until the directory tells of them, if it is there: whoever sees the first event misses nothing after it.
-    pub(crate) async fn settled(&self, core: &Core) {
-        let (mut settled, mut status) = (self.interest.settled.subscribe(), core.upstream.status());
+    pub(crate) async fn settled(&self, upstream: &Upstream) {
+        let (mut settled, mut status) = (self.interest.settled.subscribe(), upstream.status());
         let stands = async {
             tokio::select! {
                 _ = settled.wait_for(|settled| *settled >= self.version) => {}
@@ -149,8 +146,8 @@ impl Drop for Watching {
 }
 
 /// Keeps the subscription as it is wanted, until `stop`.
-pub(crate) async fn run(core: Arc<Core>, mut stop: Stop) {
-    let (mut version, mut status) = (core.presence.version.subscribe(), core.upstream.status());
+pub(crate) async fn run(interest: Arc<Interest>, upstream: Arc<Upstream>, stop: CancellationToken) {
+    let (mut version, mut status) = (interest.version.subscribe(), upstream.status());
     // What the session with this number has subscribed to; every session begins with nobody.
     let mut stands = (0, Subscription::Nobody);
     loop {
@@ -164,12 +161,12 @@ pub(crate) async fn run(core: Arc<Core>, mut stop: Stop) {
             if stands.0 != session {
                 stands = (session, Subscription::Nobody);
             }
-            let wanted = core.presence.subscription();
+            let wanted = interest.subscription();
             if stands.1 != wanted {
-                let asking = core.upstream.request(Op::Subscribe(wanted.clone()));
+                let asking = upstream.request(Op::Subscribe(wanted.clone()));
                 let answer = tokio::select! {
                     biased;
-                    () = stop.stopped() => return,
+                    () = stop.cancelled() => return,
                     answer = asking => answer,
                 };
                 retry =
@@ -183,30 +180,16 @@ pub(crate) async fn run(core: Arc<Core>, mut stop: Stop) {
                 }
             }
             if !retry {
-                core.presence.settled.send_replace(now);
+                interest.settled.send_replace(now);
             }
         }
         tokio::select! {
             biased;
-            () = stop.stopped() => return,
+            () = stop.cancelled() => return,
             _ = version.changed() => {}
             _ = status.changed() => {}
             () = sleep(RETRY_AFTER), if retry => {}
         }
-    }
-}
-
-/// Passes on what the directory tells.
-pub(crate) fn tell(events: &Events, changes: Changes) {
-    for presence in changes.peers {
-        events.tell(presence.at, EventKind::Presence(presence));
-    }
-    if changes.missed {
-        let text = "more peers came and went than could be told; `dosctl list --online` shows who is here";
-        events.tell(
-            Timestamp::now(),
-            EventKind::Notice(Notice { kind: NoticeKind::Missed, text: text.into() }),
-        );
     }
 }
 

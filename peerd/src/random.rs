@@ -1,7 +1,7 @@
-//! Random bytes and numbers from the operating system.
+//! Random bytes and numbers from the operating system, by the one source that the programs have
+//! ([`dos_protocol::random`]), with an error of its own: there, what fails is a key.
 
-use dos_protocol::{Code, WireError};
-use ring::rand::{SecureRandom, SystemRandom};
+use dos_protocol::{Code, WireError, random};
 
 /// The operating system gives no random bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,9 +19,7 @@ impl From<NoRandomness> for WireError {
 /// # Errors
 /// [`NoRandomness`].
 pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
-    let mut out = [0; N];
-    SystemRandom::new().fill(&mut out).map_err(|_| NoRandomness)?;
-    Ok(out)
+    random::bytes().map_err(|_| NoRandomness)
 }
 
 /// A number for spreading timers, where a bad one does no harm.

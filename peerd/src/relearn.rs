@@ -1,126 +1,98 @@
 //! Relearning from the directory what was lost here: on a new machine whose ID came with its password, or after the state
 //! directory was restored from an old backup, which shows when the directory has forgotten updates that are not here.
 //!
-//! What always holds: what is not told any more is given up only if it was known before the asking began and has not
-//! changed since, so that updates that come in meanwhile are never undone. It begins anew after a crash, until it is done.
-//! It brings back rights and requests, never originals, keys or views that were taken along.
+//! What always holds: what the directory does not report any more is given up only if it was known before the directory was
+//! asked and has not changed since, so that updates that come in meanwhile are never undone. It begins anew after a crash, until it is done.
+//! It brings back grants and requests, never originals, keys or views that were checked out.
 
 use std::sync::Arc;
 
 use dos_protocol::{
-    ImageNo, PeerId, PeerRef, WireError,
+    PeerRef, WireError,
     directory::{Answer, Cursor, List, Op},
     limits::PAGE_MAX,
     model::Grant,
 };
+use tokio::sync::Semaphore;
 
 use crate::{
-    Core,
-    store::Known,
-    upstream::{unexpected, unregistered},
+    cache::Cache,
+    directory::{Directory, unexpected, unregistered},
+    grant_pages::GrantPages,
+    identity::Identities,
+    requests::Requests,
+    store::Inventory,
 };
 
-/// Pages of rights, as the directory knows them.
+/// What relearning works with.
 #[derive(Debug)]
-pub(crate) struct Rights {
-    after: Option<(ImageNo, PeerId)>,
-    image: Option<ImageNo>,
-    done: bool,
-}
-
-impl Rights {
-    /// All of them.
-    fn all() -> Self {
-        Self { after: None, image: None, done: false }
-    }
-
-    /// Those to one image of one's own.
-    pub(crate) fn of(image: ImageNo) -> Self {
-        let before = ImageNo(image.0.saturating_sub(1));
-        let after = last_peer().map(|last| (before, last));
-        Self { after, image: Some(image), done: false }
-    }
-
-    /// The next page; `None` after the last one.
-    ///
-    /// # Errors
-    /// If the directory cannot be asked.
-    pub(crate) async fn next(&mut self, core: &Core) -> Result<Option<Vec<Grant>>, WireError> {
-        if self.done {
-            return Ok(None);
-        }
-        match core.upstream.request_again(Op::Grants { after: self.after }).await? {
-            Answer::Grants { mut grants, more } => {
-                self.after = grants.last().map(|grant| (grant.image, grant.viewer));
-                let beyond = |grant: &Grant| self.image.is_some_and(|image| grant.image > image);
-                self.done = !more || self.after.is_none() || grants.last().is_some_and(beyond);
-                grants.retain(|grant| self.image.is_none_or(|image| grant.image == image));
-                Ok(Some(grants))
-            }
-            _ => Err(unexpected()),
-        }
-    }
-}
-
-/// The last ID that there can be.
-fn last_peer() -> Option<PeerId> {
-    (0..PeerId::COUNT).rev().find_map(PeerId::from_number)
+pub(crate) struct Relearning {
+    pub(crate) cache: Cache,
+    pub(crate) identity: Arc<Identities>,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) requests: Requests,
+    /// One at a time.
+    pub(crate) turn: Semaphore,
 }
 
 /// Relearns, if something was lost.
 ///
 /// # Errors
 /// If the directory cannot be asked, or the store fails; what was relearned until then stays.
-pub(crate) async fn run(core: &Arc<Core>) -> Result<(), WireError> {
-    if !core.store.has_lost().await? {
+pub(crate) async fn run(relearning: &Relearning) -> Result<(), WireError> {
+    if !relearning.cache.store.has_lost().await? {
         return Ok(());
     }
-    let turn = core.relearning.acquire().await;
-    if turn.is_err() || !core.store.has_lost().await? {
+    let turn = relearning.turn.acquire().await;
+    if turn.is_err() || !relearning.cache.store.has_lost().await? {
         return Ok(());
     }
-    let mut known = core.store.known().await?;
-    let mut told = 0;
-    let mut rights = Rights::all();
-    while let Some(page) = rights.next(core).await? {
-        told += page.len();
-        take_rights(core, page, &mut known).await?;
+    let mut known = relearning.cache.store.inventory().await?;
+    let mut reported = 0;
+    let mut grants = GrantPages::all();
+    while let Some(page) = grants.next(&*relearning.directory).await? {
+        reported += page.len();
+        take_grants(relearning, page, &mut known).await?;
     }
-    take_requests(core, &mut known).await?;
-    take_images(core, &mut known).await?;
-    let free = core.store.relearned(known).await?;
-    core.copies.remove(free).await;
-    core.recount_requests().await?;
-    tracing::info!(rights = told, "relearned from the directory what was lost here");
+    take_requests(relearning, &mut known).await?;
+    take_images(relearning, &mut known).await?;
+    let free = relearning.cache.store.relearned(known).await?;
+    relearning.cache.copies.remove(free).await;
+    relearning.requests.recount().await?;
+    tracing::info!(grants = reported, "relearned from the directory what was lost here");
     Ok(())
 }
 
-async fn take_rights(core: &Core, page: Vec<Grant>, known: &mut Known) -> Result<(), WireError> {
+async fn take_grants(
+    relearning: &Relearning,
+    page: Vec<Grant>,
+    known: &mut Inventory,
+) -> Result<(), WireError> {
     for grant in &page {
-        known.rights.remove(&(grant.image, grant.viewer));
+        known.grants.remove(&(grant.image, grant.viewer));
     }
-    let free = core.store.take_grants(page.clone()).await?;
-    core.copies.remove(free).await;
-    let (me, _) = core.identity.registered().ok_or_else(unregistered)?;
-    for grant in page.into_iter().filter(|grant| grant.viewer == me && !grant.revoked) {
-        core.chores.arrived(grant);
+    let free = relearning.cache.store.take_grants(page.clone()).await?;
+    relearning.cache.copies.remove(free).await;
+    let (me, _) = relearning.identity.registered().ok_or_else(unregistered)?;
+    if page.iter().any(|grant| grant.viewer == me && !grant.revoked) {
+        relearning.cache.look();
     }
     Ok(())
 }
 
-async fn take_requests(core: &Core, known: &mut Known) -> Result<(), WireError> {
+async fn take_requests(relearning: &Relearning, known: &mut Inventory) -> Result<(), WireError> {
     let mut after = None;
     loop {
-        let Answer::Requests { requests: asks, more } =
-            core.upstream.request_again(Op::Requests { after }).await?
+        let Answer::Requests { requests, more } =
+            relearning.directory.request_again(Op::Requests { after }).await?
         else {
             return Err(unexpected());
         };
-        after = asks.last().map(|asked| asked.request);
-        for asked in &asks {
-            known.asks.remove(&asked.request);
+        after = requests.last().map(|request| request.request);
+        for request in &requests {
+            known.requests.remove(&request.request);
         }
-        core.store.take_asks(asks).await?;
+        relearning.cache.store.take_requests(requests).await?;
         if !more || after.is_none() {
             return Ok(());
         }
@@ -128,21 +100,21 @@ async fn take_requests(core: &Core, known: &mut Known) -> Result<(), WireError> 
 }
 
 /// Follows renamings of one's own images, and finds those whose content was replaced since what is here was written.
-async fn take_images(core: &Core, known: &mut Known) -> Result<(), WireError> {
+async fn take_images(relearning: &Relearning, known: &mut Inventory) -> Result<(), WireError> {
     if known.images.is_empty() {
         return Ok(());
     }
-    let (me, _) = core.identity.registered().ok_or_else(unregistered)?;
+    let (me, _) = relearning.identity.registered().ok_or_else(unregistered)?;
     let mut after: Option<Cursor> = None;
     loop {
         let peer = Some(PeerRef::Id(me));
         let list = List { peer, seen_since: None, online: false, after, limit: PAGE_MAX };
-        let Answer::Page(page) = core.upstream.request_again(Op::List(list)).await? else {
+        let Answer::Page(page) = relearning.directory.request_again(Op::List(list)).await? else {
             return Err(unexpected());
         };
         for image in page.peers.into_iter().flat_map(|peer| peer.images) {
             match known.images.get(&image.no).copied() {
-                Some(hash) if hash == image.sealed.hash => core.store.rename_image(image).await?,
+                Some(hash) if hash == image.sealed.hash => relearning.cache.store.rename_image(image).await?,
                 Some(hash) => known.outdated.push((image.no, hash)),
                 None => {}
             }

@@ -1,7 +1,9 @@
-//! What one may do with an image that a person named: it is one's own, or there is a right, or there is a reason why not.
+//! What one may do with an image that a person named: it is one's own, or there is a grant, or there is a reason why not.
 //!
-//! What always holds: a right that is known here and usable is taken as it is, since the directory decides again when a
-//! view is spent; whatever else is believed here is asked of the directory before it is told.
+//! What always holds: a grant that is known here and usable is taken as it is, since the directory decides again when a
+//! view is spent; anything else is asked of the directory before it is reported.
+
+use std::sync::Arc;
 
 use dos_protocol::{
     Code, ImageArg, PeerId, PeerRef, Reason, Timestamp, WireError,
@@ -10,9 +12,12 @@ use dos_protocol::{
 };
 
 use crate::{
-    Core, library,
-    store::OwnImage,
-    upstream::{unexpected, unregistered},
+    cache::Cache,
+    directory::{Directory, unexpected, unregistered},
+    identity::Identities,
+    library::{self, Library},
+    shell::quoted,
+    store::{Live, OwnImage},
 };
 
 /// An image that a person named.
@@ -20,28 +25,27 @@ use crate::{
 pub(crate) enum Target {
     /// One's own.
     Own(Box<OwnImage>),
-    /// Somebody else's, with the right as it is known here, if any.
+    /// Another peer's, with the grant as it is known here, if any.
     Other(Option<Grant>),
 }
 
-impl Core {
-    /// Takes over a right as the directory told it.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub(crate) async fn take_grant(&self, grant: Grant) -> Result<(), WireError> {
-        let free = self.store.take_grant(grant).await?;
-        self.copies.remove(free).await;
-        Ok(())
-    }
+/// What finding and judging grants works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Grants {
+    pub(crate) library: Arc<Library>,
+    pub(crate) cache: Cache,
+    pub(crate) identity: Arc<Identities>,
+    pub(crate) directory: Arc<dyn Directory>,
+    /// Views that live commands own.
+    pub(crate) live: Live,
 }
 
 /// Finds the image as far as it is known here.
 ///
 /// # Errors
 /// `not_found` for an image of one's own that does not exist; `offline` if not registered.
-pub(crate) async fn find(core: &Core, arg: &ImageArg) -> Result<Target, WireError> {
-    let (me, identity) = core.identity.registered().ok_or_else(unregistered)?;
+pub(crate) async fn find(grants: &Grants, arg: &ImageArg) -> Result<Target, WireError> {
+    let (me, identity) = grants.identity.registered().ok_or_else(unregistered)?;
     let own = match &arg.owner {
         None => true,
         Some(PeerRef::Id(id)) => *id == me,
@@ -49,40 +53,44 @@ pub(crate) async fn find(core: &Core, arg: &ImageArg) -> Result<Target, WireErro
         Some(PeerRef::Address(_)) => false,
     };
     if own {
-        return Ok(Target::Own(Box::new(library::own_image(core, &arg.name).await?)));
+        return Ok(Target::Own(Box::new(library::own_image(&grants.library, &arg.name).await?)));
     }
-    Ok(Target::Other(core.store.find_received(me, arg.clone()).await?))
+    Ok(Target::Other(grants.cache.store.find_received(me, arg.clone()).await?))
 }
 
-/// A right to the image that can be used now: `known`, or as the directory tells it.
+/// A grant of the image that can be used now: `known`, or as the directory reports it.
 ///
 /// # Errors
 /// `denied` with the reason; `not_found`; `offline`.
-pub(crate) async fn usable(core: &Core, arg: &ImageArg, known: Option<Grant>) -> Result<Grant, WireError> {
-    let (me, _) = core.identity.registered().ok_or_else(unregistered)?;
+pub(crate) async fn usable(
+    grants: &Grants,
+    arg: &ImageArg,
+    known: Option<Grant>,
+) -> Result<Grant, WireError> {
+    let (me, _) = grants.identity.registered().ok_or_else(unregistered)?;
     if let Some(grant) = known {
-        let paid = !grant.revoked && core.store.left_open(core.live.clone(), grant.image).await?;
+        let paid = !grant.revoked && grants.cache.store.left_open(grants.live.clone(), grant.image).await?;
         if paid || grant.state_at(Timestamp::now()) == GrantState::Active {
             return Ok(grant);
         }
     }
-    let info = match core.upstream.request(Op::Image(arg.clone())).await? {
+    let info = match grants.directory.request(Op::Image(arg.clone())).await? {
         Answer::Image(info) => *info,
         _ => return Err(unexpected()),
     };
     allowed(arg, &info)?;
-    let grant = refresh(core, &info, me).await?;
+    let grant = refresh(grants, &info, me).await?;
     match reason(grant.state_at(Timestamp::now())) {
         None => Ok(grant),
         Some(reason) => Err(denied(arg, reason)),
     }
 }
 
-/// The right as the directory knows it.
-async fn refresh(core: &Core, info: &ImageInfo, me: PeerId) -> Result<Grant, WireError> {
-    match core.upstream.request(Op::Grant { image: info.no, viewer: me }).await? {
+/// The grant as the directory knows it.
+async fn refresh(grants: &Grants, info: &ImageInfo, me: PeerId) -> Result<Grant, WireError> {
+    match grants.directory.request(Op::Grant { image: info.no, viewer: me }).await? {
         Answer::Grant(grant) => {
-            core.take_grant((*grant).clone()).await?;
+            grants.cache.take_grant((*grant).clone()).await?;
             Ok(*grant)
         }
         _ => Err(unexpected()),
@@ -119,7 +127,7 @@ fn reason(state: GrantState) -> Option<Reason> {
     }
 }
 
-/// There is no right to the image, and why.
+/// There is no grant of the image, and why.
 pub(crate) fn denied(arg: &ImageArg, reason: Reason) -> WireError {
     let message = match reason {
         Reason::UsedUp => format!("all views of {arg} are used up"),
@@ -131,13 +139,6 @@ pub(crate) fn denied(arg: &ImageArg, reason: Reason) -> WireError {
     WireError::new(Code::Denied, message)
         .because(reason)
         .hint(format!("dosctl request {}{views}", quoted(arg)))
-}
-
-/// The image as an argument of a command that a shell reads.
-pub(crate) fn quoted(arg: &ImageArg) -> String {
-    let text = arg.to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:[]".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use std::{
     fs::{self, File, OpenOptions},
     os::unix::fs::OpenOptionsExt,
     path::PathBuf,
-    sync::Arc,
 };
 
 use dos_preview::{Picture, PreviewError};
@@ -19,14 +18,11 @@ use dos_protocol::{
 };
 use dos_sealed::{ContentKey, Opener, SealError, Sealed, Sealer};
 use tokio::{
-    sync::mpsc,
+    sync::{Semaphore, mpsc},
     task::{JoinHandle, spawn_blocking},
 };
 
-use crate::{
-    Core,
-    copies::{blocking, disk_error},
-};
+use crate::copies::{Copies, blocking, disk_error};
 
 /// Pieces of the original that wait to be sealed.
 const PIECES_WAITING: usize = 4;
@@ -79,8 +75,8 @@ impl Sealing {
     ///
     /// # Errors
     /// If there is no name for the file.
-    pub(crate) fn begin(core: &Core, key: ContentKey) -> Result<Self, WireError> {
-        let path = core.copies.temporary()?;
+    pub(crate) fn begin(copies: &Copies, key: ContentKey) -> Result<Self, WireError> {
+        let path = copies.temporary()?;
         let (pieces, waiting) = mpsc::channel(PIECES_WAITING);
         let task = spawn_blocking(move || seal(path, key, waiting));
         Ok(Self { pieces, task, bytes: 0 })
@@ -154,9 +150,8 @@ impl SealedFile {
     ///
     /// # Errors
     /// `invalid` if it is none that is understood.
-    pub(crate) async fn preview(self, core: &Core) -> Result<(Self, Original, Preview), WireError> {
-        // One per core: decoding takes a core each, and memory.
-        let _place = core.previews.acquire().await.map_err(|_| cut_off())?;
+    pub(crate) async fn preview(self, places: &Semaphore) -> Result<(Self, Original, Preview), WireError> {
+        let _place = places.acquire().await.map_err(|_| cut_off())?;
         let (sealed, picture) = blocking(move || {
             let picture = self.look();
             (self, picture)
@@ -194,8 +189,8 @@ impl SealedFile {
     ///
     /// # Errors
     /// `internal` if the disk fails.
-    pub(crate) async fn put_in_place(self, core: &Arc<Core>) -> Result<(), WireError> {
-        let copies = core.copies.clone();
+    pub(crate) async fn put_in_place(self, copies: &Copies) -> Result<(), WireError> {
+        let copies = copies.clone();
         let hash = self.copy().hash;
         blocking(move || copies.put_in_place(&self.file, &self.temporary.0, &hash))
             .await?

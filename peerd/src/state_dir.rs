@@ -1,4 +1,4 @@
-//! The state directory: its layout, its permissions, its lock, and files that are replaced whole or not at all.
+//! The state directory: its layout, its permissions, its lock.
 //!
 //! ```text
 //! identity.toml   the key and the ID, 0600
@@ -12,11 +12,11 @@
 //! What always holds: every directory is 0700, and at most one daemon has a [`StateDir`] of a path.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    io,
     path::{Path, PathBuf},
 };
+
+use dos_daemon::dir::{self, Lock, LockError};
 
 /// Why a state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum StateDirError {
 #[derive(Debug)]
 pub(crate) struct StateDir {
     root: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl StateDir {
@@ -46,15 +46,10 @@ impl StateDir {
     /// As in [`StateDirError`].
     pub(crate) fn open(root: &Path) -> Result<Self, StateDirError> {
         make_private(root)?;
-        let path = root.join("lock");
-        let lock_error = |error| StateDirError::Lock(root.to_owned(), error);
-        let lock =
-            OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(lock_error)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StateDirError::InUse(root.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(lock_error(error)),
-        }
+        let lock = Lock::take(root).map_err(|error| match error {
+            LockError::InUse => StateDirError::InUse(root.to_owned()),
+            LockError::Failed(error) => StateDirError::Lock(root.to_owned(), error),
+        })?;
         let dir = Self { root: root.to_owned(), _lock: lock };
         for sub in [dir.sealed(), dir.partial(), dir.tmp()] {
             make_private(&sub)?;
@@ -99,49 +94,21 @@ impl StateDir {
     }
 }
 
-/// Makes a directory and its parents, readable to its owner alone; the permissions of the last one are enforced.
+/// Makes a directory private.
 ///
 /// # Errors
 /// [`StateDirError::Directory`].
-pub(crate) fn make_private(path: &Path) -> Result<(), StateDirError> {
-    let make = || {
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-        if fs::metadata(path)?.permissions().mode() & 0o777 != 0o700 {
-            fs::set_permissions(path, Permissions::from_mode(0o700))?;
-        }
-        Ok(())
-    };
-    make().map_err(|error| StateDirError::Directory(path.to_owned(), error))
-}
-
-/// Puts a file in place, readable to its owner alone, so that after a crash there is the old one or the new one.
-///
-/// # Errors
-/// What the file system says.
-pub(crate) fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("new");
-    // A leftover of a crash may have any permissions.
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    path.parent().map_or(Ok(()), sync_dir)
-}
-
-/// Makes what was renamed or removed in a directory last.
-///
-/// # Errors
-/// What the file system says.
-pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+fn make_private(path: &Path) -> Result<(), StateDirError> {
+    dir::make_private(path).map_err(|error| StateDirError::Directory(path.to_owned(), error))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::PermissionsExt,
+    };
+
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -167,17 +134,5 @@ mod tests {
         assert!(matches!(StateDir::open(temp.path()), Err(StateDirError::InUse(_))));
         drop(first);
         assert!(StateDir::open(temp.path()).is_ok());
-    }
-
-    #[test]
-    fn a_replaced_file_is_private_and_whole_whatever_a_crash_left() {
-        let temp = tempfile::tempdir().unwrap();
-        let path = temp.path().join("identity.toml");
-        fs::write(path.with_extension("new"), "half").unwrap();
-        replace_file(&path, b"one").unwrap();
-        replace_file(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(mode(&path), 0o600);
-        assert!(!path.with_extension("new").exists());
     }
 }

@@ -4,6 +4,7 @@
 //! all of it, and ends with [`FromDosd::Done`]; everything else is one reply.
 
 use serde::{Deserialize, Serialize};
+use strum::VariantNames;
 
 use crate::{
     error::WireError,
@@ -16,8 +17,9 @@ use crate::{
 };
 
 /// From an operator's command: one request per connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ToDosd {
     /// The join link, with a fresh invite where the directory wants one.
     Link,
@@ -27,6 +29,10 @@ pub enum ToDosd {
         uses: u32,
         /// For so many milliseconds; [`crate::limits::INVITE_TIME`] if nothing is said.
         expires_ms: Option<u64>,
+        /// Drawn by the command: the same one again makes no other invite and gets the same answer. Drawn by the server if
+        /// nothing is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<InviteCode>,
     },
     /// The invites.
     Invites,
@@ -88,8 +94,9 @@ pub enum Whom {
 }
 
 /// From the directory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum FromDosd {
     /// The join link.
     Link(JoinLink),

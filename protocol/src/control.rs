@@ -9,33 +9,42 @@ mod command;
 mod event;
 mod message;
 mod outcome;
+mod read;
 
 pub use command::{Command, ListQuery, MessagesQuery, RequestArg, RequestArgError};
 pub use event::{Event, EventKind};
 pub use message::{ContactRequest, Message, Way};
 pub use outcome::{Outcome, SessionState, Status};
+pub use read::{Reply, read_command, read_reply};
 
 use serde::{Deserialize, Serialize};
+use strum::VariantNames;
 
 use crate::error::WireError;
 
 /// From dosctl.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ToPeerd {
-    /// The command.
+    /// The command, from a dosctl that takes its outcome in one piece and says [`ToPeerd::Shown`] after `view`, `messages` and
+    /// `send` alone.
     Do(Box<Command>),
+    /// The command, from a dosctl that takes [`FromPeerd::Part`], and says [`ToPeerd::Shown`] after every change, too. A peerd
+    /// that does not know this answers `unsupported`.
+    Perform(Box<Command>),
     /// A piece of the file that the command brings, at most [`crate::limits::DATA_BYTES_MAX`]. An empty one ends it.
     Data(#[serde(with = "serde_bytes")] Vec<u8>),
-    /// The picture of a `view` has been shown: the file is in place, or everything is written. Until then peerd
-    /// regards the view as not finished, and the next `view` of the image goes on with it without spending another.
-    /// Or the page of `messages` has been shown, and counts as read; or that a message was sent.
+    /// The outcome has been shown. The picture of a `view`: the file is in place, or everything is written; until then peerd
+    /// regards the view as not finished, and the next `view` of the image goes on with it without spending another. A page
+    /// of `messages`: it counts as read. Any change: the same command given again is another change.
     Shown,
 }
 
 /// From peerd.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum FromPeerd {
     /// How far a transfer is.
     Progress(Progress),
@@ -43,6 +52,8 @@ pub enum FromPeerd {
     Data(#[serde(with = "serde_bytes")] Vec<u8>),
     /// Something happened.
     Event(Box<Event>),
+    /// A piece of a long outcome of `shares`, `requests`, `messages` or `blocks`; the last piece comes as [`FromPeerd::Done`].
+    Part(Box<Outcome>),
     /// The command is done.
     Done(Box<Outcome>),
     /// It failed.

@@ -20,15 +20,16 @@ pub use message::{Block, Blocked, Broadcast, Delivery, InboxMessage, Send, Sent}
 pub use presence::{Changes, Presence, Subscription};
 pub use publish::{Preview, PreviewOf, Publish};
 pub use reach::{Call, Contact, RELAY_MAGIC, RELAY_OPEN, Ticket};
-pub use read::read_request;
+pub use read::{Incoming, UnknownUpdate, read_message, read_request};
 pub use sign_in::{Recover, Register, SignIn, SignedIn};
 pub use update::{Notice, NoticeKind, Update, Viewed, ViewedKind};
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
 use crate::{
     error::WireError,
-    id::{ImageNo, PeerId, SealedHash, Seq, SplitId, ViewId},
+    id::{ImageNo, OperationId, PeerId, SealedHash, Seq, SplitId, ViewId},
     key::PublicKey,
     model::{Allowance, Grant, ImageArg, ImageInfo, ImagePath, PeerInfo, PeerRef},
     name::{ImageName, PeerName},
@@ -37,8 +38,9 @@ use crate::{
 };
 
 /// From a peer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ToDirectory {
     /// Wants an answer.
     Request {
@@ -46,6 +48,9 @@ pub enum ToDirectory {
         id: u32,
         /// What is asked.
         op: Op,
+        /// Of a change: the same one again is not done again and gets the same answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        operation: Option<OperationId>,
     },
     /// Every update up to this one is stored; the directory may forget them.
     Ack(Seq),
@@ -53,9 +58,18 @@ pub enum ToDirectory {
     Pong(u32),
 }
 
+impl ToDirectory {
+    /// A request without an operation ID.
+    #[must_use]
+    pub fn request(id: u32, op: Op) -> Self {
+        Self::Request { id, op, operation: None }
+    }
+}
+
 /// From the directory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum FromDirectory {
     /// Answers a request.
     Answer {
@@ -93,8 +107,9 @@ pub enum FromDirectory {
 }
 
 /// What a peer asks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Op {
     /// Binds the connection's key to a new ID, and signs in. The same key again gets the same ID.
     Register(Register),
@@ -131,6 +146,7 @@ pub enum Op {
     Share(Share),
     /// A right as it is now; the asker is its owner or its viewer.
     #[serde(rename = "right")]
+    #[strum(serialize = "right")]
     Grant {
         /// To which image.
         image: ImageNo,
@@ -143,6 +159,7 @@ pub enum Op {
     Checkin(Checkin),
     /// Asks an owner for access or for more views.
     #[serde(rename = "ask")]
+    #[strum(serialize = "ask")]
     Request(RequestAccess),
     /// Withdraws one's own pending request.
     Cancel(u64),
@@ -150,12 +167,14 @@ pub enum Op {
     Decide(Decide),
     /// The rights that one has given and received, in pages: for a daemon that has lost its own list.
     #[serde(rename = "rights")]
+    #[strum(serialize = "rights")]
     Grants {
         /// The last grant of the last page: its image and its viewer.
         after: Option<(ImageNo, PeerId)>,
     },
     /// The pending requests that one has made and received, in pages.
     #[serde(rename = "asks")]
+    #[strum(serialize = "asks")]
     Requests {
         /// The last request of the last page.
         after: Option<u64>,
@@ -172,8 +191,13 @@ pub enum Op {
     Block(PeerRef),
     /// Takes back a block.
     Unblock(PeerRef),
-    /// Whom one has blocked.
+    /// Whom one has blocked: at most [`crate::limits::BLOCKS_MAX`], in one answer.
     Blocks,
+    /// A page of the peers that one has blocked, in the order of their IDs.
+    BlocksPage {
+        /// The last peer of the last page.
+        after: Option<PeerId>,
+    },
     /// Calls an online peer through the relay.
     Relay(PeerId),
 }
@@ -314,8 +338,9 @@ pub enum Decision {
 }
 
 /// What came of a request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Answer {
     /// Done; there is nothing to tell.
     Done,
@@ -339,6 +364,7 @@ pub enum Answer {
     Request(Box<Request>),
     /// A page of grants.
     #[serde(rename = "rights")]
+    #[strum(serialize = "rights")]
     Grants {
         /// At most [`crate::limits::PAGE_MAX`].
         grants: Vec<Grant>,
@@ -347,6 +373,7 @@ pub enum Answer {
     },
     /// A page of requests.
     #[serde(rename = "asks")]
+    #[strum(serialize = "asks")]
     Requests {
         /// At most [`crate::limits::PAGE_MAX`].
         #[serde(rename = "asks")]
@@ -362,6 +389,13 @@ pub enum Answer {
     Blocked(Box<Blocked>),
     /// Who is blocked, at most [`crate::limits::BLOCKS_MAX`].
     Blocks(Vec<Block>),
+    /// A page of them.
+    BlocksPage {
+        /// At most [`crate::limits::PAGE_MAX`].
+        blocks: Vec<Block>,
+        /// Whether there are more.
+        more: bool,
+    },
     /// The other peer was told of the call: connect with this.
     Ticket(Ticket),
 }
@@ -414,8 +448,9 @@ pub struct Request {
 }
 
 /// Where a request stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum RequestState {
     /// The owner has not answered.
     Pending,
@@ -431,12 +466,7 @@ impl RequestState {
     /// As in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Approved => "approved",
-            Self::Denied => "denied",
-            Self::Cancelled => "cancelled",
-        }
+        self.into()
     }
 }
 

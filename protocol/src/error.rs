@@ -4,9 +4,12 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use crate::kind::known_or_none;
+
 /// What went wrong, for programs. The set only grows; dosctl's exit codes follow it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Code {
     /// A fault of ours.
     Internal,
@@ -36,19 +39,7 @@ impl Code {
     /// The code as it is written in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Internal => "internal",
-            Self::Usage => "usage",
-            Self::NoDaemon => "no_daemon",
-            Self::Offline => "offline",
-            Self::NotFound => "not_found",
-            Self::Denied => "denied",
-            Self::Conflict => "conflict",
-            Self::Invalid => "invalid",
-            Self::Timeout => "timeout",
-            Self::Unsupported => "unsupported",
-            Self::Stale => "stale",
-        }
+        self.into()
     }
 
     /// The exit code of a command that ends with this.
@@ -75,8 +66,9 @@ impl fmt::Display for Code {
 }
 
 /// Why something is [`Code::Denied`], where a program can do something about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// There was never a right.
     NeverGranted,
@@ -104,18 +96,7 @@ impl Reason {
     /// The reason as it is written in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NeverGranted => "never_granted",
-            Self::UsedUp => "used_up",
-            Self::Revoked => "revoked",
-            Self::Expired => "expired",
-            Self::Closed => "closed",
-            Self::Limit => "limit",
-            Self::WrongPassword => "wrong_password",
-            Self::Locked => "locked",
-            Self::Blocked => "blocked",
-            Self::NotAccepted => "not_accepted",
-        }
+        self.into()
     }
 }
 
@@ -123,12 +104,13 @@ impl Reason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct WireError {
-    /// For programs.
+    /// For programs. One that only a newer program knows is read as `internal`.
+    #[serde(deserialize_with = "known_code")]
     pub code: Code,
     /// For people: lower case, without a full stop, naming the thing.
     pub message: Box<str>,
     /// Why it was denied, if that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_or_none")]
     pub reason: Option<Reason>,
     /// What caused it, in one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,6 +121,10 @@ pub struct WireError {
     /// Asking again before so many milliseconds is pointless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+}
+
+fn known_code<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Code, D::Error> {
+    Ok(known_or_none(deserializer)?.unwrap_or(Code::Internal))
 }
 
 impl WireError {

@@ -315,3 +315,8 @@ mod tests {
         }
     }
 }
+drawn! {
+    /// One change that a peer asks for, drawn by that peer: asked again with the same ID it is not done again, and is
+    /// answered the same, for [`crate::limits::OPERATION_REMEMBERED`]. Unique only beside its peer.
+    OperationId
+}

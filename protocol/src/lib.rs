@@ -12,6 +12,7 @@ pub mod frame;
 pub mod id;
 pub mod invite;
 pub mod key;
+pub mod kind;
 pub mod limits;
 pub mod link;
 pub mod model;
@@ -27,7 +28,9 @@ pub mod tls;
 
 pub use duration::parse_duration;
 pub use error::{Code, Reason, WireError};
-pub use id::{ImageId, ImageNo, Instance, MessageId, PeerId, Revision, SealedHash, Seq, SplitId, ViewId};
+pub use id::{
+    ImageId, ImageNo, Instance, MessageId, OperationId, PeerId, Revision, SealedHash, Seq, SplitId, ViewId,
+};
 pub use invite::InviteCode;
 pub use key::PublicKey;
 pub use link::JoinLink;

@@ -205,6 +205,10 @@ pub const MESSAGE_BYTES_MAX: usize = 16 << 10;
 /// The directory remembers the IDs of messages for so long: a sender that lost the answer asks again within minutes.
 pub const MESSAGE_REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
+/// The directory remembers the IDs of changes for this time: a peer that lost the answer asks again with the same ID as
+/// soon as it is online, and a person who repeats a command after a failure does so within the day.
+pub const OPERATION_REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
 /// A message to an online peer counts as queued if that peer does not acknowledge it within this time.
 pub const DELIVERY_TIME_MAX: Duration = Duration::from_secs(5);
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{ImageId, ImageNo, PeerId, Revision, SealedHash, SplitId},
+    kind::known_or_none,
     name::{ImageName, NameError, PeerName, TextVisitor},
     time::Timestamp,
 };
@@ -195,8 +196,9 @@ impl fmt::Display for Allowance {
 }
 
 /// The formats of an original that are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Format {
     /// JPEG (ITU-T T.81).
     Jpeg,
@@ -206,18 +208,16 @@ pub enum Format {
     WebP,
     /// GIF; its first frame counts.
     Gif,
+    /// One that only a newer program knows.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Format {
     /// The format's name, as in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Jpeg => "jpeg",
-            Self::Png => "png",
-            Self::WebP => "webp",
-            Self::Gif => "gif",
-        }
+        self.into()
     }
 }
 
@@ -330,7 +330,7 @@ pub struct PeerInfo {
     /// When its last session ended; now, while it is online.
     pub last_seen: Option<Timestamp>,
     /// Why its last session ended; nothing while it is online, or if that is not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_or_none")]
     pub last_end: Option<SessionEnd>,
     /// Its images, in a listing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -338,8 +338,9 @@ pub struct PeerInfo {
 }
 
 /// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum SessionEnd {
     /// The peer signed out.
     SignedOut,
@@ -361,21 +362,14 @@ impl SessionEnd {
     /// As in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SignedOut => "signed_out",
-            Self::Closed => "closed",
-            Self::Dropped => "dropped",
-            Self::TakenOver => "taken_over",
-            Self::Kicked => "kicked",
-            Self::Shutdown => "shutdown",
-            Self::Idle => "idle",
-        }
+        self.into()
     }
 }
 
 /// The state of a grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum GrantState {
     /// There are views left and time.
     Active,
@@ -391,12 +385,7 @@ impl GrantState {
     /// As in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::UsedUp => "used_up",
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-        }
+        self.into()
     }
 }
 

@@ -7,6 +7,7 @@
 //! request may come on the same connection.
 
 use serde::{Deserialize, Serialize};
+use strum::VariantNames;
 
 use crate::{
     error::WireError,
@@ -15,8 +16,9 @@ use crate::{
 };
 
 /// From the one that called.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ToPeer {
     /// Wants a sealed copy and the owner share for one's right to it.
     Fetch(Fetch),
@@ -69,8 +71,9 @@ pub struct Fetch {
 }
 
 /// From the one that was called.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum FromPeer {
     /// The copy follows.
     Copy(Copy),

@@ -24,6 +24,29 @@ pub(crate) fn build_programs() -> Result<PathBuf> {
     target_dir()
 }
 
+/// Builds the programs of an earlier commit in a checkout of their own, and tells where they are.
+///
+/// # Errors
+/// If there is no such commit here, or they do not build.
+pub(crate) fn build_earlier(commit: &str, target: &Path) -> Result<PathBuf> {
+    let checkout = crate::earlier::checkout_of(commit, target);
+    if !checkout.is_dir() {
+        let mut git = Command::new("git");
+        git.current_dir(workspace())
+            .args(["worktree", "add", "--detach", "--force"])
+            .arg(&checkout)
+            .arg(commit);
+        let status = git.status().context("cannot run git")?;
+        ensure!(status.success(), "git has no commit {commit}");
+    }
+    let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build.current_dir(&checkout).args(["build", "--release", "--locked"]);
+    build.args(["-p", "dosd", "-p", "peerd", "-p", "dosctl", "--target-dir"]).arg(checkout.join("target"));
+    let status = build.status().context("cannot run cargo")?;
+    ensure!(status.success(), "the programs of {commit} do not build");
+    Ok(checkout.join("target/release"))
+}
+
 /// Where build output goes, as cargo's configuration and environment have it.
 ///
 /// # Errors

@@ -42,7 +42,7 @@ pub(crate) fn generate(target: &Path) -> Result<PathBuf> {
 
 /// The programs' command lines.
 fn commands() -> [Command; 3] {
-    [dosd::cli::Cli::command(), peerd::cli::Arguments::command(), dosctl::cli::Cli::command()]
+    [dosd::cli::Cli::command(), peerd::cli::Arguments::command(), dosctl::command()]
 }
 
 fn pages() -> Result<Vec<Page>> {

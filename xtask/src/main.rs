@@ -6,6 +6,8 @@
 mod cargo;
 mod demo;
 mod dist;
+mod earlier;
+mod layers;
 mod package;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
@@ -38,6 +40,14 @@ enum Chore {
     Package,
     /// Builds the Debian packages and tries them out on a booted systemd, where that is possible
     Systemd,
+    /// Builds the programs of an earlier commit and plays the main job with both side by side, and with its state
+    Earlier {
+        /// Which commit
+        #[arg(value_name = "COMMIT", default_value = "d608605")]
+        commit: String,
+    },
+    /// Checks that imports inside dosd and peerd go one way: the order of ARCHITECTURE.md
+    Layers,
     /// Runs the measurements with these arguments: `cargo xtask bench --help`
     #[command(disable_help_flag = true)]
     Bench {
@@ -53,6 +63,8 @@ fn main() -> ExitCode {
         Chore::Dist => cargo::target_dir().and_then(|target| dist::generate(&target)).map(drop),
         Chore::Package => package::run(),
         Chore::Systemd => package::try_out(),
+        Chore::Earlier { commit } => earlier::run(&commit),
+        Chore::Layers => layers::run(&cargo::workspace()),
         Chore::Bench { args } => cargo::bench(&args),
     };
     match outcome {
@@ -64,6 +76,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A line to standard output; that nobody reads it is no error.
+fn say(line: &str) {
+    use std::io::Write;
+    drop(writeln!(std::io::stdout(), "{line}"));
 }
 
 #[cfg(test)]

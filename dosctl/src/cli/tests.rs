@@ -223,7 +223,7 @@ fn help_and_the_version_are_no_errors_but_no_command_is() {
     assert!(
         matches!(try_parse("--help"), Err(Stop::Print(text)) if text.contains("dosctl [OPTIONS] <COMMAND>"))
     );
-    assert!(matches!(try_parse("share|--help"), Err(Stop::Print(text)) if text.contains("Example:")));
+    assert!(matches!(try_parse("share|--help"), Err(Stop::Print(text)) if text.contains("Examples:")));
     assert!(matches!(try_parse("--version"), Err(Stop::Print(text)) if text.starts_with("dosctl 0.")));
     assert!(matches!(try_parse(""), Err(Stop::Nothing(_))));
 }

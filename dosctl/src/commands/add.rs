@@ -15,34 +15,35 @@ use dos_protocol::{
 };
 
 use crate::{
-    context::{Context, unexpected},
+    client::Client,
+    context::{Context, no_data, unexpected},
     error::{Error, of_file},
     output::{Stream, human, json},
     progress::{self, Meter},
 };
 
-/// Publishes images of one's own; the originals stay here, the directory gets a preview
+/// Publish images; the originals stay here, the directory gets previews
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: dosctl add sea.jpg dunes.png")]
-pub struct Args {
-    /// The images: JPEG, PNG, WebP or GIF
+#[command(after_help = "\
+Examples:
+  dosctl add sea.jpg dunes.png
+  dosctl add DSC_0042.JPG --name sea
+  dosctl add sea-retouched.jpg --name sea --replace")]
+pub(crate) struct Args {
+    /// Image files: JPEG, PNG, WebP or GIF
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The image's name, if not the file's without its extension; with one file only
+    /// Name of the image, with one FILE [default: the file name without its extension]
     #[arg(long)]
     name: Option<ImageName>,
-    /// Takes the place of an image of the same name, whose rights go on
+    /// Replace the image of the same name; the grants to it stay
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
     progress: progress::ProgressArgs,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done, for every file that failed.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let context = &context.reporting_to(Stream::Out, args.progress.progress);
     if args.name.is_some() && args.files.len() > 1 {
         let error = WireError::new(Code::Usage, "--name goes with one file only");
@@ -51,15 +52,18 @@ pub fn run(args: Args, context: &Context) -> Result<(), Error> {
     let (mut added, mut failed) = (Vec::new(), Vec::new());
     for path in &args.files {
         match add(path, &args, context) {
-            Ok(image) => {
+            Ok((image, client)) => {
+                // The one document comes at the end.
                 if !context.screen.is_json() {
                     context.screen.show(&(), |text| human::image(text, "added", &image))?;
                 }
+                // Also before that document is shown: one connection for each file would be too many.
+                client.shown();
                 added.push(image);
             }
             Err(Error::Told(mut error)) => {
                 let gone = error.code == Code::NoDaemon;
-                // What peerd says does not tell which of several files it is about.
+                // peerd does not know the file's name.
                 let file = format!("\"{}\"", path.display());
                 if args.files.len() > 1 && !gone && !error.message.contains(&file) {
                     error.message = format!("{file}: {}", error.message).into();
@@ -79,7 +83,7 @@ pub fn run(args: Args, context: &Context) -> Result<(), Error> {
     if failed.is_empty() { Ok(()) } else { Err(Error::Several(failed)) }
 }
 
-fn add(path: &Path, args: &Args, context: &Context) -> Result<ImageInfo, Error> {
+fn add(path: &Path, args: &Args, context: &Context) -> Result<(ImageInfo, Client), Error> {
     let name = match &args.name {
         Some(name) => name.clone(),
         None => name_of(path)?,
@@ -90,14 +94,14 @@ fn add(path: &Path, args: &Args, context: &Context) -> Result<ImageInfo, Error> 
     meter.show("adding", 0, total);
     let sent = client.send_file(&mut file, &mut |sent| meter.show("adding", sent, total));
     drop(meter);
-    // Whether peerd took everything or not: why, and what came of it, is in its answer.
+    // Whether peerd took everything or not: why is in its answer.
     sent.map_err(|error| {
         let mut error = WireError::from(error);
         error.message = format!("{}: \"{}\"", error.message, path.display()).into();
         error
     })?;
-    match context.answer(&mut client, &mut |_| Err(unexpected()))? {
-        Outcome::Image(image) => Ok(*image),
+    match context.answer(&mut client, &mut no_data)? {
+        Outcome::Image(image) => Ok((*image, client)),
         _ => Err(unexpected()),
     }
 }

@@ -1,38 +1,28 @@
-//! `dosctl approve`: grants a request.
+//! `dosctl approve`: grants what was requested.
 
 use dos_protocol::{
-    control::{Command, Outcome, RequestArg},
+    control::{Command, RequestArg},
     limits::VIEWS_MAX,
 };
 
-use crate::{
-    context::{Context, unexpected},
-    error::Error,
-    output::{human, json},
-};
+use super::run_request;
+use crate::{context::Context, error::Error};
 
-/// Grants a request for one's own image, or lets a peer send direct messages
+/// Approve a request for one of your images, or let a peer send you direct messages
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The request's number, or cN, as `dosctl requests` shows it
+#[command(after_help = "\
+Examples:
+  dosctl approve 7              grant the requested views
+  dosctl approve 7 --views 1    grant 1 view instead
+  dosctl approve c1             accept direct messages from that peer")]
+pub(crate) struct Args {
+    /// Number of the request in `dosctl requests`, such as 7 or c1
     request: RequestArg,
-    /// So many views instead of those asked for
+    /// Grant N views instead of the number requested
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(VIEWS_MAX)))]
     views: Option<u32>,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
-    match context.ask(Command::Approve { request: args.request, views: args.views })? {
-        Outcome::Request { request, updated } => context
-            .screen
-            .show(&json::Request::from(&*request), |text| human::request(text, &request, updated)),
-        Outcome::Contact(contact) => {
-            context.screen.show(&json::Contact::from(&*contact), |text| human::contact(text, &contact))
-        }
-        _ => Err(unexpected()),
-    }
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
+    run_request(Command::Approve { request: args.request, views: args.views }, context)
 }

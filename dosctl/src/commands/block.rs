@@ -11,22 +11,22 @@ use crate::{
     output::{human, json},
 };
 
-/// Takes no more messages and requests of a peer, and hides from it; rights that it has go on
+/// Block a peer: refuse its messages and requests, and appear offline to it
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Whom: an ID, a name or IP:PORT
+#[command(after_help = "\
+Example: dosctl block mallory
+
+Grants that the peer has stay until you revoke them: dosctl share NAME PEER --revoke")]
+pub(crate) struct Args {
+    /// The peer, by ID, name or IP:PORT
     peer: PeerRef,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
-    match context.ask(Command::Block(args.peer))? {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
+    context.run(Command::Block(args.peer), |outcome| match outcome {
         Outcome::Blocked(blocked) => {
             context.screen.show(&json::Blocked::from(&*blocked), |text| human::blocked(text, &blocked))
         }
         _ => Err(unexpected()),
-    }
+    })
 }

@@ -1,4 +1,4 @@
-//! `dosctl blocks`: who is blocked.
+//! `dosctl blocks`: the blocked peers.
 
 use dos_protocol::control::{Command, Outcome};
 
@@ -8,19 +8,15 @@ use crate::{
     output::{human, json},
 };
 
-/// Lists whom you have blocked
+/// List the peers that you have blocked
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(crate) struct Args {}
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(_: Args, context: &Context) -> Result<(), Error> {
-    match context.ask(Command::Blocks)? {
+pub(crate) fn run(_: Args, context: &Context) -> Result<(), Error> {
+    context.run(Command::Blocks, |outcome| match outcome {
         Outcome::Blocks(blocks) => {
             context.screen.show(&json::Blocks::new(&blocks), |text| human::blocks(text, &blocks))
         }
         _ => Err(unexpected()),
-    }
+    })
 }

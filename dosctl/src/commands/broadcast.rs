@@ -1,4 +1,4 @@
-//! `dosctl broadcast`: says something to everybody who is online.
+//! `dosctl broadcast`: a message to every peer that is online.
 
 use dos_protocol::control::{Command, Outcome};
 
@@ -9,23 +9,20 @@ use crate::{
     output::{json, words::count},
 };
 
-/// Says something to every peer that is online and has not blocked you
+/// Send a message to every peer that is online and has not blocked you
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// What it says
+#[command(after_help = "Example: dosctl broadcast \"the scanner is free\"")]
+pub(crate) struct Args {
+    /// Text of the message
     text: String,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
-    match context.ask(Command::Broadcast(checked(args.text)?))? {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
+    context.run(Command::Broadcast(checked(args.text)?), |outcome| match outcome {
         Outcome::Told(told) => context.screen.show(&json::Told { told }, |text| match told {
-            0 => text.line("there was nobody to tell"),
-            told => text.line(&format!("told {}", count(told, "peer"))),
+            0 => text.line("no other peer is online"),
+            told => text.line(&format!("sent to {}", count(told, "peer"))),
         }),
         _ => Err(unexpected()),
-    }
+    })
 }

@@ -1,29 +1,18 @@
-//! `dosctl cancel`: withdraws a request.
+//! `dosctl cancel`: cancels a request of one's own.
 
-use dos_protocol::control::{Command, Outcome};
+use dos_protocol::control::Command;
 
-use crate::{
-    context::{Context, unexpected},
-    error::Error,
-    output::{human, json},
-};
+use super::run_request;
+use crate::{context::Context, error::Error};
 
-/// Withdraws a pending request of one's own
+/// Cancel a pending request of yours
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The request's number, as `dosctl requests` shows it
+#[command(after_help = "Example: dosctl cancel 7")]
+pub(crate) struct Args {
+    /// Number of the request in `dosctl requests`
     request: u64,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
-    match context.ask(Command::Cancel(args.request))? {
-        Outcome::Request { request, updated } => context
-            .screen
-            .show(&json::Request::from(&*request), |text| human::request(text, &request, updated)),
-        _ => Err(unexpected()),
-    }
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
+    run_request(Command::Cancel(args.request), context)
 }

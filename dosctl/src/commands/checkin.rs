@@ -1,4 +1,4 @@
-//! `dosctl checkin`: gives held views back.
+//! `dosctl checkin`: returns the views of a checkout that are left.
 
 use dos_protocol::{
     ImageArg,
@@ -11,24 +11,21 @@ use crate::{
     output::{json, words::views_left},
 };
 
-/// Gives back the unused views of a checkout
+/// Return the unused views of a checkout
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// OWNER/NAME
+#[command(after_help = "Example: dosctl checkin bob/sea")]
+pub(crate) struct Args {
+    /// The image, as OWNER/NAME
     image: ImageArg,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
-    match context.ask(Command::Checkin(args.image.clone()))? {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
+    context.run(Command::Checkin(args.image.clone()), |outcome| match outcome {
         Outcome::Held { path, held, views_left: left } => {
             context.screen.show(&json::Held { image: &path, held, views_left: left }, |text| {
-                text.line(&format!("unused views of {} are given back; {}", args.image, views_left(left)));
+                text.line(&format!("returned the unused views of {}; {}", args.image, views_left(left)));
             })
         }
         _ => Err(unexpected()),
-    }
+    })
 }

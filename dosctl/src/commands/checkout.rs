@@ -15,29 +15,31 @@ use crate::{
     },
 };
 
-/// Takes views along, to be used with `view --offline` when the directory is out of reach
+/// Check out views, to use them when the directory is out of reach
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: dosctl checkout bob/sea --views 2")]
-pub struct Args {
-    /// OWNER/NAME
+#[command(after_help = "\
+Examples:
+  dosctl checkout bob/sea --views 2
+  dosctl view bob/sea --offline -o sea.jpg
+  dosctl checkin bob/sea        return what is left")]
+pub(crate) struct Args {
+    /// The image, as OWNER/NAME
     image: ImageArg,
-    /// How many views
+    /// Number of views
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(VIEWS_MAX)))]
     views: u32,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
-    match context.ask(Command::Checkout { image: args.image.clone(), views: args.views })? {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
+    let command = Command::Checkout { image: args.image.clone(), views: args.views };
+    context.run(command, |outcome| match outcome {
         Outcome::Held { path, held, views_left: left } => {
             context.screen.show(&json::Held { image: &path, held, views_left: left }, |text| {
                 let held = count(held.into(), "view");
-                text.line(&format!("held here: {held} of {}; besides: {}", args.image, views_left(left)));
+                let left = views_left(left);
+                text.line(&format!("{held} of {} checked out here; {left} at the directory", args.image));
             })
         }
         _ => Err(unexpected()),
-    }
+    })
 }

@@ -1,36 +1,24 @@
-//! `dosctl deny`: refuses a request.
+//! `dosctl deny`: turns a request down.
 
-use dos_protocol::control::{Command, Outcome, RequestArg};
+use dos_protocol::control::{Command, RequestArg};
 
-use crate::{
-    cli::free_text,
-    context::{Context, unexpected},
-    error::Error,
-    output::{human, json},
-};
+use super::run_request;
+use crate::{cli::free_text, context::Context, error::Error};
 
-/// Refuses a request for one's own image, or direct messages of a peer
+/// Deny a request for one of your images, or refuse direct messages from a peer
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The request's number, or cN, as `dosctl requests` shows it
+#[command(after_help = "\
+Examples:
+  dosctl deny 7 --reason \"not this one\"
+  dosctl deny c1                refuse direct messages from that peer")]
+pub(crate) struct Args {
+    /// Number of the request in `dosctl requests`, such as 7 or c1
     request: RequestArg,
-    /// A word to the asker
+    /// Tell the requester why
     #[arg(long, value_name = "TEXT", value_parser = free_text)]
     reason: Option<Box<str>>,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
-    match context.ask(Command::Deny { request: args.request, reason: args.reason })? {
-        Outcome::Request { request, updated } => context
-            .screen
-            .show(&json::Request::from(&*request), |text| human::request(text, &request, updated)),
-        Outcome::Contact(contact) => {
-            context.screen.show(&json::Contact::from(&*contact), |text| human::contact(text, &contact))
-        }
-        _ => Err(unexpected()),
-    }
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
+    run_request(Command::Deny { request: args.request, reason: args.reason }, context)
 }

@@ -15,37 +15,30 @@ use crate::{
     progress,
 };
 
-/// Brings the sealed copy of an image here, peer to peer; spends no view
+/// Fetch the sealed copy of an image from its owner; spends no view
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// OWNER/NAME
+#[command(after_help = "Example: dosctl fetch bob/sea")]
+pub(crate) struct Args {
+    /// The image, as OWNER/NAME
     image: ImageArg,
     #[command(flatten)]
     progress: progress::ProgressArgs,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let context = &context.reporting_to(Stream::Out, args.progress.progress);
-    match context.ask(Command::Fetch(args.image.clone()))? {
+    context.run(Command::Fetch(args.image.clone()), |outcome| match outcome {
         Outcome::Fetched { path, bytes, way, round_trip_us } => {
             let round_trip_ms = round_trip_us.map(millis);
             let told = json::Fetched { image: &path, bytes, way: way.into(), round_trip_ms };
+            let (image, bytes) = (&args.image, size(bytes));
             context.screen.show(&told, |text| {
                 text.line(&match way {
-                    Some(way) => format!(
-                        "fetched the sealed copy of {} ({}; {})",
-                        args.image,
-                        size(bytes),
-                        in_words(way)
-                    ),
-                    None => format!("the sealed copy of {} is here ({})", args.image, size(bytes)),
+                    Some(way) => format!("fetched the sealed copy of {image} ({bytes}; {})", in_words(way)),
+                    None => format!("the sealed copy of {image} is here ({bytes})"),
                 });
             })
         }
         _ => Err(unexpected()),
-    }
+    })
 }

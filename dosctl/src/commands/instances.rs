@@ -1,4 +1,4 @@
-//! `dosctl instances`: the peerd profiles of this user, and whether each runs.
+//! `dosctl instances`: the peerd profiles of this user, and whether each is running.
 //!
 //! A profile is known by its directory under the runtime root, or by its state from an earlier run.
 
@@ -17,18 +17,14 @@ use crate::{
     target::Target,
 };
 
-/// A peerd tells its status from memory; one that takes longer is stuck.
+/// peerd answers `status` from memory; one that takes longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Lists the peerd profiles of this user, and whether each runs
+/// List the peerd profiles of this user, and whether each is running
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(crate) struct Args {}
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(_: Args, context: &Context) -> Result<(), Error> {
+pub(crate) fn run(_: Args, context: &Context) -> Result<(), Error> {
     // The directories that systemd gives belong to one daemon, not to a user's profiles.
     let environment =
         Environment { state_directory: None, runtime_directory: None, ..Environment::of_process() };

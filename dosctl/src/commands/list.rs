@@ -19,43 +19,43 @@ use crate::{
     terminal,
 };
 
-/// What a preview in a listing takes of the window, at most.
+/// The most that a preview in a listing takes of the window.
 const SHARE: Share = Share::Cells(32, 10);
 
-/// Lists peers and their images
+/// List peers and their images
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: dosctl list --online")]
-pub struct Args {
-    /// One peer only: an ID, a name or IP:PORT
+#[command(after_help = "\
+Examples:
+  dosctl list --online
+  dosctl list bob --previews
+  dosctl list --since 10m       peers that were online within 10 minutes")]
+pub(crate) struct Args {
+    /// Only this peer, by ID, name or IP:PORT
     peer: Option<PeerRef>,
     /// Only peers that are online
     #[arg(long)]
     online: bool,
-    /// Only peers that are online or were within this time
+    /// Only peers that are online, or were within this time
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     since: Option<Duration>,
-    /// Only oneself
+    /// Only your own images
     #[arg(long, conflicts_with = "peer")]
     mine: bool,
-    /// So many entries at most
+    /// At most N entries
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PAGE_MAX)))]
     limit: Option<u32>,
-    /// Goes on where an earlier listing ended
+    /// Continue where an earlier listing ended
     #[arg(long, value_name = "C")]
     cursor: Option<Token>,
-    /// Draws the preview of every image in the terminal
+    /// Draw the preview of every image in the terminal
     #[arg(long)]
     previews: bool,
-    /// How previews are drawn
+    /// How to draw previews
     #[arg(long, value_name = "HOW", env = "DOSCTL_GRAPHICS", hide_env_values = true, default_value = "auto")]
     graphics: Wanted,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let draws = args.previews && !context.screen.is_json();
     let surface = if draws { terminal::surface(args.graphics) } else { None };
     let query = ListQuery {

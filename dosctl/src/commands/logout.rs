@@ -1,28 +1,14 @@
 //! `dosctl logout`: goes offline and stays so.
 
-use dos_protocol::control::{Command, Outcome};
+use dos_protocol::control::Command;
 
-use crate::{
-    context::{Context, unexpected},
-    error::Error,
-    output::json,
-};
+use super::run_session;
+use crate::{context::Context, error::Error};
 
-/// Goes offline, and stays so across restarts of peerd
+/// Go offline and stay offline, also when peerd restarts
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(crate) struct Args {}
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(_: Args, context: &Context) -> Result<(), Error> {
-    match context.ask(Command::Logout)? {
-        Outcome::Session { id, state, .. } => {
-            context.screen.show(&json::Session { id, state, replayed: None }, |text| {
-                text.line(&format!("{id} is {}", state.as_str()));
-            })
-        }
-        _ => Err(unexpected()),
-    }
+pub(crate) fn run(_: Args, context: &Context) -> Result<(), Error> {
+    run_session(Command::Logout, context)
 }

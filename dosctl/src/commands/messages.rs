@@ -1,4 +1,4 @@
-//! `dosctl messages`: what was sent and received.
+//! `dosctl messages`: sent and received messages.
 //!
 //! What always holds: a message counts as read only when everything of it is written to standard output.
 
@@ -9,39 +9,38 @@ use dos_protocol::{
 };
 
 use crate::{
-    client::{Client, ClientError},
-    context::{Context, unexpected},
+    client::Client,
+    context::{Context, no_data, unexpected},
     error::Error,
     output::{human, json},
 };
 
-/// So many of the last ones are shown if nothing is said.
+/// How many of the last messages are shown by default.
 const LIMIT: u32 = 20;
 
-/// Shows the last messages, sent and received; unread ones have a star and count as read then
+/// Show the last messages and mark them as read; a star marks the unread ones
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: dosctl messages --with bob --follow")]
-pub struct Args {
-    /// Only unread ones, the oldest first
+#[command(after_help = "\
+Examples:
+  dosctl messages --unread
+  dosctl messages --with bob --follow")]
+pub(crate) struct Args {
+    /// Only unread messages, the oldest first
     #[arg(long)]
     unread: bool,
-    /// Only those from and to this peer: an ID, a name or IP:PORT
+    /// Only messages from and to this peer, by ID, name or IP:PORT
     #[arg(long, value_name = "PEER")]
     with: Option<PeerRef>,
-    /// Goes on with new ones as they come, until interrupted
+    /// Keep showing new messages until interrupted
     #[arg(long)]
     follow: bool,
-    /// So many at most: the last ones (20 if not said), or the first unread ones (1000)
+    /// At most N messages [default: the last 20; with --unread the first 1000]
     #[arg(long, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(MESSAGES_SHOWN_MAX)))]
     limit: Option<u32>,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     if args.follow { follow(&args, context) } else { once(&args, context) }
 }
 
@@ -59,7 +58,7 @@ impl Args {
     }
 }
 
-/// A page that peerd waits to hear is shown.
+/// A page; peerd waits until it has been shown.
 struct Page {
     client: Client,
     messages: Vec<Message>,
@@ -69,14 +68,14 @@ struct Page {
 impl Page {
     fn ask(context: &Context, query: MessagesQuery) -> Result<Self, Error> {
         let mut client = context.start(Command::Messages(query))?;
-        match context.answer(&mut client, &mut |_| Err(ClientError::Unexpected.into()))? {
+        match context.answer(&mut client, &mut no_data)? {
             Outcome::Messages { messages, more } => Ok(Self { client, messages, more }),
             _ => Err(unexpected()),
         }
     }
 
-    /// Tells peerd. If it is gone by now, they are still unread: no harm is done.
-    fn shown(mut self) {
+    /// Has peerd mark them as read. If it is gone by now they stay unread, which does no harm.
+    fn shown(self) {
         self.client.shown();
     }
 }
@@ -99,7 +98,7 @@ fn once(args: &Args, context: &Context) -> Result<(), Error> {
     context.screen.show(&json::Messages::new(&messages), |text| {
         human::messages(text, &messages, args.unread);
         if more && args.unread {
-            text.note("there are more: run it again");
+            text.note("there are more: run the command again");
         }
     })?;
     pages.into_iter().for_each(Page::shown);

@@ -14,19 +14,16 @@ use crate::{
     },
 };
 
-/// Connects to a peer as a transfer would, and shows which way that goes and the round trip
+/// Connect to a peer as a transfer would, and show the path and the round trip
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// An ID, a name or IP:PORT
+#[command(after_help = "Example: dosctl ping bob")]
+pub(crate) struct Args {
+    /// The peer, by ID, name or IP:PORT
     peer: PeerRef,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
-    match context.ask(Command::Ping(args.peer))? {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
+    context.run(Command::Ping(args.peer), |outcome| match outcome {
         Outcome::Pong { id, name, way, round_trip_us } => {
             let round_trip_ms = millis(round_trip_us);
             let pong = json::Pong { id, name: name.as_ref(), way: Some(way).into(), round_trip_ms };
@@ -36,5 +33,5 @@ pub fn run(args: Args, context: &Context) -> Result<(), Error> {
             })
         }
         _ => Err(unexpected()),
-    }
+    })
 }

@@ -1,4 +1,4 @@
-//! `dosctl preview`: the downsampled image.
+//! `dosctl preview`: the small version of an image.
 
 use std::{ffi::OsString, io::Cursor};
 
@@ -19,25 +19,24 @@ use crate::{
 /// What a preview takes of the window, at most: 256 pixels at the size of usual cells.
 const SHARE: Share = Share::Cells(48, 20);
 
-/// Shows or saves the downsampled image; free
+/// Show or save the preview of an image; spends no view
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: dosctl preview bob/sea -o sea.webp")]
-pub struct Args {
-    /// OWNER/NAME, or NAME for one's own
+#[command(after_help = "\
+Examples:
+  dosctl preview bob/sea
+  dosctl preview bob/sea -o sea.webp")]
+pub(crate) struct Args {
+    /// The image, as OWNER/NAME, or NAME for your own
     image: ImageArg,
-    /// Saves it in this file, or writes it to standard output (-); otherwise it is drawn in the terminal
+    /// Save it to FILE, or write it to standard output with -
     #[arg(short, long, value_name = "FILE|-", allow_hyphen_values = true)]
     output: Option<OsString>,
-    /// How it is drawn in the terminal
+    /// How to draw it in the terminal
     #[arg(long, value_name = "HOW", env = "DOSCTL_GRAPHICS", hide_env_values = true, default_value = "auto")]
     graphics: Wanted,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let place = args.output.as_deref().map(Place::from);
     let mut draft = place.as_ref().map(Draft::open).transpose()?;
     let draws = draft.is_none() && !context.screen.is_json();

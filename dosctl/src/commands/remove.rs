@@ -11,22 +11,19 @@ use crate::{
     output::json,
 };
 
-/// Withdraws an image of one's own and every right to it
+/// Remove an image of yours from the directory, with every grant to it
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The image's name
+#[command(after_help = "Example: dosctl remove sea")]
+pub(crate) struct Args {
+    /// Name of the image
     name: ImageName,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
-    match context.ask(Command::Remove(args.name))? {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
+    context.run(Command::Remove(args.name), |outcome| match outcome {
         Outcome::Removed(path) => context.screen.show(&json::Removed { image: &path }, |text| {
-            text.line(&format!("removed {} and every right to it", path.name));
+            text.line(&format!("removed {} and every grant to it", path.name));
         }),
         _ => Err(unexpected()),
-    }
+    })
 }

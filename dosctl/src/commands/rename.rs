@@ -11,25 +11,22 @@ use crate::{
     output::json,
 };
 
-/// Gives an image of one's own another name; the rights to it go on
+/// Rename an image of yours; the grants to it stay
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The image's name
+#[command(after_help = "Example: dosctl rename sea \"Sea at dawn\"")]
+pub(crate) struct Args {
+    /// Name of the image
     name: ImageName,
-    /// Its new name
+    /// New name
     new: ImageName,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let Args { name, new } = args;
-    match context.ask(Command::Rename { name: name.clone(), new })? {
+    context.run(Command::Rename { name: name.clone(), new }, |outcome| match outcome {
         Outcome::Image(image) => context.screen.show(&json::Image::from(&*image), |text| {
             text.line(&format!("renamed {name} to {}", image.name));
         }),
         _ => Err(unexpected()),
-    }
+    })
 }

@@ -1,42 +1,28 @@
-//! `dosctl request`: asks an owner for access or for more views.
+//! `dosctl request`: requests access to an image, or more views of it, from its owner.
 
-use dos_protocol::{
-    ImageArg,
-    control::{Command, Outcome},
-    limits::VIEWS_MAX,
-};
+use dos_protocol::{ImageArg, control::Command, limits::VIEWS_MAX};
 
-use crate::{
-    cli::free_text,
-    context::{Context, unexpected},
-    error::Error,
-    output::{human, json},
-};
+use super::run_request;
+use crate::{cli::free_text, context::Context, error::Error};
 
-/// Asks the owner for access to an image, or for more views
+/// Request access to an image, or more views of it
 #[derive(Debug, clap::Args)]
-#[command(after_help = r#"Example: dosctl request bob/sea --views 3 --note "for the calendar""#)]
-pub struct Args {
-    /// OWNER/NAME
+#[command(after_help = "\
+Example: dosctl request bob/sea --views 3 --note \"for the calendar\"
+
+A request that is still pending is changed instead of made again.")]
+pub(crate) struct Args {
+    /// The image, as OWNER/NAME
     image: ImageArg,
-    /// How many views
+    /// Number of views to request
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(VIEWS_MAX)))]
     views: u32,
-    /// A word to the owner
+    /// Tell the owner what it is for
     #[arg(long, value_name = "TEXT", value_parser = free_text)]
     note: Option<Box<str>>,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
-    match context.ask(Command::Request { image: args.image, views: args.views, note: args.note })? {
-        Outcome::Request { request, updated } => context
-            .screen
-            .show(&json::Request::from(&*request), |text| human::request(text, &request, updated)),
-        _ => Err(unexpected()),
-    }
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
+    run_request(Command::Request { image: args.image, views: args.views, note: args.note }, context)
 }

@@ -1,35 +1,37 @@
-//! `dosctl requests`: the requests that came in or went out.
+//! `dosctl requests`: the requests of this peer and to it.
 
 use dos_protocol::control::{Command, Outcome};
 
+use super::sides;
 use crate::{
     context::{Context, unexpected},
     error::Error,
     output::{human, json},
 };
 
-/// Lists pending requests
+/// List pending requests
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Only those that came in
+#[command(after_help = "\
+Examples:
+  dosctl requests --incoming    what others request from you
+  dosctl requests --all         with approved, denied and cancelled requests
+
+Answer with `dosctl approve REQUEST` or `dosctl deny REQUEST`.")]
+pub(crate) struct Args {
+    /// Only requests for your images
     #[arg(long)]
     incoming: bool,
-    /// Only those that went out
+    /// Only requests that you have made
     #[arg(long)]
     outgoing: bool,
-    /// Answered and withdrawn ones too
+    /// Include approved, denied and cancelled requests
     #[arg(long)]
     all: bool,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
-    let incoming = args.incoming || !args.outgoing;
-    let outgoing = args.outgoing || !args.incoming;
-    match context.ask(Command::Requests { incoming, outgoing, all: args.all })? {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
+    let (incoming, outgoing) = sides(args.incoming, args.outgoing);
+    context.run(Command::Requests { incoming, outgoing, all: args.all }, |outcome| match outcome {
         Outcome::Requests { incoming: came, outgoing: went, contacts } => {
             context.screen.show(&json::Requests::new(&came, &went, &contacts), |text| {
                 let (came, went) = (incoming.then_some(&came[..]), outgoing.then_some(&went[..]));
@@ -37,5 +39,5 @@ pub fn run(args: Args, context: &Context) -> Result<(), Error> {
             })
         }
         _ => Err(unexpected()),
-    }
+    })
 }

@@ -11,22 +11,19 @@ use crate::{
     output::{human, json},
 };
 
-/// Shows a peer's ID, name and address, and whether it is online
+/// Show a peer's ID, name and address, and whether it is online
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// An ID, a name or IP:PORT
+#[command(after_help = "Example: dosctl resolve bob")]
+pub(crate) struct Args {
+    /// The peer, by ID, name or IP:PORT
     peer: PeerRef,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
-    match context.ask(Command::Resolve(args.peer))? {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
+    context.run(Command::Resolve(args.peer), |outcome| match outcome {
         Outcome::Peer(peer) => {
             context.screen.show(&json::Peer::alone(&peer), |text| human::resolved(text, &peer))
         }
         _ => Err(unexpected()),
-    }
+    })
 }

@@ -9,46 +9,42 @@ use dos_protocol::{
 };
 
 use crate::{
-    client::ClientError,
     context::{Context, unexpected},
     error::{Error, cause_of},
     output::{Screen, human, json},
 };
 
-/// Sends a message: at once, or when the peer comes online
+/// Send a message to a peer; if it is offline, it gets the message when it is back
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples: dosctl send bob 'see you at eight'\n          fortune | dosctl send bob")]
-pub struct Args {
-    /// To whom: an ID, a name or IP:PORT
+#[command(after_help = "\
+Examples:
+  dosctl send bob 'see you at eight'
+  fortune | dosctl send bob
+  dosctl send bob --direct 'unseen by the directory'")]
+pub(crate) struct Args {
+    /// The recipient, by ID, name or IP:PORT
     peer: PeerRef,
-    /// What it says; read from standard input if not given
+    /// Text of the message [default: read from standard input]
     text: Option<String>,
-    /// Goes peer to peer: the directory never sees it, and nothing waits for a peer that is offline
+    /// Send peer to peer, unseen by the directory; fails if the peer is offline
     #[arg(long)]
     direct: bool,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let text = match args.text {
         Some(text) => text,
         None => from_standard_input(&context.screen)?,
     };
     let command = Command::Send { to: args.peer, text: checked(text)?, direct: args.direct };
-    let mut client = context.start(command)?;
-    match context.answer(&mut client, &mut |_| Err(ClientError::Unexpected.into()))? {
+    // If what follows is lost, the same text again is taken for the same message: it does not arrive twice.
+    context.run(command, |outcome| match outcome {
         Outcome::Sent { message, to, to_name, delivery, way } => {
             let sent = json::Sent::new(message, to, to_name.as_ref(), delivery, way);
-            context.screen.show(&sent, |text| human::sent(text, &sent))?;
-            // If this is lost, the same text again is taken for the same message: nobody gets it twice.
-            client.shown();
-            Ok(())
+            context.screen.show(&sent, |text| human::sent(text, &sent))
         }
         _ => Err(unexpected()),
-    }
+    })
 }
 
 /// A text that can be a message.
@@ -59,7 +55,7 @@ pub(super) fn checked(text: String) -> Result<Box<str>, WireError> {
     if text.len() > MESSAGE_BYTES_MAX {
         Err(too_long())
     } else if text.trim().is_empty() {
-        Err(WireError::new(Code::Invalid, "a message has to say something").hint("dosctl send --help"))
+        Err(WireError::new(Code::Invalid, "a message cannot be empty").hint("dosctl send --help"))
     } else {
         Ok(text.into())
     }
@@ -67,7 +63,7 @@ pub(super) fn checked(text: String) -> Result<Box<str>, WireError> {
 
 fn too_long() -> WireError {
     let text = format!("a message has at most {MESSAGE_BYTES_MAX} bytes");
-    WireError::new(Code::Invalid, text).hint("publish longer things as files: dosctl add --help")
+    WireError::new(Code::Invalid, text).hint("split the text into several messages")
 }
 
 fn from_standard_input(screen: &Screen) -> Result<String, WireError> {
@@ -78,7 +74,7 @@ fn from_standard_input(screen: &Screen) -> Result<String, WireError> {
     read_text(input.lock())
 }
 
-/// Everything up to the end, without its last line break; no more than a message can have.
+/// Everything up to the end without its last line break, as much as a message can hold.
 fn read_text(input: impl Read) -> Result<String, WireError> {
     let most = u64::try_from(MESSAGE_BYTES_MAX).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
@@ -97,7 +93,7 @@ fn read_text(input: impl Read) -> Result<String, WireError> {
     if bytes.len() > MESSAGE_BYTES_MAX {
         return Err(too_long());
     }
-    String::from_utf8(bytes).map_err(|_| WireError::new(Code::Invalid, "a message has to be UTF-8 text"))
+    String::from_utf8(bytes).map_err(|_| WireError::new(Code::Invalid, "a message must be UTF-8 text"))
 }
 
 #[cfg(test)]

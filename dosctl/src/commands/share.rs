@@ -1,4 +1,4 @@
-//! `dosctl share`: gives, changes or takes back a right.
+//! `dosctl share`: gives, changes or revokes a grant.
 
 use std::time::Duration;
 
@@ -17,32 +17,36 @@ use crate::{
     output::{human, json},
 };
 
-/// Gives, raises, lowers or takes back a viewer's right to an image
+/// Grant a peer views of an image, or change or revoke the grant
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: dosctl share sea bob --views 3 --expires 7d")]
+#[command(after_help = "\
+Examples:
+  dosctl share sea bob --views 3 --expires 7d
+  dosctl share sea bob --add 2
+  dosctl share sea bob --revoke")]
 #[command(group(
     ArgGroup::new("change").args(["views", "add", "unlimited", "revoke", "expires"]).required(true).multiple(true)
 ))]
-pub struct Args {
-    /// The image's name
+pub(crate) struct Args {
+    /// Name of the image
     name: ImageName,
-    /// The viewer: an ID, a name or IP:PORT
+    /// The viewer, by ID, name or IP:PORT
     peer: PeerRef,
-    /// So many views are left from now on
+    /// Set the number of views left to N
     #[arg(long, value_name = "N", conflicts_with_all = ["add", "unlimited", "revoke"])]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=i64::from(VIEWS_MAX)))]
     views: Option<u32>,
-    /// So many views more
+    /// Add N views
     #[arg(long, value_name = "N", conflicts_with_all = ["unlimited", "revoke"])]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(VIEWS_MAX)))]
     add: Option<u32>,
-    /// As many views as they like
+    /// Allow any number of views
     #[arg(long, conflicts_with = "revoke")]
     unlimited: bool,
-    /// Takes the right back, at once
+    /// Revoke the grant at once
     #[arg(long, conflicts_with = "expires")]
     revoke: bool,
-    /// The right ends after this time
+    /// End the grant after this time
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     expires: Option<Duration>,
 }
@@ -59,19 +63,15 @@ impl Args {
     }
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let views = args.change();
     let command = Command::Share { name: args.name, viewer: args.peer, views, expires: args.expires };
-    match context.ask(command)? {
+    context.run(command, |outcome| match outcome {
         Outcome::Grant(grant) => {
             context.screen.show(&json::Grant::new(&grant, dos_protocol::Timestamp::now()), |text| {
                 human::shared(text, &grant);
             })
         }
         _ => Err(unexpected()),
-    }
+    })
 }

@@ -1,4 +1,4 @@
-//! `dosctl status`: how things stand.
+//! `dosctl status`: the daemon, its session, and what is pending.
 
 use dos_protocol::control::{Command, Outcome};
 
@@ -8,19 +8,15 @@ use crate::{
     output::{human, json},
 };
 
-/// Shows this daemon, its ID, its session, and what is pending
+/// Show the daemon, its ID, its session and what is pending
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(crate) struct Args {}
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(_: Args, context: &Context) -> Result<(), Error> {
-    match context.ask(Command::Status)? {
+pub(crate) fn run(_: Args, context: &Context) -> Result<(), Error> {
+    context.run(Command::Status, |outcome| match outcome {
         Outcome::Status(status) => {
             context.screen.show(&json::Status::from(&*status), |text| human::status(text, &status))
         }
         _ => Err(unexpected()),
-    }
+    })
 }

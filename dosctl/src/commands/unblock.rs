@@ -1,4 +1,4 @@
-//! `dosctl unblock`: takes back a block.
+//! `dosctl unblock`: ends a block.
 
 use dos_protocol::{
     PeerRef,
@@ -11,25 +11,22 @@ use crate::{
     output::{json, words::peer},
 };
 
-/// Takes back a block
+/// Unblock a peer
 #[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Whom: an ID or a name
+#[command(after_help = "Example: dosctl unblock mallory")]
+pub(crate) struct Args {
+    /// The peer, by ID or name
     peer: PeerRef,
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
-    match context.ask(Command::Unblock(args.peer))? {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
+    context.run(Command::Unblock(args.peer), |outcome| match outcome {
         Outcome::Peer(who) => {
             let document = json::Unblocked { peer: who.id, name: who.name.as_ref() };
             context.screen.show(&document, |text| {
-                text.line(&format!("{} is no longer blocked", peer(who.name.as_ref(), who.id)));
+                text.line(&format!("unblocked {}", peer(who.name.as_ref(), who.id)));
             })
         }
         _ => Err(unexpected()),
-    }
+    })
 }

@@ -28,25 +28,30 @@ use crate::{
 /// The most bytes of an original that is drawn in a terminal: it is held in memory for that.
 const DRAWN_BYTES_MAX: u64 = 256 << 20;
 
-/// Spends one view and shows or saves the full image; one's own images are free
+/// Spend one view and show or save the original; your own images are free
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: dosctl view bob/sea -o sea.jpg")]
-pub struct Args {
-    /// OWNER/NAME, or NAME for one's own
+#[command(after_help = "\
+Examples:
+  dosctl view bob/sea                   draw it in the terminal
+  dosctl view bob/sea -o sea.jpg        save it
+  dosctl view bob/sea --open            open it in the desktop's viewer
+  dosctl view bob/sea -o - | convert - sea.png")]
+pub(crate) struct Args {
+    /// The image, as OWNER/NAME, or NAME for your own
     image: ImageArg,
-    /// Saves it in this file, or writes it to standard output (-)
+    /// Save it to FILE, or write it to standard output with -
     #[arg(short, long, value_name = "FILE|-", allow_hyphen_values = true, conflicts_with = "open")]
     output: Option<OsString>,
-    /// Shows it in the desktop's viewer, from a file in memory that vanishes with it
+    /// Open it in the desktop's viewer, from a file in memory that is removed afterwards
     #[arg(long)]
     open: bool,
-    /// With --open: the command that shows the file, instead of the desktop's viewer
+    /// With --open: run CMD FILE instead of the desktop's viewer
     #[arg(long, value_name = "CMD", env = "DOSCTL_VIEWER", hide_env_values = true)]
     viewer: Option<OsString>,
-    /// How it is drawn in the terminal
+    /// How to draw it in the terminal
     #[arg(long, value_name = "HOW", env = "DOSCTL_GRAPHICS", hide_env_values = true, default_value = "auto")]
     graphics: Wanted,
-    /// Uses a view from an earlier checkout, without the directory
+    /// Use a view from an earlier checkout, without the directory
     #[arg(long)]
     offline: bool,
     #[command(flatten)]
@@ -60,7 +65,7 @@ enum Target {
     Viewer(Opened),
 }
 
-/// What peerd said.
+/// What peerd reports at the end.
 struct Viewed {
     path: ImagePath,
     image_id: ImageId,
@@ -80,7 +85,7 @@ impl Target {
         // A document and a picture cannot share standard output.
         let surface = if context.screen.is_json() { None } else { terminal::surface(args.graphics) };
         surface.map(|surface| Self::Terminal(surface, Vec::new())).ok_or_else(|| {
-            let text = "say where the image goes: -o FILE, -o - for standard output, or --open";
+            let text = "there is nowhere to show the image: add -o FILE, -o - for standard output, or --open";
             let hint = format!("dosctl view '{}' -o FILE", args.image);
             WireError::new(Code::Usage, text).hint(hint).into()
         })
@@ -111,11 +116,7 @@ impl Target {
     }
 }
 
-/// Runs it.
-///
-/// # Errors
-/// Why it could not be done.
-pub fn run(args: Args, context: &Context) -> Result<(), Error> {
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let mut target = Target::choose(&args, context)?;
     let streamed = matches!(&target, Target::File(_, Place::Stdout));
     let stream = if streamed { Stream::Err } else { Stream::Out };
@@ -135,11 +136,11 @@ pub fn run(args: Args, context: &Context) -> Result<(), Error> {
     settle(target, client, &viewed, (&args.image, context))
 }
 
-/// Puts the picture where it belongs, says that it has been shown, and tells of it. If peerd is gone by then, the next `view`
-/// goes on with this one: the user has the picture, and has lost nothing.
+/// Puts the picture where it belongs, then has peerd close the view. If peerd is gone by then, the next `view` goes on with
+/// this one: the user has the picture, and has lost nothing.
 fn settle(
     target: Target,
-    mut client: Client,
+    client: Client,
     viewed: &Viewed,
     (image, context): (&ImageArg, &Context),
 ) -> Result<(), Error> {
@@ -181,7 +182,7 @@ fn settle(
     }
 }
 
-/// Of what went wrong here after a view was spent: how to see the picture all the same, without spending another.
+/// Adds to a failure after a view was spent how to see the picture without spending another.
 fn still_open(error: Error, image: &ImageArg) -> Error {
     match error {
         Error::Told(error) if error.hint.is_none() => {

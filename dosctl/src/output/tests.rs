@@ -133,6 +133,7 @@ fn status(state: SessionState) -> Status {
         updates: 2,
         requests: 1,
         messages: 0,
+        unknown_updates: 0,
         version: "0.1.0".into(),
         state_dir: "/home/a/.local/state/dos/peers/default".into(),
     }
@@ -260,7 +261,9 @@ fn people_see_events_one_a_line() {
 fn people_see_how_things_stand() {
     let online = text(|text| human::status(text, &status(SessionState::Online)));
     let unregistered = text(|text| human::status(text, &status(SessionState::Unregistered)));
-    insta::assert_snapshot!(online + &unregistered);
+    let newer = Status { unknown_updates: 3, ..status(SessionState::Online) };
+    let newer = text(|text| human::status(text, &newer));
+    insta::assert_snapshot!(online + &unregistered + &newer);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use dos_protocol::{Allowance, PeerId, PeerName, Timestamp, control::Way, model::
 
 /// A size with three digits, in powers of 1000: `7.10 MB`.
 #[must_use]
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if bytes < 1000 {
         return format!("{bytes} B");
@@ -28,13 +28,13 @@ pub fn size(bytes: u64) -> String {
 
 /// `1 view`, `2 views`.
 #[must_use]
-pub fn count(number: u64, one: &str) -> String {
+pub(crate) fn count(number: u64, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
 /// `no views left`, `1 view left`, `2 views left`, `unlimited views`.
 #[must_use]
-pub fn views_left(views: Allowance) -> String {
+pub(crate) fn views_left(views: Allowance) -> String {
     match views {
         Allowance::Unlimited => "unlimited views".into(),
         Allowance::Views(0) => "no views left".into(),
@@ -44,13 +44,13 @@ pub fn views_left(views: Allowance) -> String {
 
 /// A peer's name, or its ID if it has none.
 #[must_use]
-pub fn peer(name: Option<&PeerName>, id: PeerId) -> String {
+pub(crate) fn peer(name: Option<&PeerName>, id: PeerId) -> String {
     name.map_or_else(|| id.to_string(), PeerName::to_string)
 }
 
 /// Why a session ended: `signed out`, `connection closed`, `directory stopped`.
 #[must_use]
-pub fn end(end: SessionEnd) -> &'static str {
+pub(crate) fn end(end: SessionEnd) -> &'static str {
     match end {
         SessionEnd::SignedOut => "signed out",
         SessionEnd::Closed => "connection closed",
@@ -64,7 +64,7 @@ pub fn end(end: SessionEnd) -> &'static str {
 
 /// `direct, 192.0.2.7:4000`, or `relayed`.
 #[must_use]
-pub fn way(way: Way) -> String {
+pub(crate) fn way(way: Way) -> String {
     match way {
         Way::Direct(address) => format!("direct, {address}"),
         Way::Relayed => "relayed".into(),
@@ -73,7 +73,7 @@ pub fn way(way: Way) -> String {
 
 /// `5 min`, with one unit.
 #[must_use]
-pub fn span(duration: Duration) -> String {
+pub(crate) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -85,7 +85,7 @@ pub fn span(duration: Duration) -> String {
 
 /// `5 min ago`, `in 6 days`, `just now`.
 #[must_use]
-pub fn relative(at: Timestamp, now: Timestamp) -> String {
+pub(crate) fn relative(at: Timestamp, now: Timestamp) -> String {
     if at > now.after(Duration::from_secs(1)) {
         format!("in {}", span(at.since(now)))
     } else if now.since(at) < Duration::from_secs(1) {
@@ -97,14 +97,14 @@ pub fn relative(at: Timestamp, now: Timestamp) -> String {
 
 /// A moment to the second, in UTC.
 #[must_use]
-pub fn moment(at: Timestamp) -> String {
+pub(crate) fn moment(at: Timestamp) -> String {
     let text = at.to_string();
     text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }
 
-/// Microseconds in milliseconds: exact up to an hour, and no round trip takes so long.
+/// Microseconds in milliseconds: exact up to an hour, which no round trip takes.
 #[must_use]
-pub fn millis(micros: u64) -> f64 {
+pub(crate) fn millis(micros: u64) -> f64 {
     f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / 1000.0
 }
 

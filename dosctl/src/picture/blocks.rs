@@ -16,7 +16,7 @@ const CUBE: [u8; 6] = [0, 95, 135, 175, 215, 255];
 
 /// The bytes that draw the picture.
 #[must_use]
-pub fn draw(pixels: &Pixels, colours: Colours) -> Vec<u8> {
+pub(crate) fn draw(pixels: &Pixels, colours: Colours) -> Vec<u8> {
     let width = usize::try_from(pixels.width).unwrap_or(usize::MAX);
     let mut out = Vec::with_capacity(pixels.rgb.len() * 8);
     let mut rows = pixels.rgb.chunks_exact(width.saturating_mul(3).max(3));
@@ -60,7 +60,7 @@ fn say(out: &mut Vec<u8>, which: u8, colour: [u8; 3], last: &mut Option<[u8; 3]>
 
 /// The nearest of xterm's colours 16 to 255: of the cube, or of the 24 greys.
 #[must_use]
-pub fn indexed(colour: [u8; 3]) -> u8 {
+pub(crate) fn indexed(colour: [u8; 3]) -> u8 {
     let level = |value: u8| {
         (0u8..6).zip(CUBE).min_by_key(|(_, level)| level.abs_diff(value)).map_or(0, |(index, _)| index)
     };

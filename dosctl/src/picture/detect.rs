@@ -7,14 +7,14 @@
 use super::{Colours, Graphics, kitty};
 
 /// The cell of a terminal that does not tell: that of a VT340, which many keep for sixel.
-pub const CELL_DEFAULT: (u16, u16) = (10, 20);
+pub(crate) const CELL_DEFAULT: (u16, u16) = (10, 20);
 
 /// A cell that is larger than this, in pixels, is none.
 const CELL_PIXELS_MAX: u16 = 200;
 
 /// Which way to draw was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Wanted {
+pub(crate) enum Wanted {
     /// What the terminal can do best
     Auto,
     /// The kitty graphics protocol
@@ -31,25 +31,25 @@ pub enum Wanted {
 
 /// What the environment tells of the terminal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// `TERM`.
-    pub term: String,
+    pub(crate) term: String,
     /// `TERM_PROGRAM`.
-    pub term_program: String,
+    pub(crate) term_program: String,
     /// `LC_TERMINAL`, which iTerm2 sets and ssh passes on.
-    pub lc_terminal: String,
+    pub(crate) lc_terminal: String,
     /// `COLORTERM`.
-    pub colorterm: String,
+    pub(crate) colorterm: String,
     /// Whether `TMUX` or `STY` is set: the variables above then are those of another terminal.
-    pub multiplexed: bool,
+    pub(crate) multiplexed: bool,
     /// `NO_COLOR` is set.
-    pub no_color: bool,
+    pub(crate) no_color: bool,
 }
 
 impl Environment {
     /// This process's.
     #[must_use]
-    pub fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         let text = |name| std::env::var_os(name).unwrap_or_default().to_string_lossy().into_owned();
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         Self {
@@ -64,13 +64,13 @@ impl Environment {
 
     /// Whether anything but text can be written to it.
     #[must_use]
-    pub fn is_capable(&self) -> bool {
+    pub(crate) fn is_capable(&self) -> bool {
         !self.term.is_empty() && self.term != "dumb"
     }
 
     /// Whether it can be asked: these two print parts of the questions.
     #[must_use]
-    pub fn takes_questions(&self) -> bool {
+    pub(crate) fn takes_questions(&self) -> bool {
         self.is_capable() && self.term != "linux" && self.term_program != "Apple_Terminal"
     }
 
@@ -88,27 +88,27 @@ impl Environment {
 /// The questions, the one that every terminal answers last: kitty's graphics, the terminal's name (XTVERSION), 24-bit
 /// colours (XTGETTCAP of `RGB`), the size of a cell (XTWINOPS 16), and what it is (DA1).
 #[must_use]
-pub fn questions() -> Vec<u8> {
+pub(crate) fn questions() -> Vec<u8> {
     [kitty::QUESTION, b"\x1b[>0q", b"\x1bP+q524742\x1b\\", b"\x1b[16t", b"\x1b[c"].concat()
 }
 
 /// What the terminal answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Answers {
+pub(crate) struct Answers {
     kitty: bool,
     sixel: bool,
     true_colour: bool,
     name: String,
     /// The size of a cell in pixels.
-    pub cell: Option<(u16, u16)>,
+    pub(crate) cell: Option<(u16, u16)>,
     /// The last answer has come.
-    pub complete: bool,
+    pub(crate) complete: bool,
 }
 
 impl Answers {
     /// Reads them; whatever else was typed meanwhile is passed over.
     #[must_use]
-    pub fn read(bytes: &[u8]) -> Self {
+    pub(crate) fn read(bytes: &[u8]) -> Self {
         let mut answers = Self::default();
         let mut rest = bytes;
         while let Some(start) = rest.iter().position(|&byte| byte == 0x1b) {
@@ -168,14 +168,14 @@ impl Answers {
 
 /// A cell's size, if it can be one.
 #[must_use]
-pub fn sound_cell(cell: (u16, u16)) -> Option<(u16, u16)> {
+pub(crate) fn sound_cell(cell: (u16, u16)) -> Option<(u16, u16)> {
     let sound = |length| (1..=CELL_PIXELS_MAX).contains(&length);
     (sound(cell.0) && sound(cell.1)).then_some(cell)
 }
 
 /// How to draw, if at all. `NO_COLOR` speaks of the colours of text, so it forbids half blocks alone.
 #[must_use]
-pub fn choose(wanted: Wanted, answers: &Answers, environment: &Environment) -> Option<Graphics> {
+pub(crate) fn choose(wanted: Wanted, answers: &Answers, environment: &Environment) -> Option<Graphics> {
     let true_colour = answers.true_colour || environment.has_true_colour();
     let blocks = Graphics::Blocks(if true_colour { Colours::True } else { Colours::Indexed });
     if !environment.is_capable() {

@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 
 /// The bytes that draw a PNG file of `size` pixels.
 #[must_use]
-pub fn draw(png: &[u8], (width, height): (u32, u32)) -> Vec<u8> {
+pub(crate) fn draw(png: &[u8], (width, height): (u32, u32)) -> Vec<u8> {
     let head = format!(
         "\x1b]1337;File=inline=1;size={};width={width}px;height={height}px;preserveAspectRatio=1:",
         png.len()

@@ -9,14 +9,14 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 const CHUNK_BYTES_MAX: usize = 4096;
 
 /// Asks whether the terminal knows the protocol, by way of one pixel that is not shown.
-pub const QUESTION: &[u8] = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\";
+pub(crate) const QUESTION: &[u8] = b"\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\";
 
 /// What a terminal that knows it answers.
-pub const YES: &[u8] = b"\x1b_Gi=31;OK";
+pub(crate) const YES: &[u8] = b"\x1b_Gi=31;OK";
 
 /// The bytes that draw a PNG file.
 #[must_use]
-pub fn draw(png: &[u8]) -> Vec<u8> {
+pub(crate) fn draw(png: &[u8]) -> Vec<u8> {
     let text = BASE64_STANDARD.encode(png);
     let mut out = Vec::with_capacity(text.len() + text.len() / 256 + 64);
     let mut chunks = text.as_bytes().chunks(CHUNK_BYTES_MAX).peekable();

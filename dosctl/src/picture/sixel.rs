@@ -21,7 +21,7 @@ const BAND: usize = 6;
 
 /// The bytes that draw the picture.
 #[must_use]
-pub fn draw(pixels: &Pixels) -> Vec<u8> {
+pub(crate) fn draw(pixels: &Pixels) -> Vec<u8> {
     let width = usize::try_from(pixels.width).unwrap_or(usize::MAX);
     let indices = dither(pixels, width);
     let mut out = Vec::with_capacity(indices.len() * 2);

@@ -23,6 +23,7 @@ fn status(profile: &str) -> FromPeerd {
         updates: 0,
         requests: 0,
         messages: 0,
+        unknown_updates: 0,
         version: "0.1.0".into(),
         state_dir: "/nowhere".into(),
     }))))
@@ -49,7 +50,7 @@ fn json_is_one_document_with_its_schema() {
 fn people_read_one_line_without_colour_in_a_pipe() {
     let peerd = Peerd::answering(session());
     let output = peerd.run(&["login"]);
-    assert_eq!(stdout(&output), "7xKqPm2R is online; 2 updates came in from while it was away\n");
+    assert_eq!(stdout(&output), "7xKqPm2R is online; received 2 updates from while it was away\n");
     peerd.done();
 }
 

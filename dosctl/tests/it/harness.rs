@@ -69,6 +69,11 @@ impl Link {
         }
     }
 
+    /// Sends a message that this version may not know.
+    pub(crate) fn say_unknown(&mut self, message: &serde_json::Value) {
+        self.0.write_all(&frame::to_frame(message).unwrap()).unwrap();
+    }
+
     pub(crate) fn say(&mut self, message: FromPeerd) {
         self.0.write_all(&frame::to_frame(&message).unwrap()).unwrap();
     }

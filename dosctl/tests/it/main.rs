@@ -8,6 +8,7 @@ mod messages;
 mod add;
 mod answers;
 mod failures;
+mod growth;
 mod password;
 mod progress;
 mod terminal;

@@ -63,7 +63,7 @@ fn a_text_from_standard_input_loses_only_its_last_line_break() {
     let mut child = Guarded::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
     child.stdin().write_all(b"a\n\nb\n\n").unwrap();
     let output = child.output();
-    assert_eq!((code(&output), stdout(&output)), (0, "bob gets it when it comes online\n".into()));
+    assert_eq!((code(&output), stdout(&output)), (0, "queued for bob until it is online\n".into()));
     peerd.done();
 }
 

@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::PathBuf,
     sync::mpsc::{Receiver, sync_channel},
 };
 
@@ -11,7 +13,7 @@ use dos_protocol::{
 };
 use dos_testing::Signal;
 
-use crate::harness::{Link, Peerd, code, json, stderr, stdout};
+use crate::harness::{Link, Peerd, code, dosctl, json, stderr, stdout};
 
 fn viewed(bytes: u64) -> FromPeerd {
     FromPeerd::Done(Box::new(Outcome::Viewed {
@@ -157,5 +159,61 @@ fn a_closed_pipe_ends_a_view_quietly() {
     closed.send(()).unwrap();
     let output = child.output();
     assert_eq!((code(&output), stderr(&output)), (0, String::new()));
+    peerd.done();
+}
+
+/// What `view --open` comes to on a desktop whose `xdg-open` is this script, and the files that are left.
+fn opened_by(peerd: &Peerd, xdg_open: &str) -> (std::process::Output, Vec<PathBuf>) {
+    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let (socket, root, bin) =
+        (memory.path().join("s"), memory.path().join("s.open"), memory.path().join("bin"));
+    std::os::unix::fs::symlink(peerd.socket(), &socket).unwrap();
+    for directory in [&root, &bin] {
+        fs::DirBuilder::new().mode(0o700).create(directory).unwrap();
+    }
+    fs::write(bin.join("xdg-open"), format!("#!/bin/sh\n{xdg_open}\n")).unwrap();
+    fs::set_permissions(bin.join("xdg-open"), fs::Permissions::from_mode(0o700)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    let mut process = dosctl(&["view", "bob/sea", "--open", "--socket", socket.to_str().unwrap()]);
+    let output =
+        process.env("PATH", path).env("DISPLAY", ":7").env("SEEN", peerd.path("seen")).output().unwrap();
+    let entries = |path: PathBuf| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let names = entries(root).flat_map(entries).map(|path| path.file_name().unwrap().into());
+    (output, names.collect())
+}
+
+#[test]
+fn a_picture_handed_on_by_xdg_open_stays_in_memory() {
+    let peerd = showing(bytes().len());
+    let (output, files) = opened_by(&peerd, "cp \"$1\" \"$SEEN\"");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(stdout(&output), "opened bob/sea (1.28 MB), 1 view left\n");
+    assert!(stderr(&output).contains("stays in memory until peerd stops"), "{}", stderr(&output));
+    assert!(fs::read(peerd.path("seen")).unwrap() == bytes());
+    assert_eq!(files, [PathBuf::from("sea.webp")]);
+    peerd.done();
+}
+
+#[test]
+fn a_picture_that_xdg_open_cannot_open_is_gone_and_the_view_stays_open() {
+    let peerd = Peerd::new(1, |_, mut link: Link| {
+        link.command();
+        link.say(FromPeerd::Data(b"GIF89a".into()));
+        link.say(viewed(6));
+        assert_eq!(link.hear(), None);
+    });
+    let (output, files) = opened_by(&peerd, "exit 3");
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    assert!(stderr(&output).contains("the view stays open"), "{}", stderr(&output));
+    assert_eq!(files, Vec::<PathBuf>::new());
+    peerd.done();
+}
+
+#[test]
+fn without_a_desktop_nothing_is_opened_and_no_view_spent() {
+    let peerd = Peerd::new(0, |_, _| ());
+    let output = peerd.run(&["view", "bob/sea", "--open"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("neither DISPLAY nor WAYLAND_DISPLAY is set"), "{}", stderr(&output));
     peerd.done();
 }

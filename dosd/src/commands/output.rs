@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use dos_protocol::{WireError, name::printable};
 use serde_json::{Value, json};
+use unicode_width::UnicodeWidthStr;
 
 use crate::admin::AskError;
 
@@ -143,7 +144,7 @@ impl<'a> List<'a> {
     fn table(&mut self, rows: Vec<ListRow>) -> Result<(), Failure> {
         for (_, cells) in &rows {
             for (width, cell) in self.widths.iter_mut().zip(cells) {
-                *width = (*width).max(cell.chars().count());
+                *width = (*width).max(printable(cell).width());
             }
         }
         if !self.begun && !rows.is_empty() {
@@ -156,7 +157,10 @@ impl<'a> List<'a> {
     fn line<'b>(&mut self, cells: impl Iterator<Item = &'b str>) -> Result<(), Failure> {
         let mut line = String::new();
         for (cell, width) in cells.zip(&self.widths) {
-            line += &format!("{:<width$}  ", printable(cell));
+            let cell = printable(cell);
+            // Formatting with a width would count characters, of which some take two columns and some none.
+            let padding = width.saturating_sub(cell.width());
+            line += &format!("{cell}{:padding$}  ", "");
         }
         Ok(writeln!(self.screen.out, "{}", line.trim_end())?)
     }

@@ -1,7 +1,8 @@
-//! `broadcast`: a word to everybody who is online and has not blocked the sender. Nothing of it is kept.
+//! `broadcast`: a message to every peer that is online and has not blocked the sender. Nothing of it is kept.
 
 use std::{sync::Arc, time::Instant};
 
+use dos_daemon::rate::Rate;
 use dos_protocol::{
     Code, PeerId, Reason, Timestamp, WireError,
     directory::{Answer, Broadcast, FromDirectory, InboxMessage},
@@ -9,18 +10,19 @@ use dos_protocol::{
     model::PeerRef,
 };
 
-use super::{Directory, send::check_message};
-use crate::{config::Switch, store::Refusal};
+use super::Directory;
+use crate::{config::Switch, rules::messages::check_text, store::Refusal};
 
 impl Directory {
     pub(super) async fn broadcast(&self, from: PeerId, broadcast: Broadcast) -> Result<Answer, Refusal> {
-        check_message(&broadcast.text)?;
+        check_text(&broadcast.text)?;
         let settings = self.settings();
         if settings.broadcast == Switch::Off {
             return Err(WireError::new(Code::Denied, "this directory passes on no broadcasts").into());
         }
         let from_name = self.store.peer(PeerRef::Id(from)).await?.name;
-        self.broadcasts.count(from, settings.broadcasts_per_minute, Instant::now()).map_err(|wait| {
+        let rate = Rate::per_minute(settings.broadcasts_per_minute.into());
+        self.broadcasts.take(from, rate, Instant::now()).map_err(|wait| {
             let error = WireError::new(Code::Denied, "too many broadcasts of yours");
             error.because(Reason::Limit).retry_after(wait)
         })?;
@@ -33,7 +35,7 @@ impl Directory {
         };
         let frame = frame::to_frame(&FromDirectory::Broadcast(Box::new(letter)))
             .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
-        let told = self.hub.broadcast(from, &Arc::from(frame));
+        let told = self.live.broadcast(from, &Arc::from(frame));
         tracing::info!(peer = %from, told, "passed on a broadcast");
         Ok(Answer::Told(told))
     }

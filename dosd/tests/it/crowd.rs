@@ -165,7 +165,7 @@ impl Peer {
             self.next += 1;
             self.asked.insert(self.next, index);
             let op = Op::Send(Send { message, to, text: index.to_string().into() });
-            let bytes = frame::to_frame(&ToDirectory::Request { id: self.next, op }).unwrap();
+            let bytes = frame::to_frame(&ToDirectory::request(self.next, op)).unwrap();
             match self.dice.roll(80) {
                 0 => {
                     self.client.send_bytes(&bytes[..bytes.len() / 2]).await;
@@ -216,7 +216,7 @@ impl Peer {
 
     async fn sign_out_and_in(&mut self) {
         count(&self.crowd.counts.sign_outs);
-        self.client.send(&ToDirectory::Request { id: 1, op: Op::SignOut }).await;
+        self.client.send(&ToDirectory::request(1, Op::SignOut)).await;
         // What is on its way to a peer that goes comes again, and so does what it has not heard the end of.
         while self.client.reader.next().await.unwrap().is_some() {}
         let mut progress = self.crowd.progress.subscribe();

@@ -126,7 +126,7 @@ async fn a_sender_that_lost_the_answer_repeats_the_message_and_it_arrives_once()
     let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
     for round in 0..20 {
         let op = message("bob", &round.to_string());
-        alice.send(&ToDirectory::Request { id: 1_000, op: op.clone() }).await;
+        alice.send(&ToDirectory::request(1_000, op.clone())).await;
         let again = net.again(&alice).await;
         drop(std::mem::replace(&mut alice, again));
         assert_eq!(bob.store_while(alice.write_to(op)).await.delivery, Delivery::Delivered);
@@ -174,8 +174,8 @@ async fn a_shutdown_does_not_wait_for_two_who_wait_for_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let net = Net::start(dir.path());
     let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
-    alice.send(&ToDirectory::Request { id: 77, op: message("bob", "you first") }).await;
-    bob.send(&ToDirectory::Request { id: 77, op: message("alice", "no, you") }).await;
+    alice.send(&ToDirectory::request(77, message("bob", "you first"))).await;
+    bob.send(&ToDirectory::request(77, message("alice", "no, you"))).await;
     alice.letter().await;
     bob.letter().await;
     let began = Instant::now();

@@ -15,9 +15,10 @@ use dos_protocol::{
 use dosd::{
     Server,
     config::{Config, FileConfig, Registration},
-    hub::Hub,
+    live::Live,
 };
-use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, task::JoinHandle, time::timeout};
+use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use dos_testing::PATIENCE;
 
@@ -26,8 +27,8 @@ pub(crate) struct Net {
     pub(crate) address: SocketAddr,
     pub(crate) link: dos_protocol::JoinLink,
     /// Who is online.
-    pub(crate) hub: Arc<Hub>,
-    stop: watch::Sender<bool>,
+    pub(crate) live: Arc<Live>,
+    stop: CancellationToken,
     running: JoinHandle<()>,
 }
 
@@ -51,20 +52,21 @@ impl Net {
         let server = Server::start(&Config::new(said, FileConfig::default()).unwrap()).unwrap();
         let link = server.link().clone();
         let address = link.address().parse().unwrap();
-        let hub = Arc::clone(&server.directory().hub);
-        let (stop, stopping) = watch::channel(false);
-        Self { address, link, hub, stop, running: tokio::spawn(server.run(stopping)) }
+        let live = Arc::clone(&server.directory().live);
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(server.run(stop.clone()));
+        Self { address, link, live, stop, running }
     }
 
     /// A directory that runs in another process.
     pub(crate) fn elsewhere(link: dos_protocol::JoinLink) -> Self {
         let address = link.address().parse().unwrap();
-        let (stop, running) = (watch::Sender::new(false), tokio::spawn(async {}));
-        Self { address, link, hub: Arc::default(), stop, running }
+        let (stop, running) = (CancellationToken::new(), tokio::spawn(async {}));
+        Self { address, link, live: Arc::default(), stop, running }
     }
 
     pub(crate) async fn stop(self) {
-        self.stop.send_replace(true);
+        self.stop.cancel();
         timeout(PATIENCE, self.running).await.unwrap().unwrap();
     }
 
@@ -224,7 +226,7 @@ impl Client {
     pub(crate) async fn ask(&mut self, op: Op) -> Result<Answer, WireError> {
         self.next += 1;
         let id = self.next;
-        self.send(&ToDirectory::Request { id, op }).await;
+        self.send(&ToDirectory::request(id, op)).await;
         match self.next().await.expect("the connection ended") {
             FromDirectory::Answer { id: of, answer } if of == id => Ok(answer),
             FromDirectory::Refused { id: Some(of), error } if of == id => Err(error),

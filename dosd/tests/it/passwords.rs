@@ -169,7 +169,7 @@ async fn three_wrong_passwords_lock_the_name_longer_each_time_but_never_its_key(
 /// The bytes that come back, whatever they are.
 async fn raw(net: &Net, name: &str, password: &str) -> Vec<u8> {
     let mut client = Client::connect(net, SecretKey::generate().unwrap()).await;
-    client.send(&ToDirectory::Request { id: 1, op: recover(name, password) }).await;
+    client.send(&ToDirectory::request(1, recover(name, password))).await;
     client.reader.next().await.unwrap().unwrap()
 }
 

@@ -44,7 +44,7 @@ async fn a_lost_reply_costs_nothing() {
     let sea = alice.publish("sea", 1).await;
     alice.share(sea.no, bob.id(), views(1)).await;
     let view = ViewId::generate();
-    let request = ToDirectory::Request { id: 77, op: Op::Spend(spend(sea.no, view)) };
+    let request = ToDirectory::request(77, Op::Spend(spend(sea.no, view)));
     bob.send_bytes(&frame::to_frame(&request).unwrap()).await;
     // The connection dies with the reply on its way; the receipt tells when the view is counted.
     let mut bob = net.again(&bob).await;
@@ -71,7 +71,7 @@ async fn a_thousand_views_from_64_connections_are_exactly_a_thousand() {
         for index in 0..64u32 {
             let kind = if index % 8 == 0 { SpendKind::Checkout } else { SpendKind::View };
             let op = Op::Spend(Spend { kind, ..spend(sea.no, ViewId::generate()) });
-            frame::encode(&ToDirectory::Request { id: 1000 + round * 64 + index, op }, &mut out).unwrap();
+            frame::encode(&ToDirectory::request(1000 + round * 64 + index, op), &mut out).unwrap();
         }
         bob.send_bytes(&out).await;
         for _ in 0..64 {

@@ -12,7 +12,7 @@ use dos_protocol::{
 use dos_testing::wait_until_async;
 use dosd::{
     config::{FileConfig, Registration},
-    hub::{Arrival, Claim},
+    live::{Arrival, Claim},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -198,10 +198,10 @@ fn visit(net: &Net, number: u64) {
         addresses: vec!["192.0.2.7:4000".parse().unwrap()],
         key: PublicKey::from([1; 32]),
         claim: Claim::Polite,
-        place: None,
+        permit: None,
     };
-    let (session, _pushes) = net.hub.arrive(arrival).unwrap();
-    assert!(net.hub.leave(&session, SessionEnd::SignedOut));
+    let (session, _pushes) = net.live.arrive(arrival).unwrap();
+    assert!(net.live.leave(&session, SessionEnd::SignedOut));
 }
 
 /// Reads changes until this peer's has come; how many pushes that were, and how many bytes.

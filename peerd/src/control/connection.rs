@@ -1,28 +1,22 @@
-//! One connection of dosctl: reads its command, runs it, writes what it says.
+//! One connection of dosctl: reads its command, has it carried out, writes what it gives.
 //!
-//! What always holds: the first frame comes in time or the place is given up; what waits to be written is bounded; the
-//! picture of a view, or a page of messages, counts as shown only when dosctl says so.
+//! What always holds: the first frame comes in time or the place is given up; what waits to be written is bounded; what came
+//! of a command counts as shown only when dosctl says so, except to a dosctl that never does ([`Dialect`]).
 
 use std::{io, sync::Arc, time::Duration};
 
 use dos_protocol::{
-    Code, MessageId, WireError,
-    control::{Command, FromPeerd, Outcome, ToPeerd},
+    Code, WireError,
+    control::{Command, FromPeerd, ToPeerd, read_command},
     frame::{self, FrameError, Reader},
 };
+use futures_util::future::BoxFuture;
 use interprocess::local_socket::tokio::Stream;
-use tokio::{io::AsyncWriteExt, sync::mpsc, time::timeout};
+use tokio::{io::AsyncWriteExt, time::timeout};
+use tokio_util::sync::CancellationToken;
 
-use super::{
-    add, approve, block, blocks, broadcast, cancel, checkin, checkout, deny, fetch, list, login, logout,
-    messages, password, ping, preview, register, remove, rename, request, requests, resolve, send, share,
-    shares, status, unblock, view, wait, watch,
-};
-use crate::{
-    Core,
-    stop::Stop,
-    store::{Open, OpenView},
-};
+use super::parts::Kept;
+use crate::commands::{Finished, NoUpload, Piece, Services, Upload, WhenShown, kind, perform, sink};
 
 /// The first frame comes within this time.
 const COMMAND_TIME_MAX: Duration = Duration::from_secs(10);
@@ -30,42 +24,22 @@ const COMMAND_TIME_MAX: Duration = Duration::from_secs(10);
 /// A person who pages through what a command writes may take this long.
 const READER_PATIENCE: Duration = Duration::from_secs(600);
 
-/// After a refusal: what dosctl still sends is read away for so long, so that it gets to read the refusal.
+/// After a refusal: what dosctl still sends is read away for this time, so that it gets to read the refusal.
 const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// Messages that wait to be written; a piece of a file has 256 KiB.
-const MESSAGES_WAITING: usize = 4;
-
 /// What is read from dosctl.
-pub(super) type Input<'a> = Reader<&'a Stream>;
+struct Input<'a>(Reader<&'a Stream>);
 
 /// Where dosctl reads.
 type Output<'a> = &'a Stream;
 
-/// Where a command says things before it is done.
-pub(super) type Out = mpsc::Sender<FromPeerd>;
-
-/// What came of a command.
-pub(super) struct Finished {
-    pub(super) outcome: Outcome,
-    /// What is to be done once dosctl has shown it.
-    pub(super) then: Option<WhenShown>,
-}
-
-/// What is done once dosctl has shown what came of a command.
-pub(super) enum WhenShown {
-    /// The view is over.
-    Close(OpenView),
-    /// The messages at these places are read.
-    Read(Vec<u64>),
-    /// Whoever sent the message knows that it is sent: the same text again is another one.
-    Sent(Open<MessageId>),
-}
-
-impl From<Outcome> for Finished {
-    fn from(outcome: Outcome) -> Self {
-        Self { outcome, then: None }
-    }
+/// What a dosctl knows, as its first frame tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    /// It takes every outcome in one piece, and says `shown` after views, messages and sent messages alone.
+    Old,
+    /// It takes parts, and says `shown` after every change.
+    New,
 }
 
 /// Why a command was not carried to its end.
@@ -77,22 +51,27 @@ enum Broken {
 }
 
 /// Serves one connection.
-pub(super) async fn serve(core: Arc<Core>, stream: Stream, stop: Stop) {
-    let (mut input, mut output) = (Reader::new(&stream), &stream);
+pub(super) async fn serve(services: Arc<Services>, stream: Stream, stop: CancellationToken) {
+    let (mut input, mut output) = (Input(Reader::new(&stream)), &stream);
     let outcome = match first(&mut input).await {
-        Ok(command) => Box::pin(carry_out(&core, command, &mut input, &mut output, stop)).await,
+        Ok((command, dialect)) => {
+            let ends = (&mut input, &mut output);
+            Box::pin(carry_out(&services, (command, dialect), ends, stop)).await
+        }
         Err(broken) => Err(broken),
     };
     match outcome {
-        Ok(Finished { outcome, then }) => {
-            let said = say(&mut output, &FromPeerd::Done(Box::new(outcome))).await;
-            if let (Ok(()), Some(then)) = (said, then) {
-                when_shown(&core, &mut input, then).await;
+        Ok((Finished { outcome, then }, dialect)) => {
+            let written = write(&mut output, &FromPeerd::Done(Box::new(outcome))).await;
+            if let (Ok(()), Some(then)) = (written, then)
+                && is_shown(&mut input, &then, dialect).await
+            {
+                then.shown(&services).await;
             }
         }
         Err(Broken::Failed(error)) => {
             tracing::debug!(code = error.code.as_str(), error = %error.message, "a command failed");
-            if say(&mut output, &FromPeerd::Failed(error)).await.is_ok() {
+            if write(&mut output, &FromPeerd::Failed(error)).await.is_ok() {
                 linger(&mut input).await;
             }
         }
@@ -100,25 +79,25 @@ pub(super) async fn serve(core: Arc<Core>, stream: Stream, stop: Stop) {
     }
 }
 
-async fn first(input: &mut Input<'_>) -> Result<Command, Broken> {
-    let body = match timeout(COMMAND_TIME_MAX, input.next()).await {
+async fn first(input: &mut Input<'_>) -> Result<(Command, Dialect), Broken> {
+    let body = match timeout(COMMAND_TIME_MAX, input.0.next()).await {
         Ok(Ok(Some(body))) => body,
         Ok(Err(error @ FrameError::TooLarge(_))) => {
             return Err(Broken::Failed(WireError::new(Code::Invalid, error.to_string())));
         }
         _ => return Err(Broken::HungUp),
     };
-    match frame::decode::<ToPeerd>(&body) {
-        Ok(ToPeerd::Do(command)) => Ok(*command),
-        Ok(_) => Err(Broken::Failed(WireError::new(Code::Invalid, "a command must come first"))),
-        Err(error) => Err(Broken::Failed(
-            WireError::new(Code::Unsupported, "this peerd does not know that command")
-                .caused_by(error.to_string()),
-        )),
+    match read_command(&body) {
+        Ok(ToPeerd::Do(command)) => Ok((*command, Dialect::Old)),
+        Ok(ToPeerd::Perform(command)) => Ok((*command, Dialect::New)),
+        Ok(ToPeerd::Data(_) | ToPeerd::Shown) => {
+            Err(Broken::Failed(WireError::new(Code::Invalid, "a command must come first")))
+        }
+        Err(error) => Err(Broken::Failed(error)),
     }
 }
 
-async fn say(output: &mut Output<'_>, message: &FromPeerd) -> io::Result<()> {
+async fn write(output: &mut Output<'_>, message: &FromPeerd) -> io::Result<()> {
     let frame = frame::to_frame(message).or_else(|error| {
         let error = WireError::new(Code::Internal, "the answer is too large").caused_by(error.to_string());
         frame::to_frame(&FromPeerd::Failed(error))
@@ -129,173 +108,92 @@ async fn say(output: &mut Output<'_>, message: &FromPeerd) -> io::Result<()> {
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
-async fn when_shown(core: &Arc<Core>, input: &mut Input<'_>, then: WhenShown) {
+/// Whether dosctl has shown what came of the command.
+async fn is_shown(input: &mut Input<'_>, then: &WhenShown, dialect: Dialect) -> bool {
+    if dialect == Dialect::Old && matches!(then, WhenShown::Changed(_)) {
+        // It never says so; taken for not shown, the same change made on purpose would not be made.
+        return true;
+    }
     let shown = async {
-        match input.next().await {
-            Ok(Some(body)) => matches!(frame::decode(&body), Ok(ToPeerd::Shown)),
+        match input.0.next().await {
+            Ok(Some(body)) => matches!(read_command(&body), Ok(ToPeerd::Shown)),
             Ok(None) | Err(_) => false,
         }
     };
-    if timeout(READER_PATIENCE, shown).await != Ok(true) {
-        tracing::debug!(
-            "what came of a command was not shown; its view stays open, its messages unread or unsent"
-        );
-        return;
+    let shown = timeout(READER_PATIENCE, shown).await == Ok(true);
+    if !shown {
+        tracing::debug!("what came of a command was not shown");
     }
-    let noted = match then {
-        WhenShown::Close(view) => match core.store.close_view(view.id()).await {
-            Ok(free) => {
-                core.metrics.views_shown.inc();
-                core.copies.remove(free).await;
-                Ok(())
-            }
-            Err(error) => Err(error),
-        },
-        WhenShown::Read(places) => {
-            let telling = Arc::clone(core);
-            core.store.mark_read(places, move |mail| telling.tell_mail(mail)).await
-        }
-        WhenShown::Sent(sent) => core.store.drop_send(sent.id()).await,
-    };
-    if let Err(error) = noted {
-        tracing::error!(error = &error as &dyn std::error::Error, "cannot note what was shown");
-    }
+    shown
 }
 
 async fn linger(input: &mut Input<'_>) {
-    let read_away = async { while let Ok(Some(_)) = input.next().await {} };
+    let read_away = async { while let Ok(Some(_)) = input.0.next().await {} };
     drop(timeout(LINGER_TIME_MAX, read_away).await);
 }
 
-/// Runs a command while writing what it says.
+/// Has a command carried out while writing what it gives.
 async fn carry_out(
-    core: &Arc<Core>,
-    command: Command,
-    input: &mut Input<'_>,
-    output: &mut Output<'_>,
-    mut stop: Stop,
-) -> Result<Finished, Broken> {
-    let (out, mut said) = mpsc::channel(MESSAGES_WAITING);
+    services: &Arc<Services>,
+    (command, dialect): (Command, Dialect),
+    (input, output): (&mut Input<'_>, &mut Output<'_>),
+    stop: CancellationToken,
+) -> Result<(Finished, Dialect), Broken> {
+    let (sink, mut pieces) = sink();
+    let mut kept = Kept::default();
     let pump = async {
-        while let Some(message) = said.recv().await {
-            say(output, &message).await.map_err(|_| Broken::HungUp)?;
+        while let Some(piece) = pieces.recv().await {
+            let Some(message) = translated(piece, dialect, &mut kept) else { continue };
+            write(output, &message).await.map_err(|_| Broken::HungUp)?;
         }
         Ok(())
     };
     let work = async {
-        let outcome = if let Command::Add { name, replace } = command {
-            drop(out);
-            Box::pin(add::run(core, name, replace, input)).await
-        } else if is_durable(&command) {
-            let core = Arc::clone(core);
-            let task = tokio::spawn(async move { Box::pin(change(&core, command, out)).await });
-            task.await.unwrap_or_else(|_| Err(WireError::new(Code::Internal, "the command failed")))
+        let outcome = if kind(&command).is_durable() {
+            Box::pin(perform(services, command, input, sink)).await
         } else {
+            let mut none = NoUpload;
             tokio::select! {
                 biased;
-                outcome = Box::pin(ask(core, command, out)) => outcome,
+                outcome = Box::pin(perform(services, command, &mut none, sink)) => outcome,
                 () = hung_up(input) => return Err(Broken::HungUp),
-                () = stop.stopped() => Err(WireError::new(Code::Offline, "the daemon is stopping")),
+                () = stop.cancelled() => Err(WireError::new(Code::Offline, "the daemon is stopping")),
             }
         };
         outcome.map_err(Broken::Failed)
     };
-    let (finished, ()) = tokio::try_join!(work, pump)?;
-    Ok(finished)
+    let (Finished { outcome, then }, ()) = tokio::try_join!(work, pump)?;
+    Ok((Finished { outcome: kept.with(outcome), then }, dialect))
 }
 
-/// Returns when dosctl hangs up, or says what it should not.
+/// What a piece is on the wire; nothing if it has to wait for the others.
+fn translated(piece: Piece, dialect: Dialect, kept: &mut Kept) -> Option<FromPeerd> {
+    match piece {
+        Piece::Progress(progress) => Some(FromPeerd::Progress(progress)),
+        Piece::Data(data) => Some(FromPeerd::Data(data)),
+        Piece::Event(event) => Some(FromPeerd::Event(event)),
+        Piece::Part(part) if dialect == Dialect::New => Some(FromPeerd::Part(part)),
+        Piece::Part(part) => {
+            kept.add(*part);
+            None
+        }
+    }
+}
+
+/// Returns when dosctl hangs up, or sends what it should not.
 async fn hung_up(input: &mut Input<'_>) {
-    if let Ok(Some(_)) = input.next().await {
+    if let Ok(Some(_)) = input.0.next().await {
         tracing::debug!("unexpected data after a command");
     }
 }
 
-/// Whether the command changes something that must not be left half done.
-fn is_durable(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Register { .. }
-            | Command::Recover { .. }
-            | Command::SetPassword(_)
-            | Command::Login { .. }
-            | Command::Logout
-            | Command::Remove(_)
-            | Command::Rename { .. }
-            | Command::Share { .. }
-            | Command::Request { .. }
-            | Command::Cancel(_)
-            | Command::Approve { .. }
-            | Command::Deny { .. }
-            | Command::Checkout { .. }
-            | Command::Checkin(_)
-            | Command::Send { .. }
-            | Command::Broadcast(_)
-            | Command::Block(_)
-            | Command::Unblock(_)
-    )
+impl Upload for Input<'_> {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<u8>>, WireError>> {
+        Box::pin(next_piece(&mut self.0))
+    }
 }
 
-/// The commands that change something.
-async fn change(core: &Arc<Core>, command: Command, out: Out) -> Result<Finished, WireError> {
-    // They say nothing before they are done.
-    drop(out);
-    let outcome = match command {
-        Command::Register { server, name, password } => register::run(core, server, name, password).await,
-        Command::Recover { server, name, password } => login::recover(core, server, name, password).await,
-        Command::SetPassword(password) => password::run(core, password).await,
-        Command::Login { force } => login::run(core, force).await,
-        Command::Logout => logout::run(core).await,
-        Command::Remove(name) => remove::run(core, name).await,
-        Command::Rename { name, new } => rename::run(core, name, new).await,
-        Command::Share { name, viewer, views, expires } => {
-            share::run(core, name, viewer, (views, expires)).await
-        }
-        Command::Request { image, views, note } => request::run(core, image, views, note).await,
-        Command::Cancel(request) => cancel::run(core, request).await,
-        Command::Approve { request, views } => approve::run(core, request, views).await,
-        Command::Deny { request, reason } => deny::run(core, request, reason).await,
-        Command::Checkout { image, views } => checkout::run(core, image, views).await,
-        Command::Checkin(image) => checkin::run(core, image).await,
-        Command::Send { to, text, direct } => return send::run(core, to, text, direct).await,
-        Command::Broadcast(text) => broadcast::run(core, text).await,
-        Command::Block(peer) => block::run(core, peer).await,
-        Command::Unblock(peer) => unblock::run(core, peer).await,
-        _ => Err(unsupported()),
-    };
-    outcome.map(Finished::from)
-}
-
-/// The commands that can be given up at any time.
-async fn ask(core: &Arc<Core>, command: Command, out: Out) -> Result<Finished, WireError> {
-    let outcome = match command {
-        Command::Status => status::run(core),
-        Command::Wait { online, timeout } => wait::run(core, online, timeout).await,
-        Command::List(query) => list::run(core, query).await,
-        Command::Resolve(peer) => resolve::run(core, peer).await,
-        Command::Preview(image) => preview::run(core, image).await,
-        Command::Shares { given, received } => shares::run(core, given, received).await,
-        Command::Requests { incoming, outgoing, all } => requests::run(core, (incoming, outgoing), all).await,
-        Command::Fetch(image) => fetch::run(core, image, &out).await,
-        Command::View { image, offline } => return view::run(core, image, offline, out).await,
-        Command::Messages(query) => return messages::run(core, query).await,
-        Command::Blocks => blocks::run(core).await,
-        Command::Ping(peer) => ping::run(core, peer).await,
-        Command::Watch { peers } => watch::run(core, peers, &out).await,
-        _ => Err(unsupported()),
-    };
-    outcome.map(Finished::from)
-}
-
-fn unsupported() -> WireError {
-    WireError::new(Code::Unsupported, "this peerd does not know that command")
-}
-
-/// The next piece of the file that dosctl sends; `None` at its end.
-///
-/// # Errors
-/// If it stops before the end.
-pub(super) async fn next_piece(input: &mut Input<'_>) -> Result<Option<Vec<u8>>, WireError> {
+async fn next_piece(input: &mut Reader<&Stream>) -> Result<Option<Vec<u8>>, WireError> {
     let broken = |why: String| WireError::new(Code::Invalid, "the file did not arrive whole").caused_by(why);
     let body = match timeout(READER_PATIENCE, input.next()).await {
         Ok(Ok(Some(body))) => body,
@@ -303,7 +201,7 @@ pub(super) async fn next_piece(input: &mut Input<'_>) -> Result<Option<Vec<u8>>,
         Ok(Err(error)) => return Err(broken(error.to_string())),
         Err(_) => return Err(broken("nothing came for a long time".into())),
     };
-    match frame::decode(&body) {
+    match read_command(&body) {
         Ok(ToPeerd::Data(data)) => Ok(Some(data).filter(|data| !data.is_empty())),
         Ok(_) => Err(broken("something else came".into())),
         Err(error) => Err(broken(error.to_string())),

@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dos_daemon::dir::make_private;
 use interprocess::{
     local_socket::{
         GenericFilePath, ListenerOptions, ToFsName,
@@ -19,7 +20,6 @@ use interprocess::{
 };
 
 use super::credentials::may_command;
-use crate::state_dir::make_private;
 
 /// The bound socket; gone from the file system when dropped.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Listener {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
             && !parent.exists()
         {
-            make_private(parent).map_err(io::Error::other)?;
+            make_private(parent)?;
         }
         match UnixStream::connect(path) {
             Ok(_) => return Err(io::Error::new(io::ErrorKind::AddrInUse, "another daemon answers there")),

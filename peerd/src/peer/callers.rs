@@ -16,7 +16,8 @@ use dos_protocol::{
 
 use tokio::time::Instant;
 
-use crate::{Core, upstream::unexpected};
+use super::Peers;
+use crate::directory::unexpected;
 
 /// Keys remembered.
 const KNOWN_KEYS_MAX: usize = 4096;
@@ -60,23 +61,23 @@ impl KnownKeys {
 ///
 /// # Errors
 /// What the directory says; `offline`.
-pub(super) async fn identify(core: &Core, key: PublicKey) -> Result<Caller, WireError> {
-    let known = core.known_keys.get(&key);
+pub(super) async fn identify(peers: &Peers, key: PublicKey) -> Result<Caller, WireError> {
+    let known = peers.known_keys.get(&key);
     if let Some((caller, at)) = &known
         && at.elapsed() < KNOWN_FOR
     {
         return Ok(caller.clone());
     }
-    match (core.upstream.request(Op::Identify(key)).await, known) {
+    match (peers.upstream.request(Op::Identify(key)).await, known) {
         (Ok(Answer::Peer(peer)), _) => {
             let caller = Caller { id: peer.id, name: peer.name };
-            core.known_keys.put(key, caller.clone());
+            peers.known_keys.put(key, caller.clone());
             Ok(caller)
         }
         (Ok(_), _) => Err(unexpected()),
         (Err(error), Some((caller, _))) if matches!(error.code, Code::Offline | Code::Timeout) => Ok(caller),
         (Err(error), _) => {
-            core.known_keys.forget(&key);
+            peers.known_keys.forget(&key);
             Err(error)
         }
     }

@@ -19,11 +19,12 @@ use dos_protocol::{
 };
 use tokio::{io::BufReader, net::TcpStream};
 
+use super::Peers;
 use super::{
     race::{order, race},
     relay,
 };
-use crate::{Core, identity::Identity};
+use crate::identity::Identity;
 
 /// Peers whose ways are remembered.
 const WAYS_MAX: usize = 4096;
@@ -66,18 +67,18 @@ const READ_BYTES: usize = 64 << 10;
 ///
 /// # Errors
 /// `offline` if no way leads to it.
-pub(crate) async fn dial(core: &Core, identity: &Identity, contact: &Contact) -> Result<Dialed, WireError> {
+pub(crate) async fn dial(peers: &Peers, identity: &Identity, contact: &Contact) -> Result<Dialed, WireError> {
     let offline = |what: &str| WireError::new(Code::Offline, format!("peer {} is {what}", contact.id));
     if contact.addresses.is_empty() && !contact.online {
         return Err(offline("offline"));
     }
     let tls = ClientTls::new(&identity.secret, contact.key, Alpn::Peer)
         .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
-    let last = core.ways.get(contact.id);
+    let last = peers.ways.get(contact.id);
     let cause = match direct(&tls, contact, last).await {
         Ok((stream, address)) => {
             let way = Way::Direct(address);
-            core.ways.put(contact.id, way);
+            peers.ways.put(contact.id, way);
             return Ok(Dialed { stream, way });
         }
         Err(cause) => cause,
@@ -86,9 +87,9 @@ pub(crate) async fn dial(core: &Core, identity: &Identity, contact: &Contact) ->
         tracing::debug!(peer = %contact.id, cause, "no address leads to the peer");
     }
     let relayed = if contact.relay {
-        match relay::call(core, &tls, contact.id).await {
+        match relay::call(peers, &tls, contact.id).await {
             Ok(stream) => {
-                core.ways.put(contact.id, Way::Relayed);
+                peers.ways.put(contact.id, Way::Relayed);
                 return Ok(Dialed { stream, way: Way::Relayed });
             }
             Err(WireError { message, cause: Some(cause), .. }) => format!("{message}: {cause}"),

@@ -7,14 +7,12 @@
 
 use std::{
     collections::HashMap,
-    ops::RangeInclusive,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use dos_protocol::{
-    Code, Reason, SealedHash, WireError,
-    control::Way,
+    Code, SealedHash, WireError,
     frame::{self, Reader},
     limits::FRAME_TIME_MAX,
     model::Grant,
@@ -22,6 +20,7 @@ use dos_protocol::{
     peer::{Copy, Fetch, FromPeer, ToPeer},
 };
 use dos_sealed::{BLOCK_BYTES, BlockList, HASH_BYTES};
+use futures_util::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::watch,
@@ -29,6 +28,7 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
+use super::Peers;
 use super::{
     contact,
     dial::{Dialed, dial},
@@ -38,19 +38,15 @@ use super::{
     serve::short,
     window::Window,
 };
-use crate::{Core, copies::blocking, keys::block_count, random::jitter, vault::EventKind};
-
-/// Attempts in a row that bring nothing new.
-const FRUITLESS_MAX: u32 = 3;
-
-/// The pause before trying again.
-const AGAIN_AFTER: Duration = Duration::from_millis(200);
-
-/// How often a busy owner is asked again.
-const LATER_MAX: u32 = 20;
-
-/// A busy owner is asked again after this time at the earliest and at the latest, whatever it says.
-const LATER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
+use crate::{
+    copies::blocking,
+    directory::unregistered,
+    keys::block_count,
+    random::jitter,
+    rules::retry::{Attempts, Failure, Refusal, refusal},
+    source::{Came, OnBytes, Source},
+    vault::EventKind,
+};
 
 /// How far a fetch is, for those who wait for it.
 #[derive(Debug, Clone)]
@@ -61,16 +57,21 @@ pub(crate) enum Stage {
     Over(Result<Came, WireError>),
 }
 
-/// How a copy came.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Came {
-    /// Which way.
-    pub(crate) way: Way,
-    /// There and back on it, if the owner answers pings.
-    pub(crate) round_trip: Option<Duration>,
+/// Fetches from other peers, for the parts that need copies.
+#[derive(Debug)]
+pub(crate) struct Owners(pub(crate) Arc<Peers>);
+
+impl Source for Owners {
+    fn fetch<'a>(
+        &'a self,
+        grant: &'a Grant,
+        progress: OnBytes<'a>,
+    ) -> BoxFuture<'a, Result<Came, WireError>> {
+        Box::pin(self.0.fetches.fetch(&self.0, grant, progress))
+    }
 }
 
-/// The fetches under way.
+/// The fetches in flight, each with those who wait for it.
 #[derive(Debug, Default)]
 pub(crate) struct Fetches(Mutex<HashMap<SealedHash, Arc<watch::Sender<Stage>>>>);
 
@@ -81,11 +82,11 @@ impl Fetches {
     /// `offline` if the owner is; `stale` if the right has changed meanwhile; what the owner says.
     pub(crate) async fn fetch(
         &self,
-        core: &Arc<Core>,
+        peers: &Arc<Peers>,
         grant: &Grant,
-        mut progress: impl FnMut(u64),
+        progress: OnBytes<'_>,
     ) -> Result<Came, WireError> {
-        let mut stage = self.join(core, grant);
+        let mut stage = self.join(peers, grant);
         loop {
             let now = stage.borrow_and_update().clone();
             match now {
@@ -98,7 +99,7 @@ impl Fetches {
         }
     }
 
-    fn join(&self, core: &Arc<Core>, grant: &Grant) -> watch::Receiver<Stage> {
+    fn join(&self, peers: &Arc<Peers>, grant: &Grant) -> watch::Receiver<Stage> {
         let hash = grant.sealed.hash;
         let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(publisher) = under_way.get(&hash) {
@@ -107,14 +108,14 @@ impl Fetches {
         let (publisher, stage) = watch::channel(Stage::Under(0));
         let publisher = Arc::new(publisher);
         under_way.insert(hash, Arc::clone(&publisher));
-        let (core, grant) = (Arc::clone(core), grant.clone());
+        let (peers, grant) = (Arc::clone(peers), grant.clone());
         tokio::spawn(async move {
-            let work = Box::pin(run(&core, &grant, &publisher));
+            let work = Box::pin(run(&peers, &grant, &publisher));
             let outcome = tokio::select! {
                 outcome = work => Some(outcome),
-                () = nobody_waits(&core.fetches, hash, &publisher) => None,
+                () = nobody_waits(&peers.fetches, hash, &publisher) => None,
             };
-            core.fetches.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash);
+            peers.fetches.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash);
             publisher.send_replace(Stage::Over(
                 outcome.unwrap_or_else(|| Err(WireError::new(Code::Offline, "the fetch was given up"))),
             ));
@@ -152,61 +153,50 @@ impl<E: Into<WireError>> From<E> for Broken {
     }
 }
 
-async fn run(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<Came, WireError> {
-    let _pin = core.copies.pin(grant.sealed.hash);
-    core.chores.make_room(core, grant.sealed).await?;
-    let (mut fruitless, mut refused) = (0, 0);
+async fn run(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<Came, WireError> {
+    let _pin = peers.cache.copies.pin(grant.sealed.hash);
+    peers.cache.make_room(grant.sealed).await?;
+    let mut attempts = Attempts::default();
     loop {
         let here = |stage: &Stage| if let Stage::Under(bytes) = stage { *bytes } else { 0 };
         let before = here(&stage.borrow());
         let outcome = {
             // Not kept while it waits to try again.
-            let _place = core.downloads.place().await?;
-            attempt(core, grant, stage).await
+            let _place = peers.downloads.place().await?;
+            attempt(peers, grant, stage).await
         };
-        match outcome {
+        let (error, failure) = match outcome {
             Ok(came) => return Ok(came),
             Err(Broken::Final(error)) => return Err(error),
-            Err(Broken::Later(error, wait)) => {
-                refused += 1;
-                tracing::debug!(
-                    wait_ms = wait.as_millis(),
-                    copy = short(&grant.sealed.hash),
-                    "the owner is busy"
-                );
-                if refused >= LATER_MAX {
-                    return Err(error);
-                }
-                // A little spread, so that those who were refused together do not come back together.
-                let spread = wait.mul_f64(f64::from(jitter()) / f64::from(u32::MAX) / 4.0);
-                sleep(wait + spread).await;
-            }
+            Err(Broken::Later(error, wait)) => (error, Failure::Busy(wait)),
             Err(Broken::Again(error)) => {
-                fruitless = if here(&stage.borrow()) > before { 0 } else { fruitless + 1 };
-                refused = 0;
-                tracing::debug!(error = %error.message, copy = short(&grant.sealed.hash), "a transfer broke");
-                if fruitless >= FRUITLESS_MAX {
-                    return Err(error);
-                }
-                sleep(AGAIN_AFTER).await;
+                (error, Failure::Broken { progress: here(&stage.borrow()) > before })
             }
-        }
+        };
+        let Some(wait) = attempts.failed(failure, jitter()) else { return Err(error) };
+        tracing::debug!(
+            error = %error.message,
+            wait_ms = wait.as_millis(),
+            copy = short(&grant.sealed.hash),
+            "a transfer is taken up again"
+        );
+        sleep(wait).await;
     }
 }
 
-async fn attempt(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<Came, Broken> {
+async fn attempt(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<Came, Broken> {
     let sealed = grant.sealed;
-    let partial = core.copies.partial_path(&sealed.hash);
-    let whole = core.store.has_copy(sealed.hash).await?;
+    let partial = peers.cache.copies.partial_path(&sealed.hash);
+    let whole = peers.store.has_copy(sealed.hash).await?;
     let have = if whole { sealed.bytes } else { blocking(move || Intake::bytes_at(&partial)).await? };
     let window = Window::new(have.min(sealed.bytes), sealed.bytes);
-    let (_, identity) = core.identity.registered().ok_or_else(crate::upstream::unregistered)?;
-    let contact = contact(core, grant.path.owner).await?;
+    let (_, identity) = peers.identity.registered().ok_or_else(unregistered)?;
+    let contact = contact(peers, grant.path.owner).await?;
     if contact.addresses.is_empty() && !contact.online {
         let owner = grant.owner_name.as_ref().map_or_else(|| contact.id.to_string(), ToString::to_string);
         return Err(Broken::Final(WireError::new(Code::Offline, format!("{owner} is offline"))));
     }
-    let Dialed { stream, way } = Box::pin(dial(core, &identity, &contact)).await.map_err(Broken::Again)?;
+    let Dialed { stream, way } = Box::pin(dial(peers, &identity, &contact)).await.map_err(Broken::Again)?;
     let mut stream = Reader::new(stream);
     let round_trip = match round_trip(&mut stream, 1).await {
         Ok(time) => Some(time),
@@ -220,11 +210,11 @@ async fn attempt(core: &Arc<Core>, grant: &Grant, stage: &watch::Sender<Stage>) 
     let share = identity.vault.seal(EventKind::OwnerShare, row.as_bytes(), &share)?;
     let list_bytes = (!whole).then(|| list.to_bytes());
     if !whole {
-        receive(core, &mut stream, list, window, stage).await?;
+        receive(peers, &mut stream, list, window, stage).await?;
     }
-    if !core.store.copy_arrived(grant.clone(), share, list_bytes).await? {
+    if !peers.store.copy_arrived(grant.clone(), share, list_bytes).await? {
         if !whole {
-            core.copies.remove(vec![sealed.hash]).await;
+            peers.cache.copies.remove(vec![sealed.hash]).await;
         }
         return Err(Broken::Final(WireError::new(Code::Stale, "the right has changed meanwhile")));
     }
@@ -297,39 +287,12 @@ where
 fn refused(error: WireError) -> Broken {
     let message: Box<str> = printable(&error.message).into_owned().into();
     let error = WireError { message, ..error };
-    if let (Some(Reason::Limit), Some(wait)) = (error.reason, error.retry_after_ms) {
-        return Broken::Later(error, Duration::from_millis(wait).clamp(*LATER.start(), *LATER.end()));
-    }
-    match error.code {
-        Code::Offline | Code::Timeout => Broken::Again(error),
-        Code::Internal | Code::NotFound | Code::Invalid | Code::Unsupported => Broken::Final(
+    match refusal(error.code, error.reason, error.retry_after_ms) {
+        Refusal::Busy(wait) => Broken::Later(error, wait),
+        Refusal::Again => Broken::Again(error),
+        Refusal::Final => Broken::Final(error),
+        Refusal::Unable => Broken::Final(
             WireError::new(Code::Invalid, "the owner cannot serve the image").caused_by(error.message),
         ),
-        _ => Broken::Final(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wait(error: WireError) -> Option<Duration> {
-        match refused(error) {
-            Broken::Later(_, wait) => Some(wait),
-            Broken::Again(_) | Broken::Final(_) => None,
-        }
-    }
-
-    #[test]
-    fn a_busy_owner_is_left_alone_for_as_long_as_it_asks_within_reason() {
-        let busy = |seconds| {
-            let error = WireError::new(Code::Denied, "busy").because(Reason::Limit);
-            error.retry_after(Duration::from_secs(seconds))
-        };
-        assert_eq!(wait(busy(7)), Some(Duration::from_secs(7)));
-        assert_eq!(wait(busy(0)), Some(Duration::from_secs(1)));
-        assert_eq!(wait(busy(1 << 40)), Some(Duration::from_secs(60)));
-        let denied = WireError::new(Code::Denied, "no").because(Reason::Revoked);
-        assert_eq!(wait(denied.retry_after(Duration::from_secs(7))), None);
     }
 }

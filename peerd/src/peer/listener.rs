@@ -17,9 +17,11 @@ use tokio::{
     task::JoinSet,
     time::sleep,
 };
+use tokio_util::sync::CancellationToken;
 
+use super::Peers;
 use super::{relay::join, serve::serve};
-use crate::{Core, identity::Identity, stop::Stop};
+use crate::identity::Identity;
 
 /// Connections that wait to be taken.
 const BACKLOG: i32 = 128;
@@ -53,10 +55,10 @@ enum Incoming {
 
 /// Serves those who connect and those who call, until `stop`.
 pub(crate) async fn run(
-    core: Arc<Core>,
+    peers: Arc<Peers>,
     listener: TcpListener,
     mut calls: mpsc::Receiver<Call>,
-    mut stop: Stop,
+    stop: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(PEER_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
@@ -64,7 +66,7 @@ pub(crate) async fn run(
     loop {
         let incoming = tokio::select! {
             biased;
-            () = stop.stopped() => return,
+            () = stop.cancelled() => return,
             Some(_) = connections.join_next() => continue,
             incoming = next(&listener, &mut calls, &places) => incoming,
         };
@@ -76,20 +78,20 @@ pub(crate) async fn run(
                 continue;
             }
         };
-        let Some(tls) = current(&core, &mut tls) else { continue };
-        let core = Arc::clone(&core);
+        let Some(tls) = current(&peers, &mut tls) else { continue };
+        let peers = Arc::clone(&peers);
         connections.spawn(async move {
             let _place = place;
             let (from, served) = match incoming {
                 Incoming::Accepted(socket, address) => {
-                    (address.to_string(), answer(&core, &tls, async { Ok(socket) }).await)
+                    (address.to_string(), answer(&peers, &tls, async { Ok(socket) }).await)
                 }
                 Incoming::Called(Call { ticket, from }) => {
                     let joined = async {
-                        let directory = core.upstream.directory().ok_or(io::ErrorKind::NotConnected)?;
+                        let directory = peers.upstream.directory().ok_or(io::ErrorKind::NotConnected)?;
                         join(directory, &ticket).await
                     };
-                    (from.to_string(), answer(&core, &tls, joined).await)
+                    (from.to_string(), answer(&peers, &tls, joined).await)
                 }
             };
             if let Err(error) = served {
@@ -101,14 +103,14 @@ pub(crate) async fn run(
 
 /// Makes a connection ready and answers on it; who is at the other end, its key says, however it came.
 async fn answer(
-    core: &Arc<Core>,
+    peers: &Arc<Peers>,
     tls: &ServerTls,
     socket: impl Future<Output = io::Result<TcpStream>>,
 ) -> io::Result<()> {
     let socket = socket.await?;
     socket.set_nodelay(true)?;
     let (key, stream) = tls.accept(socket).await.map_err(io::Error::other)?;
-    Box::pin(serve(core, key, stream)).await
+    Box::pin(serve(peers, key, stream)).await
 }
 
 /// The next connection and its place: what cannot be served now waits.
@@ -128,8 +130,8 @@ async fn next(
 }
 
 /// TLS under the identity of the moment.
-fn current(core: &Core, cached: &mut Option<(Arc<Identity>, ServerTls)>) -> Option<ServerTls> {
-    let (_, identity) = core.identity.registered()?;
+fn current(peers: &Peers, cached: &mut Option<(Arc<Identity>, ServerTls)>) -> Option<ServerTls> {
+    let (_, identity) = peers.identity.registered()?;
     if let Some((known, tls)) = cached
         && Arc::ptr_eq(known, &identity)
     {

@@ -21,13 +21,13 @@ use tokio::{
 };
 
 use super::{
+    Peers,
     callers::{Caller, identify},
     dial::{Dialed, dial},
 };
 use crate::{
-    Core,
-    store::{Brought, Judged, Me, Verdict},
-    upstream::{Unanswered, unexpected, unregistered},
+    directory::{Unanswered, unexpected, unregistered},
+    store::{Direct, Me, Received, Verdict},
 };
 
 /// How often a message is brought before nobody knows what became of it.
@@ -55,8 +55,8 @@ pub(crate) fn check_text(text: &str) -> Result<(), WireError> {
 }
 
 /// Takes a message that the holder of `key` brings.
-pub(super) async fn take(core: &Arc<Core>, key: PublicKey, message: DirectMessage) -> FromPeer {
-    match judge(core, key, message).await {
+pub(super) async fn take(peers: &Arc<Peers>, key: PublicKey, message: DirectMessage) -> FromPeer {
+    match judge(peers, key, message).await {
         Ok(()) => FromPeer::Stored,
         Err(error) => {
             tracing::debug!(error = %error.message, "refused a direct message");
@@ -65,19 +65,19 @@ pub(super) async fn take(core: &Arc<Core>, key: PublicKey, message: DirectMessag
     }
 }
 
-async fn judge(core: &Arc<Core>, key: PublicKey, message: DirectMessage) -> Result<(), WireError> {
+async fn judge(peers: &Arc<Peers>, key: PublicKey, message: DirectMessage) -> Result<(), WireError> {
     check_text(&message.text)?;
-    let (id, identity) = core.identity.registered().ok_or_else(unregistered)?;
+    let (id, identity) = peers.identity.registered().ok_or_else(unregistered)?;
     let me = Me { id, name: identity.name.clone() };
-    let Caller { id: from, name: from_name } = identify(core, key).await?;
+    let Caller { id: from, name: from_name } = identify(peers, key).await?;
     let DirectMessage { message, sent_at, text } = message;
-    let brought = Brought { from, from_name, message, sent_at, text };
+    let brought = Direct { from, from_name, message, sent_at, text };
     let then = {
-        let core = Arc::clone(core);
-        move |judged: &mut Judged| tell(&core, judged)
+        let peers = Arc::clone(peers);
+        move |judged: &mut Received| tell(&peers, judged)
     };
     let denied = |reason, why: &str| Err(WireError::new(Code::Denied, why).because(reason));
-    match core.store.receive_direct(me, brought, then).await?.verdict {
+    match peers.store.receive_direct(me, brought, then).await?.verdict {
         Verdict::Stored(_) => Ok(()),
         Verdict::Refused => denied(Reason::Blocked, "no direct messages are taken from this peer"),
         Verdict::Request(_) => {
@@ -89,25 +89,25 @@ async fn judge(core: &Arc<Core>, key: PublicKey, message: DirectMessage) -> Resu
 }
 
 /// Runs on the writer's thread, right after the commit.
-fn tell(core: &Core, judged: &mut Judged) {
-    core.pending_requests.store(judged.requests, std::sync::atomic::Ordering::Relaxed);
-    core.tell_mail(judged.mail);
+fn tell(peers: &Peers, judged: &mut Received) {
+    peers.feed.set_requests(judged.requests);
+    peers.feed.set_mail(judged.mail);
     let what = match &judged.verdict {
         Verdict::Stored(Some(message)) => EventKind::Message(message.clone()),
         Verdict::Request(Some(contact)) => EventKind::Contact(contact.clone()),
         _ => return,
     };
-    core.events.tell(Timestamp::now(), what);
+    peers.feed.events.tell(Timestamp::now(), what);
 }
 
 /// Brings a message to `to`, and says which way it went.
 ///
 /// # Errors
 /// `offline` if no way leads there; `denied` with what the peer says.
-pub(crate) async fn bring(core: &Core, to: &PeerInfo, message: DirectMessage) -> Result<Way, Unanswered> {
+pub(crate) async fn bring(peers: &Peers, to: &PeerInfo, message: DirectMessage) -> Result<Way, Unanswered> {
     let not_done = |error| Unanswered { error, perhaps_done: false };
-    let (_, identity) = core.identity.registered().ok_or_else(|| not_done(unregistered()))?;
-    let contact = match core.upstream.request(Op::Contact(to.id)).await {
+    let (_, identity) = peers.identity.registered().ok_or_else(|| not_done(unregistered()))?;
+    let contact = match peers.upstream.request(Op::Contact(to.id)).await {
         Ok(Answer::Contact(contact)) => contact,
         Ok(_) => return Err(not_done(unexpected())),
         Err(error) => return Err(not_done(error)),
@@ -116,7 +116,7 @@ pub(crate) async fn bring(core: &Core, to: &PeerInfo, message: DirectMessage) ->
     let mut perhaps_done = false;
     loop {
         tried += 1;
-        let lost = match Box::pin(dial(core, &identity, &contact)).await {
+        let lost = match Box::pin(dial(peers, &identity, &contact)).await {
             Ok(Dialed { stream, way }) => match exchange(Reader::new(stream), &message).await {
                 Ok(FromPeer::Stored) => return Ok(way),
                 Ok(FromPeer::Refused(error)) => return Err(not_done(refused(to, error))),

@@ -28,13 +28,14 @@ use tokio::{
     time::{timeout, timeout_at},
 };
 
+use super::Peers;
 use super::{
     fetch::{Broken, Stage, lost},
     intake::{Intake, IntakeError},
     serve::short,
     window::Window,
 };
-use crate::{Core, copies::blocking};
+use crate::copies::blocking;
 
 /// Bytes written and hashed at a time, at multiples of this: large enough for the widest hashing, small enough to be in the
 /// cache still when they are hashed.
@@ -58,7 +59,7 @@ struct Returned {
 
 /// Takes what follows `start`, up to the end of the copy, and puts the file in place.
 pub(super) async fn receive<S>(
-    core: &Arc<Core>,
+    peers: &Arc<Peers>,
     stream: &mut Reader<S>,
     list: BlockList,
     window: Window,
@@ -68,7 +69,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let hash = SealedHash::from(*list.root());
-    let partial = core.copies.partial_path(&hash);
+    let partial = peers.cache.copies.partial_path(&hash);
     let (start, total) = (window.start(), list.total_len());
     let opened = blocking(move || Intake::open(&partial, list, start)).await?;
     let intake = opened.map_err(|error| match error.kind() {
@@ -89,7 +90,7 @@ where
     let (returning, returned) = mpsc::channel(BUFFERS);
     let writing = spawn_blocking(move || keep(intake, waiting, &returning));
     let transfer = Transfer {
-        core,
+        peers,
         stream,
         stage,
         window,
@@ -113,7 +114,7 @@ where
         Err(IntakeError::Excess) => return Err(lost("it sent too much")),
         Err(IntakeError::Disk(error)) => return Err(disk(&error)),
     }
-    let copies = core.copies.clone();
+    let copies = peers.cache.copies.clone();
     blocking(move || intake.finish(&copies, &hash)).await?.map_err(|error| disk(&error))
 }
 
@@ -139,7 +140,7 @@ fn keep(
 
 /// The reading half.
 struct Transfer<'a, S> {
-    core: &'a Core,
+    peers: &'a Peers,
     stream: &'a mut Reader<S>,
     stage: &'a watch::Sender<Stage>,
     window: Window,
@@ -162,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transfer<'_, S> {
                 silent_since = Instant::now();
                 continue;
             };
-            let want = self.core.downloads.turn(self.want(buffer.len()));
+            let want = self.peers.downloads.turn(self.want(buffer.len()));
             let room = buffer.get_mut(..want).unwrap_or_default();
             let deadline = (silent_since + FRAME_TIME_MAX).into();
             tokio::select! {
@@ -198,7 +199,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transfer<'_, S> {
         self.window.arrived(self.arrived, Instant::now());
         // If the writer has ended, the returned buffers tell.
         drop(self.pieces.send(piece).await);
-        self.core.downloads.pass(length).await;
+        self.peers.downloads.pass(length).await;
     }
 
     async fn kept(&mut self, Returned { buffer, kept }: Returned) -> Result<(), Broken> {

@@ -17,8 +17,9 @@ use tokio::{
     time::timeout,
 };
 
+use super::Peers;
 use super::dial::{Connection, secure};
-use crate::{Core, upstream::unexpected};
+use crate::directory::unexpected;
 
 /// Calls that wait to be answered; the callers of more hear nothing and give up.
 pub(crate) const CALLS_WAITING_MAX: usize = 16;
@@ -27,8 +28,8 @@ pub(crate) const CALLS_WAITING_MAX: usize = 16;
 ///
 /// # Errors
 /// What the directory says; `offline` if the other side does not come.
-pub(super) async fn call(core: &Core, tls: &ClientTls, peer: PeerId) -> Result<Connection, WireError> {
-    let ticket = match core.upstream.request(Op::Relay(peer)).await? {
+pub(super) async fn call(peers: &Peers, tls: &ClientTls, peer: PeerId) -> Result<Connection, WireError> {
+    let ticket = match peers.upstream.request(Op::Relay(peer)).await? {
         Answer::Ticket(ticket) => ticket,
         _ => return Err(unexpected()),
     };
@@ -36,7 +37,7 @@ pub(super) async fn call(core: &Core, tls: &ClientTls, peer: PeerId) -> Result<C
         WireError::new(Code::Offline, format!("peer {peer} does not answer through the relay"))
             .caused_by(cause)
     };
-    let directory = core.upstream.directory().ok_or_else(|| lost("the session has ended".into()))?;
+    let directory = peers.upstream.directory().ok_or_else(|| lost("the session has ended".into()))?;
     let socket = join(directory, &ticket).await.map_err(|error| lost(error.to_string()))?;
     secure(tls, socket).await.map_err(|error| lost(error.to_string()))
 }

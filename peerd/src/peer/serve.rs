@@ -15,7 +15,8 @@ use std::{
 use dos_protocol::{
     Code, PeerId, PublicKey, SealedHash, WireError,
     directory::{Answer, Op},
-    frame::{self, FrameError, Reader},
+    frame::{self, Reader},
+    kind::{self, Unreadable},
     limits::WRITE_STALL_MAX,
     model::Grant,
     peer::{Copy, Fetch, FromPeer, ToPeer},
@@ -28,12 +29,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{callers::identify, message};
+use super::{Peers, callers::identify, message};
 use crate::{
-    Core,
     copies::Pin,
+    directory::{unexpected, unregistered},
     keys::{ImageKeys, block_count},
-    upstream::unexpected,
 };
 
 /// A connection on which nothing is asked for so long is closed.
@@ -54,18 +54,18 @@ struct Served {
 }
 
 /// Answers the holder of `key` until it hangs up.
-pub(crate) async fn serve<S>(core: &Arc<Core>, key: PublicKey, stream: S) -> io::Result<()>
+pub(crate) async fn serve<S>(peers: &Arc<Peers>, key: PublicKey, stream: S) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut stream = Reader::new(stream);
     while let Some(request) = next(&mut stream).await? {
         let outcome = match request {
-            Ok(ToPeer::Fetch(fetch)) => answer(core, key, &mut stream, fetch).await?,
+            Ok(ToPeer::Fetch(fetch)) => answer(peers, key, &mut stream, fetch).await?,
             // One that was on its way when the copy had been sent.
             Ok(ToPeer::More { .. }) => Ok(()),
             Ok(ToPeer::Message(brought)) => {
-                write(stream.get_mut(), &frame_of(&message::take(core, key, brought).await)?).await?;
+                write(stream.get_mut(), &frame_of(&message::take(peers, key, brought).await)?).await?;
                 flush(stream.get_mut()).await?;
                 continue;
             }
@@ -74,7 +74,8 @@ where
                 flush(stream.get_mut()).await?;
                 continue;
             }
-            Err(error) => Err(WireError::new(Code::Unsupported, error.to_string())),
+            // A newer peer may go on with something else.
+            Err(unreadable) => Err(unreadable.refusal()),
         };
         if let Err(error) = outcome {
             tracing::debug!(error = %error.message, "refused a sealed copy");
@@ -86,20 +87,20 @@ where
 }
 
 /// What the viewer says next; nothing if it hangs up or is silent for long.
-async fn next<S>(stream: &mut Reader<S>) -> io::Result<Option<Result<ToPeer, FrameError>>>
+async fn next<S>(stream: &mut Reader<S>) -> io::Result<Option<Result<ToPeer, Unreadable>>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     match timeout(IDLE_TIME_MAX, stream.next()).await {
         Err(_) | Ok(Ok(None)) => Ok(None),
-        Ok(Ok(Some(body))) => Ok(Some(frame::decode(&body))),
+        Ok(Ok(Some(body))) => Ok(Some(kind::read(&body))),
         Ok(Err(error)) => Err(io::Error::other(error)),
     }
 }
 
 /// Sends a copy, or says why not.
 async fn answer<S>(
-    core: &Arc<Core>,
+    peers: &Arc<Peers>,
     key: PublicKey,
     stream: &mut Reader<S>,
     fetch: Fetch,
@@ -107,7 +108,7 @@ async fn answer<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (viewer, served) = match prepare(core, key, &fetch).await {
+    let (viewer, served) = match prepare(peers, key, &fetch).await {
         Ok(prepared) => prepared,
         Err(error) => return Ok(Err(error)),
     };
@@ -119,13 +120,13 @@ where
         write(stream.get_mut(), &head).await?;
         flush(stream.get_mut()).await?;
     } else {
-        let _place = match core.uploads.place_soon().await {
+        let _place = match peers.uploads.place_soon().await {
             Ok(place) => place,
             Err(error) => return Ok(Err(error)),
         };
         write(stream.get_mut(), &head).await?;
         let span = Span { at: start, upto: fetch.upto.map_or(total, |upto| upto.min(total)), total };
-        send(core, stream, span, served.path.clone()).await?;
+        send(peers, stream, span, served.path.clone()).await?;
     }
     tracing::info!(%viewer, image = %fetch.image, from_byte = start, "served a sealed copy");
     Ok(Ok(()))
@@ -159,26 +160,26 @@ fn stalled() -> io::Error {
     io::ErrorKind::TimedOut.into()
 }
 
-async fn prepare(core: &Arc<Core>, key: PublicKey, fetch: &Fetch) -> Result<(PeerId, Served), WireError> {
+async fn prepare(peers: &Arc<Peers>, key: PublicKey, fetch: &Fetch) -> Result<(PeerId, Served), WireError> {
     let stale = || WireError::new(Code::Stale, "the right or the sealed copy has changed");
-    let (_, identity) = core.identity.registered().ok_or_else(crate::upstream::unregistered)?;
-    let viewer = identify(core, key).await?.id;
-    let own = core.store.own_image_no(fetch.image).await?;
+    let (_, identity) = peers.identity.registered().ok_or_else(unregistered)?;
+    let viewer = identify(peers, key).await?.id;
+    let own = peers.store.own_image_no(fetch.image).await?;
     let image =
         own.ok_or_else(|| WireError::new(Code::NotFound, "its owner's machine does not have the image"))?;
     let sealed = image.info.sealed;
     if sealed.hash != fetch.sealed {
         return Err(stale());
     }
-    let pin = core.copies.pin(sealed.hash);
+    let pin = peers.cache.copies.pin(sealed.hash);
     let fits = |grant: &Grant| !grant.revoked && grant.split == fetch.split;
-    let known = core.store.grant(fetch.image, viewer).await?;
+    let known = peers.store.grant(fetch.image, viewer).await?;
     if !known.as_ref().is_some_and(fits) {
         // The viewer may have heard of its right before our own inbox did.
-        let grant = ask_right(core, fetch, viewer).await?;
+        let grant = ask_right(peers, fetch, viewer).await?;
         let revoked = grant.revoked;
         let fitting = fits(&grant);
-        core.take_grant(grant).await?;
+        peers.cache.take_grant(grant).await?;
         if revoked {
             return Err(WireError::new(Code::Denied, "the right was taken back"));
         }
@@ -188,14 +189,14 @@ async fn prepare(core: &Arc<Core>, key: PublicKey, fetch: &Fetch) -> Result<(Pee
     }
     let keys = ImageKeys::open(&identity.vault, &image)?;
     let share = *keys.owner_share(fetch.image, viewer, fetch.split)?.as_bytes();
-    let blocks = core.store.blocks(sealed.hash).await?;
+    let blocks = peers.store.blocks(sealed.hash).await?;
     let blocks = blocks.ok_or_else(|| WireError::new(Code::Internal, "the sealed copy is missing"))?;
     let head = Copy { bytes: sealed.bytes, blocks: block_count(&sealed), share };
-    Ok((viewer, Served { head, blocks, path: core.copies.path(&sealed.hash), _pin: pin }))
+    Ok((viewer, Served { head, blocks, path: peers.cache.copies.path(&sealed.hash), _pin: pin }))
 }
 
-async fn ask_right(core: &Core, fetch: &Fetch, viewer: PeerId) -> Result<Grant, WireError> {
-    match core.upstream.request(Op::Grant { image: fetch.image, viewer }).await {
+async fn ask_right(peers: &Peers, fetch: &Fetch, viewer: PeerId) -> Result<Grant, WireError> {
+    match peers.upstream.request(Op::Grant { image: fetch.image, viewer }).await {
         Ok(Answer::Grant(grant)) => Ok(*grant),
         Ok(_) => Err(unexpected()),
         Err(error) if error.code == Code::NotFound => {
@@ -221,7 +222,7 @@ struct Piece {
     length: usize,
 }
 
-async fn send<S>(core: &Core, stream: &mut Reader<S>, mut span: Span, path: PathBuf) -> io::Result<()>
+async fn send<S>(peers: &Peers, stream: &mut Reader<S>, mut span: Span, path: PathBuf) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -241,7 +242,7 @@ where
         let Some(Piece { buffer, length }) = ready.recv().await.transpose()? else {
             return Err(io::ErrorKind::UnexpectedEof.into());
         };
-        send_piece(core, stream, &mut span, buffer.get(..length).unwrap_or_default()).await?;
+        send_piece(peers, stream, &mut span, buffer.get(..length).unwrap_or_default()).await?;
         // At the end nobody takes it.
         drop(returning.try_send(buffer));
     }
@@ -251,7 +252,7 @@ where
 }
 
 async fn send_piece<S>(
-    core: &Core,
+    peers: &Peers,
     stream: &mut Reader<S>,
     span: &mut Span,
     mut piece: &[u8],
@@ -265,9 +266,9 @@ where
             span.upto = more(stream, span).await?;
         }
         let open = usize::try_from(span.upto.saturating_sub(span.at)).unwrap_or(usize::MAX);
-        let (turn, rest) = piece.split_at(core.uploads.turn(piece.len().min(open)));
+        let (turn, rest) = piece.split_at(peers.uploads.turn(piece.len().min(open)));
         let length = u64::try_from(turn.len()).map_err(io::Error::other)?;
-        core.uploads.pass(length).await;
+        peers.uploads.pass(length).await;
         write(stream.get_mut(), turn).await?;
         span.at += length;
         piece = rest;

@@ -12,6 +12,7 @@ use dos_protocol::{
 use dos_sealed::{BLOCK_BYTES, ContentKey, DirectoryShare, OwnerShare};
 use tokio::{io::DuplexStream, sync::watch};
 
+use super::Peers;
 use super::{
     callers::Caller,
     fetch::{Broken, Stage, ask, fetch_of},
@@ -20,7 +21,7 @@ use super::{
     serve::serve,
     window::Window,
 };
-use crate::{Config, Core, Daemon, keys::ImageKeys, sealing::Sealing, store::Publication};
+use crate::{Config, Daemon, keys::ImageKeys, sealing::Sealing, store::Publication};
 
 struct Peer {
     daemon: Daemon,
@@ -33,23 +34,23 @@ async fn peer(id: &str) -> Peer {
     let config = Config { listen: "127.0.0.1:0".parse().unwrap(), ..config };
     let daemon = Box::pin(Daemon::start(config)).await.unwrap();
     let link = format!("dos://{}@127.0.0.1:1", PublicKey::from([9; 32]));
-    let begun = daemon.core.identity.begin(&link.parse().unwrap()).unwrap();
-    daemon.core.identity.complete(&begun, id.parse().unwrap(), None).unwrap();
-    daemon.core.store.bind(id.parse().unwrap(), false).await.unwrap();
+    let begun = daemon.services.identity.begin(&link.parse().unwrap()).unwrap();
+    daemon.services.identity.complete(&begun, id.parse().unwrap(), None).unwrap();
+    daemon.services.store.bind(id.parse().unwrap(), false).await.unwrap();
     Peer { daemon, _temp: temp }
 }
 
 impl Peer {
-    fn core(&self) -> &Arc<Core> {
-        &self.daemon.core
+    fn peers(&self) -> &Arc<Peers> {
+        &self.daemon.services.peers
     }
 
     fn id(&self) -> PeerId {
-        self.core().identity.registered().unwrap().0
+        self.peers().identity.registered().unwrap().0
     }
 
     fn key(&self) -> PublicKey {
-        self.core().identity.any().unwrap().secret.public().unwrap()
+        self.peers().identity.any().unwrap().secret.public().unwrap()
     }
 }
 
@@ -65,11 +66,11 @@ struct Pair {
 async fn pair() -> Pair {
     let (owner, viewer) = (peer("7xKqPm2R").await, peer("8yLrQn3S").await);
     let keys = ImageKeys::generate().unwrap();
-    let mut sealing = Sealing::begin(owner.core(), keys.content_key().clone()).unwrap();
+    let mut sealing = Sealing::begin(&owner.peers().cache.copies, keys.content_key().clone()).unwrap();
     sealing.push(vec![7; BLOCK_BYTES * 2]).await.unwrap();
     let sealed = sealing.finish().await.unwrap();
     let (copy, blocks) = (sealed.copy(), sealed.blocks());
-    sealed.put_in_place(owner.core()).await.unwrap();
+    sealed.put_in_place(&owner.peers().cache.copies).await.unwrap();
     let info = publish(&owner, &keys, copy, blocks).await;
     let share = keys.key_share(info.no, viewer.id()).unwrap();
     let grant = Grant {
@@ -87,26 +88,26 @@ async fn pair() -> Pair {
         sealed: copy,
     };
     for peer in [&owner, &viewer] {
-        peer.core().take_grant(grant.clone()).await.unwrap();
+        peer.peers().cache.take_grant(grant.clone()).await.unwrap();
     }
     let caller = Caller { id: viewer.id(), name: None };
-    owner.core().known_keys.put(viewer.key(), caller);
+    owner.peers().known_keys.put(viewer.key(), caller);
     Pair { owner, viewer, keys, share, grant }
 }
 
 async fn publish(owner: &Peer, keys: &ImageKeys, sealed: SealedCopy, blocks: Vec<u8>) -> ImageInfo {
-    let stored = keys.store(&owner.core().identity.any().unwrap().vault, &sealed.hash).unwrap();
+    let stored = keys.store(&owner.peers().identity.any().unwrap().vault, &sealed.hash).unwrap();
     let original = Original { image_id: [1; 32].into(), format: Format::Png, width: 1, height: 1, bytes: 1 };
     let preview = Preview { format: Format::Jpeg, width: 1, height: 1, data: vec![1] };
     let name: dos_protocol::ImageName = "sea".parse().unwrap();
     let publish = Publish { name: name.clone(), original, sealed, preview, replace: false };
     let publication =
         Publication { publish, content_key: stored.content_key, share_secret: stored.share_secret };
-    owner.core().store.begin_publication(publication, blocks).await.unwrap();
+    owner.peers().store.begin_publication(publication, blocks).await.unwrap();
     let preview = PreviewInfo { format: Format::Jpeg, width: 1, height: 1, bytes: 1 };
     let no = ImageNo(4);
     let info = ImageInfo { no, owner: owner.id(), name, original, sealed, preview, access: None };
-    owner.core().store.finish_publication(info.clone()).await.unwrap();
+    owner.peers().store.finish_publication(info.clone()).await.unwrap();
     info
 }
 
@@ -114,8 +115,8 @@ impl Pair {
     /// A connection of the holder of `key` to the owner.
     fn call(&self, key: PublicKey) -> Reader<DuplexStream> {
         let (near, far) = tokio::io::duplex(64 << 10);
-        let core = Arc::clone(self.owner.core());
-        tokio::spawn(async move { serve(&core, key, far).await });
+        let peers = Arc::clone(self.owner.peers());
+        tokio::spawn(async move { serve(&peers, key, far).await });
         Reader::new(near)
     }
 
@@ -132,16 +133,16 @@ impl Pair {
         let window = self.window(start);
         let (share, list) = ask(&mut stream, &self.grant, fetch_of(&self.grant, &window)).await?;
         let stage = watch::Sender::new(Stage::Under(0));
-        receive(self.viewer.core(), &mut stream, list, window, &stage).await?;
+        receive(self.viewer.peers(), &mut stream, list, window, &stage).await?;
         Ok(*share)
     }
 
     fn partial(&self) -> std::path::PathBuf {
-        self.viewer.core().copies.partial_path(&self.grant.sealed.hash)
+        self.viewer.peers().cache.copies.partial_path(&self.grant.sealed.hash)
     }
 
     fn owners_file(&self) -> std::path::PathBuf {
-        self.owner.core().copies.path(&self.grant.sealed.hash)
+        self.owner.peers().cache.copies.path(&self.grant.sealed.hash)
     }
 }
 
@@ -152,7 +153,7 @@ async fn a_viewer_gets_the_whole_copy_and_the_share_that_completes_the_directory
     let joined =
         ContentKey::join(&OwnerShare::from_bytes(share), &DirectoryShare::from_bytes(pair.share.share));
     assert_eq!(joined.as_bytes(), pair.keys.content_key().as_bytes());
-    assert!(pair.viewer.core().copies.is_sound(pair.grant.sealed.hash).await.unwrap());
+    assert!(pair.viewer.peers().cache.copies.is_sound(pair.grant.sealed.hash).await.unwrap());
 }
 
 #[tokio::test]
@@ -167,7 +168,7 @@ async fn a_damaged_block_is_not_kept_and_the_transfer_goes_on_from_there() {
     assert_eq!(Intake::bytes_at(&pair.partial()), block_start(1));
     std::fs::write(pair.owners_file(), sound).unwrap();
     pair.fetch(block_start(1)).await.unwrap();
-    assert!(pair.viewer.core().copies.is_sound(pair.grant.sealed.hash).await.unwrap());
+    assert!(pair.viewer.peers().cache.copies.is_sound(pair.grant.sealed.hash).await.unwrap());
 }
 
 #[tokio::test]
@@ -190,7 +191,7 @@ async fn nobody_is_served_under_a_split_or_a_key_that_is_not_known() {
     let mut stranger = pair.call(PublicKey::from([5; 32]));
     assert!(ask(&mut stranger, &pair.grant, pair.wanted(0)).await.is_err());
     let revoked = Grant { revoked: true, revision: Revision(2), ..pair.grant.clone() };
-    pair.owner.core().take_grant(revoked).await.unwrap();
+    pair.owner.peers().cache.take_grant(revoked).await.unwrap();
     let mut stream = pair.call(pair.viewer.key());
     assert!(ask(&mut stream, &pair.grant, pair.wanted(0)).await.is_err());
 }
@@ -239,9 +240,9 @@ async fn a_direct_message_is_taken_once_and_only_of_somebody_who_is_known() {
     for _ in 0..2 {
         assert_eq!(says(&mut stream, &message("hello")).await, FromPeer::Stored);
     }
-    assert_eq!(pair.owner.core().mail.borrow().unread, 1);
+    assert_eq!(pair.owner.peers().feed.mail().borrow().unread, 1);
     // Without the directory nobody can tell whose this key is.
     let mut stranger = pair.call(PublicKey::from([5; 32]));
     assert!(matches!(says(&mut stranger, &message("hello")).await, FromPeer::Refused(_)));
-    assert_eq!(pair.owner.core().mail.borrow().unread, 1);
+    assert_eq!(pair.owner.peers().feed.mail().borrow().unread, 1);
 }

@@ -1,25 +1,32 @@
-//! Whom this peer has blocked: a copy of what the directory knows, for what does not come through it.
+//! The peers that this one has blocked: a copy of what the directory knows, for what does not come through it.
 //!
 //! What always holds: a list of the directory's that is older than what this daemon changed last is not taken.
 
-use dos_protocol::{PeerId, Timestamp, directory::Block, limits::BLOCKS_MAX};
+use dos_protocol::{
+    PeerId, Timestamp,
+    directory::Block,
+    limits::{BLOCKS_MAX, PAGE_MAX},
+};
 use rusqlite::{Connection, params};
 
-use super::{Error, Store, execute, id, messages::name_of, peer_of};
+use super::{Error, Store, execute, id, peer_of, stored::peer_name};
 
 impl Store {
-    /// Whom this peer has blocked, the latest last.
+    /// A page of the peers that this one has blocked, the latest last: those behind this one.
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn blocked_peers(&self) -> Result<Vec<Block>, Error> {
-        self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT peer, name, since FROM blocks ORDER BY since, peer")?;
-            let mut rows = statement.query([])?;
+    pub(crate) async fn blocked_peers(&self, after: Option<Block>) -> Result<Vec<Block>, Error> {
+        self.read(move |connection| {
+            let (since, peer) = after.map_or((i64::MIN, i64::MIN), |last| (last.since.0, id(last.peer)));
+            let mut statement = connection.prepare_cached(
+                "SELECT peer, name, since FROM blocks WHERE (since, peer) > (?1, ?2)
+                 ORDER BY since, peer LIMIT ?3",
+            )?;
+            let mut rows = statement.query(params![since, peer, PAGE_MAX])?;
             let mut blocks = Vec::new();
             while let Some(row) = rows.next()? {
-                let (peer, name) = (peer_of(row.get(0)?)?, name_of(row.get(1)?)?);
+                let (peer, name) = (peer_of(row.get(0)?)?, peer_name(row.get(1)?)?);
                 blocks.push(Block { peer, name, since: Timestamp(row.get(2)?) });
             }
             Ok(blocks)
@@ -27,7 +34,7 @@ impl Store {
         .await
     }
 
-    /// Notes a block; a question of that peer whether it may send direct messages is void. Returns whether there was one.
+    /// Notes a block; a pending request of that peer for contact is deleted. Returns whether there was one.
     ///
     /// # Errors
     /// As in [`Error`].

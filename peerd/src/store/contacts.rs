@@ -1,39 +1,40 @@
-//! Direct messages as they come, and who may send them: peers that this one has something to do with, and those that were
-//! accepted. Others are asked about.
+//! Direct messages as they come, and requests for contact: of peers that may not send any yet.
 //!
-//! What always holds: of a peer that may not, nothing is kept but that it asked, once; what was denied stays so until it is
-//! approved; all of this is bounded.
+//! What always holds: of a peer that may not, nothing is kept but one request for contact; one that was denied stays so until
+//! it is approved; all of this is bounded.
 
 use dos_protocol::{
     MessageId, PeerId, PeerName, Timestamp,
     control::{ContactRequest, Message},
     directory::RequestState,
-    limits::{CONTACTS_MAX, CONTACTS_PENDING_MAX, DIRECT_UNREAD_MAX},
+    limits::PAGE_MAX,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     Error, Store, blocks, execute, id,
-    messages::{Entry, Kind, Mail, Me, is_here, keep, mail, name_of},
+    messages::{Entry, Kind, Mail, Me, is_here, keep, mail},
     peer_of,
+    stored::{contact_state, contact_state_text, peer_name},
 };
+use crate::rules::contacts::{self, Decision, Facts};
 
 /// A direct message as it comes.
 #[derive(Debug, Clone)]
-pub(crate) struct Brought {
-    /// Who brings it.
+pub(crate) struct Direct {
+    /// The peer that sends it.
     pub from: PeerId,
     /// The sender's name.
     pub from_name: Option<PeerName>,
     /// The sender's ID for it.
     pub message: MessageId,
-    /// When it was sent, as the sender says.
+    /// When it was sent, by the sender's clock.
     pub sent_at: Timestamp,
-    /// What it says.
+    /// Its text.
     pub text: Box<str>,
 }
 
-/// What became of a direct message.
+/// The outcome for a direct message.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Verdict {
     /// It is here; as what, if it came for the first time.
@@ -42,16 +43,16 @@ pub(crate) enum Verdict {
     Refused,
     /// The sender's last messages were not read yet.
     Full,
-    /// The sender is asked about; the question, if it is new.
+    /// The sender's request for contact waits for an answer; the request, if it is new.
     Request(Option<Box<ContactRequest>>),
-    /// There are too many questions already.
+    /// Too many such requests wait already.
     Crowded,
 }
 
-/// What came of a direct message, for those who tell it.
+/// The outcome for a direct message, and what it changes in what is counted.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Judged {
-    /// What became of it.
+pub(crate) struct Received {
+    /// The outcome.
     pub verdict: Verdict,
     /// What the messages come to.
     pub mail: Mail,
@@ -60,32 +61,36 @@ pub(crate) struct Judged {
 }
 
 impl Store {
-    /// Takes a direct message to `me`, or says why not; right after the commit `then` sees what came of it.
+    /// Takes a direct message to `me`, or refuses it; right after the commit `then` gets the outcome.
     ///
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn receive_direct(
         &self,
         me: Me,
-        brought: Brought,
-        then: impl FnOnce(&mut Judged) + Send + 'static,
-    ) -> Result<Judged, Error> {
+        direct: Direct,
+        then: impl FnOnce(&mut Received) + Send + 'static,
+    ) -> Result<Received, Error> {
         let work = move |connection: &Connection| {
-            let verdict = judge(connection, &me, &brought)?;
-            Ok(Judged { verdict, mail: mail(connection)?, requests: super::waiting(connection)? })
+            let verdict = receive(connection, &me, &direct, Timestamp::now())?;
+            Ok(Received { verdict, mail: mail(connection)?, requests: super::waiting(connection)? })
         };
         self.writer.call_then(work, then).await
     }
 
-    /// Those who asked, in their order; only undecided ones unless `all`.
+    /// A page of the requests for contact in the order of their numbers: those behind this one; only undecided ones unless
+    /// `all`.
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn contacts(&self, all: bool) -> Result<Vec<ContactRequest>, Error> {
+    pub(crate) async fn contacts(&self, all: bool, after: u64) -> Result<Vec<ContactRequest>, Error> {
         self.read(move |connection| {
-            let sql = format!("SELECT {COLUMNS} FROM contacts WHERE ?1 OR state = 'pending' ORDER BY number");
+            let pending = if all { "" } else { "AND state = 'pending'" };
+            let sql = format!(
+                "SELECT {COLUMNS} FROM contacts WHERE number > ?1 {pending} ORDER BY number LIMIT ?2"
+            );
             let mut statement = connection.prepare_cached(&sql)?;
-            let mut rows = statement.query([all])?;
+            let mut rows = statement.query(params![after.cast_signed(), PAGE_MAX])?;
             let mut contacts = Vec::new();
             while let Some(row) = rows.next()? {
                 contacts.push(of_row(row)?);
@@ -95,7 +100,7 @@ impl Store {
         .await
     }
 
-    /// Decides about a peer that asked, also anew. Returns how that stands now, if there is such a question.
+    /// Answers a request for contact, also anew. Returns how it stands now, if there is one of this number.
     ///
     /// # Errors
     /// As in [`Error`].
@@ -108,88 +113,101 @@ impl Store {
             let state = if approve { RequestState::Approved } else { RequestState::Denied };
             let sql = "UPDATE contacts SET state = ?2, decided_at = ?3 WHERE number = ?1 AND state <> ?2";
             let number = number.cast_signed();
-            execute(connection, sql, params![number, state.as_str(), Timestamp::now().0])?;
+            execute(connection, sql, params![number, contact_state_text(state), Timestamp::now().0])?;
             find(connection, "number = ?1", number)
         })
         .await
     }
 }
 
-fn judge(connection: &Connection, me: &Me, brought: &Brought) -> Result<Verdict, Error> {
-    let from = brought.from;
-    if is_here(connection, from, brought.message)? {
-        return Ok(Verdict::Stored(None));
-    }
-    if from == me.id || blocks::is_blocked(connection, from)? {
-        return Ok(Verdict::Refused);
-    }
-    let asked = find(connection, "peer = ?1", id(from))?;
-    let welcome = match asked.as_ref().map(|contact| contact.state) {
-        Some(RequestState::Approved) => true,
-        Some(RequestState::Pending) | None => knows(connection, from)?,
-        Some(RequestState::Denied | RequestState::Cancelled) => return Ok(Verdict::Refused),
-    };
-    if !welcome {
-        return if asked.is_some() { Ok(Verdict::Request(None)) } else { ask(connection, brought) };
-    }
-    let sql = "SELECT count(*) FROM messages WHERE other = ?1 AND read = 0 AND direct = 1";
-    let unread: i64 = connection.prepare_cached(sql)?.query_row([id(from)], |row| row.get(0))?;
-    if unread.cast_unsigned() >= DIRECT_UNREAD_MAX {
-        return Ok(Verdict::Full);
-    }
-    store(connection, me, brought)
+fn receive(connection: &Connection, me: &Me, direct: &Direct, now: Timestamp) -> Result<Verdict, Error> {
+    Ok(match contacts::receive(&facts(connection, me, direct)?) {
+        Decision::Known => Verdict::Stored(None),
+        Decision::Refuse => Verdict::Refused,
+        Decision::Full => Verdict::Full,
+        Decision::Store => Verdict::Stored(store(connection, me, direct, now)?.map(Box::new)),
+        Decision::Waits => Verdict::Request(None),
+        Decision::Ask => Verdict::Request(request(connection, direct, now)?.map(Box::new)),
+        Decision::Crowded => Verdict::Crowded,
+    })
 }
 
-fn store(connection: &Connection, me: &Me, brought: &Brought) -> Result<Verdict, Error> {
-    // A clock that is ahead would put it at the end for ever.
-    let sent_at = brought.sent_at.min(Timestamp::now());
+fn facts(connection: &Connection, me: &Me, direct: &Direct) -> Result<Facts, Error> {
+    let from = direct.from;
+    let count = |sql: &str, of: Option<PeerId>| -> Result<u64, Error> {
+        let count = |row: &Row<'_>| row.get::<_, i64>(0);
+        let mut statement = connection.prepare_cached(sql)?;
+        let number = match of {
+            Some(peer) => statement.query_row([id(peer)], count),
+            None => statement.query_row([], count),
+        };
+        Ok(number?.cast_unsigned())
+    };
+    let acquainted = "SELECT EXISTS (SELECT 1 FROM grants WHERE viewer = ?1)
+                          OR EXISTS (SELECT 1 FROM grants WHERE owner = ?1)
+                          OR EXISTS (SELECT 1 FROM asks WHERE other = ?1)
+                          OR EXISTS (SELECT 1 FROM messages WHERE other = ?1 AND broadcast = 0)";
+    Ok(Facts {
+        is_here: is_here(connection, from, direct.message)?,
+        is_self: from == me.id,
+        is_blocked: blocks::is_blocked(connection, from)?,
+        contact: find(connection, "peer = ?1", id(from))?.map(|contact| contact.state),
+        is_acquainted: count(acquainted, Some(from))? > 0,
+        unread: count(
+            "SELECT count(*) FROM messages WHERE other = ?1 AND read = 0 AND direct = 1",
+            Some(from),
+        )?,
+        pending: count_pending(connection)?,
+        contacts: count("SELECT count(*) FROM contacts", None)?,
+    })
+}
+
+fn store(
+    connection: &Connection,
+    me: &Me,
+    direct: &Direct,
+    now: Timestamp,
+) -> Result<Option<Message>, Error> {
+    let sent_at = contacts::sent_at(direct.sent_at, now);
     let entry = Entry {
-        sender: brought.from,
-        message: brought.message,
-        other: Some((brought.from, brought.from_name.as_ref())),
+        sender: direct.from,
+        message: direct.message,
+        other: Some((direct.from, direct.from_name.as_ref())),
         kind: Kind::ReceivedDirect,
         sent_at,
-        text: &brought.text,
+        text: &direct.text,
     };
-    let Some(place) = keep(connection, &entry)? else { return Ok(Verdict::Stored(None)) };
-    Ok(Verdict::Stored(Some(Box::new(Message {
+    Ok(keep(connection, &entry)?.map(|place| Message {
         place,
-        message: brought.message,
-        from: brought.from,
-        from_name: brought.from_name.clone(),
+        message: direct.message,
+        from: direct.from,
+        from_name: direct.from_name.clone(),
         to: Some(me.id),
         to_name: me.name.clone(),
         sent_at,
         read: false,
         direct: true,
         delivery: None,
-        text: brought.text.clone(),
-    }))))
+        text: direct.text.clone(),
+    }))
 }
 
-/// Whether this peer has something to do with `peer`: a right, a request, or a message that was meant for one of the two.
-fn knows(connection: &Connection, peer: PeerId) -> Result<bool, Error> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM grants WHERE viewer = ?1)
-                   OR EXISTS (SELECT 1 FROM grants WHERE owner = ?1)
-                   OR EXISTS (SELECT 1 FROM asks WHERE other = ?1)
-                   OR EXISTS (SELECT 1 FROM messages WHERE other = ?1 AND broadcast = 0)";
-    Ok(connection.prepare_cached(sql)?.query_row([id(peer)], |row| row.get(0))?)
-}
-
-fn ask(connection: &Connection, brought: &Brought) -> Result<Verdict, Error> {
-    let sql = "SELECT (SELECT count(*) FROM contacts WHERE state = 'pending') >= ?1
-                   OR (SELECT count(*) FROM contacts) >= ?2";
-    let most = [CONTACTS_PENDING_MAX.cast_signed(), CONTACTS_MAX.cast_signed()];
-    if connection.prepare_cached(sql)?.query_row(most, |row| row.get(0))? {
-        return Ok(Verdict::Crowded);
-    }
+fn request(
+    connection: &Connection,
+    direct: &Direct,
+    now: Timestamp,
+) -> Result<Option<ContactRequest>, Error> {
     execute(
         connection,
-        "INSERT INTO contacts (peer, name, state, created_at) VALUES (?1, ?2, 'pending', ?3)",
-        params![id(brought.from), brought.from_name.as_ref().map(PeerName::as_str), Timestamp::now().0],
+        "INSERT INTO contacts (peer, name, state, created_at) VALUES (?1, ?2, ?3, ?4)",
+        params![
+            id(direct.from),
+            direct.from_name.as_ref().map(PeerName::as_str),
+            contact_state_text(RequestState::Pending),
+            now.0
+        ],
     )?;
-    let asked = find(connection, "peer = ?1", id(brought.from))?;
-    Ok(Verdict::Request(asked.map(Box::new)))
+    find(connection, "peer = ?1", id(direct.from))
 }
 
 const COLUMNS: &str = "number, peer, name, state, created_at, decided_at";
@@ -201,21 +219,17 @@ fn find(connection: &Connection, which: &'static str, value: i64) -> Result<Opti
 
 /// A row of [`COLUMNS`].
 fn of_row(row: &Row<'_>) -> Result<ContactRequest, Error> {
-    let state: String = row.get(3)?;
     Ok(ContactRequest {
         number: row.get::<_, i64>(0)?.cast_unsigned(),
         from: peer_of(row.get(1)?)?,
-        from_name: name_of(row.get(2)?)?,
-        state: match state.as_str() {
-            "approved" => RequestState::Approved,
-            "denied" => RequestState::Denied,
-            _ => RequestState::Pending,
-        },
+        from_name: peer_name(row.get(2)?)?,
+        state: contact_state(&row.get::<_, String>(3)?)?,
         created_at: Timestamp(row.get(4)?),
         decided_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
     })
 }
-/// How many wait for a decision.
+
+/// How many wait for an answer.
 pub(super) fn count_pending(connection: &Connection) -> Result<u64, Error> {
     let sql = "SELECT count(*) FROM contacts WHERE state = 'pending'";
     let count: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;

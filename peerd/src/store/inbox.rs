@@ -1,17 +1,20 @@
 //! Updates from the directory, applied in one transaction together with the number of the last one.
 //!
 //! What always holds: an update takes effect exactly once, however often it comes, and never before the one with the
-//! number before it.
+//! number before it. One of an unknown kind takes its place in the order like any other.
+
+use std::sync::{Arc, atomic::Ordering};
 
 use dos_protocol::{
     PeerId, SealedHash, Seq, Timestamp,
     control::EventKind,
-    directory::{InboxMessage, Update, Viewed},
+    directory::{InboxMessage, UnknownUpdate, Update, Viewed},
     model::Grant,
 };
 use rusqlite::{Connection, params};
 
-use super::{Error, Mail, Store, asks, execute, library, messages, rights};
+use super::{Error, Mail, Store, execute, grants, library, messages, requests, unknown};
+use crate::rules::updates::{Position, position};
 
 /// An update as it came.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,20 +23,22 @@ pub(crate) struct Incoming {
     pub seq: Seq,
     /// When it came about.
     pub at: Timestamp,
-    /// What it says.
+    /// What has changed.
     pub update: Update,
 }
 
-/// What the directory brings unasked and what is kept here.
+/// What the directory sends unasked and what is kept here.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Arrival {
     /// It comes until it is acknowledged.
     Update(Incoming),
+    /// Likewise, of a kind that this version does not know.
+    Unknown(UnknownUpdate),
     /// It comes once.
     Broadcast(Box<InboxMessage>),
 }
 
-/// What came of a batch of updates.
+/// The outcome of a batch of updates.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Applied {
     /// The last update that is stored.
@@ -42,7 +47,7 @@ pub(crate) struct Applied {
     pub events: Vec<(Timestamp, EventKind)>,
     /// Sealed copies that are superfluous.
     pub free: Vec<SealedHash>,
-    /// Received rights that are new or changed, and not revoked.
+    /// Received grants that are new or changed, and not revoked.
     pub received: Vec<Grant>,
     /// Requests of others that wait for an answer.
     pub requests: u64,
@@ -50,11 +55,18 @@ pub(crate) struct Applied {
     pub mail: Mail,
     /// What kinds of updates took effect.
     pub kinds: Vec<&'static str>,
+    /// Updates of kinds that this version does not know, with those of earlier batches.
+    pub unknown: u64,
+    /// Whether one of them is new.
+    pub unknown_came: bool,
 }
 
+/// What stands for the kind of an update that this version does not know, where kinds are counted: a newer directory must not
+/// make up names without end.
+const UNKNOWN_KIND: &str = "unknown";
+
 impl Store {
-    /// Applies what came for `me` in the order given; right after the commit `then` sees what came of it, on the writer's
-    /// thread.
+    /// Applies what came for `me` in the order given; right after the commit `then` gets the outcome, on the writer's thread.
     ///
     /// # Errors
     /// [`Error::Gap`] if an update is missing; nothing of the batch is applied then.
@@ -64,6 +76,12 @@ impl Store {
         arrivals: Vec<Arrival>,
         then: impl FnOnce(&mut Applied) + Send + 'static,
     ) -> Result<Applied, Error> {
+        let count = Arc::clone(&self.unknown);
+        let then = move |applied: &mut Applied| {
+            // On the writer's thread, so that an older number never takes the place of a newer one.
+            count.store(applied.unknown, Ordering::Relaxed);
+            then(applied);
+        };
         self.writer.call_then(move |connection| apply(connection, me, &arrivals), then).await
     }
 }
@@ -72,56 +90,71 @@ fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Ap
     let before = super::own(connection)?;
     let mut applied = Applied { stored: before.stored, ..Applied::default() };
     for arrival in arrivals {
-        let Incoming { seq, at, update } = match arrival {
-            Arrival::Update(incoming) => incoming,
-            Arrival::Broadcast(letter) => {
-                if let Some(message) = messages::receive(connection, me, letter, true)? {
-                    applied.events.push((letter.sent_at, EventKind::Message(Box::new(message))));
+        match arrival {
+            Arrival::Broadcast(incoming) => {
+                if let Some(message) = messages::receive(connection, me, incoming, true)? {
+                    applied.events.push((incoming.sent_at, EventKind::Message(Box::new(message))));
                 }
-                continue;
             }
-        };
-        if *seq <= applied.stored {
-            continue;
+            Arrival::Update(Incoming { seq, at, update }) => {
+                if is_next(*seq, &mut applied)? {
+                    one(connection, me, (*at, update), &mut applied)?;
+                    applied.kinds.push(update.kind());
+                }
+            }
+            Arrival::Unknown(update) => {
+                if is_next(update.seq, &mut applied)? {
+                    unknown::keep(connection, update)?;
+                    applied.unknown_came = true;
+                    applied.kinds.push(UNKNOWN_KIND);
+                }
+            }
         }
-        let expected = applied.stored.next();
-        if *seq != expected {
-            return Err(Error::Gap { got: *seq, expected });
-        }
-        one(connection, me, *at, update, &mut applied)?;
-        applied.stored = *seq;
-        applied.kinds.push(update.kind());
     }
     if applied.stored != before.stored {
         execute(connection, "UPDATE self SET stored_seq = ?1", params![applied.stored.0.cast_signed()])?;
     }
     applied.requests = super::waiting(connection)?;
     applied.mail = messages::mail(connection)?;
+    applied.unknown = unknown::count(connection)?;
     Ok(applied)
 }
 
-fn one(
+/// Whether the update is the next one; it counts as stored then.
+fn is_next(seq: Seq, applied: &mut Applied) -> Result<bool, Error> {
+    match position(applied.stored, seq) {
+        Position::Stored => Ok(false),
+        Position::Gap(expected) => Err(Error::Gap { got: seq, expected }),
+        Position::Next => {
+            applied.stored = seq;
+            Ok(true)
+        }
+    }
+}
+
+/// Applies one update.
+pub(super) fn one(
     connection: &Connection,
     me: PeerId,
-    at: Timestamp,
-    update: &Update,
+    (at, update): (Timestamp, &Update),
     applied: &mut Applied,
 ) -> Result<(), Error> {
     match update {
         Update::Grant(grant) => {
-            let (newer, free) = rights::apply(connection, Some(me), grant)?;
-            applied.free.extend(free);
-            if newer && grant.viewer == me && !grant.revoked {
-                applied.received.push((**grant).clone());
-            }
-            // An older state than the one known says nothing new.
-            if newer {
+            // An older state than the one known is no news.
+            if let Some(received) = grants::receive(connection, Some(me), grant)? {
+                applied.free.extend(received.free);
+                if received.usable {
+                    applied.received.push((**grant).clone());
+                }
                 applied.events.push((at, EventKind::Grant(grant.clone())));
             }
         }
         Update::Viewed(viewed) => {
             let Viewed { views, kind, grant, .. } = &**viewed;
-            applied.free.extend(rights::apply(connection, Some(me), grant)?.1);
+            let received = grants::receive(connection, Some(me), grant)?;
+            applied.free.extend(received.into_iter().flat_map(|received| received.free));
+            // A receipt is news whatever revision is known: each view is reported once.
             let grant = Box::new(grant.clone());
             applied.events.push((at, EventKind::Viewed { views: *views, kind: *kind, grant }));
         }
@@ -130,20 +163,20 @@ fn one(
             applied.events.push((at, EventKind::Removed(path.clone())));
         }
         Update::Renamed { image, path } => library::rename(connection, *image, &path.name)?,
-        Update::Request(asked) => {
-            if asks::apply(connection, Some(me), asked)? {
-                applied.events.push((at, EventKind::Request(asked.clone())));
+        Update::Request(request) => {
+            if requests::receive(connection, Some(me), request)? {
+                applied.events.push((at, EventKind::Request(request.clone())));
             }
         }
-        Update::Message(letter) => {
-            if let Some(message) = messages::receive(connection, me, letter, false)? {
+        Update::Message(incoming) => {
+            if let Some(message) = messages::receive(connection, me, incoming, false)? {
                 applied.events.push((at, EventKind::Message(Box::new(message))));
             }
         }
         Update::Void => {}
-        Update::Decision(asked) => {
-            if asks::apply(connection, Some(me), asked)? {
-                applied.events.push((at, EventKind::Decision(asked.clone())));
+        Update::Decision(request) => {
+            if requests::receive(connection, Some(me), request)? {
+                applied.events.push((at, EventKind::Decision(request.clone())));
             }
         }
     }

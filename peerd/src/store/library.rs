@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use dos_protocol::{ImageName, ImageNo, SealedHash, Timestamp, directory::Publish, model::ImageInfo};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Error, Store, asks, execute, from_blob, hash_of, release, rights, to_blob};
+use super::{
+    Error, Store, execute, grants, hash_of, release, requests,
+    stored::{decode, encode},
+};
 
 /// An image of one's own.
 #[derive(Debug, Clone)]
@@ -21,7 +24,7 @@ pub(crate) struct OwnImage {
 /// An image on its way to the directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Publication {
-    /// What the directory is told.
+    /// What is sent to the directory.
     pub publish: Publish,
     /// As in [`OwnImage`].
     pub content_key: Vec<u8>,
@@ -66,7 +69,7 @@ impl Store {
         .await
     }
 
-    /// Writes down an image that is sealed, before the directory hears of it.
+    /// Writes down an image that is sealed, before it is sent to the directory: a lost answer leaves it to be sent again.
     ///
     /// # Errors
     /// As in [`Error`].
@@ -79,7 +82,7 @@ impl Store {
             let publish = &publication.publish;
             let hash = publish.sealed.hash;
             add_copy(connection, &hash, publish.sealed.bytes, &blocks)?;
-            let body = to_blob("publication", publish)?;
+            let body = encode(publish)?;
             execute(
                 connection,
                 "INSERT INTO publications (hash, name, content_key, share_secret, publish)
@@ -97,7 +100,7 @@ impl Store {
         .await
     }
 
-    /// Every image of which the directory has not said that it knows it.
+    /// Every image that the directory has not confirmed.
     ///
     /// # Errors
     /// As in [`Error`].
@@ -110,7 +113,7 @@ impl Store {
                 statement.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?)))?;
             rows.map(|row| {
                 let (body, content_key, share_secret) = row?;
-                Ok(Publication { publish: from_blob("publication", &body)?, content_key, share_secret })
+                Ok(Publication { publish: decode(&body)?, content_key, share_secret })
             })
             .collect()
         })
@@ -127,7 +130,7 @@ impl Store {
                 .prepare_cached("SELECT hash FROM images WHERE no = ?1")?
                 .query_row([info.no.0.cast_signed()], |row| row.get(0))
                 .optional()?;
-            let body = to_blob("image", &info)?;
+            let body = encode(&info)?;
             let hash = info.sealed.hash;
             execute(
                 connection,
@@ -161,7 +164,7 @@ impl Store {
         self.write(move |connection| rename(connection, info.no, &info.name)).await
     }
 
-    /// An image is withdrawn, and with it every right to it and request for it. Returns the sealed copies that are
+    /// An image is withdrawn, and with it every grant of it and request for it. Returns the sealed copies that are
     /// superfluous.
     ///
     /// # Errors
@@ -200,7 +203,7 @@ pub(super) fn rename(connection: &Connection, no: ImageNo, name: &ImageName) -> 
         "UPDATE images SET name = '/' || no WHERE name = ?1 AND no <> ?2",
         params![name.as_str(), no.0.cast_signed()],
     )?;
-    let body = to_blob("image", &ImageInfo { name: name.clone(), ..known.info })?;
+    let body = encode(&ImageInfo { name: name.clone(), ..known.info })?;
     execute(
         connection,
         "UPDATE images SET name = ?2, info = ?3 WHERE no = ?1",
@@ -209,14 +212,14 @@ pub(super) fn rename(connection: &Connection, no: ImageNo, name: &ImageName) -> 
     Ok(())
 }
 
-/// Forgets an image, whosesoever it is, with every right to it and every request for it. Returns the sealed copies that
+/// Forgets an image, of whichever owner, with every grant of it and every request for it. Returns the sealed copies that
 /// are superfluous.
 pub(super) fn remove(connection: &Connection, no: ImageNo) -> Result<Vec<SealedHash>, Error> {
     let mut statement = connection.prepare_cached("SELECT hash FROM images WHERE no = ?1")?;
     let hash: Option<Vec<u8>> = statement.query_row([no.0.cast_signed()], |row| row.get(0)).optional()?;
     execute(connection, "DELETE FROM images WHERE no = ?1", [no.0.cast_signed()])?;
-    let mut free = rights::end_all(connection, no)?;
-    asks::void(connection, no)?;
+    let mut free = grants::end_all(connection, no)?;
+    requests::end_all(connection, no)?;
     free.extend(release_all(connection, hash.iter().map(|old| hash_of(old)))?);
     Ok(free)
 }
@@ -244,7 +247,7 @@ fn one_image(
     let columns = |row: &Row<'_>| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?));
     let row = connection.prepare_cached(sql)?.query_row(params, columns).optional()?;
     row.map(|(info, content_key, share_secret)| {
-        Ok(OwnImage { info: from_blob("image", &info)?, content_key, share_secret })
+        Ok(OwnImage { info: decode(&info)?, content_key, share_secret })
     })
     .transpose()
 }

@@ -22,13 +22,13 @@ impl<T: Copy + Eq + Hash> Default for Live<T> {
 }
 
 impl<T: Copy + Eq + Hash> Live<T> {
-    /// Takes a thing, unless somebody has it.
+    /// Takes a thing, unless another command has it.
     pub(super) fn claim(&self, id: T) -> Option<Open<T>> {
         let fresh = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
         fresh.then(|| Open { id, live: self.clone() })
     }
 
-    /// Whether somebody has it.
+    /// Whether a command has it.
     pub(super) fn has(&self, id: T) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
     }

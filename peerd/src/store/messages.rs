@@ -7,13 +7,15 @@ use dos_protocol::{
     MessageId, PeerId, PeerName, Timestamp,
     control::Message,
     directory::{Delivery, InboxMessage},
-    limits::{
-        MESSAGE_BYTES_MAX, MESSAGES_KEPT_BYTES_MAX, MESSAGES_KEPT_MAX, MESSAGES_PAGE_BYTES_MAX, PAGE_MAX,
-    },
+    limits::PAGE_MAX,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Error, Store, execute, id, peer_of};
+use super::{
+    Error, Store, execute, id, page, peer_of,
+    stored::{delivery, delivery_text, peer_name},
+};
+use crate::rules::messages::{KEPT_MAX, Kept, is_taken};
 
 /// What the messages come to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub(crate) struct Wanted {
     pub with: Option<PeerId>,
     /// Only later ones than this, by its place.
     pub after: Option<u64>,
-    /// Of these, the last so many and whatever comes after them.
+    /// Of these, this number of the last ones, and everything behind them.
     pub limit: Option<u32>,
     /// No more than this; in any case no more than a page.
     pub most: Option<u32>,
@@ -83,8 +85,8 @@ impl Kind {
 
     fn delivery(self) -> Option<&'static str> {
         match self {
-            Self::Sent(delivery) => Some(delivery.as_str()),
-            Self::SentDirect | Self::SentBroadcast => Some(Delivery::Delivered.as_str()),
+            Self::Sent(delivery) => Some(delivery_text(delivery)),
+            Self::SentDirect | Self::SentBroadcast => Some(delivery_text(Delivery::Delivered)),
             _ => None,
         }
     }
@@ -96,7 +98,7 @@ impl Store {
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn messages(&self, me: Me, wanted: Wanted) -> Result<(Vec<Message>, bool), Error> {
-        self.read(move |connection| page(connection, &me, wanted)).await
+        self.read(move |connection| read_page(connection, &me, wanted)).await
     }
 
     /// The ID of the peer of this name, if messages were exchanged with it.
@@ -113,7 +115,7 @@ impl Store {
         .await
     }
 
-    /// The messages at these places were read. `then` is told what the messages come to, right after the commit.
+    /// The messages at these places were read. `then` gets what the messages come to, right after the commit.
     ///
     /// # Errors
     /// As in [`Error`].
@@ -160,41 +162,39 @@ pub(super) fn mail(connection: &Connection) -> Result<Mail, Error> {
     Ok(Mail { unread: unread.cast_unsigned(), last: last.cast_unsigned() })
 }
 
-/// Takes a letter of the directory's, as what it is for people; nothing if it was here already, is too long, or is from
-/// somebody who is blocked or oneself.
+/// Takes a message of the directory's, as what it is for people; nothing if it was here already, or is not taken.
 pub(super) fn receive(
     connection: &Connection,
     me: PeerId,
-    letter: &InboxMessage,
+    incoming: &InboxMessage,
     broadcast: bool,
 ) -> Result<Option<Message>, Error> {
-    // No directory passes on what is longer, and a page of such texts would fit no frame.
-    let is_sound = letter.from != me && letter.text.len() <= MESSAGE_BYTES_MAX;
-    if !is_sound || super::blocks::is_blocked(connection, letter.from)? {
+    let blocked = super::blocks::is_blocked(connection, incoming.from)?;
+    if !is_taken(me, incoming.from, incoming.text.len(), blocked) {
         return Ok(None);
     }
     let kind = if broadcast { Kind::ReceivedBroadcast } else { Kind::Received };
     let entry = Entry {
-        sender: letter.from,
-        message: letter.message,
-        other: Some((letter.from, letter.from_name.as_ref())),
+        sender: incoming.from,
+        message: incoming.message,
+        other: Some((incoming.from, incoming.from_name.as_ref())),
         kind,
-        sent_at: letter.sent_at,
-        text: &letter.text,
+        sent_at: incoming.sent_at,
+        text: &incoming.text,
     };
     let Some(place) = keep(connection, &entry)? else { return Ok(None) };
     Ok(Some(Message {
         place,
-        message: letter.message,
-        from: letter.from,
-        from_name: letter.from_name.clone(),
+        message: incoming.message,
+        from: incoming.from,
+        from_name: incoming.from_name.clone(),
         to: (!broadcast).then_some(me),
         to_name: None,
-        sent_at: letter.sent_at,
+        sent_at: incoming.sent_at,
         read: false,
         direct: false,
         delivery: None,
-        text: letter.text.clone(),
+        text: incoming.text.clone(),
     }))
 }
 
@@ -234,21 +234,18 @@ pub(super) fn keep(connection: &Connection, entry: &Entry<'_>) -> Result<Option<
         ],
     )?;
     let place = connection.last_insert_rowid().cast_unsigned();
-    make_room(connection, place, (MESSAGES_KEPT_MAX, MESSAGES_KEPT_BYTES_MAX))?;
+    make_room(connection, place, KEPT_MAX)?;
     Ok(Some(place))
 }
 
-/// Deletes old messages, but not the one at `newest`, until there are at most `count` of `bytes` together.
-pub(super) fn make_room(
-    connection: &Connection,
-    newest: u64,
-    (count, bytes): (u64, u64),
-) -> Result<(), Error> {
+/// Deletes old messages, but not the one at `newest`, until there are at most `max`.
+pub(super) fn make_room(connection: &Connection, newest: u64, max: Kept) -> Result<(), Error> {
     loop {
-        let full: bool = connection
-            .prepare_cached("SELECT messages > ?1 OR bytes > ?2 FROM mailbox")?
-            .query_row(params![count.cast_signed(), bytes.cast_signed()], |row| row.get(0))?;
-        if !full {
+        let kept = connection
+            .prepare_cached("SELECT messages, bytes FROM mailbox")?
+            .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        let kept = Kept { count: kept.0.cast_unsigned(), bytes: kept.1.cast_unsigned() };
+        if !kept.exceeds(max) {
             return Ok(());
         }
         // Read ones, then unread ones; each time the index leads to the oldest at once.
@@ -266,7 +263,7 @@ pub(super) fn make_room(
 const COLUMNS: &str =
     "place, id, other, other_name, outgoing, direct, broadcast, sent_at, read, delivery, text";
 
-fn page(connection: &Connection, me: &Me, wanted: Wanted) -> Result<(Vec<Message>, bool), Error> {
+fn read_page(connection: &Connection, me: &Me, wanted: Wanted) -> Result<(Vec<Message>, bool), Error> {
     let unread = if wanted.unread { "AND read = 0" } else { "" };
     let with = if wanted.with.is_some() { "AND other = ?2" } else { "AND ?2 IS NULL" };
     let mut after = wanted.after.unwrap_or(0).min(u64::try_from(i64::MAX).unwrap_or(0));
@@ -283,20 +280,14 @@ fn page(connection: &Connection, me: &Me, wanted: Wanted) -> Result<(Vec<Message
     }
     let sql =
         format!("SELECT {COLUMNS} FROM messages WHERE place > ?1 {with} {unread} ORDER BY place LIMIT ?3");
-    let most = wanted.most.unwrap_or(PAGE_MAX).min(PAGE_MAX);
+    let most = wanted.most.unwrap_or(PAGE_MAX);
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![after.cast_signed(), with_id, most.saturating_add(1)])?;
-    let (mut messages, mut bytes) = (Vec::new(), 0);
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    while let Some(row) = rows.next()? {
-        if messages.len() >= most || bytes >= MESSAGES_PAGE_BYTES_MAX {
-            return Ok((messages, true));
-        }
+    let mut rows = statement.query(params![after.cast_signed(), with_id, page::rows_max(most)])?;
+    page::read(&mut rows, most, |row| {
         let message = of_row(row, me)?;
-        bytes += message.text.len();
-        messages.push(message);
-    }
-    Ok((messages, false))
+        let bytes = message.text.len();
+        Ok((message, bytes))
+    })
 }
 
 /// A row of [`COLUMNS`].
@@ -304,13 +295,10 @@ fn of_row(row: &Row<'_>, me: &Me) -> Result<Message, Error> {
     let damaged = || Error::Damaged("message");
     let other: Option<i64> = row.get(2)?;
     let other = other.map(peer_of).transpose()?;
-    let other_name = name_of(row.get(3)?)?;
+    let other_name = peer_name(row.get(3)?)?;
     let (outgoing, broadcast): (bool, bool) = (row.get(4)?, row.get(6)?);
-    let delivery: Option<String> = row.get(9)?;
-    let delivery = delivery.map(|text| match text.as_str() {
-        "delivered" => Delivery::Delivered,
-        _ => Delivery::Queued,
-    });
+    let delivered: Option<String> = row.get(9)?;
+    let delivered = delivered.map(|text| delivery(&text)).transpose()?;
     let mine = (Some(me.id), me.name.clone());
     let (from, to) = if outgoing { (mine, (other, other_name)) } else { ((other, other_name), mine) };
     let to = if broadcast { (None, None) } else { to };
@@ -324,12 +312,7 @@ fn of_row(row: &Row<'_>, me: &Me) -> Result<Message, Error> {
         sent_at: Timestamp(row.get(7)?),
         read: row.get(8)?,
         direct: row.get(5)?,
-        delivery,
+        delivery: delivered,
         text: row.get::<_, String>(10)?.into(),
     })
-}
-
-/// A name as it is stored.
-pub(super) fn name_of(text: Option<String>) -> Result<Option<PeerName>, Error> {
-    text.map(|text| text.parse().map_err(|_| Error::Damaged("peer name"))).transpose()
 }

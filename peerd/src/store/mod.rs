@@ -1,40 +1,50 @@
 //! What must outlast the process, in SQLite. The only part of peerd that names rusqlite.
 //!
-//! What always holds: a method that writes is one transaction, durable when it returns. Types in and out are those of
-//! the protocol; secrets pass through sealed by the vault, never in the clear. Nothing here touches a socket or a sealed
+//! What always holds: a method that writes is one transaction, durable when it returns. It loads a state, calls a rule of
+//! [`crate::rules`], and saves what the rule answers; it decides nothing itself. What is stored has types and versions of its
+//! own ([`stored`]). Secrets pass through sealed by the vault, never in the clear. Nothing here touches a socket or a sealed
 //! file; methods that make files superfluous return their hashes.
 
-mod asks;
 mod blocks;
 mod contacts;
+mod grants;
 mod inbox;
 mod library;
 mod live;
 mod messages;
+mod operations;
+mod page;
 mod relearn;
-mod rights;
+mod requests;
 mod schema;
 mod sending;
+mod stored;
+mod unknown;
 mod views;
 
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicU64},
+};
 
-use dos_protocol::{Code, PeerId, SealedHash, Seq, WireError, frame};
+use dos_protocol::{Code, PeerId, SealedHash, Seq, WireError};
 use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterThread, open_writer};
-use rusqlite::{Connection, OptionalExtension, params};
-use serde::{Serialize, de::DeserializeOwned};
+use rusqlite::{Connection, params};
 
-pub(crate) use contacts::{Brought, Judged, Verdict};
+use crate::rules::grants::Needs;
+
+pub(crate) use contacts::{Direct, Received, Verdict};
 pub(crate) use inbox::{Applied, Arrival, Incoming};
 pub(crate) use library::{OwnImage, Publication};
 pub(crate) use live::{Live, Open};
 pub(crate) use messages::{Mail, Me, Wanted};
-pub(crate) use relearn::Known;
+pub(crate) use operations::Change;
+pub(crate) use relearn::Inventory;
 pub(crate) use sending::{Outgoing, delivered};
-pub(crate) use views::{Held, OpenView, Taken};
+pub(crate) use views::{Held, OpenView, Started};
 
 /// Connections for reading: commands read a few rows each.
 const READERS: usize = 2;
@@ -56,7 +66,7 @@ pub enum Error {
         /// What was due.
         expected: Seq,
     },
-    /// The database belongs to somebody else.
+    /// The database belongs to another peer.
     #[error("the database belongs to peer {0}, not to the identity beside it")]
     Foreign(PeerId),
 }
@@ -92,6 +102,8 @@ pub(crate) struct Own {
     pub requests: u64,
     /// What the messages come to.
     pub mail: Mail,
+    /// Updates of kinds that this version does not know.
+    pub unknown: u64,
 }
 
 /// The database.
@@ -99,18 +111,21 @@ pub(crate) struct Own {
 pub(crate) struct Store {
     writer: Writer,
     readers: Readers,
+    /// How many updates of unknown kinds there are: `status` is answered without reading the database.
+    unknown: Arc<AtomicU64>,
 }
 
 impl Store {
-    /// Opens or makes it.
+    /// Opens or makes it. Stored updates that were of an unknown kind when they came, and that this version knows, take effect.
     ///
     /// # Errors
     /// As in [`OpenError`].
     pub(crate) fn open(path: &Path) -> Result<(Self, WriterThread), OpenError> {
-        let connection = open_writer(path, &schema::SCHEMA)?;
+        let mut connection = open_writer(path, &schema::SCHEMA)?;
+        let unknown = Arc::new(AtomicU64::new(unknown::apply_known(&mut connection)?));
         let checkpoints = open_writer(path, &schema::SCHEMA)?;
         let (writer, thread) = Writer::start(connection, checkpoints)?;
-        Ok((Self { writer, readers: Readers::open(path, READERS)? }, thread))
+        Ok((Self { writer, readers: Readers::open(path, READERS)?, unknown }, thread))
     }
 
     /// Whether the writer does its work; takes as long as what waits for it.
@@ -144,7 +159,7 @@ impl Store {
     /// here, whether or not the directory still has updates of it: views are spent without one.
     ///
     /// # Errors
-    /// [`Error::Foreign`] if it is somebody else's already.
+    /// [`Error::Foreign`] if it is another peer's already.
     pub(crate) async fn bind(&self, peer: PeerId, taken_back: bool) -> Result<(), Error> {
         self.write(move |connection| {
             match own(connection)?.peer {
@@ -182,50 +197,17 @@ fn own(connection: &Connection) -> Result<Own, Error> {
         stored: Seq(stored.cast_unsigned()),
         requests: waiting(connection)?,
         mail: messages::mail(connection)?,
+        unknown: unknown::count(connection)?,
     })
 }
 
 /// How many requests of others, for access and for contact, wait for an answer.
 fn waiting(connection: &Connection) -> Result<u64, Error> {
-    Ok(asks::count_pending(connection)?.saturating_add(contacts::count_pending(connection)?))
+    Ok(requests::count_pending(connection)?.saturating_add(contacts::count_pending(connection)?))
 }
 
 fn execute(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<usize, Error> {
     Ok(connection.prepare_cached(sql)?.execute(params)?)
-}
-
-/// The first row as one value of CBOR, if there is a row.
-fn body<T: DeserializeOwned>(
-    connection: &Connection,
-    what: &'static str,
-    sql: &str,
-    params: impl rusqlite::Params,
-) -> Result<Option<T>, Error> {
-    let bytes: Option<Vec<u8>> =
-        connection.prepare_cached(sql)?.query_row(params, |row| row.get(0)).optional()?;
-    bytes.map(|bytes| from_blob(what, &bytes)).transpose()
-}
-
-/// Every row as a value of CBOR.
-fn bodies<T: DeserializeOwned>(
-    connection: &Connection,
-    what: &'static str,
-    sql: &str,
-    params: impl rusqlite::Params,
-) -> Result<Vec<T>, Error> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let rows = statement.query_map(params, |row| row.get::<_, Vec<u8>>(0))?;
-    rows.map(|bytes| from_blob(what, &bytes?)).collect()
-}
-
-fn to_blob<T: Serialize>(what: &'static str, value: &T) -> Result<Vec<u8>, Error> {
-    // A frame is a length of 4 bytes and then the value.
-    let frame = frame::to_frame(value).map_err(|_| Error::Damaged(what))?;
-    Ok(frame.get(4..).unwrap_or_default().to_vec())
-}
-
-fn from_blob<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, Error> {
-    frame::decode(bytes).map_err(|_| Error::Damaged(what))
 }
 
 fn id(peer: PeerId) -> i64 {
@@ -242,17 +224,19 @@ fn hash_of(bytes: &[u8]) -> Result<SealedHash, Error> {
 
 /// Forgets a sealed copy that nothing needs any more. Returns whether its files may go.
 fn release(connection: &Connection, hash: &SealedHash) -> Result<bool, Error> {
-    let needed: bool = connection
+    let needs = connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM images WHERE hash = ?1)
-                 OR EXISTS (SELECT 1 FROM publications WHERE hash = ?1)
-                 OR EXISTS (SELECT 1 FROM held WHERE hash = ?1)
-                 OR EXISTS (SELECT 1 FROM grants, self
+            "SELECT EXISTS (SELECT 1 FROM images WHERE hash = ?1),
+                    EXISTS (SELECT 1 FROM publications WHERE hash = ?1),
+                    EXISTS (SELECT 1 FROM held WHERE hash = ?1),
+                    EXISTS (SELECT 1 FROM grants, self
                             WHERE hash = ?1 AND viewer = self.peer AND revoked = 0)",
         )?
-        .query_row([hash.as_bytes()], |row| row.get(0))?;
-    if !needed {
+        .query_row([hash.as_bytes()], |row| {
+            Ok(Needs { image: row.get(0)?, publication: row.get(1)?, held: row.get(2)?, grant: row.get(3)? })
+        })?;
+    if needs.none() {
         execute(connection, "DELETE FROM copies WHERE hash = ?1", [hash.as_bytes()])?;
     }
-    Ok(!needed)
+    Ok(needs.none())
 }

@@ -1,22 +1,23 @@
 //! That something was lost here which the directory still knows, and what is taken over from it instead.
 //!
-//! What always holds: that something was lost stays written until all of it was relearned; a right or a request that is not
-//! told any more is given up only at the revision that was known before the asking began.
+//! What always holds: that something was lost stays written until all of it was relearned; a grant or a request that the
+//! directory does not report any more is given up only at the revision that was known before the directory was asked.
 
 use std::collections::HashMap;
 
-use dos_protocol::{ImageNo, PeerId, Revision, SealedHash, Seq, directory::Request, model::Grant};
+use dos_protocol::{ImageNo, PeerId, Revision, SealedHash, Seq, model::Grant};
 use rusqlite::params;
 
-use super::{Error, Store, asks, execute, hash_of, peer_of, release, rights};
+use super::{Error, Store, execute, grants, hash_of, peer_of, release};
+use crate::rules;
 
-/// What is known here before the directory is asked. What it tells is taken out.
+/// What is known here before the directory is asked. What it reports is taken out.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
-    /// Rights that have not ended.
-    pub rights: HashMap<(ImageNo, PeerId), Revision>,
+pub(crate) struct Inventory {
+    /// Grants that have not ended.
+    pub grants: HashMap<(ImageNo, PeerId), Revision>,
     /// Requests that wait for an answer, with their revisions.
-    pub asks: HashMap<u64, u64>,
+    pub requests: HashMap<u64, u64>,
     /// One's own images and their sealed copies.
     pub images: HashMap<ImageNo, SealedHash>,
     /// Those of them whose content was replaced since.
@@ -24,9 +25,8 @@ pub(crate) struct Known {
 }
 
 impl Store {
-    /// Goes on behind updates that the directory has forgotten, as this peer said once that they are stored: they are lost,
-    /// and with them whatever they said, which is written down. Views that were taken along or under way in what is here
-    /// may have been used since: they are given up.
+    /// Goes on behind updates that the directory has deleted, as this peer acknowledged them once: they are lost here, which
+    /// is written down. Views that were checked out or in flight in what is here may have been used since: they are given up.
     ///
     /// # Errors
     /// As in [`Error`].
@@ -54,22 +54,22 @@ impl Store {
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn known(&self) -> Result<Known, Error> {
+    pub(crate) async fn inventory(&self) -> Result<Inventory, Error> {
         self.read(|connection| {
-            let mut known = Known::default();
+            let mut known = Inventory::default();
             let mut statement =
                 connection.prepare("SELECT image, viewer, revision FROM grants WHERE revoked = 0")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let image = ImageNo(row.get::<_, i64>(0)?.cast_unsigned());
                 let revision = Revision(row.get::<_, i64>(2)?.cast_unsigned());
-                known.rights.insert((image, peer_of(row.get(1)?)?), revision);
+                known.grants.insert((image, peer_of(row.get(1)?)?), revision);
             }
             let mut statement = connection.prepare("SELECT request, revision FROM asks WHERE pending = 1")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let revision = row.get::<_, i64>(1)?.cast_unsigned();
-                known.asks.insert(row.get::<_, i64>(0)?.cast_unsigned(), revision);
+                known.requests.insert(row.get::<_, i64>(0)?.cast_unsigned(), revision);
             }
             let mut statement = connection.prepare("SELECT no, hash FROM images")?;
             let mut rows = statement.query([])?;
@@ -82,7 +82,7 @@ impl Store {
         .await
     }
 
-    /// Takes over a page of rights. Returns the sealed copies that are superfluous.
+    /// Takes over a page of grants. Returns the sealed copies that are superfluous.
     ///
     /// # Errors
     /// As in [`Error`].
@@ -91,43 +91,31 @@ impl Store {
             let me = super::own(connection)?.peer;
             let mut free = Vec::new();
             for grant in &page {
-                free.extend(rights::apply(connection, me, grant)?.1);
+                free.extend(
+                    grants::receive(connection, me, grant)?.into_iter().flat_map(|received| received.free),
+                );
             }
             Ok(free)
         })
         .await
     }
 
-    /// Takes over a page of requests.
-    ///
-    /// # Errors
-    /// As in [`Error`].
-    pub(crate) async fn take_asks(&self, page: Vec<Request>) -> Result<(), Error> {
-        self.write(move |connection| {
-            let me = super::own(connection)?.peer;
-            for asked in &page {
-                asks::apply(connection, me, asked)?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// Everything was told: gives up what is left of `known` and was not told. Returns the sealed copies that are
+    /// Everything was reported: gives up what is left of `known`. Returns the sealed copies that are
     /// superfluous.
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn relearned(&self, known: Known) -> Result<Vec<SealedHash>, Error> {
+    pub(crate) async fn relearned(&self, known: Inventory) -> Result<Vec<SealedHash>, Error> {
         self.write(move |connection| {
             let mut free = Vec::new();
-            for ((image, viewer), revision) in &known.rights {
-                let now = rights::grant(connection, *image, *viewer)?;
-                if let Some(grant) = now.filter(|grant| grant.revision == *revision) {
-                    free.extend(rights::end(connection, grant)?);
+            for ((image, viewer), revision) in &known.grants {
+                let Some(now) = grants::grant(connection, *image, *viewer)? else { continue };
+                if rules::grants::is_unchanged(*revision, now.revision) {
+                    free.extend(grants::end(connection, now)?);
                 }
             }
-            for (request, revision) in &known.asks {
+            for (request, revision) in &known.requests {
+                // The same rule, in the statement.
                 let sql = "DELETE FROM asks WHERE request = ?1 AND revision = ?2";
                 execute(connection, sql, params![request.cast_signed(), revision.cast_signed()])?;
             }

@@ -1,8 +1,8 @@
 //! The database's schema. A released step is never changed; what follows gets a step of its own.
 //!
-//! Grants, images, requests for access and publications are kept as the CBOR in which they travel, beside the columns that
-//! statements need. Secrets are kept sealed by the vault. IDs and numbers are stored as integers, moments as
-//! milliseconds.
+//! Grants, images, requests for access and publications are stored as values of [`super::stored`], beside the columns that
+//! statements need; those that an earlier release wrote stay as they are, and are read too. Secrets are sealed by the vault.
+//! IDs and numbers are stored as integers, moments as milliseconds.
 
 use dos_sqlite::{Migration, Schema};
 
@@ -12,7 +12,13 @@ const APPLICATION_ID: i32 = 0x646f_7370;
 /// The schema of `peerd.db`.
 pub(crate) const SCHEMA: Schema = Schema {
     application_id: APPLICATION_ID,
-    migrations: &[Migration { sql: INITIAL }, Migration { sql: LOST }, Migration { sql: MESSAGES }],
+    migrations: &[
+        Migration { sql: INITIAL },
+        Migration { sql: LOST },
+        Migration { sql: MESSAGES },
+        Migration { sql: UNKNOWN_UPDATES },
+        Migration { sql: OPERATIONS },
+    ],
 };
 
 const INITIAL: &str = "
@@ -190,4 +196,33 @@ CREATE TABLE blocks (
 -- The other side of a request; 0 for those that came before this was noted.
 ALTER TABLE asks ADD COLUMN other INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX asks_by_other ON asks (other);
+";
+
+const UNKNOWN_UPDATES: &str = "
+-- Updates that a newer directory has made, as they came: the one body here that has no type of this program's own.
+CREATE TABLE unknown_updates (
+    seq  INTEGER PRIMARY KEY,
+    at   INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+-- Those that were deleted for want of room.
+ALTER TABLE self ADD COLUMN unknown_deleted INTEGER NOT NULL DEFAULT 0;
+
+-- Lists are read in pages, in the order of these.
+DROP INDEX grants_by_owner;
+CREATE INDEX grants_given ON grants (owner, name, viewer, image);
+CREATE INDEX grants_received ON grants (viewer, owner, name, image);
+CREATE INDEX blocks_by_time ON blocks (since, peer);
+";
+
+const OPERATIONS: &str = "
+-- Changes that were begun and whose outcome was not shown yet, by the fingerprint of their command.
+CREATE TABLE operations (
+    id          BLOB PRIMARY KEY,
+    fingerprint BLOB NOT NULL,
+    begun_at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX operations_by_fingerprint ON operations (fingerprint, begun_at);
+CREATE INDEX operations_by_time ON operations (begun_at);
 ";

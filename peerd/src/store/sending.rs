@@ -1,12 +1,12 @@
-//! Messages on their way: written down under their ID before anybody hears of them.
+//! Messages on their way: written down under their ID before they are sent.
 //!
-//! What always holds: the same text to the same recipient, sent again while whoever sent it does not know what came of the
-//! first attempt, has the same ID, so that it arrives once. After [`MESSAGE_AGAIN_MAX`] it is another message.
+//! What always holds: the same text to the same recipient, sent again while the sender does not know the outcome of the first
+//! attempt, has the same ID, so that it arrives once. After [`dos_protocol::limits::MESSAGE_AGAIN_MAX`] it is another message.
 
 use dos_protocol::{
     MessageId, PeerId, PeerName, Timestamp,
     directory::{Delivery, Sent},
-    limits::{MESSAGE_AGAIN_MAX, MESSAGES_UNANSWERED_MAX},
+    limits::MESSAGES_UNANSWERED_MAX,
 };
 use rusqlite::{Connection, params};
 
@@ -15,19 +15,20 @@ use super::{
     live::{Live, Open},
     messages::{Entry, Kind, Mail, keep, mail},
 };
+use crate::rules::messages::same_message;
 
 /// What is to be sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Outgoing {
-    /// To whom, in the words of the person who sends it.
+    /// The recipient, as the user wrote it.
     pub to: Box<str>,
     /// Peer to peer.
     pub direct: bool,
-    /// What it says.
+    /// Its text.
     pub text: Box<str>,
 }
 
-/// A message under way, owned by the command that sends it.
+/// A message in flight, owned by the command that sends it.
 #[derive(Debug)]
 pub(crate) struct Sending {
     /// Its ID.
@@ -64,8 +65,8 @@ impl Store {
         .await
     }
 
-    /// The message was taken: it is kept among the others. `then` is told what they come to, right after the commit. Its ID
-    /// stays that of this text until [`Store::drop_send`]: whoever sent it may not have heard of it.
+    /// The message was taken: it is kept among the others. `then` gets what they come to, right after the commit. Its ID
+    /// stays that of this text until [`Store::drop_send`]: its sender may not have got the answer.
     ///
     /// # Errors
     /// As in [`Error`].
@@ -108,8 +109,7 @@ pub(crate) fn delivered(to: PeerId, to_name: Option<PeerName>, at: Timestamp) ->
 }
 
 fn tidy_up(connection: &Connection, now: Timestamp) -> Result<(), Error> {
-    // A clock that was set back must not keep them for ever either.
-    let (oldest, newest) = (now.before(MESSAGE_AGAIN_MAX), now.after(MESSAGE_AGAIN_MAX));
+    let (oldest, newest) = same_message(now);
     let sql = "DELETE FROM sending WHERE begun_at < ?1 OR begun_at > ?2";
     execute(connection, sql, params![oldest.0, newest.0])?;
     let sql = "DELETE FROM sending WHERE id IN

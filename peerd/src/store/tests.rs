@@ -1,6 +1,9 @@
 //! The store on real files.
 
 mod messages;
+mod old;
+mod pages;
+mod unknown;
 
 use dos_protocol::{
     ImageId, ImageName, ImageNo, ImagePath, PeerId, Revision, SealedHash, Seq, SplitId, Timestamp,
@@ -11,6 +14,7 @@ use dos_protocol::{
 use tempfile::TempDir;
 
 use super::*;
+use crate::rules::cache::Cached;
 
 struct Bench {
     store: Store,
@@ -41,7 +45,7 @@ fn name(text: &str) -> ImageName {
     text.parse().unwrap()
 }
 
-/// A right to image 1, whose sealed copy is 1.
+/// A grant of image 1, whose sealed copy is 1.
 fn grant(owner: PeerId, viewer: PeerId, revision: u64) -> Grant {
     Grant {
         image: ImageNo(1),
@@ -96,10 +100,10 @@ impl Bench {
     }
 
     async fn known(&self) -> Grant {
-        self.store.received(me()).await.unwrap().remove(0)
+        self.store.received(me(), None).await.unwrap().remove(0)
     }
 
-    /// A received right whose copy and share are here.
+    /// A received grant whose copy and share are here.
     async fn with_copy(&self) {
         self.apply(vec![granted(1, received(1))]).await.unwrap();
         assert!(self.store.copy_arrived(received(1), vec![7], Some(vec![])).await.unwrap());
@@ -149,7 +153,7 @@ async fn a_gap_is_refused_and_nothing_of_its_batch_is_applied() {
     let error = bench.apply(batch).await.unwrap_err();
     assert!(matches!(error, Error::Gap { got: Seq(3), expected: Seq(2) }));
     assert_eq!(bench.store.own().await.unwrap().stored, Seq(0));
-    assert!(bench.store.received(me()).await.unwrap().is_empty());
+    assert!(bench.store.received(me(), None).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -167,18 +171,18 @@ async fn what_is_not_told_any_more_has_ended_unless_it_changed_meanwhile() {
     assert!(!bench.store.has_lost().await.unwrap());
     bench.store.skip_updates(Seq(9)).await.unwrap();
     assert!(bench.store.has_lost().await.unwrap());
-    let known = bench.store.known().await.unwrap();
+    let known = bench.store.inventory().await.unwrap();
     bench.store.take_grants(vec![received(2)]).await.unwrap();
     bench.store.relearned(known).await.unwrap();
     assert!(!bench.known().await.revoked, "an update came in between");
     assert!(!bench.store.has_lost().await.unwrap());
-    let known = bench.store.known().await.unwrap();
+    let known = bench.store.inventory().await.unwrap();
     bench.store.relearned(known).await.unwrap();
     assert!(bench.known().await.revoked);
 }
 
 #[tokio::test]
-async fn a_right_never_goes_back_to_an_older_revision() {
+async fn a_grant_never_goes_back_to_an_older_revision() {
     let bench = bench().await;
     let newer = Grant { views_left: Allowance::Views(9), ..received(5) };
     bench.store.take_grant(newer.clone()).await.unwrap();
@@ -230,21 +234,21 @@ async fn a_new_split_drops_the_owner_share_but_keeps_the_copy() {
     bench.apply(vec![granted(2, Grant { split, ..received(2) })]).await.unwrap();
     assert!(bench.store.has_copy(hash(1)).await.unwrap());
     assert_eq!(bench.store.owner_share(ImageNo(1), received(1).split).await.unwrap(), None);
-    assert_eq!(bench.store.lacking(me()).await.unwrap().len(), 1);
+    assert_eq!(bench.store.lacking(me(), None).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn a_removed_image_ends_the_right_and_the_requests() {
+async fn a_removed_image_ends_the_grant_and_the_requests() {
     let bench = bench().await;
     bench.with_copy().await;
     let mine = Request { from: me(), path: received(1).path, ..asked(1, RequestState::Pending) };
-    bench.store.take_ask(mine).await.unwrap();
+    bench.store.take_request(mine).await.unwrap();
     let removed = Update::Removed { image: ImageNo(1), path: received(1).path };
     let applied = bench.apply(vec![update(2, removed)]).await.unwrap();
     assert_eq!(applied.free, [hash(1)]);
     assert!(matches!(applied.events.as_slice(), [(_, EventKind::Removed(_))]));
     assert!(bench.known().await.revoked);
-    let outgoing = bench.store.asks(false, true).await.unwrap();
+    let outgoing = bench.store.requests((false, true), 0).await.unwrap();
     assert_eq!(outgoing[0].state, RequestState::Denied);
 }
 
@@ -271,7 +275,7 @@ async fn a_rename_is_followed_also_through_a_swap_of_names() {
 }
 
 #[tokio::test]
-async fn a_receipt_brings_the_given_right_up_to_date() {
+async fn a_receipt_brings_the_given_grant_up_to_date() {
     let bench = bench().await;
     let given = grant(me(), other(), 1);
     bench.store.take_grant(given.clone()).await.unwrap();
@@ -284,7 +288,7 @@ async fn a_receipt_brings_the_given_right_up_to_date() {
     };
     let applied = bench.apply(vec![update(1, Update::Viewed(Box::new(viewed)))]).await.unwrap();
     assert!(matches!(applied.events.as_slice(), [(_, EventKind::Viewed { views: 1, .. })]));
-    assert_eq!(bench.store.given(me()).await.unwrap(), [after]);
+    assert_eq!(bench.store.given(me(), None).await.unwrap(), [after]);
 }
 
 #[tokio::test]
@@ -292,12 +296,12 @@ async fn pending_requests_are_counted_until_they_are_answered() {
     let bench = bench().await;
     let ask = |seq, revision, state| update(seq, Update::Request(Box::new(asked(revision, state))));
     assert_eq!(bench.apply(vec![ask(1, 1, RequestState::Pending)]).await.unwrap().requests, 1);
-    bench.store.take_ask(asked(2, RequestState::Approved)).await.unwrap();
+    bench.store.take_request(asked(2, RequestState::Approved)).await.unwrap();
     assert_eq!(bench.store.own().await.unwrap().requests, 0);
     let late = bench.apply(vec![ask(2, 1, RequestState::Pending)]).await.unwrap();
     assert_eq!((late.requests, late.events.len()), (0, 0));
-    assert_eq!(bench.store.asks(true, true).await.unwrap().len(), 1);
-    assert!(bench.store.asks(true, false).await.unwrap().is_empty());
+    assert_eq!(bench.store.requests((true, true), 0).await.unwrap().len(), 1);
+    assert!(bench.store.requests((true, false), 0).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -400,19 +404,18 @@ async fn a_refused_publication_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn own_images_and_copies_with_held_views_are_never_offered_for_eviction() {
+async fn own_images_are_no_cached_copies_and_held_views_keep_theirs() {
     let bench = bench().await;
     let info = bench.publish(7, "own", 9).await;
     bench.store.finish_publication(info).await.unwrap();
     bench.with_copy().await;
-    let (total, free) = bench.store.cache().await.unwrap();
-    assert_eq!((total, free.iter().map(|copy| copy.hash).collect::<Vec<_>>()), (100, vec![hash(1)]));
+    let copy = Cached { hash: hash(1), bytes: 100, held: false };
+    assert_eq!(bench.store.cached().await.unwrap(), [copy]);
     let live = Live::default();
     let taken = bench.store.take_checkout(live, ImageNo(1), Some(1)).await.unwrap().unwrap();
     let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 1 };
     bench.store.hold(held, hash(1), vec![3]).await.unwrap();
-    let (total, free) = bench.store.cache().await.unwrap();
-    assert_eq!((total, free.len()), (100, 0));
+    assert_eq!(bench.store.cached().await.unwrap(), [Cached { held: true, ..copy }]);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The viewer's ledger: views that have begun, and views held for use without the directory.
 //!
-//! What always holds: the ID of a view is durable before the directory hears of it, and stays until the picture has been
-//! shown; a held view is counted down in the same transaction that opens it. An open view belongs to at most one live
+//! What always holds: the ID of a view is durable before the directory is asked to count it, and stays until the picture has
+//! been shown; a held view is counted down in the same transaction that opens it. An open view belongs to at most one live
 //! command ([`Live`]); one that belongs to none was left by a crash or a lost connection, and is taken up again.
 
 use dos_protocol::{ImageNo, SealedHash, ViewId};
@@ -12,13 +12,14 @@ use super::{
     live::{Live, Open},
     release,
 };
+use crate::rules::views::{self, HeldRow, OpenRow, Take, TakeHeld};
 
 /// An open view, owned until dropped. Its row stays until [`Store::close_view`].
 pub(crate) type OpenView = Open<ViewId>;
 
-/// An open view, and whether an earlier command had begun it.
+/// An open view that a command has started with.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct Started {
     /// The view.
     pub view: OpenView,
     /// How many views it spends.
@@ -32,7 +33,7 @@ pub(crate) struct Taken {
 pub(crate) struct Held {
     /// The view ID of the checkout.
     pub checkout: ViewId,
-    /// Of which image.
+    /// Of this image.
     pub image: ImageNo,
     /// How many are left.
     pub left: u32,
@@ -56,14 +57,10 @@ impl Store {
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn take_view(&self, live: Live, image: ImageNo) -> Result<Taken, Error> {
+    pub(crate) async fn take_view(&self, live: Live, image: ImageNo) -> Result<Started, Error> {
         self.write(move |connection| {
-            if let Some((id, _, _)) = left_open(connection, &live, image, "view")?
-                && let Some(view) = live.claim(id)
-            {
-                return Ok(Taken { view, views: 1, resumed: true });
-            }
-            begin(connection, &live, image, "view", (1, None))
+            let take = views::take_view(&open_rows(connection, &live, image, KIND_VIEW)?);
+            start(connection, &live, (image, KIND_VIEW), take)?.ok_or(Error::Damaged("view"))
         })
         .await
     }
@@ -78,16 +75,10 @@ impl Store {
         live: Live,
         image: ImageNo,
         views: Option<u32>,
-    ) -> Result<Option<Taken>, Error> {
+    ) -> Result<Option<Started>, Error> {
         self.write(move |connection| {
-            if let Some((id, left, _)) = left_open(connection, &live, image, "checkout")?
-                && views.is_none_or(|views| views == left)
-                && let Some(view) = live.claim(id)
-            {
-                return Ok(Some(Taken { view, views: left, resumed: true }));
-            }
-            let Some(views) = views else { return Ok(None) };
-            begin(connection, &live, image, "checkout", (views, None)).map(Some)
+            let take = views::take_checkout(&open_rows(connection, &live, image, KIND_CHECKOUT)?, views);
+            start(connection, &live, (image, KIND_CHECKOUT), take)
         })
         .await
     }
@@ -97,7 +88,11 @@ impl Store {
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn left_open(&self, live: Live, image: ImageNo) -> Result<bool, Error> {
-        self.read(move |connection| Ok(left_open(connection, &live, image, "view")?.is_some())).await
+        self.read(move |connection| {
+            let take = views::take_view(&open_rows(connection, &live, image, KIND_VIEW)?);
+            Ok(matches!(take, Take::Resume(_)))
+        })
+        .await
     }
 
     /// Images whose checkouts an earlier command has left open.
@@ -155,13 +150,7 @@ impl Store {
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn held_left(&self, image: ImageNo) -> Result<u32, Error> {
-        self.read(move |connection| {
-            let sql = "SELECT coalesce(sum(unused), 0) FROM held WHERE image = ?1 AND in_return = 0";
-            let sum: i64 =
-                connection.prepare_cached(sql)?.query_row([image.0.cast_signed()], |row| row.get(0))?;
-            Ok(u32::try_from(sum).unwrap_or(u32::MAX))
-        })
-        .await
+        self.read(move |connection| Ok(views::usable(&held_of(connection, image)?))).await
     }
 
     /// Opens a held view: one that an earlier command has left open, or a fresh one, counted down. `None` if none is
@@ -171,24 +160,18 @@ impl Store {
     /// As in [`Error`].
     pub(crate) async fn take_held(&self, live: Live, image: ImageNo) -> Result<Option<HeldView>, Error> {
         self.write(move |connection| {
-            if let Some((id, _, Some(checkout))) = left_open(connection, &live, image, "offline")?
-                && let Some(view) = live.claim(id)
-            {
-                return held_row(connection, checkout)?
-                    .map_or(Ok(None), |(hash, key)| Ok(Some(HeldView { view, checkout, hash, key })));
-            }
-            let sql = "SELECT checkout FROM held WHERE image = ?1 AND in_return = 0 AND unused > 0
-                       ORDER BY checkout LIMIT 1";
-            let found = first_id(connection, sql, params![image.0.cast_signed()])?;
-            let Some(checkout) = found else { return Ok(None) };
-            execute(
-                connection,
-                "UPDATE held SET unused = unused - 1 WHERE checkout = ?1",
-                [checkout.as_bytes()],
-            )?;
-            let Taken { view, .. } = begin(connection, &live, image, "offline", (1, Some(checkout)))?;
-            held_row(connection, checkout)?
-                .map_or(Ok(None), |(hash, key)| Ok(Some(HeldView { view, checkout, hash, key })))
+            let open = open_rows(connection, &live, image, KIND_OFFLINE)?;
+            let (view, checkout) = match views::take_held(&open, &held_of(connection, image)?) {
+                TakeHeld::Nothing => return Ok(None),
+                TakeHeld::Resume { view, checkout } => (claim(&live, view)?, checkout),
+                TakeHeld::Begin { checkout, left } => {
+                    set_unused(connection, checkout, left)?;
+                    let fresh = insert(connection, (image, KIND_OFFLINE), 1, Some(checkout))?;
+                    (claim(&live, fresh)?, checkout)
+                }
+            };
+            let held = held_copy(connection, checkout)?;
+            Ok(held.map(|(hash, key)| HeldView { view, checkout, hash, key }))
         })
         .await
     }
@@ -199,12 +182,8 @@ impl Store {
     /// As in [`Error`].
     pub(crate) async fn begin_checkin(&self, image: ImageNo) -> Result<Vec<Held>, Error> {
         self.write(move |connection| {
-            execute(connection, "UPDATE held SET in_return = 1 WHERE image = ?1", [image.0.cast_signed()])?;
-            execute(
-                connection,
-                "DELETE FROM views WHERE image = ?1 AND kind = 'offline'",
-                [image.0.cast_signed()],
-            )?;
+            let rows = held_of(connection, image)?;
+            save(connection, image, rows.into_iter().map(views::give_back))?;
             returning(connection, Some(image))
         })
         .await
@@ -226,111 +205,153 @@ impl Store {
         self.write(move |connection| drop_held(connection, checkout)).await
     }
 
-    /// Destroys the held views of an image, whose right is over.
+    /// Destroys the held views of an image, whose grant is over.
     ///
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn destroy_held(&self, image: ImageNo) -> Result<Vec<SealedHash>, Error> {
         self.write(move |connection| {
-            execute(
-                connection,
-                "DELETE FROM views WHERE image = ?1 AND kind = 'offline'",
-                [image.0.cast_signed()],
-            )?;
-            execute(connection, "UPDATE held SET unused = 0 WHERE image = ?1", [image.0.cast_signed()])?;
+            let rows = held_of(connection, image)?;
+            save(connection, image, rows.into_iter().map(views::destroy))?;
             drop_spent(connection)
         })
         .await
     }
 }
 
-type OpenRow = (ViewId, u32, Option<ViewId>);
+const KIND_VIEW: &str = "view";
+const KIND_CHECKOUT: &str = "checkout";
+const KIND_OFFLINE: &str = "offline";
 
-/// An open view of this kind that no live command owns: its ID, its number of views, its checkout.
-fn left_open(
+/// The open views of an image of this kind, the oldest first: their IDs begin with the time.
+fn open_rows(
     connection: &Connection,
     live: &Live,
     image: ImageNo,
     kind: &str,
-) -> Result<Option<OpenRow>, Error> {
+) -> Result<Vec<OpenRow>, Error> {
     let mut statement = connection
         .prepare_cached("SELECT id, views, checkout FROM views WHERE image = ?1 AND kind = ?2 ORDER BY id")?;
     let mut rows = statement.query(params![image.0.cast_signed(), kind])?;
+    let mut open = Vec::new();
     while let Some(row) = rows.next()? {
-        let id = view_id(&row.get::<_, Vec<u8>>(0)?)?;
+        let view = view_id(&row.get::<_, Vec<u8>>(0)?)?;
         let checkout: Option<Vec<u8>> = row.get(2)?;
-        if !live.has(id) {
-            return Ok(Some((id, row.get(1)?, checkout.map(|id| view_id(&id)).transpose()?)));
-        }
+        let checkout = checkout.map(|id| view_id(&id)).transpose()?;
+        open.push(OpenRow { view, views: row.get(1)?, checkout, owned: live.has(view) });
     }
-    Ok(None)
+    Ok(open)
 }
 
-fn begin(
+/// Does what the rule says. A view is claimed in the transaction that read who owns it, on the one thread that writes, so that
+/// no other command has claimed it in between.
+fn start(
     connection: &Connection,
     live: &Live,
-    image: ImageNo,
-    kind: &str,
-    (views, checkout): (u32, Option<ViewId>),
-) -> Result<Taken, Error> {
+    of: (ImageNo, &str),
+    take: Take,
+) -> Result<Option<Started>, Error> {
+    Ok(match take {
+        Take::Nothing => None,
+        Take::Resume(OpenRow { view, views, .. }) => {
+            Some(Started { view: claim(live, view)?, views, resumed: true })
+        }
+        Take::Begin(views) => {
+            let fresh = insert(connection, of, views, None)?;
+            Some(Started { view: claim(live, fresh)?, views, resumed: false })
+        }
+    })
+}
+
+fn claim(live: &Live, view: ViewId) -> Result<OpenView, Error> {
+    live.claim(view).ok_or(Error::Damaged("view ID"))
+}
+
+fn insert(
+    connection: &Connection,
+    (image, kind): (ImageNo, &str),
+    views: u32,
+    checkout: Option<ViewId>,
+) -> Result<ViewId, Error> {
     let id = ViewId::generate();
     execute(
         connection,
         "INSERT INTO views (id, image, kind, views, checkout) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![id.as_bytes(), image.0.cast_signed(), kind, views, checkout.as_ref().map(ViewId::as_bytes)],
     )?;
-    let view = live.claim(id).ok_or(Error::Damaged("view ID"))?;
-    Ok(Taken { view, views, resumed: false })
+    Ok(id)
 }
 
-fn held_row(connection: &Connection, checkout: ViewId) -> Result<Option<(SealedHash, Vec<u8>)>, Error> {
+/// The checkouts of an image, or all, the oldest first, each with its image.
+fn held_rows(connection: &Connection, image: Option<ImageNo>) -> Result<Vec<(ImageNo, HeldRow)>, Error> {
+    let which = if image.is_some() { "image = ?1" } else { "?1 IS NULL" };
+    let sql = format!(
+        "SELECT checkout, image, unused, in_return,
+                EXISTS (SELECT 1 FROM views WHERE views.checkout = held.checkout)
+         FROM held WHERE {which} ORDER BY checkout"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![image.map(|no| no.0.cast_signed())])?;
+    let mut held = Vec::new();
+    while let Some(row) = rows.next()? {
+        let checkout = view_id(&row.get::<_, Vec<u8>>(0)?)?;
+        let image = ImageNo(row.get::<_, i64>(1)?.cast_unsigned());
+        let (unused, in_return, shown) = (row.get(2)?, row.get(3)?, row.get(4)?);
+        held.push((image, HeldRow { checkout, unused, in_return, shown }));
+    }
+    Ok(held)
+}
+
+fn held_of(connection: &Connection, image: ImageNo) -> Result<Vec<HeldRow>, Error> {
+    Ok(held_rows(connection, Some(image))?.into_iter().map(|(_, row)| row).collect())
+}
+
+fn set_unused(connection: &Connection, checkout: ViewId, unused: u32) -> Result<(), Error> {
+    let sql = "UPDATE held SET unused = ?2 WHERE checkout = ?1";
+    execute(connection, sql, params![checkout.as_bytes(), unused])?;
+    Ok(())
+}
+
+/// Saves the checkouts of an image, of which nothing is being shown any more.
+fn save(connection: &Connection, image: ImageNo, rows: impl Iterator<Item = HeldRow>) -> Result<(), Error> {
+    let sql = "DELETE FROM views WHERE image = ?1 AND kind = ?2";
+    execute(connection, sql, params![image.0.cast_signed(), KIND_OFFLINE])?;
+    for row in rows {
+        let sql = "UPDATE held SET unused = ?2, in_return = ?3 WHERE checkout = ?1";
+        execute(connection, sql, params![row.checkout.as_bytes(), row.unused, row.in_return])?;
+    }
+    Ok(())
+}
+
+fn held_copy(connection: &Connection, checkout: ViewId) -> Result<Option<(SealedHash, Vec<u8>)>, Error> {
     let mut statement = connection.prepare_cached("SELECT hash, key FROM held WHERE checkout = ?1")?;
     let mut rows = statement.query([checkout.as_bytes()])?;
     rows.next()?.map(|row| Ok((hash_of(&row.get::<_, Vec<u8>>(0)?)?, row.get(1)?))).transpose()
 }
 
 fn returning(connection: &Connection, image: Option<ImageNo>) -> Result<Vec<Held>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT checkout, image, unused FROM held WHERE in_return = 1 AND (?1 IS NULL OR image = ?1)",
-    )?;
-    let rows = statement.query_map(params![image.map(|no| no.0.cast_signed())], |row| {
-        Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?, row.get(2)?))
-    })?;
-    rows.map(|row| {
-        let (checkout, image, left) = row?;
-        Ok(Held { checkout: view_id(&checkout)?, image: ImageNo(image.cast_unsigned()), left })
-    })
-    .collect()
+    let rows = held_rows(connection, image)?.into_iter().filter(|(_, row)| row.in_return);
+    Ok(rows.map(|(image, row)| Held { checkout: row.checkout, image, left: row.unused }).collect())
 }
 
-/// Forgets held rows of which nothing is left and nothing is being shown.
+/// Forgets the checkouts of which nothing is left. Returns the sealed copies that are superfluous.
 fn drop_spent(connection: &Connection) -> Result<Vec<SealedHash>, Error> {
-    let sql = "SELECT checkout FROM held WHERE unused = 0 AND in_return = 0
-               AND NOT EXISTS (SELECT 1 FROM views WHERE views.checkout = held.checkout)";
     let mut free = Vec::new();
-    while let Some(checkout) = first_id(connection, sql, [])? {
-        free.extend(drop_held(connection, checkout)?);
+    for (_, row) in held_rows(connection, None)? {
+        if views::is_spent(row) {
+            free.extend(drop_held(connection, row.checkout)?);
+        }
     }
     Ok(free)
 }
 
 fn drop_held(connection: &Connection, checkout: ViewId) -> Result<Vec<SealedHash>, Error> {
-    let hash = held_row(connection, checkout)?.map(|(hash, _)| hash);
+    let hash = held_copy(connection, checkout)?.map(|(hash, _)| hash);
     execute(connection, "DELETE FROM held WHERE checkout = ?1", [checkout.as_bytes()])?;
     match hash {
         Some(hash) if release(connection, &hash)? => Ok(vec![hash]),
         _ => Ok(Vec::new()),
     }
-}
-
-fn first_id(
-    connection: &Connection,
-    sql: &str,
-    params: impl rusqlite::Params,
-) -> Result<Option<ViewId>, Error> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    rows.next()?.map(|row| view_id(&row.get::<_, Vec<u8>>(0)?)).transpose()
 }
 
 fn view_id(bytes: &[u8]) -> Result<ViewId, Error> {

@@ -14,17 +14,16 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, sleep_until, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    Ends, Entrance, SignedInAs, Status, Waiter, Wish,
+    Ends, Entrance, Local, SignedInAs, Status, Waiter, Wish,
     backoff::{delay, kicked_delay},
     connection::{Established, Failure, establish},
-    session::{Ending, Session},
+    session::{Ending, Request, Session},
     state::{Action, Event, Failed, Lost, Phase},
 };
-use crate::{
-    Core, copies::blocking, identity::Identity, peer::addresses::announced, random::jitter, stop::Stop,
-};
+use crate::{addresses::announced, copies::blocking, identity::Identity, random::jitter};
 
 /// A session that lasted so long was a good one: the next attempt comes soon.
 const LASTED: Duration = Duration::from_secs(5);
@@ -39,7 +38,7 @@ struct Application {
 }
 
 struct Actor {
-    core: Arc<Core>,
+    local: Arc<Local>,
     ends: Ends,
     phase: Phase,
     application: Option<Application>,
@@ -50,11 +49,11 @@ struct Actor {
 }
 
 /// Runs until `stop`, then signs out.
-pub(crate) async fn run(core: Arc<Core>, ends: Ends, wanted: bool, mut stop: Stop) {
-    let registered = core.identity.registered().is_some();
+pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: CancellationToken) {
+    let registered = local.identity.registered().is_some();
     let phase = if registered { Phase::Offline } else { Phase::Unregistered };
     let mut actor = Actor {
-        core,
+        local,
         ends,
         phase,
         application: None,
@@ -88,7 +87,7 @@ pub(crate) async fn run(core: Arc<Core>, ends: Ends, wanted: bool, mut stop: Sto
         };
         tokio::select! {
             biased;
-            () = stop.stopped() => break,
+            () = stop.cancelled() => break,
             wish = actor.ends.wishes.recv() => match wish {
                 Some(wish) => actor.wish(wish).await,
                 None => break,
@@ -124,14 +123,14 @@ impl Actor {
             }
             Wish::Login { force, waiter } => {
                 self.step(Event::Login { force }).await;
-                match (self.phase, self.core.identity.registered()) {
+                match (self.phase, self.local.identity.registered()) {
                     (Phase::Online(_), Some((id, identity))) => {
-                        let stored = *self.core.stored.borrow();
+                        let stored = self.local.feed.stored_now();
                         let name = identity.name.clone();
                         drop(waiter.send(Ok(SignedInAs { id, name, latest: stored, stored })));
                     }
                     (Phase::Unregistered | Phase::Registering, _) | (_, None) => {
-                        drop(waiter.send(Err(super::unregistered())));
+                        drop(waiter.send(Err(crate::directory::unregistered())));
                     }
                     _ => self.waiters.push(waiter),
                 }
@@ -157,9 +156,9 @@ impl Actor {
         self.phase = phase;
         match action {
             Action::Nothing => {}
-            Action::Register => self.connect(false, self.core.identity.any()),
+            Action::Register => self.connect(false, self.local.identity.any()),
             Action::Connect { force } => {
-                self.connect(force, self.core.identity.registered().map(|(_, identity)| identity));
+                self.connect(force, self.local.identity.registered().map(|(_, identity)| identity));
             }
             Action::Retry(failures) => self.due = Some(Instant::now() + delay(failures, jitter())),
             Action::RetryAfterKick => self.due = Some(Instant::now() + kicked_delay(jitter())),
@@ -167,7 +166,7 @@ impl Actor {
             Action::Abandon => self.abandon(),
             Action::SignOut => self.sign_out().await,
             Action::GiveUp => {
-                if let Err(error) = self.core.store.want_online(false).await {
+                if let Err(error) = self.local.store.want_online(false).await {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
                         "cannot note that we stay offline"
@@ -196,7 +195,7 @@ impl Actor {
         });
         if news {
             tracing::info!(state = state.as_str(), "session");
-            self.core.events.tell(Timestamp::now(), EventKind::Session(state));
+            self.local.feed.events.tell(Timestamp::now(), EventKind::Session(state));
         }
     }
 
@@ -210,9 +209,9 @@ impl Actor {
     fn connect(&mut self, force: bool, identity: Option<Arc<Identity>>) {
         self.abandon();
         let Some(identity) = identity else { return };
-        let stored = *self.core.stored.borrow();
-        let (port, addresses) = announced(&self.core.config, self.core.listen, &identity.server);
-        let sign_in = SignIn { instance: self.core.instance, port, addresses, force, stored };
+        let stored = self.local.feed.stored_now();
+        let (port, addresses) = announced(&self.local.config, self.local.listen, &identity.server);
+        let sign_in = SignIn { instance: self.local.instance, port, addresses, force, stored };
         let (identity, op) = match &self.application {
             Some(Application { identity, entrance }) => {
                 let op = match entrance.clone() {
@@ -253,17 +252,17 @@ impl Actor {
     ) -> Result<(), WireError> {
         if signed_in.since > *stored {
             tracing::warn!(stored = %stored, since = %signed_in.since, "updates are lost: this state directory is older than what the directory was told");
-            self.core.store.skip_updates(signed_in.since).await?;
-            self.core.stored.send_replace(signed_in.since);
+            self.local.store.skip_updates(signed_in.since).await?;
+            self.local.feed.set_stored(signed_in.since);
         }
         if let Some(Application { identity, entrance }) = application {
             let taken_back = matches!(entrance, Entrance::Recover { .. });
-            self.core.store.bind(signed_in.id, taken_back).await?;
-            let (core, id, name) = (Arc::clone(&self.core), signed_in.id, signed_in.name.clone());
-            blocking(move || core.identity.complete(&identity, id, name)).await??;
+            self.local.store.bind(signed_in.id, taken_back).await?;
+            let (local, id, name) = (Arc::clone(&self.local), signed_in.id, signed_in.name.clone());
+            blocking(move || local.identity.complete(&identity, id, name)).await??;
             return Ok(());
         }
-        match self.core.identity.registered() {
+        match self.local.identity.registered() {
             Some((id, _)) if id == signed_in.id => Ok(()),
             _ => Err(WireError::new(Code::Conflict, "the directory knows this key under another ID")),
         }
@@ -272,7 +271,7 @@ impl Actor {
     fn signed_in(&mut self, established: Established) {
         let SignedIn { id, name, address, since, latest } = established.signed_in.clone();
         let directory = established.directory;
-        let session = Session::begin(&self.core, id, established);
+        let session = Session::begin(&self.local, id, established);
         let handle = session.handle.clone();
         self.session = Some(session);
         self.phase = self.phase.step(Event::SignedIn).0;
@@ -285,7 +284,6 @@ impl Actor {
             status.session += 1;
             status.handle = Some(handle);
         });
-        self.core.chores.signed_in();
         self.answer(&Ok(SignedInAs { id, name, latest, stored: since }));
     }
 
@@ -332,7 +330,7 @@ impl Actor {
     async fn sign_out(&mut self) {
         self.abandon();
         if let Some(session) = self.session.take() {
-            let asked = session.handle.ask(Op::SignOut);
+            let asked = session.handle.ask(Request { op: Op::SignOut, operation: None });
             if timeout(SIGN_OUT_TIME_MAX, asked).await.is_err() {
                 tracing::debug!("the directory did not answer the sign-out in time");
             }

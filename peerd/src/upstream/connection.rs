@@ -148,7 +148,7 @@ async fn sign_in(
     op: Op,
 ) -> Result<SignedIn, Failure> {
     let lost = |cause: String| Failure::unreachable(link, cause);
-    send(output, &ToDirectory::Request { id: FIRST_REQUEST, op }).await.map_err(|e| lost(e.to_string()))?;
+    send(output, &ToDirectory::request(FIRST_REQUEST, op)).await.map_err(|e| lost(e.to_string()))?;
     loop {
         let body = input.next().await.map_err(|error| lost(error.to_string()))?;
         let body = body.ok_or_else(|| lost("it closed the connection".into()))?;

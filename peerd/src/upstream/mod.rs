@@ -12,18 +12,27 @@ mod state;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use dos_protocol::{
-    Code, Password, PeerId, PeerName, Reason, Seq, Timestamp, WireError,
+    Code, Instance, OperationId, Password, PeerId, PeerName, Reason, Seq, Timestamp, WireError,
     control::SessionState,
-    directory::{Answer, Op},
+    directory::{Answer, Call, Op, Share, ViewsChange},
     model::Address,
 };
+use futures_util::future::BoxFuture;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 
-use crate::{identity::Identity, metrics::UpstreamCounter};
-use session::{AskError, Handle};
+use crate::{
+    config::Config,
+    counters::Counters,
+    directory::{Directory, Repeat, Unanswered, unregistered},
+    feed::Feed,
+    identity::{Identities, Identity},
+    inbox::Inbox,
+    store::Store,
+};
+use session::{AskError, Handle, Request};
 
 pub(crate) use actor::run;
 
@@ -57,6 +66,14 @@ pub(crate) struct Status {
     /// The directory's end of the session, while online.
     directory: Option<SocketAddr>,
     handle: Option<Handle>,
+}
+
+impl Status {
+    /// The number of the session, while online.
+    #[must_use]
+    pub(crate) fn online(&self) -> Option<u64> {
+        (self.state == SessionState::Online).then_some(self.session)
+    }
 }
 
 /// A sign-in, to those who asked for it.
@@ -107,7 +124,22 @@ pub(crate) enum Wish {
 pub(crate) struct Upstream {
     wishes: mpsc::Sender<Wish>,
     status: watch::Receiver<Status>,
-    asked: UpstreamCounter,
+    counters: Counters,
+}
+
+/// What a session needs of this daemon.
+#[derive(Debug)]
+pub(crate) struct Local {
+    pub(crate) config: Config,
+    /// Where this daemon listens for other peers.
+    pub(crate) listen: SocketAddr,
+    pub(crate) instance: Instance,
+    pub(crate) identity: Arc<Identities>,
+    pub(crate) store: Store,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) inbox: Arc<Inbox>,
+    /// Where calls through the relay go.
+    pub(crate) calls: mpsc::Sender<Call>,
 }
 
 /// The actor's ends of an [`Upstream`].
@@ -119,7 +151,7 @@ pub(crate) struct Ends {
 
 impl Upstream {
     /// A session that is not there yet.
-    pub(crate) fn new() -> (Self, Ends) {
+    pub(crate) fn new(counters: Counters) -> (Self, Ends) {
         let (wishes, waiting) = mpsc::channel(COMMANDS_MAX);
         let (publisher, status) = watch::channel(Status {
             state: SessionState::Unregistered,
@@ -131,16 +163,7 @@ impl Upstream {
             directory: None,
             handle: None,
         });
-        (
-            Self { wishes, status, asked: UpstreamCounter::default() },
-            Ends { wishes: waiting, status: publisher },
-        )
-    }
-
-    /// What was asked through it.
-    #[must_use]
-    pub(crate) fn asked(&self) -> &UpstreamCounter {
-        &self.asked
+        (Self { wishes, status, counters }, Ends { wishes: waiting, status: publisher })
     }
 
     /// How it stands, now and from now on.
@@ -219,60 +242,63 @@ impl Upstream {
         self.handle(Instant::now() + SESSION_PATIENCE).await.map(drop)
     }
 
-    /// Asks the directory once; later, if the directory says that it is too early.
+    /// Sends a request once; later, if the directory says that it is too early.
     ///
     /// # Errors
-    /// What the directory says; `offline` without a session; `timeout`.
+    /// As [`Directory::send`].
     pub(crate) async fn request(&self, op: Op) -> Result<Answer, WireError> {
-        let name = op.name();
-        let asking = async {
-            let deadline = Instant::now() + REPEAT_PATIENCE;
-            let handle = self.handle(Instant::now() + SESSION_PATIENCE).await?;
-            ask_patiently(&handle, op, deadline).await.map_err(explain)
-        };
-        let result = asking.await;
-        self.asked.count(name, result.as_ref().err());
-        result
+        self.answered(op, Repeat::Never).await.map_err(|failed| failed.error)
     }
 
-    /// Asks the directory something that may be asked any number of times, again after lost connections.
+    /// Sends a request that may be done any number of times, again after lost connections, for a caller that must know
+    /// whether the directory may have done it nevertheless.
     ///
     /// # Errors
-    /// As [`Upstream::request`], after trying for some seconds.
-    pub(crate) async fn request_again(&self, op: Op) -> Result<Answer, WireError> {
-        self.request_tracked(op).await.map_err(|failed| failed.error)
-    }
-
-    /// As [`Upstream::request_again`], for whoever must know whether the directory may have done it nevertheless.
-    ///
-    /// # Errors
-    /// As [`Upstream::request_again`].
+    /// As [`Directory::send`], after trying for some seconds.
     pub(crate) async fn request_tracked(&self, op: Op) -> Result<Answer, Unanswered> {
+        self.answered(op, Repeat::Always).await
+    }
+
+    /// Sends a change under an operation ID, again after lost connections.
+    ///
+    /// # Errors
+    /// As [`Directory::send`], after trying for some seconds.
+    pub(crate) async fn change(&self, op: Op, operation: OperationId) -> Result<Answer, Unanswered> {
+        self.answered(op, Repeat::Under(operation)).await
+    }
+
+    async fn answered(&self, op: Op, repeat: Repeat) -> Result<Answer, Unanswered> {
         let name = op.name();
-        let result = self.repeat(op).await;
-        self.asked.count(name, result.as_ref().err().map(|failed| &failed.error));
+        let result = self.repeated(op, repeat).await;
+        self.counters.operation(name, result.as_ref().err().map(|failed| &failed.error));
         result
     }
 
-    async fn repeat(&self, op: Op) -> Result<Answer, Unanswered> {
+    async fn repeated(&self, op: Op, repeat: Repeat) -> Result<Answer, Unanswered> {
         let not_done = |error| Unanswered { error, perhaps_done: false };
         let perhaps_done = |error| Unanswered { error, perhaps_done: true };
         let deadline = Instant::now() + REPEAT_PATIENCE;
         let mut handle = self.handle(Instant::now() + SESSION_PATIENCE).await.map_err(not_done)?;
+        let operation = if let Repeat::Under(operation) = repeat { Some(operation) } else { None };
+        let request = Request { op, operation };
         loop {
-            match ask_patiently(&handle, op.clone(), deadline).await {
-                Err(lost @ (AskError::Lost | AskError::Slow)) => {
-                    let mut status = self.status.clone();
-                    // The handle of a session that is over may be there for a moment still.
-                    let over =
-                        status.wait_for(|now| now.handle.as_ref().is_none_or(|now| !now.same(&handle)));
-                    if timeout_at(deadline, over).await.is_err() {
-                        return Err(perhaps_done(explain(lost)));
-                    }
-                    handle = self.handle(deadline).await.map_err(perhaps_done)?;
-                }
+            let lost = match ask_patiently(&handle, &request, deadline).await {
+                Err(lost @ (AskError::Lost | AskError::Slow)) => lost,
                 // Whatever became of earlier requests, this answer speaks of it.
                 other => return other.map_err(|error| not_done(explain(error))),
+            };
+            if repeat == Repeat::Never {
+                return Err(perhaps_done(explain(lost)));
+            }
+            let mut status = self.status.clone();
+            // The handle of a session that is over may be there for a moment still.
+            let over = status.wait_for(|now| now.handle.as_ref().is_none_or(|now| !now.same(&handle)));
+            if timeout_at(deadline, over).await.is_err() {
+                return Err(perhaps_done(explain(lost)));
+            }
+            handle = self.handle(deadline).await.map_err(perhaps_done)?;
+            if doubles(&request.op) && !knows_operations(&handle).await {
+                return Err(perhaps_done(explain(lost)));
             }
         }
     }
@@ -299,12 +325,38 @@ impl Upstream {
     }
 }
 
+impl Directory for Upstream {
+    fn send(&self, op: Op, repeat: Repeat) -> BoxFuture<'_, Result<Answer, Unanswered>> {
+        Box::pin(self.answered(op, repeat))
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<(), WireError>> {
+        Box::pin(self.ready())
+    }
+
+    fn is_online(&self) -> bool {
+        self.is_online()
+    }
+}
+
+/// Whether doing it twice is another thing than doing it once, also if the directory compares the states before and after.
+fn doubles(op: &Op) -> bool {
+    matches!(op, Op::Share(Share { views: ViewsChange::Add(_), .. }) | Op::Request(_))
+}
+
+/// Whether the directory recognises a change by its ID. One that does not is older than pages of blocks, too; it would do
+/// the change twice.
+async fn knows_operations(handle: &Handle) -> bool {
+    let page = Request { op: Op::BlocksPage { after: None }, operation: None };
+    handle.ask(page).await.is_ok()
+}
+
 /// Asks, and when the directory says that it is too early, again at the time that it names, if that is before `deadline`: what
 /// it refuses so it has not done.
-async fn ask_patiently(handle: &Handle, op: Op, deadline: Instant) -> Result<Answer, AskError> {
+async fn ask_patiently(handle: &Handle, request: &Request, deadline: Instant) -> Result<Answer, AskError> {
     let deadline = deadline.min(Instant::now() + LIMIT_PATIENCE);
     loop {
-        let refused = match handle.ask(op.clone()).await {
+        let refused = match handle.ask(request.clone()).await {
             Err(AskError::Refused(refused)) => refused,
             other => return other,
         };
@@ -319,21 +371,6 @@ async fn ask_patiently(handle: &Handle, op: Op, deadline: Instant) -> Result<Ans
 fn retry_at(refused: &WireError, now: Instant) -> Option<Instant> {
     let wait = refused.retry_after_ms.filter(|_| refused.reason == Some(Reason::Limit))?;
     now.checked_add(Duration::from_millis(wait))
-}
-
-/// A request without an answer that says what was done.
-#[derive(Debug)]
-pub(crate) struct Unanswered {
-    /// Why.
-    pub(crate) error: WireError,
-    /// It was sent, and nobody knows what came of it. If not, nothing was done.
-    pub(crate) perhaps_done: bool,
-}
-
-/// There is no identity.
-#[must_use]
-pub(crate) fn unregistered() -> WireError {
-    WireError::new(Code::Offline, "not registered").hint("dosctl register --server LINK")
 }
 
 fn stopping() -> WireError {
@@ -351,12 +388,6 @@ fn explain(error: AskError) -> WireError {
         AskError::Slow => WireError::new(Code::Timeout, "the directory did not answer in time"),
         AskError::Refused(error) => error,
     }
-}
-
-/// The directory answered with something that does not belong to the request.
-#[must_use]
-pub(crate) fn unexpected() -> WireError {
-    WireError::new(Code::Internal, "the directory gave an answer to another question")
 }
 
 #[cfg(test)]

@@ -10,8 +10,9 @@ use std::{
 };
 
 use dos_protocol::{
-    PeerId, WireError,
-    directory::{Answer, FromDirectory, Notice, NoticeKind, Op, ToDirectory},
+    Code, OperationId, PeerId, Timestamp, WireError,
+    control::EventKind,
+    directory::{Answer, FromDirectory, Incoming, Notice, NoticeKind, Op, ToDirectory, read_message},
     frame,
     limits::{
         ANSWER_TIME_MAX, REQUESTS_IN_FLIGHT_MAX, SESSION_QUEUE_MAX, SILENCE_MAX, UPDATES_UNACKED_MAX,
@@ -25,10 +26,14 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::connection::{Established, FIRST_REQUEST, Input, Output};
+use super::{
+    Local,
+    connection::{Established, FIRST_REQUEST, Input, Output},
+};
 use crate::{
-    Core, inbox, presence,
-    store::{Arrival, Incoming},
+    feed::Feed,
+    inbox::{self, Inbox},
+    store::{self, Arrival},
 };
 
 /// The directory gives up a silent peer a little earlier.
@@ -64,8 +69,16 @@ pub(super) enum Ending {
 type Outcome = Result<Answer, AskError>;
 type Pending = Arc<Mutex<HashMap<u32, oneshot::Sender<Outcome>>>>;
 
+/// What is requested.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) op: Op,
+    /// Of a change.
+    pub(super) operation: Option<OperationId>,
+}
+
 struct Call {
-    op: Op,
+    request: Request,
     answer: oneshot::Sender<Outcome>,
 }
 
@@ -82,12 +95,12 @@ impl Handle {
         self.calls.same_channel(&other.calls)
     }
 
-    pub(super) async fn ask(&self, op: Op) -> Outcome {
+    pub(super) async fn ask(&self, request: Request) -> Outcome {
         let asked = async {
             let place: Result<OwnedSemaphorePermit, _> = Arc::clone(&self.places).acquire_owned().await;
             let _place = place.map_err(|_| AskError::Lost)?;
             let (answer, answered) = oneshot::channel();
-            self.calls.send(Call { op, answer }).await.map_err(|_| AskError::Lost)?;
+            self.calls.send(Call { request, answer }).await.map_err(|_| AskError::Lost)?;
             answered.await.unwrap_or(Err(AskError::Lost))
         };
         timeout(ANSWER_TIME_MAX, asked).await.unwrap_or(Err(AskError::Slow))
@@ -104,14 +117,15 @@ pub(super) struct Session {
 
 impl Session {
     /// Begins it on a connection that has signed in.
-    pub(super) fn begin(core: &Arc<Core>, me: PeerId, established: Established) -> Self {
+    pub(super) fn begin(local: &Local, me: PeerId, established: Established) -> Self {
         let (calls, calls_waiting) = mpsc::channel(REQUESTS_IN_FLIGHT_MAX);
         let (replies, replies_waiting) = mpsc::channel(SESSION_QUEUE_MAX);
         let (arrivals, arrivals_waiting) = mpsc::channel(UPDATES_UNACKED_MAX);
         let pending = Pending::default();
         let mut tasks = JoinSet::new();
         let reading = Reading {
-            core: Arc::clone(core),
+            feed: Arc::clone(&local.feed),
+            calls: local.calls.clone(),
             pending: Pending::clone(&pending),
             replies: replies.clone(),
             arrivals,
@@ -119,8 +133,8 @@ impl Session {
         };
         tasks.spawn(reading.run(established.input));
         tasks.spawn(write(established.output, calls_waiting, replies_waiting, pending));
-        let core = Arc::clone(core);
-        tasks.spawn(async move { Ending::Lost(inbox::run(&core, me, arrivals_waiting, replies).await) });
+        let inbox: Arc<Inbox> = Arc::clone(&local.inbox);
+        tasks.spawn(async move { Ending::Lost(inbox::run(&inbox, me, arrivals_waiting, replies).await) });
         let places = Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX));
         Self { handle: Handle { calls, places }, since: Instant::now(), tasks }
     }
@@ -135,7 +149,8 @@ impl Session {
 }
 
 struct Reading {
-    core: Arc<Core>,
+    feed: Arc<Feed>,
+    calls: mpsc::Sender<dos_protocol::directory::Call>,
     pending: Pending,
     replies: mpsc::Sender<ToDirectory>,
     arrivals: mpsc::Sender<Arrival>,
@@ -151,7 +166,7 @@ impl Reading {
                 Ok(Ok(None)) => break "the directory closed the connection".into(),
                 Ok(Ok(Some(body))) => body,
             };
-            match frame::decode(&body) {
+            match read_message(&body) {
                 Err(error) => break error.to_string().into(),
                 Ok(message) => {
                     if !self.take(message).await {
@@ -173,7 +188,26 @@ impl Reading {
     }
 
     /// Handles one message. False if a task beside this one has ended.
-    async fn take(&mut self, message: FromDirectory) -> bool {
+    async fn take(&mut self, incoming: Incoming) -> bool {
+        match incoming {
+            Incoming::Message(message) => return self.take_message(message).await,
+            // It has its place among the others, whatever it says.
+            Incoming::UnknownUpdate(update) => {
+                return self.arrivals.send(Arrival::Unknown(update)).await.is_ok();
+            }
+            Incoming::UnknownAnswer { id } => {
+                let text = "the directory is newer: its answer cannot be read";
+                let error = WireError::new(Code::Unsupported, text).hint("update peerd");
+                self.answer(id, Err(AskError::Refused(error)));
+            }
+            Incoming::Unknown(unreadable) => {
+                tracing::debug!(error = &unreadable as &dyn std::error::Error, "ignored a message");
+            }
+        }
+        true
+    }
+
+    async fn take_message(&mut self, message: FromDirectory) -> bool {
         match message {
             FromDirectory::Answer { id, answer } => self.answer(id, Ok(answer)),
             FromDirectory::Refused { id: Some(id), error } => self.answer(id, Err(AskError::Refused(error))),
@@ -181,23 +215,26 @@ impl Reading {
                 tracing::warn!(error = %error.message, "the directory did not understand a message");
             }
             FromDirectory::Update { seq, at, update } => {
-                return self.arrivals.send(Arrival::Update(Incoming { seq, at, update })).await.is_ok();
+                return self
+                    .arrivals
+                    .send(Arrival::Update(store::Incoming { seq, at, update }))
+                    .await
+                    .is_ok();
             }
             FromDirectory::Ping(number) => return self.replies.send(ToDirectory::Pong(number)).await.is_ok(),
-            FromDirectory::Presence(changes) => presence::tell(&self.core.events, changes),
+            FromDirectory::Presence(changes) => self.feed.presence(changes),
             FromDirectory::Broadcast(letter) => {
                 return self.arrivals.send(Arrival::Broadcast(letter)).await.is_ok();
             }
             FromDirectory::Call(call) => {
                 // With so many waiting, one more would come too late: its caller hears nothing and gives up.
-                if self.core.calls.try_send(call).is_err() {
+                if self.calls.try_send(call).is_err() {
                     tracing::debug!("a call too many");
                 }
             }
             FromDirectory::Notice(notice) => {
                 tracing::info!(kind = ?notice.kind, "notice of the directory");
-                let what = dos_protocol::control::EventKind::Notice(notice.clone());
-                self.core.events.tell(dos_protocol::Timestamp::now(), what);
+                self.feed.events.tell(Timestamp::now(), EventKind::Notice(notice.clone()));
                 // An announcement says nothing about the session.
                 if notice.kind != NoticeKind::Announcement {
                     self.notice = Some(notice);
@@ -227,12 +264,13 @@ async fn write(
     let mut buffer = Vec::new();
     let mut add_call = |call: Call, buffer: &mut Vec<u8>| {
         next = next.wrapping_add(1);
-        let request = ToDirectory::Request { id: next, op: call.op };
+        let Request { op, operation } = call.request;
+        let request = ToDirectory::Request { id: next, op, operation };
         let mut pending = pending.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever gave up waiting frees its place; its answer is expected by nobody.
         pending.retain(|_, asker| !asker.is_closed());
         if let Err(error) = frame::encode(&request, buffer) {
-            let error = WireError::new(dos_protocol::Code::Invalid, error.to_string());
+            let error = WireError::new(Code::Invalid, error.to_string());
             drop(call.answer.send(Err(AskError::Refused(error))));
         } else {
             pending.insert(next, call.answer);

@@ -40,14 +40,49 @@ impl Control {
                     return Some(Ok((*outcome, data)));
                 }
                 FromPeerd::Failed(error) => return Some(Err(error)),
-                FromPeerd::Progress(_) | FromPeerd::Event(_) => {}
+                FromPeerd::Progress(_) | FromPeerd::Event(_) | FromPeerd::Part(_) => {}
             }
         }
+    }
+
+    /// Runs a command as a dosctl does that says when it has shown the outcome; without that it hangs up.
+    pub(crate) fn perform(&self, command: Command, shown: bool) -> Option<Result<Outcome, WireError>> {
+        let mut stream = UnixStream::connect(&self.0).ok()?;
+        stream.write_all(&frame::to_frame(&ToPeerd::Perform(Box::new(command))).unwrap()).ok()?;
+        let outcome = outcome(&mut stream)?;
+        if shown && outcome.is_ok() {
+            stream.write_all(&frame::to_frame(&ToPeerd::Shown).unwrap()).ok()?;
+            // peerd hangs up when it has written that down.
+            drop(frame::read_blocking(&mut stream));
+        }
+        Some(outcome)
+    }
+
+    /// As [`Self::perform`], for a command that brings a file; it is never shown.
+    pub(crate) fn bring(&self, command: Command, file: &[u8]) -> Option<Result<Outcome, WireError>> {
+        let mut stream = UnixStream::connect(&self.0).ok()?;
+        for message in
+            [ToPeerd::Perform(Box::new(command)), ToPeerd::Data(file.to_vec()), ToPeerd::Data(Vec::new())]
+        {
+            stream.write_all(&frame::to_frame(&message).unwrap()).ok()?;
+        }
+        outcome(&mut stream)
     }
 
     /// Spends a view and gives the picture; the error's code and text otherwise.
     pub(crate) fn view(&self, image: &str, offline: bool) -> Option<Result<Vec<u8>, WireError>> {
         let command = Command::View { image: image.parse().unwrap(), offline };
         self.run(command).map(|result| result.map(|(_, data)| data))
+    }
+}
+
+fn outcome(stream: &mut UnixStream) -> Option<Result<Outcome, WireError>> {
+    loop {
+        let body = frame::read_blocking(&mut *stream).ok()??;
+        match frame::decode(&body).unwrap() {
+            FromPeerd::Done(outcome) => return Some(Ok(*outcome)),
+            FromPeerd::Failed(error) => return Some(Err(error)),
+            _ => {}
+        }
     }
 }

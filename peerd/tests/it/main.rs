@@ -4,6 +4,7 @@
 mod abuse;
 mod control;
 mod cutter;
+mod earlier;
 mod exact;
 mod kills;
 mod looking;
@@ -11,6 +12,7 @@ mod manager;
 mod messages;
 mod model;
 mod netns;
+mod operations;
 mod page;
 mod passwords;
 mod pictures;

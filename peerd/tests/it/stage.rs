@@ -2,8 +2,9 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io::Read,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
 };
@@ -104,6 +105,26 @@ fn daemon(name: &str, namespace: Option<&str>) -> Command {
     command
 }
 
+/// Short, because the path of a socket has at most 107 bytes.
+fn temporary() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("dos").tempdir_in("/tmp").unwrap()
+}
+
+/// Copies a folder of files as a daemon leaves it: for its user alone. A checkout has other modes.
+fn copy_private(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    fs::set_permissions(to, Permissions::from_mode(0o700)).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (source, target) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
+        if source.is_dir() {
+            copy_private(&source, &target);
+        } else {
+            fs::copy(&source, &target).unwrap();
+            fs::set_permissions(&target, Permissions::from_mode(0o600)).unwrap();
+        }
+    }
+}
+
 /// A directory and its peers.
 pub(crate) struct Stage {
     pub(crate) dir: tempfile::TempDir,
@@ -128,8 +149,17 @@ impl Stage {
 
     /// With a directory at this address in this network namespace.
     pub(crate) fn at(host: &str, namespace: Option<&str>, extra: &[&str]) -> Self {
-        // Short, because the path of a socket has at most 107 bytes.
-        let dir = tempfile::Builder::new().prefix("dos").tempdir_in("/tmp").unwrap();
+        Self::in_dir(temporary(), host, namespace, extra)
+    }
+
+    /// With a directory whose data is a copy of what is in this folder.
+    pub(crate) fn with_data(data: &Path) -> Self {
+        let dir = temporary();
+        copy_private(data, &dir.path().join("dosd"));
+        Self::in_dir(dir, "127.0.0.1", None, &[])
+    }
+
+    fn in_dir(dir: tempfile::TempDir, host: &str, namespace: Option<&str>, extra: &[&str]) -> Self {
         let extra = extra.iter().map(ToString::to_string).collect();
         let (namespace, host) = (namespace.map(Into::into), host.into());
         let mut stage = Self { dir, dosd: None, extra, namespace, host, port: 0 };
@@ -191,6 +221,18 @@ impl Stage {
         fs::create_dir_all(&peer.dir).unwrap();
         peer.start();
         peer
+    }
+
+    /// A running peer whose state is a copy of what is in this folder; its directory is the one that runs here.
+    pub(crate) fn peer_with_state(&self, name: &str, state: &Path) -> Peer {
+        let copy = self.path(name).join("state");
+        copy_private(state, &copy);
+        let identity = copy.join("identity.toml");
+        let text = fs::read_to_string(&identity).unwrap();
+        let (before, after) = text.split_once("@127.0.0.1:").unwrap();
+        let after = after.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        fs::write(&identity, format!("{before}@127.0.0.1:{}{after}", self.port)).unwrap();
+        self.stranger(name)
     }
 
     /// A running, registered peer that is online.
@@ -297,6 +339,14 @@ impl Peer {
     #[track_caller]
     pub(crate) fn view(&self, image: &str) -> Vec<u8> {
         let ran = self.ctl(&["view", image, "-o", "-"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        ran.out
+    }
+
+    /// Uses a held view of an image, without the directory, and gives its bytes.
+    #[track_caller]
+    pub(crate) fn view_offline(&self, image: &str) -> Vec<u8> {
+        let ran = self.ctl(&["view", image, "--offline", "-o", "-"]);
         assert_eq!(ran.code, Some(0), "{}", ran.err);
         ran.out
     }

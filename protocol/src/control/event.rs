@@ -1,6 +1,7 @@
 //! Events, for whoever watches.
 
 use serde::{Deserialize, Serialize};
+use strum::VariantNames;
 
 use crate::{
     directory::{Notice, Presence, Request, ViewedKind},
@@ -20,8 +21,9 @@ pub struct Event {
 }
 
 /// See [`Event`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum EventKind {
     /// This daemon's own session changed its state.
     Session(SessionState),

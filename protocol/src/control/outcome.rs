@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use strum::VariantNames;
 
 use crate::{
     directory::{Block, Blocked, Cursor, Delivery, Preview, Request},
@@ -16,8 +17,9 @@ use crate::{
 use super::{ContactRequest, Message, Way};
 
 /// What came of a command.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// Done; there is nothing to tell.
     Done,
@@ -159,8 +161,9 @@ pub enum Outcome {
 }
 
 /// The state of peerd's session to the directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum SessionState {
     /// There is no identity yet.
     Unregistered,
@@ -176,12 +179,7 @@ impl SessionState {
     /// As in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unregistered => "unregistered",
-            Self::Offline => "offline",
-            Self::Connecting => "connecting",
-            Self::Online => "online",
-        }
+        self.into()
     }
 }
 
@@ -212,6 +210,9 @@ pub struct Status {
     pub requests: u64,
     /// Unread messages.
     pub messages: u64,
+    /// Updates that a newer directory has made and this version cannot read.
+    #[serde(default)]
+    pub unknown_updates: u64,
     /// peerd's version.
     pub version: Box<str>,
     /// The state directory.

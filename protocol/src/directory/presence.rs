@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::PeerId,
+    kind::known_or_none,
     model::{Address, SessionEnd},
     name::PeerName,
     time::Timestamp,
@@ -47,5 +48,6 @@ pub struct Presence {
     /// When it came or went.
     pub at: Timestamp,
     /// Why it went. Of one that is online, [`SessionEnd::TakenOver`]: it was online before, at another daemon.
+    #[serde(deserialize_with = "known_or_none")]
     pub end: Option<SessionEnd>,
 }

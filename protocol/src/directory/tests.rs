@@ -1,4 +1,6 @@
 //! The messages' bytes are a promise: golden ones, and the refusal of what is not a message.
+use ciborium::cbor;
+
 use super::*;
 use crate::{
     error::Code,
@@ -43,6 +45,77 @@ fn garbage_and_unknown_messages_are_refused_without_an_id() {
     assert_eq!((id, error.code), (None, Code::Unsupported));
 }
 
+fn bytes(value: &ciborium::Value) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn an_unknown_update_keeps_its_place_and_its_bytes() {
+    let later = cbor!({"update" => {"seq" => 8, "at" => 5, "update" => {"eclipse" => {"sun" => true}}}});
+    let body = bytes(&later.unwrap());
+    let expected =
+        UnknownUpdate { seq: Seq(8), at: Timestamp(5), kind: "eclipse".into(), body: (*body).into() };
+    assert_eq!(read_message(&body).unwrap(), Incoming::UnknownUpdate(expected.clone()));
+    assert_eq!(expected.read(), None);
+}
+
+#[test]
+fn an_update_of_a_known_kind_with_something_unknown_in_it_keeps_its_place_too() {
+    let later = cbor!({"update" => {"seq" => 8, "at" => 5, "update" => {"viewed" => {"kind" => "dreamt"}}}});
+    let Incoming::UnknownUpdate(update) = read_message(&bytes(&later.unwrap())).unwrap() else { panic!() };
+    assert_eq!((update.seq, &*update.kind), (Seq(8), "viewed"));
+}
+
+#[test]
+fn an_update_that_was_unknown_is_read_by_a_version_that_knows_it() {
+    let update = Update::Grant(Box::new(grant()));
+    let message = FromDirectory::Update { seq: Seq(8), at: Timestamp(5), update: update.clone() };
+    let body = frame::to_frame(&message).unwrap()[4..].into();
+    let stored = UnknownUpdate { seq: Seq(8), at: Timestamp(5), kind: "grant".into(), body };
+    assert_eq!(stored.read(), Some(update));
+}
+
+#[test]
+fn an_unknown_answer_names_its_request_and_other_unknown_messages_are_told_from_nonsense() {
+    let answer = cbor!({"answer" => {"id" => 9, "answer" => {"eclipse" => 1}}}).unwrap();
+    assert_eq!(read_message(&bytes(&answer)).unwrap(), Incoming::UnknownAnswer { id: 9 });
+    let other = cbor!({"eclipse" => {"id" => 9}}).unwrap();
+    assert!(matches!(read_message(&bytes(&other)).unwrap(), Incoming::Unknown(_)));
+    assert!(read_message(b"GET / HTTP/1.1").is_err());
+}
+
+#[test]
+fn what_only_a_newer_directory_knows_inside_a_message_has_a_meaning_here() {
+    let refused = cbor!({"refused" => {"id" => 9, "error" => {
+        "code" => "eclipsed", "message" => "too dark", "reason" => "moon"
+    }}});
+    let Incoming::Message(FromDirectory::Refused { id: Some(9), error }) =
+        read_message(&bytes(&refused.unwrap())).unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!((error.code, error.reason, &*error.message), (Code::Internal, None, "too dark"));
+    let notice = cbor!({"notice" => {"kind" => "eclipse", "text" => "look up"}}).unwrap();
+    let Incoming::Message(FromDirectory::Notice(notice)) = read_message(&bytes(&notice)).unwrap() else {
+        panic!()
+    };
+    assert_eq!(notice.kind, NoticeKind::Announcement);
+    let format: crate::model::Format = ciborium::Value::Text("avif".into()).deserialized().unwrap();
+    assert_eq!(format, crate::model::Format::Unknown);
+}
+
+#[test]
+fn a_request_may_carry_an_operation_id_and_an_older_peer_sends_none() {
+    let operation = Some(OperationId::from([3; 16]));
+    let with = ToDirectory::Request { id: 1, op: Op::SignOut, operation };
+    let body = frame::to_frame(&with).unwrap();
+    assert_eq!(read_request(&body[4..]).unwrap(), with);
+    let without = cbor!({"request" => {"id" => 1, "op" => "sign_out"}}).unwrap();
+    assert_eq!(read_request(&bytes(&without)).unwrap(), ToDirectory::request(1, Op::SignOut));
+}
+
 #[test]
 fn debug_never_shows_a_share() {
     let key = KeyShare { split: SplitId::from([1; 16]), share: [0xab; 32] };
@@ -56,7 +129,7 @@ fn golden_bytes() {
         (to_hex(&ToDirectory::Ack(Seq(300))), "00000008a16361636b19012c"),
         (to_hex(&ToDirectory::Pong(7)), "00000007a164706f6e6707"),
         (
-            to_hex(&ToDirectory::Request { id: 1, op: Op::SignOut }),
+            to_hex(&ToDirectory::request(1, Op::SignOut)),
             "0000001aa16772657175657374a262696401626f70687369676e5f6f7574",
         ),
         (to_hex(&FromDirectory::Ping(1)), "00000007a16470696e6701"),
@@ -113,18 +186,18 @@ fn golden_bytes_of_operations_and_updates() {
             stored: Seq(0),
         },
     };
-    let recover = ToDirectory::Request { id: 1, op: Op::Recover(Box::new(recover)) };
-    let set = ToDirectory::Request { id: 4, op: Op::SetPassword(Some("correct horse".parse().unwrap())) };
+    let recover = ToDirectory::request(1, Op::Recover(Box::new(recover)));
+    let set = ToDirectory::request(4, Op::SetPassword(Some("correct horse".parse().unwrap())));
     let rights = Op::Grants { after: Some((ImageNo(7), "7xKqPm2S".parse().unwrap())) };
     let rekey = Share { views: ViewsChange::Rekey, ..share.clone() };
     let denied = WireError::new(Code::Denied, "used up").because(crate::Reason::UsedUp);
     for (message, golden) in [
-        (to_hex(&ToDirectory::Request { id: 2, op: Op::Spend(spend) }), include_str!("golden/spend.hex")),
-        (to_hex(&ToDirectory::Request { id: 3, op: Op::Share(share) }), include_str!("golden/share.hex")),
+        (to_hex(&ToDirectory::request(2, Op::Spend(spend))), include_str!("golden/spend.hex")),
+        (to_hex(&ToDirectory::request(3, Op::Share(share))), include_str!("golden/share.hex")),
         (to_hex(&recover), include_str!("golden/recover.hex")),
         (to_hex(&set), include_str!("golden/set_password.hex")),
-        (to_hex(&ToDirectory::Request { id: 5, op: rights }), include_str!("golden/rights.hex")),
-        (to_hex(&ToDirectory::Request { id: 6, op: Op::Share(rekey) }), include_str!("golden/rekey.hex")),
+        (to_hex(&ToDirectory::request(5, rights)), include_str!("golden/rights.hex")),
+        (to_hex(&ToDirectory::request(6, Op::Share(rekey))), include_str!("golden/rekey.hex")),
         (to_hex(&update), include_str!("golden/update.hex")),
         (to_hex(&FromDirectory::Refused { id: Some(2), error: denied }), include_str!("golden/refused.hex")),
     ] {
@@ -161,7 +234,7 @@ fn golden_bytes_of_messages_and_blocks() {
     let row = |update| FromDirectory::Update { seq: Seq(8), at: Timestamp(1), update };
     let told = FromDirectory::Broadcast(Box::new(letter.clone()));
     for (message, golden) in [
-        (to_hex(&ToDirectory::Request { id: 4, op: Op::Send(send) }), include_str!("golden/send.hex")),
+        (to_hex(&ToDirectory::request(4, Op::Send(send))), include_str!("golden/send.hex")),
         (
             to_hex(&FromDirectory::Answer { id: 4, answer: Answer::Sent(Box::new(sent)) }),
             include_str!("golden/sent.hex"),
@@ -198,7 +271,7 @@ fn golden_bytes_of_presence() {
         end: Some(SessionEnd::SignedOut),
         ..here.clone()
     };
-    let subscribe = |id, to| ToDirectory::Request { id, op: Op::Subscribe(to) };
+    let subscribe = |id, to| ToDirectory::request(id, Op::Subscribe(to));
     let changes = Changes { peers: vec![here, gone], missed: true };
     for (message, golden) in [
         (to_hex(&subscribe(4, Subscription::Everybody)), include_str!("golden/subscribe-everybody.hex")),
@@ -223,7 +296,7 @@ fn golden_bytes_of_contact_and_relay() {
     };
     let answer = |answer| FromDirectory::Answer { id: 4, answer };
     for (message, golden) in [
-        (to_hex(&ToDirectory::Request { id: 4, op: Op::Relay(peer) }), include_str!("golden/relay.hex")),
+        (to_hex(&ToDirectory::request(4, Op::Relay(peer))), include_str!("golden/relay.hex")),
         (to_hex(&answer(Answer::Ticket(ticket))), include_str!("golden/ticket.hex")),
         (to_hex(&FromDirectory::Call(Call { ticket, from: peer })), include_str!("golden/call.hex")),
         (to_hex(&answer(Answer::Contact(contact))), include_str!("golden/contact.hex")),

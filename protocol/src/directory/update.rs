@@ -2,6 +2,7 @@
 //! which are not.
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
 use super::{InboxMessage, Request};
 use crate::{
@@ -10,8 +11,9 @@ use crate::{
 };
 
 /// What the directory owes a peer: a row of its inbox. Each carries the whole state, so that the last one is the truth.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Update {
     /// A right was given, changed or taken back, its image was renamed or replaced. To its owner and its viewer.
     Grant(Box<Grant>),
@@ -56,8 +58,9 @@ pub struct Viewed {
 }
 
 /// What happened to views.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ViewedKind {
     /// Spent for a view.
     View,
@@ -71,11 +74,7 @@ impl ViewedKind {
     /// As on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::View => "view",
-            Self::Checkout => "checkout",
-            Self::Checkin => "checkin",
-        }
+        self.into()
     }
 }
 
@@ -83,16 +82,7 @@ impl Update {
     /// What kind it is, as on the wire: one of a fixed few, and nothing of what it says.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Grant(_) => "grant",
-            Self::Viewed(_) => "viewed",
-            Self::Removed { .. } => "removed",
-            Self::Renamed { .. } => "renamed",
-            Self::Request(_) => "request",
-            Self::Decision(_) => "decision",
-            Self::Message(_) => "message",
-            Self::Void => "void",
-        }
+        self.into()
     }
 }
 
@@ -117,12 +107,13 @@ pub enum NoticeKind {
     Superseded,
     /// The operator has ended the session.
     Kicked,
-    /// The operator has something to say; the session goes on.
-    Announcement,
     /// The peer asked nothing for longer than the operator allows; do not come back by yourself.
     Idle,
     /// The ID was taken back with its password: this key is not registered any more.
     Replaced,
     /// Something happened faster than it could be told. peerd says it to whoever watches; the directory does not.
     Missed,
+    /// The operator has something to say; the session goes on. A kind that a newer directory knows is read as this one.
+    #[serde(other)]
+    Announcement,
 }

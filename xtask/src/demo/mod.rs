@@ -9,11 +9,11 @@
 
 mod check;
 mod daemon;
-mod patience;
-mod pictures;
+pub(crate) mod patience;
+pub(crate) mod pictures;
 mod scene;
 mod shell;
-mod stage;
+pub(crate) mod stage;
 mod story;
 
 use std::{

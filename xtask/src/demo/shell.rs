@@ -48,6 +48,11 @@ impl Shell {
         Self { who, home, programs, patience }
     }
 
+    /// From now on the words `dosd`, `peerd` and `dosctl` mean the programs in this folder.
+    pub(crate) fn use_programs(&mut self, programs: PathBuf) {
+        self.programs = programs;
+    }
+
     /// Whose it is.
     pub(crate) fn who(&self) -> &'static str {
         self.who

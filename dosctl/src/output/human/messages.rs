@@ -1,7 +1,7 @@
 //! Messages and blocks as people read them.
 //!
-//! What always holds: whatever a text says, a line that begins a message is one of ours: the lines that follow in a text
-//! are marked, and what would move the cursor is replaced.
+//! What always holds: no text can pass for another message: its further lines are marked, and what would move the cursor is
+//! replaced.
 
 use dos_protocol::{
     control::{ContactRequest, Message, Way},
@@ -15,18 +15,18 @@ use crate::output::{
 };
 
 /// Of `send`.
-pub fn sent(text: &mut Text, sent: &json::Sent<'_>) {
+pub(crate) fn sent(text: &mut Text, sent: &json::Sent<'_>) {
     let to = peer(sent.to_name, sent.to);
     text.line(&match (sent.way(), sent.state) {
-        (Some(Way::Direct(address)), _) => format!("{to} has it, directly at {address}"),
-        (Some(Way::Relayed), _) => format!("{to} has it, through the relay, which could not read it"),
-        (None, Delivery::Delivered) => format!("{to} has it"),
-        (None, Delivery::Queued) => format!("{to} gets it when it comes online"),
+        (Some(Way::Direct(address)), _) => format!("delivered to {to}, directly at {address}"),
+        (Some(Way::Relayed), _) => format!("delivered to {to} through the relay, which cannot read it"),
+        (None, Delivery::Delivered) => format!("delivered to {to}"),
+        (None, Delivery::Queued) => format!("queued for {to} until it is online"),
     });
 }
 
 /// Of `messages`.
-pub fn messages(text: &mut Text, messages: &[&Message], unread: bool) {
+pub(crate) fn messages(text: &mut Text, messages: &[&Message], unread: bool) {
     if messages.is_empty() {
         text.note(if unread { "no unread messages" } else { "no messages" });
     }
@@ -36,7 +36,7 @@ pub fn messages(text: &mut Text, messages: &[&Message], unread: bool) {
 }
 
 /// A message: who to whom and its first line, then further lines with a mark before them.
-pub fn message(text: &mut Text, message: &Message) {
+pub(crate) fn message(text: &mut Text, message: &Message) {
     let mark = if message.read { ' ' } else { '*' };
     let from = peer(message.from_name.as_ref(), message.from);
     let to = message.to.map_or_else(|| "all".into(), |to| peer(message.to_name.as_ref(), to));
@@ -53,39 +53,44 @@ pub fn message(text: &mut Text, message: &Message) {
     }
 }
 
-/// The lines of what somebody wrote, with tabs as spaces.
+/// The lines of a text, with tabs as spaces.
 fn lines(text: &str) -> impl Iterator<Item = String> {
     text.trim_end_matches(['\n', '\r'])
         .split('\n')
         .map(|line| line.strip_suffix('\r').unwrap_or(line).replace('\t', "    "))
 }
 
-/// What somebody wrote, in one line.
+/// A text in one line.
 pub(super) fn in_one_line(text: &str) -> String {
     lines(text).collect::<Vec<_>>().join(" | ")
 }
 
 /// Of `block`.
-pub fn blocked(text: &mut Text, blocked: &Blocked) {
+pub(crate) fn blocked(text: &mut Text, blocked: &Blocked) {
     let who = peer(blocked.name.as_ref(), blocked.peer);
-    text.line(&format!("{who} is blocked: its messages, requests and broadcasts no longer arrive"));
+    text.line(&format!("blocked {who}: its messages, requests and broadcasts are refused"));
     if blocked.messages_purged > 0 {
-        text.line(&format!("gone: {} of it that had not arrived", count(blocked.messages_purged, "message")));
+        text.line(&format!(
+            "deleted {} from it that had not arrived",
+            count(blocked.messages_purged, "message")
+        ));
     }
     if blocked.requests_purged > 0 {
-        text.line(&format!("refused: {} of it", count(blocked.requests_purged, "pending request")));
+        text.line(&format!("denied {} from it", count(blocked.requests_purged, "pending request")));
     }
     if blocked.rights > 0 {
-        let rights = count(blocked.rights, "right");
-        text.line(&format!("it keeps {rights} to your images until you take them back:"));
-        text.note(&format!("see `dosctl shares --given`, then `dosctl share NAME {who} --revoke`"));
+        let grants = count(blocked.rights, "grant");
+        text.line(&format!("it keeps {grants} to your images until you revoke them"));
+        text.note(&format!(
+            "list them with `dosctl shares --given`, revoke one with `dosctl share NAME {who} --revoke`"
+        ));
     }
 }
 
 /// Of `blocks`.
-pub fn blocks(text: &mut Text, blocks: &[Block]) {
+pub(crate) fn blocks(text: &mut Text, blocks: &[Block]) {
     if blocks.is_empty() {
-        text.note("nobody is blocked");
+        text.note("no blocked peers");
         return;
     }
     let mut table = Table::new(&["PEER", "ID", "BLOCKED"]);
@@ -97,18 +102,18 @@ pub fn blocks(text: &mut Text, blocks: &[Block]) {
 }
 
 /// Of `approve` and `deny`, of a request for contact.
-pub fn contact(text: &mut Text, contact: &ContactRequest) {
+pub(crate) fn contact(text: &mut Text, contact: &ContactRequest) {
     let (number, from) = (contact.number, peer(contact.from_name.as_ref(), contact.from));
     text.line(&match contact.state {
-        RequestState::Approved => format!("request c{number}: {from} may send direct messages"),
+        RequestState::Approved => format!("approved request c{number}: {from} may send direct messages"),
         RequestState::Pending => format!("request c{number}: {from} wants to send direct messages"),
-        _ => format!("request c{number}: {from} may not send direct messages"),
+        _ => format!("denied request c{number}: {from} may not send direct messages"),
     });
 }
 
 /// The peers that want to send direct messages.
 pub(super) fn contacts(text: &mut Text, contacts: &[ContactRequest]) {
-    let mut table = Table::new(&[">REQUEST", "FROM", "STATE", "ASKED"]);
+    let mut table = Table::new(&[">REQUEST", "FROM", "STATE", "CREATED"]);
     for one in contacts {
         table.row(vec![
             format!("c{}", one.number),

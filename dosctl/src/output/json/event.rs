@@ -12,11 +12,27 @@ use super::{Contact, Grant, Message, Moment, Request};
 
 /// A line of `watch`.
 #[derive(Debug, Serialize)]
-pub struct Event<'a> {
+pub(crate) struct Event<'a> {
     event: &'static str,
     at: Moment,
     #[serde(flatten)]
     body: EventBody<'a>,
+}
+
+/// An event that was skipped, on standard error.
+#[derive(Debug, Serialize)]
+pub(crate) struct Skipped<'a> {
+    /// The only key besides the schema's, which tells such a line from an error.
+    pub(crate) skipped: SkippedEvent<'a>,
+}
+
+/// See [`Skipped`].
+#[derive(Debug, Serialize)]
+pub(crate) struct SkippedEvent<'a> {
+    /// Its kind.
+    pub(crate) event: &'a str,
+    /// What helps.
+    pub(crate) hint: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,7 +73,7 @@ enum EventBody<'a> {
 impl Event<'_> {
     /// What it is, as in the document.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.event
     }
 }
@@ -72,8 +88,8 @@ impl<'a> From<&'a control::Event> for Event<'a> {
             }
             EventKind::Removed(image) => ("image", EventBody::Image { image, change: "removed" }),
             EventKind::Fetched(image) => ("image", EventBody::Image { image, change: "fetched" }),
-            EventKind::Request(asked) => ("request", EventBody::Request(asked.as_ref().into())),
-            EventKind::Decision(asked) => ("decision", EventBody::Request(asked.as_ref().into())),
+            EventKind::Request(request) => ("request", EventBody::Request(request.as_ref().into())),
+            EventKind::Decision(request) => ("decision", EventBody::Request(request.as_ref().into())),
             EventKind::Presence(now) => {
                 let body = EventBody::Presence {
                     id: now.id,

@@ -17,15 +17,12 @@ fn text<T: ToString, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S
 
 /// Of `send`.
 #[derive(Debug, Serialize)]
-pub struct Sent<'a> {
+pub(crate) struct Sent<'a> {
     #[serde(serialize_with = "text")]
     message: MessageId,
-    /// To whom.
-    pub to: PeerId,
-    /// How far it got.
-    pub state: Delivery,
-    /// The recipient's name.
-    pub to_name: Option<&'a PeerName>,
+    pub(crate) to: PeerId,
+    pub(crate) state: Delivery,
+    pub(crate) to_name: Option<&'a PeerName>,
     direct: bool,
     way: Option<&'static str>,
     address: Option<Address>,
@@ -34,7 +31,7 @@ pub struct Sent<'a> {
 impl<'a> Sent<'a> {
     /// A message that was taken, and which way a direct one went.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         message: MessageId,
         to: PeerId,
         to_name: Option<&'a PeerName>,
@@ -51,14 +48,14 @@ impl<'a> Sent<'a> {
 
     /// Which way a direct one went.
     #[must_use]
-    pub fn way(&self) -> Option<Way> {
+    pub(crate) fn way(&self) -> Option<Way> {
         self.direct.then_some(self.address.map_or(Way::Relayed, Way::Direct))
     }
 }
 
 /// A message: in `messages`, and as an event.
 #[derive(Debug, Serialize)]
-pub struct Message<'a> {
+pub(crate) struct Message<'a> {
     #[serde(serialize_with = "text")]
     message: MessageId,
     from: PeerId,
@@ -95,28 +92,27 @@ impl<'a> From<&'a control::Message> for Message<'a> {
 
 /// Of `messages`.
 #[derive(Debug, Serialize)]
-pub struct Messages<'a> {
+pub(crate) struct Messages<'a> {
     messages: Vec<Message<'a>>,
 }
 
 impl<'a> Messages<'a> {
-    /// These.
     #[must_use]
-    pub fn new(messages: &[&'a control::Message]) -> Self {
+    pub(crate) fn new(messages: &[&'a control::Message]) -> Self {
         Self { messages: messages.iter().map(|message| Message::from(*message)).collect() }
     }
 }
 
 /// Of `broadcast`.
 #[derive(Debug, Serialize)]
-pub struct Told {
-    /// So many peers.
-    pub told: u64,
+pub(crate) struct Told {
+    /// Number of peers that got it.
+    pub(crate) told: u64,
 }
 
 /// CONTACT: a peer that wants to send direct messages.
 #[derive(Debug, Serialize)]
-pub struct Contact<'a> {
+pub(crate) struct Contact<'a> {
     request: String,
     kind: &'static str,
     from: PeerId,
@@ -142,7 +138,7 @@ impl<'a> From<&'a ContactRequest> for Contact<'a> {
 
 /// Of `block`.
 #[derive(Debug, Serialize)]
-pub struct Blocked<'a> {
+pub(crate) struct Blocked<'a> {
     peer: PeerId,
     name: Option<&'a PeerName>,
     messages_purged: u64,
@@ -164,16 +160,14 @@ impl<'a> From<&'a directory::Blocked> for Blocked<'a> {
 
 /// Of `unblock`.
 #[derive(Debug, Serialize)]
-pub struct Unblocked<'a> {
-    /// Who.
-    pub peer: PeerId,
-    /// Its name.
-    pub name: Option<&'a PeerName>,
+pub(crate) struct Unblocked<'a> {
+    pub(crate) peer: PeerId,
+    pub(crate) name: Option<&'a PeerName>,
 }
 
 /// Of `blocks`.
 #[derive(Debug, Serialize)]
-pub struct Blocks<'a> {
+pub(crate) struct Blocks<'a> {
     blocks: Vec<Block<'a>>,
 }
 
@@ -185,9 +179,8 @@ struct Block<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    /// These.
     #[must_use]
-    pub fn new(blocks: &'a [directory::Block]) -> Self {
+    pub(crate) fn new(blocks: &'a [directory::Block]) -> Self {
         let one = |block: &'a directory::Block| Block {
             peer: block.peer,
             name: block.name.as_ref(),

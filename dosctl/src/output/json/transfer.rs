@@ -5,35 +5,32 @@ use serde::Serialize;
 
 /// Of `fetch`.
 #[derive(Debug, Serialize)]
-pub struct Fetched<'a> {
-    /// Which image.
-    pub image: &'a ImagePath,
+pub(crate) struct Fetched<'a> {
+    pub(crate) image: &'a ImagePath,
     /// The size of the sealed copy.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Which way it came; nothing if it was here already.
     #[serde(flatten)]
-    pub way: Way,
+    pub(crate) way: Way,
     /// There and back on that way, in milliseconds.
-    pub round_trip_ms: Option<f64>,
+    pub(crate) round_trip_ms: Option<f64>,
 }
 
 /// Of `ping`.
 #[derive(Debug, Serialize)]
-pub struct Pong<'a> {
-    /// Which peer.
-    pub id: PeerId,
-    /// Its name.
-    pub name: Option<&'a PeerName>,
+pub(crate) struct Pong<'a> {
+    pub(crate) id: PeerId,
+    pub(crate) name: Option<&'a PeerName>,
     /// Which way leads to it.
     #[serde(flatten)]
-    pub way: Way,
+    pub(crate) way: Way,
     /// There and back, in milliseconds.
-    pub round_trip_ms: f64,
+    pub(crate) round_trip_ms: f64,
 }
 
 /// Which way to a peer: `direct`, with the address, or `relayed`.
 #[derive(Debug, Serialize)]
-pub struct Way {
+pub(crate) struct Way {
     way: Option<&'static str>,
     address: Option<Address>,
 }
@@ -46,4 +43,26 @@ impl From<Option<control::Way>> for Way {
             None => Self { way: None, address: None },
         }
     }
+}
+
+/// A line of `--progress`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Progress {
+    /// The only key of such a line besides the schema's, which tells it from the answer.
+    pub(crate) progress: Transfer,
+}
+
+/// See [`Progress`].
+#[derive(Debug, Serialize)]
+pub(crate) struct Transfer {
+    /// `adding`, `fetching` or `opening`.
+    pub(crate) step: &'static str,
+    /// Bytes transferred.
+    pub(crate) done: u64,
+    /// Bytes in all; `null` if that is not known.
+    pub(crate) total: Option<u64>,
+    /// Bytes a second since the step began.
+    pub(crate) rate: u64,
+    /// Milliseconds to go at that rate; `null` if that is not known.
+    pub(crate) left_ms: Option<u64>,
 }

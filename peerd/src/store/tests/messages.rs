@@ -8,7 +8,7 @@ use dos_protocol::{
 };
 
 use super::*;
-use crate::store::messages::make_room;
+use crate::{rules::messages::Kept, store::messages::make_room};
 
 fn letter(number: u8, text: &str) -> InboxMessage {
     InboxMessage {
@@ -24,13 +24,13 @@ fn message(number: u8, text: &str) -> Update {
     Update::Message(Box::new(letter(number, text)))
 }
 
-fn myself() -> Me {
+pub(super) fn myself() -> Me {
     Me { id: me(), name: Some("alice".parse().unwrap()) }
 }
 
-fn brought(from: PeerId, number: u8) -> Brought {
+fn brought(from: PeerId, number: u8) -> Direct {
     let message = MessageId::from([number; 16]);
-    Brought { from, from_name: None, message, sent_at: Timestamp::now(), text: "psst".into() }
+    Direct { from, from_name: None, message, sent_at: Timestamp::now(), text: "psst".into() }
 }
 
 impl Bench {
@@ -52,7 +52,7 @@ impl Bench {
         self.store.own().await.unwrap().mail.unread
     }
 
-    async fn direct(&self, brought: Brought) -> Verdict {
+    async fn direct(&self, brought: Direct) -> Verdict {
         self.store.receive_direct(myself(), brought, |_| ()).await.unwrap().verdict
     }
 
@@ -147,7 +147,11 @@ async fn the_oldest_read_messages_go_first_and_the_newest_never() {
     let places = |most: (u64, u64)| {
         let bench = &bench;
         async move {
-            bench.store.write(move |connection| make_room(connection, 5, most)).await.unwrap();
+            bench
+                .store
+                .write(move |connection| make_room(connection, 5, Kept { count: most.0, bytes: most.1 }))
+                .await
+                .unwrap();
             bench.all().await.iter().map(|message| message.place).collect::<Vec<u64>>()
         }
     };
@@ -157,7 +161,7 @@ async fn the_oldest_read_messages_go_first_and_the_newest_never() {
     assert_eq!(places((0, 0)).await, [5]);
     assert_eq!(bench.unread().await, 1);
     // A place is never used twice.
-    bench.store.write(|connection| make_room(connection, 0, (0, 0))).await.unwrap();
+    bench.store.write(|connection| make_room(connection, 0, Kept { count: 0, bytes: 0 })).await.unwrap();
     let applied = bench.apply(vec![update(6, message(6, "six"))]).await.unwrap();
     assert_eq!(applied.mail, Mail { unread: 1, last: 6 });
 }
@@ -215,7 +219,7 @@ async fn after_an_hour_the_same_text_is_another_message() {
 }
 
 #[tokio::test]
-async fn a_stranger_is_asked_about_once_and_only_an_approval_lets_it_in() {
+async fn a_stranger_makes_one_request_and_only_an_approval_lets_it_in() {
     let bench = bench().await;
     let Verdict::Request(Some(asked)) = bench.direct(brought(other(), 1)).await else { panic!("not asked") };
     assert_eq!((asked.number, asked.from, asked.state), (1, other(), RequestState::Pending));
@@ -231,13 +235,13 @@ async fn a_stranger_is_asked_about_once_and_only_an_approval_lets_it_in() {
     assert!(matches!(bench.direct(brought(other(), 1)).await, Verdict::Stored(Some(_))));
     assert_eq!(bench.direct(brought(other(), 1)).await, Verdict::Stored(None));
     assert_eq!(bench.texts().await, ["please", "psst"]);
-    assert_eq!(bench.store.contacts(false).await.unwrap(), []);
-    assert_eq!(bench.store.contacts(true).await.unwrap()[0].state, RequestState::Approved);
+    assert_eq!(bench.store.contacts(false, 0).await.unwrap(), []);
+    assert_eq!(bench.store.contacts(true, 0).await.unwrap()[0].state, RequestState::Approved);
     assert_eq!(bench.store.decide_contact(2, true).await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn a_peer_with_a_right_a_request_or_a_message_is_no_stranger() {
+async fn a_peer_with_a_grant_a_request_or_a_message_is_no_stranger() {
     let stored = |verdict| matches!(verdict, Verdict::Stored(Some(_)));
     for known in [
         Update::Grant(Box::new(grant(me(), other(), 1))),
@@ -287,7 +291,7 @@ async fn strangers_and_unread_direct_messages_are_bounded() {
     bench.store.decide_contact(1, true).await.unwrap();
     let id = |number: u64| MessageId::from(u128::from(number).to_be_bytes());
     for number in 1..=DIRECT_UNREAD_MAX {
-        let brought = Brought { message: id(number), ..brought(strangers[0], 1) };
+        let brought = Direct { message: id(number), ..brought(strangers[0], 1) };
         assert!(matches!(bench.direct(brought).await, Verdict::Stored(Some(_))));
     }
     assert_eq!(bench.direct(brought(strangers[0], 255)).await, Verdict::Full);
@@ -297,7 +301,7 @@ async fn strangers_and_unread_direct_messages_are_bounded() {
 }
 
 #[tokio::test]
-async fn blocking_voids_the_question_and_an_older_list_does_not_undo_it() {
+async fn blocking_voids_the_request_for_contact_and_an_older_list_does_not_undo_it() {
     let bench = bench().await;
     bench.direct(brought(other(), 1)).await;
     let before = bench.store.blocks_revision().await.unwrap();
@@ -305,9 +309,9 @@ async fn blocking_voids_the_question_and_an_older_list_does_not_undo_it() {
     assert_eq!(bench.store.own().await.unwrap().requests, 0);
     assert!(!bench.block().await);
     assert!(!bench.store.take_blocks(before, Vec::new()).await.unwrap());
-    assert_eq!(bench.store.blocked_peers().await.unwrap().len(), 1);
+    assert_eq!(bench.store.blocked_peers(None).await.unwrap().len(), 1);
     let now = bench.store.blocks_revision().await.unwrap();
     let carol = Block { peer: me(), name: Some("carol".parse().unwrap()), since: Timestamp(9) };
     assert!(bench.store.take_blocks(now, vec![carol.clone()]).await.unwrap());
-    assert_eq!(bench.store.blocked_peers().await.unwrap(), [carol]);
+    assert_eq!(bench.store.blocked_peers(None).await.unwrap(), [carol]);
 }

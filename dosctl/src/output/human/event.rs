@@ -1,0 +1,86 @@
+//! The lines of `watch`.
+
+use dos_protocol::{
+    ImageName,
+    control::{Event, EventKind},
+    directory::{Request, RequestState, ViewedKind},
+    model::SessionEnd,
+};
+
+use super::{access, messages, owned};
+use crate::output::{
+    Text,
+    words::{count, end, moment, peer, views_left},
+};
+
+/// A line of `watch`.
+pub(crate) fn event(text: &mut Text, event: &Event) {
+    let what = match &event.what {
+        EventKind::Session(state) => format!("notice    the session is {}", state.as_str()),
+        EventKind::Notice(notice) => format!("notice    {}", notice.text),
+        EventKind::Grant(grant) => {
+            let image = owned(grant.owner_name.as_ref(), &grant.path);
+            format!("grant     {}", access::may_view(grant, &image, event.at))
+        }
+        EventKind::Viewed { views, kind, grant } => {
+            let viewer = peer(grant.viewer_name.as_ref(), grant.viewer);
+            let did = viewing(*views, *kind, &grant.path.name);
+            format!("viewed    {viewer} {did}; {}", views_left(grant.views_left))
+        }
+        EventKind::Removed(path) => format!("image     {path} was removed"),
+        EventKind::Fetched(path) => format!("image     {path} was fetched"),
+        EventKind::Request(request) | EventKind::Decision(request) => of_request(request),
+        EventKind::Presence(now) => {
+            let who = peer(now.name.as_ref(), now.id);
+            let place = now.address.map(|address| format!(" at {address}")).unwrap_or_default();
+            match (now.online, now.end) {
+                (true, Some(SessionEnd::TakenOver)) => {
+                    format!("presence  {who} is online with another daemon{place}")
+                }
+                (true, _) => format!("presence  {who} is online{place}"),
+                (false, Some(why)) => format!("presence  {who} is offline ({})", end(why)),
+                (false, None) => format!("presence  {who} is offline"),
+            }
+        }
+        EventKind::Message(message) => {
+            let from = peer(message.from_name.as_ref(), message.from);
+            let to = if message.to.is_none() { " to all" } else { "" };
+            format!("message   {from}{to}: {}", messages::in_one_line(&message.text))
+        }
+        EventKind::Contact(contact) => {
+            let from = peer(contact.from_name.as_ref(), contact.from);
+            format!("request   c{}: {from} wants to send direct messages", contact.number)
+        }
+    };
+    text.line(&format!("{}  {what}", moment(event.at)));
+}
+
+fn viewing(views: u32, kind: ViewedKind, image: &ImageName) -> String {
+    match kind {
+        ViewedKind::View => format!("viewed {image}"),
+        ViewedKind::Checkout => format!("checked out {} of {image}", count(views.into(), "view")),
+        ViewedKind::Checkin => format!("returned {} of {image}", count(views.into(), "view")),
+    }
+}
+
+fn of_request(request: &Request) -> String {
+    let image = owned(request.owner_name.as_ref(), &request.path);
+    let from = peer(request.from_name.as_ref(), request.from);
+    let (number, views) = (request.request, count(request.views.into(), "view"));
+    let (note, label) = match request.state {
+        RequestState::Pending => {
+            (request.note.as_deref(), format!("request   {number}: {from} requests {views} of {image}"))
+        }
+        RequestState::Cancelled => {
+            (None, format!("request   {number}: {from} cancelled the request for {image}"))
+        }
+        RequestState::Approved => (None, format!("decision  {number}: {from} gets {views} of {image}")),
+        RequestState::Denied => {
+            (request.reason.as_deref(), format!("decision  {number}: {from} gets no views of {image}"))
+        }
+    };
+    match note {
+        Some(note) => format!("{label}: \"{note}\""),
+        None => label,
+    }
+}

@@ -1,0 +1,115 @@
+//! Peers and images in listings.
+
+use dos_protocol::{
+    Timestamp,
+    model::{Access, AccessState, ImageInfo, PeerInfo},
+};
+
+use super::{NOTHING, or_nothing};
+use crate::{
+    cursor::Token,
+    output::{
+        Text,
+        table::Table,
+        words::{end, peer, relative, size, views_left},
+    },
+};
+
+/// Of `list`.
+pub(crate) fn page(text: &mut Text, peers: &[PeerInfo], next: Option<&Token>) {
+    if peers.is_empty() {
+        text.note("no peers to list");
+    } else {
+        let mut table = Table::new(&["PEER", "ID", "SEEN", "IMAGE", ">PIXELS", ">SIZE", "ACCESS"]);
+        for who in peers {
+            let head = [or_nothing(who.name.as_ref()), who.id.to_string(), seen(who, text.now)];
+            if who.images.is_empty() {
+                table.row([&head[..], &[NOTHING.into(), String::new(), String::new()]].concat());
+            }
+            for image in &who.images {
+                table.row([&head[..], &image_cells(image, text.now)].concat());
+            }
+        }
+        table.show(text);
+    }
+    more(text, next);
+}
+
+fn more(text: &mut Text, next: Option<&Token>) {
+    if let Some(next) = next {
+        text.note(&format!("there is more: add --cursor '{next}'"));
+    }
+}
+
+/// Of `list --previews`: the line below a picture.
+pub(crate) fn listed(text: &mut Text, who: &PeerInfo, image: &ImageInfo) {
+    let [name, pixels, bytes, access] = image_cells(image, text.now);
+    let owner = peer(who.name.as_ref(), who.id);
+    text.line(&format!("{owner}/{name}  {pixels}  {bytes}  {access}"));
+    text.line("");
+}
+
+/// Of `list --previews`: what follows all pictures.
+pub(crate) fn end_of_page(text: &mut Text, peers: &[PeerInfo], next: Option<&Token>) {
+    if peers.iter().all(|who| who.images.is_empty()) {
+        text.note("no images to list");
+    }
+    more(text, next);
+}
+
+fn seen(peer: &PeerInfo, now: Timestamp) -> String {
+    match peer.last_seen {
+        _ if peer.online => "online".into(),
+        Some(at) => match peer.last_end {
+            Some(why) => format!("{} ({})", relative(at, now), end(why)),
+            None => relative(at, now),
+        },
+        None => "never".into(),
+    }
+}
+
+fn image_cells(image: &ImageInfo, now: Timestamp) -> [String; 4] {
+    let original = &image.original;
+    [
+        image.name.to_string(),
+        format!("{}x{}", original.width, original.height),
+        size(original.bytes),
+        image.access.map_or_else(|| "own".into(), |access| access_words(access, now)),
+    ]
+}
+
+fn access_words(access: Access, now: Timestamp) -> String {
+    match access.state {
+        AccessState::None => NOTHING.into(),
+        AccessState::Requested => "requested".into(),
+        AccessState::Granted => match access.expires_at {
+            Some(end) => format!("{}, ends {}", views_left(access.views_left), relative(end, now)),
+            None => views_left(access.views_left),
+        },
+        AccessState::Denied => "denied".into(),
+        AccessState::Revoked => "revoked".into(),
+        AccessState::Expired => "expired".into(),
+        AccessState::UsedUp => "used up".into(),
+    }
+}
+
+/// Of `resolve`.
+pub(crate) fn resolved(text: &mut Text, who: &PeerInfo) {
+    let mut table = Table::new(&["PEER", "ID", "SEEN", "ADDRESS"]);
+    let address = or_nothing(who.address);
+    table.row(vec![or_nothing(who.name.as_ref()), who.id.to_string(), seen(who, text.now), address]);
+    table.show(text);
+}
+
+/// An image that was added or renamed.
+pub(crate) fn image(text: &mut Text, done: &str, image: &ImageInfo) {
+    let original = &image.original;
+    text.line(&format!(
+        "{done} {}: {} {}x{}, {}",
+        image.name,
+        original.format.as_str(),
+        original.width,
+        original.height,
+        size(original.bytes)
+    ));
+}

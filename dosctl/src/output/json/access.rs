@@ -1,0 +1,114 @@
+//! Grants and requests.
+
+use dos_protocol::{
+    Allowance, ImagePath, PeerId, PeerName, Revision, Timestamp, control,
+    directory::{self, RequestState},
+    model::{self, GrantState},
+};
+use serde::Serialize;
+
+use super::{Contact, Moment};
+
+/// GRANT.
+#[derive(Debug, Serialize)]
+pub(crate) struct Grant<'a> {
+    image: &'a ImagePath,
+    viewer: PeerId,
+    views_left: Allowance,
+    views_used: u64,
+    expires_at: Option<Moment>,
+    state: GrantState,
+    revision: Revision,
+    owner_name: Option<&'a PeerName>,
+    viewer_name: Option<&'a PeerName>,
+}
+
+impl<'a> Grant<'a> {
+    /// A grant as it stands `now`.
+    #[must_use]
+    pub(crate) fn new(grant: &'a model::Grant, now: Timestamp) -> Self {
+        Self {
+            image: &grant.path,
+            viewer: grant.viewer,
+            views_left: grant.views_left,
+            views_used: grant.views_used,
+            expires_at: grant.expires_at.map(Moment),
+            state: grant.state_at(now),
+            revision: grant.revision,
+            owner_name: grant.owner_name.as_ref(),
+            viewer_name: grant.viewer_name.as_ref(),
+        }
+    }
+}
+
+/// Of `shares`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Shares<'a> {
+    given: Vec<Grant<'a>>,
+    received: Vec<Grant<'a>>,
+}
+
+impl<'a> Shares<'a> {
+    /// Grants as they stand `now`.
+    #[must_use]
+    pub(crate) fn new(given: &'a [model::Grant], received: &'a [model::Grant], now: Timestamp) -> Self {
+        let all = |grants: &'a [model::Grant]| grants.iter().map(|grant| Grant::new(grant, now)).collect();
+        Self { given: all(given), received: all(received) }
+    }
+}
+
+/// REQUEST.
+#[derive(Debug, Serialize)]
+pub(crate) struct Request<'a> {
+    request: u64,
+    image: &'a ImagePath,
+    from: PeerId,
+    views: u32,
+    state: RequestState,
+    note: Option<&'a str>,
+    reason: Option<&'a str>,
+    created_at: Moment,
+    decided_at: Option<Moment>,
+    owner_name: Option<&'a PeerName>,
+    from_name: Option<&'a PeerName>,
+}
+
+impl<'a> From<&'a directory::Request> for Request<'a> {
+    fn from(request: &'a directory::Request) -> Self {
+        Self {
+            request: request.request,
+            image: &request.path,
+            from: request.from,
+            views: request.views,
+            state: request.state,
+            note: request.note.as_deref(),
+            reason: request.reason.as_deref(),
+            created_at: Moment(request.created_at),
+            decided_at: request.decided_at.map(Moment),
+            owner_name: request.owner_name.as_ref(),
+            from_name: request.from_name.as_ref(),
+        }
+    }
+}
+
+/// Of `requests`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Requests<'a> {
+    incoming: Vec<Request<'a>>,
+    outgoing: Vec<Request<'a>>,
+    contacts: Vec<Contact<'a>>,
+}
+
+impl<'a> Requests<'a> {
+    /// Those that came in, those that went out, and those of peers that want to send direct messages.
+    #[must_use]
+    pub(crate) fn new(
+        incoming: &'a [directory::Request],
+        outgoing: &'a [directory::Request],
+        contacts: &'a [control::ContactRequest],
+    ) -> Self {
+        let all = |requests: &'a [directory::Request]| requests.iter().map(Request::from).collect();
+        let contacts = contacts.iter().map(Contact::from).collect();
+        Self { incoming: all(incoming), outgoing: all(outgoing), contacts }
+    }
+}

@@ -1,0 +1,144 @@
+//! Images, the peers that have them, and what becomes of them.
+
+use dos_protocol::{
+    Allowance, ImageId, ImageName, ImagePath, PeerId, PeerName,
+    model::{self, AccessState, Address, Format, PreviewInfo},
+};
+use serde::Serialize;
+
+use super::Moment;
+use crate::cursor::Token;
+
+/// IMAGE.
+#[derive(Debug, Serialize)]
+pub(crate) struct Image<'a> {
+    owner: PeerId,
+    name: &'a ImageName,
+    image_id: ImageId,
+    format: Format,
+    width: u32,
+    height: u32,
+    bytes: u64,
+    preview: PreviewInfo,
+    access: Option<Access>,
+}
+
+#[derive(Debug, Serialize)]
+struct Access {
+    state: AccessState,
+    views_left: Allowance,
+    expires_at: Option<Moment>,
+}
+
+impl<'a> From<&'a model::ImageInfo> for Image<'a> {
+    fn from(image: &'a model::ImageInfo) -> Self {
+        let access = image.access.map(|access| Access {
+            state: access.state,
+            views_left: access.views_left,
+            expires_at: access.expires_at.map(Moment),
+        });
+        Self {
+            owner: image.owner,
+            name: &image.name,
+            image_id: image.original.image_id,
+            format: image.original.format,
+            width: image.original.width,
+            height: image.original.height,
+            bytes: image.original.bytes,
+            preview: image.preview,
+            access,
+        }
+    }
+}
+
+/// Of `add`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Images<'a> {
+    /// Those that were added.
+    pub(crate) images: Vec<Image<'a>>,
+}
+
+/// A peer; with its images in a listing.
+#[derive(Debug, Serialize)]
+pub(crate) struct Peer<'a> {
+    id: PeerId,
+    name: Option<&'a PeerName>,
+    online: bool,
+    address: Option<Address>,
+    last_seen: Option<Moment>,
+    last_seen_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<Vec<Image<'a>>>,
+}
+
+impl<'a> Peer<'a> {
+    /// A peer alone, as `resolve` shows it.
+    #[must_use]
+    pub(crate) fn alone(peer: &'a model::PeerInfo) -> Self {
+        Self {
+            id: peer.id,
+            name: peer.name.as_ref(),
+            online: peer.online,
+            address: peer.address,
+            last_seen: peer.last_seen.map(Moment),
+            last_seen_reason: peer.last_end.map(model::SessionEnd::as_str),
+            images: None,
+        }
+    }
+
+    fn listed(peer: &'a model::PeerInfo) -> Self {
+        Self { images: Some(peer.images.iter().map(Image::from).collect()), ..Self::alone(peer) }
+    }
+}
+
+/// Of `list`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Page<'a> {
+    peers: Vec<Peer<'a>>,
+    next: Option<Token>,
+}
+
+impl<'a> Page<'a> {
+    /// A page that ends at `next`.
+    #[must_use]
+    pub(crate) fn new(peers: &'a [model::PeerInfo], next: Option<Token>) -> Self {
+        Self { peers: peers.iter().map(Peer::listed).collect(), next }
+    }
+}
+
+/// Of `remove`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Removed<'a> {
+    /// The image that is gone.
+    pub(crate) image: &'a ImagePath,
+}
+
+/// Of `preview`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Preview<'a> {
+    pub(crate) image: &'a ImagePath,
+    /// What the preview is: `format width height bytes`.
+    #[serde(flatten)]
+    pub(crate) info: PreviewInfo,
+}
+
+/// Of `view`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Viewed<'a> {
+    pub(crate) image: &'a ImagePath,
+    /// The size of the original.
+    pub(crate) bytes: u64,
+    pub(crate) views_left: Allowance,
+    /// The hash of the original.
+    pub(crate) image_id: ImageId,
+}
+
+/// Of `checkout` and `checkin`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Held<'a> {
+    pub(crate) image: &'a ImagePath,
+    /// Views held here.
+    pub(crate) held: u32,
+    /// Views left at the directory.
+    pub(crate) views_left: Allowance,
+}

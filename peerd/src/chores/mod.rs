@@ -1,0 +1,80 @@
+//! What peerd does by itself: learning whom it has blocked, finishing what a lost connection left open, and fetching the
+//! copies that it may need ([`fetching`]).
+//!
+//! What always holds: a chore that fails is tried again after the next sign-in or some minutes later, and disturbs
+//! no one. Nothing here spends a view, except to finish a checkout that was begun.
+
+pub(crate) mod fetching;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    blocks, directory::Directory, ledger, ledger::Ledger, library, library::Library, random::jitter, relearn,
+    relearn::Relearning, upstream::Upstream,
+};
+
+/// Between two rounds, and up to half as much again.
+const ROUND_AFTER: Duration = Duration::from_secs(240);
+
+/// What the rounds work with.
+#[derive(Debug)]
+pub(crate) struct Chores {
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) library: Arc<Library>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) relearning: Arc<Relearning>,
+}
+
+/// Runs until `stop`: a round after each sign-in, and one every few minutes.
+pub(crate) async fn run(chores: Chores, stop: CancellationToken) {
+    let mut status = chores.upstream.status();
+    // The session in which the list of blocks was taken over: it may have changed between two of them.
+    let mut blocks_known = None;
+    let mut next_round = Instant::now() + spread(ROUND_AFTER);
+    let mut last_session = None;
+    loop {
+        let session = status.borrow_and_update().online();
+        if session.is_some() && (session != last_session || next_round <= Instant::now()) {
+            last_session = session;
+            next_round = Instant::now() + spread(ROUND_AFTER);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                known = round(&chores, blocks_known == session) => if known { blocks_known = session },
+            }
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            changed = status.changed() => if changed.is_err() { return },
+            () = sleep_until(next_round), if session.is_some() => {}
+        }
+    }
+}
+
+fn spread(least: Duration) -> Duration {
+    least + least.mul_f64(f64::from(jitter()) / f64::from(u32::MAX) / 2.0)
+}
+
+/// Finishes what was left open. Returns whether the list of blocks is the directory's.
+async fn round(chores: &Chores, mut blocks_known: bool) -> bool {
+    if let Err(error) = Box::pin(relearn::run(&chores.relearning)).await {
+        tracing::debug!(error = %error.message, "what is lost here is not relearned yet");
+    }
+    let work = async {
+        if !blocks_known {
+            let directory: &dyn Directory = &*chores.upstream;
+            blocks::refresh(&chores.library.cache.store, directory).await?;
+            blocks_known = true;
+        }
+        library::finish_publications(&chores.library).await?;
+        ledger::settle(&chores.ledger).await
+    };
+    if let Err(error) = Box::pin(work).await {
+        tracing::debug!(error = %error.message, "what was left open stays so");
+    }
+    blocks_known
+}

@@ -1,0 +1,130 @@
+//! `add`: seals an image while it arrives, looks at it, and publishes it.
+
+use std::sync::Arc;
+
+use dos_protocol::{
+    Code, ImageArg, ImageName, WireError, control::Outcome, directory::Publish, model::ImageInfo,
+};
+
+use super::{Finished, Upload, operation::Operation, to_its_end};
+use crate::{
+    directory::unregistered,
+    keys::{ImageKeys, StoredKeys},
+    library::{BusyName, finish_publication_of, publish},
+    sealing::{SealedFile, Sealing},
+    shell::quoted,
+    store::Publication,
+};
+
+/// What is to be added.
+struct Addition {
+    name: ImageName,
+    replace: bool,
+    keys: ImageKeys,
+    _busy: BusyName,
+}
+
+/// What came.
+enum Received {
+    /// An image that is to be published.
+    Sealed(Box<(Addition, SealedFile)>),
+    /// The image that a command whose outcome was not shown has added under this name.
+    Known(Box<ImageInfo>),
+}
+
+/// Takes the image from `upload` and publishes it.
+///
+/// # Errors
+/// `conflict` if the name is taken, before anything is read; `invalid` if it is no image; `offline`.
+pub(super) async fn run(
+    change: Arc<Operation>,
+    name: ImageName,
+    replace: bool,
+    upload: &mut dyn Upload,
+) -> Result<Finished, WireError> {
+    match receive(&change, name, replace, upload).await {
+        // From here on it runs to its end, also if the caller goes away.
+        Ok(Received::Sealed(received)) => {
+            to_its_end(async move {
+                let (addition, sealed) = *received;
+                let outcome = Box::pin(complete(&change, addition, sealed)).await;
+                change.conclude(outcome.map(Finished::from)).await
+            })
+            .await
+        }
+        Ok(Received::Known(info)) => change.conclude(Ok(Outcome::Image(info).into())).await,
+        Err(error) => change.conclude(Err(error)).await,
+    }
+}
+
+async fn receive(
+    change: &Operation,
+    name: ImageName,
+    replace: bool,
+    upload: &mut dyn Upload,
+) -> Result<Received, WireError> {
+    let services = &change.services;
+    let (_, identity) = services.identity.registered().ok_or_else(unregistered)?;
+    services.upstream.ready().await?;
+    let busy = services.library.names_busy.claim(&name).ok_or_else(|| {
+        WireError::new(Code::Conflict, format!("an image named \"{name}\" is being added just now"))
+    })?;
+    finish_publication_of(&services.library, &busy).await?;
+    let keys = match services.store.own_image(name.clone()).await? {
+        Some(image) if !replace => return compare(change, image.info, upload).await,
+        // A replaced image keeps its keys, and with them the grants to it.
+        Some(image) => ImageKeys::open(&identity.vault, &image)?,
+        None => ImageKeys::generate()?,
+    };
+    let mut sealing = Sealing::begin(&services.cache.copies, keys.content_key().clone())?;
+    while let Some(piece) = upload.next().await? {
+        sealing.push(piece).await?;
+    }
+    let addition = Addition { name, replace, keys, _busy: busy };
+    Ok(Received::Sealed(Box::new((addition, sealing.finish().await?))))
+}
+
+/// There is an image of this name: it is the same one if the command is repeated and brings the same bytes.
+async fn compare(
+    change: &Operation,
+    info: ImageInfo,
+    upload: &mut dyn Upload,
+) -> Result<Received, WireError> {
+    if change.is_repeated().await? {
+        let mut hasher = blake3::Hasher::new();
+        while let Some(piece) = upload.next().await? {
+            hasher.update(&piece);
+        }
+        if info.original.image_id == (*hasher.finalize().as_bytes()).into() {
+            return Ok(Received::Known(Box::new(info)));
+        }
+    }
+    let message = format!("you have an image \"{}\" already", info.name);
+    let arg = ImageArg { owner: None, name: info.name };
+    let hint = format!("dosctl add FILE --name {} --replace", quoted(&arg));
+    Err(WireError::new(Code::Conflict, message).hint(hint))
+}
+
+async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) -> Result<Outcome, WireError> {
+    let Addition { name, replace, keys, _busy } = addition;
+    let services = &change.services;
+    let (_, identity) = services.identity.registered().ok_or_else(unregistered)?;
+    let (sealed, original, preview) = sealed.preview(&services.library.previews).await?;
+    let copy = sealed.copy();
+    let StoredKeys { content_key, share_secret } = keys.store(&identity.vault, &copy.hash)?;
+    let blocks = sealed.blocks();
+    sealed.put_in_place(&services.cache.copies).await?;
+    let publish_op = Publish { name, original, sealed: copy, preview, replace };
+    let publication = Publication { publish: publish_op, content_key, share_secret };
+    // The same command again finds the image and knows that it is its own.
+    change.begun_at().await?;
+    services.store.begin_publication(publication.clone(), blocks).await?;
+    let info = publish(&services.library, publication).await.inspect_err(|error| {
+        // The publication stays open and is finished later.
+        if matches!(error.code, Code::Offline | Code::Timeout | Code::Internal) {
+            change.outcome_is_unknown();
+        }
+    })?;
+    tracing::info!(image = %info.name, bytes = info.original.bytes, "added an image");
+    Ok(Outcome::Image(Box::new(info)))
+}

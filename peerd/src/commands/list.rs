@@ -1,0 +1,32 @@
+//! `list`: a page of peers and their images.
+
+use std::sync::Arc;
+
+use dos_protocol::{
+    PeerRef, Timestamp, WireError,
+    control::{ListQuery, Outcome},
+    directory::{Answer, List, Op},
+    limits::{PAGE_DEFAULT, PAGE_MAX},
+};
+
+use super::Services;
+use crate::directory::{unexpected, unregistered};
+
+/// Asks the directory for a page.
+///
+/// # Errors
+/// `not_found` for an unknown peer; `offline`.
+pub(super) async fn run(services: &Arc<Services>, query: ListQuery) -> Result<Outcome, WireError> {
+    let (me, _) = services.identity.registered().ok_or_else(unregistered)?;
+    let list = List {
+        peer: if query.mine { Some(PeerRef::Id(me)) } else { query.peer },
+        seen_since: query.since.map(|since| Timestamp::now().before(since)),
+        online: query.online,
+        after: query.after,
+        limit: query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX),
+    };
+    match services.upstream.request(Op::List(list)).await? {
+        Answer::Page(page) => Ok(Outcome::Page { peers: page.peers, next: page.next }),
+        _ => Err(unexpected()),
+    }
+}

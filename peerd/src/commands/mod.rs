@@ -1,0 +1,194 @@
+//! What a user can do, whichever way the command comes: one file per command.
+//!
+//! What always holds: every command has a [`Kind`], which says whether it runs to its end; nothing here knows a socket. Those
+//! who bring commands translate: what goes into a [`Sink`], what is read from an [`Upload`], and the [`Finished`].
+
+mod add;
+mod approve;
+mod block;
+mod blocks;
+mod broadcast;
+mod cancel;
+mod checkin;
+mod checkout;
+mod deny;
+mod fetch;
+mod kind;
+mod list;
+mod login;
+mod logout;
+mod messages;
+mod operation;
+mod password;
+mod ping;
+mod preview;
+mod register;
+mod remove;
+mod rename;
+mod request;
+mod requests;
+mod resolve;
+mod send;
+mod share;
+mod shares;
+mod shown;
+mod sink;
+mod status;
+mod unblock;
+mod view;
+mod wait;
+mod watch;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use dos_protocol::{
+    Code, MessageId, OperationId, WireError,
+    control::{Command, Outcome},
+};
+
+use crate::{
+    cache::Cache,
+    config::{Config, Settings},
+    counters::Counters,
+    feed::Feed,
+    identity::Identities,
+    ledger::Ledger,
+    library::Library,
+    peer::Peers,
+    presence::Interest,
+    relearn::Relearning,
+    requests::Requests,
+    rights::Grants,
+    settings::CurrentSettings,
+    state_dir::StateDir,
+    store::{Live, Store},
+    upstream::Upstream,
+};
+
+use kind::Kind;
+pub(crate) use kind::kind;
+use operation::Operation;
+pub(crate) use shown::{Finished, WhenShown};
+pub(crate) use sink::{NoUpload, Piece, Sink, Upload, sink};
+
+/// The parts of the daemon that commands work with.
+#[derive(Debug)]
+pub(crate) struct Services {
+    /// As it was started; what can be changed is in `settings`.
+    pub(crate) config: Config,
+    pub(crate) dirs: StateDir,
+    /// Where it listens for other peers.
+    pub(crate) listen: SocketAddr,
+    pub(crate) settings: CurrentSettings,
+    pub(crate) store: Store,
+    pub(crate) cache: Cache,
+    pub(crate) identity: Arc<Identities>,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) counters: Counters,
+    pub(crate) presence: Arc<Interest>,
+    pub(crate) library: Arc<Library>,
+    pub(crate) grants: Grants,
+    pub(crate) requests: Requests,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) relearning: Arc<Relearning>,
+    /// Messages that live commands send.
+    pub(crate) sends: Live<MessageId>,
+    /// Changes that live commands make.
+    pub(crate) operations: Live<OperationId>,
+}
+
+impl Services {
+    /// Puts other settings in force: what is begun from now on obeys them.
+    pub(crate) fn set(&self, settings: Settings) {
+        self.settings.set(settings);
+        self.peers.uploads.set(settings.uploads);
+        self.peers.downloads.set(settings.downloads);
+        // There may be room for more copies, or they are wanted now.
+        self.cache.look();
+    }
+}
+
+/// Carries out a command. One that is not durable is given up when the result is dropped.
+///
+/// # Errors
+/// As the command's own file says.
+pub(crate) async fn perform(
+    services: &Arc<Services>,
+    command: Command,
+    upload: &mut dyn Upload,
+    sink: Sink,
+) -> Result<Finished, WireError> {
+    match kind(&command) {
+        // An upload goes on by itself once the file is here.
+        Kind::Query | Kind::Stream | Kind::Upload => Box::pin(run(services, command, upload, sink)).await,
+        Kind::Change => {
+            let services = Arc::clone(services);
+            to_its_end(async move { Box::pin(run(&services, command, &mut NoUpload, sink)).await }).await
+        }
+    }
+}
+
+/// Runs work that must not be left half done, also when its caller goes away.
+async fn to_its_end(
+    work: impl Future<Output = Result<Finished, WireError>> + Send + 'static,
+) -> Result<Finished, WireError> {
+    tokio::spawn(work).await.unwrap_or_else(|_| Err(WireError::new(Code::Internal, "the command failed")))
+}
+
+async fn run(
+    services: &Arc<Services>,
+    command: Command,
+    upload: &mut dyn Upload,
+    sink: Sink,
+) -> Result<Finished, WireError> {
+    let change = Operation::of(services, &command);
+    let finished = match command {
+        Command::Register { server, name, password } => {
+            done(register::run(services, server, name, password).await)
+        }
+        Command::Recover { server, name, password } => {
+            done(login::recover(services, server, name, password).await)
+        }
+        Command::SetPassword(password) => done(password::run(&change, password).await),
+        Command::Login { force } => done(login::run(services, force).await),
+        Command::Logout => done(logout::run(services).await),
+        Command::Status => done(status::run(services)),
+        Command::Wait { online, timeout } => done(wait::run(services, online, timeout).await),
+        Command::List(query) => done(list::run(services, query).await),
+        Command::Resolve(peer) => done(resolve::run(services, peer).await),
+        Command::Add { name, replace } => return add::run(change, name, replace, upload).await,
+        Command::Remove(name) => done(remove::run(&change, name).await),
+        Command::Rename { name, new } => done(rename::run(&change, name, new).await),
+        Command::Preview(image) => done(preview::run(services, image).await),
+        Command::Share { name, viewer, views, expires } => {
+            done(share::run(&change, name, viewer, (views, expires)).await)
+        }
+        Command::Shares { given, received } => done(shares::run(services, (given, received), &sink).await),
+        Command::Request { image, views, note } => done(request::run(&change, image, views, note).await),
+        Command::Cancel(request) => done(cancel::run(&change, request).await),
+        Command::Requests { incoming, outgoing, all } => {
+            done(requests::run(services, (incoming, outgoing), all, &sink).await)
+        }
+        Command::Approve { request, views } => done(approve::run(&change, request, views).await),
+        Command::Deny { request, reason } => done(deny::run(&change, request, reason).await),
+        Command::Fetch(image) => done(fetch::run(services, image, &sink).await),
+        Command::View { image, offline } => view::run(services, image, offline, sink).await,
+        Command::Checkout { image, views } => done(checkout::run(services, image, views).await),
+        Command::Checkin(image) => done(checkin::run(&change, image).await),
+        Command::Watch { peers } => done(watch::run(services, peers, &sink).await),
+        Command::Send { to, text, direct } => send::run(services, to, text, direct).await,
+        Command::Broadcast(text) => done(broadcast::run(services, text).await),
+        Command::Messages(query) => messages::run(services, query).await,
+        Command::Block(peer) => done(block::run(&change, peer).await),
+        Command::Unblock(peer) => done(unblock::run(&change, peer).await),
+        Command::Blocks => done(blocks::run(services, &sink).await),
+        Command::Ping(peer) => done(ping::run(services, peer).await),
+    };
+    change.conclude(finished).await
+}
+
+fn done(outcome: Result<Outcome, WireError>) -> Result<Finished, WireError> {
+    outcome.map(Finished::from)
+}

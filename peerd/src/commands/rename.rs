@@ -1,0 +1,41 @@
+//! `rename`: gives an image of one's own another name.
+
+use dos_protocol::{
+    Code, ImageName, WireError,
+    control::Outcome,
+    directory::{Answer, Op},
+};
+
+use super::operation::Operation;
+use crate::{directory::unexpected, library::own_info};
+
+/// Renames it at the directory, then here.
+///
+/// # Errors
+/// `not_found`; `conflict` if the new name is taken; `offline`.
+pub(super) async fn run(change: &Operation, name: ImageName, new: ImageName) -> Result<Outcome, WireError> {
+    let services = &change.services;
+    let Some(_busy) = services.library.names_busy.claim(&new) else {
+        return Err(WireError::new(
+            Code::Conflict,
+            format!("an image named \"{new}\" is being added just now"),
+        ));
+    };
+    let image = match own_info(&services.library, &name).await {
+        // It has its new name already.
+        Err(error) if error.code == Code::NotFound && change.is_repeated().await? => {
+            return match own_info(&services.library, &new).await {
+                Ok(info) => Ok(Outcome::Image(Box::new(info))),
+                Err(_) => Err(error),
+            };
+        }
+        other => other?,
+    };
+    match change.request(Op::Rename { image: image.no, name: new }).await? {
+        Answer::Image(info) => {
+            services.store.rename_image((*info).clone()).await?;
+            Ok(Outcome::Image(info))
+        }
+        _ => Err(unexpected()),
+    }
+}

@@ -1,0 +1,64 @@
+//! What came of a command, and what is still to be done once the user has seen it.
+//!
+//! What always holds: until then a view stays open, messages stay unread, and a change keeps its ID, so that a caller that was
+//! killed before it showed anything can give the same command again, and nothing is done or counted twice.
+
+use std::sync::Arc;
+
+use dos_protocol::{MessageId, control::Outcome};
+
+use super::{Services, operation::Operation};
+use crate::store::{Error, Open, OpenView};
+
+/// What came of a command.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) outcome: Outcome,
+    /// What is to be done once it was shown.
+    pub(crate) then: Option<WhenShown>,
+}
+
+impl From<Outcome> for Finished {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, then: None }
+    }
+}
+
+/// What is done once the user has seen what came of a command.
+#[derive(Debug)]
+pub(crate) enum WhenShown {
+    /// The view is over.
+    Close(OpenView),
+    /// The messages at these places are read.
+    Read(Vec<u64>),
+    /// The sender knows that the message is sent: the same text again is another one.
+    Sent(Open<MessageId>),
+    /// The same command again is another change.
+    Changed(Arc<Operation>),
+}
+
+impl WhenShown {
+    /// The user has seen it.
+    pub(crate) async fn shown(self, services: &Arc<Services>) {
+        if let Err(error) = self.note(services).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "cannot note what was shown");
+        }
+    }
+
+    async fn note(self, services: &Arc<Services>) -> Result<(), Error> {
+        match self {
+            Self::Close(view) => {
+                let free = services.store.close_view(view.id()).await?;
+                services.counters.views_shown.inc();
+                services.cache.copies.remove(free).await;
+                Ok(())
+            }
+            Self::Read(places) => {
+                let feed = Arc::clone(&services.feed);
+                services.store.mark_read(places, move |mail| feed.set_mail(mail)).await
+            }
+            Self::Sent(message) => services.store.drop_send(message.id()).await,
+            Self::Changed(operation) => operation.shown().await,
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Views in flight and held views: which one a command takes up, and when a checkout is over.
+//!
+//! What always holds: a view that an earlier command has left open is taken up before a fresh one begins, so that it is
+//! counted once; one that a live command owns is left alone; a held view is counted down when it opens.
+
+use dos_protocol::ViewId;
+
+/// A view that is open: begun, and not known to be finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OpenRow {
+    /// Its ID.
+    pub(crate) view: ViewId,
+    /// How many views it spends.
+    pub(crate) views: u32,
+    /// Of which checkout, if it is a held one.
+    pub(crate) checkout: Option<ViewId>,
+    /// Whether a live command owns it.
+    pub(crate) owned: bool,
+}
+
+/// A checkout of which views are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HeldRow {
+    /// Its view ID.
+    pub(crate) checkout: ViewId,
+    /// Views that were not opened yet.
+    pub(crate) unused: u32,
+    /// Whether they are being given back.
+    pub(crate) in_return: bool,
+    /// Whether one of its views is open.
+    pub(crate) shown: bool,
+}
+
+/// What a command does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// It takes up this view.
+    Resume(OpenRow),
+    /// It begins a fresh one that spends this number of views.
+    Begin(u32),
+    /// Nothing is to be done.
+    Nothing,
+}
+
+/// For `view`: the first view that was left open, or a fresh one.
+pub(crate) fn take_view(open: &[OpenRow]) -> Take {
+    left(open, None).map_or(Take::Begin(1), Take::Resume)
+}
+
+/// For `checkout`: a checkout of `views` that was left open, or a fresh one. Without a number: any that was left open.
+pub(crate) fn take_checkout(open: &[OpenRow], views: Option<u32>) -> Take {
+    match (left(open, views), views) {
+        (Some(row), _) => Take::Resume(row),
+        (None, Some(views)) => Take::Begin(views),
+        (None, None) => Take::Nothing,
+    }
+}
+
+fn left(open: &[OpenRow], views: Option<u32>) -> Option<OpenRow> {
+    open.iter().find(|row| !row.owned && views.is_none_or(|views| views == row.views)).copied()
+}
+
+/// What `view --offline` does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TakeHeld {
+    /// It takes up this view of this checkout.
+    Resume {
+        /// The view.
+        view: ViewId,
+        /// Its checkout.
+        checkout: ViewId,
+    },
+    /// It opens a fresh one of this checkout, which has `left` then.
+    Begin {
+        /// The checkout.
+        checkout: ViewId,
+        /// What it has left.
+        left: u32,
+    },
+    /// None is held.
+    Nothing,
+}
+
+/// A held view of an image: one that was left open, or a fresh one of the first checkout that has any.
+pub(crate) fn take_held(open: &[OpenRow], held: &[HeldRow]) -> TakeHeld {
+    let is_held = |checkout| held.iter().any(|row| row.checkout == checkout);
+    let resumed = open.iter().filter(|row| !row.owned).find_map(|row| {
+        let checkout = row.checkout.filter(|checkout| is_held(*checkout))?;
+        Some(TakeHeld::Resume { view: row.view, checkout })
+    });
+    let fresh = || {
+        held.iter().filter(|row| !row.in_return).find_map(|row| {
+            let left = row.unused.checked_sub(1)?;
+            Some(TakeHeld::Begin { checkout: row.checkout, left })
+        })
+    };
+    resumed.or_else(fresh).unwrap_or(TakeHeld::Nothing)
+}
+
+/// How many views can still be opened.
+pub(crate) fn usable(held: &[HeldRow]) -> u32 {
+    held.iter().filter(|row| !row.in_return).fold(0, |sum, row| sum.saturating_add(row.unused))
+}
+
+/// A checkout that begins to be given back: from now on its views cannot be opened, and the one being shown is not given back.
+pub(crate) fn give_back(row: HeldRow) -> HeldRow {
+    HeldRow { in_return: true, shown: false, ..row }
+}
+
+/// A checkout whose grant is over. One that is being given back is still reported to the directory, with nothing unused.
+pub(crate) fn destroy(row: HeldRow) -> HeldRow {
+    HeldRow { unused: 0, shown: false, ..row }
+}
+
+/// Whether nothing is left of a checkout and nothing of it is being shown, so that it can be forgotten. One that is being given
+/// back is not: the directory has not confirmed it.
+pub(crate) fn is_spent(row: HeldRow) -> bool {
+    row.unused == 0 && !row.in_return && !row.shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(byte: u8) -> ViewId {
+        ViewId::from([byte; 16])
+    }
+
+    fn open(byte: u8, views: u32, owned: bool) -> OpenRow {
+        OpenRow { view: id(byte), views, checkout: None, owned }
+    }
+
+    fn offline(byte: u8, checkout: u8, owned: bool) -> OpenRow {
+        OpenRow { checkout: Some(id(checkout)), ..open(byte, 1, owned) }
+    }
+
+    fn held(byte: u8, unused: u32, in_return: bool) -> HeldRow {
+        HeldRow { checkout: id(byte), unused, in_return, shown: false }
+    }
+
+    #[test]
+    fn a_view_that_was_left_open_is_taken_up_and_one_in_use_is_not() {
+        for (rows, expected) in [
+            (vec![], Take::Begin(1)),
+            (vec![open(1, 1, true)], Take::Begin(1)),
+            (vec![open(1, 1, false)], Take::Resume(open(1, 1, false))),
+            (vec![open(1, 1, true), open(2, 1, false), open(3, 1, false)], Take::Resume(open(2, 1, false))),
+        ] {
+            assert_eq!(take_view(&rows), expected, "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn a_checkout_that_was_left_open_is_taken_up_if_it_is_of_the_same_number() {
+        let rows = [open(1, 3, true), open(2, 2, false), open(3, 3, false)];
+        for (views, expected) in [
+            (Some(3), Take::Resume(rows[2])),
+            (Some(2), Take::Resume(rows[1])),
+            (Some(4), Take::Begin(4)),
+            (None, Take::Resume(rows[1])),
+        ] {
+            assert_eq!(take_checkout(&rows, views), expected, "{views:?}");
+        }
+        assert_eq!(take_checkout(&rows[..1], Some(3)), Take::Begin(3));
+        assert_eq!(take_checkout(&rows[..1], None), Take::Nothing);
+        assert_eq!(take_checkout(&[], None), Take::Nothing);
+    }
+
+    #[test]
+    fn a_held_view_that_was_left_open_comes_before_a_fresh_one() {
+        let resume = |view, checkout| TakeHeld::Resume { view: id(view), checkout: id(checkout) };
+        let begin = |checkout, left| TakeHeld::Begin { checkout: id(checkout), left };
+        for (rows, checkouts, expected) in [
+            (vec![], vec![], TakeHeld::Nothing),
+            (vec![], vec![held(1, 0, false)], TakeHeld::Nothing),
+            (vec![], vec![held(1, 1, false)], begin(1, 0)),
+            (vec![], vec![held(1, 0, false), held(2, 3, true), held(3, 2, false)], begin(3, 1)),
+            (vec![], vec![held(2, 3, true)], TakeHeld::Nothing),
+            (vec![offline(8, 1, false)], vec![held(1, 0, false)], resume(8, 1)),
+            (vec![offline(7, 1, true), offline(8, 1, false)], vec![held(1, 5, false)], resume(8, 1)),
+            (vec![offline(8, 1, true)], vec![held(1, 5, false)], begin(1, 4)),
+            (vec![offline(8, 2, false)], vec![held(1, 5, false)], begin(1, 4)),
+            (vec![open(8, 1, false)], vec![held(1, 5, false)], begin(1, 4)),
+        ] {
+            assert_eq!(take_held(&rows, &checkouts), expected, "{rows:?} {checkouts:?}");
+        }
+    }
+
+    #[test]
+    fn views_that_are_being_given_back_are_not_usable() {
+        assert_eq!(usable(&[]), 0);
+        assert_eq!(usable(&[held(1, 2, false), held(2, 3, true), held(3, 4, false)]), 6);
+        assert_eq!(usable(&[held(1, u32::MAX, false), held(2, 1, false)]), u32::MAX);
+    }
+
+    #[test]
+    fn a_checkout_keeps_its_count_when_it_is_given_back_and_loses_it_when_it_is_destroyed() {
+        let row = HeldRow { shown: true, ..held(1, 3, false) };
+        assert_eq!(give_back(row), held(1, 3, true));
+        assert_eq!(destroy(row), held(1, 0, false));
+        assert_eq!(destroy(held(1, 3, true)), held(1, 0, true));
+    }
+
+    #[test]
+    fn a_checkout_is_forgotten_when_nothing_of_it_is_left_shown_or_in_return() {
+        for (unused, in_return, shown, spent) in [
+            (0, false, false, true),
+            (1, false, false, false),
+            (0, true, false, false),
+            (0, false, true, false),
+        ] {
+            assert_eq!(is_spent(HeldRow { shown, ..held(1, unused, in_return) }), spent);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Changes on their way to the directory: written down under their ID before they are sent.
+//!
+//! What always holds: the same change, given again while its first outcome was not shown, has the same ID. After
+//! [`OPERATION_AGAIN_MAX`] it is another change: well before the directory forgets the ID, so that none is taken for new.
+
+use std::time::Duration;
+
+use dos_protocol::{OperationId, Timestamp, limits::OPERATION_REMEMBERED};
+use rusqlite::{Connection, params};
+
+use super::{
+    Error, Store, execute,
+    live::{Live, Open},
+};
+
+/// For this time the same command means the same change. The hour less than the directory's is for clocks that differ.
+const OPERATION_AGAIN_MAX: Duration = OPERATION_REMEMBERED.saturating_sub(Duration::from_secs(3600));
+
+/// Changes whose outcome was not shown; of more, the oldest are no longer expected.
+const OPERATIONS_MAX: u32 = 10_000;
+
+/// A change that is made, owned by the command that makes it.
+#[derive(Debug)]
+pub(crate) struct Change {
+    /// Its ID.
+    pub open: Open<OperationId>,
+    /// When it was given first.
+    pub begun_at: Timestamp,
+    /// Whether an earlier command has begun it.
+    pub resumed: bool,
+}
+
+impl Store {
+    /// Writes down that a change is made, or takes up the one with the same fingerprint that no live command owns.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn begin_operation(
+        &self,
+        live: Live<OperationId>,
+        fingerprint: [u8; 32],
+    ) -> Result<Change, Error> {
+        self.write(move |connection| {
+            let now = Timestamp::now();
+            tidy_up(connection, now)?;
+            if let Some(left) = left_open(connection, &live, &fingerprint)? {
+                return Ok(left);
+            }
+            let id = OperationId::generate();
+            let open = live.claim(id).ok_or(Error::Damaged("operation ID"))?;
+            execute(
+                connection,
+                "INSERT INTO operations (id, fingerprint, begun_at) VALUES (?1, ?2, ?3)",
+                params![id.as_bytes(), fingerprint, now.0],
+            )?;
+            Ok(Change { open, begun_at: now, resumed: false })
+        })
+        .await
+    }
+
+    /// The change was refused, or its outcome was shown: the same one again is another.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn drop_operation(&self, id: OperationId) -> Result<(), Error> {
+        self.write(move |connection| {
+            execute(connection, "DELETE FROM operations WHERE id = ?1", [id.as_bytes()])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn tidy_up(connection: &Connection, now: Timestamp) -> Result<(), Error> {
+    // A clock that was set back must not keep them for ever either.
+    let (oldest, newest) = (now.before(OPERATION_AGAIN_MAX), now.after(OPERATION_AGAIN_MAX));
+    let sql = "DELETE FROM operations WHERE begun_at < ?1 OR begun_at > ?2";
+    execute(connection, sql, params![oldest.0, newest.0])?;
+    let sql = "DELETE FROM operations WHERE id IN
+                   (SELECT id FROM operations ORDER BY begun_at DESC LIMIT -1 OFFSET ?1)";
+    execute(connection, sql, [OPERATIONS_MAX.saturating_sub(1)])?;
+    Ok(())
+}
+
+fn left_open(
+    connection: &Connection,
+    live: &Live<OperationId>,
+    fingerprint: &[u8; 32],
+) -> Result<Option<Change>, Error> {
+    let mut statement = connection
+        .prepare_cached("SELECT id, begun_at FROM operations WHERE fingerprint = ?1 ORDER BY begun_at")?;
+    let mut rows = statement.query([fingerprint])?;
+    while let Some(row) = rows.next()? {
+        let id = OperationId::from(row.get::<_, [u8; 16]>(0)?);
+        if let Some(open) = live.claim(id) {
+            return Ok(Some(Change { open, begun_at: Timestamp(row.get(1)?), resumed: true }));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn begin(store: &Store, live: &Live<OperationId>, fingerprint: u8) -> Change {
+        store.begin_operation(live.clone(), [fingerprint; 32]).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_same_change_has_the_same_id_until_its_outcome_was_shown() {
+        let temp = tempfile::tempdir().unwrap();
+        let (store, _writer) = Store::open(&temp.path().join("peerd.db")).unwrap();
+        let live = Live::default();
+        let first = begin(&store, &live, 1).await;
+        let id = first.open.id();
+        assert!(!first.resumed);
+        let beside = begin(&store, &live, 1).await;
+        assert!(!beside.resumed && beside.open.id() != id, "a live command's ID belongs to it alone");
+        store.drop_operation(beside.open.id()).await.unwrap();
+        drop(first);
+        let again = begin(&store, &live, 1).await;
+        assert!(again.resumed && again.open.id() == id);
+        assert_ne!(begin(&store, &live, 2).await.open.id(), id);
+        store.drop_operation(id).await.unwrap();
+        drop(again);
+        assert_ne!(begin(&store, &live, 1).await.open.id(), id);
+    }
+
+    #[tokio::test]
+    async fn after_its_time_the_same_command_is_another_change() {
+        let temp = tempfile::tempdir().unwrap();
+        let (store, _writer) = Store::open(&temp.path().join("peerd.db")).unwrap();
+        let live = Live::default();
+        let id = begin(&store, &live, 1).await.open.id();
+        let age = |by: i64| {
+            let store = store.clone();
+            async move {
+                let sql = "UPDATE operations SET begun_at = begun_at - ?1";
+                store.write(move |connection| execute(connection, sql, [by])).await.unwrap()
+            }
+        };
+        let time = i64::try_from(OPERATION_AGAIN_MAX.as_millis()).unwrap();
+        age(time - 60_000).await;
+        assert_eq!(begin(&store, &live, 1).await.open.id(), id);
+        age(120_000).await;
+        assert_ne!(begin(&store, &live, 1).await.open.id(), id);
+    }
+}

@@ -1,0 +1,174 @@
+-- The database of schema version 3, as the release wrote it that had no version byte in its values.
+PRAGMA application_id = 1685025648;
+-- One row: whose database this is, whether the session is wanted, and the last update stored.
+CREATE TABLE self (
+    one           INTEGER PRIMARY KEY CHECK (one = 1),
+    peer          INTEGER,
+    wanted_online INTEGER NOT NULL DEFAULT 0,
+    stored_seq    INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO self (one) VALUES (1);
+
+-- Every whole sealed file on the disk, one's own and received ones.
+CREATE TABLE copies (
+    hash    BLOB PRIMARY KEY,
+    bytes   INTEGER NOT NULL,
+    used_at INTEGER NOT NULL,
+    blocks  BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One's own images, as the directory knows them.
+CREATE TABLE images (
+    no           INTEGER PRIMARY KEY,
+    name         TEXT NOT NULL UNIQUE,
+    hash         BLOB NOT NULL,
+    content_key  BLOB NOT NULL,
+    share_secret BLOB NOT NULL,
+    info         BLOB NOT NULL
+) STRICT;
+CREATE INDEX images_by_hash ON images (hash);
+
+-- Images that are sealed, and of which the directory has not said yet that it knows them.
+CREATE TABLE publications (
+    hash         BLOB PRIMARY KEY,
+    name         TEXT NOT NULL UNIQUE,
+    content_key  BLOB NOT NULL,
+    share_secret BLOB NOT NULL,
+    publish      BLOB NOT NULL
+) STRICT;
+
+-- Rights, given and received, each at its highest known revision.
+CREATE TABLE grants (
+    image    INTEGER NOT NULL,
+    viewer   INTEGER NOT NULL,
+    owner    INTEGER NOT NULL,
+    name     TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    revoked  INTEGER NOT NULL,
+    hash     BLOB NOT NULL,
+    body     BLOB NOT NULL,
+    PRIMARY KEY (image, viewer)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX grants_by_hash ON grants (hash);
+CREATE INDEX grants_by_name ON grants (viewer, name);
+CREATE INDEX grants_by_owner ON grants (owner);
+
+-- The owner's share for a received right.
+CREATE TABLE shares (
+    image INTEGER PRIMARY KEY,
+    split BLOB NOT NULL,
+    share BLOB NOT NULL
+) STRICT;
+
+-- Views that have begun and are not known to be finished.
+CREATE TABLE views (
+    id       BLOB PRIMARY KEY,
+    image    INTEGER NOT NULL,
+    kind     TEXT NOT NULL CHECK (kind IN ('view', 'checkout', 'offline')),
+    views    INTEGER NOT NULL,
+    checkout BLOB
+) STRICT, WITHOUT ROWID;
+CREATE INDEX views_by_image ON views (image, kind);
+
+-- Views held for use without the directory.
+CREATE TABLE held (
+    checkout  BLOB PRIMARY KEY,
+    image     INTEGER NOT NULL,
+    hash      BLOB NOT NULL,
+    unused    INTEGER NOT NULL CHECK (unused >= 0),
+    in_return INTEGER NOT NULL DEFAULT 0,
+    key       BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX held_by_image ON held (image);
+CREATE INDEX held_by_hash ON held (hash);
+
+-- Requests for access, those of others for one's images and one's own.
+CREATE TABLE asks (
+    request  INTEGER PRIMARY KEY,
+    image    INTEGER NOT NULL,
+    incoming INTEGER NOT NULL,
+    pending  INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    body     BLOB NOT NULL
+) STRICT;
+CREATE INDEX asks_pending ON asks (incoming, pending);
+CREATE INDEX asks_by_image ON asks (image);
+
+-- Whether updates were lost, and the directory was not asked yet for what they said.
+ALTER TABLE self ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+
+-- Messages, sent and received, in the order in which they came to be here. The other side of a sent broadcast is nobody.
+CREATE TABLE messages (
+    place      INTEGER PRIMARY KEY AUTOINCREMENT,
+    sender     INTEGER NOT NULL,
+    id         BLOB NOT NULL,
+    other      INTEGER,
+    other_name TEXT,
+    outgoing   INTEGER NOT NULL,
+    direct     INTEGER NOT NULL,
+    broadcast  INTEGER NOT NULL,
+    sent_at    INTEGER NOT NULL,
+    read       INTEGER NOT NULL,
+    delivery   TEXT CHECK (delivery IN ('delivered', 'queued')),
+    text       TEXT NOT NULL,
+    UNIQUE (sender, id)
+) STRICT;
+CREATE INDEX messages_by_read ON messages (read, place);
+CREATE INDEX messages_by_other ON messages (other, place);
+CREATE INDEX messages_by_name ON messages (other_name);
+CREATE INDEX messages_direct_unread ON messages (other) WHERE read = 0 AND direct = 1;
+
+-- One row: what the messages come to, kept up by the triggers, and how often this daemon has changed its blocks.
+CREATE TABLE mailbox (
+    one             INTEGER PRIMARY KEY CHECK (one = 1),
+    messages        INTEGER NOT NULL DEFAULT 0,
+    unread          INTEGER NOT NULL DEFAULT 0,
+    bytes           INTEGER NOT NULL DEFAULT 0,
+    blocks_revision INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO mailbox (one) VALUES (1);
+CREATE TRIGGER messages_added AFTER INSERT ON messages BEGIN
+    UPDATE mailbox SET messages = messages + 1, unread = unread + (new.read = 0),
+                       bytes = bytes + octet_length(new.text);
+END;
+CREATE TRIGGER messages_gone AFTER DELETE ON messages BEGIN
+    UPDATE mailbox SET messages = messages - 1, unread = unread - (old.read = 0),
+                       bytes = bytes - octet_length(old.text);
+END;
+CREATE TRIGGER messages_read AFTER UPDATE OF read ON messages BEGIN
+    UPDATE mailbox SET unread = unread + (new.read = 0) - (old.read = 0);
+END;
+
+-- Messages that are to be sent, and of which nobody has said yet that they arrived.
+CREATE TABLE sending (
+    id        BLOB PRIMARY KEY,
+    recipient TEXT NOT NULL,
+    direct    INTEGER NOT NULL,
+    begun_at  INTEGER NOT NULL,
+    text      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sending_by_time ON sending (begun_at);
+
+-- Peers that want or wanted to send direct messages without any other relation.
+CREATE TABLE contacts (
+    number     INTEGER PRIMARY KEY AUTOINCREMENT,
+    peer       INTEGER NOT NULL UNIQUE,
+    name       TEXT,
+    state      TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'denied')),
+    created_at INTEGER NOT NULL,
+    decided_at INTEGER
+) STRICT;
+CREATE INDEX contacts_by_state ON contacts (state);
+
+-- Whom this peer has blocked: a copy of what the directory knows.
+CREATE TABLE blocks (
+    peer  INTEGER PRIMARY KEY,
+    name  TEXT,
+    since INTEGER NOT NULL
+) STRICT;
+
+-- The other side of a request; 0 for those that came before this was noted.
+ALTER TABLE asks ADD COLUMN other INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX asks_by_other ON asks (other);
+
+PRAGMA user_version = 3;

@@ -1,0 +1,110 @@
+//! The operator's commands and dosd.
+
+use dos_protocol::{
+    Code, WireError,
+    admin::{
+        Checked, Closing, FromDosd, Invite, Invited, PingResult, Pinged, Pruned, Registered, Stats, ToDosd,
+        Whom,
+    },
+    model::SessionEnd,
+};
+
+use super::{
+    Samples,
+    model::{alice, at, bob, link, name},
+};
+
+#[test]
+fn to_dosd() {
+    let messages = vec![
+        ToDosd::Link,
+        ToDosd::CreateInvite { uses: 2, expires_ms: Some(60_000), code: None },
+        ToDosd::Invites,
+        ToDosd::RevokeInvite("abcd".into()),
+        ToDosd::Peers { online: true },
+        ToDosd::Ping { whom: Whom::All, count: 3 },
+        ToDosd::Kick { whom: Whom::One("bob".parse().unwrap()), reason: Some("noise".into()) },
+        ToDosd::Announce("new disk".into()),
+        ToDosd::Shutdown { in_ms: Some(2_000), reason: None },
+        ToDosd::Backup("/var/backups/dosd.db".into()),
+        ToDosd::Check,
+        ToDosd::Prune { peers_unseen_ms: Some(1), receipts_older_ms: None, dry: true },
+        ToDosd::Stats,
+        ToDosd::CreateInvite { uses: 1, expires_ms: None, code: Some("abcdefghijkmnopq".parse().unwrap()) },
+    ];
+    let samples = Samples { messages };
+    samples.have_every::<ToDosd>(&[]);
+    insta::assert_snapshot!(samples.text());
+}
+
+fn stats() -> Stats {
+    Stats {
+        version: "0.1.0".into(),
+        started_at: at(0),
+        sessions: 1,
+        peers: 2,
+        images: 3,
+        rights: 4,
+        inbox_rows: 5,
+        database_bytes: 6,
+        commits: 7,
+        operations: 8,
+        failures: 9,
+        views: 10,
+        views_checked_out: 11,
+        views_checked_in: 12,
+        relayed_bytes: 13,
+        queue_drops: 14,
+    }
+}
+
+fn lists() -> Vec<FromDosd> {
+    let code = "abcdefghijkmnopq";
+    let pinged = |result| Pinged { id: alice(), name: name("alice"), result };
+    let registered = Registered {
+        id: bob(),
+        name: None,
+        online: true,
+        address: Some("192.0.2.7:4000".parse().unwrap()),
+        last_seen: at(1),
+        last_end: Some(SessionEnd::Closed),
+        registered_at: at(0),
+    };
+    let invite =
+        Invite { prefix: "7xKq".into(), uses: 2, uses_left: 1, created_at: at(0), expires_at: at(9) };
+    vec![
+        FromDosd::Link(link()),
+        FromDosd::Invited(Invited {
+            code: code.parse().unwrap(),
+            link: link(),
+            uses_left: 2,
+            expires_at: at(9),
+        }),
+        FromDosd::Invites(vec![invite]),
+        FromDosd::Peers(vec![registered]),
+        FromDosd::Pinged(vec![
+            pinged(PingResult::Answered { min_us: 80, avg_us: 90 }),
+            pinged(PingResult::Timeout),
+            pinged(PingResult::Offline),
+        ]),
+    ]
+}
+
+#[test]
+fn from_dosd() {
+    let mut messages = lists();
+    messages.extend([
+        FromDosd::Kicked(1),
+        FromDosd::Told(2),
+        FromDosd::Closing(Closing { at: at(5), told: 2 }),
+        FromDosd::Saved(4096),
+        FromDosd::Checked(Checked { findings: vec!["a gap".into()], peers: 1, images: 2, grants: 3 }),
+        FromDosd::Pruned(Pruned { peers: 1, images: 2, rights: 3, receipts: 4, invites: 5 }),
+        FromDosd::Stats(Box::new(stats())),
+        FromDosd::Done,
+        FromDosd::Failed(WireError::new(Code::Conflict, "it is there already")),
+    ]);
+    let samples = Samples { messages };
+    samples.have_every::<FromDosd>(&[]);
+    insta::assert_snapshot!(samples.text());
+}

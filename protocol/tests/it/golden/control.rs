@@ -1,0 +1,253 @@
+//! dosctl and peerd.
+
+use std::time::Duration;
+
+use dos_protocol::{
+    Allowance, Code, WireError,
+    control::{
+        Command, ContactRequest, Event, EventKind, FromPeerd, ListQuery, Message, MessagesQuery, Outcome,
+        Progress, RequestArg, SessionState, Status, Step, ToPeerd, Way,
+    },
+    directory::{
+        Block, Blocked, Cursor, Delivery, Notice, NoticeKind, Presence, RequestState, ViewedKind, ViewsChange,
+    },
+};
+
+use super::{
+    Samples,
+    model::{alice, at, bob, grant, image, link, message_id, name, peer, preview, request},
+};
+
+fn sessions() -> Vec<Command> {
+    let password = || "correct horse".parse().unwrap();
+    vec![
+        Command::Register { server: link(), name: name("alice"), password: Some(password()) },
+        Command::Recover { server: link(), name: "alice".parse().unwrap(), password: password() },
+        Command::SetPassword(None),
+        Command::Login { force: true },
+        Command::Logout,
+        Command::Status,
+        Command::Wait { online: true, timeout: Some(Duration::from_millis(1500)) },
+        Command::List(ListQuery {
+            peer: Some("alice".parse().unwrap()),
+            mine: true,
+            online: true,
+            since: Some(Duration::from_secs(60)),
+            after: Some(Cursor { peer: alice(), image: None }),
+            limit: Some(50),
+        }),
+        Command::Resolve("alice".parse().unwrap()),
+        Command::Ping("alice".parse().unwrap()),
+        Command::Watch { peers: vec!["alice".parse().unwrap()] },
+    ]
+}
+
+fn images() -> Vec<Command> {
+    let image = || "alice/sea".parse().unwrap();
+    let own = || "sea".parse().unwrap();
+    vec![
+        Command::Add { name: own(), replace: true },
+        Command::Remove(own()),
+        Command::Rename { name: own(), new: "ocean".parse().unwrap() },
+        Command::Preview(image()),
+        Command::Share {
+            name: own(),
+            viewer: "bob".parse().unwrap(),
+            views: ViewsChange::Add(3),
+            expires: Some(Duration::from_secs(3600)),
+        },
+        Command::Shares { given: true, received: false },
+        Command::Request { image: image(), views: 3, note: Some("please".into()) },
+        Command::Cancel(12),
+        Command::Requests { incoming: true, outgoing: true, all: true },
+        Command::Approve { request: RequestArg::Access(12), views: Some(2) },
+        Command::Deny { request: RequestArg::Contact(1), reason: Some("no".into()) },
+        Command::Fetch(image()),
+        Command::View { image: image(), offline: true },
+        Command::Checkout { image: image(), views: 3 },
+        Command::Checkin(image()),
+    ]
+}
+
+fn messages() -> Vec<Command> {
+    vec![
+        Command::Send { to: "bob".parse().unwrap(), text: "hello".into(), direct: true },
+        Command::Broadcast("lunch?".into()),
+        Command::Messages(MessagesQuery {
+            unread: true,
+            with: Some("bob".parse().unwrap()),
+            after: Some(4),
+            limit: Some(10),
+            most: Some(100),
+            wait: true,
+        }),
+        Command::Block("bob".parse().unwrap()),
+        Command::Unblock("bob".parse().unwrap()),
+        Command::Blocks,
+    ]
+}
+
+#[test]
+fn to_peerd() {
+    let commands = sessions().into_iter().chain(images()).chain(messages());
+    let perform = ToPeerd::Perform(Box::new(Command::Status));
+    let mut messages = vec![ToPeerd::Data(vec![1, 2, 3]), ToPeerd::Shown, perform];
+    messages.extend(commands.map(|command| ToPeerd::Do(Box::new(command))));
+    let samples = Samples { messages };
+    samples.have_every::<ToPeerd>(&[]);
+    samples.have_every::<Command>(&["do"]);
+    insta::assert_snapshot!(samples.text());
+}
+
+fn message() -> Message {
+    Message {
+        place: 4,
+        message: message_id(),
+        from: alice(),
+        from_name: name("alice"),
+        to: Some(bob()),
+        to_name: name("bob"),
+        sent_at: at(4),
+        read: false,
+        direct: true,
+        delivery: Some(Delivery::Queued),
+        text: "hello".into(),
+    }
+}
+
+fn contact() -> ContactRequest {
+    ContactRequest {
+        number: 1,
+        from: bob(),
+        from_name: name("bob"),
+        state: RequestState::Pending,
+        created_at: at(1),
+        decided_at: None,
+    }
+}
+
+fn status() -> Status {
+    Status {
+        profile: "default".into(),
+        state: SessionState::Online,
+        id: Some(alice()),
+        name: name("alice"),
+        server: Some(link()),
+        listen: "[::]:4000".parse().unwrap(),
+        address: Some("192.0.2.7:4000".parse().unwrap()),
+        since: at(0),
+        trouble: Some("none".into()),
+        updates: 1,
+        requests: 2,
+        messages: 3,
+        unknown_updates: 4,
+        version: "0.1.0".into(),
+        state_dir: "/var/lib/peerd".into(),
+    }
+}
+
+fn outcomes_of_sessions() -> Vec<Outcome> {
+    let way = Way::Direct("192.0.2.7:4000".parse().unwrap());
+    vec![
+        Outcome::Done,
+        Outcome::Registered { id: alice(), name: name("alice"), server: link() },
+        Outcome::Session { id: alice(), state: SessionState::Online, replayed: 2 },
+        Outcome::Status(Box::new(status())),
+        Outcome::Page { peers: vec![peer()], next: Some(Cursor { peer: alice(), image: None }) },
+        Outcome::Peer(Box::new(peer())),
+        Outcome::Pong { id: bob(), name: name("bob"), way, round_trip_us: 250 },
+    ]
+}
+
+fn outcomes_of_images() -> Vec<Outcome> {
+    let path = || "7xKqPm2R/sea".parse().unwrap();
+    vec![
+        Outcome::Image(Box::new(image())),
+        Outcome::Removed(path()),
+        Outcome::Preview { path: path(), preview: preview() },
+        Outcome::Grant(Box::new(grant())),
+        Outcome::Grants { given: vec![grant()], received: vec![grant()] },
+        Outcome::Request { request: Box::new(request()), updated: true },
+        Outcome::Requests { incoming: vec![request()], outgoing: vec![], contacts: vec![contact()] },
+        Outcome::Contact(Box::new(contact())),
+        Outcome::Fetched { path: path(), bytes: 164, way: Some(Way::Relayed), round_trip_us: Some(250) },
+        Outcome::Viewed {
+            path: path(),
+            image_id: [8; 32].into(),
+            bytes: 90,
+            views_left: Allowance::Unlimited,
+        },
+        Outcome::Held { path: path(), held: 3, views_left: Allowance::Views(2) },
+    ]
+}
+
+fn outcomes_of_messages() -> Vec<Outcome> {
+    vec![
+        Outcome::Sent {
+            message: message_id(),
+            to: bob(),
+            to_name: name("bob"),
+            delivery: Delivery::Delivered,
+            way: Some(Way::Relayed),
+        },
+        Outcome::Told(2),
+        Outcome::Messages { messages: vec![message()], more: true },
+        Outcome::Blocked(Box::new(Blocked {
+            peer: bob(),
+            name: None,
+            messages_purged: 2,
+            requests_purged: 1,
+            rights: 3,
+        })),
+        Outcome::Blocks(vec![Block { peer: bob(), name: name("bob"), since: at(1) }]),
+    ]
+}
+
+fn events() -> Vec<EventKind> {
+    let presence = Presence {
+        id: alice(),
+        name: name("alice"),
+        online: true,
+        address: Some("192.0.2.7:4000".parse().unwrap()),
+        at: at(1),
+        end: None,
+    };
+    let path = || "7xKqPm2R/sea".parse().unwrap();
+    vec![
+        EventKind::Session(SessionState::Connecting),
+        EventKind::Grant(Box::new(grant())),
+        EventKind::Viewed { views: 1, kind: ViewedKind::View, grant: Box::new(grant()) },
+        EventKind::Removed(path()),
+        EventKind::Fetched(path()),
+        EventKind::Request(Box::new(request())),
+        EventKind::Decision(Box::new(request())),
+        EventKind::Notice(Notice { kind: NoticeKind::Missed, text: "some events".into() }),
+        EventKind::Presence(presence),
+        EventKind::Message(Box::new(message())),
+        EventKind::Contact(Box::new(contact())),
+    ]
+}
+
+#[test]
+fn from_peerd() {
+    let outcomes: Vec<Outcome> = outcomes_of_sessions()
+        .into_iter()
+        .chain(outcomes_of_images())
+        .chain(outcomes_of_messages())
+        .collect();
+    let mut messages = vec![
+        FromPeerd::Progress(Progress { step: Step::Fetching, done: 1, total: 2 }),
+        FromPeerd::Progress(Progress { step: Step::Opening, done: 2, total: 2 }),
+        FromPeerd::Data(vec![1, 2, 3]),
+        FromPeerd::Part(Box::new(Outcome::Blocks(vec![]))),
+        FromPeerd::Failed(WireError::new(Code::NotFound, "there is no alice/sea")),
+    ];
+    messages.extend(outcomes.into_iter().map(|outcome| FromPeerd::Done(Box::new(outcome))));
+    let event = |what| FromPeerd::Event(Box::new(Event { at: at(1), what }));
+    messages.extend(events().into_iter().map(event));
+    let samples = Samples { messages };
+    samples.have_every::<FromPeerd>(&[]);
+    samples.have_every::<Outcome>(&["done"]);
+    samples.have_every::<EventKind>(&["event", "what"]);
+    insta::assert_snapshot!(samples.text());
+}

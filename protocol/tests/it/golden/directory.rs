@@ -1,0 +1,242 @@
+//! A peer and the directory.
+
+use dos_protocol::{
+    Allowance, Code, ImageNo, OperationId, Reason, Seq, Timestamp, ViewId, WireError,
+    directory::{
+        Answer, Block, Blocked, Broadcast, Call, Changes, Checkin, Contact, Cursor, Decide, Decision,
+        Delivery, ExpiryChange, FromDirectory, List, Notice, NoticeKind, Op, Page, Presence, PreviewOf,
+        Publish, Recover, Register, RequestAccess, Send, Sent, Share, SignedIn, Spend, SpendKind, Spent,
+        Subscription, Ticket, ToDirectory, Update, Viewed, ViewedKind, ViewsChange,
+    },
+    model::SessionEnd,
+};
+
+use super::{
+    Samples,
+    model::{
+        alice, at, bob, grant, image, inbox_message, key, message_id, name, original, peer, preview, request,
+        sealed, sign_in, split,
+    },
+};
+
+fn spend(kind: SpendKind, views: u32) -> Op {
+    let view = ViewId::from([1; 16]);
+    Op::Spend(Spend { image: ImageNo(7), view, views, kind, split: split(), sealed: sealed().hash })
+}
+
+fn share(views: ViewsChange, expiry: ExpiryChange) -> Op {
+    Op::Share(Share { image: ImageNo(7), viewer: "bob".parse().unwrap(), views, expiry, key: Some(key()) })
+}
+
+fn sessions() -> Vec<Op> {
+    let password = || "correct horse".parse().unwrap();
+    vec![
+        Op::Register(Register {
+            name: name("alice"),
+            invite: Some("code".into()),
+            password: Some(password()),
+            sign_in: sign_in(),
+        }),
+        Op::SignIn(sign_in()),
+        Op::Recover(Box::new(Recover {
+            name: "alice".parse().unwrap(),
+            password: password(),
+            sign_in: sign_in(),
+        })),
+        Op::SignOut,
+        Op::SetPassword(Some(password())),
+        Op::SetPassword(None),
+        Op::Subscribe(Subscription::Nobody),
+        Op::Subscribe(Subscription::Everybody),
+        Op::Subscribe(Subscription::These(vec![alice()])),
+        Op::Contact(alice()),
+        Op::Identify([9; 32].into()),
+        Op::Relay(alice()),
+        Op::Resolve("192.0.2.7:4000".parse().unwrap()),
+        Op::List(List {
+            peer: Some("alice".parse().unwrap()),
+            seen_since: Some(at(0)),
+            online: true,
+            after: Some(Cursor { peer: alice(), image: Some("sea".parse().unwrap()) }),
+            limit: 50,
+        }),
+    ]
+}
+
+fn images_and_grants() -> Vec<Op> {
+    vec![
+        Op::Image("alice/sea".parse().unwrap()),
+        Op::Preview("sea".parse().unwrap()),
+        Op::Publish(Box::new(Publish {
+            name: "sea".parse().unwrap(),
+            original: original(),
+            sealed: sealed(),
+            preview: preview(),
+            replace: true,
+        })),
+        Op::Remove(ImageNo(7)),
+        Op::Rename { image: ImageNo(7), name: "ocean".parse().unwrap() },
+        share(ViewsChange::Keep, ExpiryChange::At(at(9))),
+        share(ViewsChange::Set(Allowance::Views(2)), ExpiryChange::Keep),
+        share(ViewsChange::Set(Allowance::Unlimited), ExpiryChange::Keep),
+        share(ViewsChange::Add(3), ExpiryChange::Keep),
+        share(ViewsChange::Revoke, ExpiryChange::Keep),
+        share(ViewsChange::Rekey, ExpiryChange::Keep),
+        Op::Grant { image: ImageNo(7), viewer: bob() },
+        Op::Grants { after: Some((ImageNo(7), bob())) },
+        spend(SpendKind::View, 1),
+        spend(SpendKind::Checkout, 4),
+        Op::Checkin(Checkin { image: ImageNo(7), checkout: ViewId::from([1; 16]), unused: 2 }),
+        Op::Request(RequestAccess {
+            image: "alice/sea".parse().unwrap(),
+            views: 3,
+            note: Some("please".into()),
+        }),
+        Op::Cancel(12),
+        Op::Decide(Decide { request: 12, decision: Decision::Approve { views: Some(2), key: key() } }),
+        Op::Decide(Decide { request: 12, decision: Decision::Deny { reason: Some("no".into()) } }),
+        Op::Requests { after: Some(12) },
+    ]
+}
+
+fn messages_and_blocks() -> Vec<Op> {
+    vec![
+        Op::Send(Send { message: message_id(), to: "bob".parse().unwrap(), text: "hello".into() }),
+        Op::Broadcast(Broadcast { message: message_id(), text: "lunch?".into() }),
+        Op::Block("bob".parse().unwrap()),
+        Op::Unblock(bob().to_string().parse().unwrap()),
+        Op::Blocks,
+        Op::BlocksPage { after: Some(bob()) },
+    ]
+}
+
+#[test]
+fn to_the_directory() {
+    let mut messages = vec![
+        ToDirectory::Ack(Seq(300)),
+        ToDirectory::Pong(7),
+        ToDirectory::Request {
+            id: 1,
+            op: Op::Remove(ImageNo(7)),
+            operation: Some(OperationId::from([3; 16])),
+        },
+    ];
+    let ops = sessions().into_iter().chain(images_and_grants()).chain(messages_and_blocks());
+    messages.extend(ops.map(|op| ToDirectory::request(2, op)));
+    let samples = Samples { messages };
+    samples.have_every::<ToDirectory>(&[]);
+    samples.have_every::<Op>(&["request", "op"]);
+    insta::assert_snapshot!(samples.text());
+}
+
+fn answers() -> Vec<Answer> {
+    let block = Block { peer: bob(), name: name("bob"), since: at(1) };
+    vec![
+        Answer::Done,
+        Answer::SignedIn(SignedIn {
+            id: alice(),
+            name: name("alice"),
+            address: "192.0.2.7:4000".parse().unwrap(),
+            since: Seq(300),
+            latest: Seq(302),
+        }),
+        Answer::Page(Page { peers: vec![peer()], next: Some(Cursor { peer: alice(), image: None }) }),
+        Answer::Peer(Box::new(peer())),
+        Answer::Contact(Contact {
+            id: alice(),
+            key: [9; 32].into(),
+            addresses: vec!["192.0.2.7:4000".parse().unwrap()],
+            online: true,
+            relay: true,
+        }),
+        Answer::Image(Box::new(image())),
+        Answer::Preview(PreviewOf {
+            path: "7xKqPm2R/sea".parse().unwrap(),
+            image_id: [8; 32].into(),
+            preview: preview(),
+        }),
+        Answer::Grant(Box::new(grant())),
+        Answer::Grants { grants: vec![grant()], more: true },
+        Answer::Spent(Box::new(Spent { share: [7; 32], grant: grant() })),
+        Answer::Request(Box::new(request())),
+        Answer::Requests { requests: vec![request()], more: false },
+        Answer::Sent(Box::new(Sent { to: bob(), to_name: None, at: at(4), delivery: Delivery::Delivered })),
+        Answer::Sent(Box::new(Sent {
+            to: bob(),
+            to_name: name("bob"),
+            at: at(4),
+            delivery: Delivery::Queued,
+        })),
+        Answer::Told(2),
+        Answer::Blocked(Box::new(Blocked {
+            peer: bob(),
+            name: name("bob"),
+            messages_purged: 2,
+            requests_purged: 1,
+            rights: 3,
+        })),
+        Answer::Blocks(vec![block.clone()]),
+        Answer::BlocksPage { blocks: vec![block], more: true },
+        Answer::Ticket(Ticket::from([7; 32])),
+    ]
+}
+
+fn updates() -> Vec<Update> {
+    let viewed = |kind| {
+        Update::Viewed(Box::new(Viewed { view: ViewId::from([1; 16]), views: 1, kind, grant: grant() }))
+    };
+    let path = || "7xKqPm2R/sea".parse().unwrap();
+    vec![
+        Update::Grant(Box::new(grant())),
+        viewed(ViewedKind::View),
+        viewed(ViewedKind::Checkout),
+        viewed(ViewedKind::Checkin),
+        Update::Removed { image: ImageNo(7), path: path() },
+        Update::Renamed { image: ImageNo(7), path: path() },
+        Update::Request(Box::new(request())),
+        Update::Decision(Box::new(request())),
+        Update::Message(Box::new(inbox_message())),
+        Update::Void,
+    ]
+}
+
+fn pushes() -> Vec<FromDirectory> {
+    let presence = |online, end| Presence {
+        id: alice(),
+        name: name("alice"),
+        online,
+        address: Some("192.0.2.7:4000".parse().unwrap()),
+        at: at(1),
+        end,
+    };
+    let peers = vec![presence(true, None), presence(false, Some(SessionEnd::SignedOut))];
+    vec![
+        FromDirectory::Ping(1),
+        FromDirectory::Notice(Notice { kind: NoticeKind::TakenOver, text: "elsewhere".into() }),
+        FromDirectory::Presence(Changes { peers, missed: true }),
+        FromDirectory::Broadcast(Box::new(inbox_message())),
+        FromDirectory::Call(Call { ticket: Ticket::from([7; 32]), from: alice() }),
+        FromDirectory::Refused { id: None, error: WireError::new(Code::Unsupported, "what?") },
+        FromDirectory::Refused {
+            id: Some(2),
+            error: WireError::new(Code::Denied, "used up")
+                .because(Reason::UsedUp)
+                .caused_by("views")
+                .hint("dosctl request alice/sea")
+                .retry_after(std::time::Duration::from_secs(1)),
+        },
+    ]
+}
+
+#[test]
+fn from_the_directory() {
+    let mut messages = pushes();
+    messages.extend(answers().into_iter().map(|answer| FromDirectory::Answer { id: 2, answer }));
+    let row = |update| FromDirectory::Update { seq: Seq(8), at: Timestamp(1), update };
+    messages.extend(updates().into_iter().map(row));
+    let samples = Samples { messages };
+    samples.have_every::<FromDirectory>(&[]);
+    samples.have_every::<Answer>(&["answer", "answer"]);
+    samples.have_every::<Update>(&["update", "update"]);
+    insta::assert_snapshot!(samples.text());
+}

@@ -1,0 +1,138 @@
+//! Things that messages are made of.
+
+use dos_protocol::{
+    Allowance, ImageNo, JoinLink, MessageId, PeerId, PeerName, Revision, Seq, SplitId, Timestamp,
+    directory::{InboxMessage, KeyShare, Preview, Request, RequestState, SignIn},
+    model::{
+        Access, AccessState, Format, Grant, ImageInfo, Original, PeerInfo, PreviewInfo, SealedCopy,
+        SessionEnd,
+    },
+};
+
+pub(super) fn alice() -> PeerId {
+    "7xKqPm2R".parse().unwrap()
+}
+
+pub(super) fn bob() -> PeerId {
+    "7xKqPm2S".parse().unwrap()
+}
+
+pub(super) fn name(text: &str) -> Option<PeerName> {
+    Some(text.parse().unwrap())
+}
+
+pub(super) fn link() -> JoinLink {
+    let key = dos_protocol::PublicKey::from([9; 32]);
+    format!("dos://{key}@dos.example:5001").parse().unwrap()
+}
+
+pub(super) fn at(ms: i64) -> Timestamp {
+    Timestamp(1_700_000_000_000 + ms)
+}
+
+pub(super) fn sealed() -> SealedCopy {
+    SealedCopy { hash: [6; 32].into(), bytes: 164 }
+}
+
+pub(super) fn split() -> SplitId {
+    SplitId::from([5; 16])
+}
+
+pub(super) fn key() -> KeyShare {
+    KeyShare { split: split(), share: [7; 32] }
+}
+
+pub(super) fn original() -> Original {
+    Original { image_id: [8; 32].into(), format: Format::Jpeg, width: 4000, height: 3000, bytes: 90 }
+}
+
+pub(super) fn preview() -> Preview {
+    Preview { format: Format::WebP, width: 4, height: 3, data: vec![1, 2, 3] }
+}
+
+pub(super) fn grant() -> Grant {
+    Grant {
+        image: ImageNo(7),
+        path: "7xKqPm2R/sea".parse().unwrap(),
+        owner_name: name("alice"),
+        viewer: bob(),
+        viewer_name: None,
+        views_left: Allowance::Views(2),
+        views_used: 3,
+        expires_at: Some(at(5)),
+        revoked: false,
+        revision: Revision(4),
+        split: split(),
+        sealed: sealed(),
+    }
+}
+
+pub(super) fn request() -> Request {
+    Request {
+        request: 12,
+        image: ImageNo(7),
+        path: "7xKqPm2R/sea".parse().unwrap(),
+        owner_name: name("alice"),
+        from: bob(),
+        from_name: name("bob"),
+        views: 3,
+        state: RequestState::Denied,
+        note: Some("please".into()),
+        reason: Some("not this one".into()),
+        created_at: at(1),
+        decided_at: Some(at(2)),
+        revision: 2,
+    }
+}
+
+pub(super) fn image() -> ImageInfo {
+    ImageInfo {
+        no: ImageNo(7),
+        owner: alice(),
+        name: "sea".parse().unwrap(),
+        original: original(),
+        sealed: sealed(),
+        preview: PreviewInfo { format: Format::Png, width: 4, height: 3, bytes: 3 },
+        access: Some(Access {
+            state: AccessState::UsedUp,
+            views_left: Allowance::Unlimited,
+            expires_at: None,
+        }),
+    }
+}
+
+pub(super) fn peer() -> PeerInfo {
+    PeerInfo {
+        id: alice(),
+        name: name("alice"),
+        online: false,
+        address: Some("192.0.2.7:4000".parse().unwrap()),
+        last_seen: Some(at(3)),
+        last_end: Some(SessionEnd::Kicked),
+        images: vec![image()],
+    }
+}
+
+pub(super) fn message_id() -> MessageId {
+    MessageId::from([0x5a; 16])
+}
+
+pub(super) fn inbox_message() -> InboxMessage {
+    InboxMessage {
+        message: message_id(),
+        from: bob(),
+        from_name: name("bob"),
+        sent_at: at(4),
+        text: "hello".into(),
+    }
+}
+
+pub(super) fn sign_in() -> SignIn {
+    SignIn {
+        instance: dos_protocol::Instance(5),
+        port: 4000,
+        addresses: vec!["[2001:db8::7]:4000".parse().unwrap()],
+        force: true,
+        stored: Seq(300),
+    }
+}

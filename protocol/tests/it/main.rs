@@ -1,0 +1,6 @@
+//! What the protocol promises, seen from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod diagnostic;
+mod golden;
