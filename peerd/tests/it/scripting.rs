@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -27,14 +28,20 @@ fn script(peer: &Peer, name: &str) -> PathBuf {
     path
 }
 
+/// The example of this name, which `cargo test` builds too.
+fn stand_in_for_jq() -> PathBuf {
+    let path = program("dosctl").parent().unwrap().join("examples/jq");
+    assert!(path.exists(), "{} is missing: run `cargo build -p peerd --example jq` first", path.display());
+    path
+}
+
 fn command(peer: &Peer, script: &Path, argument: &str) -> Command {
     let programs = program("dosctl").parent().unwrap().to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&path))).unwrap();
-    assert!(
-        std::env::split_paths(&path).any(|directory| directory.join("jq").exists()),
-        "jq is missing, which the scripts need: apt-get install jq"
-    );
+    // Behind all others, so that a real jq is taken where there is one.
+    let stand_in = stand_in_for_jq().parent().unwrap().to_owned();
+    let path = [programs].into_iter().chain(std::env::split_paths(&path)).chain([stand_in]);
+    let path = std::env::join_paths(path).unwrap();
     let mut command = Command::new("sh");
     command.arg(script).arg(argument).env("PATH", path).env("DOSCTL_SOCKET", peer.socket());
     command.env_remove("DOSCTL_PROFILE").current_dir(&peer.dir).stdin(Stdio::null());
@@ -45,6 +52,29 @@ fn run(peer: &Peer, script: &Path, argument: &str) -> Ran {
     let output = command(peer, script, argument).output().unwrap();
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
     Ran { code: output.status.code(), out: output.stdout, err }
+}
+
+#[test]
+fn the_stand_in_for_jq_does_what_the_scripts_want_of_it() {
+    let jq = |filter: &str, input: &str| {
+        let mut command = Command::new(stand_in_for_jq());
+        command.args(["-r", filter]).env("APPROVE_FROM", "bob").stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = Guarded::start(&mut command);
+        child.stdin().write_all(input.as_bytes()).unwrap();
+        let output = child.output();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    let requests = r#"{"incoming": [{"from": "bob", "state": "pending", "request": "r1"},
+        {"from": "carol", "state": "pending", "request": "r2"}, {"from": "bob", "state": "denied", "request": "r3"}]}"#;
+    let filter = r#".incoming[] | select(.from == env.APPROVE_FROM and .state == "pending") | .request"#;
+    assert_eq!(jq(filter, requests), (true, "r1\n".into()));
+    assert_eq!(jq(".id", r#"{"id": "Sea \"at\" dawn"}"#), (true, "Sea \"at\" dawn\n".into()));
+    assert_eq!(jq(".views", r#"{"views": 3}"#), (true, "3\n".into()));
+    for (filter, input) in [(".[", "{}"), ("no_such_filter", "{}"), (".a[]", r#"{"a": 3}"#), (".", "no JSON")]
+    {
+        assert_eq!(jq(filter, input), (false, String::new()), "{filter}");
+    }
 }
 
 #[test]
