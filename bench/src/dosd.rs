@@ -12,9 +12,13 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use dos_protocol::JoinLink;
+use dos_testing::Backoff;
 use tokio::{process::Command, time};
 
 use crate::server::{Server, Target};
+
+/// The longest that it may take to come up, also on a database of a million peers.
+const START_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// How to start dosd on one data directory, as often as wanted.
 #[derive(Debug)]
@@ -59,12 +63,13 @@ impl Dosd {
             .kill_on_drop(true)
             .spawn()
             .context("cannot start dosd")?;
+        let mut backoff = Backoff::within(START_TIME_MAX);
         let link = loop {
             if let Some(link) = self.ask_link().await? {
                 break link;
             }
             ensure!(child.try_wait()?.is_none(), "dosd has ended; its log is in {}", self.data_dir.display());
-            time::sleep(Duration::from_millis(5)).await;
+            time::sleep(backoff.next_pause().context("dosd does not answer")?).await;
         };
         let target = Target { address: link.address().parse()?, key: link.key };
         Ok(Server::new(child, target))

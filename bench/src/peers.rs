@@ -4,34 +4,26 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::{Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context as _, ensure};
+use dos_testing::{Backoff, Guarded};
 
 use crate::server::computed;
 
 /// Nothing that is waited for takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often it is looked whether something has come.
-const LOOK: Duration = Duration::from_millis(2);
-
 /// Waits until `ready`.
 ///
 /// # Errors
 /// With `what` if it does not come in time; what `ready` says.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this runs off the asynchronous threads, and waits for other processes"
-)]
 pub(crate) fn wait_until(what: &str, mut ready: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
-    let start = Instant::now();
+    let mut backoff = Backoff::within(PATIENCE);
     while !ready()? {
-        ensure!(start.elapsed() < PATIENCE, "waited in vain until {what}");
-        thread::sleep(LOOK);
+        ensure!(backoff.pause(), "waited in vain until {what}");
     }
     Ok(())
 }
@@ -48,16 +40,9 @@ pub(crate) struct PeerPrograms {
 /// A peer that has signed up. Its daemon ends with it.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    daemon: Child,
+    daemon: Guarded,
     dosctl: PathBuf,
     dir: PathBuf,
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        drop(self.daemon.kill());
-        drop(self.daemon.wait());
-    }
 }
 
 impl Peer {
@@ -73,7 +58,8 @@ impl Peer {
     ) -> anyhow::Result<Self> {
         fs::create_dir(dir)?;
         let name = dir.file_name().and_then(OsStr::to_str).context("a peer without a name")?;
-        let daemon = Command::new(&programs.peerd)
+        let mut command = Command::new(&programs.peerd);
+        command
             .args(["--listen", "127.0.0.1:0", "--auto-fetch", "false", "--state-dir"])
             .arg(dir.join("state"))
             .arg("--socket")
@@ -81,9 +67,8 @@ impl Peer {
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(dir.join("log"))?)
-            .spawn()
-            .context("cannot start peerd")?;
+            .stderr(File::create(dir.join("log"))?);
+        let daemon = Guarded::try_start(&mut command).context("cannot start peerd")?;
         let peer = Self { daemon, dosctl: programs.dosctl.clone(), dir: dir.to_owned() };
         wait_until("peerd answers", || Ok(peer.ask(&["status"])?.status.success()))?;
         peer.run(&["register", "--server", link, "--name", name])?;

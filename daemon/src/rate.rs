@@ -10,10 +10,10 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 /// How much may be taken: units in a period, and how much of that at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -129,7 +129,7 @@ impl<K: Eq + Hash> KeyedRateLimiter<K> {
     /// # Errors
     /// How long to wait until it is there; nothing is taken.
     pub fn take(&self, key: K, rate: Rate, now: Instant) -> Result<(), Duration> {
-        let mut limiters = self.limiters.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut limiters = self.limiters.lock();
         let mut key = Some(key);
         if limiters.len() >= self.keys_max && !limiters.contains_key(&key) {
             limiters.retain(|_, limiter| !limiter.is_full(now));
@@ -245,8 +245,8 @@ mod tests {
         assert!((0..60).all(|key| limiter.take(100 + key, rate, now).is_ok()));
         assert!(limiter.take(160, rate, now).is_err(), "those beyond share one allowance");
         assert!(limiter.take(99, rate, now).is_ok(), "the others keep theirs");
-        assert_eq!(limiter.limiters.lock().unwrap().len(), 101);
+        assert_eq!(limiter.limiters.lock().len(), 101);
         assert!(limiter.take(161, rate, now + Duration::from_secs(90)).is_ok());
-        assert_eq!(limiter.limiters.lock().unwrap().len(), 1);
+        assert_eq!(limiter.limiters.lock().len(), 1);
     }
 }

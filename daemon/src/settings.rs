@@ -109,5 +109,5 @@ macro_rules! settings {
     (@type ($($ty:tt)+)) => { Option<$($ty)+> };
     (@type ($($ty:tt)+) $default:expr) => { $($ty)+ };
     (@value $given:expr,) => { $given };
-    (@value $given:expr, $default:expr) => { $given.unwrap_or_else(|| $default.into()) };
+    (@value $given:expr, $default:expr) => { $given.unwrap_or_else(|| $default) };
 }

@@ -15,6 +15,9 @@ const KEY_NAME: &str = "server.key";
 /// A key file is less than a hundred bytes.
 const KEY_FILE_BYTES_MAX: u64 = 1024;
 
+/// The name of the database in the data directory.
+pub(crate) const DATABASE_NAME: &str = "dosd.db";
+
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {

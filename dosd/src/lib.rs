@@ -5,19 +5,19 @@
 
 mod address;
 pub mod admin;
-pub mod blocks;
 pub mod cli;
 pub mod commands;
 pub mod config;
 mod data_dir;
 pub mod directory;
-pub mod hub;
 pub mod limits;
 mod listener;
+pub mod live;
 mod manager;
 pub mod metrics;
-pub mod presence;
-pub mod relay;
+mod page;
+mod phase;
+pub mod rules;
 mod session;
 pub mod store;
 
@@ -35,18 +35,16 @@ use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admin::{Door, Operator, Phase},
+    admin::{Door, Operator},
     config::Config,
-    data_dir::DataDir,
+    data_dir::{DATABASE_NAME, DataDir},
     directory::Directory,
-    hub::Hub,
+    live::Live,
+    phase::Phase,
     store::Store,
 };
 
 pub use data_dir::DataDirError;
-
-/// The name of the database in the data directory.
-const DATABASE_NAME: &str = "dosd.db";
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -113,8 +111,8 @@ impl Server {
         let secret = data_dir.server_key()?;
         let key = secret.public()?;
         let tls = ServerTls::new(&secret, Alpn::Directory)?;
-        let hub = Arc::new(Hub::default());
-        let (store, writer) = Store::open(&data_dir.join(DATABASE_NAME), Arc::clone(&hub) as _)?;
+        let live = Arc::new(Live::default());
+        let (store, writer) = Store::open(&data_dir.join(DATABASE_NAME), Arc::clone(&live) as _)?;
         let failed = |error| StartError::Listen(config.listen, error);
         let listener = match passed {
             Some(listener) => TcpListener::from_std(listener).map_err(StartError::Passed)?,
@@ -125,7 +123,7 @@ impl Server {
         let page = config.metrics.map(open_page).transpose()?;
         let door = Door::open(&data_dir.join(SOCKET_NAME))?;
         let link = join_link(key, bound, config.advertise.clone());
-        let directory = Arc::new(Directory::new(store, hub, key, config.settings.clone()));
+        let directory = Arc::new(Directory::new(store, live, key, config.settings.clone()));
         tracing::info!(listen = %bound, data_dir = %config.data_dir.display(), "the directory is open");
         Ok(Self { directory, tls, listener, door, page, link, writer, data_dir })
     }
@@ -155,7 +153,7 @@ impl Server {
         let operator = Arc::new(Operator::new(Arc::clone(&self.directory), self.link, plan));
         tokio::spawn(self.door.serve(operator, phases.clone()));
         let page = self.page.map(|listener| {
-            let page = metrics::Observed::new(&self.directory, phases);
+            let page = page::Observed::new(&self.directory, phases);
             tokio::spawn(http::serve(listener, page))
         });
         let closing = CancellationToken::new();
@@ -171,15 +169,15 @@ impl Server {
                 admin::closing(None)
             }
         };
-        tracing::info!(sessions = self.directory.hub.count(), "the directory closes");
+        tracing::info!(sessions = self.directory.live.count(), "the directory closes");
         notify::stopping();
         reporting.abort();
         drop(reporting.await);
         closing.cancel();
         phase.send_replace(Phase::Closing);
-        self.directory.hub.close_all(NoticeKind::Shutdown, &why);
+        self.directory.live.close_all(NoticeKind::Shutdown, &why);
         if !listening.is_finished() && timeout(SHUTDOWN_TIME_MAX, &mut listening).await.is_err() {
-            tracing::warn!(sessions = self.directory.hub.count(), "some sessions did not end in time");
+            tracing::warn!(sessions = self.directory.live.count(), "some sessions did not end in time");
             listening.abort();
             drop(listening.await);
         }

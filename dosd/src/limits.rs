@@ -1,18 +1,14 @@
-//! How much one peer, one address, and all together may take: the limits in force, and what counts by them.
+//! How much one peer, one address, and all together may take: the limits in force.
 //!
 //! What is refused by a limit is refused before anything is done, with the limit's name and, where waiting helps, the time
 //! after which to ask again. What a peer must always be able to do (take back a right, spend a view, sign out) has no limit
 //! but that of its requests.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use dos_daemon::rate::Rate;
-use dos_protocol::{Code, Reason, WireError};
+
+use crate::rules::Quotas;
 
 /// The limits in force. Each key of the configuration has the name of its field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,55 +39,21 @@ impl Limits {
     pub(crate) fn requests(&self) -> Rate {
         Rate::per_second(self.requests_per_second.into()).with_burst(REQUEST_BURST)
     }
-}
 
-/// A request that comes too early, or where there is no room.
-pub(crate) fn reached(limit: &str, what: &str) -> WireError {
-    WireError::new(Code::Denied, format!("{what} (limit {limit})")).because(Reason::Limit)
+    /// Those that the store obeys.
+    #[must_use]
+    pub(crate) fn quotas(&self) -> Quotas {
+        Quotas {
+            images: self.images_per_peer.into(),
+            preview_bytes: self.preview_bytes_per_peer,
+            inbox_rows: self.inbox_rows_max.into(),
+            inbox_rows_per_sender: self.inbox_rows_per_sender.into(),
+        }
+    }
 }
 
 /// What the rate gives in this time may come at once: what a script does in one go.
 const REQUEST_BURST: Duration = Duration::from_secs(10);
-
-/// How many sessions each address has.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Crowd(Arc<Mutex<HashMap<IpAddr, u32>>>);
-
-/// A session's place among those of its address, until it is dropped.
-#[derive(Debug)]
-pub struct Place {
-    crowd: Crowd,
-    address: IpAddr,
-}
-
-impl Crowd {
-    /// Takes a place, if fewer than `most` are taken.
-    pub(crate) fn enter(&self, address: IpAddr, most: u32) -> Option<Place> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(address).or_default();
-        if *count >= most {
-            // A count of zero is never kept.
-            if *count == 0 {
-                taken.remove(&address);
-            }
-            return None;
-        }
-        *count += 1;
-        Some(Place { crowd: self.clone(), address })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.crowd.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                taken.remove(&self.address);
-            }
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -107,18 +69,5 @@ mod tests {
         let (mut limiter, now) = (RateLimiter::default(), Instant::now());
         assert!((0..20).all(|_| limiter.take(1, limits.requests(), now).is_ok()));
         assert_eq!(limiter.take(1, limits.requests(), now), Err(Duration::from_millis(500)));
-    }
-
-    #[test]
-    fn a_place_is_free_again_when_its_session_is_over() {
-        let crowd = Crowd::default();
-        let (here, there) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
-        let first = crowd.enter(here, 2).unwrap();
-        let _second = crowd.enter(here, 2).unwrap();
-        assert!(crowd.enter(here, 2).is_none());
-        assert!(crowd.enter(there, 2).is_some(), "another address is not concerned");
-        drop(first);
-        assert!(crowd.enter(here, 2).is_some());
-        assert_eq!(crowd.0.lock().unwrap().len(), 1, "nothing is kept of who has left");
     }
 }

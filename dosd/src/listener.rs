@@ -1,5 +1,5 @@
 //! The directory's port: accepts connections, has them prove their keys, and hands them to a session each, or to the relay
-//! if their first byte says so.
+//! if their first byte is that of a ticket.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{directory::Directory, relay::is_relayed, session};
+use crate::{directory::Directory, live::relay::is_relayed, session};
 
 /// Opens the port. An IPv6 wildcard takes IPv4 too.
 ///
@@ -103,7 +103,7 @@ async fn relay(
     if let Err(error) = stream.set_nodelay(true) {
         return tracing::debug!(address = %from, %error, "the connection is gone already");
     }
-    directory.relay.serve(stream, from, place, stop).await;
+    directory.live.relay.serve(stream, from, place, stop).await;
 }
 
 async fn serve(
@@ -117,7 +117,7 @@ async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         return tracing::debug!(address = %from, %error, "the connection is gone already");
     }
-    // Nothing can be told before there is TLS.
+    // Without a reason: none can be sent before there is TLS.
     if !directory.may_shake_hands(from) {
         directory.metrics.handshake_refused();
         return tracing::info!(address = %from, limit = "handshakes_per_minute", "refused a connection");
@@ -131,8 +131,8 @@ async fn serve(
         }
     };
     drop(place);
-    let (session, end) = session::serve(&directory, key, from, stream).await;
-    let peer = session.map(|session| session.peer.to_string()).unwrap_or_default();
+    let (peer, end) = session::serve(&directory, key, from, stream).await;
+    let peer = peer.map(|peer| peer.to_string()).unwrap_or_default();
     if end.is_ordinary() {
         tracing::info!(peer, address = %from, why = %end, "session ended");
     } else {

@@ -1,6 +1,6 @@
 //! What the service manager learns of a running server: how many sessions it has, and that it works.
 //!
-//! Works means: the runtime runs tasks, the hub can be asked, and the store's writer answers.
+//! Works means: the runtime runs tasks, the table of sessions can be read, and the store's writer answers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ const LOOK_AFTER: Duration = Duration::from_secs(1);
 pub(crate) async fn report(directory: Arc<Directory>) {
     let works = || {
         // A lock that is never given back would stop this, too.
-        let _sessions = directory.hub.count();
+        let _sessions = directory.live.count();
         let store = directory.store.clone();
         async move { store.answers().await }
     };
@@ -30,7 +30,7 @@ async fn report_sessions(directory: &Directory) {
     let mut reported = None;
     loop {
         ticks.tick().await;
-        let count = directory.hub.count();
+        let count = directory.live.count();
         if reported != Some(count) {
             notify::status(&format!("{count} {}", if count == 1 { "session" } else { "sessions" }));
             reported = Some(count);

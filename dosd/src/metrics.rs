@@ -1,53 +1,32 @@
-//! What is measured, and the page on which it is seen: counters that are kept all the time, and what is looked up when
-//! somebody looks.
+//! What is counted all the time. Knows nothing of what is measured: each part reports what it has done.
 //!
 //! What always holds: every directory has its own registry; labels have few values, none of which comes from a peer; no ID,
-//! name, address or text is told.
+//! name, address or text appears.
 
-use std::{
-    error::Error,
-    sync::{Arc, Weak},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use dos_daemon::http::{self, Page};
 use dos_protocol::{
     Timestamp, WireError,
     directory::{Op, ViewedKind},
 };
-use dos_sqlite::WriterStats;
 use prometheus_client::{
-    metrics::{
-        counter::{ConstCounter, Counter},
-        family::Family,
-        gauge::ConstGauge,
-        histogram::Histogram,
-        info::Info,
-    },
+    metrics::{counter::Counter, family::Family, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
-use tokio::sync::watch;
 
-use crate::{
-    admin::Phase,
-    directory::{Directory, outward},
-    hub::Hub,
-    store::Counts,
-};
-
-/// Up to where operations are told apart by how long they take, in seconds: from a read from memory to a disk that stalls.
+/// The bounds of the histogram of operations, in seconds: from a read from memory to a disk that stalls.
 const BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 
 /// Labels and their values.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
-/// How somebody comes in.
+/// By which request a peer comes online.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entrance {
     SignIn,
     Register,
     Recover,
-    /// By nothing of these.
+    /// By none of these.
     None,
 }
 
@@ -85,9 +64,9 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Of a directory that starts now.
+    /// Of a directory that starts now, with the live side's own counter.
     #[must_use]
-    pub fn new(hub: &Hub) -> Self {
+    pub fn new(queue_drops: Counter) -> Self {
         let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
         let metrics = Self {
             registry: Registry::default(),
@@ -109,10 +88,10 @@ impl Metrics {
         for kind in [ViewedKind::View, ViewedKind::Checkout, ViewedKind::Checkin] {
             drop(metrics.views.get_or_create(&[("kind", kind.as_str())]));
         }
-        Self { registry: metrics.registered(hub), ..metrics }
+        Self { registry: metrics.registered(queue_drops), ..metrics }
     }
 
-    fn registered(&self, hub: &Hub) -> Registry {
+    fn registered(&self, queue_drops: Counter) -> Registry {
         let mut registry = Registry::with_prefix("dos");
         registry.register(
             "build",
@@ -145,11 +124,11 @@ impl Metrics {
             "Views that were counted: viewed, checked out, given back",
             self.views.clone(),
         );
-        registry.register("queue_drops", "What did not fit into a session's queue", hub.drops.clone());
+        registry.register("queue_drops", "What did not fit into a session's queue", queue_drops);
         registry
     }
 
-    /// Somebody tried to come online.
+    /// A peer tried to come online.
     pub(crate) fn signed_in(&self, entrance: Entrance, error: Option<&WireError>) {
         let result = error.map_or("ok", |error| error.code.as_str());
         self.sign_ins.get_or_create(&[("kind", entrance.as_str()), ("result", result)]).inc();
@@ -168,7 +147,7 @@ impl Metrics {
         self.handshake_failures.get_or_create(&[("why", "limit")]).inc();
     }
 
-    /// A peer is told this.
+    /// A request was refused with this.
     pub(crate) fn refused(&self, error: &WireError) {
         let reason = error.reason.map_or("", dos_protocol::Reason::as_str);
         self.refusals.get_or_create(&[("code", error.code.as_str()), ("reason", reason)]).inc();
@@ -195,78 +174,14 @@ impl Metrics {
     pub fn started_at(&self) -> Timestamp {
         self.started_at
     }
-}
 
-/// A directory as those see it who watch over it.
-#[derive(Debug)]
-pub(crate) struct Observed {
-    /// Weak, because the store closes only when nobody holds it any more.
-    directory: Weak<Directory>,
-    phase: watch::Receiver<Phase>,
-}
-
-impl Observed {
-    pub(crate) fn new(directory: &Arc<Directory>, phase: watch::Receiver<Phase>) -> Self {
-        Self { directory: Arc::downgrade(directory), phase }
-    }
-}
-
-impl Page for Observed {
-    async fn metrics(&self) -> String {
-        let Some(directory) = self.directory.upgrade() else { return http::open_metrics(&[]) };
-        let counts = match directory.store.counts().await {
-            Ok(counts) => Some(counts),
-            Err(refusal) => {
-                let error = outward(refusal);
-                tracing::warn!(error = &error as &dyn Error, "the store cannot be counted");
-                None
-            }
-        };
-        let sampled = sample(&directory, counts);
-        http::open_metrics(&[&directory.metrics.registry, &sampled])
+    /// How long the directory has run.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
-    async fn is_healthy(&self) -> bool {
-        let Some(directory) = self.directory.upgrade() else { return false };
-        // A lock that is never given back would stop this, too.
-        let _sessions = directory.hub.count();
-        let store = directory.store.clone();
-        drop(directory);
-        store.answers().await
+    /// Everything that is counted here.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
     }
-
-    async fn is_ready(&self) -> Result<(), String> {
-        match *self.phase.borrow() {
-            Phase::Open => Ok(()),
-            Phase::Closing | Phase::Ended => Err("the directory is closing".into()),
-        }
-    }
-}
-
-/// What is not counted but looked up; the store's part is missing if it cannot tell.
-fn sample(directory: &Directory, counts: Option<Counts>) -> Registry {
-    let mut registry = Registry::with_prefix("dos");
-    let mut gauge = |name: &str, help: &str, value: u64| {
-        registry.register(name, help, ConstGauge::new(value));
-    };
-    gauge("sessions", "Peers that are online", u64::try_from(directory.hub.count()).unwrap_or(u64::MAX));
-    if let Some(counts) = counts {
-        gauge("registered_peers", "Peers that are registered", counts.peers);
-        gauge("images", "Images that are published", counts.images);
-        gauge("inbox_rows", "Updates that peers have not stored yet", counts.inbox_rows);
-    }
-    let uptime = directory.metrics.started.elapsed().as_secs_f64();
-    let calls = u64::try_from(directory.relay.calls()).unwrap_or(u64::MAX);
-    gauge("relay_calls", "Calls through the relay under way, or about to be", calls);
-    let relayed = ConstCounter::new(directory.relay.bytes());
-    registry.register_with_unit("relayed", "What passed through the relay, both ways", Unit::Bytes, relayed);
-    registry.register_with_unit("uptime", "Since the start", Unit::Seconds, ConstGauge::new(uptime));
-    let WriterStats { commits, operations, failures } = directory.store.stats();
-    let mut counter = |name: &str, help: &str, value: u64| {
-        registry.register(name, help, ConstCounter::new(value));
-    };
-    counter("store_commits", "Transactions committed", commits);
-    counter("store_operations", "Operations in the committed transactions", operations);
-    counter("store_failures", "Transactions that could not be committed", failures);
-    registry
 }

@@ -7,7 +7,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
 };
 
 use dos_daemon::dir::{Secret, read_private, replace_file};
@@ -15,6 +15,7 @@ use dos_protocol::{
     Code, JoinLink, PeerId, PeerName, WireError,
     key::{SecretError, SecretKey},
 };
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -162,7 +163,7 @@ impl Identities {
     /// The identity, registered or on the way there.
     #[must_use]
     pub fn any(&self) -> Option<Arc<Identity>> {
-        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.now.read().clone()
     }
 
     /// The registered identity and its ID.
@@ -201,7 +202,7 @@ impl Identities {
     fn set(&self, identity: Identity) -> Result<Arc<Identity>, IdentityError> {
         identity.write(&self.path)?;
         let identity = Arc::new(identity);
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&identity));
+        *self.now.write() = Some(Arc::clone(&identity));
         Ok(identity)
     }
 }

@@ -29,6 +29,10 @@ pub enum ToDosd {
         uses: u32,
         /// For so many milliseconds; [`crate::limits::INVITE_TIME`] if nothing is said.
         expires_ms: Option<u64>,
+        /// Drawn by the command: the same one again makes no other invite and gets the same answer. Drawn by the server if
+        /// nothing is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<InviteCode>,
     },
     /// The invites.
     Invites,

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::kind::known_or_none;
 
 /// What went wrong, for programs. The set only grows; dosctl's exit codes follow it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Code {
     /// A fault of ours.
     Internal,
@@ -38,19 +39,7 @@ impl Code {
     /// The code as it is written in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Internal => "internal",
-            Self::Usage => "usage",
-            Self::NoDaemon => "no_daemon",
-            Self::Offline => "offline",
-            Self::NotFound => "not_found",
-            Self::Denied => "denied",
-            Self::Conflict => "conflict",
-            Self::Invalid => "invalid",
-            Self::Timeout => "timeout",
-            Self::Unsupported => "unsupported",
-            Self::Stale => "stale",
-        }
+        self.into()
     }
 
     /// The exit code of a command that ends with this.
@@ -77,8 +66,9 @@ impl fmt::Display for Code {
 }
 
 /// Why something is [`Code::Denied`], where a program can do something about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// There was never a right.
     NeverGranted,
@@ -106,18 +96,7 @@ impl Reason {
     /// The reason as it is written in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NeverGranted => "never_granted",
-            Self::UsedUp => "used_up",
-            Self::Revoked => "revoked",
-            Self::Expired => "expired",
-            Self::Closed => "closed",
-            Self::Limit => "limit",
-            Self::WrongPassword => "wrong_password",
-            Self::Locked => "locked",
-            Self::Blocked => "blocked",
-            Self::NotAccepted => "not_accepted",
-        }
+        self.into()
     }
 }
 

@@ -196,8 +196,9 @@ impl fmt::Display for Allowance {
 }
 
 /// The formats of an original that are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Format {
     /// JPEG (ITU-T T.81).
     Jpeg,
@@ -216,13 +217,7 @@ impl Format {
     /// The format's name, as in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Jpeg => "jpeg",
-            Self::Png => "png",
-            Self::WebP => "webp",
-            Self::Gif => "gif",
-            Self::Unknown => "unknown",
-        }
+        self.into()
     }
 }
 
@@ -343,8 +338,9 @@ pub struct PeerInfo {
 }
 
 /// Why a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum SessionEnd {
     /// The peer signed out.
     SignedOut,
@@ -366,21 +362,14 @@ impl SessionEnd {
     /// As in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SignedOut => "signed_out",
-            Self::Closed => "closed",
-            Self::Dropped => "dropped",
-            Self::TakenOver => "taken_over",
-            Self::Kicked => "kicked",
-            Self::Shutdown => "shutdown",
-            Self::Idle => "idle",
-        }
+        self.into()
     }
 }
 
 /// The state of a grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum GrantState {
     /// There are views left and time.
     Active,
@@ -396,12 +385,7 @@ impl GrantState {
     /// As in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::UsedUp => "used_up",
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-        }
+        self.into()
     }
 }
 

@@ -3,11 +3,9 @@
 //! A read of a few rows by key takes microseconds and is done where it is asked for: handing it to another thread would
 //! cost several times as much. Everything else goes off the asynchronous threads.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{path::Path, sync::Arc};
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
@@ -44,7 +42,7 @@ impl Readers {
         E: From<StoreError> + Send + 'static,
     {
         let place = self.places.try_acquire();
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = || self.idle.lock();
         let connection = if place.is_ok() { idle().pop() } else { None };
         let Some(connection) = connection else {
             drop(place);
@@ -70,11 +68,11 @@ impl Readers {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let idle = Arc::clone(&self.idle);
         let task = spawn_blocking(move || {
-            let Some(connection) = idle.lock().unwrap_or_else(PoisonError::into_inner).pop() else {
+            let Some(connection) = idle.lock().pop() else {
                 return Err(StoreError::Closed.into());
             };
             let result = work(&connection);
-            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            idle.lock().push(connection);
             drop(place);
             result
         });

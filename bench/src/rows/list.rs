@@ -12,7 +12,7 @@ use dos_protocol::{
     key::SecretKey,
     limits::PAGE_DEFAULT,
 };
-use dosd::{hub::Hub, store::Store};
+use dosd::{live::Live, store::Store};
 use rusqlite::{Connection, params};
 use tokio::task::spawn_blocking;
 
@@ -76,7 +76,7 @@ async fn page(session: &mut Session, after: Option<Cursor>) -> anyhow::Result<f6
 /// Makes a directory of `count` peers with three images each on average, in the order of its tables, in one transaction.
 /// Gives the peers and the number of images.
 fn fill(database: &Path, count: u64, asker: [u8; 32]) -> anyhow::Result<(Vec<PeerId>, u64)> {
-    let (store, writer) = Store::open(database, Arc::new(Hub::default()))?;
+    let (store, writer) = Store::open(database, Arc::new(Live::default()))?;
     drop(store);
     writer.join();
     let mut connection = Connection::open(database)?;

@@ -16,8 +16,8 @@ use dos_protocol::{
     model::{Format, Original, PeerRef, SealedCopy},
 };
 use dosd::{
-    hub::Hub,
-    store::{Admission, Newcomer, Store},
+    live::Live,
+    store::{Admission, Change, NewPeer, Store},
 };
 use tokio::task::JoinSet;
 
@@ -110,7 +110,7 @@ async fn in_process(
         tasks.spawn(async move {
             let mut count = 0u32;
             while start.elapsed() < time {
-                store.spend(viewer, one_view(image), Timestamp::now()).await?;
+                store.spend(Change::by(viewer, Timestamp::now()), one_view(image)).await?;
                 count += 1;
             }
             anyhow::Ok(count)
@@ -125,21 +125,21 @@ async fn in_process(
 
 /// A store with an owner's image and a right without limit for every viewer.
 async fn store_with_rights(path: &Path) -> anyhow::Result<(Store, Vec<PeerId>, ImageNo)> {
-    let (store, _writer) = Store::open(path, Arc::new(Hub::default()))?;
+    let (store, _writer) = Store::open(path, Arc::new(Live::default()))?;
     let now = Timestamp::now();
     let owner = store.register(secrets(1)?.remove(0).public()?, anybody(), now).await?;
-    let image = store.publish(owner.id, publication()?, now).await?.no;
+    let image = store.publish(Change::by(owner.id, now), publication()?).await?.no;
     let mut viewers = Vec::with_capacity(VIEWERS);
     for secret in secrets(VIEWERS)? {
         let viewer = store.register(secret.public()?, anybody(), now).await?.id;
-        store.share(owner.id, unlimited(image, viewer), now).await?;
+        store.share(Change::by(owner.id, now), unlimited(image, viewer)).await?;
         viewers.push(viewer);
     }
     Ok((store, viewers, image))
 }
 
-fn anybody() -> Newcomer {
-    Newcomer { name: None, admission: Admission::Open, password: None }
+fn anybody() -> NewPeer {
+    NewPeer { name: None, admission: Admission::Open, password: None }
 }
 
 const SPLIT: [u8; 16] = [3; 16];

@@ -142,9 +142,9 @@ fn a_closed_pipe_is_quiet() {
         link.say(status("x"));
     });
     let mut child = peerd.spawn(&["status"]);
-    drop(child.stdout.take());
+    drop(child.stdout());
     gone.send(()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = child.output();
     assert_eq!((code(&output), stderr(&output)), (0, String::new()));
     peerd.done();
 }
@@ -160,7 +160,7 @@ fn events_are_shown_when_they_happen() {
         }
     });
     let mut child = peerd.spawn(&["watch", "--json"]);
-    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut lines = BufReader::new(child.stdout());
     for state in ["connecting", "online"] {
         let mut line = String::new();
         lines.read_line(&mut line).unwrap();
@@ -171,7 +171,7 @@ fn events_are_shown_when_they_happen() {
     let mut rest = String::new();
     lines.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "");
-    let output = child.wait_with_output().unwrap();
+    let output = child.output();
     assert_eq!(code(&output), 3, "{}", stderr(&output));
     peerd.done();
 }

@@ -4,7 +4,7 @@ use std::{
     io::Write,
     os::unix::net::{UnixListener, UnixStream},
     path::PathBuf,
-    process::{Child, Command as Process, Output, Stdio},
+    process::{Command as Process, Output, Stdio},
     thread::JoinHandle,
 };
 
@@ -12,6 +12,7 @@ use dos_protocol::{
     control::{Command, FromPeerd, ToPeerd},
     frame,
 };
+use dos_testing::Guarded;
 use tempfile::TempDir;
 
 /// The program, with nothing of this process's environment but the path.
@@ -135,8 +136,8 @@ impl Peerd {
         self.dosctl(args).output().unwrap()
     }
 
-    pub(crate) fn spawn(&self, args: &[&str]) -> Child {
-        self.dosctl(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    pub(crate) fn spawn(&self, args: &[&str]) -> Guarded {
+        Guarded::start(self.dosctl(args).stdout(Stdio::piped()).stderr(Stdio::piped()))
     }
 
     /// That the script went through to its end.

@@ -11,6 +11,7 @@ use dos_protocol::{
     directory::Delivery,
     limits::MESSAGE_BYTES_MAX,
 };
+use dos_testing::Guarded;
 
 use crate::harness::{Link, Peerd, code, json, stderr, stdout};
 
@@ -58,14 +59,10 @@ fn a_text_from_standard_input_loses_only_its_last_line_break() {
         assert_eq!(link.command(), Command::Send { to: "bob".parse().unwrap(), text, direct: true });
         link.say(sent());
     });
-    let mut child = peerd
-        .dosctl(&["send", "bob", "--direct"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(b"a\n\nb\n\n").unwrap();
-    let output = child.wait_with_output().unwrap();
+    let mut command = peerd.dosctl(&["send", "bob", "--direct"]);
+    let mut child = Guarded::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+    child.stdin().write_all(b"a\n\nb\n\n").unwrap();
+    let output = child.output();
     assert_eq!((code(&output), stdout(&output)), (0, "queued for bob until it is online\n".into()));
     peerd.done();
 }
@@ -119,9 +116,9 @@ fn follow_asks_again_after_the_last_one_that_it_has_shown() {
         assert_eq!(link.hear(), Some(ToPeerd::Shown));
     });
     let mut child = peerd.spawn(&["messages", "--follow", "--unread", "--json"]);
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let lines = BufReader::new(child.stdout()).lines();
     let places: Vec<u64> = lines.map(|line| json(&line.unwrap())["place"].as_u64().unwrap()).collect();
     assert_eq!(places, [1, 2, 3]);
-    assert_eq!(child.wait().unwrap().code(), Some(3), "peerd went away");
+    assert_eq!(child.wait().code(), Some(3), "peerd went away");
     peerd.done();
 }

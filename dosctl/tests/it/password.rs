@@ -10,6 +10,7 @@ use dos_protocol::{
     JoinLink, PublicKey,
     control::{Command, FromPeerd, Outcome, SessionState},
 };
+use dos_testing::Guarded;
 
 use crate::harness::{Peerd, code, json, stderr, stdout};
 
@@ -28,13 +29,13 @@ fn expecting(expected: Command, outcome: Outcome) -> Peerd {
 fn with_input(peerd: &Peerd, args: &[&str], input: &str) -> Output {
     let mut process = peerd.dosctl(args);
     process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = process.spawn().unwrap();
+    let mut child = Guarded::start(&mut process);
     // Who is refused before anything is read closes the pipe.
-    match child.stdin.take().unwrap().write_all(input.as_bytes()) {
+    match child.stdin().write_all(input.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
         written => written.unwrap(),
     }
-    child.wait_with_output().unwrap()
+    child.output()
 }
 
 fn online() -> Outcome {

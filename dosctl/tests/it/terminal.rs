@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{Cursor, Read, Write},
-    process::{Child, Command as Process, Stdio},
+    process::{Command as Process, Stdio},
     sync::mpsc::{Receiver, sync_channel},
     time::{Duration, Instant},
 };
@@ -14,6 +14,7 @@ use dos_protocol::{
     directory::Preview,
     model::{Access, AccessState, Format, ImageInfo, Original, PeerInfo, PreviewInfo, SealedCopy},
 };
+use dos_testing::{Guarded, PATIENCE};
 use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
     termios::{LocalModes, Termios, Winsize, tcgetattr, tcsetwinsize},
@@ -58,16 +59,13 @@ const KITTY: &[u8] = b"\x1b_Gi=31;OK\x1b\\\x1b[6;20;10t\x1b[?62;c";
 const SIXEL: &[u8] = b"\x1b[6;20;10t\x1b[?62;4c";
 const PLAIN: &[u8] = b"\x1b[?6c";
 
-/// Nothing here takes so long, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// A terminal with the program in its foreground.
 struct Screen {
     outer: File,
     /// The program's end; while it is open here, too, there is no end of what is written.
     inner: Option<File>,
     before: Termios,
-    child: Child,
+    child: Guarded,
     pieces: Receiver<Vec<u8>>,
     seen: Vec<u8>,
 }
@@ -88,7 +86,7 @@ impl Screen {
         process.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         let before = tcgetattr(&inner).unwrap();
         let end = || Stdio::from(inner.try_clone().unwrap());
-        let child = process.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        let child = Guarded::start(process.stdin(end()).stdout(end()).stderr(end()));
         let outer = File::from(outer);
         let mut reader = outer.try_clone().unwrap();
         let (piece, pieces) = sync_channel(10_000);
@@ -139,13 +137,6 @@ impl Screen {
             self.seen.extend(piece);
         }
         (String::from_utf8_lossy(&self.seen).replace("\r\n", "\n"), code)
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 

@@ -4,7 +4,6 @@ use std::{
     fs,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::PathBuf,
-    process::Command as Process,
     sync::mpsc::{Receiver, sync_channel},
 };
 
@@ -12,6 +11,7 @@ use dos_protocol::{
     Allowance, Code, ImageId, WireError,
     control::{Command, FromPeerd, Outcome, Progress, Step, ToPeerd},
 };
+use dos_testing::Signal;
 
 use crate::harness::{Link, Peerd, code, dosctl, json, stderr, stdout};
 
@@ -130,16 +130,14 @@ fn stalling() -> (Peerd, Receiver<()>) {
 
 #[test]
 fn an_interrupted_view_leaves_nothing_behind() {
-    for (signal, exit) in [("INT", 130), ("TERM", 143)] {
+    for (signal, exit) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let (peerd, begun) = stalling();
         fs::write(peerd.path("sea.jpg"), "old").unwrap();
         let child = peerd.spawn(&["view", "bob/sea", "-o", "sea.jpg"]);
         begun.recv().unwrap();
         assert_eq!(peerd.files().len(), 2);
-        assert!(
-            Process::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap().success()
-        );
-        let output = child.wait_with_output().unwrap();
+        child.signal(signal);
+        let output = child.output();
         assert_eq!(code(&output), exit);
         assert_eq!(peerd.files(), ["sea.jpg"]);
         assert_eq!(fs::read(peerd.path("sea.jpg")).unwrap(), b"old");
@@ -157,9 +155,9 @@ fn a_closed_pipe_ends_a_view_quietly() {
         assert!(link.hear().is_none());
     });
     let mut child = peerd.spawn(&["view", "bob/sea", "-o", "-"]);
-    drop(child.stdout.take());
+    drop(child.stdout());
     closed.send(()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = child.output();
     assert_eq!((code(&output), stderr(&output)), (0, String::new()));
     peerd.done();
 }

@@ -1,17 +1,12 @@
 //! `watch --exec`: a command for every event.
 
-use std::{
-    fs,
-    path::Path,
-    process::Command as Process,
-    sync::mpsc::sync_channel,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, sync::mpsc::sync_channel};
 
 use dos_protocol::{
     Timestamp,
     control::{Command, Event, EventKind, FromPeerd, SessionState},
 };
+use dos_testing::{PATIENCE, Signal, wait_until};
 
 use crate::harness::{Link, Peerd, code, json, stderr, stdout};
 
@@ -28,11 +23,7 @@ fn telling(states: &'static [SessionState]) -> Peerd {
 }
 
 fn wait_for(path: &Path) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !path.exists() {
-        assert!(Instant::now() < deadline, "{} does not appear", path.display());
-        std::thread::yield_now();
-    }
+    wait_until(&format!("{} is there", path.display()), || path.exists());
 }
 
 #[test]
@@ -78,11 +69,11 @@ fn peerd_never_waits_for_a_slow_command() {
         }
         told.send(()).unwrap();
     });
-    let child = peerd.spawn(&["watch", "--exec", "test -e go || { echo > begun; while ! test -e go; do :; done; }; read -r line; echo \"$line\" >> seen"]);
+    let child = peerd.spawn(&["watch", "--exec", "test -e go || { echo > begun; while ! test -e go; do sleep 0.01; done; }; read -r line; echo \"$line\" >> seen"]);
     wait_for(&peerd.path("begun"));
-    all_told.recv_timeout(Duration::from_secs(30)).unwrap();
+    all_told.recv_timeout(PATIENCE).unwrap();
     fs::write(peerd.path("go"), "").unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = child.output();
     assert_eq!(code(&output), 3, "{}", stderr(&output));
     let seen = fs::read_to_string(peerd.path("seen")).unwrap();
     let lines: Vec<_> = seen.lines().map(json).collect();
@@ -99,7 +90,7 @@ fn peerd_never_waits_for_a_slow_command() {
 
 #[test]
 fn a_signal_goes_to_the_command_first() {
-    for (signal, exit) in [("INT", 130), ("TERM", 143)] {
+    for (signal, name, exit) in [(Signal::INT, "INT", 130), (Signal::TERM, "TERM", 143)] {
         let peerd = Peerd::new(1, |_, mut link: Link| {
             link.command();
             say(&mut link, SessionState::Online);
@@ -107,14 +98,13 @@ fn a_signal_goes_to_the_command_first() {
             assert!(link.hear().is_none());
         });
         let trap =
-            format!("trap 'echo {signal} >> seen; exit 1' {signal}; echo > begun; while :; do :; done");
+            format!("trap 'echo {name} >> seen; exit 1' {name}; echo > begun; while :; do sleep 0.01; done");
         let child = peerd.spawn(&["watch", "--exec", &trap]);
         wait_for(&peerd.path("begun"));
-        let pid = child.id().to_string();
-        assert!(Process::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
-        let output = child.wait_with_output().unwrap();
+        child.signal(signal);
+        let output = child.output();
         assert_eq!(code(&output), exit, "{}", stderr(&output));
-        assert_eq!(fs::read_to_string(peerd.path("seen")).unwrap(), format!("{signal}\n"));
+        assert_eq!(fs::read_to_string(peerd.path("seen")).unwrap(), format!("{name}\n"));
         peerd.done();
     }
 }

@@ -1,7 +1,7 @@
 //! The server's side of the operator's socket: in the data directory, for its owner and root alone, never the network.
 //!
 //! One request a connection. A command that goes away is not worked for any longer, and one that takes nothing is given
-//! up. When the server closes, whatever is under way ends with an error, except a command that waits for just that.
+//! up. When the server closes, what is in flight ends with an error, except a command that waits for just that.
 
 use std::{
     fs, io,
@@ -30,6 +30,7 @@ use tokio::{
 };
 
 use super::{Operator, Stop, waits_for_end};
+use crate::phase::Phase;
 
 /// Commands served together.
 const CONNECTIONS_MAX: usize = 16;
@@ -46,17 +47,6 @@ pub enum AdminError {
     /// The socket cannot be made.
     #[error("cannot make the socket {path}", path = .0.display())]
     Socket(PathBuf, #[source] io::Error),
-}
-
-/// How far the server is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// It serves.
-    Open,
-    /// It tells its peers and finishes what it accepted.
-    Closing,
-    /// Its data directory is free.
-    Ended,
 }
 
 /// The open door.
@@ -181,7 +171,7 @@ async fn answer(
     }
 }
 
-/// A command that has asked says nothing more until it goes.
+/// A command sends nothing after its request, so the next thing to read is its end.
 async fn gone(reader: &mut Reader<ReadHalf<Stream>>) {
     drop(reader.next().await);
 }

@@ -1,9 +1,9 @@
 //! `kick`: ends sessions. A peer that is kicked stays registered and may sign in again.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use dos_protocol::{
-    Code, WireError,
+    Code, PeerId, WireError,
     admin::{FromDosd, Whom},
     directory::NoticeKind,
     limits::WRITE_STALL_MAX,
@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::timeout;
 
 use super::{Operator, Replies, Stop, TOGETHER, check_text};
-use crate::hub::{Session, notice};
+use crate::live::{Live, notice};
 
 /// A session that is stuck in a write ends within [`WRITE_STALL_MAX`], every other one at once.
 const END_TIME_MAX: Duration = WRITE_STALL_MAX.saturating_add(Duration::from_secs(5));
@@ -26,12 +26,13 @@ impl Operator {
     ) -> Result<(), Stop> {
         reason.as_deref().map(check_text).transpose()?;
         let text = reason.as_deref().unwrap_or("the operator has ended this session");
-        let sessions = match whom {
-            Whom::All => self.sessions().collect(),
-            Whom::One(peer) => vec![self.online(&peer).await?.1],
+        let peers = match whom {
+            Whom::All => self.all_online(),
+            Whom::One(peer) => vec![self.online(&peer).await?.id],
         };
-        let count = sessions.len();
-        let ending = stream::iter(sessions).map(|session| end(session, text)).buffer_unordered(TOGETHER);
+        let count = peers.len();
+        let live = &self.directory.live;
+        let ending = stream::iter(peers).map(|peer| end(live, peer, text)).buffer_unordered(TOGETHER);
         let ended = ending.filter(|ended| std::future::ready(*ended)).count().await;
         tracing::info!(sessions = ended, reason = text, "kicked");
         if ended < count {
@@ -43,6 +44,6 @@ impl Operator {
 }
 
 /// Tells whether it ended in time.
-async fn end(session: Arc<Session>, text: &str) -> bool {
-    timeout(END_TIME_MAX, session.end(notice(NoticeKind::Kicked, text))).await.is_ok()
+async fn end(live: &Live, peer: PeerId, text: &str) -> bool {
+    timeout(END_TIME_MAX, live.close(peer, notice(NoticeKind::Kicked, text))).await.is_ok()
 }

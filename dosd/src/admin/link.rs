@@ -10,7 +10,7 @@ impl Operator {
         let mut link = self.link.clone();
         if self.directory.settings().registration == Registration::Invite {
             let now = Timestamp::now();
-            let code = self.directory.store.create_invite(1, now.after(INVITE_TIME), now).await?;
+            let (code, _) = self.invite(1, now.after(INVITE_TIME), now).await?;
             link.invite = Some(code.as_str().into());
         }
         Ok(replies.send(FromDosd::Link(link)).await?)

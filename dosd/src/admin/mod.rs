@@ -1,4 +1,4 @@
-//! The operator's door: what the operator's commands ask of the running server, each in the file of its verb.
+//! The operator's door: what the operator's commands request from the running server, each in the file of its verb.
 //!
 //! The only module of the directory that names interprocess: `door` is the server's side of the socket, `client` the
 //! commands'. Nothing here is reached from the network.
@@ -21,29 +21,29 @@ use std::sync::Arc;
 
 pub use client::{Answers, AskError};
 pub use door::AdminError;
-pub(crate) use door::{Door, Phase};
+pub(crate) use door::Door;
 use dos_protocol::{
-    Code, JoinLink, WireError, admin::ToDosd, frame::FrameError, limits::TEXT_BYTES_MAX, model::PeerRef,
-    name::printable,
+    Code, JoinLink, PeerId, WireError, admin::ToDosd, frame::FrameError, limits::TEXT_BYTES_MAX,
+    model::PeerRef, name::printable,
 };
+pub(crate) use invite::INVITE_DRAWS;
 pub(crate) use shutdown::{Plan, closing, due};
 use tokio::sync::watch;
 
 use self::door::Replies;
 use crate::{
-    blocks::Hidden,
     directory::{Directory, outward},
-    hub::Session,
-    store::{Known, Refusal},
+    live::Hidden,
+    store::{PeerRecord, Refusal},
 };
 
 /// Why a command gets no further replies.
 #[derive(Debug, thiserror::Error)]
 enum Stop {
-    /// It is told why.
+    /// It was refused.
     #[error(transparent)]
     Refused(#[from] WireError),
-    /// It does not listen any more.
+    /// It went away.
     #[error(transparent)]
     Gone(#[from] FrameError),
 }
@@ -54,7 +54,7 @@ impl From<Refusal> for Stop {
     }
 }
 
-/// Does what the operator's commands ask.
+/// Performs the requests of the operator's commands.
 #[derive(Debug)]
 pub(crate) struct Operator {
     directory: Arc<Directory>,
@@ -73,7 +73,9 @@ impl Operator {
     async fn operate(&self, request: ToDosd, replies: &mut Replies) -> Result<(), Stop> {
         match request {
             ToDosd::Link => self.link(replies).await,
-            ToDosd::CreateInvite { uses, expires_ms } => self.create_invite(uses, expires_ms, replies).await,
+            ToDosd::CreateInvite { uses, expires_ms, code } => {
+                self.create_invite((uses, expires_ms, code), replies).await
+            }
             ToDosd::Invites => self.invites(replies).await,
             ToDosd::RevokeInvite(code) => self.revoke_invite(code, replies).await,
             ToDosd::Peers { online } => self.peers(online, replies).await,
@@ -90,22 +92,23 @@ impl Operator {
         }
     }
 
-    /// The peer that is meant, with its live session.
-    async fn online(&self, peer: &PeerRef) -> Result<(Known, Arc<Session>), Stop> {
+    /// The peer that is meant, which must be online.
+    async fn online(&self, peer: &PeerRef) -> Result<PeerRecord, Stop> {
         let known = self.directory.find(None, peer).await?;
-        match self.directory.hub.get(known.id) {
-            Some(session) => Ok((known, session)),
-            None => Err(WireError::new(Code::Offline, format!("{peer} is not online")).into()),
+        if self.directory.live.is_online(known.id) {
+            Ok(known)
+        } else {
+            Err(WireError::new(Code::Offline, format!("{peer} is not online")).into())
         }
     }
 
-    /// The sessions that there are now.
-    fn sessions(&self) -> impl Iterator<Item = Arc<Session>> + Send + '_ {
-        self.directory
-            .hub
-            .online(&Hidden::default(), None, usize::MAX)
-            .into_iter()
-            .filter_map(|peer| self.directory.hub.get(peer))
+    /// All peers that are online now.
+    fn all_online(&self) -> Vec<PeerId> {
+        let live = &self.directory.live;
+        let mut peers = live.online(&Hidden::default(), None, usize::MAX);
+        // Of a session that has just ended the peer is still listed.
+        peers.retain(|peer| live.is_online(*peer));
+        peers
     }
 }
 

@@ -7,14 +7,14 @@ use dos_protocol::{
 };
 
 use super::{Operator, Replies, Stop};
-use crate::blocks::Hidden;
+use crate::live::Hidden;
 
 impl Operator {
     pub(super) async fn peers(&self, online: bool, replies: &mut Replies) -> Result<(), Stop> {
         let mut after = None;
         loop {
             let (mut page, last) = if online {
-                let mut ids = self.directory.hub.online(&Hidden::default(), after, page_size() + 1);
+                let mut ids = self.directory.live.online(&Hidden::default(), after, page_size() + 1);
                 ids.retain(|id| Some(*id) != after);
                 let last = ids.last().copied();
                 (self.directory.store.registered_of(ids).await?, last)
@@ -35,9 +35,9 @@ impl Operator {
     }
 
     fn set_presence(&self, peer: &mut Registered) {
-        if let Some(session) = self.directory.hub.get(peer.id) {
+        if let Some(presence) = self.directory.live.presence_of(peer.id) {
             peer.online = true;
-            peer.address = session.address();
+            peer.address = presence.address();
             peer.last_seen = Timestamp::now();
         }
     }

@@ -1,6 +1,6 @@
 //! `ping`: how long a message takes to a peer's daemon and back, through its session.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use dos_protocol::{
     Code, PeerId, WireError,
@@ -11,9 +11,9 @@ use futures_util::{StreamExt, stream};
 use tokio::time::timeout;
 
 use super::{Operator, Replies, Stop, TOGETHER};
-use crate::hub::Session;
+use crate::live::Live;
 
-/// Peers told of in one reply, at most.
+/// Peers in one reply, at most.
 const ROWS: usize = 100;
 
 impl Operator {
@@ -21,15 +21,16 @@ impl Operator {
         let count = count.clamp(1, PINGS_MAX);
         match whom {
             Whom::All => {
-                let pinging = stream::iter(self.sessions()).map(|session| ping(session, count));
+                let live = &self.directory.live;
+                let pinging = stream::iter(self.all_online()).map(|peer| ping(live, peer, count));
                 let mut rows = Box::pin(pinging.buffer_unordered(TOGETHER).ready_chunks(ROWS));
                 while let Some(rows) = rows.next().await {
                     replies.send(FromDosd::Pinged(self.with_names(rows).await?)).await?;
                 }
             }
             Whom::One(peer) => {
-                let (known, session) = self.online(&peer).await?;
-                let (id, result) = ping(session, count).await;
+                let known = self.online(&peer).await?;
+                let (id, result) = ping(&self.directory.live, known.id, count).await;
                 match result {
                     PingResult::Answered { .. } => {}
                     PingResult::Timeout => {
@@ -55,17 +56,17 @@ impl Operator {
 }
 
 /// One ping after the other, until one is lost.
-async fn ping(session: Arc<Session>, count: u32) -> (PeerId, PingResult) {
+async fn ping(live: &Live, peer: PeerId, count: u32) -> (PeerId, PingResult) {
     let mut times = Vec::new();
     for _ in 0..count {
-        match timeout(PING_TIME_MAX, session.ping()).await {
+        match timeout(PING_TIME_MAX, live.ping(peer)).await {
             Ok(Some(time)) => times.push(time),
-            Ok(None) => return (session.peer, PingResult::Offline),
-            Err(_) => return (session.peer, PingResult::Timeout),
+            Ok(None) => return (peer, PingResult::Offline),
+            Err(_) => return (peer, PingResult::Timeout),
         }
     }
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     let min_us = micros(times.iter().min().copied().unwrap_or_default());
     let avg_us = micros(times.iter().sum::<Duration>() / count.max(1));
-    (session.peer, PingResult::Answered { min_us, avg_us })
+    (peer, PingResult::Answered { min_us, avg_us })
 }

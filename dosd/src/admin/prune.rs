@@ -10,7 +10,7 @@ use dos_protocol::{
 };
 
 use super::{Operator, Replies, Stop};
-use crate::{hub::notice, store::Forgotten};
+use crate::{live::notice, store::Forgotten};
 
 impl Operator {
     pub(super) async fn prune(
@@ -72,13 +72,13 @@ impl Operator {
             after = Some(last);
             for peer in unseen {
                 // A session that has lasted for long is written down when it ends.
-                if self.directory.hub.get(peer).is_some() {
+                if self.directory.live.is_online(peer) {
                     continue;
                 }
-                if let Some(Forgotten { images, rights }) = self.prune_peer(peer, before, now, dry).await? {
+                if let Some(Forgotten { images, grants }) = self.prune_peer(peer, before, now, dry).await? {
                     pruned.peers += 1;
                     pruned.images += images;
-                    pruned.rights += rights;
+                    pruned.rights += grants;
                 }
             }
         }
@@ -96,8 +96,9 @@ impl Operator {
         }
         let forgotten = self.directory.store.forget_peer(peer, before, now).await?;
         // It may have come back at this very moment; it has to register again.
-        if let Some(session) = self.directory.hub.get(peer).filter(|_| forgotten.is_some()) {
-            session.end(notice(NoticeKind::Kicked, "the operator has removed this peer")).await;
+        if forgotten.is_some() {
+            let notice = notice(NoticeKind::Kicked, "the operator has removed this peer");
+            self.directory.live.close(peer, notice).await;
         }
         Ok(forgotten)
     }

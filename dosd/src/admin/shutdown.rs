@@ -36,16 +36,16 @@ impl Operator {
             let why = format!("a shutdown is at most {} ahead", format_duration(SHUTDOWN_DELAY_MAX));
             return Err(WireError::new(Code::Invalid, why).into());
         }
-        let hub = &self.directory.hub;
+        let live = &self.directory.live;
         let told = if delay.is_zero() {
-            // They are told when it happens, which is now.
-            u64::try_from(hub.count()).unwrap_or(u64::MAX)
+            // They are notified when it happens, which is now.
+            u64::try_from(live.count()).unwrap_or(u64::MAX)
         } else {
             let what = format!("the directory shuts down in {}", format_duration(delay));
-            hub.say_all(NoticeKind::Shutdown, &with_reason(what, reason.as_deref()))
+            live.say_all(NoticeKind::Shutdown, &with_reason(what, reason.as_deref()))
         };
         tracing::info!(in_s = delay.as_secs(), reason = reason.as_deref(), "a shutdown is planned");
-        // The answer first: nobody is there to give it afterwards.
+        // The answer first: afterwards no server is there to give it.
         let at = Timestamp::now().after(delay);
         let answered = replies.send(FromDosd::Closing(Closing { at, told })).await;
         self.plan.send_replace(Some(Plan { at: Instant::now() + delay, reason }));
@@ -53,7 +53,7 @@ impl Operator {
     }
 }
 
-/// Waits until a shutdown is due, and gives what the peers are told then.
+/// Waits until a shutdown is due, and gives the text for the peers.
 pub(crate) async fn due(plan: &mut watch::Receiver<Option<Plan>>) -> String {
     loop {
         let planned = plan.borrow_and_update().clone();
@@ -68,7 +68,7 @@ pub(crate) async fn due(plan: &mut watch::Receiver<Option<Plan>>) -> String {
     }
 }
 
-/// What peers are told when the server ends.
+/// The text for the peers when the server ends.
 pub(crate) fn closing(reason: Option<&str>) -> String {
     with_reason("the directory is shutting down".into(), reason)
 }

@@ -11,16 +11,16 @@ use crate::store::Counts;
 
 impl Operator {
     pub(super) async fn stats(&self, replies: &mut Replies) -> Result<(), Stop> {
-        let (store, hub, metrics) = (&self.directory.store, &self.directory.hub, &self.directory.metrics);
+        let (store, live, metrics) = (&self.directory.store, &self.directory.live, &self.directory.metrics);
         let Counts { peers, images, inbox_rows } = store.counts().await?;
         let WriterStats { commits, operations, failures } = store.stats();
         let stats = Stats {
             version: env!("CARGO_PKG_VERSION").into(),
             started_at: metrics.started_at(),
-            sessions: u64::try_from(hub.count()).unwrap_or(u64::MAX),
+            sessions: u64::try_from(live.count()).unwrap_or(u64::MAX),
             peers,
             images,
-            rights: store.rights_standing().await?,
+            rights: store.grants_standing().await?,
             inbox_rows,
             database_bytes: store.database_bytes().await?,
             commits,
@@ -29,8 +29,8 @@ impl Operator {
             views: metrics.views(ViewedKind::View),
             views_checked_out: metrics.views(ViewedKind::Checkout),
             views_checked_in: metrics.views(ViewedKind::Checkin),
-            relayed_bytes: self.directory.relay.bytes(),
-            queue_drops: hub.drops.get(),
+            relayed_bytes: live.relay.bytes(),
+            queue_drops: live.queue_drops().get(),
         };
         Ok(replies.send(FromDosd::Stats(Box::new(stats))).await?)
     }

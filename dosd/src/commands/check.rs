@@ -10,10 +10,9 @@ use serde_json::json;
 
 use super::{Failure, Screen, count_of, data_dir, unexpected};
 use crate::{
-    DATABASE_NAME,
     admin::{Answers, AskError},
     cli::AdminArgs,
-    data_dir::DataDir,
+    data_dir::{DATABASE_NAME, DataDir, DataDirError},
     directory::outward,
     store,
 };
@@ -33,7 +32,7 @@ pub(super) fn run(ask: AdminArgs, screen: &mut Screen) -> Result<(), Failure> {
 
 /// The files of a stopped server; none can start meanwhile.
 fn check_files(data_dir: &Path) -> Result<Checked, Failure> {
-    let in_use = |error: crate::DataDirError| {
+    let in_use = |error: DataDirError| {
         let told =
             WireError::new(Code::NoDaemon, "the store can be verified neither by its server nor without");
         told.caused_by(error.to_string())

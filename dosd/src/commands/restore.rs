@@ -4,13 +4,17 @@ use dos_protocol::{Code, WireError};
 use serde_json::json;
 
 use super::{Failure, Screen, count_of, data_dir};
-use crate::{DATABASE_NAME, cli::Restore, data_dir::DataDir, directory::outward, store};
+use crate::{
+    cli::Restore,
+    data_dir::{DATABASE_NAME, DataDir, DataDirError},
+    directory::outward,
+    store,
+};
 
 pub(super) fn run(options: Restore, screen: &mut Screen) -> Result<(), Failure> {
     let path = data_dir(options.ask.place)?;
-    let unusable = |error: crate::DataDirError| {
-        let code =
-            if matches!(error, crate::DataDirError::InUse(_)) { Code::Conflict } else { Code::Invalid };
+    let unusable = |error: DataDirError| {
+        let code = if matches!(error, DataDirError::InUse(_)) { Code::Conflict } else { Code::Invalid };
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         let told = WireError::new(code, error.to_string());
         cause.into_iter().fold(told, |told, cause| told.caused_by(cause))

@@ -133,7 +133,7 @@ dos_daemon::settings! {
         [value_name = "DUR", env = "DOSD_RELAY_IDLE", value_parser = parse_duration]
         serde(default, deserialize_with = "duration");
     /// Log level: error, warn, info, debug, trace, or per module [default: info]
-    log: String = "info", [value_name = "LEVEL", env = "DOSD_LOG"];
+    log: String = "info".into(), [value_name = "LEVEL", env = "DOSD_LOG"];
     /// Log format [default: text]
     log_format: LogFormat = LogFormat::Text, [value_name = "FORMAT", env = "DOSD_LOG_FORMAT"];
     /// Serve metrics and health over HTTP at this address [default: nowhere]

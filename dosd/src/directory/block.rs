@@ -1,21 +1,30 @@
-//! `block`, `unblock`, `blocks`: who takes nothing from whom, and hides.
+//! `block`, `unblock`, `blocks`: which peers take nothing from which, and hide.
 
-use dos_protocol::{PeerId, Timestamp, directory::Answer, model::PeerRef};
+use dos_protocol::{PeerId, directory::Answer, model::PeerRef};
 
 use super::Directory;
-use crate::{hub::Session, store::Refusal};
+use crate::{
+    live::Caller,
+    store::{Change, Refusal},
+};
 
 impl Directory {
-    pub(super) async fn block(&self, caller: &Session, peer: PeerRef) -> Result<Answer, Refusal> {
-        let peer = self.known_as(caller.peer, peer)?;
-        let blocked = self.store.block(caller.peer, peer, caller.stored(), Timestamp::now()).await?;
-        tracing::debug!(blocker = %caller.peer, blocked = %blocked.peer, "blocked");
+    pub(super) async fn block(
+        &self,
+        caller: &Caller,
+        change: Change,
+        peer: PeerRef,
+    ) -> Result<Answer, Refusal> {
+        let (peer, unknown) = self.resolved(change.peer, peer);
+        let blocked = self.store.block(change, peer, caller.stored).await;
+        let blocked = blocked.map_err(|refusal| unknown.unwrap_or(refusal))?;
+        tracing::debug!(blocker = %change.peer, blocked = %blocked.peer, "blocked");
         Ok(Answer::Blocked(Box::new(blocked)))
     }
 
-    pub(super) async fn unblock(&self, blocker: PeerId, peer: PeerRef) -> Result<Answer, Refusal> {
-        let peer = self.known_as(blocker, peer)?;
-        self.store.unblock(blocker, peer).await?;
+    pub(super) async fn unblock(&self, change: Change, peer: PeerRef) -> Result<Answer, Refusal> {
+        let (peer, unknown) = self.resolved(change.peer, peer);
+        self.store.unblock(change, peer).await.map_err(|refusal| unknown.unwrap_or(refusal))?;
         Ok(Answer::Done)
     }
 
@@ -30,14 +39,5 @@ impl Directory {
     ) -> Result<Answer, Refusal> {
         let (blocks, more) = self.store.blocks_page(blocker, after).await?;
         Ok(Answer::BlocksPage { blocks, more })
-    }
-
-    /// The peer as the store knows it: an address is known only here. Does not wait, so that what one session asks stays in
-    /// its order on the way to the store.
-    pub(super) fn known_as(&self, asker: PeerId, peer: PeerRef) -> Result<PeerRef, Refusal> {
-        match peer {
-            PeerRef::Address(address) => Ok(PeerRef::Id(self.at(Some(asker), address)?)),
-            other => Ok(other),
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! `broadcast`: a word to everybody who is online and has not blocked the sender. Nothing of it is kept.
+//! `broadcast`: a message to every peer that is online and has not blocked the sender. Nothing of it is kept.
 
 use std::{sync::Arc, time::Instant};
 
@@ -10,12 +10,12 @@ use dos_protocol::{
     model::PeerRef,
 };
 
-use super::{Directory, send::check_message};
-use crate::{config::Switch, store::Refusal};
+use super::Directory;
+use crate::{config::Switch, rules::messages::check_text, store::Refusal};
 
 impl Directory {
     pub(super) async fn broadcast(&self, from: PeerId, broadcast: Broadcast) -> Result<Answer, Refusal> {
-        check_message(&broadcast.text)?;
+        check_text(&broadcast.text)?;
         let settings = self.settings();
         if settings.broadcast == Switch::Off {
             return Err(WireError::new(Code::Denied, "this directory passes on no broadcasts").into());
@@ -35,7 +35,7 @@ impl Directory {
         };
         let frame = frame::to_frame(&FromDirectory::Broadcast(Box::new(letter)))
             .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
-        let told = self.hub.broadcast(from, &Arc::from(frame));
+        let told = self.live.broadcast(from, &Arc::from(frame));
         tracing::info!(peer = %from, told, "passed on a broadcast");
         Ok(Answer::Told(told))
     }

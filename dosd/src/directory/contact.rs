@@ -10,18 +10,18 @@ use super::{Directory, list::conceal};
 use crate::store::Refusal;
 
 impl Directory {
-    pub(super) async fn contact(&self, asker: PeerId, peer: PeerId) -> Result<Answer, Refusal> {
+    pub(super) async fn contact(&self, caller: PeerId, peer: PeerId) -> Result<Answer, Refusal> {
         let known = self.store.peer(PeerRef::Id(peer)).await?;
-        let session = self.hub.get_for(asker, peer);
-        let addresses = session.as_ref().map(|session| session.addresses.clone()).unwrap_or_default();
-        let online = session.is_some();
+        let presence = self.live.presence_for(caller, peer);
+        let online = presence.is_some();
+        let addresses = presence.map(|presence| presence.addresses.to_vec()).unwrap_or_default();
         let relay = online && self.settings().relay.on;
         Ok(Answer::Contact(Contact { id: known.id, key: known.key, addresses, online, relay }))
     }
 
-    pub(super) async fn identify(&self, asker: PeerId, key: PublicKey) -> Result<Answer, Refusal> {
+    pub(super) async fn identify(&self, caller: PeerId, key: PublicKey) -> Result<Answer, Refusal> {
         let mut info = self.store.peer_by_key(key).await?.info();
-        if self.hub.hides(info.id, asker) {
+        if self.live.hides(info.id, caller) {
             conceal(&mut info);
         }
         Ok(Answer::Peer(Box::new(info)))

@@ -3,8 +3,8 @@
 mod block;
 mod broadcast;
 mod contact;
+mod deliver;
 mod list;
-mod lockout;
 mod password;
 mod publish;
 mod relay;
@@ -22,7 +22,7 @@ use std::{
 
 use dos_daemon::rate::{KeyedRateLimiter, Rate};
 use dos_protocol::{
-    Code, PeerId, PublicKey, Seq, Timestamp, WireError,
+    Code, OperationId, PeerId, PublicKey, Seq, Timestamp, WireError,
     directory::{Answer, Op},
     limits::ATTEMPTS_REMEMBERED_MAX,
     model::{Address, PeerRef},
@@ -34,11 +34,9 @@ use self::password::Passwords;
 use crate::{
     address::network_of,
     config::Settings,
-    hub::{Hub, Session},
-    limits::Crowd,
+    live::{Caller, Live},
     metrics::Metrics,
-    relay::Relay,
-    store::{Known, Quotas, Refusal, Store},
+    store::{Change, PeerRecord, Refusal, Store},
 };
 
 /// The directory: what is stored, and who is online.
@@ -46,12 +44,10 @@ use crate::{
 pub struct Directory {
     /// What is stored.
     pub store: Store,
-    /// Who is online.
-    pub hub: Arc<Hub>,
+    /// The sessions of this server.
+    pub live: Arc<Live>,
     /// The key by which peers know this directory.
     pub key: PublicKey,
-    /// What is passed on between peers that cannot reach each other.
-    pub relay: Relay,
     /// What is measured.
     pub metrics: Metrics,
     settings: RwLock<Arc<Settings>>,
@@ -59,7 +55,6 @@ pub struct Directory {
     broadcasts: KeyedRateLimiter<PeerId>,
     messages: KeyedRateLimiter<PeerId>,
     handshakes: KeyedRateLimiter<IpAddr>,
-    crowd: Crowd,
     passwords: Passwords,
     /// Who has come online and is not yet written down.
     arrivals: Mutex<Vec<(PeerId, Timestamp)>>,
@@ -84,20 +79,18 @@ pub(crate) fn outward(refusal: Refusal) -> WireError {
 impl Directory {
     /// A directory on this store.
     #[must_use]
-    pub fn new(store: Store, hub: Arc<Hub>, key: PublicKey, settings: Settings) -> Self {
-        store.set_quotas(Quotas::from(&settings.limits));
+    pub fn new(store: Store, live: Arc<Live>, key: PublicKey, settings: Settings) -> Self {
+        store.set_quotas(settings.limits.quotas());
         Self {
-            metrics: Metrics::new(&hub),
+            metrics: Metrics::new(live.queue_drops().clone()),
             store,
-            hub,
+            live,
             key,
-            relay: Relay::default(),
             settings: RwLock::new(Arc::new(settings)),
             registrations: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             broadcasts: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             messages: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             handshakes: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
-            crowd: Crowd::default(),
             passwords: Passwords::new(),
             arrivals: Mutex::default(),
         }
@@ -111,7 +104,7 @@ impl Directory {
 
     /// Puts other settings in force: what is asked from now on obeys them.
     pub fn set(&self, settings: Settings) {
-        self.store.set_quotas(Quotas::from(&settings.limits));
+        self.store.set_quotas(settings.limits.quotas());
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
@@ -121,50 +114,58 @@ impl Directory {
         self.handshakes.take(network_of(seen), Rate::per_minute(per_minute.into()), Instant::now()).is_ok()
     }
 
-    /// Performs an operation for a signed-in peer.
+    /// Performs an operation for a signed-in peer. A change with the same operation ID again is not done again.
     ///
     /// # Errors
-    /// What the peer is told.
-    pub async fn perform(&self, caller: &Session, op: Op) -> Result<Answer, WireError> {
+    /// What the peer gets.
+    pub async fn perform(
+        &self,
+        caller: &Caller,
+        op: Op,
+        operation: Option<OperationId>,
+    ) -> Result<Answer, WireError> {
         let (name, begun) = (op.name(), Instant::now());
-        let result = self.dispatch(caller, op).await;
+        let change = Change { peer: caller.peer, operation, now: Timestamp::now() };
+        let result = self.dispatch(caller, op, change).await;
         self.metrics.performed(name, begun.elapsed());
         result
     }
 
-    async fn dispatch(&self, caller: &Session, op: Op) -> Result<Answer, WireError> {
+    async fn dispatch(&self, caller: &Caller, op: Op, change: Change) -> Result<Answer, WireError> {
         let peer = caller.peer;
         match op {
             Op::Register(_) | Op::SignIn(_) | Op::Recover(_) | Op::SignOut => {
                 return Err(WireError::new(Code::Invalid, "signed in already"));
             }
             // It belongs to the session, which keeps it.
-            Op::Subscribe(_) => return Err(WireError::new(Code::Invalid, "nobody is there to be told")),
+            Op::Subscribe(_) => {
+                return Err(WireError::new(Code::Invalid, "a subscription belongs to a session"));
+            }
             Op::List(query) => self.list(peer, query).await,
             Op::Resolve(of) => self.resolve(peer, &of).await,
             Op::Contact(id) => self.contact(peer, id).await,
             Op::Identify(key) => self.identify(peer, key).await,
             Op::Image(image) => self.image(peer, image).await,
             Op::Preview(image) => self.preview(peer, image).await,
-            Op::Publish(publish) => self.publish(peer, *publish).await,
-            Op::Remove(image) => self.remove(peer, image).await,
-            Op::Rename { image, name } => self.rename(peer, image, name).await,
-            Op::Share(share) => self.share(peer, share).await,
-            Op::Grant { image, viewer } => self.right(peer, image, viewer).await,
-            Op::Spend(spend) => self.spend(peer, spend).await,
-            Op::Checkin(checkin) => self.checkin(peer, checkin).await,
-            Op::Request(ask) => self.ask(peer, ask).await,
-            Op::Cancel(request) => self.cancel(peer, request).await,
-            Op::Decide(decide) => self.decide(peer, decide).await,
-            Op::Send(send) => self.send(caller, send).await,
+            Op::Publish(publish) => self.publish(change, *publish).await,
+            Op::Remove(image) => self.remove(change, image).await,
+            Op::Rename { image, name } => self.rename(change, image, name).await,
+            Op::Share(share) => self.share(change, share).await,
+            Op::Grant { image, viewer } => self.grant(peer, image, viewer).await,
+            Op::Spend(spend) => self.spend(change, spend).await,
+            Op::Checkin(checkin) => self.checkin(change, checkin).await,
+            Op::Request(access) => self.request(change, access).await,
+            Op::Cancel(request) => self.cancel(change, request).await,
+            Op::Decide(decide) => self.decide(change, decide).await,
+            Op::Send(send) => self.send(caller, change, send).await,
             Op::Broadcast(broadcast) => self.broadcast(peer, broadcast).await,
-            Op::Block(other) => self.block(caller, other).await,
-            Op::Unblock(other) => self.unblock(peer, other).await,
+            Op::Block(other) => self.block(caller, change, other).await,
+            Op::Unblock(other) => self.unblock(change, other).await,
             Op::Blocks => self.blocks(peer).await,
             Op::BlocksPage { after } => self.blocks_page(peer, after).await,
-            Op::Grants { after } => self.rights(peer, after).await,
-            Op::Requests { after } => self.asks(peer, after).await,
-            Op::SetPassword(password) => return self.set_password(peer, password).await,
+            Op::Grants { after } => self.grants(peer, after).await,
+            Op::Requests { after } => self.requests(peer, after).await,
+            Op::SetPassword(password) => return self.set_password(change, password).await,
             Op::Relay(to) => self.relay(peer, to),
         }
         .map_err(outward)
@@ -178,21 +179,36 @@ impl Directory {
         self.store.replay(peer, after).await.map_err(outward)
     }
 
-    /// The peer that `asker` means, whichever way.
-    pub(crate) async fn find(&self, asker: Option<PeerId>, peer: &PeerRef) -> Result<Known, Refusal> {
+    /// The peer that `caller` names, whichever way.
+    pub(crate) async fn find(&self, caller: Option<PeerId>, peer: &PeerRef) -> Result<PeerRecord, Refusal> {
         match peer {
             PeerRef::Id(_) | PeerRef::Name(_) => self.store.peer(peer.clone()).await,
             PeerRef::Address(address) => {
-                let only = self.at(asker, *address)?;
+                let only = self.at(caller, *address)?;
                 self.store.peer(PeerRef::Id(only)).await
             }
         }
     }
 
-    /// The one peer that is online at this address, as far as `asker` may know; the operator may know everything.
-    fn at(&self, asker: Option<PeerId>, address: Address) -> Result<PeerId, Refusal> {
-        let hidden = asker.map(|asker| self.hub.hidden_from(asker)).unwrap_or_default();
-        let (code, text) = match self.hub.at(&hidden, address).as_slice() {
+    /// The peer as the store knows it: only here is it known who is online at an address. Does not wait, so that what one session
+    /// requests stays in its order on the way to the store.
+    ///
+    /// Where no one is at an address any more, the address stays and comes with the refusal: a change that was done under its
+    /// operation ID when the peer was there is answered all the same, and the store finds no one either if it was not.
+    fn resolved(&self, caller: PeerId, peer: PeerRef) -> (PeerRef, Option<Refusal>) {
+        match peer {
+            PeerRef::Address(address) => match self.at(Some(caller), address) {
+                Ok(peer) => (PeerRef::Id(peer), None),
+                Err(refusal) => (peer, Some(refusal)),
+            },
+            PeerRef::Id(_) | PeerRef::Name(_) => (peer, None),
+        }
+    }
+
+    /// The one peer that is online at this address, as far as `caller` may know; the operator may know everything.
+    fn at(&self, caller: Option<PeerId>, address: Address) -> Result<PeerId, Refusal> {
+        let hidden = caller.map(|caller| self.live.hidden_from(caller)).unwrap_or_default();
+        let (code, text) = match self.live.at(&hidden, address).as_slice() {
             [only] => return Ok(*only),
             [] => (Code::NotFound, format!("no peer is online at {address}")),
             _ => {
@@ -202,13 +218,4 @@ impl Directory {
         };
         Err(WireError::new(code, text).into())
     }
-}
-
-/// Refuses a free text that is too long.
-fn check_text(text: Option<&str>) -> Result<(), Refusal> {
-    let limit = dos_protocol::limits::TEXT_BYTES_MAX;
-    if text.is_some_and(|text| text.len() > limit) {
-        return Err(WireError::new(Code::Invalid, format!("a text has at most {limit} bytes")).into());
-    }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Passwords: set and removed by their owners, and taken instead of a key that is lost.
 //!
 //! Kept as Argon2id (RFC 9106) with 19 MiB, two passes and one lane (OWASP Password Storage Cheat Sheet, 2024). What always
-//! holds: a name that nobody has, a name without a password and a wrong password get the same answer after the same work;
+//! holds: a name that no peer has, a name without a password and a wrong password get the same answer after the same work;
 //! never more passwords are looked at together than there are cores; and a sign-in with a key is never held up by any of
 //! it. Nothing about a password or the name that came with it is logged.
 
@@ -18,8 +18,8 @@ use argon2::{
 };
 use dos_daemon::rate::{KeyedRateLimiter, Rate};
 use dos_protocol::{
-    Code, PeerId, PublicKey, Reason, WireError,
-    directory::{Answer, NoticeKind, Recover, SignedIn},
+    Code, PublicKey, Reason, WireError,
+    directory::{Answer, Recover, SignedIn},
     duration::format_duration,
     limits::{ATTEMPTS_REMEMBERED_MAX, PASSWORDS_PER_MINUTE, PASSWORDS_WAITING_MAX},
     password::Password,
@@ -30,10 +30,12 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Arrived, Directory, lockout::Lockouts, outward};
+use super::{Arrived, Directory, outward};
 use crate::{
     address::network_of,
-    hub::{Claim, REPLACED, notice},
+    live::Claim,
+    rules::{lockout::Lockouts, names::known_key},
+    store::Change,
 };
 
 /// Memory of one hash in KiB.
@@ -46,7 +48,7 @@ const PASSES: u32 = 2;
 const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlzIQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Whoever finds too many others waiting comes back after this time.
+/// A peer that finds too many others waiting comes back after this time.
 const CROWDED_PAUSE: Duration = Duration::from_secs(1);
 
 /// The session with the old key ends within this time, or is not waited for any longer: the new machine waits too.
@@ -66,7 +68,7 @@ pub(super) struct Passwords {
 }
 
 impl Passwords {
-    /// With nobody waiting and nothing to remember.
+    /// Without anything to remember.
     pub(super) fn new() -> Self {
         let cores = available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
@@ -85,7 +87,7 @@ impl Passwords {
         })
     }
 
-    /// As [`Passwords::hash`], for somebody who is not signed in.
+    /// As [`Passwords::hash`], for a peer that is not signed in.
     ///
     /// # Errors
     /// `denied` if too many wait.
@@ -149,7 +151,7 @@ fn wrong() -> WireError {
 }
 
 fn locked(wait: Duration) -> WireError {
-    // Rounded up: whoever waits as long as told is not told to wait again.
+    // Rounded up: a peer that waits for this time need not wait again.
     let seconds = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
     let text = format!("too many wrong passwords for this name: try again in {}", format_duration(seconds));
     WireError::new(Code::Denied, text).because(Reason::Locked).retry_after(seconds)
@@ -169,12 +171,9 @@ impl Directory {
         let Recover { name, password, sign_in } = recover;
         // The answer to an earlier attempt was lost: this key proves more than any password.
         match self.store.peer_by_key(key).await.map_err(outward) {
-            Ok(known) if known.name.as_ref() == Some(&name) => {
-                return self.arrive(known, seen, sign_in, Claim::Forced).await;
-            }
             Ok(known) => {
-                let text = format!("this key is registered already, as {}", known.id);
-                return Err(WireError::new(Code::Conflict, text));
+                known_key(&known, &name)?;
+                return self.arrive(known, seen, sign_in, Claim::Forced).await;
             }
             Err(error) if error.code == Code::NotFound => {}
             Err(error) => return Err(error),
@@ -199,13 +198,11 @@ impl Directory {
             return Err(wrong());
         };
         let known = self.store.replace_key(login, key).await.map_err(outward)?.ok_or_else(wrong)?;
-        self.passwords.lockouts().right(&name);
-        if let Some(old) = self.hub.get(known.id).filter(|old| old.key != key) {
-            // What it has stored is forgotten when it has ended, and only then is it known where the new one goes on.
-            let ended = old.end(notice(NoticeKind::Replaced, REPLACED));
-            if timeout(OLD_SESSION_TIME_MAX, ended).await.is_err() {
-                tracing::debug!(peer = %known.id, "the session with the old key takes its time");
-            }
+        self.passwords.lockouts().forgive(&name);
+        // What the old session has stored is forgotten when it has ended, and only then is it known where the new one goes on.
+        let ended = self.live.close_replaced(known.id, key);
+        if timeout(OLD_SESSION_TIME_MAX, ended).await.is_err() {
+            tracing::debug!(peer = %known.id, "the session with the old key takes its time");
         }
         tracing::info!(peer = %known.id, address = %seen, "took its ID back with its password");
         self.arrive(known, seen, sign_in, Claim::Recovered).await
@@ -217,14 +214,14 @@ impl Directory {
     /// `invalid` if the peer has no name, by which it would be found.
     pub(super) async fn set_password(
         &self,
-        peer: PeerId,
+        change: Change,
         password: Option<Password>,
     ) -> Result<Answer, WireError> {
         let hash = match password {
             Some(password) => Some(self.passwords.hash(password).await?),
             None => None,
         };
-        self.store.set_password(peer, hash).await.map_err(outward)?;
+        self.store.set_password(change, hash).await.map_err(outward)?;
         Ok(Answer::Done)
     }
 }

@@ -16,20 +16,22 @@ impl Directory {
             return Err(WireError::new(Code::Denied, "this directory does not relay").into());
         }
         if from == to {
-            return Err(WireError::new(Code::Invalid, "nobody calls itself").into());
+            return Err(WireError::new(Code::Invalid, "a peer does not call itself").into());
         }
-        // Whoever hides is not told of it, and rings no bell.
-        if self.hub.hides(to, from) {
+        // Before presence: a peer that hides is neither notified nor seen to be online.
+        if self.live.hides(to, from) {
             let error = WireError::new(Code::Denied, format!("peer {to} takes nothing from you"));
             return Err(error.because(Reason::Blocked).into());
         }
         let offline = || WireError::new(Code::Offline, format!("peer {to} is offline"));
-        let session = self.hub.get(to).ok_or_else(offline)?;
-        let ticket = self.relay.admit(from, to, settings)?;
-        if session.call(Call { ticket, from }) {
+        if !self.live.is_online(to) {
+            return Err(offline().into());
+        }
+        let ticket = self.live.relay.admit(from, to, settings)?;
+        if self.live.call(to, Call { ticket, from }) {
             Ok(Answer::Ticket(ticket))
         } else {
-            self.relay.forget(&ticket);
+            self.live.relay.forget(&ticket);
             Err(offline().into())
         }
     }

@@ -1,36 +1,40 @@
-//! Requests: asked, withdrawn, answered.
+//! Requests: made, withdrawn, answered.
 
 use dos_protocol::{
-    PeerId, Timestamp,
+    PeerId,
     directory::{Answer, Decide, Decision, RequestAccess},
 };
 
-use super::{Directory, check_text};
-use crate::store::{Refusal, Wish};
+use super::Directory;
+use crate::{
+    rules::requests::check_text,
+    store::{Change, Refusal},
+};
 
 impl Directory {
-    pub(super) async fn ask(&self, viewer: PeerId, ask: RequestAccess) -> Result<Answer, Refusal> {
-        check_text(ask.note.as_deref())?;
-        let owner = self.owner_of(viewer, &ask.image).await?;
-        let wish = Wish { views: ask.views, note: ask.note, now: Timestamp::now() };
-        let asked = self.store.ask(viewer, owner, ask.image.name, wish).await?;
-        Ok(Answer::Request(Box::new(asked)))
+    pub(super) async fn request(&self, change: Change, mut access: RequestAccess) -> Result<Answer, Refusal> {
+        check_text(access.note.as_deref())?;
+        let (owner, unknown) = access.image.owner.map(|owner| self.resolved(change.peer, owner)).unzip();
+        access.image.owner = owner;
+        let unknown = unknown.flatten();
+        let request = self.store.request(change, access).await;
+        Ok(Answer::Request(Box::new(request.map_err(|refusal| unknown.unwrap_or(refusal))?)))
     }
 
-    pub(super) async fn asks(&self, peer: PeerId, after: Option<u64>) -> Result<Answer, Refusal> {
-        let (requests, more) = self.store.asks(peer, after).await?;
+    pub(super) async fn requests(&self, peer: PeerId, after: Option<u64>) -> Result<Answer, Refusal> {
+        let (requests, more) = self.store.requests(peer, after).await?;
         Ok(Answer::Requests { requests, more })
     }
 
-    pub(super) async fn cancel(&self, viewer: PeerId, request: u64) -> Result<Answer, Refusal> {
-        Ok(Answer::Request(Box::new(self.store.cancel(viewer, request, Timestamp::now()).await?)))
+    pub(super) async fn cancel(&self, change: Change, request: u64) -> Result<Answer, Refusal> {
+        Ok(Answer::Request(Box::new(self.store.cancel(change, request).await?)))
     }
 
-    pub(super) async fn decide(&self, owner: PeerId, decide: Decide) -> Result<Answer, Refusal> {
+    pub(super) async fn decide(&self, change: Change, decide: Decide) -> Result<Answer, Refusal> {
         if let Decision::Deny { reason } = &decide.decision {
             check_text(reason.as_deref())?;
         }
-        let asked = self.store.decide(owner, decide.request, decide.decision, Timestamp::now()).await?;
-        Ok(Answer::Request(Box::new(asked)))
+        let request = self.store.decide(change, decide.request, decide.decision).await?;
+        Ok(Answer::Request(Box::new(request)))
     }
 }

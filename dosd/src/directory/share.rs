@@ -1,38 +1,36 @@
-//! `share`: rights, given, changed and taken back.
+//! `share`: grants, given, changed and revoked.
 
 use dos_protocol::{
-    ImageNo, PeerId, Timestamp,
+    ImageNo, PeerId,
     directory::{Answer, Share},
-    model::PeerRef,
 };
 
 use super::Directory;
-use crate::store::Refusal;
+use crate::store::{Change, Refusal};
 
 impl Directory {
-    pub(super) async fn share(&self, owner: PeerId, mut share: Share) -> Result<Answer, Refusal> {
-        if matches!(share.viewer, PeerRef::Address(_)) {
-            share.viewer = PeerRef::Id(self.find(Some(owner), &share.viewer).await?.id);
-        }
-        let grant = self.store.share(owner, share, Timestamp::now()).await?;
-        Ok(Answer::Grant(Box::new(grant)))
+    pub(super) async fn share(&self, change: Change, mut share: Share) -> Result<Answer, Refusal> {
+        let (viewer, unknown) = self.resolved(change.peer, share.viewer);
+        share.viewer = viewer;
+        let grant = self.store.share(change, share).await;
+        Ok(Answer::Grant(Box::new(grant.map_err(|refusal| unknown.unwrap_or(refusal))?)))
     }
 
-    pub(super) async fn rights(
+    pub(super) async fn grants(
         &self,
         peer: PeerId,
         after: Option<(ImageNo, PeerId)>,
     ) -> Result<Answer, Refusal> {
-        let (grants, more) = self.store.rights(peer, after).await?;
+        let (grants, more) = self.store.grants(peer, after).await?;
         Ok(Answer::Grants { grants, more })
     }
 
-    pub(super) async fn right(
+    pub(super) async fn grant(
         &self,
-        asker: PeerId,
+        caller: PeerId,
         image: ImageNo,
         viewer: PeerId,
     ) -> Result<Answer, Refusal> {
-        Ok(Answer::Grant(Box::new(self.store.right(asker, image, viewer).await?)))
+        Ok(Answer::Grant(Box::new(self.store.grant(caller, image, viewer).await?)))
     }
 }

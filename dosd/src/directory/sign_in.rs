@@ -1,7 +1,7 @@
 //! Coming online and going offline.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
@@ -19,16 +19,22 @@ use super::{Directory, outward};
 use crate::{
     address::network_of,
     config::Registration,
-    hub::{Arrival, Claim, Push, Session, reachable_at},
-    limits::reached,
-    store::{Admission, Known, NAMELESS, Newcomer, Refusal, Store},
+    live::{Arrival, ArrivalError, Claim, Handle, Push, reachable_at},
+    rules::{
+        names::check_password,
+        refusal::{conflict, reached, unknown_key},
+    },
+    store::{Admission, NewPeer, PeerRecord, Refusal, Store},
 };
 
-/// Whoever finds the directory full comes back after so long.
+/// A peer that finds the directory full comes back after this time.
 const CROWDED_PAUSE: Duration = Duration::from_secs(60);
 
 /// Beyond this the numbers of an inbox could not go on for ever.
 const STORED_MAX: Seq = Seq(1 << 62);
+
+/// The address of a peer that cannot be reached.
+const NOWHERE: Address = Address(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
 
 /// How long arrivals are collected before they are written down.
 const ARRIVALS_PAUSE: Duration = Duration::from_secs(1);
@@ -37,11 +43,13 @@ const ARRIVALS_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Arrived {
     /// Its session.
-    pub session: Arc<Session>,
-    /// What the session is told from outside.
+    pub session: Handle,
+    /// What the session is to do for others.
     pub pushes: mpsc::Receiver<Push>,
     /// The last inbox row that the peer has, or that is gone.
     pub stored: Seq,
+    /// The last row that was ever added to the inbox.
+    pub latest: Seq,
 }
 
 impl Directory {
@@ -75,22 +83,20 @@ impl Directory {
             let error = WireError::new(Code::Denied, "too many registrations from this address");
             return Err(error.because(Reason::Limit).retry_after(wait));
         }
-        if register.password.is_some() && register.name.is_none() {
-            return Err(WireError::new(Code::Invalid, NAMELESS));
-        }
+        check_password(register.name.is_some(), register.password.is_some())?;
         let admission = self.admission(register.invite.as_deref());
         let password = match register.password {
             Some(password) => Some(self.passwords.hash_in_turn(password).await?),
             None => None,
         };
-        let newcomer = Newcomer { name: register.name, admission, password };
-        let known = self.store.register(key, newcomer, Timestamp::now()).await.map_err(outward)?;
+        let new = NewPeer { name: register.name, admission, password };
+        let known = self.store.register(key, new, Timestamp::now()).await.map_err(outward)?;
         tracing::info!(peer = %known.id, address = %seen, "registered");
         let claim = if register.sign_in.force { Claim::Forced } else { Claim::Polite };
         self.arrive(known, seen, register.sign_in, claim).await
     }
 
-    /// By which right somebody registers who brings this invite.
+    /// What lets a peer in that brings this invite.
     fn admission(&self, invite: Option<&str>) -> Admission {
         match (self.settings().registration, invite.map(str::parse::<InviteCode>)) {
             (Registration::Open, _) => Admission::Open,
@@ -106,7 +112,7 @@ impl Directory {
     /// `conflict` if another daemon is signed in; `not_found` if the key was replaced meanwhile; `denied`, `invalid`.
     pub(super) async fn arrive(
         self: &Arc<Self>,
-        known: Known,
+        known: PeerRecord,
         seen: IpAddr,
         sign_in: SignIn,
         claim: Claim,
@@ -118,14 +124,14 @@ impl Directory {
             ));
         }
         if sign_in.stored > STORED_MAX {
-            return Err(WireError::new(Code::Invalid, "no directory has sent so many updates"));
+            return Err(WireError::new(Code::Invalid, "no directory has sent that many updates"));
         }
         let limits = self.settings().limits;
-        if self.hub.count() >= usize::try_from(limits.sessions_max).unwrap_or(usize::MAX) {
+        if self.live.count() >= usize::try_from(limits.sessions_max).unwrap_or(usize::MAX) {
             let error = reached("sessions_max", "the directory has no room for another session");
             return Err(error.retry_after(CROWDED_PAUSE));
         }
-        let Some(place) = self.crowd.enter(network_of(seen), limits.sessions_per_address) else {
+        let Some(permit) = self.live.permit(network_of(seen), limits.sessions_per_address) else {
             let error = reached("sessions_per_address", "too many sessions from this address");
             return Err(error.retry_after(CROWDED_PAUSE));
         };
@@ -137,54 +143,53 @@ impl Directory {
             addresses,
             key: known.key,
             claim,
-            place: Some(place),
+            permit: Some(permit),
         };
         let now = Timestamp::now();
-        let (session, pushes) = self.hub.arrive(arrival)?;
-        match self.welcome(&session, known, sign_in.stored, now).await {
-            Ok((stored, answer)) => Ok((Arrived { session, pushes, stored }, answer)),
+        let address = arrival.addresses.first().copied().unwrap_or(NOWHERE);
+        // Before the inbox is read: from here on live rows reach the session, so a row that is committed meanwhile is either
+        // among those that are read, or pushed.
+        let (session, pushes) = self.live.arrive(arrival).map_err(|error| match error {
+            ArrivalError::Taken => conflict(error.to_string()),
+            ArrivalError::KeyReplaced => unknown_key(),
+        })?;
+        let (since, latest) = match self.span(&known, sign_in.stored).await {
+            Ok(span) => span,
             Err(refusal) => {
-                self.hub.leave(&session, SessionEnd::Dropped);
-                Err(outward(refusal))
+                self.live.leave(&session, SessionEnd::Dropped);
+                return Err(outward(refusal));
             }
-        }
+        };
+        self.note_seen(known.id, now);
+        let answer = SignedIn { id: known.id, name: known.name, address, since, latest };
+        Ok((Arrived { session, pushes, stored: since, latest }, answer))
     }
 
-    /// From here on live rows reach the session; what is older is read from the inbox.
-    async fn welcome(
-        self: &Arc<Self>,
-        session: &Arc<Session>,
-        known: Known,
-        stored: Seq,
-        now: Timestamp,
-    ) -> Result<(Seq, SignedIn), Refusal> {
-        let (since, mut latest) = self.store.inbox_span(known.id, known.key, stored).await?;
-        if stored > latest {
-            self.store.advance_inbox(known.id, stored).await?;
-            latest = stored;
+    /// After which row the peer goes on with its inbox, and which row is the last.
+    async fn span(&self, known: &PeerRecord, stored: Seq) -> Result<(Seq, Seq), Refusal> {
+        let (since, latest) = self.store.inbox_span(known.id, known.key, stored).await?;
+        if stored <= latest {
+            return Ok((since, latest));
         }
-        session.note_latest(latest);
-        session.note_stored(since);
-        self.note_seen(known.id, now);
-        let none = Address(([0, 0, 0, 0], 0).into());
-        let address = session.address().unwrap_or(none);
-        Ok((since, SignedIn { id: known.id, name: known.name, address, since, latest }))
+        self.store.advance_inbox(known.id, stored).await?;
+        Ok((since, stored))
     }
 
     /// Makes a peer offline, unless it has a newer session, and writes down when and why.
-    pub async fn left(&self, session: &Arc<Session>, end: SessionEnd) {
-        let is_offline = self.hub.leave(session, end);
-        // What became of an older session is worth knowing only if another daemon has ended it.
+    pub async fn left(&self, session: &Handle, end: SessionEnd) {
+        let is_offline = self.live.leave(session, end);
+        // The end of a session that a newer one has replaced is worth a row only if that is another daemon's.
         if !is_offline && end != SessionEnd::TakenOver {
             return;
         }
-        if let Err(error) = self.store.left(session.peer, Timestamp::now(), end).await {
-            tracing::warn!(peer = %session.peer, %error, "cannot write down when the peer was last seen");
+        let peer = session.peer();
+        if let Err(error) = self.store.left(peer, Timestamp::now(), end).await {
+            tracing::warn!(%peer, %error, "cannot write down when the peer was last seen");
         }
     }
 
-    /// Writes down in passing that a peer is here, together with whoever else comes within a second: when thousands come
-    /// back at once, that is one operation and not thousands. Nobody waits for it, and what a crash loses of it is known
+    /// Writes down in passing that a peer is here, together with those that come within a second: when thousands come
+    /// back at once, that is one operation and not thousands. No one waits for it, and what a crash loses of it is known
     /// again when the peer has left.
     fn note_seen(self: &Arc<Self>, peer: dos_protocol::PeerId, since: Timestamp) {
         let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,17 +1,14 @@
 //! Views: spent, checked out, given back.
 
-use dos_protocol::{
-    PeerId, Timestamp,
-    directory::{Answer, Checkin, Spend, SpendKind, ViewedKind},
-};
+use dos_protocol::directory::{Answer, Checkin, Spend, SpendKind, ViewedKind};
 
 use super::Directory;
-use crate::store::Refusal;
+use crate::store::{Change, Refusal};
 
 impl Directory {
-    pub(super) async fn spend(&self, viewer: PeerId, spend: Spend) -> Result<Answer, Refusal> {
+    pub(super) async fn spend(&self, change: Change, spend: Spend) -> Result<Answer, Refusal> {
         let (kind, views) = (spend.kind, spend.views);
-        let spent = self.store.spend(viewer, spend, Timestamp::now()).await?;
+        let spent = self.store.spend(change, spend).await?;
         if spent.is_new {
             let kind = match kind {
                 SpendKind::View => ViewedKind::View,
@@ -22,9 +19,9 @@ impl Directory {
         Ok(Answer::Spent(Box::new(spent.value)))
     }
 
-    pub(super) async fn checkin(&self, viewer: PeerId, checkin: Checkin) -> Result<Answer, Refusal> {
+    pub(super) async fn checkin(&self, change: Change, checkin: Checkin) -> Result<Answer, Refusal> {
         let unused = checkin.unused;
-        let grant = self.store.checkin(viewer, checkin, Timestamp::now()).await?;
+        let grant = self.store.checkin(change, checkin).await?;
         if grant.is_new {
             self.metrics.viewed(ViewedKind::Checkin, unused);
         }

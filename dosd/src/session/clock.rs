@@ -1,5 +1,5 @@
-//! When a quiet session is pinged, when it is dropped, and when it is too idle to stay: a pure function of what was heard
-//! when.
+//! When a quiet session is pinged, when it is dropped, and when it is too idle to stay: a pure function of when the peer
+//! last sent something.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use tokio::time::Instant;
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
-    /// Nothing before this moment.
+    /// Nothing, until this moment.
     Nothing(Instant),
-    /// Ask whether the peer is there.
+    /// Send a ping.
     Ping,
-    /// It has been silent for too long.
+    /// End the session: the peer was silent for too long.
     Drop,
-    /// It has asked nothing for longer than the operator allows.
+    /// End the session: the peer made no request for longer than the operator allows.
     SendAway,
 }
 
@@ -24,8 +24,8 @@ pub(super) enum Due {
 pub(super) struct Clock {
     heard: Instant,
     pinged: Instant,
-    asked: Instant,
-    /// How long a peer may ask nothing, if that is bounded.
+    requested: Instant,
+    /// How long a peer may make no request, if that is bounded.
     idle_max: Option<Duration>,
     /// This session's own pause before a ping, so that thousands do not ping together.
     pause: Duration,
@@ -33,17 +33,17 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn new(now: Instant, pause: Duration) -> Self {
-        Self { heard: now, pinged: now, asked: now, idle_max: None, pause }
+        Self { heard: now, pinged: now, requested: now, idle_max: None, pause }
     }
 
-    /// From now on a peer may ask nothing for so long.
+    /// Sets how long a peer may make no request.
     pub(super) fn allow_idle(&mut self, idle_max: Option<Duration>) {
         self.idle_max = idle_max;
     }
 
-    /// The peer has asked for something; pongs and acknowledgements are not that.
-    pub(super) fn asked(&mut self, now: Instant) {
-        self.asked = now;
+    /// A request came from the peer; pongs and acknowledgements are none.
+    pub(super) fn requested(&mut self, now: Instant) {
+        self.requested = now;
     }
 
     /// Something came from the peer.
@@ -60,7 +60,7 @@ impl Clock {
         let drop_at = self.heard + SILENCE_MAX;
         let ping_at = self.heard.max(self.pinged) + self.pause;
         // An end beyond what the clock can tell never comes.
-        let idle_at = self.idle_max.and_then(|idle_max| self.asked.checked_add(idle_max));
+        let idle_at = self.idle_max.and_then(|idle_max| self.requested.checked_add(idle_max));
         if now >= drop_at {
             Due::Drop
         } else if idle_at.is_some_and(|idle_at| now >= idle_at) {
@@ -125,12 +125,12 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_answers_but_asks_nothing_is_sent_away_only_where_that_is_wanted() {
+    fn a_peer_that_answers_but_requests_nothing_is_sent_away_only_where_that_is_configured() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let minute = Some(Duration::from_secs(60));
-        // What is allowed, when the peer last asks, and when it is sent away.
-        for (idle_max, asks, sent_away) in [
+        // What is allowed, when the peer makes its last request, and when it is sent away.
+        for (idle_max, requests, sent_away) in [
             (None, 0, None),
             (minute, 0, Some(60)),
             (minute, 45, Some(105)),
@@ -141,8 +141,8 @@ mod tests {
             clock.allow_idle(idle_max);
             let ended = (0..300).find(|second| {
                 let now = at(*second);
-                if *second == asks {
-                    clock.asked(now);
+                if *second == requests {
+                    clock.requested(now);
                 }
                 match clock.due(now) {
                     Due::Nothing(until) => assert!(until > now),
@@ -155,12 +155,12 @@ mod tests {
                 }
                 false
             });
-            assert_eq!(ended, sent_away, "{idle_max:?} after {asks} s");
+            assert_eq!(ended, sent_away, "{idle_max:?} after {requests} s");
         }
     }
 
     #[test]
-    fn a_sleeping_session_wakes_for_whatever_comes_first() {
+    fn a_sleeping_session_wakes_for_what_comes_first() {
         let start = Instant::now();
         let mut clock = Clock::new(start, PING_AFTER);
         clock.allow_idle(Some(Duration::from_secs(4)));

@@ -1,4 +1,4 @@
-//! Why sessions end: for the log in full, for the store in a word.
+//! Why sessions end: in full for the log, as one value for the store.
 
 use dos_protocol::{
     WireError,
@@ -25,13 +25,13 @@ pub(crate) enum End {
     /// The peer took nothing for too long.
     #[error("took nothing for too long")]
     Stalled,
-    /// It was told to go.
+    /// The directory ended it, with this notice.
     #[error("{}", .0.text)]
-    Told(Notice),
-    /// It did not sign in, or may not.
+    Notified(Notice),
+    /// It did not sign in, or was refused.
     #[error("not signed in")]
     Refused(#[source] WireError),
-    /// Another session of the peer had the updates forgotten that this one was to send next.
+    /// Another session of the peer has acknowledged the updates that this one was to send next.
     #[error("its next updates were forgotten meanwhile")]
     Forgotten,
     /// It broke the protocol.
@@ -40,17 +40,17 @@ pub(crate) enum End {
 }
 
 impl End {
-    /// Whether it is what happens every day.
+    /// Whether the log needs no cause for it.
     pub(crate) fn is_ordinary(&self) -> bool {
-        matches!(self, Self::SignedOut | Self::Closed | Self::Told(_))
+        matches!(self, Self::SignedOut | Self::Closed | Self::Notified(_))
     }
 
-    /// As it is written down.
-    pub(super) fn in_a_word(&self) -> SessionEnd {
+    /// As the store keeps it.
+    pub(super) fn for_store(&self) -> SessionEnd {
         match self {
             Self::SignedOut => SessionEnd::SignedOut,
             Self::Closed | Self::Broken(FrameError::Io(_) | FrameError::Cut) => SessionEnd::Closed,
-            Self::Told(Notice { kind, .. }) => match kind {
+            Self::Notified(Notice { kind, .. }) => match kind {
                 NoticeKind::Shutdown => SessionEnd::Shutdown,
                 NoticeKind::TakenOver => SessionEnd::TakenOver,
                 NoticeKind::Kicked => SessionEnd::Kicked,

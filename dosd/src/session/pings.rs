@@ -1,4 +1,4 @@
-//! Pings whose answers somebody waits for: at most [`SESSION_PINGS_MAX`], each with its number.
+//! Pings whose answers are awaited: at most [`SESSION_PINGS_MAX`], each with its number.
 
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ struct Waiting {
 }
 
 impl Pings {
-    /// The ping with this number goes out. False if it is one too many: who waits for it is told by its end.
+    /// The ping with this number goes out. False if it is one too many: the one that waits for it notices that `answer` is
+    /// dropped.
     pub(super) fn add(&mut self, number: u32, sent: Instant, answer: oneshot::Sender<Duration>) -> bool {
         self.0.retain(|waiting| !waiting.answer.is_closed());
         let has_room = self.0.len() < SESSION_PINGS_MAX;
@@ -27,15 +28,15 @@ impl Pings {
         has_room
     }
 
-    /// The pong with this number came. One that nobody waits for is nothing unusual.
+    /// The pong with this number came. Most are not awaited: they answer the pings of a quiet session.
     pub(super) fn answered(&mut self, number: u32, now: Instant) {
         if let Some(index) = self.0.iter().position(|waiting| waiting.number == number) {
             let waiting = self.0.swap_remove(index);
-            // Who asked may have gone away.
+            // The command that waited may have ended.
             let _ = waiting.answer.send(now.duration_since(waiting.sent));
         }
         if self.0.is_empty() {
-            // An idle session holds no memory for it.
+            // An idle session holds no memory for this.
             self.0 = Vec::new();
         }
     }
@@ -50,15 +51,15 @@ mod tests {
         let mut pings = Pings::default();
         let start = Instant::now();
         let after = |ms| start + Duration::from_millis(ms);
-        let (first, mut first_told) = oneshot::channel();
-        let (second, mut second_told) = oneshot::channel();
+        let (first, mut first_answered) = oneshot::channel();
+        let (second, mut second_answered) = oneshot::channel();
         assert!(pings.add(7, start, first) && pings.add(8, after(10), second));
         pings.answered(9, after(11));
         pings.answered(8, after(15));
-        assert_eq!(second_told.try_recv(), Ok(Duration::from_millis(5)));
-        assert!(first_told.try_recv().is_err());
+        assert_eq!(second_answered.try_recv(), Ok(Duration::from_millis(5)));
+        assert!(first_answered.try_recv().is_err());
         pings.answered(7, after(20));
-        assert_eq!(first_told.try_recv(), Ok(Duration::from_millis(20)));
+        assert_eq!(first_answered.try_recv(), Ok(Duration::from_millis(20)));
     }
 
     #[test]
@@ -66,14 +67,14 @@ mod tests {
         let mut pings = Pings::default();
         let mut waiting: Vec<_> = (0..u32::try_from(SESSION_PINGS_MAX).unwrap())
             .map(|number| {
-                let (answer, told) = oneshot::channel();
+                let (answer, answered) = oneshot::channel();
                 assert!(pings.add(number, Instant::now(), answer));
-                told
+                answered
             })
             .collect();
         assert!(!pings.add(100, Instant::now(), oneshot::channel().0));
         waiting.pop();
-        let (answer, _told) = oneshot::channel();
+        let (answer, _answered) = oneshot::channel();
         assert!(pings.add(101, Instant::now(), answer));
     }
 }

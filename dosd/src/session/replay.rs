@@ -1,7 +1,7 @@
 //! Which inbox rows a session sends next: a pure account of what was sent, acknowledged and is known to wait.
 //!
 //! Rows go out in order and without a gap. A live row that is the next one is sent as it is; any other difference is
-//! made up from the store. At most [`UPDATES_UNACKED_MAX`] rows are under way before the peer has acknowledged one.
+//! made up from the store. At most [`UPDATES_UNACKED_MAX`] rows are in flight until the peer has acknowledged one.
 
 use dos_protocol::{Seq, limits::UPDATES_UNACKED_MAX};
 
@@ -14,7 +14,8 @@ pub(super) struct Replay {
     forgotten: Seq,
 }
 
-/// Acknowledged rows are deleted when there are so many, or when the session has time.
+/// Acknowledged rows are deleted when there are this many, or when the session has time: one transaction for each would cost
+/// as much as the change that caused the row.
 const FORGET_AT_ONCE: u64 = 64;
 
 impl Replay {
@@ -42,8 +43,8 @@ impl Replay {
         (latest > self.sent && self.has_room()).then_some(self.sent)
     }
 
-    /// Whether what was read from the store goes on where this session is. If not, another session of the peer, with more
-    /// of its state, has had the rows between forgotten.
+    /// Whether the rows that were read from the store go on where this session is. If not, another session of the peer, with
+    /// newer state, has acknowledged the rows between, and they are deleted.
     pub(super) fn goes_on_with(&self, first: Option<Seq>) -> bool {
         first == Some(self.sent.next())
     }

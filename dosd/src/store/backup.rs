@@ -22,11 +22,12 @@ use rusqlite::{
 use tokio::task::spawn_blocking;
 
 use super::{Refusal, Store};
+use crate::rules::refusal::conflict;
 
 /// Pages copied before it is looked whether anybody still waits for the copy: 4 MiB, some milliseconds.
 const PAGES_PER_STEP: i32 = 1024;
 
-/// Tells the copying thread that nobody waits for it any more.
+/// Stops the copying thread when no one waits for it any more.
 struct Abandon(Arc<AtomicBool>);
 
 impl Drop for Abandon {
@@ -120,7 +121,7 @@ fn give_name(new: &Path, file: &Path) -> Result<(), Refusal> {
 }
 
 fn taken(file: &Path) -> Refusal {
-    Refusal::conflict(format!("there is a file {} already", file.display()))
+    conflict(format!("there is a file {} already", file.display())).into()
 }
 
 fn unwritable(file: &Path, error: &io::Error) -> Refusal {

@@ -11,21 +11,22 @@ use rusqlite::Connection;
 use tokio::task::spawn_blocking;
 
 use super::{Refusal, Store, row, schema::SCHEMA};
+use crate::rules::refusal::{invalid, not_found};
 
-/// Findings of one kind that are told; a store that is so broken needs its backup.
+/// Findings of one kind that are reported; a store that is so broken needs its backup.
 const FINDINGS_MAX: u32 = 20;
 
-/// What must never be found, and how a finding is told: each statement gives one text a row.
+/// What must never be found, and how a finding is reported: each statement gives one text a row.
 const INVARIANTS: &[&str] = &[
-    // Every view that a right counts was written down, and every view that was written down is counted.
+    // Every view that a grant counts was written down, and every view that was written down is counted.
     "WITH spent AS (SELECT image, viewer, sum(views) AS used FROM counted_views GROUP BY image, viewer)
-     SELECT format('right of peer %d to image %d: %d views used, %d written down',
+     SELECT format('grant of peer %d to image %d: %d views used, %d written down',
                    g.viewer, g.image, g.views_used, coalesce(s.used, 0))
      FROM grants g LEFT JOIN spent s ON s.image = g.image AND s.viewer = g.viewer
      WHERE g.views_used <> coalesce(s.used, 0)",
     "SELECT format('checkout of peer %d of image %d: %d of %d views given back', viewer, image, returned, views)
      FROM views WHERE returned > views",
-    "SELECT format('right of peer %d to image %d: there is no such image of its owner', g.viewer, g.image)
+    "SELECT format('grant of peer %d to image %d: there is no such image of its owner', g.viewer, g.image)
      FROM grants g LEFT JOIN images i ON i.no = g.image AND i.owner = g.owner WHERE i.no IS NULL",
     "SELECT format('inbox of peer %d: row %d is beyond its head %d', i.peer, max(i.seq), coalesce(h.latest, 0))
      FROM inbox i LEFT JOIN inbox_heads h ON h.peer = i.peer
@@ -82,6 +83,11 @@ const LATER_INVARIANTS: &[(u64, &str)] = &[
          FROM peers p LEFT JOIN images i ON i.owner = p.id
          GROUP BY p.id HAVING p.preview_bytes <> coalesce(sum(i.preview_bytes), 0)",
     ),
+    (
+        6,
+        "SELECT 'a change that peer ' || d.peer || ' has made: the peer is not registered'
+         FROM done d LEFT JOIN peers p ON p.id = d.peer WHERE p.id IS NULL",
+    ),
 ];
 
 /// What stands in a statement for the views that were written down, by the version of the schema.
@@ -110,7 +116,7 @@ impl Store {
 /// `not_found` if there is none, `invalid` if it is another program's or a newer one's, `internal` if it cannot be read.
 pub fn check(path: &Path) -> Result<Checked, Refusal> {
     if !path.is_file() {
-        return Err(Refusal::not_found(format!("there is no database {}", path.display())));
+        return Err(not_found(format!("there is no database {}", path.display())).into());
     }
     let connection = dos_sqlite::open_reader(path).map_err(|error| {
         WireError::new(Code::Invalid, "the database cannot be opened").caused_by(error.to_string())
@@ -131,10 +137,10 @@ fn read(connection: &Connection) -> Result<Checked, Refusal> {
     let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let version = connection.query_row("PRAGMA user_version", [], |row| row::unsigned(row, 0))?;
     if id != SCHEMA.application_id || version == 0 {
-        return Err(Refusal::invalid("the file is not a database of dosd"));
+        return Err(invalid("the file is not a database of dosd").into());
     }
     if usize::try_from(version).map_or(true, |version| version > SCHEMA.migrations.len()) {
-        return Err(Refusal::invalid("the database is that of a newer dosd: use the newer program"));
+        return Err(invalid("the database is that of a newer dosd: use the newer program").into());
     }
     let mut findings = texts(connection, &format!("PRAGMA integrity_check({FINDINGS_MAX})"))?;
     findings.retain(|finding| &**finding != "ok");

@@ -1,136 +1,168 @@
 //! What is owed to each peer: rows with gapless numbers, written with the change that causes them, deleted when the peer
 //! has stored them.
 
-use dos_protocol::{
-    PeerId, PublicKey, Seq, Timestamp,
-    directory::{FromDirectory, Update},
-    frame,
+use dos_protocol::{PeerId, PublicKey, Seq, Timestamp, directory::Update};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
+
+use super::{InboxRow, Refusal, Store, peers, row, stored};
+use crate::rules::{
+    Cause, Owe, Quotas,
+    inbox::{Waiting, numbered},
+    names::check_key,
 };
-use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Owed, Quotas, Refusal, Store, peers, row};
-use crate::hub::unknown_key;
-use crate::limits::reached;
-
-/// Rows of one page of a replay; most are frames of a few hundred bytes ...
+/// Rows of one page of a replay; most have some hundred bytes ...
 pub(super) const REPLAY_ROWS: u32 = 64;
 
 /// ... and a page of long messages ends with the row that makes it so long.
 const REPLAY_BYTES: usize = 256 << 10;
 
-/// What a peer did that a row is about, where a block of that peer takes the row away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// It sent a message.
-    Message,
-    /// It made a request, or changed one: superseded by the refusal that comes with the block.
-    Request,
-}
+/// Rows that one statement writes, from the most to the fewest: few enough texts that each stays prepared.
+const BATCHES: [usize; 4] = [64, 16, 4, 1];
 
-impl Cause {
-    fn number(self) -> i64 {
-        match self {
-            Self::Message => 1,
-            Self::Request => 2,
-        }
+fn cause_number(cause: Cause) -> i64 {
+    match cause {
+        Cause::Message => 1,
+        Cause::Request => 2,
     }
 }
 
-/// Adds a row to a peer's inbox, in the transaction that is under way.
+/// Adds one update to a peer's inbox, in the transaction that is under way.
+pub(super) fn owe_one(connection: &Connection, owe: Owe, at: Timestamp) -> Result<InboxRow, Refusal> {
+    let latest = raise(connection, &[(owe.peer, 1)])?;
+    let seq = latest.first().map_or(0, |(_, latest)| *latest);
+    let body = stored::encode_update(at, &owe.update)?;
+    insert(connection, &[values(&owe, seq, body)])?;
+    Ok(InboxRow { peer: owe.peer, seq: Seq(seq), at, update: owe.update })
+}
+
+/// Adds updates to inboxes, in their order, in a few statements however many there are.
 pub(super) fn owe(
     connection: &Connection,
-    peer: PeerId,
+    mut owed: Vec<Owe>,
     at: Timestamp,
-    update: Update,
-) -> Result<Owed, Refusal> {
-    add(connection, peer, at, update, None)
+) -> Result<Vec<InboxRow>, Refusal> {
+    if owed.len() <= 1 {
+        return owed.pop().map(|owe| Ok(vec![owe_one(connection, owe, at)?])).unwrap_or(Ok(Vec::new()));
+    }
+    let peers: Vec<PeerId> = owed.iter().map(|owe| owe.peer).collect();
+    let mut counts: Vec<(PeerId, u64)> = Vec::new();
+    let mut sorted = peers.clone();
+    sorted.sort_unstable();
+    for peer in sorted {
+        match counts.last_mut() {
+            Some((last, count)) if *last == peer => *count += 1,
+            _ => counts.push((peer, 1)),
+        }
+    }
+    let mut latest = raise(connection, &counts)?;
+    latest.sort_unstable();
+    let latest_of = |peer: PeerId| {
+        let found = latest.binary_search_by_key(&peer, |(peer, _)| *peer).ok();
+        found.and_then(|index| latest.get(index)).map_or(0, |(_, latest)| *latest)
+    };
+    let numbers = numbered(&peers, latest_of);
+    let mut rows = Vec::with_capacity(owed.len());
+    for (owe, seq) in owed.iter().zip(&numbers) {
+        rows.push(values(owe, *seq, stored::encode_update(at, &owe.update)?));
+    }
+    insert(connection, &rows)?;
+    let pairs = owed.into_iter().zip(numbers);
+    Ok(pairs.map(|(owe, seq)| InboxRow { peer: owe.peer, seq: Seq(seq), at, update: owe.update }).collect())
 }
 
-/// The same for a row that a block of `sender` takes away.
-pub(super) fn owe_because(
-    connection: &Connection,
-    peer: PeerId,
-    at: Timestamp,
-    update: Update,
-    (sender, cause): (PeerId, Cause),
-) -> Result<Owed, Refusal> {
-    add(connection, peer, at, update, Some((sender, cause)))
+/// Raises the heads of different inboxes by these counts, and tells where each is then.
+fn raise(connection: &Connection, counts: &[(PeerId, u64)]) -> rusqlite::Result<Vec<(PeerId, u64)>> {
+    let mut latest = Vec::with_capacity(counts.len());
+    in_batches(counts, |batch| {
+        let sql = format!(
+            "INSERT INTO inbox_heads(peer, latest) VALUES {}
+             ON CONFLICT(peer) DO UPDATE SET latest = inbox_heads.latest + excluded.latest RETURNING peer, latest",
+            places(batch.len(), "(?, ?)")
+        );
+        let values = batch.iter().flat_map(|(peer, count)| [row::peer_number(*peer), row::number(*count)]);
+        let mut statement = connection.prepare_cached(&sql)?;
+        let raised = statement
+            .query_map(params_from_iter(values), |row| Ok((row::peer(row, 0)?, row::unsigned(row, 1)?)))?;
+        for row in raised {
+            latest.push(row?);
+        }
+        Ok(())
+    })?;
+    Ok(latest)
 }
 
-fn add(
-    connection: &Connection,
-    peer: PeerId,
-    at: Timestamp,
-    update: Update,
-    cause: Option<(PeerId, Cause)>,
-) -> Result<Owed, Refusal> {
-    let mut head = connection.prepare_cached(
-        "INSERT INTO inbox_heads(peer, latest) VALUES(?1, 1)
-         ON CONFLICT(peer) DO UPDATE SET latest = latest + 1 RETURNING latest",
-    )?;
-    let seq = Seq(head.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0))?);
-    let message = FromDirectory::Update { seq, at, update };
-    let bytes = frame::to_frame(&message).map_err(|error| Refusal::invalid(error.to_string()))?;
-    connection
-        .prepare_cached("INSERT INTO inbox(peer, seq, frame, sender, kind) VALUES(?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![
-            row::peer_number(peer),
-            row::number(seq.0),
-            bytes,
-            cause.map(|(sender, _)| row::peer_number(sender)),
-            cause.map(|(_, cause)| cause.number()),
-        ])?;
-    Ok(Owed { peer, seq, frame: bytes.into() })
+fn values(owe: &Owe, seq: u64, body: Vec<u8>) -> [Value; 5] {
+    let number_or_null = |number: Option<i64>| number.map_or(Value::Null, Value::Integer);
+    [
+        row::peer_number(owe.peer).into(),
+        row::number(seq).into(),
+        body.into(),
+        number_or_null(owe.cause.map(|(sender, _)| row::peer_number(sender))),
+        number_or_null(owe.cause.map(|(_, cause)| cause_number(cause))),
+    ]
+}
+
+fn insert(connection: &Connection, rows: &[[Value; 5]]) -> rusqlite::Result<()> {
+    in_batches(rows, |batch| {
+        let places = places(batch.len(), "(?, ?, ?, ?, ?)");
+        let sql = format!("INSERT INTO inbox(peer, seq, body, sender, kind) VALUES {places}");
+        connection.prepare_cached(&sql)?.execute(params_from_iter(batch.iter().flatten())).map(drop)
+    })
+}
+
+fn places(count: usize, one: &str) -> String {
+    vec![one; count].join(", ")
+}
+
+fn in_batches<T>(mut rest: &[T], mut run: impl FnMut(&[T]) -> rusqlite::Result<()>) -> rusqlite::Result<()> {
+    for size in BATCHES {
+        while let Some((batch, others)) = rest.split_at_checked(size) {
+            run(batch)?;
+            rest = others;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the rows beyond `stored` that `sender` has caused say nothing, and tells how many of them were messages. Their
 /// numbers stay, so that there is no gap.
-pub(super) fn purge(
+pub(super) fn void(
     connection: &Connection,
     peer: PeerId,
-    sender: PeerId,
-    stored: Seq,
+    (sender, stored): (PeerId, Seq),
     now: Timestamp,
 ) -> Result<u64, Refusal> {
-    let mut caused = connection
-        .prepare_cached("SELECT seq, kind FROM inbox WHERE peer = ?1 AND sender = ?2 AND seq > ?3")?;
-    let key = params![row::peer_number(peer), row::peer_number(sender), row::number(stored.0)];
-    let rows: Vec<(u64, i64)> = caused
-        .query_map(key, |row| Ok((row::unsigned(row, 0)?, row.get(1)?)))?
-        .collect::<Result<_, rusqlite::Error>>()?;
-    let mut empty = connection.prepare_cached(
-        "UPDATE inbox SET frame = ?3, sender = NULL, kind = NULL WHERE peer = ?1 AND seq = ?2",
-    )?;
-    let mut messages = 0;
-    for (seq, kind) in rows {
-        let void = FromDirectory::Update { seq: Seq(seq), at: now, update: Update::Void };
-        let bytes = frame::to_frame(&void).map_err(|error| Refusal::invalid(error.to_string()))?;
-        empty.execute(params![row::peer_number(peer), row::number(seq), bytes])?;
-        messages += u64::from(kind == Cause::Message.number());
-    }
+    let (peer, sender, stored) = (row::peer_number(peer), row::peer_number(sender), row::number(stored.0));
+    let messages = connection
+        .prepare_cached(
+            "SELECT count(*) FROM inbox WHERE peer = ?1 AND sender = ?2 AND seq > ?3 AND kind = ?4",
+        )?
+        .query_row(params![peer, sender, stored, cause_number(Cause::Message)], |row| {
+            row::unsigned(row, 0)
+        })?;
+    let body = stored::encode_update(now, &Update::Void)?;
+    connection
+        .prepare_cached(
+            "UPDATE inbox SET body = ?4, sender = NULL, kind = NULL WHERE peer = ?1 AND sender = ?2 AND seq > ?3",
+        )?
+        .execute(params![peer, sender, stored, body])?;
     Ok(messages)
 }
 
-/// Refuses to owe a peer more than it has room for. What it must learn (a right that is taken back, an answer, a receipt) is
-/// owed without asking here.
-pub(super) fn check_room(
+/// What waits for a peer; of what `sender` has caused no more is counted than the quota.
+pub(super) fn waiting(
     connection: &Connection,
     peer: PeerId,
     sender: PeerId,
-    quotas: Quotas,
-) -> Result<(), Refusal> {
-    let mut statement = connection.prepare_cached(COUNT_SENDER)?;
-    let most = quotas.inbox_rows_per_sender;
-    let key = params![row::peer_number(peer), row::peer_number(sender), row::number(most)];
-    if statement.query_row(key, |row| row::unsigned(row, 0))? >= most {
-        let why = format!("{most} messages and requests of yours wait for this peer already");
-        return Err(reached("inbox_rows_per_sender", &why).into());
-    }
-    let mut statement = connection.prepare_cached(SPAN)?;
-    if statement.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0))? >= quotas.inbox_rows {
-        return Err(reached("inbox_rows_max", "too much waits for this peer already").into());
-    }
-    Ok(())
+    quotas: &Quotas,
+) -> rusqlite::Result<Waiting> {
+    let most = row::number(quotas.inbox_rows_per_sender);
+    let key = params![row::peer_number(peer), row::peer_number(sender), most];
+    let of_sender = connection.prepare_cached(COUNT_SENDER)?.query_row(key, |row| row::unsigned(row, 0))?;
+    let all =
+        connection.prepare_cached(SPAN)?.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0))?;
+    Ok(Waiting { of_sender, all })
 }
 
 pub(super) const COUNT_SENDER: &str =
@@ -140,21 +172,21 @@ pub(super) const COUNT_SENDER: &str =
 pub(super) const SPAN: &str = "SELECT coalesce(
     (SELECT max(seq) FROM inbox WHERE peer = ?1) - (SELECT min(seq) FROM inbox WHERE peer = ?1) + 1, 0)";
 
-pub(super) fn latest(connection: &Connection, peer: PeerId) -> rusqlite::Result<Seq> {
+fn latest(connection: &Connection, peer: PeerId) -> rusqlite::Result<Seq> {
     let mut statement = connection.prepare_cached("SELECT latest FROM inbox_heads WHERE peer = ?1")?;
     let latest = statement.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0)).optional()?;
     Ok(Seq(latest.unwrap_or(0)))
 }
 
 impl Store {
-    /// The rows after `after`, in order: at least one, if there are any, and some 256 KiB at most.
+    /// The rows after `after` as they are sent, in order: at least one, if there are any, and some 256 KiB at most.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn replay(&self, peer: PeerId, after: Seq) -> Result<Vec<(Seq, Vec<u8>)>, Refusal> {
         self.read(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT seq, frame FROM inbox WHERE peer = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+                "SELECT seq, body FROM inbox WHERE peer = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
             )?;
             let mut rows =
                 statement.query(params![row::peer_number(peer), row::number(after.0), REPLAY_ROWS])?;
@@ -162,9 +194,12 @@ impl Store {
             while bytes < REPLAY_BYTES
                 && let Some(row) = rows.next()?
             {
-                let frame: Vec<u8> = row.get(1)?;
+                let seq = Seq(row::unsigned(row, 0)?);
+                let body = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+                let (at, update) = stored::decode_update(body)?;
+                let frame = InboxRow { peer, seq, at, update }.frame().map_err(stored::StoredError::from)?;
                 bytes += frame.len();
-                page.push((Seq(row::unsigned(row, 0)?), frame));
+                page.push((seq, frame));
             }
             Ok(page)
         })
@@ -178,9 +213,7 @@ impl Store {
     /// `not_found` if the peer's key is not `key` any more.
     pub async fn inbox_span(&self, peer: PeerId, key: PublicKey, stored: Seq) -> Result<(Seq, Seq), Refusal> {
         self.read_brief(move |connection| {
-            if peers::by_key(connection, &key)?.is_none_or(|known| known.id != peer) {
-                return Err(unknown_key().into());
-            }
+            check_key(peer, peers::by_key(connection, &key)?.map(|holder| holder.id))?;
             let latest = latest(connection, peer)?;
             let mut statement = connection.prepare_cached("SELECT min(seq) FROM inbox WHERE peer = ?1")?;
             let first: Option<i64> = statement.query_row([row::peer_number(peer)], |row| row.get(0))?;
@@ -213,7 +246,7 @@ impl Store {
         self.change(move |connection| {
             connection.execute(
                 "INSERT INTO inbox_heads(peer, latest) VALUES(?1, ?2)
-                 ON CONFLICT(peer) DO UPDATE SET latest = max(latest, excluded.latest)",
+                 ON CONFLICT(peer) DO UPDATE SET latest = excluded.latest WHERE inbox_heads.latest < excluded.latest",
                 params![row::peer_number(peer), row::number(stored.0)],
             )?;
             // What the peer has stored under other meanings is never sent; without it the rows have no gap.

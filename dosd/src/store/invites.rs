@@ -1,72 +1,60 @@
-//! Invites: made, listed and taken back by the operator, used up by registrations.
+//! Invites: made, listed and revoked by the operator, used up by registrations.
 //!
 //! The code itself is never stored: its hash finds it, its first characters name it. A use is taken in the transaction of
 //! the registration that it is for, so that neither is ever without the other.
 
-use dos_protocol::{
-    Code, InviteCode, Reason, Timestamp, WireError,
-    admin::Invite,
-    limits::{INVITE_KEPT, INVITES_MAX},
-};
-use rusqlite::{Connection, Row, params};
+use dos_protocol::{InviteCode, Timestamp, admin::Invite, limits::INVITE_KEPT};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Refusal, Store, row};
+use crate::rules::{
+    invites::{self, InviteUses, Inviting, Made},
+    refusal::not_found,
+};
 
-/// Who may register.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    /// Anybody.
-    Open,
-    /// Who brings the invite with this hash.
-    Invited([u8; 32]),
-    /// Who brings an invite; there is none here, or none that can be one.
-    Uninvited {
-        /// Something was brought.
-        brought: bool,
-    },
-    /// Nobody.
-    Closed,
+/// An invite that is wanted.
+#[derive(Debug, Clone)]
+pub struct NewInvite {
+    /// Drawn by the one that wants it: with the same code again it is the same invite.
+    pub code: InviteCode,
+    /// For how many registrations.
+    pub uses: u32,
+    /// Until when.
+    pub expires_at: Timestamp,
 }
-
-/// How often a code is drawn before giving up; with [`INVITES_MAX`] invites one draw in a thousand has a taken prefix.
-const DRAWS: usize = 8;
 
 /// The first invite of a list.
 const FIRST: (Timestamp, &str) = (Timestamp(i64::MIN), "");
 
 impl Store {
-    /// Makes an invite.
+    /// Makes an invite and returns it as it is kept. The same code again gets the invite that was made with it, as it is now.
     ///
     /// # Errors
-    /// `denied` if there are too many.
-    pub async fn create_invite(
-        &self,
-        uses: u32,
-        expires_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<InviteCode, Refusal> {
+    /// `denied` if there are too many; `conflict` if another code begins like this one.
+    pub async fn create_invite(&self, new: NewInvite, now: Timestamp) -> Result<Invite, Refusal> {
         self.change(move |connection| {
             connection.execute(
                 "DELETE FROM invites WHERE expires_at <= ?1 OR (uses_left = 0 AND created_at <= ?1)",
                 [now.before(INVITE_KEPT).0],
             )?;
-            let count = connection.query_row("SELECT count(*) FROM invites", [], |r| row::unsigned(r, 0))?;
-            if count >= INVITES_MAX {
-                let why = format!("there are {INVITES_MAX} invites already; revoke some");
-                return Err(Refusal::denied(why, Reason::Limit));
+            let state = Inviting {
+                exists: find(connection, &new.code.hash())?.is_some(),
+                prefix_taken: connection
+                    .prepare_cached("SELECT 1 FROM invites WHERE prefix = ?1")?
+                    .exists([new.code.prefix()])?,
+                count: connection.query_row("SELECT count(*) FROM invites", [], |r| row::unsigned(r, 0))?,
+            };
+            if invites::create(state)? == Made::Now {
+                insert(connection, &new, now)?;
             }
-            let code = draw(connection)?;
-            connection.execute(
-                "INSERT INTO invites(hash, prefix, uses, uses_left, created_at, expires_at)
-                 VALUES(?1, ?2, ?3, ?3, ?4, ?5)",
-                params![code.hash().as_slice(), code.prefix(), uses, now.0, expires_at.0],
-            )?;
-            Ok(code.into())
+            let sql = "SELECT prefix, uses, uses_left, created_at, expires_at FROM invites WHERE hash = ?1";
+            let made = connection.prepare_cached(sql)?.query_row([new.code.hash().as_slice()], invite)?;
+            Ok(made.into())
         })
         .await
     }
 
-    /// Takes back the invite with this code, or with this prefix.
+    /// Revokes the invite with this code, or with this prefix.
     ///
     /// # Errors
     /// `not_found`.
@@ -78,7 +66,7 @@ impl Store {
                 }
                 Err(_) => connection.execute("DELETE FROM invites WHERE prefix = ?1", [&code])?,
             };
-            if removed == 0 { Err(Refusal::not_found("there is no such invite")) } else { Ok(().into()) }
+            if removed == 0 { Err(not_found("there is no such invite").into()) } else { Ok(().into()) }
         })
         .await
     }
@@ -111,44 +99,31 @@ fn invite(row: &Row<'_>) -> rusqlite::Result<Invite> {
     })
 }
 
-/// A code whose prefix no other invite has.
-fn draw(connection: &Connection) -> Result<InviteCode, Refusal> {
-    let mut taken = connection.prepare_cached("SELECT 1 FROM invites WHERE prefix = ?1")?;
-    for _ in 0..DRAWS {
-        let code =
-            InviteCode::generate().map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
-        if !taken.exists([code.prefix()])? {
-            return Ok(code);
-        }
-    }
-    Err(WireError::new(Code::Internal, "no free invite was found").into())
+fn insert(connection: &Connection, new: &NewInvite, now: Timestamp) -> rusqlite::Result<()> {
+    connection
+        .execute(
+            "INSERT INTO invites(hash, prefix, uses, uses_left, created_at, expires_at)
+             VALUES(?1, ?2, ?3, ?3, ?4, ?5)",
+            params![new.code.hash().as_slice(), new.code.prefix(), new.uses, now.0, new.expires_at.0],
+        )
+        .map(drop)
 }
 
-/// Lets a new peer in, or not. A use of its invite is gone if the transaction is committed.
-///
-/// What is wrong with an invite is not told: a code that once was one looks like any other.
-pub(super) fn admit(connection: &Connection, admission: Admission, now: Timestamp) -> Result<(), Refusal> {
-    let hash = match admission {
-        Admission::Open => return Ok(()),
-        Admission::Invited(hash) => hash,
-        Admission::Uninvited { brought: true } => return Err(no_use()),
-        Admission::Uninvited { brought: false } => {
-            let error = WireError::new(Code::Denied, "this directory takes new peers by invitation only");
-            return Err(error.because(Reason::Closed).hint(HINT).into());
-        }
-        Admission::Closed => {
-            return Err(Refusal::denied("this directory takes no new peers", Reason::Closed));
-        }
-    };
-    let mut statement = connection.prepare_cached(
-        "UPDATE invites SET uses_left = uses_left - 1 WHERE hash = ?1 AND uses_left > 0 AND expires_at > ?2",
-    )?;
-    if statement.execute(params![hash.as_slice(), now.0])? == 1 { Ok(()) } else { Err(no_use()) }
+/// What is left of the invite whose code has this hash.
+pub(super) fn find(connection: &Connection, hash: &[u8; 32]) -> rusqlite::Result<Option<InviteUses>> {
+    let mut statement =
+        connection.prepare_cached("SELECT uses_left, expires_at FROM invites WHERE hash = ?1")?;
+    statement
+        .query_row([hash.as_slice()], |row| {
+            Ok(InviteUses { uses_left: row::small(row, 0)?, expires_at: row::time(row, 1)? })
+        })
+        .optional()
 }
 
-const HINT: &str = "dosctl register --server LINK --invite CODE";
-
-fn no_use() -> Refusal {
-    let error = WireError::new(Code::Denied, "the invite is wrong, used up or expired");
-    error.because(Reason::Closed).hint(HINT).into()
+/// Saves what is left of an invite.
+pub(super) fn save(connection: &Connection, hash: &[u8; 32], uses: InviteUses) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE invites SET uses_left = ?2 WHERE hash = ?1")?
+        .execute(params![hash.as_slice(), uses.uses_left])
+        .map(drop)
 }

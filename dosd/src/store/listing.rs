@@ -1,6 +1,6 @@
 //! Pages of peers and their images, by key: any page costs the same, however deep.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 use dos_protocol::{
     ImageName, ImageNo, PeerId, Timestamp,
@@ -10,31 +10,36 @@ use dos_protocol::{
 use rusqlite::{Connection, params};
 
 use super::{Refusal, Store, grants, peers, requests, row};
-use crate::blocks::Hidden;
+use crate::rules::{grants::access, names::PeerRecord};
+
+/// Tells of a peer, and the moment at which it was last seen as far as is written down, whether it is listed.
+pub type Filter = Box<dyn Fn(PeerId, Timestamp) -> bool + Send>;
 
 /// Which peers a page is made of.
-#[derive(Debug, Clone)]
 pub enum Peers {
     /// All of them.
     All,
-    /// Those that were seen at this moment or later, as far as the asker may know.
-    SeenSince {
-        /// The moment.
-        since: Timestamp,
-        /// Those who are online, in the order of their IDs.
-        online: Vec<PeerId>,
-        /// Those of whom the asker may not know when they were seen.
-        hidden: Hidden,
-    },
+    /// Those that this lets pass. It is called for one candidate after the other, and knows who is online.
+    Passing(Filter),
     /// These, in the order of their IDs.
     These(Vec<PeerId>),
 }
 
+impl fmt::Debug for Peers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::All => "All",
+            Self::Passing(_) => "Passing",
+            Self::These(_) => "These",
+        })
+    }
+}
+
 /// A page that is wanted.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct PageQuery {
-    /// Who asks.
-    pub asker: PeerId,
+    /// The peer that gets the page.
+    pub caller: PeerId,
     /// From which peers.
     pub peers: Peers,
     /// Where the last page ended.
@@ -90,7 +95,7 @@ fn page(connection: &Connection, query: &PageQuery) -> Result<Page, Refusal> {
         peers.push(peer);
     }
     let next = next.or(candidates.more);
-    set_access(connection, query.asker, &mut peers)?;
+    set_access(connection, query.caller, &mut peers)?;
     Ok(Page { peers, next })
 }
 
@@ -112,9 +117,9 @@ fn candidates(connection: &Connection, query: &PageQuery) -> Result<Candidates, 
     let mut found = Vec::new();
     let mut more = None;
     if let Peers::These(ids) = &query.peers {
-        for id in ids.iter().filter(|id| row::peer_number(**id) >= from).take(wanted) {
-            found.extend(peers::by_id(connection, *id)?.map(peers::Known::info));
-        }
+        let ids = ids.iter().map(|id| row::peer_number(*id)).filter(|id| *id >= from).take(wanted);
+        let known = peers::by_ids(connection, &ids.collect::<Vec<_>>())?;
+        found.extend(known.into_iter().map(PeerRecord::info));
         return Ok(Candidates { found, more });
     }
     let mut statement = connection.prepare_cached(
@@ -128,8 +133,8 @@ fn candidates(connection: &Connection, query: &PageQuery) -> Result<Candidates, 
         if scanned == SCAN_MAX {
             more = Some(Cursor { peer: id, image: None });
         }
-        if let Peers::SeenSince { since, online, hidden } = &query.peers
-            && (hidden.contains(id) || (seen < *since && online.binary_search(&id).is_err()))
+        if let Peers::Passing(passes) = &query.peers
+            && !passes(id, seen)
         {
             continue;
         }
@@ -165,36 +170,40 @@ fn images(
     statement.query_map(key, row::image)?.collect()
 }
 
-/// Says of every image on the page what the asker may do with it: two range scans over what the asker has, instead of
-/// two look-ups for every image.
-fn set_access(connection: &Connection, asker: PeerId, peers: &mut [PeerInfo]) -> Result<(), Refusal> {
+/// Says of every image on the page what the caller may do with it. Two range scans find what it has among the owners on the
+/// page, so that only images for which there is something are looked up.
+fn set_access(connection: &Connection, caller: PeerId, peers: &mut [PeerInfo]) -> Result<(), Refusal> {
     let (Some(first), Some(last)) = (peers.first().map(|peer| peer.id), peers.last().map(|peer| peer.id))
     else {
         return Ok(());
     };
+    let others = || peers.iter().filter(|peer| peer.id != caller);
+    let listed = |has: HashSet<ImageNo>| -> Vec<ImageNo> {
+        let images = others().flat_map(|peer| peer.images.iter().map(|image| image.no));
+        images.filter(|image| has.contains(image)).collect()
+    };
+    let granted = listed(images_of(connection, GRANTED, caller, (first, last))?);
+    let requested = listed(images_of(connection, REQUESTED, caller, (first, last))?);
+    let grants = grants::of_images(connection, caller, &granted)?;
+    let last_states = requests::last_states(connection, caller, &requested)?;
     let now = Timestamp::now();
-    let granted = concerned(connection, GRANTED, asker, (first, last))?;
-    let asked = concerned(connection, ASKED, asker, (first, last))?;
-    for image in peers.iter_mut().filter(|peer| peer.id != asker).flat_map(|peer| peer.images.iter_mut()) {
-        let has_right = granted.contains(&image.no);
-        let has_asked = asked.contains(&image.no);
-        let right = if has_right { grants::find(connection, image.no, asker)? } else { None };
-        let asked = if has_asked { requests::last_state(connection, image.no, asker)? } else { None };
-        image.access = Some(grants::access_of(right.as_ref(), asked, now));
+    for image in peers.iter_mut().filter(|peer| peer.id != caller).flat_map(|peer| peer.images.iter_mut()) {
+        let last = last_states.get(&image.no).copied();
+        image.access = Some(access(grants.get(&image.no), last, now));
     }
     Ok(())
 }
 
 const GRANTED: &str = "SELECT image FROM grants WHERE viewer = ?1 AND owner BETWEEN ?2 AND ?3";
-const ASKED: &str = "SELECT image FROM requests WHERE viewer = ?1 AND owner BETWEEN ?2 AND ?3";
+const REQUESTED: &str = "SELECT image FROM requests WHERE viewer = ?1 AND owner BETWEEN ?2 AND ?3";
 
-fn concerned(
+fn images_of(
     connection: &Connection,
     sql: &str,
-    asker: PeerId,
+    caller: PeerId,
     (first, last): (PeerId, PeerId),
 ) -> rusqlite::Result<HashSet<ImageNo>> {
     let mut statement = connection.prepare_cached(sql)?;
-    let key = params![row::peer_number(asker), row::peer_number(first), row::peer_number(last)];
+    let key = params![row::peer_number(caller), row::peer_number(first), row::peer_number(last)];
     statement.query_map(key, |row| row::unsigned(row, 0).map(ImageNo))?.collect()
 }

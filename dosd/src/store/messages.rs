@@ -1,18 +1,17 @@
 //! Messages: taken once, put into the recipient's inbox, and remembered for a while, so that the same one again is the same.
 
 use dos_protocol::{
-    MessageId, PeerId, PeerName, Seq, Timestamp,
-    directory::{InboxMessage, Send, Update},
-    limits::MESSAGE_REMEMBERED,
+    MessageId, PeerId, PeerName, Seq, Timestamp, directory::Send, limits::MESSAGE_REMEMBERED,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Changed, Refusal, Store, blocks, inbox, inbox::Cause, peers, row};
+use super::{Change, Changed, InboxRow, Refusal, Store, blocks, inbox, peers, row};
+use crate::rules::messages::{self, Sending};
 
 /// A message that was taken, now or before.
 #[derive(Debug, Clone)]
-pub struct Taken {
-    /// To whom.
+pub struct AcceptedMessage {
+    /// The recipient.
     pub to: PeerId,
     /// The recipient's name.
     pub to_name: Option<PeerName>,
@@ -44,41 +43,49 @@ impl Store {
     /// # Errors
     /// `not_found`; `invalid` to oneself; `denied` by a recipient that takes nothing from the sender, and with too many
     /// messages that wait for it.
-    pub async fn send(&self, sender: PeerId, send: Send, now: Timestamp) -> Result<Taken, Refusal> {
+    pub async fn send(&self, change: Change, send: Send) -> Result<AcceptedMessage, Refusal> {
         let quotas = self.quotas();
         self.change(move |connection| {
+            let sender = change.peer;
             // Before the recipient is looked for: where it was or what it was called may have changed since.
-            if let Some(taken) = find(connection, sender, send.message)? {
-                return Ok(taken.into());
+            if let Some(accepted) = find(connection, sender, send.message)? {
+                return Ok(accepted.into());
             }
             let to = peers::find(connection, &send.to)?;
-            if to.id == sender {
-                return Err(Refusal::invalid("a message goes to somebody else"));
-            }
-            blocks::check(connection, &to, sender)?;
-            inbox::check_room(connection, to.id, sender, quotas)?;
-            let letter = InboxMessage {
-                message: send.message,
-                from: sender,
-                from_name: peers::name_of(connection, sender)?,
-                sent_at: now,
-                text: send.text,
+            let state = Sending {
+                sender,
+                sender_name: peers::name_of(connection, sender)?,
+                is_blocked: blocks::is_blocked(connection, to.id, sender)?,
+                waiting: inbox::waiting(connection, to.id, sender, &quotas)?,
+                quotas,
+                to,
             };
-            let update = Update::Message(Box::new(letter));
-            let row = inbox::owe_because(connection, to.id, now, update, (sender, Cause::Message))?;
-            remember(connection, sender, send.message, &row, now)?;
-            let taken = Taken { to: to.id, to_name: to.name, at: now, seq: row.seq, is_waiting: true };
-            Ok(Changed { value: taken, owed: vec![row] })
+            let message = send.message;
+            let owe = messages::send(&state, send, change.now)?;
+            let row = inbox::owe_one(connection, owe, change.now)?;
+            remember(connection, (sender, message), &row)?;
+            let accepted = AcceptedMessage {
+                to: row.peer,
+                to_name: state.to.name,
+                at: change.now,
+                seq: row.seq,
+                is_waiting: true,
+            };
+            Ok(Changed::owing(accepted, vec![row]))
         })
         .await
     }
 }
 
 /// The message that was taken under this ID, as it is now.
-fn find(connection: &Connection, sender: PeerId, message: MessageId) -> rusqlite::Result<Option<Taken>> {
+fn find(
+    connection: &Connection,
+    sender: PeerId,
+    message: MessageId,
+) -> rusqlite::Result<Option<AcceptedMessage>> {
     let mut statement = connection.prepare_cached(FIND)?;
-    let taken = |row: &rusqlite::Row<'_>| {
-        Ok(Taken {
+    let accepted = |row: &rusqlite::Row<'_>| {
+        Ok(AcceptedMessage {
             to: row::peer(row, 0)?,
             to_name: row::peer_name(row, 1)?,
             at: row::time(row, 2)?,
@@ -87,16 +94,14 @@ fn find(connection: &Connection, sender: PeerId, message: MessageId) -> rusqlite
         })
     };
     let key = params![row::peer_number(sender), message.as_bytes().as_slice()];
-    statement.query_row(key, taken).optional()
+    statement.query_row(key, accepted).optional()
 }
 
 /// Writes the message down, and forgets a few that were written down long ago.
 fn remember(
     connection: &Connection,
-    sender: PeerId,
-    message: MessageId,
-    row: &super::Owed,
-    now: Timestamp,
+    (sender, message): (PeerId, MessageId),
+    row: &InboxRow,
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
@@ -107,9 +112,9 @@ fn remember(
             message.as_bytes().as_slice(),
             row::peer_number(row.peer),
             row::number(row.seq.0),
-            now.0
+            row.at.0
         ])?;
-    let since = now.before(MESSAGE_REMEMBERED);
+    let since = row.at.before(MESSAGE_REMEMBERED);
     connection.prepare_cached(FORGET_OLD)?.execute(params![since.0, FORGOTTEN_AT_ONCE]).map(drop)
 }
 

@@ -1,11 +1,13 @@
 //! Everything the directory remembers. One method is one operation is one transaction; nothing here knows sessions.
 //!
-//! A change and what it makes the directory owe to peers are committed together. After the commit, before the answer,
-//! the rows owed are handed to the [`Deliver`] in the order of their transactions.
+//! An operation loads what a rule needs, calls the rule, and saves what comes out; it decides nothing itself. A change and what it
+//! makes the directory owe to peers are committed together. After the commit, before the answer, the rows are handed to the
+//! [`Deliver`] in the order of their transactions.
 
 mod backup;
 mod blocks;
 mod check;
+mod done;
 mod grants;
 mod images;
 mod inbox;
@@ -19,7 +21,9 @@ mod requests;
 mod restore;
 mod row;
 mod schema;
+mod set;
 mod stats;
+mod stored;
 mod views;
 
 use std::{
@@ -27,51 +31,67 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use dos_protocol::{Code, Reason, WireError};
+use dos_protocol::{
+    OperationId, PeerId, Seq, Timestamp, WireError,
+    directory::{FromDirectory, Update},
+    frame::{self, FrameError},
+};
 use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterStats, WriterThread};
 use rusqlite::Connection;
 
-use crate::blocks::Blocking;
+use self::stored::{Answered, StoredError};
+use crate::rules::{BlockChange, Quotas};
 
-use crate::limits::Limits;
-
+pub use crate::rules::{
+    Admission,
+    names::{NewPeer, PeerRecord},
+};
 pub use check::check;
-pub use invites::Admission;
-pub use listing::{PageQuery, Peers};
-pub use messages::Taken;
+pub use invites::NewInvite;
+pub use listing::{Filter, PageQuery, Peers};
+pub use messages::AcceptedMessage;
 pub use passwords::Login;
-pub(crate) use passwords::NAMELESS;
-pub use peers::{Known, Newcomer};
 pub use prune::{Forgotten, ReceiptsStep};
-pub use requests::Wish;
 pub use restore::restore;
 pub use stats::Counts;
-pub use views::Once;
+pub use views::Counted;
 
-/// An inbox row that has just been committed.
+/// An update that was just committed to a peer's inbox.
 #[derive(Debug, Clone)]
-pub struct Owed {
-    /// To whom.
-    pub peer: dos_protocol::PeerId,
+pub struct InboxRow {
+    /// The peer that it is owed to.
+    pub peer: PeerId,
     /// Its place in the inbox.
-    pub seq: dos_protocol::Seq,
-    /// The message as it is sent.
-    pub frame: Arc<[u8]>,
+    pub seq: Seq,
+    /// When it came about.
+    pub at: Timestamp,
+    /// What it says.
+    pub update: Update,
 }
 
-/// Who is told of rows and blocks as soon as they are committed. Called on the writer's thread: must not block.
+impl InboxRow {
+    /// The row as it is sent.
+    ///
+    /// # Errors
+    /// If it does not fit a frame, which no update that the directory makes does.
+    pub fn frame(self) -> Result<Vec<u8>, FrameError> {
+        frame::to_frame(&FromDirectory::Update { seq: self.seq, at: self.at, update: self.update })
+    }
+}
+
+/// Gets rows and blocks as soon as they are committed. Called on the writer's thread: must not block.
 pub trait Deliver: Send + Sync + 'static {
     /// In the order of the transactions.
-    fn deliver(&self, owed: Vec<Owed>);
-    /// A block was made or taken back; in the order of the transactions, before what that makes the directory owe. When the
+    fn deliver(&self, rows: Vec<InboxRow>);
+    /// A block was made or lifted; in the order of the transactions, before what that makes the directory owe. When the
     /// store is opened, every block that stands.
-    fn blocking(&self, blocking: Blocking);
+    fn blocking(&self, change: BlockChange);
 }
 
 /// Why an operation was not done.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Refusal {
-    /// The caller asked for what is not there or not allowed.
+    /// The caller wants what is not there or not allowed.
     #[error(transparent)]
     Refused(#[from] WireError),
     /// The store failed.
@@ -85,37 +105,47 @@ impl From<rusqlite::Error> for Refusal {
     }
 }
 
-impl Refusal {
-    fn not_found(what: impl Into<Box<str>>) -> Self {
-        WireError::new(Code::NotFound, what).into()
-    }
-
-    fn denied(why: impl Into<Box<str>>, reason: Reason) -> Self {
-        WireError::new(Code::Denied, why).because(reason).into()
-    }
-
-    fn conflict(what: impl Into<Box<str>>) -> Self {
-        WireError::new(Code::Conflict, what).into()
-    }
-
-    fn invalid(what: impl Into<Box<str>>) -> Self {
-        WireError::new(Code::Invalid, what).into()
-    }
-
-    fn stale() -> Self {
-        WireError::new(Code::Stale, "the sealed copy or the share has been superseded").into()
+impl From<StoredError> for Refusal {
+    fn from(error: StoredError) -> Self {
+        rusqlite::Error::ToSqlConversionFailure(Box::new(error)).into()
     }
 }
 
-/// What came of a change, and what the directory now owes to whom.
+/// The peer that changes something, when, and as which operation.
+#[derive(Debug, Clone, Copy)]
+pub struct Change {
+    /// The peer.
+    pub peer: PeerId,
+    /// The same one again is not done again and is answered the same.
+    pub operation: Option<OperationId>,
+    /// The moment.
+    pub now: Timestamp,
+}
+
+impl Change {
+    /// A change that is not meant to be asked again.
+    #[must_use]
+    pub fn by(peer: PeerId, now: Timestamp) -> Self {
+        Self { peer, operation: None, now }
+    }
+}
+
+/// The answer to a change, and what is to be delivered after its commit.
 struct Changed<T> {
     value: T,
-    owed: Vec<Owed>,
+    rows: Vec<InboxRow>,
+    block: Option<BlockChange>,
+}
+
+impl<T> Changed<T> {
+    fn owing(value: T, rows: Vec<InboxRow>) -> Self {
+        Self { value, rows, block: None }
+    }
 }
 
 impl<T> From<T> for Changed<T> {
     fn from(value: T) -> Self {
-        Self { value, owed: Vec::new() }
+        Self::owing(value, Vec::new())
     }
 }
 
@@ -135,36 +165,6 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// How much one peer may have in the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quotas {
-    /// Images.
-    pub images: u64,
-    /// Bytes of all previews.
-    pub preview_bytes: u64,
-    /// Updates that wait for one peer, before it gets no more messages, requests and rights.
-    pub inbox_rows: u64,
-    /// Of them messages and requests of one other peer.
-    pub inbox_rows_per_sender: u64,
-}
-
-impl From<&Limits> for Quotas {
-    fn from(limits: &Limits) -> Self {
-        Self {
-            images: limits.images_per_peer.into(),
-            preview_bytes: limits.preview_bytes_per_peer,
-            inbox_rows: limits.inbox_rows_max.into(),
-            inbox_rows_per_sender: limits.inbox_rows_per_sender.into(),
-        }
-    }
-}
-
-impl Default for Quotas {
-    fn default() -> Self {
-        Self::from(&Limits::default())
-    }
-}
-
 /// Reading connections: as many as cores are worth using on a small server.
 const READERS: usize = 4;
 
@@ -176,7 +176,7 @@ impl Store {
     pub fn open(path: &Path, deliver: Arc<dyn Deliver>) -> Result<(Self, WriterThread), OpenError> {
         let writing = dos_sqlite::open_writer(path, &schema::SCHEMA)?;
         let checkpoints = dos_sqlite::open_writer(path, &schema::SCHEMA)?;
-        blocks::tell_all(&writing, &*deliver)?;
+        blocks::deliver_all(&writing, &*deliver)?;
         let (writer, thread) = Writer::start(writing, checkpoints)?;
         let readers = Readers::open(path, READERS)?;
         let quotas = Arc::default();
@@ -209,11 +209,23 @@ impl Store {
     ) -> Result<T, Refusal> {
         let deliver = Arc::clone(&self.deliver);
         let then = move |changed: &mut Changed<T>| {
-            if !changed.owed.is_empty() {
-                deliver.deliver(std::mem::take(&mut changed.owed));
+            if let Some(block) = changed.block {
+                deliver.blocking(block);
+            }
+            if !changed.rows.is_empty() {
+                deliver.deliver(std::mem::take(&mut changed.rows));
             }
         };
         self.writer.call_then(work, then).await.map(|changed| changed.value)
+    }
+
+    /// As [`Store::change`], once per operation ID: again it is not done again and gets the same answer.
+    async fn change_once<T: Answered + Send + 'static>(
+        &self,
+        change: Change,
+        work: impl FnOnce(&Connection) -> Result<Changed<T>, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.change(move |connection| done::once(connection, change, work)).await
     }
 
     /// For a few rows by their keys.

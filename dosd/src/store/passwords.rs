@@ -5,10 +5,11 @@ use dos_protocol::{PeerId, PeerName, PublicKey};
 use rusqlite::{OptionalExtension, params};
 
 use super::{
-    Refusal, Store,
-    peers::{Known, by_id, by_key},
+    Change, Refusal, Store,
+    peers::{by_id, by_key},
     row,
 };
+use crate::rules::names::{PeerRecord, check_password, replace_key};
 
 /// What a password login starts from.
 #[derive(Debug)]
@@ -18,9 +19,6 @@ pub struct Login {
     /// Its password, hashed, as a PHC string.
     pub hash: String,
 }
-
-/// An ID is taken back by its name.
-pub(crate) const NAMELESS: &str = "a password is of use only with a name, and this peer has none";
 
 impl Store {
     /// The peer of this name and its password; nothing if there is no such peer or it has no password.
@@ -42,12 +40,13 @@ impl Store {
     ///
     /// # Errors
     /// `invalid` if the peer has no name, by which its ID would be taken back.
-    pub async fn set_password(&self, peer: PeerId, hash: Option<String>) -> Result<(), Refusal> {
-        self.change(move |connection| {
-            let sql = "UPDATE peers SET password = ?2 WHERE id = ?1 AND (name IS NOT NULL OR ?2 IS NULL)";
-            if connection.prepare_cached(sql)?.execute(params![row::peer_number(peer), hash])? == 0 {
-                return Err(Refusal::invalid(NAMELESS));
-            }
+    pub async fn set_password(&self, change: Change, hash: Option<String>) -> Result<(), Refusal> {
+        self.change_once(change, move |connection| {
+            let has_name = by_id(connection, change.peer)?.is_some_and(|peer| peer.name.is_some());
+            check_password(has_name, hash.is_some())?;
+            connection
+                .prepare_cached("UPDATE peers SET password = ?2 WHERE id = ?1")?
+                .execute(params![row::peer_number(change.peer), hash])?;
             Ok(().into())
         })
         .await
@@ -58,16 +57,22 @@ impl Store {
     ///
     /// # Errors
     /// `conflict` if the key is another peer's.
-    pub async fn replace_key(&self, verified: Login, key: PublicKey) -> Result<Option<Known>, Refusal> {
+    pub async fn replace_key(&self, verified: Login, key: PublicKey) -> Result<Option<PeerRecord>, Refusal> {
         self.change(move |connection| {
-            if let Some(known) = by_key(connection, &key)?.filter(|known| known.id != verified.peer) {
-                return Err(Refusal::conflict(format!("this key is registered already, as {}", known.id)));
+            let holder = by_key(connection, &key)?.map(|holder| holder.id);
+            let password: Option<String> = connection
+                .prepare_cached("SELECT password FROM peers WHERE id = ?1")?
+                .query_row([row::peer_number(verified.peer)], |row| row.get(0))
+                .optional()?
+                .flatten();
+            let stands = password.is_some_and(|password| password == verified.hash);
+            if !replace_key(verified.peer, holder, stands)? {
+                return Ok(None.into());
             }
-            let sql = "UPDATE peers SET key = ?2 WHERE id = ?1 AND password = ?3";
-            let values =
-                params![row::peer_number(verified.peer), key.as_bytes().as_slice(), verified.hash.as_str()];
-            let replaced = connection.prepare_cached(sql)?.execute(values)? == 1;
-            Ok(if replaced { by_id(connection, verified.peer)? } else { None }.into())
+            connection
+                .prepare_cached("UPDATE peers SET key = ?2 WHERE id = ?1")?
+                .execute(params![row::peer_number(verified.peer), key.as_bytes().as_slice()])?;
+            Ok(by_id(connection, verified.peer)?.into())
         })
         .await
     }

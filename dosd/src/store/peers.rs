@@ -1,62 +1,22 @@
-//! Peers: who holds which key, under which ID and name.
+//! Peers: which key holds which ID and name.
 
 use dos_protocol::{
-    Code, PeerId, PeerName, PublicKey, Timestamp, WireError,
-    admin::Registered,
-    model::{PeerInfo, PeerRef, SessionEnd},
+    Code, ImageArg, PeerId, PeerName, PublicKey, Timestamp, WireError, admin,
+    model::{PeerRef, SessionEnd},
     random,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Admission, Changed, Refusal, Store, invites, row};
-use crate::hub::unknown_key;
-
-/// A registered peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
-    /// Its ID.
-    pub id: PeerId,
-    /// Its key.
-    pub key: PublicKey,
-    /// Its name.
-    pub name: Option<PeerName>,
-    /// When it was last seen, as far as it is written down.
-    pub last_seen: Timestamp,
-    /// Why its last session ended, if that was written down.
-    pub last_end: Option<SessionEnd>,
-}
-
-impl Known {
-    /// As others see it while it is offline.
-    #[must_use]
-    pub fn info(self) -> PeerInfo {
-        PeerInfo {
-            id: self.id,
-            name: self.name,
-            online: false,
-            address: None,
-            last_seen: Some(self.last_seen),
-            last_end: self.last_end,
-            images: Vec::new(),
-        }
-    }
-}
-
-/// Who wants to register.
-#[derive(Debug, Clone)]
-pub struct Newcomer {
-    /// Under which name, if any.
-    pub name: Option<PeerName>,
-    /// By which right.
-    pub admission: Admission,
-    /// Its password, hashed as a PHC string, if it has one.
-    pub password: Option<String>,
-}
+use super::{Admission, Refusal, Store, invites, row, set};
+use crate::rules::{
+    names::{self, NewPeer, PeerRecord, Registered, Registering},
+    refusal::{no_peer, unknown_key},
+};
 
 const COLUMNS: &str = "id, key, name, last_seen_at, last_end";
 
-fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
-    Ok(Known {
+fn record(row: &Row<'_>) -> rusqlite::Result<PeerRecord> {
+    Ok(PeerRecord {
         id: row::peer(row, 0)?,
         key: row::bytes::<32>(row, 1)?.into(),
         name: row::peer_name(row, 2)?,
@@ -65,19 +25,19 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     })
 }
 
-pub(super) fn by_id(connection: &Connection, id: PeerId) -> rusqlite::Result<Option<Known>> {
+pub(super) fn by_id(connection: &Connection, id: PeerId) -> rusqlite::Result<Option<PeerRecord>> {
     let sql = const_format(COLUMNS, "id");
-    connection.prepare_cached(&sql)?.query_row([row::peer_number(id)], known).optional()
+    connection.prepare_cached(&sql)?.query_row([row::peer_number(id)], record).optional()
 }
 
-pub(super) fn by_key(connection: &Connection, key: &PublicKey) -> rusqlite::Result<Option<Known>> {
+pub(super) fn by_key(connection: &Connection, key: &PublicKey) -> rusqlite::Result<Option<PeerRecord>> {
     let sql = const_format(COLUMNS, "key");
-    connection.prepare_cached(&sql)?.query_row([key.as_bytes().as_slice()], known).optional()
+    connection.prepare_cached(&sql)?.query_row([key.as_bytes().as_slice()], record).optional()
 }
 
-fn by_name(connection: &Connection, name: &PeerName) -> rusqlite::Result<Option<Known>> {
+fn by_name(connection: &Connection, name: &PeerName) -> rusqlite::Result<Option<PeerRecord>> {
     let sql = const_format(COLUMNS, "name");
-    connection.prepare_cached(&sql)?.query_row([name.as_str()], known).optional()
+    connection.prepare_cached(&sql)?.query_row([name.as_str()], record).optional()
 }
 
 fn const_format(columns: &str, by: &str) -> String {
@@ -85,22 +45,31 @@ fn const_format(columns: &str, by: &str) -> String {
 }
 
 /// The peer that is meant; an address is not known here.
-pub(super) fn find(connection: &Connection, peer: &PeerRef) -> Result<Known, Refusal> {
+pub(super) fn find(connection: &Connection, peer: &PeerRef) -> Result<PeerRecord, Refusal> {
     let found = match peer {
         PeerRef::Id(id) => by_id(connection, *id)?,
         PeerRef::Name(name) => by_name(connection, name)?,
         PeerRef::Address(_) => None,
     };
-    found.ok_or_else(|| no_peer(peer))
+    Ok(found.ok_or_else(|| no_peer(peer))?)
 }
 
-/// There is no such peer.
-pub(super) fn no_peer(peer: &PeerRef) -> Refusal {
-    match peer {
-        PeerRef::Id(id) => Refusal::not_found(format!("no peer has the ID {id}")),
-        PeerRef::Name(name) => Refusal::not_found(format!("no peer has the name {name}")),
-        PeerRef::Address(address) => Refusal::not_found(format!("no peer is online at {address}")),
-    }
+/// The owner of an image that `caller` names.
+pub(super) fn owner_of(
+    connection: &Connection,
+    image: &ImageArg,
+    caller: PeerId,
+) -> Result<PeerRecord, Refusal> {
+    find(connection, image.owner.as_ref().unwrap_or(&PeerRef::Id(caller)))
+}
+
+/// Those of these peers that are registered, in the order of their IDs.
+pub(super) fn by_ids(connection: &Connection, numbers: &[i64]) -> rusqlite::Result<Vec<PeerRecord>> {
+    let statement =
+        |list: &str| format!("SELECT {COLUMNS} FROM peers WHERE id >= ?1 AND id IN ({list}) ORDER BY id");
+    let mut found = set::query(connection, statement, (0, numbers), record)?;
+    found.sort_unstable_by_key(|peer| peer.id);
+    Ok(found)
 }
 
 /// A peer's name, if it has one.
@@ -113,59 +82,59 @@ pub(super) fn name_of(connection: &Connection, id: PeerId) -> rusqlite::Result<O
 const DRAWS: usize = 8;
 
 impl Store {
-    /// Binds `key` to a new ID and takes a use of its invite. The same key with the same name again gets the same ID,
-    /// whoever may register, and takes nothing; a password that comes with it is set.
+    /// Binds `key` to a new ID and takes a use of its invite. The same key with the same name again gets the same ID, also
+    /// where it could not register any more, and takes nothing; a password that comes with it is set.
     ///
     /// # Errors
-    /// `denied` if the newcomer may not register; `conflict` if the name is taken or the key is registered under another
+    /// `denied` if the peer may not register; `conflict` if the name is taken or the key is registered under another
     /// name.
     pub async fn register(
         &self,
         key: PublicKey,
-        Newcomer { name, admission, password }: Newcomer,
+        new: NewPeer,
         now: Timestamp,
-    ) -> Result<Known, Refusal> {
+    ) -> Result<PeerRecord, Refusal> {
         self.change(move |connection| {
-            if let Some(known) = by_key(connection, &key)? {
-                if name.is_some() && known.name != name {
-                    return Err(Refusal::conflict(format!(
-                        "this key is registered already, as {}",
-                        known.id
-                    )));
+            let hash = match new.admission {
+                Admission::Invited(hash) => Some(hash),
+                Admission::Open | Admission::Uninvited { .. } | Admission::Closed => None,
+            };
+            let state = Registering {
+                holder: by_key(connection, &key)?,
+                name_taken: match &new.name {
+                    Some(name) => by_name(connection, name)?.is_some(),
+                    None => false,
+                },
+                invite: match &hash {
+                    Some(hash) => invites::find(connection, hash)?,
+                    None => None,
+                },
+            };
+            match names::register(state, &new, now)? {
+                Registered::Again(peer) => {
+                    let sql = "UPDATE peers SET password = coalesce(?2, password) WHERE id = ?1";
+                    let values = params![row::peer_number(peer.id), new.password];
+                    connection.prepare_cached(sql)?.execute(values)?;
+                    Ok(peer.into())
                 }
-                let sql = "UPDATE peers SET password = coalesce(?2, password) WHERE id = ?1";
-                connection.prepare_cached(sql)?.execute(params![row::peer_number(known.id), password])?;
-                return Ok(known.into());
+                Registered::New(left) => {
+                    if let (Some(hash), Some(left)) = (&hash, left) {
+                        invites::save(connection, hash, left)?;
+                    }
+                    let id = draw_id(connection)?;
+                    insert(connection, (id, key), &new, now)?;
+                    Ok(PeerRecord { id, key, name: new.name, last_seen: now, last_end: None }.into())
+                }
             }
-            // Before the name: who may not register does not learn which names are taken.
-            invites::admit(connection, admission, now)?;
-            if let Some(name) = &name
-                && by_name(connection, name)?.is_some()
-            {
-                return Err(Refusal::conflict(format!("the name {name} is taken")));
-            }
-            let id = draw_id(connection)?;
-            connection.execute(
-                "INSERT INTO peers(id, key, name, registered_at, last_seen_at, password)
-                 VALUES(?1, ?2, ?3, ?4, ?4, ?5)",
-                params![
-                    row::peer_number(id),
-                    key.as_bytes().as_slice(),
-                    name.as_ref().map(PeerName::as_str),
-                    now.0,
-                    password
-                ],
-            )?;
-            Ok(Changed::from(Known { id, key, name, last_seen: now, last_end: None }))
         })
         .await
     }
 
-    /// Who holds `key`.
+    /// The peer that has this key.
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn peer_by_key(&self, key: PublicKey) -> Result<Known, Refusal> {
+    pub async fn peer_by_key(&self, key: PublicKey) -> Result<PeerRecord, Refusal> {
         self.read_brief(move |connection| by_key(connection, &key)?.ok_or_else(|| unknown_key().into())).await
     }
 
@@ -173,7 +142,7 @@ impl Store {
     ///
     /// # Errors
     /// `not_found`; always so for an address, which only the live sessions know.
-    pub async fn peer(&self, peer: PeerRef) -> Result<Known, Refusal> {
+    pub async fn peer(&self, peer: PeerRef) -> Result<PeerRecord, Refusal> {
         self.read_brief(move |connection| find(connection, &peer)).await
     }
 
@@ -184,8 +153,8 @@ impl Store {
     /// If the store fails.
     pub async fn arrived(&self, arrivals: Vec<(PeerId, Timestamp)>) -> Result<(), Refusal> {
         self.change(move |connection| {
-            let sql = "UPDATE peers SET last_end = CASE WHEN last_seen_at >= ?2 THEN last_end END,
-                           last_seen_at = max(last_seen_at, ?2) WHERE id = ?1";
+            let sql =
+                "UPDATE peers SET last_end = NULL, last_seen_at = ?2 WHERE id = ?1 AND last_seen_at < ?2";
             let mut statement = connection.prepare_cached(sql)?;
             for (peer, since) in arrivals {
                 statement.execute(params![row::peer_number(peer), since.0])?;
@@ -201,7 +170,8 @@ impl Store {
     /// If the store fails.
     pub async fn left(&self, peer: PeerId, now: Timestamp, end: SessionEnd) -> Result<(), Refusal> {
         self.change(move |connection| {
-            let sql = "UPDATE peers SET last_seen_at = max(last_seen_at, ?2), last_end = ?3 WHERE id = ?1";
+            let sql = "UPDATE peers SET last_end = ?3,
+                           last_seen_at = CASE WHEN last_seen_at > ?2 THEN last_seen_at ELSE ?2 END WHERE id = ?1";
             let values = params![row::peer_number(peer), now.0, end_number(end)];
             connection.prepare_cached(sql)?.execute(values)?;
             Ok(().into())
@@ -214,7 +184,11 @@ impl Store {
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn registered(&self, after: Option<PeerId>, limit: u32) -> Result<Vec<Registered>, Refusal> {
+    pub async fn registered(
+        &self,
+        after: Option<PeerId>,
+        limit: u32,
+    ) -> Result<Vec<admin::Registered>, Refusal> {
         self.read(move |connection| {
             let sql = format!("SELECT {REGISTERED} FROM peers WHERE id > ?1 ORDER BY id LIMIT ?2");
             let key = params![after.map_or(-1, row::peer_number), limit];
@@ -227,15 +201,13 @@ impl Store {
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn registered_of(&self, peers: Vec<PeerId>) -> Result<Vec<Registered>, Refusal> {
+    pub async fn registered_of(&self, peers: Vec<PeerId>) -> Result<Vec<admin::Registered>, Refusal> {
         self.read(move |connection| {
-            let sql = format!("SELECT {REGISTERED} FROM peers WHERE id = ?1");
-            let mut statement = connection.prepare_cached(&sql)?;
-            let mut found = Vec::with_capacity(peers.len());
-            for peer in peers {
-                found.extend(statement.query_row([row::peer_number(peer)], registered).optional()?);
-            }
-            Ok(found)
+            let numbers: Vec<i64> = peers.into_iter().map(row::peer_number).collect();
+            let statement = |list: &str| {
+                format!("SELECT {REGISTERED} FROM peers WHERE id >= ?1 AND id IN ({list}) ORDER BY id")
+            };
+            Ok(set::query(connection, statement, (0, &numbers), registered)?)
         })
         .await
     }
@@ -243,8 +215,8 @@ impl Store {
 
 const REGISTERED: &str = "id, name, last_seen_at, last_end, registered_at";
 
-fn registered(row: &Row<'_>) -> rusqlite::Result<Registered> {
-    Ok(Registered {
+fn registered(row: &Row<'_>) -> rusqlite::Result<admin::Registered> {
+    Ok(admin::Registered {
         id: row::peer(row, 0)?,
         name: row::peer_name(row, 1)?,
         online: false,
@@ -288,6 +260,19 @@ fn end_of_number(number: i64) -> Option<SessionEnd> {
     ]
     .into_iter()
     .find(|end| end_number(*end) == number)
+}
+
+fn insert(
+    connection: &Connection,
+    (id, key): (PeerId, PublicKey),
+    new: &NewPeer,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO peers(id, key, name, registered_at, last_seen_at, password)
+               VALUES(?1, ?2, ?3, ?4, ?4, ?5)";
+    let name = new.name.as_ref().map(PeerName::as_str);
+    let values = params![row::peer_number(id), key.as_bytes().as_slice(), name, now.0, new.password];
+    connection.prepare_cached(sql)?.execute(values).map(drop)
 }
 
 fn draw_id(connection: &Connection) -> Result<PeerId, Refusal> {

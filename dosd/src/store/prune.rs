@@ -1,12 +1,13 @@
-//! Forgetting what nobody needs any more: peers that were not seen for long, old receipts, dead invites.
+//! Forgetting what no one needs any more: peers that were not seen for long, old receipts, dead invites.
 //!
-//! What always holds: what others see of it they are told (rights to the images of a forgotten peer are gone, its own
-//! rights are revoked), in the same transaction; counts of views stay what they were. One call does one bounded step.
+//! What always holds: what concerns other peers is owed to them (grants for the images of a forgotten peer are gone, its own
+//! grants are revoked), in the same transaction; counts of views stay what they were. One call does one bounded step.
 
-use dos_protocol::{Allowance, ImageNo, PeerId, Timestamp, directory::Update};
+use dos_protocol::{PeerId, Timestamp};
 use rusqlite::{Connection, params};
 
-use super::{Changed, Owed, Refusal, Store, grants, images, inbox, peers, requests, row};
+use super::{Changed, Refusal, Store, grants, images, inbox, peers, requests, row};
+use crate::rules::grants::viewer_forgotten;
 
 /// Receipts looked at in one transaction: some milliseconds, so that others need not wait.
 const RECEIPTS_PER_STEP: u32 = 2_000;
@@ -17,7 +18,7 @@ const PEERS_PER_STEP: u32 = 100;
 /// A step over the receipts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptsStep {
-    /// So many were, or would be, forgotten.
+    /// Receipts that were, or would be, forgotten.
     pub forgotten: u64,
     /// Where to go on; nothing at the end.
     pub next: Option<Vec<u8>>,
@@ -28,8 +29,8 @@ pub struct ReceiptsStep {
 pub struct Forgotten {
     /// Images that it had published.
     pub images: u64,
-    /// Rights that it had to images of others.
-    pub rights: u64,
+    /// Grants that it had for images of others.
+    pub grants: u64,
 }
 
 impl Store {
@@ -55,7 +56,7 @@ impl Store {
         self.read(move |connection| weigh(connection, peer)).await
     }
 
-    /// Forgets a peer that was last seen before that moment: its images, its rights, its requests, its inbox, its name
+    /// Forgets a peer that was last seen before that moment: its images, its grants, its requests, its inbox, its name
     /// and its ID. `None` if it was seen again meanwhile.
     ///
     /// # Errors
@@ -71,16 +72,17 @@ impl Store {
                 return Ok(None.into());
             };
             let forgotten = weigh(connection, known.id)?;
-            let mut owed = Vec::new();
+            let mut rows = Vec::new();
             for image in images::all_of(connection, peer)? {
-                owed.extend(images::remove(connection, &image, now)?);
+                rows.extend(images::remove(connection, &image, now)?);
             }
-            owed.extend(requests::withdraw_all(connection, peer, now)?);
-            owed.extend(revoke_all(connection, peer, now)?);
+            rows.extend(requests::withdraw_all(connection, peer, now)?);
+            let revoked = viewer_forgotten(grants::of_viewer(connection, peer)?);
+            rows.extend(inbox::owe(connection, revoked, now)?);
             erase(connection, peer)?;
             // Its own inbox has gone with it.
-            owed.retain(|row| row.peer != peer);
-            Ok(Changed { value: Some(forgotten), owed })
+            rows.retain(|row| row.peer != peer);
+            Ok(Changed::owing(Some(forgotten), rows))
         })
         .await
     }
@@ -132,31 +134,8 @@ fn weigh(connection: &Connection, peer: PeerId) -> Result<Forgotten, Refusal> {
     };
     Ok(Forgotten {
         images: count("SELECT count(*) FROM images WHERE owner = ?1")?,
-        rights: count("SELECT count(*) FROM grants WHERE viewer = ?1 AND share IS NOT NULL")?,
+        grants: count("SELECT count(*) FROM grants WHERE viewer = ?1 AND share IS NOT NULL")?,
     })
-}
-
-/// Takes back every right that a peer has, and tells the owners.
-fn revoke_all(connection: &Connection, viewer: PeerId, now: Timestamp) -> Result<Vec<Owed>, Refusal> {
-    let mut statement = connection.prepare_cached("SELECT image FROM grants WHERE viewer = ?1")?;
-    let key = [row::peer_number(viewer)];
-    let held: Vec<ImageNo> =
-        statement.query_map(key, |row| row::unsigned(row, 0).map(ImageNo))?.collect::<Result<_, _>>()?;
-    let mut owed = Vec::new();
-    for no in held {
-        let (Some(image), Some(mut right)) =
-            (images::by_no(connection, no)?, grants::find(connection, no, viewer)?)
-        else {
-            continue;
-        };
-        if right.share.take().is_some() {
-            right.views_left = Allowance::Views(0);
-            right.revision += 1;
-            let grant = grants::snapshot(connection, &image, viewer, &right)?;
-            owed.push(inbox::owe(connection, image.owner, now, Update::Grant(Box::new(grant)))?);
-        }
-    }
-    Ok(owed)
 }
 
 /// Deletes every row of a peer.
@@ -170,6 +149,7 @@ fn erase(connection: &Connection, peer: PeerId) -> rusqlite::Result<()> {
         "DELETE FROM inbox_heads WHERE peer = ?1",
         "DELETE FROM messages WHERE sender = ?1 OR recipient = ?1",
         "DELETE FROM blocks WHERE blocker = ?1 OR blocked = ?1",
+        "DELETE FROM done WHERE peer = ?1",
         "DELETE FROM peers WHERE id = ?1",
     ] {
         connection.prepare_cached(sql)?.execute([row::peer_number(peer)])?;
@@ -209,7 +189,7 @@ fn receipts(
     Ok(ReceiptsStep { forgotten, next: last.filter(|_| seen == RECEIPTS_PER_STEP) })
 }
 
-/// What a right counts stays accounted for, in one number for all of its forgotten receipts.
+/// What a grant counts stays accounted for, in one number for all of its forgotten receipts.
 fn forget(connection: &Connection, old: &[Receipt]) -> rusqlite::Result<()> {
     let mut count = connection.prepare_cached(
         "INSERT INTO views_forgotten(image, viewer, views) SELECT ?1, ?2, ?3

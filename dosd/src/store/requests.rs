@@ -1,42 +1,43 @@
-//! Requests: a viewer asks, the owner answers any of them in any order. At most one is pending per viewer and image.
+//! Requests, with the image and the names that they travel with: one join each.
+
+use std::collections::HashMap;
 
 use dos_protocol::{
-    ImageName, ImageNo, ImagePath, PeerId, Reason, Timestamp,
-    directory::{Decision, KeyShare, Request, RequestState, Update},
-    limits::{PAGE_MAX, REQUESTS_PENDING_MAX, VIEWS_MAX},
-    model::{AccessState, Grant, ImageInfo},
+    ImageNo, PeerId, Timestamp,
+    directory::{Decision, Request, RequestAccess, RequestState},
+    limits::PAGE_MAX,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Changed, Owed, Refusal, Store, blocks, grants, images, inbox, next_number, peers, row};
+use super::{
+    Change, Changed, InboxRow, Refusal, Store, blocks,
+    grants::{self, BEHIND_SCOPE, scope},
+    images, inbox, next_number, peers, row, set,
+};
+use crate::rules::{
+    Decided,
+    grants::Scope,
+    publish::no_image,
+    requests::{self, Found, RequestRecord, Requesting, Wanted},
+};
 
-/// What a viewer asks for.
-#[derive(Debug, Clone)]
-pub struct Wish {
-    /// How many views.
-    pub views: u32,
-    /// A word to the owner.
-    pub note: Option<Box<str>>,
-    /// When.
-    pub now: Timestamp,
-}
+/// Requests `r` with their images `i`, owners `o` and viewers `v`.
+const JOINED: &str = "
+    SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, r.viewer, v.name,
+           r.request, r.views, r.state, r.note, r.reason, r.created_at, r.decided_at, r.revision
+    FROM requests r JOIN images i ON i.no = r.image JOIN peers o ON o.id = r.owner LEFT JOIN peers v ON v.id = r.viewer";
 
-struct Record {
-    request: u64,
-    image: ImageNo,
-    owner: PeerId,
-    viewer: PeerId,
-    views: u32,
-    state: RequestState,
-    note: Option<Box<str>>,
-    reason: Option<Box<str>>,
-    created_at: Timestamp,
-    decided_at: Option<Timestamp>,
-    revision: u64,
-}
-
-const COLUMNS: &str =
-    "request, image, owner, viewer, views, state, note, reason, created_at, decided_at, revision";
+/// A page of the pending requests that a peer has made and received.
+const PAGE: &str = "
+    SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, r.viewer, v.name,
+           r.request, r.views, r.state, r.note, r.reason, r.created_at, r.decided_at, r.revision
+    FROM (
+        SELECT * FROM requests WHERE state = 0 AND owner = ?1 AND request > ?2
+        UNION ALL
+        SELECT * FROM requests WHERE state = 0 AND viewer = ?1 AND request > ?2
+        ORDER BY request LIMIT ?3
+    ) r JOIN images i ON i.no = r.image JOIN peers o ON o.id = r.owner LEFT JOIN peers v ON v.id = r.viewer
+    ORDER BY r.request";
 
 fn state_number(state: RequestState) -> i64 {
     match state {
@@ -53,116 +54,117 @@ fn state(number: i64) -> Option<RequestState> {
         .find(|state| state_number(*state) == number)
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
-    Ok(Record {
-        request: row::unsigned(row, 0)?,
-        image: ImageNo(row::unsigned(row, 1)?),
-        owner: row::peer(row, 2)?,
-        viewer: row::peer(row, 3)?,
-        views: row::small(row, 4)?,
-        state: row::one_of(row, 5, state)?,
-        note: row::text(row, 6)?,
-        reason: row::text(row, 7)?,
-        created_at: row::time(row, 8)?,
-        decided_at: row::time_or_none(row, 9)?,
-        revision: row::unsigned(row, 10)?,
-    })
+fn joined(row: &Row<'_>) -> rusqlite::Result<(RequestRecord, Scope)> {
+    let scope = scope(row)?;
+    let record = RequestRecord {
+        request: row::unsigned(row, BEHIND_SCOPE)?,
+        image: scope.image.no,
+        owner: scope.owner(),
+        viewer: scope.viewer,
+        views: row::small(row, BEHIND_SCOPE + 1)?,
+        state: row::one_of(row, BEHIND_SCOPE + 2, state)?,
+        note: row::text(row, BEHIND_SCOPE + 3)?,
+        reason: row::text(row, BEHIND_SCOPE + 4)?,
+        created_at: row::time(row, BEHIND_SCOPE + 5)?,
+        decided_at: row::time_or_none(row, BEHIND_SCOPE + 6)?,
+        revision: row::unsigned(row, BEHIND_SCOPE + 7)?,
+    };
+    Ok((record, scope))
 }
 
-fn find(connection: &Connection, request: u64) -> rusqlite::Result<Option<Record>> {
-    let sql = format!("SELECT {COLUMNS} FROM requests WHERE request = ?1");
-    connection.prepare_cached(&sql)?.query_row([row::number(request)], record).optional()
+fn find(connection: &Connection, request: u64) -> rusqlite::Result<Found> {
+    let mut statement = connection.prepare_cached(&format!("{JOINED} WHERE r.request = ?1"))?;
+    statement.query_row([row::number(request)], joined).optional()
 }
 
 fn find_pending(
     connection: &Connection,
-    image: &ImageInfo,
-    viewer: PeerId,
-) -> rusqlite::Result<Option<Record>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM requests WHERE viewer = ?1 AND owner = ?2 AND image = ?3 AND state = 0"
-    );
-    let key = params![row::peer_number(viewer), row::peer_number(image.owner), row::number(image.no.0)];
-    connection.prepare_cached(&sql)?.query_row(key, record).optional()
-}
-
-/// What the last request of a viewer for an image has come to, where that says something about its access.
-pub(super) fn last_state(
-    connection: &Connection,
     image: ImageNo,
-    viewer: PeerId,
-) -> rusqlite::Result<Option<AccessState>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT state FROM requests WHERE image = ?1 AND viewer = ?2 ORDER BY request DESC LIMIT 1",
-    )?;
-    let last = statement
-        .query_row(params![row::number(image.0), row::peer_number(viewer)], |row| row::one_of(row, 0, state))
-        .optional()?;
-    Ok(match last {
-        Some(RequestState::Pending) => Some(AccessState::Requested),
-        Some(RequestState::Denied) => Some(AccessState::Denied),
-        Some(RequestState::Approved | RequestState::Cancelled) | None => None,
-    })
+    (owner, viewer): (PeerId, PeerId),
+) -> rusqlite::Result<Option<RequestRecord>> {
+    let sql = format!("{JOINED} WHERE r.viewer = ?1 AND r.owner = ?2 AND r.image = ?3 AND r.state = 0");
+    let key = params![row::peer_number(viewer), row::peer_number(owner), row::number(image.0)];
+    let found = connection.prepare_cached(&sql)?.query_row(key, joined).optional()?;
+    Ok(found.map(|(record, _)| record))
 }
 
-/// Ends every pending request for an image that goes away, and tells whose they were.
+fn count_pending(connection: &Connection, owner: PeerId, viewer: PeerId) -> rusqlite::Result<u64> {
+    let mut statement = connection
+        .prepare_cached("SELECT count(*) FROM requests WHERE viewer = ?1 AND owner = ?2 AND state = 0")?;
+    let key = params![row::peer_number(viewer), row::peer_number(owner)];
+    statement.query_row(key, |row| row::unsigned(row, 0))
+}
+
+/// The state of the last request of a viewer for each of these images, where there is one.
+pub(super) fn last_states(
+    connection: &Connection,
+    viewer: PeerId,
+    images: &[ImageNo],
+) -> rusqlite::Result<HashMap<ImageNo, RequestState>> {
+    let numbers: Vec<i64> = images.iter().map(|image| row::number(image.0)).collect();
+    let statement = |list: &str| {
+        format!(
+            "SELECT image, state FROM requests WHERE viewer = ?1 AND image IN ({list}) ORDER BY image, request"
+        )
+    };
+    let read = |row: &Row<'_>| Ok((ImageNo(row::unsigned(row, 0)?), row::one_of(row, 1, state)?));
+    // Of several for one image the last one stays.
+    Ok(set::query(connection, statement, (row::peer_number(viewer), &numbers), read)?.into_iter().collect())
+}
+
+/// Ends every pending request for an image that goes away; the viewers are in `images::concerned`.
 pub(super) fn close_for_image(
     connection: &Connection,
     image: ImageNo,
     now: Timestamp,
-) -> rusqlite::Result<Vec<PeerId>> {
+) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "UPDATE requests SET state = 3, decided_at = ?2, revision = revision + 1
-         WHERE image = ?1 AND state = 0 RETURNING viewer",
+        "UPDATE requests SET state = 3, decided_at = ?2, revision = revision + 1 WHERE image = ?1 AND state = 0",
     )?;
-    statement.query_map(params![row::number(image.0), now.0], |row| row::peer(row, 0))?.collect()
+    statement.execute(params![row::number(image.0), now.0]).map(drop)
 }
 
-/// Withdraws every pending request of a peer that goes away, and owes that to the owners.
+/// Owes to the owners that the requests of a peer that goes away are withdrawn.
 pub(super) fn withdraw_all(
     connection: &Connection,
     viewer: PeerId,
     now: Timestamp,
-) -> Result<Vec<Owed>, Refusal> {
-    let sql = format!("SELECT {COLUMNS} FROM requests WHERE viewer = ?1 AND state = 0");
+) -> Result<Vec<InboxRow>, Refusal> {
+    let sql = format!("{JOINED} WHERE r.viewer = ?1 AND r.state = 0 ORDER BY r.request");
     let mut statement = connection.prepare_cached(&sql)?;
-    let pending: Vec<Record> =
-        statement.query_map([row::peer_number(viewer)], record)?.collect::<Result<_, _>>()?;
-    let mut owed = Vec::new();
-    for mut record in pending {
-        let Some(image) = images::by_no(connection, record.image)? else { continue };
-        record.state = RequestState::Cancelled;
-        record.decided_at = Some(now);
-        record.revision += 1;
-        let asked = Box::new(snapshot(connection, &record, image.name)?);
-        owed.push(inbox::owe(connection, record.owner, now, Update::Request(asked))?);
-    }
-    Ok(owed)
+    let pending = statement.query_map([row::peer_number(viewer)], joined)?.collect::<Result<_, _>>()?;
+    inbox::owe(connection, requests::withdraw_all(pending, now), now)
 }
 
-fn snapshot(connection: &Connection, record: &Record, name: ImageName) -> rusqlite::Result<Request> {
-    Ok(Request {
-        request: record.request,
-        image: record.image,
-        path: ImagePath { owner: record.owner, name },
-        owner_name: peers::name_of(connection, record.owner)?,
-        from: record.viewer,
-        from_name: peers::name_of(connection, record.viewer)?,
-        views: record.views,
-        state: record.state,
-        note: record.note.clone(),
-        reason: record.reason.clone(),
-        created_at: record.created_at,
-        decided_at: record.decided_at,
-        revision: record.revision,
-    })
-}
-
-fn save(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
-    let sql =
-        format!("INSERT OR REPLACE INTO requests({COLUMNS}) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)");
+/// Saves what [`requests::deny_all`] makes of every pending request of `viewer` for images of `owner`, in one statement, owes it,
+/// and tells how many those were.
+pub(super) fn deny_all(
+    connection: &Connection,
+    (owner, viewer): (PeerId, PeerId),
+    now: Timestamp,
+) -> Result<(u64, Vec<InboxRow>), Refusal> {
+    let sql = format!("{JOINED} WHERE r.viewer = ?1 AND r.owner = ?2 AND r.state = 0 ORDER BY r.request");
+    let key = params![row::peer_number(viewer), row::peer_number(owner)];
+    let pending: Vec<_> =
+        connection.prepare_cached(&sql)?.query_map(key, joined)?.collect::<Result<_, _>>()?;
+    let count = u64::try_from(pending.len()).unwrap_or(u64::MAX);
     connection
-        .prepare_cached(&sql)?
+        .prepare_cached(
+            "UPDATE requests SET state = 2, decided_at = ?3, revision = revision + 1
+             WHERE viewer = ?1 AND owner = ?2 AND state = 0",
+        )?
+        .execute(params![row::peer_number(viewer), row::peer_number(owner), now.0])?;
+    Ok((count, inbox::owe(connection, requests::deny_all(pending, now), now)?))
+}
+
+fn save(connection: &Connection, record: &RequestRecord) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO requests(request, image, owner, viewer, views, state, note, reason, created_at, decided_at, revision)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT(request) DO UPDATE SET views = excluded.views, state = excluded.state, note = excluded.note,
+             reason = excluded.reason, decided_at = excluded.decided_at, revision = excluded.revision",
+    )?;
+    statement
         .execute(params![
             row::number(record.request),
             row::number(record.image.0),
@@ -179,60 +181,43 @@ fn save(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
         .map(drop)
 }
 
-/// Owes a request as it is now to its owner and its asker.
-fn owe_both(
-    connection: &Connection,
-    asked: &Request,
-    now: Timestamp,
-    update: fn(Box<Request>) -> Update,
-) -> Result<Vec<Owed>, Refusal> {
-    [asked.path.owner, asked.from]
-        .into_iter()
-        .map(|peer| inbox::owe(connection, peer, now, update(Box::new(asked.clone()))))
-        .collect()
-}
-
 impl Store {
-    /// Asks for access to an image or for more views; a pending request of the same viewer for it is changed instead.
+    /// Requests access to an image or more views; a pending request of the same viewer for it is changed instead.
     ///
     /// # Errors
     /// `not_found`, `invalid` for one's own image or an impossible number, `denied` with too many pending requests, and by
     /// an owner that takes nothing from this viewer.
-    pub async fn ask(
-        &self,
-        viewer: PeerId,
-        owner: PeerId,
-        name: ImageName,
-        wish: Wish,
-    ) -> Result<Request, Refusal> {
+    pub async fn request(&self, change: Change, access: RequestAccess) -> Result<Request, Refusal> {
         let quotas = self.quotas();
-        self.change(move |connection| {
-            let Wish { views, note, now } = wish;
-            if owner == viewer {
-                return Err(Refusal::invalid("an owner's own views are free and need no request"));
-            }
-            if views == 0 || views > VIEWS_MAX {
-                return Err(Refusal::invalid(format!("a request is for 1 to {VIEWS_MAX} views")));
-            }
-            if let Some(owner) = peers::by_id(connection, owner)? {
-                blocks::check(connection, &owner, viewer)?;
-                inbox::check_room(connection, owner.id, viewer, quotas)?;
-            }
-            let image =
-                images::by_name(connection, owner, &name)?.ok_or_else(|| images::no_image(owner, &name))?;
-            let record = match find_pending(connection, &image, viewer)? {
-                Some(old) => Record { views, note, revision: old.revision + 1, ..old },
-                None => fresh(connection, &image, viewer, Wish { views, note, now })?,
+        self.change_once(change, move |connection| {
+            let viewer = change.peer;
+            let owner = peers::owner_of(connection, &access.image, viewer)?;
+            let image = images::by_name(connection, owner.id, &access.image.name)?;
+            let standing = match &image {
+                Some(image) => grants::standing(connection, image.no, viewer)?,
+                None => None,
             };
-            save(connection, &record)?;
-            let asked = snapshot(connection, &record, image.name)?;
-            let to_owner = Update::Request(Box::new(asked.clone()));
-            let cause = (viewer, inbox::Cause::Request);
-            let owed = vec![
-                inbox::owe_because(connection, owner, now, to_owner, cause)?,
-                inbox::owe(connection, viewer, now, Update::Request(Box::new(asked.clone())))?,
-            ];
-            Ok(Changed { value: asked, owed })
+            let pending = match &image {
+                Some(image) => find_pending(connection, image.no, (owner.id, viewer))?,
+                None => None,
+            };
+            // A number that a refusal leaves unused is given again: the whole operation is undone.
+            let fresh_number = if pending.is_none() { next_number(connection, "request")? } else { 0 };
+            let state = Requesting {
+                viewer,
+                is_blocked: blocks::is_blocked(connection, owner.id, viewer)?,
+                waiting: inbox::waiting(connection, owner.id, viewer, &quotas)?,
+                quotas,
+                scope: standing.map(|(scope, _)| scope).ok_or_else(|| no_image(owner.id, &access.image.name)),
+                pending,
+                pending_count: count_pending(connection, owner.id, viewer)?,
+                fresh_number,
+                owner,
+            };
+            let wanted = Wanted { views: access.views, note: access.note };
+            let Decided { state, answer, owed } = requests::request(state, wanted, change.now)?;
+            save(connection, &state)?;
+            Ok(Changed::owing(answer, inbox::owe(connection, owed, change.now)?))
         })
         .await
     }
@@ -242,25 +227,14 @@ impl Store {
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn asks(&self, peer: PeerId, after: Option<u64>) -> Result<(Vec<Request>, bool), Refusal> {
+    pub async fn requests(&self, peer: PeerId, after: Option<u64>) -> Result<(Vec<Request>, bool), Refusal> {
         self.read(move |connection| {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM requests WHERE state = 0 AND owner = ?1 AND request > ?2 UNION ALL
-                 SELECT {COLUMNS} FROM requests WHERE state = 0 AND viewer = ?1 AND request > ?2
-                 ORDER BY request LIMIT ?3"
-            );
+            let mut statement = connection.prepare_cached(PAGE)?;
             let key = params![row::peer_number(peer), row::number(after.unwrap_or(0)), PAGE_MAX + 1];
-            let mut statement = connection.prepare_cached(&sql)?;
-            let mut found = statement.query_map(key, record)?.collect::<Result<Vec<_>, _>>()?;
-            let more = row::cut(&mut found, PAGE_MAX);
-            let mut asks = Vec::with_capacity(found.len());
-            for record in found {
-                // A request whose image is gone is not pending.
-                if let Some(image) = images::by_no(connection, record.image)? {
-                    asks.push(snapshot(connection, &record, image.name)?);
-                }
-            }
-            Ok((asks, more))
+            let snapshot = |row: &Row<'_>| joined(row).map(|(record, scope)| record.snapshot(&scope));
+            let mut page = statement.query_map(key, snapshot)?.collect::<Result<Vec<_>, _>>()?;
+            let more = row::cut(&mut page, PAGE_MAX);
+            Ok((page, more))
         })
         .await
     }
@@ -269,149 +243,39 @@ impl Store {
     ///
     /// # Errors
     /// `not_found`, or `conflict` if it has been answered.
-    pub async fn cancel(&self, viewer: PeerId, request: u64, now: Timestamp) -> Result<Request, Refusal> {
-        self.change(move |connection| {
-            let record = find(connection, request)?.filter(|record| record.viewer == viewer);
-            let mut record = record.ok_or_else(|| no_request(request))?;
-            let image = images::by_no(connection, record.image)?.ok_or_else(|| no_request(request))?;
-            match record.state {
-                RequestState::Cancelled => return Ok(snapshot(connection, &record, image.name)?.into()),
-                RequestState::Pending => {}
-                RequestState::Approved | RequestState::Denied => return Err(answered(&record)),
+    pub async fn cancel(&self, change: Change, request: u64) -> Result<Request, Refusal> {
+        self.change_once(change, move |connection| {
+            let found = find(connection, request)?;
+            let Decided { state, answer, owed } = requests::cancel(found, change.peer, request, change.now)?;
+            if let Some(record) = state {
+                save(connection, &record)?;
             }
-            decide(&mut record, RequestState::Cancelled, now);
-            save(connection, &record)?;
-            let asked = snapshot(connection, &record, image.name)?;
-            let owed = owe_both(connection, &asked, now, Update::Request)?;
-            Ok(Changed { value: asked, owed })
+            Ok(Changed::owing(answer, inbox::owe(connection, owed, change.now)?))
         })
         .await
     }
 
-    /// The owner's answer to a pending request. An approval adds its views to the right, or gives it.
+    /// The owner's answer to a pending request. An approval adds its views to the grant, or gives it.
     ///
     /// # Errors
     /// `not_found`, or `conflict` if it is not pending.
-    pub async fn decide(
-        &self,
-        owner: PeerId,
-        request: u64,
-        decision: Decision,
-        now: Timestamp,
-    ) -> Result<Request, Refusal> {
-        self.change(move |connection| {
-            let record = find(connection, request)?.filter(|record| record.owner == owner);
-            let mut record = record.ok_or_else(|| no_request(request))?;
-            let image = images::by_no(connection, record.image)?.ok_or_else(|| no_request(request))?;
-            if record.state != RequestState::Pending {
-                return Err(answered(&record));
-            }
-            let mut owed = Vec::new();
-            match decision {
-                Decision::Approve { views, key } => {
-                    record.views = views.unwrap_or(record.views);
-                    decide(&mut record, RequestState::Approved, now);
-                    let grant = approve(connection, &image, &record, &key, now)?;
-                    owed.extend(grants::owe_both(connection, &grant, now)?);
-                }
-                Decision::Deny { reason } => {
-                    record.reason = reason;
-                    decide(&mut record, RequestState::Denied, now);
-                }
-            }
+    pub async fn decide(&self, change: Change, request: u64, decision: Decision) -> Result<Request, Refusal> {
+        self.change_once(change, move |connection| {
+            let found = find(connection, request)?;
+            let scope = found.as_ref().map(|(_, scope)| scope.clone());
+            let standing = match &scope {
+                Some(scope) => grants::standing(connection, scope.image.no, scope.viewer)?,
+                None => None,
+            };
+            let grant = standing.and_then(|(_, grant)| grant);
+            let decided = requests::decide((found, grant), change.peer, (request, decision), change.now)?;
+            let (record, grant) = decided.state;
             save(connection, &record)?;
-            let asked = snapshot(connection, &record, image.name)?;
-            owed.extend(owe_both(connection, &asked, now, Update::Decision)?);
-            Ok(Changed { value: asked, owed })
+            if let (Some(scope), Some(grant)) = (scope, grant) {
+                grants::save(connection, &scope, &grant)?;
+            }
+            Ok(Changed::owing(decided.answer, inbox::owe(connection, decided.owed, change.now)?))
         })
         .await
     }
-}
-
-/// Refuses every pending request of `viewer` for images of `owner`, and tells how many those were.
-pub(super) fn refuse_all(
-    connection: &Connection,
-    owner: PeerId,
-    viewer: PeerId,
-    now: Timestamp,
-) -> Result<(u64, Vec<Owed>), Refusal> {
-    let sql = format!("SELECT {COLUMNS} FROM requests WHERE viewer = ?1 AND owner = ?2 AND state = 0");
-    let key = params![row::peer_number(viewer), row::peer_number(owner)];
-    let pending: Vec<Record> =
-        connection.prepare_cached(&sql)?.query_map(key, record)?.collect::<Result<_, _>>()?;
-    let (mut refused, mut owed) = (0, Vec::new());
-    for mut record in pending {
-        // The requests for an image end with it.
-        let Some(image) = images::by_no(connection, record.image)? else { continue };
-        decide(&mut record, RequestState::Denied, now);
-        save(connection, &record)?;
-        let asked = snapshot(connection, &record, image.name)?;
-        owed.extend(owe_both(connection, &asked, now, Update::Decision)?);
-        refused += 1;
-    }
-    Ok((refused, owed))
-}
-
-fn decide(record: &mut Record, state: RequestState, now: Timestamp) {
-    record.state = state;
-    record.decided_at = Some(now);
-    record.revision += 1;
-}
-
-fn no_request(request: u64) -> Refusal {
-    Refusal::not_found(format!("there is no request {request} of yours"))
-}
-
-fn answered(record: &Record) -> Refusal {
-    Refusal::conflict(format!("request {} is {} already", record.request, record.state.as_str()))
-}
-
-fn fresh(
-    connection: &Connection,
-    image: &ImageInfo,
-    viewer: PeerId,
-    Wish { views, note, now }: Wish,
-) -> Result<Record, Refusal> {
-    let mut statement = connection
-        .prepare_cached("SELECT count(*) FROM requests WHERE viewer = ?1 AND owner = ?2 AND state = 0")?;
-    let key = params![row::peer_number(viewer), row::peer_number(image.owner)];
-    if statement.query_row(key, |row| row::unsigned(row, 0))? >= REQUESTS_PENDING_MAX {
-        let why = format!("{REQUESTS_PENDING_MAX} requests of yours wait for this owner's answer already");
-        return Err(Refusal::denied(why, Reason::Limit));
-    }
-    Ok(Record {
-        request: next_number(connection, "request")?,
-        image: image.no,
-        owner: image.owner,
-        viewer,
-        views,
-        state: RequestState::Pending,
-        note,
-        reason: None,
-        created_at: now,
-        decided_at: None,
-        revision: 1,
-    })
-}
-
-fn approve(
-    connection: &Connection,
-    image: &ImageInfo,
-    record: &Record,
-    key: &KeyShare,
-    now: Timestamp,
-) -> Result<Grant, Refusal> {
-    if record.views == 0 || record.views > VIEWS_MAX {
-        return Err(Refusal::invalid(format!("an approval is for 1 to {VIEWS_MAX} views")));
-    }
-    let mut right = match grants::find(connection, image.no, record.viewer)? {
-        Some(right) if right.share.is_some() => right,
-        old => grants::renewed(old, Some(key))?,
-    };
-    right.views_left = grants::bounded(grants::added(right.views_left, record.views))?;
-    // Views given on a right whose time is over are meant to be used.
-    right.expires_at = right.expires_at.filter(|end| *end > now);
-    right.revision += 1;
-    grants::save(connection, image, record.viewer, &right)?;
-    Ok(grants::snapshot(connection, image, record.viewer, &right)?)
 }

@@ -14,9 +14,10 @@ use dos_protocol::{Code, WireError, admin::Checked};
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Refusal, check::check};
+use crate::rules::refusal::conflict;
 
-/// So far do numbers and revisions jump: more than any directory gives between a backup and a loss. A peer takes no state
-/// of a right that is older than what it knows, and must not take another image for one that it knows.
+/// Numbers and revisions jump by this: more than any directory gives between a backup and a loss. A peer takes no state
+/// of a grant that is older than what it knows, and must not take another image for one that it knows.
 const LEAP: u32 = 1_000_000;
 
 /// Copies the backup `from` to `to` and tells what is in it.
@@ -27,7 +28,7 @@ const LEAP: u32 = 1_000_000;
 pub fn restore(from: &Path, to: &Path) -> Result<Checked, Refusal> {
     if fs::symlink_metadata(to).is_ok() {
         let why = format!("there is a database {} already: a backup goes to an empty place", to.display());
-        return Err(Refusal::conflict(why));
+        return Err(conflict(why).into());
     }
     if log_of(from).metadata().is_ok_and(|log| log.len() > 0) {
         let why =

@@ -102,7 +102,7 @@ fn format(row: &Row<'_>, column: usize) -> rusqlite::Result<Format> {
 pub(super) const IMAGE_COLUMNS: &str = "owner, name, no, image_id, format, width, height, bytes, sealed_hash, \
      sealed_bytes, preview_format, preview_width, preview_height, preview_bytes";
 
-/// An image, without what the asker may do with it.
+/// An image, without what the caller may do with it.
 pub(super) fn image(row: &Row<'_>) -> rusqlite::Result<ImageInfo> {
     Ok(ImageInfo {
         owner: peer(row, 0)?,

@@ -11,6 +11,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: THIRD },
         Migration { sql: FOURTH },
         Migration { sql: FIFTH },
+        Migration { sql: SIXTH },
     ],
 };
 
@@ -166,4 +167,19 @@ CREATE TABLE views_forgotten(
 -- What a peer's previews take together.
 ALTER TABLE peers ADD COLUMN preview_bytes INTEGER NOT NULL DEFAULT 0;
 UPDATE peers SET preview_bytes = (SELECT coalesce(sum(preview_bytes), 0) FROM images WHERE owner = peers.id);
+";
+
+const SIXTH: &str = "
+-- What a row says, in a form of its own with a version in its first byte; rows from before begin with 0 and are frames.
+ALTER TABLE inbox RENAME COLUMN frame TO body;
+
+-- Changes that were done, for a while: the same operation of the same peer is not done again and gets this answer.
+CREATE TABLE done(
+    peer      INTEGER NOT NULL,
+    operation BLOB    NOT NULL CHECK(length(operation) = 16),
+    answer    BLOB    NOT NULL,
+    at        INTEGER NOT NULL,
+    PRIMARY KEY(peer, operation)
+) WITHOUT ROWID;
+CREATE INDEX done_by_age ON done(at);
 ";

@@ -31,11 +31,11 @@ impl Store {
         self.read(|connection| Ok(counts(connection)?)).await
     }
 
-    /// The rights that stand: a step for every right there ever was.
+    /// The grants that stand: a step for every grant there ever was.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn rights_standing(&self) -> Result<u64, Refusal> {
+    pub async fn grants_standing(&self) -> Result<u64, Refusal> {
         self.read(|connection| {
             let sql = "SELECT count(*) FROM grants WHERE share IS NOT NULL";
             Ok(connection.query_row(sql, [], |row| row::unsigned(row, 0))?)

@@ -3,7 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use dos_protocol::{
-    Allowance, Code, MessageId, PeerId, PublicKey, Reason, SealedHash, SplitId, Timestamp, ViewId,
+    Allowance, Code, InviteCode, MessageId, PeerId, PublicKey, Reason, SealedHash, SplitId, Timestamp,
+    ViewId,
     directory::{ExpiryChange, KeyShare, Preview, Publish, Send, Share, Spend, SpendKind, ViewsChange},
     limits::{INBOX_ROWS_PER_SENDER, INVITE_KEPT, MESSAGE_REMEMBERED},
     model::{Format, Original, PeerRef, SealedCopy, SessionEnd},
@@ -13,12 +14,15 @@ use rusqlite::Connection;
 
 use super::*;
 
+mod old;
+mod once;
+
 struct Nobody;
 
 impl Deliver for Nobody {
-    fn deliver(&self, _owed: Vec<Owed>) {}
+    fn deliver(&self, _rows: Vec<InboxRow>) {}
 
-    fn blocking(&self, _blocking: Blocking) {}
+    fn blocking(&self, _change: BlockChange) {}
 }
 
 fn open(dir: &Path) -> (Store, WriterThread) {
@@ -37,12 +41,23 @@ fn key(number: u8) -> PublicKey {
 const NOW: Timestamp = Timestamp(1_000_000_000_000);
 
 async fn join(store: &Store, number: u8, admission: Admission) -> Result<PeerId, WireError> {
-    let newcomer = Newcomer { name: None, admission, password: None };
-    match store.register(key(number), newcomer, NOW).await {
+    let new = NewPeer { name: None, admission, password: None };
+    match store.register(key(number), new, NOW).await {
         Ok(known) => Ok(known.id),
         Err(Refusal::Refused(error)) => Err(error),
         Err(Refusal::Store(error)) => panic!("{error}"),
     }
+}
+
+async fn invite(
+    store: &Store,
+    uses: u32,
+    expires_at: Timestamp,
+    now: Timestamp,
+) -> Result<InviteCode, Refusal> {
+    let code = InviteCode::generate().unwrap();
+    let new = NewInvite { code: code.clone(), uses, expires_at };
+    store.create_invite(new, now).await.map(|_| code)
 }
 
 fn in_a_minute() -> Timestamp {
@@ -53,7 +68,7 @@ fn in_a_minute() -> Timestamp {
 async fn an_invite_with_ten_uses_lets_ten_of_sixty_four_in_who_race_for_it() {
     let dir = tempfile::tempdir().unwrap();
     let (store, thread) = open(dir.path());
-    let code = store.create_invite(10, in_a_minute(), NOW).await.unwrap();
+    let code = invite(&store, 10, in_a_minute(), NOW).await.unwrap();
     let racing = (0..64).map(|number| join(&store, number, Admission::Invited(code.hash())));
     let results = join_all(racing).await;
     let admitted: Vec<_> = results.iter().filter_map(|result| result.as_ref().ok()).collect();
@@ -70,15 +85,15 @@ async fn an_invite_with_ten_uses_lets_ten_of_sixty_four_in_who_race_for_it() {
 async fn registering_again_takes_nothing_and_a_taken_name_neither() {
     let dir = tempfile::tempdir().unwrap();
     let (store, thread) = open(dir.path());
-    let code = store.create_invite(3, in_a_minute(), NOW).await.unwrap();
+    let code = invite(&store, 3, in_a_minute(), NOW).await.unwrap();
     let with = Admission::Invited(code.hash());
     let first = join(&store, 1, with).await.unwrap();
     for again in [with, Admission::Uninvited { brought: true }, Admission::Closed] {
         assert_eq!(join(&store, 1, again).await.unwrap(), first);
     }
     let named = |number| {
-        let newcomer = Newcomer { name: Some("alice".parse().unwrap()), admission: with, password: None };
-        store.register(key(number), newcomer, NOW)
+        let new = NewPeer { name: Some("alice".parse().unwrap()), admission: with, password: None };
+        store.register(key(number), new, NOW)
     };
     assert!(named(2).await.is_ok());
     assert!(matches!(named(3).await, Err(Refusal::Refused(error)) if error.code == Code::Conflict));
@@ -90,10 +105,10 @@ async fn registering_again_takes_nothing_and_a_taken_name_neither() {
 async fn a_wrong_a_used_up_and_an_expired_invite_look_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let (store, thread) = open(dir.path());
-    let used_up = store.create_invite(1, in_a_minute(), NOW).await.unwrap();
+    let used_up = invite(&store, 1, in_a_minute(), NOW).await.unwrap();
     join(&store, 1, Admission::Invited(used_up.hash())).await.unwrap();
-    let expired = store.create_invite(1, NOW, NOW).await.unwrap();
-    let revoked = store.create_invite(1, in_a_minute(), NOW).await.unwrap();
+    let expired = invite(&store, 1, NOW, NOW).await.unwrap();
+    let revoked = invite(&store, 1, in_a_minute(), NOW).await.unwrap();
     store.revoke_invite(revoked.prefix().into()).await.unwrap();
     let refused: Vec<_> = join_all([
         join(&store, 2, Admission::Invited(used_up.hash())),
@@ -116,9 +131,7 @@ async fn invites_are_listed_in_order_revoked_by_code_or_prefix_and_forgotten_in_
     let (store, thread) = open(dir.path());
     let mut codes = Vec::new();
     for uses in 1..=5 {
-        codes.push(
-            store.create_invite(uses, in_a_minute(), Timestamp(NOW.0 + i64::from(uses))).await.unwrap(),
-        );
+        codes.push(invite(&store, uses, in_a_minute(), Timestamp(NOW.0 + i64::from(uses))).await.unwrap());
     }
     let first = store.invites(None, 3).await.unwrap();
     let rest = store.invites(first.last().cloned(), 3).await.unwrap();
@@ -131,7 +144,7 @@ async fn invites_are_listed_in_order_revoked_by_code_or_prefix_and_forgotten_in_
         assert!(matches!(result, Err(Refusal::Refused(error)) if error.code == Code::NotFound), "{gone}");
     }
     let later = in_a_minute().after(INVITE_KEPT);
-    store.create_invite(1, later.after(INVITE_KEPT), later).await.unwrap();
+    invite(&store, 1, later.after(INVITE_KEPT), later).await.unwrap();
     assert_eq!(store.invites(None, 10).await.unwrap().len(), 1);
     close((store, thread)).await;
 }
@@ -140,7 +153,7 @@ async fn invites_are_listed_in_order_revoked_by_code_or_prefix_and_forgotten_in_
 async fn the_database_never_holds_the_code_of_an_invite() {
     let dir = tempfile::tempdir().unwrap();
     let (store, thread) = open(dir.path());
-    let code = store.create_invite(1, in_a_minute(), NOW).await.unwrap();
+    let code = invite(&store, 1, in_a_minute(), NOW).await.unwrap();
     close((store, thread)).await;
     let bytes = std::fs::read(dir.path().join("dosd.db")).unwrap();
     let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
@@ -190,7 +203,7 @@ async fn lived_in(dir: &Path) {
         preview: Preview { format: Format::Jpeg, width: 4, height: 3, data: vec![1; 10] },
         replace: false,
     };
-    let image = store.publish(owner, publish, NOW).await.unwrap().no;
+    let image = store.publish(by(owner, NOW), publish).await.unwrap().no;
     let share = Share {
         image,
         viewer: PeerRef::Id(viewer),
@@ -198,22 +211,26 @@ async fn lived_in(dir: &Path) {
         expiry: ExpiryChange::Keep,
         key: Some(KeyShare { split: SplitId::from([3; 16]), share: [4; 32] }),
     };
-    store.share(owner, share, NOW).await.unwrap();
+    store.share(by(owner, NOW), share).await.unwrap();
     for (views, kind) in [(1, SpendKind::View), (1, SpendKind::View), (3, SpendKind::Checkout)] {
         let view = ViewId::generate();
         let (split, sealed) = (SplitId::from([3; 16]), SealedHash::from([1; 32]));
-        store.spend(viewer, Spend { image, view, views, kind, split, sealed }, NOW).await.unwrap();
+        store.spend(by(viewer, NOW), Spend { image, view, views, kind, split, sealed }).await.unwrap();
         if kind == SpendKind::Checkout {
             let checkin = dos_protocol::directory::Checkin { image, checkout: view, unused: 1 };
-            store.checkin(viewer, checkin, NOW).await.unwrap();
+            store.checkin(by(viewer, NOW), checkin).await.unwrap();
         }
     }
     let other = join(&store, 3, Admission::Open).await.unwrap();
     for sender in [viewer, other] {
-        store.send(sender, letter(owner), NOW).await.unwrap();
+        store.send(by(sender, NOW), letter(owner)).await.unwrap();
     }
-    store.block(owner, PeerRef::Id(viewer), dos_protocol::Seq(0), NOW).await.unwrap();
+    store.block(by(owner, NOW), PeerRef::Id(viewer), dos_protocol::Seq(0)).await.unwrap();
     close((store, thread)).await;
+}
+
+fn by(peer: PeerId, now: Timestamp) -> Change {
+    Change::by(peer, now)
 }
 
 fn letter(to: PeerId) -> Send {
@@ -371,19 +388,19 @@ async fn messages_are_remembered_for_their_time_and_forgotten_with_later_ones() 
     let [alice, bob] =
         [join(&store, 1, Admission::Open).await.unwrap(), join(&store, 2, Admission::Open).await.unwrap()];
     let first = letter(bob);
-    let taken = store.send(alice, first.clone(), NOW).await.unwrap();
+    let taken = store.send(by(alice, NOW), first.clone()).await.unwrap();
     for _ in 0..9 {
-        store.send(alice, letter(bob), NOW).await.unwrap();
+        store.send(by(alice, NOW), letter(bob)).await.unwrap();
     }
     let last_moment = NOW.after(MESSAGE_REMEMBERED);
-    store.send(bob, letter(alice), last_moment).await.unwrap();
-    let again = store.send(alice, first.clone(), last_moment).await.unwrap();
+    store.send(by(bob, last_moment), letter(alice)).await.unwrap();
+    let again = store.send(by(alice, last_moment), first.clone()).await.unwrap();
     assert_eq!((again.seq, again.at, again.is_waiting), (taken.seq, NOW, true));
     let later = last_moment.after(std::time::Duration::from_millis(1));
     for _ in 0..3 {
-        store.send(bob, letter(alice), later).await.unwrap();
+        store.send(by(bob, later), letter(alice)).await.unwrap();
     }
-    assert!(store.send(alice, first, later).await.unwrap().seq > taken.seq, "a new one by now");
+    assert!(store.send(by(alice, later), first).await.unwrap().seq > taken.seq, "a new one by now");
     close((store, thread)).await;
     let connection = Connection::open(dir.path().join("dosd.db")).unwrap();
     let kept: i64 = connection.query_row("SELECT count(*) FROM messages", [], |row| row.get(0)).unwrap();
@@ -400,13 +417,13 @@ async fn a_thousand_messages_wait_for_one_recipient_and_then_no_more_until_it_ha
     }
     let [alice, bob, carol] = peers[..] else { panic!() };
     let count = usize::try_from(INBOX_ROWS_PER_SENDER).unwrap();
-    let sending = (0..count).map(|_| store.send(alice, letter(bob), NOW));
+    let sending = (0..count).map(|_| store.send(by(alice, NOW), letter(bob)));
     assert!(join_all(sending).await.iter().all(Result::is_ok));
-    assert!(matches!(store.send(alice, letter(bob), NOW).await, Err(Refusal::Refused(error))
+    assert!(matches!(store.send(by(alice, NOW), letter(bob)).await, Err(Refusal::Refused(error))
             if error.reason == Some(Reason::Limit)));
-    assert!(store.send(carol, letter(bob), NOW).await.is_ok(), "others are not concerned");
+    assert!(store.send(by(carol, NOW), letter(bob)).await.is_ok(), "others are not concerned");
     store.acknowledge(bob, dos_protocol::Seq(1)).await.unwrap();
-    assert!(store.send(alice, letter(bob), NOW).await.is_ok());
+    assert!(store.send(by(alice, NOW), letter(bob)).await.is_ok());
     close((store, thread)).await;
 }
 
@@ -439,7 +456,7 @@ async fn a_page_of_a_replay_is_bounded_in_bytes_too() {
         [join(&store, 1, Admission::Open).await.unwrap(), join(&store, 2, Admission::Open).await.unwrap()];
     for _ in 0..40 {
         let long = Send { text: "x".repeat(dos_protocol::limits::MESSAGE_BYTES_MAX).into(), ..letter(bob) };
-        store.send(alice, long, NOW).await.unwrap();
+        store.send(by(alice, NOW), long).await.unwrap();
     }
     let (mut after, mut pages) = (dos_protocol::Seq(0), 0);
     while after < dos_protocol::Seq(40) {

@@ -1,72 +1,71 @@
-//! Views: spent exactly once under their view ID, whatever is lost on the way.
+//! Views: loaded, spent by a rule, and saved with their receipt.
 
 use dos_protocol::{
-    Allowance, ImageNo, PeerId, Reason, Timestamp, ViewId,
-    directory::{Checkin, Spend, SpendKind, Spent, Update, Viewed, ViewedKind},
-    limits::VIEWS_MAX,
-    model::{Grant, GrantState, ImageInfo},
+    ImageNo, ViewId,
+    directory::{Checkin, Spend, SpendKind, Spent},
+    model::Grant,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Changed, Refusal, Store, grants, grants::Right, images, inbox, row};
+use super::{Change, Changed, Refusal, Store, grants, inbox, row};
+use crate::rules::views::{self, Returning, Spending, ViewRecord};
 
-/// A row of `views`.
-struct Spending {
-    image: ImageNo,
-    viewer: PeerId,
-    views: u32,
-    kind: SpendKind,
-    /// Views given back; nothing while the checkout is open.
-    returned: Option<u32>,
+fn kind_number(kind: SpendKind) -> i64 {
+    match kind {
+        SpendKind::View => 0,
+        SpendKind::Checkout => 1,
+    }
 }
 
-fn find(connection: &Connection, view: ViewId) -> rusqlite::Result<Option<Spending>> {
+fn kind(number: i64) -> Option<SpendKind> {
+    [SpendKind::View, SpendKind::Checkout].into_iter().find(|kind| kind_number(*kind) == number)
+}
+
+fn find(connection: &Connection, view: ViewId) -> rusqlite::Result<Option<ViewRecord>> {
     let mut statement = connection
         .prepare_cached("SELECT image, viewer, views, kind, returned FROM views WHERE view = ?1")?;
     statement
         .query_row([view.as_bytes().as_slice()], |row| {
-            Ok(Spending {
+            Ok(ViewRecord {
                 image: ImageNo(row::unsigned(row, 0)?),
                 viewer: row::peer(row, 1)?,
                 views: row::small(row, 2)?,
-                kind: row::one_of(row, 3, |kind| match kind {
-                    0 => Some(SpendKind::View),
-                    1 => Some(SpendKind::Checkout),
-                    _ => None,
-                })?,
+                kind: row::one_of(row, 3, kind)?,
                 returned: row.get(4)?,
             })
         })
         .optional()
 }
 
-/// What came of an operation that takes effect once, however often it is asked.
+/// The answer to views that are counted once, however often they are spent or returned under one view ID.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Once<T> {
+pub struct Counted<T> {
     /// The answer.
     pub value: T,
-    /// This time it took effect; else it had before.
+    /// This time they were counted; else before.
     pub is_new: bool,
 }
 
 impl Store {
-    /// Spends views: checks the right, writes down the view ID, counts down, owes the receipt and answers with the share,
-    /// all in one transaction. The same view ID again gets the same answer and counts nothing.
+    /// Spends views: the grant, the view ID and the receipt are written in one transaction. The same view ID again gets the
+    /// same answer and counts nothing.
     ///
     /// # Errors
-    /// `denied` with the reason; `stale` if the viewer holds a superseded copy or share; `not_found`.
-    pub async fn spend(&self, viewer: PeerId, spend: Spend, now: Timestamp) -> Result<Once<Spent>, Refusal> {
+    /// `denied` with the reason; `stale` if the viewer holds a superseded copy or share; `invalid`.
+    pub async fn spend(&self, change: Change, spend: Spend) -> Result<Counted<Spent>, Refusal> {
         self.change(move |connection| {
-            let image = images::by_no(connection, spend.image)?;
-            let image = image.ok_or_else(|| Refusal::denied("the image is gone", Reason::Revoked))?;
-            let right = grants::find(connection, image.no, viewer)?;
-            let right =
-                right.ok_or_else(|| Refusal::denied("there was never a right", Reason::NeverGranted))?;
-            if let Some(spending) = find(connection, spend.view)? {
-                let value = again(connection, &image, &right, &spending, viewer)?;
-                return Ok(Once { value, is_new: false }.into());
+            let standing = grants::standing(connection, spend.image, change.peer)?;
+            let (scope, grant) = standing.unzip();
+            let earlier = find(connection, spend.view)?;
+            let state = Spending { scope: scope.clone(), grant: grant.flatten(), earlier };
+            let decided = views::spend(state, &spend, change.now)?;
+            let is_new = decided.state.is_some();
+            if let (Some(scope), Some((grant, view))) = (scope, decided.state) {
+                grants::save(connection, &scope, &grant)?;
+                insert(connection, spend.view, &view, change)?;
             }
-            once(connection, Standing { image: &image, viewer, right }, &spend, now)
+            let rows = inbox::owe(connection, decided.owed, change.now)?;
+            Ok(Changed::owing(Counted { value: decided.answer, is_new }, rows))
         })
         .await
     }
@@ -75,126 +74,38 @@ impl Store {
     ///
     /// # Errors
     /// `not_found` if there is no such checkout of this viewer; `invalid` if it had fewer views.
-    pub async fn checkin(
-        &self,
-        viewer: PeerId,
-        checkin: Checkin,
-        now: Timestamp,
-    ) -> Result<Once<Grant>, Refusal> {
+    pub async fn checkin(&self, change: Change, checkin: Checkin) -> Result<Counted<Grant>, Refusal> {
         self.change(move |connection| {
-            let missing = || Refusal::not_found("there is no such checkout");
-            let spending = find(connection, checkin.checkout)?.filter(|spending| {
-                spending.viewer == viewer
-                    && spending.image == checkin.image
-                    && spending.kind == SpendKind::Checkout
-            });
-            let spending = spending.ok_or_else(missing)?;
-            let image = images::by_no(connection, checkin.image)?.ok_or_else(missing)?;
-            let mut right = grants::find(connection, image.no, viewer)?.ok_or_else(missing)?;
-            if spending.returned.is_some() {
-                let value = grants::snapshot(connection, &image, viewer, &right)?;
-                return Ok(Once { value, is_new: false }.into());
+            let checkout = find(connection, checkin.checkout)?;
+            let (scope, grant) = grants::standing(connection, checkin.image, change.peer)?.unzip();
+            let state = Returning { checkout, scope: scope.clone(), grant: grant.flatten() };
+            let decided = views::checkin(state, change.peer, &checkin)?;
+            let is_new = decided.state.is_some();
+            if let (Some(scope), Some(grant)) = (scope, decided.state) {
+                grants::save(connection, &scope, &grant)?;
+                connection
+                    .prepare_cached("UPDATE views SET returned = ?2 WHERE view = ?1")?
+                    .execute(params![checkin.checkout.as_bytes().as_slice(), checkin.unused])?;
             }
-            if checkin.unused > spending.views {
-                return Err(Refusal::invalid("more views than were checked out"));
-            }
-            connection
-                .prepare_cached("UPDATE views SET returned = ?2 WHERE view = ?1")?
-                .execute(params![checkin.checkout.as_bytes().as_slice(), checkin.unused])?;
-            right.views_used = right.views_used.saturating_sub(u64::from(checkin.unused));
-            // What comes back to a right that was taken back is not worth anything any more.
-            if right.share.is_some() {
-                right.views_left = match grants::added(right.views_left, checkin.unused) {
-                    Allowance::Views(views) => Allowance::Views(views.min(VIEWS_MAX)),
-                    Allowance::Unlimited => Allowance::Unlimited,
-                };
-            }
-            right.revision += 1;
-            grants::save(connection, &image, viewer, &right)?;
-            let grant = grants::snapshot(connection, &image, viewer, &right)?;
-            let viewed = Viewed {
-                view: checkin.checkout,
-                views: checkin.unused,
-                kind: ViewedKind::Checkin,
-                grant: grant.clone(),
-            };
-            let receipt = inbox::owe(connection, image.owner, now, Update::Viewed(Box::new(viewed)))?;
-            Ok(Changed { value: Once { value: grant, is_new: true }, owed: vec![receipt] })
+            let rows = inbox::owe(connection, decided.owed, change.now)?;
+            Ok(Changed::owing(Counted { value: decided.answer, is_new }, rows))
         })
         .await
     }
 }
 
-/// The answer to a view ID that was counted before.
-fn again(
-    connection: &Connection,
-    image: &ImageInfo,
-    right: &Right,
-    spending: &Spending,
-    viewer: PeerId,
-) -> Result<Spent, Refusal> {
-    if spending.image != image.no || spending.viewer != viewer {
-        return Err(Refusal::invalid("that view ID belongs to another view"));
-    }
-    let share = right.share.ok_or_else(|| Refusal::denied("the right was revoked", Reason::Revoked))?;
-    Ok(Spent { share, grant: grants::snapshot(connection, image, viewer, right)? })
-}
-
-/// A viewer's right to an image.
-struct Standing<'a> {
-    image: &'a ImageInfo,
-    viewer: PeerId,
-    right: Right,
-}
-
-fn once(
-    connection: &Connection,
-    Standing { image, viewer, mut right }: Standing<'_>,
-    spend: &Spend,
-    now: Timestamp,
-) -> Result<Changed<Once<Spent>>, Refusal> {
-    let share = match (right.state_at(now), right.share) {
-        (GrantState::Revoked, _) | (_, None) => {
-            return Err(Refusal::denied("the right was revoked", Reason::Revoked));
-        }
-        (GrantState::Expired, _) => return Err(Refusal::denied("the right has expired", Reason::Expired)),
-        (GrantState::UsedUp, _) => return Err(Refusal::denied("all views are used up", Reason::UsedUp)),
-        (GrantState::Active, Some(share)) => share,
-    };
-    if spend.split != right.split || spend.sealed != image.sealed.hash {
-        return Err(Refusal::stale());
-    }
-    if spend.views == 0 || spend.views > VIEWS_MAX {
-        return Err(Refusal::invalid("at least one view is spent at a time"));
-    }
-    right.views_left = match right.views_left {
-        Allowance::Unlimited => Allowance::Unlimited,
-        Allowance::Views(left) => match left.checked_sub(spend.views) {
-            Some(rest) => Allowance::Views(rest),
-            None => return Err(Refusal::denied(format!("only {left} views are left"), Reason::UsedUp)),
-        },
-    };
-    right.views_used += u64::from(spend.views);
-    right.revision += 1;
-    grants::save(connection, image, viewer, &right)?;
-    let (kind, viewed) = match spend.kind {
-        SpendKind::View => (0, ViewedKind::View),
-        SpendKind::Checkout => (1, ViewedKind::Checkout),
-    };
+fn insert(connection: &Connection, id: ViewId, view: &ViewRecord, change: Change) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO views(view, image, viewer, views, kind, spent_at) VALUES(?1,?2,?3,?4,?5,?6)",
+            "INSERT INTO views(view, image, viewer, views, kind, spent_at) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
-            spend.view.as_bytes().as_slice(),
-            row::number(image.no.0),
-            row::peer_number(viewer),
-            spend.views,
-            kind,
-            now.0
-        ])?;
-    let grant = grants::snapshot(connection, image, viewer, &right)?;
-    let receipt = Viewed { view: spend.view, views: spend.views, kind: viewed, grant: grant.clone() };
-    let owed = vec![inbox::owe(connection, image.owner, now, Update::Viewed(Box::new(receipt)))?];
-    Ok(Changed { value: Once { value: Spent { share, grant }, is_new: true }, owed })
+            id.as_bytes().as_slice(),
+            row::number(view.image.0),
+            row::peer_number(view.viewer),
+            view.views,
+            kind_number(view.kind),
+            change.now.0
+        ])
+        .map(drop)
 }

@@ -5,7 +5,7 @@
 use std::{
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
 use dos_protocol::{
@@ -14,11 +14,11 @@ use dos_protocol::{
     limits::PREVIEW_BYTES_MAX,
     model::PeerRef,
 };
-use tokio::time::Instant;
+use dos_testing::{Guarded, skipped, wait_until_async};
 
 use crate::{
     commands::run,
-    net::{Client, Net, PATIENCE},
+    net::{Client, Net},
     shelf::{everything, publication},
 };
 
@@ -27,37 +27,26 @@ const DISK_BYTES: u64 = 24 << 20;
 
 /// A server whose data directory is on a disk of its own.
 struct OnSmallDisk {
-    server: Child,
     data_dir: PathBuf,
-}
-
-impl Drop for OnSmallDisk {
-    fn drop(&mut self) {
-        drop(self.server.kill());
-        drop(self.server.wait());
-    }
+    _server: Guarded,
 }
 
 impl OnSmallDisk {
     async fn start(place: &Path) -> Self {
         let script = "mount -t tmpfs -o size=$3 none \"$1\" && exec \"$2\" serve --data-dir \"$1\" \
                       --listen 127.0.0.1:0 --registration open --log error";
-        let server = Command::new("unshare")
+        let mut command = Command::new("unshare");
+        command
             .args(["--mount", "--", "sh", "-c", script, "sh"])
             .arg(place)
             .arg(env!("CARGO_BIN_EXE_dosd"))
             .arg(DISK_BYTES.to_string())
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+            .stdin(Stdio::null());
+        let server = Guarded::start(&mut command);
         // As the server sees it.
         let data_dir = PathBuf::from(format!("/proc/{}/root{}", server.id(), place.display()));
-        let started = Self { server, data_dir };
-        let deadline = Instant::now() + PATIENCE;
-        while run(&started.data_dir, &["link"]).await.code != 0 {
-            assert!(Instant::now() < deadline, "the server does not answer");
-        }
-        started
+        wait_until_async("the server answers", async || run(&data_dir, &["link"]).await.code == 0).await;
+        Self { data_dir, _server: server }
     }
 
     async fn net(&self) -> Net {
@@ -92,10 +81,8 @@ fn possible() -> bool {
 #[tokio::test]
 async fn a_full_disk_refuses_writes_and_nothing_else_and_recovers_by_itself() {
     if !possible() {
-        drop(writeln!(
-            std::io::stderr(),
-            "skipped: no file system can be mounted here (needs root and unshare)"
-        ));
+        let name = "a_full_disk_refuses_writes_and_nothing_else_and_recovers_by_itself";
+        skipped(name, "no file system can be mounted here (needs root, and unshare of util-linux)");
         return;
     }
     let dir = tempfile::tempdir().unwrap();

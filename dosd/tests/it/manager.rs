@@ -1,6 +1,7 @@
 //! The real server under a service manager, played by this test: what it is told, and the socket that it passes. How systemd
 //! itself sees it is shown by `systemd/tests`.
 
+use dos_testing::{Guarded, Signal, wait_until_async};
 use std::{
     net::{TcpListener, TcpStream},
     os::{
@@ -8,7 +9,7 @@ use std::{
         unix::net::{UnixDatagram, UnixListener},
     },
     path::Path,
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -23,23 +24,6 @@ struct Manager {
     ear: UnixDatagram,
 }
 
-/// A server that is killed if a test fails.
-struct Service(Child);
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-impl Service {
-    fn signal(&self, name: &str) {
-        let pid = self.0.id().to_string();
-        assert!(Command::new("kill").args([format!("-{name}"), pid]).status().unwrap().success());
-    }
-}
-
 impl Manager {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -52,11 +36,11 @@ impl Manager {
         self.dir.path()
     }
 
-    fn serve(&self, environment: &[(&str, &str)]) -> Service {
+    fn serve(&self, environment: &[(&str, &str)]) -> Guarded {
         let mut command = dosd(self.data_dir());
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn"]).stderr(Stdio::null());
         command.env("NOTIFY_SOCKET", self.dir.path().join("notify")).envs(environment.iter().copied());
-        Service(command.spawn().unwrap())
+        Guarded::start(&mut command)
     }
 
     /// The next message, line by line.
@@ -83,14 +67,14 @@ async fn ready_means_that_it_answers_and_the_end_is_announced() {
     let link = run(manager.data_dir(), &["link"]).await;
     assert_eq!(link.code, 0, "{link:?}");
     assert_eq!(manager.hears(), ["STATUS=0 sessions"]);
-    service.signal("HUP");
+    service.signal(Signal::HUP);
     let reloading = manager.hears();
     assert_eq!(reloading[0], "RELOADING=1");
     assert!(reloading[1].strip_prefix("MONOTONIC_USEC=").unwrap().parse::<u64>().unwrap() > 0);
     assert_eq!(manager.hears(), ["READY=1"]);
-    service.signal("TERM");
+    service.signal(Signal::TERM);
     manager.waits_for("STOPPING=1");
-    assert_eq!(service.0.wait().unwrap().code(), Some(0));
+    assert_eq!(service.wait().code(), Some(0));
 }
 
 #[test]
@@ -99,12 +83,13 @@ fn signs_of_life_come_if_they_are_wanted_and_stop_with_the_process() {
     let service = manager.serve(&[("WATCHDOG_USEC", "60000")]);
     manager.waits_for("WATCHDOG=1");
     manager.waits_for("WATCHDOG=1");
-    service.signal("STOP");
-    manager.ear.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-    let mut bytes = [0; 4096];
+    service.stop();
     // What was under way still comes.
-    let came = (0..100).take_while(|_| manager.ear.recv(&mut bytes).is_ok()).count();
-    assert!(came < 20, "signs of life of a stopped process");
+    manager.ear.set_nonblocking(true).unwrap();
+    while manager.ear.recv(&mut [0; 4096]).is_ok() {}
+    manager.ear.set_nonblocking(false).unwrap();
+    manager.ear.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    assert!(manager.ear.recv(&mut [0; 4096]).is_err(), "a sign of life of a stopped process");
 }
 
 #[test]
@@ -140,15 +125,9 @@ async fn a_passed_socket_beats_the_address_and_connections_made_before_the_start
     let address = socket.local_addr().unwrap();
     let early = TcpStream::connect(address).unwrap();
     let mut command = serve_on(dir.path(), socket, "1");
-    let service = Service(command.stderr(Stdio::null()).spawn().unwrap());
-    let deadline = Instant::now() + PATIENCE;
-    let link = loop {
-        let link = run(dir.path(), &["link"]).await;
-        if link.code == 0 {
-            break link.out;
-        }
-        assert!(Instant::now() < deadline, "{link:?}");
-    };
+    let service = Guarded::start(command.stderr(Stdio::null()));
+    wait_until_async("the server answers", async || run(dir.path(), &["link"]).await.code == 0).await;
+    let link = run(dir.path(), &["link"]).await.out;
     assert!(link.contains(&address.to_string()), "{link}");
     // No TLS came: the server hangs up, which it can only do if it has accepted.
     early.shutdown(std::net::Shutdown::Write).unwrap();

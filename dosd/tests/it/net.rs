@@ -15,20 +15,19 @@ use dos_protocol::{
 use dosd::{
     Server,
     config::{Config, FileConfig, Registration},
-    hub::Hub,
+    live::Live,
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-/// Nothing that these tests wait for takes so long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) use dos_testing::PATIENCE;
 
 /// A directory in process.
 pub(crate) struct Net {
     pub(crate) address: SocketAddr,
     pub(crate) link: dos_protocol::JoinLink,
     /// Who is online.
-    pub(crate) hub: Arc<Hub>,
+    pub(crate) live: Arc<Live>,
     stop: CancellationToken,
     running: JoinHandle<()>,
 }
@@ -53,17 +52,17 @@ impl Net {
         let server = Server::start(&Config::new(said, FileConfig::default()).unwrap()).unwrap();
         let link = server.link().clone();
         let address = link.address().parse().unwrap();
-        let hub = Arc::clone(&server.directory().hub);
+        let live = Arc::clone(&server.directory().live);
         let stop = CancellationToken::new();
         let running = tokio::spawn(server.run(stop.clone()));
-        Self { address, link, hub, stop, running }
+        Self { address, link, live, stop, running }
     }
 
     /// A directory that runs in another process.
     pub(crate) fn elsewhere(link: dos_protocol::JoinLink) -> Self {
         let address = link.address().parse().unwrap();
         let (stop, running) = (CancellationToken::new(), tokio::spawn(async {}));
-        Self { address, link, hub: Arc::default(), stop, running }
+        Self { address, link, live: Arc::default(), stop, running }
     }
 
     pub(crate) async fn stop(self) {

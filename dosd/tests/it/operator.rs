@@ -5,6 +5,7 @@ use dos_protocol::{
     directory::{FromDirectory, Notice, NoticeKind, Op, ToDirectory},
     frame,
 };
+use dos_testing::wait_until_async;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
@@ -30,14 +31,9 @@ async fn row(dir: &std::path::Path, name: &str) -> Value {
 
 /// Waits until the peer's last session ended for this reason.
 async fn ended(dir: &std::path::Path, name: &str, why: &str) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let row = row(dir, name).await;
-        if row["last_end"] == why {
-            return row;
-        }
-        assert!(Instant::now() < deadline, "{row}");
-    }
+    let is_so = async || row(dir, name).await["last_end"] == why;
+    wait_until_async(&format!("{name}'s session ended: {why}"), is_so).await;
+    row(dir, name).await
 }
 
 /// Serves pings in the background until the connection ends.

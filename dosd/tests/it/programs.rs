@@ -1,49 +1,25 @@
 //! The real server, started, asked and ended as an operator does it.
 
-use std::{
-    path::Path,
-    process::{Child, Stdio},
-    time::{Duration, Instant},
-};
+use dos_testing::{Guarded, wait_until_async};
+use std::{path::Path, process::Stdio, time::Duration};
 
-use crate::{
-    commands::{dosd, run},
-    net::PATIENCE,
-};
+use crate::commands::{dosd, run};
 
 /// A running `dosd serve`, killed if a test fails.
-struct Served(Child);
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It has ended already, if all went well.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
+struct Served(Guarded);
 
 impl Served {
     async fn start(data_dir: &Path, args: &[&str]) -> Self {
         let mut command = dosd(data_dir);
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn"]).args(args).stderr(Stdio::null());
-        let served = Self(command.spawn().unwrap());
-        let deadline = Instant::now() + PATIENCE;
-        while run(data_dir, &["link"]).await.code != 0 {
-            assert!(Instant::now() < deadline, "the server does not answer");
-        }
+        let served = Self(Guarded::start(&mut command));
+        wait_until_async("the server answers", async || run(data_dir, &["link"]).await.code == 0).await;
         served
     }
 
     /// Its exit code. It must end within the time that it has for that.
     fn exit_code(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(Instant::now() < deadline, "the server does not end");
-            std::thread::yield_now();
-        }
+        self.0.wait_within(Duration::from_secs(5)).code()
     }
 }
 
@@ -80,8 +56,7 @@ async fn a_server_that_is_killed_leaves_a_sound_store() {
     let dir = tempfile::tempdir().unwrap();
     let mut served = Served::start(dir.path(), &[]).await;
     let made = run(dir.path(), &["invite", "create"]).await;
-    served.0.kill().unwrap();
-    served.0.wait().unwrap();
+    served.0.kill();
     assert_eq!(run(dir.path(), &["check"]).await.code, 0);
     let mut served = Served::start(dir.path(), &[]).await;
     let listed = run(dir.path(), &["invite", "list"]).await;

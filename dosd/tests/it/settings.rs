@@ -1,32 +1,19 @@
 //! The real server's settings: checked without a start, read again on SIGHUP, and the form of its log.
 
+use dos_testing::{Guarded, Signal, wait_until_async};
+use serde_json::Value;
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Child, Command},
-    time::Instant,
+    process::Command,
 };
 
-use serde_json::Value;
-
-use crate::{
-    commands::{Ran, dosd, run},
-    net::PATIENCE,
-};
+use crate::commands::{Ran, dosd, run};
 
 /// A server with a configuration file, whose log is kept; killed at the test's end.
 struct Configured {
     dir: tempfile::TempDir,
-    child: Option<Child>,
-}
-
-impl Drop for Configured {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            drop(child.kill());
-            drop(child.wait());
-        }
-    }
+    child: Option<Guarded>,
 }
 
 impl Configured {
@@ -52,11 +39,9 @@ impl Configured {
 
     async fn start(&mut self, args: &[&str]) {
         let log = File::create(self.dir.path().join("log")).unwrap();
-        self.child = Some(self.command(args).stderr(log).spawn().unwrap());
-        let deadline = Instant::now() + PATIENCE;
-        while run(&self.data_dir(), &["link"]).await.code != 0 {
-            assert!(Instant::now() < deadline, "the server does not answer: {}", self.log());
-        }
+        self.child = Some(Guarded::start(self.command(args).stderr(log)));
+        let answers = async || run(&self.data_dir(), &["link"]).await.code == 0;
+        wait_until_async("the server answers", answers).await;
     }
 
     fn log(&self) -> String {
@@ -64,16 +49,11 @@ impl Configured {
     }
 
     /// Writes the file, sends SIGHUP, and waits until the log has this once more.
-    fn reload(&self, config: &str, until: &str) {
+    async fn reload(&self, config: &str, until: &str) {
         fs::write(self.dir.path().join("dosd.toml"), config).unwrap();
         let before = self.log().matches(until).count();
-        let pid = self.child.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
-        let deadline = Instant::now() + PATIENCE;
-        while self.log().matches(until).count() == before {
-            assert!(Instant::now() < deadline, "never logged {until}: {}", self.log());
-            std::thread::yield_now();
-        }
+        self.child.as_ref().unwrap().signal(Signal::HUP);
+        wait_until_async(until, async || self.log().matches(until).count() > before).await;
     }
 
     async fn wants_invite(&self) -> bool {
@@ -112,14 +92,16 @@ async fn a_good_file_is_put_in_force_and_a_bad_one_changes_nothing() {
     let mut server = Configured::new("registration = 'invite'\nlisten = '127.0.0.1:0'");
     server.start(&[]).await;
     assert!(server.wants_invite().await);
-    server.reload("registration = 'open'\nlisten = '127.0.0.1:0'\nlog = 'debug'", READ_AGAIN);
+    server.reload("registration = 'open'\nlisten = '127.0.0.1:0'\nlog = 'debug'", READ_AGAIN).await;
     assert!(!server.wants_invite().await);
-    server.reload("registration = 'invite'\nregistrations_per_minute = 0", REFUSED);
+    server.reload("registration = 'invite'\nregistrations_per_minute = 0", REFUSED).await;
     assert!(!server.wants_invite().await, "the old one stays in force");
-    server.reload("registrtion = 'invite'", REFUSED);
+    server.reload("registrtion = 'invite'", REFUSED).await;
     assert!(server.log().contains("registrtion"), "{}", server.log());
     assert!(!server.log().contains("need a restart"));
-    server.reload("registration = 'closed'\nlisten = '127.0.0.1:1'\nmetrics = '127.0.0.1:0'", READ_AGAIN);
+    server
+        .reload("registration = 'closed'\nlisten = '127.0.0.1:1'\nmetrics = '127.0.0.1:0'", READ_AGAIN)
+        .await;
     assert!(server.log().contains("listen, metrics"), "{}", server.log());
     assert!(!server.wants_invite().await);
 }
@@ -128,7 +110,7 @@ async fn a_good_file_is_put_in_force_and_a_bad_one_changes_nothing() {
 async fn a_flag_beats_the_file_at_a_reload_too() {
     let mut server = Configured::new("registration = 'open'\nlisten = '127.0.0.1:0'");
     server.start(&["--registration", "invite"]).await;
-    server.reload("registration = 'closed'\nlisten = '127.0.0.1:0'", READ_AGAIN);
+    server.reload("registration = 'closed'\nlisten = '127.0.0.1:0'", READ_AGAIN).await;
     assert!(server.wants_invite().await);
 }
 
@@ -136,7 +118,7 @@ async fn a_flag_beats_the_file_at_a_reload_too() {
 async fn for_programs_every_line_of_the_log_is_an_object() {
     let mut server = Configured::new("listen = '127.0.0.1:0'\nlog_format = 'json'\nlog = 'trace'");
     server.start(&[]).await;
-    server.reload("listen = 1", REFUSED);
+    server.reload("listen = 1", REFUSED).await;
     let log = server.log();
     let events: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let open = events.iter().find(|event| event["message"] == "the directory is open").unwrap();

@@ -9,9 +9,10 @@ use dos_protocol::{
     limits::{PRESENCE_PAUSE, PRESENCE_PER_PUSH_MAX, SUBSCRIBED_PEERS_MAX},
     model::{PeerInfo, SessionEnd},
 };
+use dos_testing::wait_until_async;
 use dosd::{
     config::{FileConfig, Registration},
-    hub::{Arrival, Claim},
+    live::{Arrival, Claim},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -45,14 +46,11 @@ async fn resolve(client: &mut Client, peer: PeerId) -> PeerInfo {
 
 /// Waits until it is written down that the peer went for this reason.
 async fn written(client: &mut Client, peer: PeerId, end: SessionEnd) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    wait_until_async(&format!("{end:?} is written down"), async || {
         let info = resolve(client, peer).await;
-        if info.last_end == Some(end) && !info.online {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{info:?} instead of {end:?}");
-    }
+        info.last_end == Some(end) && !info.online
+    })
+    .await;
 }
 
 const GONE: fn(SessionEnd) -> (bool, Option<SessionEnd>) = |end| (false, Some(end));
@@ -200,10 +198,10 @@ fn visit(net: &Net, number: u64) {
         addresses: vec!["192.0.2.7:4000".parse().unwrap()],
         key: PublicKey::from([1; 32]),
         claim: Claim::Polite,
-        place: None,
+        permit: None,
     };
-    let (session, _pushes) = net.hub.arrive(arrival).unwrap();
-    assert!(net.hub.leave(&session, SessionEnd::SignedOut));
+    let (session, _pushes) = net.live.arrive(arrival).unwrap();
+    assert!(net.live.leave(&session, SessionEnd::SignedOut));
 }
 
 /// Reads changes until this peer's has come; how many pushes that were, and how many bytes.
@@ -265,6 +263,10 @@ async fn deaf_proxy(to: SocketAddr, swallow: watch::Receiver<bool>) -> SocketAdd
             if !*swallow.borrow() && to.write_all(&buffer[..count]).await.is_err() {
                 break;
             }
+        }
+        // An end is swallowed too.
+        if *swallow.borrow() {
+            std::future::pending::<()>().await;
         }
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

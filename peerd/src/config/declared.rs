@@ -32,7 +32,7 @@ dos_daemon::settings! {
     pub struct Values;
 
     /// Profile of this daemon: chooses the default directories
-    profile: String = DEFAULT_PROFILE, check profile, [env = "PEERD_PROFILE", value_name = "NAME"];
+    profile: String = DEFAULT_PROFILE.into(), check profile, [env = "PEERD_PROFILE", value_name = "NAME"];
     /// Keep everything in this directory [default: $XDG_STATE_HOME/dos/peers/PROFILE]
     state_dir: PathBuf, [env = "PEERD_STATE_DIR", value_name = "DIR"];
     /// Listen for dosctl at this socket [default: $XDG_RUNTIME_DIR/dos/PROFILE/control.sock]
@@ -61,7 +61,7 @@ dos_daemon::settings! {
     /// Bytes per second of all downloads together, at least 16384 [default: no bound]
     download_rate: u64, check rate, [env = "PEERD_DOWNLOAD_RATE", value_name = "BYTES"];
     /// Log level: error, warn, info, debug, trace, or per module [default: info]
-    log: String = "info", [env = "PEERD_LOG", value_name = "FILTER"];
+    log: String = "info".into(), [env = "PEERD_LOG", value_name = "FILTER"];
     /// Log format [default: text]
     log_format: LogFormat = LogFormat::Text, [env = "PEERD_LOG_FORMAT", value_name = "FORMAT"];
     /// Serve metrics and health over HTTP at this address [default: nowhere]

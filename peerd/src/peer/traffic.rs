@@ -5,15 +5,13 @@
 //! reserving. No lock is held while waiting.
 
 use std::{
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use dos_daemon::rate::{Rate, RateLimiter};
 use dos_protocol::{Code, Reason, WireError};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, sleep_until, timeout},
@@ -85,7 +83,7 @@ impl Traffic {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Within other limits from now on. Transfers that are under way go on, at the new rate.

@@ -8,6 +8,8 @@ use std::{
     process::Stdio,
 };
 
+use dos_testing::{Guarded, Signal, skipped};
+
 use crate::{
     pictures,
     stage::{Peer, Stage, wait_until},
@@ -45,9 +47,9 @@ fn an_opened_original_lies_in_memory_for_the_viewer_alone_and_goes_when_it_close
     let stage = Stage::new();
     let (alice, _memory, original) = peer_in_memory(&stage);
     let args = ["view", "Sea at dawn", "--open", "--viewer", &viewer(&alice)];
-    let mut child = alice.command(&args).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Guarded::start(alice.command(&args).stdout(Stdio::piped()));
     let mut said = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    BufReader::new(child.stdout()).read_line(&mut said).unwrap();
     assert!(said.starts_with("opened Sea at dawn ("), "{said}");
     assert_eq!(fs::read(alice.dir.join("seen")).unwrap(), original);
     let files = open(&alice);
@@ -56,7 +58,7 @@ fn an_opened_original_lies_in_memory_for_the_viewer_alone_and_goes_when_it_close
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&files[0]), mode(files[0].parent().unwrap())), (0o600, 0o700));
     fs::write(alice.dir.join("close"), "").unwrap();
-    assert!(child.wait().unwrap().success());
+    assert!(child.wait().success());
     assert_eq!(open(&alice), Vec::<PathBuf>::new());
 }
 
@@ -65,24 +67,18 @@ fn an_opened_original_goes_when_dosctl_is_interrupted_or_peerd_stops() {
     let stage = Stage::new();
     let (mut alice, _memory, _) = peer_in_memory(&stage);
     let args = ["view", "Sea at dawn", "--open", "--viewer", &viewer(&alice)];
-    let mut child = alice.command(&args).stdout(Stdio::null()).spawn().unwrap();
+    let mut child = Guarded::start(alice.command(&args).stdout(Stdio::null()));
     wait_until("the viewer has it", || alice.dir.join("seen").exists());
-    let kill = |signal: &str, pid: u32| {
-        assert!(
-            std::process::Command::new("kill").args([signal, &pid.to_string()]).status().unwrap().success()
-        );
-    };
-    kill("-INT", child.id());
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    child.signal(Signal::INT);
+    assert_eq!(child.wait().code(), Some(130));
     assert_eq!(open(&alice), Vec::<PathBuf>::new());
     // Killed, it cannot: then peerd does.
     fs::remove_file(alice.dir.join("seen")).unwrap();
-    let mut child = alice.command(&args).stdout(Stdio::null()).spawn().unwrap();
+    let mut child = Guarded::start(alice.command(&args).stdout(Stdio::null()));
     wait_until("the viewer has it", || alice.dir.join("seen").exists());
-    kill("-KILL", child.id());
-    child.wait().unwrap();
+    child.kill();
     assert_eq!(open(&alice).len(), 1);
-    alice.peerd.take().unwrap().signal("TERM");
+    alice.peerd.take().unwrap().signal(Signal::TERM);
     assert!(!alice.socket().with_extension("open").exists());
     fs::write(alice.dir.join("close"), "").unwrap();
 }
@@ -116,7 +112,8 @@ fn a_socket_on_a_disk_is_no_place_to_open_originals() {
     let stage = Stage::new();
     let alice = stage.peer("alice");
     if in_memory(&alice.dir) {
-        return;
+        let name = "a_socket_on_a_disk_is_no_place_to_open_originals";
+        return skipped(name, "temporary files lie in memory here");
     }
     pictures::write(&alice.dir.join("sea.jpg"), 1);
     alice.ctl(&["add", "sea.jpg"]).ok();

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dos_testing::Signal;
+
 use crate::stage::{PATIENCE, Stage};
 
 /// Hears what the daemons of a stage tell.
@@ -44,17 +46,19 @@ fn the_daemon_tells_that_it_serves_how_its_session_stands_and_that_it_lives() {
     alice.ctl(&["register", "--server", &stage.link(), "--name", "alice"]).ok();
     ear.waits_for("STATUS=online as ");
     let peerd = alice.peerd.take().unwrap();
-    peerd.send("HUP");
+    peerd.send(Signal::HUP);
     ear.waits_for("RELOADING=1\nMONOTONIC_USEC=");
     ear.waits_for("READY=1");
-    peerd.send("STOP");
-    ear.0.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    peerd.stop();
     // What was under way still comes.
-    let came = (0..100).take_while(|_| ear.0.recv(&mut [0; 4096]).is_ok()).count();
-    assert!(came < 20, "signs of life of a stopped process");
+    ear.0.set_nonblocking(true).unwrap();
+    while ear.0.recv(&mut [0; 4096]).is_ok() {}
+    ear.0.set_nonblocking(false).unwrap();
+    ear.0.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    assert!(ear.0.recv(&mut [0; 4096]).is_err(), "a sign of life of a stopped process");
     ear.0.set_read_timeout(Some(PATIENCE)).unwrap();
-    peerd.send("CONT");
-    peerd.send("TERM");
+    peerd.send(Signal::CONT);
+    peerd.send(Signal::TERM);
     ear.waits_for("STOPPING=1");
-    assert_eq!(peerd.signal("TERM").code(), Some(0));
+    assert_eq!(peerd.signal(Signal::TERM).code(), Some(0));
 }

@@ -2,14 +2,17 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    process::{Child, Stdio},
+    process::Stdio,
+    sync::mpsc::{Receiver, sync_channel},
+    time::Duration,
 };
 
+use dos_testing::{Backoff, Guarded};
 use serde_json::Value;
 
 use crate::{
     proxy::Proxy,
-    stage::{Peer, Stage, wait_until},
+    stage::{PATIENCE, Peer, Stage, wait_until},
 };
 
 /// The texts of all messages that `peer` has received from others, in their order.
@@ -30,20 +33,21 @@ fn waiting(peer: &Peer) -> u64 {
 
 /// A command whose lines come as it prints them.
 struct Following {
-    child: Child,
-    lines: BufReader<std::process::ChildStdout>,
+    _child: Guarded,
+    lines: Receiver<String>,
 }
 
 impl Following {
     fn start(peer: &Peer, args: &[&str]) -> Self {
-        let mut child = peer.command(args).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        Self { child, lines }
+        let mut child = Guarded::start(peer.command(args).stdout(Stdio::piped()));
+        let out = BufReader::new(child.stdout());
+        let (give, lines) = sync_channel(1000);
+        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| give.send(line)));
+        Self { _child: child, lines }
     }
 
     fn next(&mut self) -> Value {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).unwrap();
+        let line = self.lines.recv_timeout(PATIENCE).expect("no line comes");
         serde_json::from_str(&line).unwrap()
     }
 
@@ -55,13 +59,6 @@ impl Following {
                 return event;
             }
         }
-    }
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 
@@ -122,10 +119,10 @@ fn messages_to_an_absent_peer_come_once_and_in_order_when_it_signs_in() {
 fn a_text_comes_from_standard_input_when_it_is_not_given() {
     let stage = Stage::new();
     let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
-    let mut child =
-        alice.command(&["send", "bob"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(b"first\nsecond \x1b[2J\n").unwrap();
-    assert!(child.wait().unwrap().success());
+    let mut command = alice.command(&["send", "bob"]);
+    let mut child = Guarded::start(command.stdin(Stdio::piped()).stdout(Stdio::null()));
+    child.stdin().write_all(b"first\nsecond \x1b[2J\n").unwrap();
+    assert!(child.wait().success());
     let shown = bob.ctl(&["messages"]).ok();
     assert!(shown.contains("alice to bob: first\n  | second \u{fffd}[2J\n"), "{shown}");
     assert_eq!(received(&bob), ["first\nsecond \u{1b}[2J"], "JSON has it as it is");
@@ -312,22 +309,17 @@ fn killed_daemons_lose_and_double_no_message() {
     let mut expected = Vec::new();
     for round in 0..8 {
         let text = format!("round {round}");
-        let mut sending = alice
-            .command(&["send", "bob", &text])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = alice.command(&["send", "bob", &text]);
+        let mut sending = Guarded::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
         // Somewhere between the writing down, the sending, the storing and the answer.
-        for _ in 0..round * 2000 {
-            std::thread::yield_now();
-        }
+        let mut moment = Backoff::within(Duration::from_millis(round * 2));
+        while sending.is_running() && moment.pause() {}
         if round % 2 == 0 {
             alice.restart();
         } else {
             bob.restart();
         }
-        if !sending.wait().unwrap().success() {
+        if !sending.wait().success() {
             alice.online();
             alice.ctl(&["send", "bob", &text]).ok();
         }

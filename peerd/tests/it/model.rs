@@ -1,7 +1,7 @@
 //! A model of rights that fits on a page, and random operations of three peers: whatever happens, once a peer is signed in
 //! it believes what the model says.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::collections::BTreeMap;
 
 use dos_protocol::{
     Allowance, Code, ImageArg, Reason, Timestamp,
@@ -9,6 +9,7 @@ use dos_protocol::{
     directory::{RequestState, ViewsChange},
     model::GrantState,
 };
+use dos_testing::Backoff;
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
@@ -320,10 +321,10 @@ fn step(world: &mut World, model: &mut Model, op: &Op) -> Result<(), TestCaseErr
                 model.rights.clone().into_iter().filter(|(pair, _)| concerns(pair)).collect();
             let asked: BTreeMap<_, _> =
                 model.asked.clone().into_iter().filter(|(pair, _)| concerns(pair)).collect();
-            let deadline = Instant::now() + PATIENCE;
+            let mut backoff = Backoff::within(PATIENCE);
             let mut believed = world.beliefs(peer);
             while believed != (rights.clone(), asked.clone()) {
-                if Instant::now() > deadline {
+                if !backoff.pause() {
                     let text = format!(
                         "after {op:?} {name} believes {believed:?} instead of {rights:?} and {asked:?}"
                     );

@@ -11,10 +11,11 @@
 
 use std::{
     fs,
-    io::Write,
     path::Path,
     process::{Command, Stdio},
 };
+
+use dos_testing::{Guarded, skipped};
 
 use crate::{
     pictures,
@@ -112,10 +113,8 @@ fn peers_that_cannot_reach_each_other_go_through_the_relay_and_directly_once_the
     let lines = match Lines::lay() {
         Ok(lines) => lines,
         Err(why) => {
-            // Past the harness, which shows nothing of a test that passes.
-            let told = format!("skipped: the test with network namespaces cannot run here: {why}\n");
-            std::io::stderr().write_all(told.as_bytes()).unwrap();
-            return;
+            let name = "peers_that_cannot_reach_each_other_go_through_the_relay_and_directly_once_they_can";
+            return skipped(name, &why);
         }
     };
     let stage = Stage::at("203.0.113.1", Some(&lines.directory), &[]);
@@ -139,11 +138,11 @@ fn peers_that_cannot_reach_each_other_go_through_the_relay_and_directly_once_the
     assert!(direct["address"].as_str().unwrap().starts_with("192.0.2.1:"), "{direct}");
 
     // A transfer that breaks directly goes on through the relay.
-    let mut fetching = bob.command(&["fetch", "alice/large"]).stderr(Stdio::null()).spawn().unwrap();
+    let mut fetching = Guarded::start(bob.command(&["fetch", "alice/large"]).stderr(Stdio::null()));
     wait_until("some of it is here", || arriving(&bob) > 2 << 20);
     alice.kill();
     lines.block().unwrap();
-    assert!(!fetching.wait().unwrap().success(), "a transfer from nobody");
+    assert!(!fetching.wait().success(), "a transfer from nobody");
     assert!(arriving(&bob) > 0, "what had arrived is kept");
     alice.start();
     alice.online();

@@ -8,6 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use dos_testing::{Guarded, Signal};
 use serde_json::{Value, json};
 
 use crate::{
@@ -22,9 +23,9 @@ const WRONG: &str = "incorrect horse battery";
 fn with_input(peer: &Peer, args: &[&str], input: &str) -> Ran {
     let mut command = peer.command(args);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let mut child = Guarded::start(&mut command);
+    child.stdin().write_all(input.as_bytes()).unwrap();
+    let output = child.output();
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
     Ran { code: output.status.code(), out: output.stdout, err }
 }
@@ -183,7 +184,7 @@ fn a_daemon_restored_from_an_old_backup_believes_what_the_directory_says() {
     wait_until("bob is told", || bob.right("/taken").is_some());
     bob.ctl(&["request", "alice/later"]).ok();
     bob.ctl(&["checkout", "alice/sea", "--views", "1"]).ok();
-    bob.peerd.take().unwrap().signal("TERM");
+    bob.peerd.take().unwrap().signal(Signal::TERM);
     copy_dir(&bob.dir.join("state"), &bob.dir.join("backup"));
     bob.start();
     bob.online();
@@ -194,7 +195,7 @@ fn a_daemon_restored_from_an_old_backup_believes_what_the_directory_says() {
     let asked = alice.json(&["requests"])["incoming"][0]["request"].to_string();
     alice.ctl(&["approve", &asked, "--views", "2"]).ok();
     wait_until("bob is told", || bob.right("/later").is_some());
-    bob.peerd.take().unwrap().signal("TERM");
+    bob.peerd.take().unwrap().signal(Signal::TERM);
     copy_dir(&bob.dir.join("backup"), &bob.dir.join("state"));
     bob.start();
     bob.online();

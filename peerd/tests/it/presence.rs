@@ -4,18 +4,19 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Stdio},
+    process::Stdio,
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
 };
 
+use dos_testing::{Guarded, Signal};
 use serde_json::{Value, json};
 
 use crate::stage::{Peer, Stage, wait_until};
 
 /// A `watch` that runs until the end of the test.
 struct Watch {
-    child: Child,
+    child: Guarded,
     lines: Arc<Mutex<Vec<Value>>>,
     reading: Option<JoinHandle<()>>,
 }
@@ -24,8 +25,9 @@ impl Watch {
     /// Begun: what happens from now on is seen.
     fn begin(peer: &Peer, whom: &[&str]) -> Self {
         let args = [&["--json", "watch"], whom].concat();
-        let mut child = peer.command(&args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut command = peer.command(&args);
+        let mut child = Guarded::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
+        let out = BufReader::new(child.stdout());
         let lines = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&lines);
         let reading = thread::spawn(move || {
@@ -71,8 +73,8 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
+        // Its end is that of the reading.
+        drop(self.child.try_signal(Signal::KILL));
         drop(self.reading.take().map(JoinHandle::join));
     }
 }
@@ -155,7 +157,7 @@ fn of_two_daemons_with_one_id_one_is_online_and_the_loser_stays_offline() {
     let stage = Stage::new();
     let alice = stage.peer("alice");
     let mut bob = stage.peer("bob");
-    bob.peerd.take().unwrap().signal("TERM");
+    bob.peerd.take().unwrap().signal(Signal::TERM);
     let mut twin = Peer {
         name: "twin".into(),
         dir: stage.path("twin"),

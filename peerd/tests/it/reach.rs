@@ -2,6 +2,8 @@
 
 use std::{fs, net::TcpListener, path::Path, process::Stdio};
 
+use dos_testing::Guarded;
+
 use crate::{
     pictures,
     stage::{Peer, Stage, wait_until},
@@ -87,10 +89,10 @@ fn a_transfer_that_broke_through_the_relay_goes_on_directly_where_it_broke() {
     let bob = stage.peer_in("bob", None, &["--listen", "127.0.0.1:0", "--auto-fetch", "false"]);
     pictures::write_large(&alice.dir.join("sea.jpg"), 1, 40_000_000);
     give(&alice, &bob, "sea", &alice.dir.join("sea.jpg"));
-    let mut fetching = bob.command(&["fetch", "alice/sea"]).stderr(Stdio::null()).spawn().unwrap();
+    let mut fetching = Guarded::start(bob.command(&["fetch", "alice/sea"]).stderr(Stdio::null()));
     wait_until("some of it is here", || arriving(&bob) > 2 << 20);
     alice.kill();
-    assert!(!fetching.wait().unwrap().success(), "a transfer from nobody");
+    assert!(!fetching.wait().success(), "a transfer from nobody");
     let here = arriving(&bob);
     assert!(here > 0, "what had arrived is kept");
     alice.extra.truncate(2);

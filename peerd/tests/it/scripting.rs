@@ -6,6 +6,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use dos_testing::{Guarded, Signal};
+
 use crate::{
     pictures,
     stage::{Peer, Ran, Stage, program, wait_until},
@@ -84,17 +86,16 @@ fn requests_of_one_peer_are_approved_and_what_was_shared_is_mirrored() {
     bob.ctl(&["request", "alice/Sea at dawn", "--views", "3"]).ok();
     carol.ctl(&["request", "alice/hill"]).ok();
     let approve = script(&alice, "approve-from.sh");
-    let mut approving =
-        command(&alice, &approve, "bob").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut command = command(&alice, &approve, "bob");
+    let mut approving = Guarded::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
     wait_until("the one that waited is approved", || bob.right("/Sea at dawn").is_some());
     bob.ctl(&["request", "alice/hill", "--views", "3"]).ok();
     wait_until("the one that came is approved", || bob.right("/hill").is_some());
     // The owner knows it a moment later than the viewer may.
     let waiting = || alice.json(&["requests", "--incoming"])["incoming"].as_array().map(Vec::len);
     wait_until("the owner has it from the directory", || waiting() == Some(1));
-    let pid = approving.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &pid]).status().unwrap().success());
-    assert_eq!(approving.wait().unwrap().code(), Some(130));
+    approving.signal(Signal::INT);
+    assert_eq!(approving.wait().code(), Some(130));
     let left = alice.json(&["requests", "--incoming"]);
     assert_eq!(left["incoming"].as_array().unwrap().len(), 1, "{left}");
     assert_eq!(left["incoming"][0]["from_name"], "carol");

@@ -6,24 +6,12 @@ use std::{
     io::Read,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    time::{Duration, Instant},
+    process::{Command, ExitStatus, Stdio},
 };
 
+use dos_testing::{Guarded, Signal};
+pub(crate) use dos_testing::{PATIENCE, wait_until};
 use serde_json::Value;
-
-/// Nothing that these tests wait for takes so long, also on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
-
-/// Waits until `ready`, looking again and again; fails with `what` after [`PATIENCE`].
-#[track_caller]
-pub(crate) fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !ready() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::yield_now();
-    }
-}
 
 /// The program `name`, which `cargo test --workspace` has built beside this test.
 pub(crate) fn program(name: &str) -> PathBuf {
@@ -37,48 +25,36 @@ pub(crate) fn program(name: &str) -> PathBuf {
     path
 }
 
-/// A process that dies with its handle.
-pub(crate) struct Process(Child);
+/// A daemon that dies with its handle.
+pub(crate) struct Process(Guarded);
 
 impl Process {
     fn start(mut command: Command, log: &Path) -> Self {
         let log = File::options().create(true).append(true).open(log).unwrap();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        Self(command.spawn().unwrap())
+        Self(Guarded::start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log)))
     }
 
     pub(crate) fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        self.0.kill();
     }
 
-    pub(crate) fn send(&self, signal: &str) {
-        let pid = self.0.id().to_string();
-        assert!(Command::new("kill").args([format!("-{signal}"), pid]).status().unwrap().success());
+    pub(crate) fn send(&self, signal: Signal) {
+        self.0.signal(signal);
     }
 
-    /// Asks it to end by a signal of this name and waits for it.
-    pub(crate) fn signal(mut self, signal: &str) -> ExitStatus {
+    /// Stops it as a debugger does, until it gets SIGCONT.
+    pub(crate) fn stop(&self) {
+        self.0.stop();
+    }
+
+    /// Asks it to end by this signal and waits for it.
+    pub(crate) fn signal(mut self, signal: Signal) -> ExitStatus {
         self.send(signal);
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "the process does not end on {signal}");
-            std::thread::yield_now();
-        }
+        self.0.wait()
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_none()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
+        self.0.is_running()
     }
 }
 
@@ -328,6 +304,12 @@ impl Peer {
         command.arg("--socket").arg(self.socket()).args(args).current_dir(&self.dir).stdin(Stdio::null());
         command.env_remove("DOSCTL_PROFILE").env_remove("DOSCTL_SOCKET");
         command
+    }
+
+    /// Starts dosctl in the peer's directory. What it prints goes where that of the test goes.
+    #[track_caller]
+    pub(crate) fn begin(&self, args: &[&str]) -> Guarded {
+        Guarded::start(&mut self.command(args))
     }
 
     /// Runs dosctl in the peer's directory.

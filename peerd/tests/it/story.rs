@@ -2,6 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use dos_testing::Signal;
+
 use crate::{
     pictures,
     stage::{Stage, wait_until},
@@ -44,7 +46,7 @@ fn a_view_works_with_the_owner_offline_when_the_copy_is_here() {
     bob.ctl(&["fetch", "alice/sea"]).ok();
     alice.ctl(&["share", "hill", "bob", "--views", "3"]).ok();
     wait_until("bob is told", || bob.right("/hill").is_some());
-    alice.peerd.take().unwrap().signal("TERM");
+    alice.peerd.take().unwrap().signal(Signal::TERM);
     assert_eq!(bob.view("alice/sea"), original);
     assert_eq!(bob.right("/sea").unwrap().0, 2);
 }
@@ -71,7 +73,7 @@ fn signals_sign_out_and_a_restart_signs_in_by_the_saved_id() {
     let id = bob.json(&["status"])["id"].clone();
     let mode = fs::metadata(bob.dir.join("state/identity.toml")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    for signal in ["INT", "TERM"] {
+    for signal in [Signal::INT, Signal::TERM] {
         let status = bob.peerd.take().unwrap().signal(signal);
         assert_eq!(status.code(), Some(0), "{}", bob.log());
         assert_eq!(alice.json(&["resolve", "bob"])["online"], false, "at once");

@@ -3,10 +3,11 @@
 use std::{
     fs::{self, File},
     os::unix::fs::FileExt,
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 use dos_protocol::limits::ADDRESSES_MAX;
+use dos_testing::{Guarded, Signal};
 
 use crate::{
     cutter::Cutter,
@@ -105,14 +106,14 @@ fn breaks(mut seed: u64) -> Vec<(u64, Break)> {
 fn twenty_breaks_of_100_mib_cost_less_than_a_twentieth() {
     let mut scene = Scene::new(100 * MIB);
     let total = scene.sealed_bytes();
-    let begin = |bob: &Peer| bob.command(&["fetch", "alice/sea"]).stderr(Stdio::null()).spawn().unwrap();
+    let begin = |bob: &Peer| Guarded::start(bob.command(&["fetch", "alice/sea"]).stderr(Stdio::null()));
     let mut fetch = begin(&scene.bob);
     for (share, what) in breaks(0xd05) {
         let point = total * share / 65_536;
         scene.proxy.lose_from(point);
         scene.proxy.wait_for(point, || {
             // With its peerd, or for want of the owner, the command may have gone.
-            if fetch.try_wait().unwrap().is_some() {
+            if !fetch.is_running() {
                 fetch = begin(&scene.bob);
             }
         });
@@ -128,7 +129,7 @@ fn twenty_breaks_of_100_mib_cost_less_than_a_twentieth() {
             "too late for a break"
         );
     }
-    fetch.wait().unwrap();
+    fetch.wait();
     scene.bob.ctl(&["fetch", "alice/sea"]).ok();
     let sent = scene.proxy.sent();
     eprintln!("{sent} bytes sent for a copy of {total}: {:.4}", sent as f64 / total as f64);
@@ -142,12 +143,10 @@ fn a_command_that_is_interrupted_leaves_what_has_arrived_for_the_next() {
     // Slow enough to be interrupted in the middle.
     scene.bob.extra.extend(["--download-rate", "5000000"].map(String::from));
     scene.restart_bob();
-    let fetch = scene.bob.command(&["fetch", "alice/sea"]).spawn().unwrap();
+    let mut fetch = scene.bob.begin(&["fetch", "alice/sea"]);
     scene.proxy.wait_for(scene.sealed_bytes() / 2, || ());
-    let interrupted = Command::new("kill").args(["-INT", &fetch.id().to_string()]).status().unwrap();
-    assert!(interrupted.success());
-    let output = fetch.wait_with_output().unwrap();
-    assert!(!output.status.success(), "it was too late to interrupt it");
+    fetch.signal(Signal::INT);
+    assert!(!fetch.wait().success(), "it was too late to interrupt it");
     assert!(scene.partial_bytes() > 0, "what has arrived is kept");
     scene.bob.ctl(&["fetch", "alice/sea"]).ok();
     assert!(scene.proxy.sent() * 100 <= scene.sealed_bytes() * 105, "{}", scene.proxy.sent());
@@ -183,9 +182,9 @@ fn several_viewers_fetch_one_sealed_file_together_and_wait_their_turn() {
         viewer
     });
     let viewers = [&scene.bob, &more[0], &more[1]];
-    let fetches = viewers.map(|viewer| viewer.command(&["fetch", "alice/sea"]).spawn().unwrap());
+    let fetches = viewers.map(|viewer| viewer.begin(&["fetch", "alice/sea"]));
     for mut fetch in fetches {
-        assert!(fetch.wait().unwrap().success());
+        assert!(fetch.wait().success());
     }
     for viewer in viewers {
         assert!(viewer.view("alice/sea") == scene.original);

@@ -2,6 +2,7 @@
 
 use std::{fs, net::SocketAddr, process::Stdio};
 
+use dos_testing::Signal;
 use serde_json::Value;
 
 use crate::{
@@ -192,7 +193,7 @@ fn peerd_checks_its_settings_and_reads_them_again() {
     wait_until("bob is told", || bob.right("/sea").is_some());
     let reload = |text: &str, until: &str| {
         said(text);
-        bob.peerd.as_ref().unwrap().send("HUP");
+        bob.peerd.as_ref().unwrap().send(Signal::HUP);
         wait_until(until, || bob.log().contains(until));
     };
     reload("auto_fetch = 3", "the configuration is refused");
@@ -226,7 +227,7 @@ fn no_log_has_a_secret_even_if_everything_is_logged() {
     let carol = stranger_with(&stage, "carol", &trace);
     carol.error(6, &["register", "--server", &link, "--name", "carol"]);
 
-    stage.dosd.take().unwrap().signal("TERM");
+    stage.dosd.take().unwrap().signal(Signal::TERM);
     let database = rusqlite::Connection::open(stage.path("dosd/dosd.db")).unwrap();
     let share: Vec<u8> =
         database.query_row("SELECT share FROM grants WHERE share IS NOT NULL", [], |row| row.get(0)).unwrap();

@@ -161,8 +161,9 @@ pub enum Outcome {
 }
 
 /// The state of peerd's session to the directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum SessionState {
     /// There is no identity yet.
     Unregistered,
@@ -178,12 +179,7 @@ impl SessionState {
     /// As in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unregistered => "unregistered",
-            Self::Offline => "offline",
-            Self::Connecting => "connecting",
-            Self::Online => "online",
-        }
+        self.into()
     }
 }
 

@@ -35,8 +35,9 @@ pub struct Sent {
 }
 
 /// How far a message got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Delivery {
     /// The recipient's daemon has stored it.
     Delivered,
@@ -48,10 +49,7 @@ impl Delivery {
     /// As in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Queued => "queued",
-        }
+        self.into()
     }
 }
 

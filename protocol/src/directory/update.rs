@@ -58,8 +58,9 @@ pub struct Viewed {
 }
 
 /// What happened to views.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ViewedKind {
     /// Spent for a view.
     View,
@@ -73,11 +74,7 @@ impl ViewedKind {
     /// As on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::View => "view",
-            Self::Checkout => "checkout",
-            Self::Checkin => "checkin",
-        }
+        self.into()
     }
 }
 

@@ -4,11 +4,12 @@ use std::{
     fs::{self, File},
     io::{Write, stdout},
     path::PathBuf,
-    process::{Child, Command, ExitStatus},
+    process::ExitStatus,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
+use dos_testing::{Guarded, Signal};
 
 use super::{patience::Patience, shell::Shell};
 
@@ -21,7 +22,7 @@ const LOG_LINES: usize = 15;
 #[derive(Debug)]
 pub(crate) struct Daemon {
     name: String,
-    child: Child,
+    child: Guarded,
     patience: Patience,
 }
 
@@ -37,7 +38,7 @@ impl Daemon {
         let log = log.with_context(|| format!("cannot open {}", path.display()))?;
         let mut command = shell.command(line)?;
         command.stdout(log.try_clone().context("cannot share a log")?).stderr(log);
-        let child = command.spawn().with_context(|| format!("cannot start `{line}`"))?;
+        let child = Guarded::try_start(&mut command).with_context(|| format!("cannot start `{line}`"))?;
         let program = line.split(' ').next().unwrap_or(line);
         let name = format!("{program} of {}", shell.who());
         Ok(Self { name, child, patience: shell.patience().clone() })
@@ -60,13 +61,8 @@ impl Daemon {
     /// If it does not end in time, or with another exit code than 0.
     pub(crate) fn terminate(mut self) -> Result<Duration> {
         let began = Instant::now();
-        // The standard library sends no signal but SIGKILL; a shell has `kill` built in.
-        let id = self.child.id().to_string();
-        let kill = Command::new("/bin/sh").args(["-c", "kill -TERM \"$0\"", &id]).status();
-        let sent = kill.context("cannot run /bin/sh")?;
-        if !sent.success() {
-            bail!("cannot send SIGTERM to the {}", self.name);
-        }
+        let sent = self.child.try_signal(Signal::TERM);
+        sent.with_context(|| format!("cannot send SIGTERM to the {}", self.name))?;
         let status = self.ended("to end after SIGTERM")?;
         if status.code() != Some(0) {
             bail!("the {} ended with {status} after SIGTERM, not with exit code 0", self.name);
@@ -80,7 +76,7 @@ impl Daemon {
     /// If it had ended before.
     pub(crate) fn kill(mut self) -> Result<()> {
         self.still_runs()?;
-        self.child.kill()?;
+        self.child.try_signal(Signal::KILL)?;
         self.ended("to end after SIGKILL")?;
         Ok(())
     }
@@ -89,14 +85,6 @@ impl Daemon {
         let what = format!("for the {} {what}", self.name);
         let child = &mut self.child;
         self.patience.wait(&what, END_TIME_MAX, || Ok(child.try_wait()?))
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // Both fail only if it has ended already.
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 

@@ -5,17 +5,15 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
+use dos_testing::Backoff;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     flag,
 };
-
-/// Between two looks at a condition.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Whether to go on. A signal only sets a flag, so that everything is tidied up on the ordinary way out.
 #[derive(Debug, Clone)]
@@ -58,26 +56,17 @@ impl Patience {
         at_most: Duration,
         mut look: impl FnMut() -> Result<Option<T>>,
     ) -> Result<T> {
-        let deadline = Instant::now() + at_most;
+        let mut backoff = Backoff::within(at_most);
         loop {
             self.check()?;
             if let Some(found) = look()? {
                 return Ok(found);
             }
-            if Instant::now() >= deadline {
+            if !backoff.pause() {
                 bail!("waited {} s in vain: {what}", at_most.as_secs());
             }
-            rest();
         }
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "what is waited for happens in another process, which cannot tell"
-)]
-fn rest() {
-    std::thread::sleep(LOOK_EVERY);
 }
 
 #[cfg(test)]

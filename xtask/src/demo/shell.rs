@@ -6,13 +6,14 @@
 use std::{
     io::{Read, Write, pipe, stdout},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::mpsc::{RecvTimeoutError, sync_channel},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
+use dos_testing::Guarded;
 use serde_json::Value;
 
 use super::patience::Patience;
@@ -115,7 +116,7 @@ impl Shell {
         // One pipe for both, so that the output has the order in which it was written.
         let mut command = self.command(line)?;
         command.stdout(to.try_clone().context("cannot share a pipe")?).stderr(to);
-        let mut child = command.spawn().with_context(|| format!("cannot run `{line}`"))?;
+        let mut child = Guarded::try_start(&mut command).with_context(|| format!("cannot run `{line}`"))?;
         drop(command);
         let (tell, told) = sync_channel(1);
         thread::spawn(move || {
@@ -129,13 +130,14 @@ impl Shell {
                 Ok(read) => break read.with_context(|| format!("cannot read the output of `{line}`"))?,
                 Err(RecvTimeoutError::Timeout) if Instant::now() < deadline && !self.patience.is_over() => {}
                 Err(_) => {
-                    give_up(&mut child);
+                    drop(child);
                     self.patience.check()?;
                     bail!("`{line}` of {} did not end within {} s", self.who, COMMAND_TIME_MAX.as_secs());
                 }
             }
         };
-        let status = child.wait().with_context(|| format!("cannot wait for `{line}`"))?;
+        let what = format!("for `{line}` to end");
+        let status = self.patience.wait(&what, COMMAND_TIME_MAX, || Ok(child.try_wait()?))?;
         self.patience.check()?;
         let code = status.code().with_context(|| format!("`{line}` of {}: {status}", self.who))?;
         Ok(Done { line: line.into(), text: String::from_utf8_lossy(&bytes).into_owned(), code })
@@ -165,12 +167,6 @@ impl Shell {
         command.env("HOME", &self.home).env("DOSCTL_SOCKET", SOCKET);
         Ok(command)
     }
-}
-
-fn give_up(child: &mut Child) {
-    // It may have ended by itself just now.
-    drop(child.kill());
-    drop(child.wait());
 }
 
 impl Done {

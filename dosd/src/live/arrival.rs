@@ -1,0 +1,94 @@
+//! Coming online: which session a peer keeps when two daemons claim its ID, and where others reach it.
+
+use std::net::IpAddr;
+
+use dos_protocol::{
+    Instance, PeerId, PeerName, PublicKey,
+    directory::{Notice, NoticeKind},
+    limits::ADDRESSES_MAX,
+    model::Address,
+};
+
+use super::{notice, permit::Permit, session::Session};
+
+/// A peer that comes online.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Which peer.
+    pub peer: PeerId,
+    /// The peer's name.
+    pub name: Option<PeerName>,
+    /// Which run of its daemon.
+    pub instance: Instance,
+    /// Where others reach it, the likeliest first.
+    pub addresses: Vec<Address>,
+    /// The key that it has proved.
+    pub key: PublicKey,
+    /// What becomes of another daemon's session.
+    pub claim: Claim,
+    /// Its permit among the sessions of its address, where these are counted.
+    pub permit: Option<Permit>,
+}
+
+/// What a daemon that comes online demands of another one that is signed in with its ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It stays.
+    Polite,
+    /// It has to go.
+    Forced,
+    /// Its key was replaced a moment ago: it has to go, and it is notified of that.
+    Recovered,
+}
+
+/// Why a peer cannot come online.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ArrivalError {
+    /// Another daemon is signed in as this peer, and was not to go.
+    #[error("another daemon is signed in with this ID")]
+    Taken,
+    /// The peer's key was replaced while the holder of the old one signed in.
+    #[error("the key of this peer was replaced")]
+    KeyReplaced,
+}
+
+/// To a daemon whose key was replaced.
+const REPLACED: &str = "this ID was taken back with its password on another machine: the key of this one is not registered any more";
+
+/// The notice to a daemon whose key was replaced.
+pub(super) fn replaced() -> Notice {
+    notice(NoticeKind::Replaced, REPLACED)
+}
+
+/// The notice with which `old` has to make room for `arrival`.
+pub(super) fn take_over(old: &Session, arrival: &Arrival) -> Result<Notice, ArrivalError> {
+    let has_same_key = old.key == arrival.key;
+    match arrival.claim {
+        Claim::Recovered if !has_same_key => Ok(replaced()),
+        // Only a recovery changes a key, and it ends the sessions of the old one: the live session's key is the newer one.
+        _ if !has_same_key => Err(ArrivalError::KeyReplaced),
+        _ if old.instance == arrival.instance => {
+            Ok(notice(NoticeKind::Superseded, "the same daemon has connected anew"))
+        }
+        Claim::Polite => Err(ArrivalError::Taken),
+        Claim::Forced | Claim::Recovered => {
+            Ok(notice(NoticeKind::TakenOver, "another daemon has signed in with this ID"))
+        }
+    }
+}
+
+/// Where a peer is reached: the address that we see with the port it listens on, then what it announces itself. Nowhere, if
+/// its port 0 declares that it cannot be reached.
+#[must_use]
+pub fn reachable_at(seen: IpAddr, port: u16, announced: Vec<Address>) -> Vec<Address> {
+    if port == 0 {
+        return Vec::new();
+    }
+    let mut addresses = vec![Address((seen.to_canonical(), port).into())];
+    for address in announced {
+        if !addresses.contains(&address) && addresses.len() <= ADDRESSES_MAX {
+            addresses.push(address);
+        }
+    }
+    addresses
+}

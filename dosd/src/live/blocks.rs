@@ -1,0 +1,86 @@
+//! Who hides from whom: the blocks of the store, in memory, because every look at another peer's presence needs them.
+//!
+//! Loaded when the store is opened; then it follows every change right after its commit, before that is answered, in the
+//! order of the commits. It decides only what a peer sees; what a block forbids (a message, a request) the store refuses in
+//! its own transaction. A block costs some 16 bytes here.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use dos_protocol::PeerId;
+
+use crate::rules::BlockChange;
+
+/// All blocks.
+#[derive(Debug, Default)]
+pub(super) struct Blocks {
+    /// Under each blocked peer those who have blocked it, because it is the blocked one that looks.
+    blockers: RwLock<HashMap<PeerId, Arc<HashSet<PeerId>>>>,
+}
+
+/// The peers that hide from one peer, as of when this was taken. Taking and cloning it copies no set.
+#[derive(Debug, Clone, Default)]
+pub struct Hidden(Option<Arc<HashSet<PeerId>>>);
+
+impl Hidden {
+    /// Whether this peer hides.
+    #[must_use]
+    pub fn contains(&self, peer: PeerId) -> bool {
+        self.0.as_ref().is_some_and(|blockers| blockers.contains(&peer))
+    }
+}
+
+impl Blocks {
+    /// Whether `blocker` has blocked `from`: then `from` sees nothing of its presence.
+    pub(super) fn hides(&self, blocker: PeerId, from: PeerId) -> bool {
+        let blockers = self.blockers.read().unwrap_or_else(PoisonError::into_inner);
+        blockers.get(&from).is_some_and(|blockers| blockers.contains(&blocker))
+    }
+
+    /// The peers that hide from `viewer`.
+    pub(super) fn hidden_from(&self, viewer: PeerId) -> Hidden {
+        let blockers = self.blockers.read().unwrap_or_else(PoisonError::into_inner);
+        Hidden(blockers.get(&viewer).map(Arc::clone))
+    }
+
+    /// Applies a change that was committed.
+    pub(super) fn set(&self, change: BlockChange) {
+        let BlockChange { blocker, blocked, is_on } = change;
+        let mut blockers = self.blockers.write().unwrap_or_else(PoisonError::into_inner);
+        if is_on {
+            Arc::make_mut(blockers.entry(blocked).or_default()).insert(blocker);
+        } else if let Some(of_one) = blockers.get_mut(&blocked) {
+            Arc::make_mut(of_one).remove(&blocker);
+            if of_one.is_empty() {
+                blockers.remove(&blocked);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_hides_one_way_until_it_is_removed_and_nothing_of_it_stays() {
+        let [alice, bob, carol] =
+            [1, 2, 3].map(|number| PeerId::from_number(PeerId::COUNT / 3 + number).unwrap());
+        let blocks = Blocks::default();
+        let set = |blocker, is_on| blocks.set(BlockChange { blocker, blocked: bob, is_on });
+        set(alice, true);
+        set(alice, true);
+        set(carol, true);
+        assert!(blocks.hides(alice, bob) && !blocks.hides(bob, alice) && !blocks.hides(alice, carol));
+        let before = blocks.hidden_from(bob);
+        set(alice, false);
+        assert!(before.contains(alice) && !blocks.hidden_from(bob).contains(alice));
+        assert!(blocks.hides(carol, bob));
+        set(carol, false);
+        set(carol, false);
+        assert!(blocks.blockers.read().unwrap().is_empty());
+        assert!(!blocks.hidden_from(alice).contains(bob));
+    }
+}

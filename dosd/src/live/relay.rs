@@ -1,0 +1,281 @@
+//! The relay: joins two connections to the directory's port by their ticket, and passes bytes on between them.
+//!
+//! What the two say is their own TLS; the relay neither reads nor keeps any of it. What always holds: a ticket joins the
+//! first two connections that bring it, within [`RELAY_TICKET_TIME`], and nothing after that; a call stands in the
+//! table from its ticket to its end, so that there are never more of them than the operator allows; memory for each is
+//! bounded. Who may call whom is decided before, with the ticket.
+
+mod pipe;
+
+use std::{
+    collections::HashMap,
+    io,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use dos_daemon::rate::{Rate, RateLimiter};
+use dos_protocol::{
+    Code, PeerId, Reason, WireError,
+    directory::{RELAY_MAGIC, RELAY_OPEN, Ticket},
+    limits::{HANDSHAKE_TIME_MAX, RELAY_CALLS_PER_PAIR, RELAY_TICKET_TIME, WRITE_STALL_MAX},
+    random,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::{Instant, timeout, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use self::pipe::{BURST, Ended, Meter};
+use crate::config::RelaySettings;
+
+/// Whether a connection that begins with this byte is a relayed one: a TLS record never begins so.
+pub(crate) fn is_relayed(first: u8) -> bool {
+    RELAY_MAGIC.first() == Some(&first)
+}
+
+/// The calls in flight, and those that wait for their two sides.
+#[derive(Debug, Default)]
+pub struct Relay {
+    calls: Mutex<HashMap<Ticket, Entry>>,
+    all: Arc<Mutex<RateLimiter>>,
+    bytes: AtomicU64,
+}
+
+/// A call in the table.
+#[derive(Debug)]
+struct Entry {
+    call: Call,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Its sides have until then to come; one of them may wait for the other already.
+    Waiting { until: Instant, first: Option<oneshot::Sender<TcpStream>> },
+    /// Both have come.
+    Joined,
+}
+
+/// A call between two peers, and what their calls have moved.
+#[derive(Debug, Clone)]
+struct Call {
+    from: PeerId,
+    to: PeerId,
+    /// Of the caller and of the one that is called.
+    limiters: [Arc<Mutex<RateLimiter>>; 2],
+    settings: RelaySettings,
+}
+
+impl Call {
+    fn concerns(&self, peer: PeerId) -> bool {
+        self.from == peer || self.to == peer
+    }
+
+    fn limiter_of(&self, peer: PeerId) -> Option<&Arc<Mutex<RateLimiter>>> {
+        let [from, to] = &self.limiters;
+        if self.from == peer { Some(from) } else { Some(to).filter(|_| self.to == peer) }
+    }
+}
+
+/// What becomes of a connection that brings a ticket.
+enum Side {
+    /// It is the first: its task carries the call.
+    First { call: Call, until: Instant, second: oneshot::Receiver<TcpStream> },
+    /// It is the second: the first one's task has it now.
+    Second,
+    /// No call waits for it.
+    Unknown,
+}
+
+/// Gives a call's place in the table back, however its task ends.
+struct Reservation<'a> {
+    relay: &'a Relay,
+    ticket: Ticket,
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        self.relay.table().remove(&self.ticket);
+    }
+}
+
+impl Relay {
+    /// Bytes passed on since the start, in both directions.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Calls in the table: those in flight, and those whose sides are expected.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        let mut calls = self.table();
+        sweep(&mut calls);
+        calls.len()
+    }
+
+    fn table(&self) -> MutexGuard<'_, HashMap<Ticket, Entry>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reserves a call of `from` to `to`; both sides come with the ticket.
+    ///
+    /// # Errors
+    /// `denied` if there are too many calls already.
+    pub(crate) fn admit(
+        &self,
+        from: PeerId,
+        to: PeerId,
+        settings: RelaySettings,
+    ) -> Result<Ticket, WireError> {
+        let ticket = random::bytes().map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
+        let ticket = Ticket::from(ticket);
+        let mut calls = self.table();
+        sweep(&mut calls);
+        let full = |calls: usize, limit: u32| calls >= usize::try_from(limit).unwrap_or(usize::MAX);
+        let of = |peer| calls.values().filter(|entry| entry.call.concerns(peer)).count();
+        let pair = calls.values().filter(|entry| entry.call.concerns(from) && entry.call.concerns(to));
+        let refused = if full(calls.len(), settings.calls) {
+            Some("the directory relays as many calls as it may".into())
+        } else if full(of(from), settings.calls_per_peer) || pair.count() >= RELAY_CALLS_PER_PAIR {
+            Some("you have as many relayed calls as you may".into())
+        } else if full(of(to), settings.calls_per_peer) {
+            Some(format!("peer {to} has as many relayed calls as it may"))
+        } else {
+            None
+        };
+        if let Some(text) = refused {
+            return Err(WireError::new(Code::Denied, text)
+                .because(Reason::Limit)
+                .retry_after(RELAY_TICKET_TIME));
+        }
+        let limiter = |peer| calls.values().find_map(|entry| entry.call.limiter_of(peer)).cloned();
+        let limiters = [limiter(from).unwrap_or_default(), limiter(to).unwrap_or_default()];
+        let state = State::Waiting { until: Instant::now() + RELAY_TICKET_TIME, first: None };
+        calls.insert(ticket, Entry { call: Call { from, to, limiters, settings }, state });
+        Ok(ticket)
+    }
+
+    /// Gives up a call of which neither side was notified.
+    pub(crate) fn forget(&self, ticket: &Ticket) {
+        self.table().remove(ticket);
+    }
+
+    /// Finds the other side of a connection.
+    fn join(&self, ticket: &Ticket, stream: TcpStream) -> (Side, Option<TcpStream>) {
+        let mut calls = self.table();
+        sweep(&mut calls);
+        let Some(Entry { call, state }) = calls.get_mut(ticket) else { return (Side::Unknown, Some(stream)) };
+        match state {
+            State::Waiting { until, first: first @ None } => {
+                let (sender, second) = oneshot::channel();
+                *first = Some(sender);
+                (Side::First { call: call.clone(), until: *until, second }, Some(stream))
+            }
+            State::Waiting { first: Some(_), .. } => {
+                let State::Waiting { first: Some(first), .. } = std::mem::replace(state, State::Joined)
+                else {
+                    return (Side::Unknown, Some(stream));
+                };
+                // If the first side has just given up, its reservation goes with it.
+                match first.send(stream) {
+                    Ok(()) => (Side::Second, None),
+                    Err(stream) => (Side::Unknown, Some(stream)),
+                }
+            }
+            State::Joined => (Side::Unknown, Some(stream)),
+        }
+    }
+
+    /// Serves a connection that began as a relayed one, until the call's end, its own, or `stop`.
+    pub(crate) async fn serve(
+        &self,
+        stream: TcpStream,
+        address: IpAddr,
+        place: OwnedSemaphorePermit,
+        stop: CancellationToken,
+    ) {
+        let carried = async {
+            let (ticket, stream) = match read_ticket(stream).await {
+                Ok(read) => read,
+                Err(error) => return tracing::debug!(%address, %error, "no ticket came"),
+            };
+            // From here on the call's reservation bounds what waits.
+            drop(place);
+            match self.join(&ticket, stream) {
+                (Side::First { call, until, second }, Some(stream)) => {
+                    let _reservation = Reservation { relay: self, ticket };
+                    self.carry(&call, stream, (until, second)).await;
+                }
+                (Side::Second, _) => {}
+                (_, stream) => {
+                    drop(stream);
+                    tracing::debug!(%address, "no call waits for this ticket");
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = carried => {}
+        }
+    }
+
+    async fn carry(
+        &self,
+        call: &Call,
+        mut first: TcpStream,
+        (until, second): (Instant, oneshot::Receiver<TcpStream>),
+    ) {
+        let (from, to) = (call.from, call.to);
+        let Ok(Ok(mut second)) = timeout_at(until, second).await else {
+            return tracing::debug!(%from, %to, "the other side of a call did not come");
+        };
+        let opened = async {
+            first.write_all(&[RELAY_OPEN]).await?;
+            second.write_all(&[RELAY_OPEN]).await
+        };
+        if !matches!(timeout(WRITE_STALL_MAX, opened).await, Ok(Ok(()))) {
+            return tracing::debug!(%from, %to, "a side of a call went away");
+        }
+        tracing::info!(%from, %to, "relaying a call");
+        let settings = &call.settings;
+        let [caller, called] = &call.limiters;
+        let rate = |bytes_per_second| Rate::per_second(bytes_per_second).with_burst(BURST);
+        let per_peer = rate(settings.bytes_per_second_per_peer);
+        let limits =
+            [(&*self.all, rate(settings.bytes_per_second)), (&**caller, per_peer), (&**called, per_peer)];
+        let meter = Meter::new(limits, settings.idle, &self.bytes);
+        let why = match pipe::run(&mut first, &mut second, &meter).await {
+            Ended::Done => "both have ended it".into(),
+            Ended::Idle => "nothing moved".into(),
+            Ended::Broken(error) => error.to_string(),
+        };
+        tracing::info!(%from, %to, bytes = meter.moved(), why, "a relayed call ended");
+    }
+}
+
+/// Forgets the calls whose sides did not come in time.
+fn sweep(calls: &mut HashMap<Ticket, Entry>) {
+    let now = Instant::now();
+    calls.retain(|_, entry| !matches!(entry.state, State::Waiting { until, .. } if until <= now));
+}
+
+async fn read_ticket(mut stream: TcpStream) -> io::Result<(Ticket, TcpStream)> {
+    let mut head = [0; RELAY_MAGIC.len() + 32];
+    let read = timeout(HANDSHAKE_TIME_MAX, stream.read_exact(&mut head)).await;
+    read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let ticket = head.strip_prefix(RELAY_MAGIC).and_then(|ticket| <[u8; 32]>::try_from(ticket).ok());
+    let ticket = ticket.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+    Ok((Ticket::from(ticket), stream))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! Tickets and reservations, without connections.
+use std::time::Duration;
+
+use tokio::time::advance;
+
+use super::*;
+
+fn peer(number: u64) -> PeerId {
+    PeerId::from_number(PeerId::COUNT / 3 + number).unwrap()
+}
+
+fn settings() -> RelaySettings {
+    RelaySettings { calls: 20, calls_per_peer: 10, ..RelaySettings::default() }
+}
+
+fn refusal(admitted: Result<Ticket, WireError>) -> (Code, Option<Reason>, bool) {
+    let error = admitted.unwrap_err();
+    (error.code, error.reason, error.retry_after_ms.is_some())
+}
+
+const LIMIT: (Code, Option<Reason>, bool) = (Code::Denied, Some(Reason::Limit), true);
+
+#[tokio::test(start_paused = true)]
+async fn a_ticket_that_no_one_brings_gives_its_place_back() {
+    let relay = Relay::default();
+    let one = RelaySettings { calls: 1, ..settings() };
+    relay.admit(peer(1), peer(2), one).unwrap();
+    assert_eq!(refusal(relay.admit(peer(3), peer(4), one)), LIMIT);
+    advance(RELAY_TICKET_TIME - Duration::from_millis(1)).await;
+    assert_eq!(relay.calls(), 1);
+    advance(Duration::from_millis(1)).await;
+    assert_eq!(relay.calls(), 0);
+    relay.admit(peer(3), peer(4), one).unwrap();
+}
+
+#[test]
+fn a_peer_has_its_own_limit_for_calls_made_and_taken() {
+    let relay = Relay::default();
+    for other in 0..10 {
+        relay.admit(peer(other + 100), peer(1), settings()).unwrap();
+    }
+    assert_eq!(refusal(relay.admit(peer(200), peer(1), settings())), LIMIT, "taken");
+    assert_eq!(refusal(relay.admit(peer(1), peer(200), settings())), LIMIT, "made");
+    relay.admit(peer(200), peer(201), settings()).unwrap();
+}
+
+#[test]
+fn one_caller_does_not_take_all_places_of_another() {
+    let relay = Relay::default();
+    for _ in 0..RELAY_CALLS_PER_PAIR {
+        relay.admit(peer(1), peer(2), settings()).unwrap();
+    }
+    assert_eq!(refusal(relay.admit(peer(1), peer(2), settings())), LIMIT);
+    assert_eq!(refusal(relay.admit(peer(2), peer(1), settings())), LIMIT);
+    relay.admit(peer(3), peer(2), settings()).unwrap();
+    relay.admit(peer(1), peer(3), settings()).unwrap();
+}
+
+#[test]
+fn calls_of_one_peer_share_its_rate() {
+    let relay = Relay::default();
+    let tickets = [(1, 2), (3, 1)].map(|(from, to)| relay.admit(peer(from), peer(to), settings()).unwrap());
+    let calls = relay.table();
+    let limiter = |ticket: &Ticket, who| Arc::clone(calls[ticket].call.limiter_of(peer(who)).unwrap());
+    assert!(Arc::ptr_eq(&limiter(&tickets[0], 1), &limiter(&tickets[1], 1)));
+    assert!(!Arc::ptr_eq(&limiter(&tickets[0], 2), &limiter(&tickets[1], 3)));
+}
+
+#[test]
+fn a_tls_record_is_never_taken_for_a_relayed_connection() {
+    // The content types of RFC 8446, section 5.1.
+    assert!([20, 21, 22, 23].into_iter().all(|first| !is_relayed(first)));
+    assert!(is_relayed(RELAY_MAGIC[0]));
+}

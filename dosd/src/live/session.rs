@@ -1,0 +1,236 @@
+//! One session, as its connection's task and the rest of this server share it: a bounded queue towards the task, and how
+//! far the peer has stored its inbox.
+//!
+//! No one waits for room in a queue but the operator's commands: a session whose queue is full reads what it missed from its
+//! inbox.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use dos_protocol::{
+    Instance, PeerId, PeerName, PublicKey, Seq, Timestamp,
+    directory::{Call, Notice, Presence, Update},
+    limits::SESSION_QUEUE_MAX,
+    model::{Address, SessionEnd},
+};
+use prometheus_client::metrics::counter::Counter;
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot, watch,
+};
+
+use super::{arrival::Arrival, permit::Permit};
+
+/// What a session's task is to do for the rest of the directory.
+#[derive(Debug)]
+pub enum Push {
+    /// Send this row, which was added to the peer's inbox. Boxed, because every idle session holds room for some pushes.
+    Update(Box<Row>),
+    /// Send this broadcast: the message as it is sent.
+    Broadcast(Arc<[u8]>),
+    /// Send this notice.
+    Say(Notice),
+    /// Notify the peer of a call through the relay.
+    Call(Call),
+    /// Ping the peer, and report how long its answer took.
+    Ping(oneshot::Sender<Duration>),
+    /// Send this notice and hang up.
+    Close(Notice),
+}
+
+/// A committed row of a peer's inbox.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Its number.
+    pub seq: Seq,
+    /// When it came about.
+    pub at: Timestamp,
+    /// What it says.
+    pub update: Update,
+}
+
+/// A live session.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) peer: PeerId,
+    pub(super) name: Option<PeerName>,
+    pub(super) instance: Instance,
+    /// Where others reach the peer, the likeliest first.
+    pub(super) addresses: Arc<[Address]>,
+    /// The key that the peer has proved.
+    pub(super) key: PublicKey,
+    /// Given back when the session is dropped.
+    _permit: Option<Permit>,
+    queue: mpsc::Sender<Push>,
+    latest: AtomicU64,
+    progress: watch::Sender<Progress>,
+    drops: Counter,
+}
+
+/// How far a session is, for those who wait for that.
+#[derive(Debug, Clone, Copy)]
+struct Progress {
+    /// The last inbox row that the peer is known to have stored.
+    stored: Seq,
+    /// No acknowledgement is read any more.
+    is_ending: bool,
+}
+
+impl Session {
+    pub(super) fn new(arrival: Arrival, drops: Counter) -> (Self, mpsc::Receiver<Push>) {
+        let (queue, pushes) = mpsc::channel(SESSION_QUEUE_MAX);
+        let session = Self {
+            peer: arrival.peer,
+            name: arrival.name,
+            instance: arrival.instance,
+            addresses: arrival.addresses.into(),
+            key: arrival.key,
+            _permit: arrival.permit,
+            queue,
+            latest: AtomicU64::new(0),
+            progress: watch::Sender::new(Progress { stored: Seq(0), is_ending: false }),
+            drops,
+        };
+        (session, pushes)
+    }
+
+    pub(super) fn address(&self) -> Option<Address> {
+        self.addresses.first().copied()
+    }
+
+    pub(super) fn presence(&self, online: bool, end: Option<SessionEnd>) -> Presence {
+        let address = self.address().filter(|_| online);
+        Presence { id: self.peer, name: self.name.clone(), online, address, at: Timestamp::now(), end }
+    }
+
+    /// Whether its task has ended; its peer may then still be listed for a moment.
+    pub(super) fn has_ended(&self) -> bool {
+        self.queue.is_closed()
+    }
+
+    /// Queues this; false if the session will not see it.
+    pub(super) fn push(&self, push: Push) -> bool {
+        // Before the queue: if that is full, the session still learns that there is a row, and reads it from the store.
+        if let Push::Update(row) = &push {
+            self.note_latest(row.seq);
+        }
+        match self.queue.try_send(push) {
+            Ok(()) => true,
+            // A full queue wakes the session anyway, and then it sees that it has missed something.
+            Err(TrySendError::Full(_)) => {
+                self.drops.inc();
+                false
+            }
+            Err(TrySendError::Closed(_)) => false,
+        }
+    }
+
+    /// Has the session send this and hang up, and waits until it has ended and its end is written down.
+    pub(super) async fn close(&self, notice: Notice) {
+        // A session whose queue stays full takes nothing any more and ends for that; waiting for its end covers both.
+        tokio::select! {
+            _ = self.queue.send(Push::Close(notice)) => {}
+            () = self.queue.closed() => {}
+        }
+        self.queue.closed().await;
+    }
+
+    /// How long the peer takes to answer; `None` if the session ends before it does, or has too many pings in flight.
+    pub(super) async fn ping(&self) -> Option<Duration> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.send(Push::Ping(answer)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// For a wait until the peer has stored this row. Holds nothing of the session, so that waiting keeps none alive.
+    pub(super) fn storing(&self, seq: Seq) -> impl Future<Output = bool> + use<> {
+        let mut progress = self.progress.subscribe();
+        async move {
+            let reached = progress.wait_for(|progress| progress.stored >= seq || progress.is_ending).await;
+            reached.is_ok_and(|progress| progress.stored >= seq)
+        }
+    }
+
+    fn note_latest(&self, latest: Seq) {
+        self.latest.fetch_max(latest.0, Ordering::AcqRel);
+    }
+
+    pub(super) fn note_ending(&self) {
+        self.progress.send_modify(|progress| progress.is_ending = true);
+    }
+}
+
+/// A session as its own connection's task holds it, from its arrival to its end. No one else has one: everything else
+/// speaks of peers.
+#[derive(Debug)]
+pub struct Handle(pub(super) Arc<Session>);
+
+impl Handle {
+    /// Whose session it is.
+    #[must_use]
+    pub fn peer(&self) -> PeerId {
+        self.0.peer
+    }
+
+    /// The last row that was added to the inbox, as far as this session was notified.
+    #[must_use]
+    pub fn latest(&self) -> Seq {
+        Seq(self.0.latest.load(Ordering::Acquire))
+    }
+
+    /// Notes that the inbox has rows up to this one.
+    pub fn note_latest(&self, latest: Seq) {
+        self.0.note_latest(latest);
+    }
+
+    /// Notes that the peer has stored the rows up to this one.
+    pub fn note_stored(&self, stored: Seq) {
+        self.0.progress.send_if_modified(|progress| {
+            let is_news = stored > progress.stored;
+            progress.stored = progress.stored.max(stored);
+            is_news
+        });
+    }
+
+    /// Notes that no acknowledgement is read any more, so that no one waits for one: neither those who wait for this peer
+    /// nor this session's own requests, which it finishes before it ends.
+    pub fn note_ending(&self) {
+        self.0.note_ending();
+    }
+
+    /// The caller of a request that was read now.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        let progress = self.0.progress.subscribe();
+        let stored = progress.borrow().stored;
+        Caller { peer: self.peer(), stored, ending: Ending(progress) }
+    }
+}
+
+/// A peer that makes a request, as of when it was read.
+#[derive(Debug)]
+pub struct Caller {
+    /// The peer.
+    pub peer: PeerId,
+    /// The last inbox row that it was known to have stored.
+    pub stored: Seq,
+    /// The end of the session that the request came from.
+    pub ending: Ending,
+}
+
+/// The end of a session, to wait for.
+#[derive(Debug)]
+pub struct Ending(watch::Receiver<Progress>);
+
+impl Ending {
+    /// Waits until the session ends.
+    pub async fn wait(&self) {
+        // An error says that the session is gone, which is an end as well.
+        drop(self.0.clone().wait_for(|progress| progress.is_ending).await);
+    }
+}

@@ -1,0 +1,143 @@
+//! Who arrives, who takes over, and what a full queue loses.
+
+use dos_protocol::{
+    Instance, Timestamp,
+    directory::{Notice, Subscription, Update},
+};
+use std::net::IpAddr;
+
+use futures_util::FutureExt as _;
+
+use super::*;
+
+fn arrival(instance: u64, force: bool) -> Arrival {
+    let peer = PeerId::from_number(PeerId::COUNT / 3).unwrap();
+    let claim = if force { Claim::Forced } else { Claim::Polite };
+    let key = PublicKey::from([1; 32]);
+    Arrival {
+        peer,
+        name: None,
+        instance: Instance(instance),
+        addresses: Vec::new(),
+        key,
+        claim,
+        permit: None,
+    }
+}
+
+#[test]
+fn the_same_daemon_takes_over_and_the_old_session_is_notified() {
+    let live = Live::default();
+    let (old, mut pushed) = live.arrive(arrival(1, false)).unwrap();
+    let (new, _pushes) = live.arrive(arrival(1, false)).unwrap();
+    assert!(matches!(pushed.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Superseded, .. }))));
+    assert!(!live.leave(&old, SessionEnd::Closed), "the old session's end must not make the new one offline");
+    assert_eq!(live.count(), 1);
+    assert!(live.leave(&new, SessionEnd::Closed));
+    assert_eq!(live.count(), 0);
+}
+
+#[test]
+fn another_daemon_is_refused_unless_it_forces_its_way() {
+    let live = Live::default();
+    let (_old, mut pushed) = live.arrive(arrival(1, false)).unwrap();
+    assert_eq!(live.arrive(arrival(2, false)).unwrap_err(), ArrivalError::Taken);
+    assert!(pushed.try_recv().is_err());
+    let _new = live.arrive(arrival(2, true)).unwrap();
+    assert!(matches!(pushed.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::TakenOver, .. }))));
+}
+
+#[test]
+fn a_replaced_key_is_notified_and_never_comes_back_not_even_by_force() {
+    let live = Live::default();
+    let (_old, mut pushed) = live.arrive(arrival(1, false)).unwrap();
+    let claim = Claim::Recovered;
+    let recovered = Arrival { key: PublicKey::from([2; 32]), claim, ..arrival(1, false) };
+    let (_new, mut pushes) = live.arrive(recovered).unwrap();
+    assert!(matches!(pushed.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Replaced, .. }))));
+    assert_eq!(live.arrive(arrival(1, true)).unwrap_err(), ArrivalError::KeyReplaced);
+    assert!(pushes.try_recv().is_err());
+}
+
+#[test]
+fn a_session_that_has_ended_is_no_obstacle() {
+    let live = Live::default();
+    drop(live.arrive(arrival(1, false)).unwrap());
+    assert!(!live.is_online(arrival(1, false).peer) && live.presence_of(arrival(1, false).peer).is_none());
+    assert!(live.arrive(arrival(2, false)).is_ok());
+}
+
+#[test]
+fn followers_see_a_takeover_but_not_the_same_daemon_coming_back() {
+    let live = Live::default();
+    let me = PeerId::from_number(PeerId::COUNT / 2).unwrap();
+    let mut follower = live.follow(me, Subscription::Everybody).unwrap().unwrap();
+    let mut news = || follower.take(|_| false).map(|changes| changes.peers[0].clone());
+    let (first, _first_pushes) = live.arrive(arrival(1, false)).unwrap();
+    assert_eq!(news().map(|now| (now.online, now.end)), Some((true, None)));
+    let (again, _again_pushes) = live.arrive(arrival(1, false)).unwrap();
+    assert!(!live.leave(&first, SessionEnd::Closed));
+    assert_eq!(news(), None);
+    let (other, _other_pushes) = live.arrive(arrival(2, true)).unwrap();
+    assert!(!live.leave(&again, SessionEnd::TakenOver));
+    assert_eq!(news().map(|now| (now.online, now.end)), Some((true, Some(SessionEnd::TakenOver))));
+    assert!(live.leave(&other, SessionEnd::Dropped));
+    assert_eq!(news().map(|now| (now.online, now.end)), Some((false, Some(SessionEnd::Dropped))));
+}
+
+#[test]
+fn a_full_queue_loses_rows_but_not_the_knowledge_of_them() {
+    let live = Live::default();
+    let (session, _pushes) = live.arrive(arrival(1, false)).unwrap();
+    let row = |seq| (session.peer(), Row { seq: Seq(seq), at: Timestamp(0), update: Update::Void });
+    live.push((1..=1000).map(row));
+    assert_eq!(session.latest(), Seq(1000));
+}
+
+#[test]
+fn the_seen_address_comes_first_and_mapped_ipv4_is_plain() {
+    let mapped: IpAddr = "::ffff:192.0.2.7".parse().unwrap();
+    let announced: Address = "10.0.0.1:5".parse().unwrap();
+    let addresses = reachable_at(mapped, 5, vec![announced, announced]);
+    assert_eq!(addresses, ["192.0.2.7:5".parse().unwrap(), announced]);
+}
+
+#[test]
+fn a_peer_that_cannot_be_reached_has_no_address() {
+    assert_eq!(reachable_at("192.0.2.7".parse().unwrap(), 0, vec!["10.0.0.1:5".parse().unwrap()]), []);
+}
+
+#[tokio::test]
+async fn a_wait_for_an_acknowledgement_ends_with_it_or_with_the_session() {
+    let live = Live::default();
+    let peer = arrival(1, false).peer;
+    assert!(!live.has_stored(peer, Seq(1)).await, "it is offline");
+    let (session, pushes) = live.arrive(arrival(1, false)).unwrap();
+    let mut waiting = [1, 2].map(|seq| Box::pin(live.has_stored(peer, Seq(seq))));
+    assert!(waiting.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
+    session.note_stored(Seq(1));
+    let [first, second] = waiting;
+    assert!(first.await);
+    session.note_ending();
+    assert!(!second.await);
+    assert_eq!(session.caller().stored, Seq(1));
+    session.caller().ending.wait().await;
+    drop((session, pushes));
+    assert!(!live.has_stored(peer, Seq(2)).await, "it has ended");
+}
+
+#[tokio::test]
+async fn closing_waits_for_the_end_and_a_replaced_key_spares_the_new_one() {
+    let live = Live::default();
+    let peer = arrival(1, false).peer;
+    let (_session, mut pushes) = live.arrive(arrival(1, false)).unwrap();
+    live.close_replaced(peer, arrival(1, false).key).await;
+    assert!(pushes.try_recv().is_err());
+    let mut closing = Box::pin(live.close_replaced(peer, PublicKey::from([2; 32])));
+    assert!((&mut closing).now_or_never().is_none());
+    assert!(matches!(pushes.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Replaced, .. }))));
+    assert!((&mut closing).now_or_never().is_none(), "it has not ended yet");
+    drop(pushes);
+    closing.await;
+    live.close(peer, notice(NoticeKind::Kicked, "no one is there any more")).await;
+}

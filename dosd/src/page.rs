@@ -1,0 +1,96 @@
+//! The page for metrics and health: what is counted all the time, and what is looked up for each look.
+//!
+//! What always holds: no ID, name, address or text appears.
+
+use std::{
+    error::Error,
+    sync::{Arc, Weak},
+};
+
+use dos_daemon::http::{self, Page};
+use dos_sqlite::WriterStats;
+use prometheus_client::{
+    metrics::{counter::ConstCounter, gauge::ConstGauge},
+    registry::{Registry, Unit},
+};
+use tokio::sync::watch;
+
+use crate::{
+    directory::{Directory, outward},
+    phase::Phase,
+    store::Counts,
+};
+
+/// A directory as its page shows it.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    /// Weak, because the store closes only when nothing holds it any more.
+    directory: Weak<Directory>,
+    phase: watch::Receiver<Phase>,
+}
+
+impl Observed {
+    pub(crate) fn new(directory: &Arc<Directory>, phase: watch::Receiver<Phase>) -> Self {
+        Self { directory: Arc::downgrade(directory), phase }
+    }
+}
+
+impl Page for Observed {
+    async fn metrics(&self) -> String {
+        let Some(directory) = self.directory.upgrade() else { return http::open_metrics(&[]) };
+        let counts = match directory.store.counts().await {
+            Ok(counts) => Some(counts),
+            Err(refusal) => {
+                let error = outward(refusal);
+                tracing::warn!(error = &error as &dyn Error, "the store cannot be counted");
+                None
+            }
+        };
+        let sampled = sample(&directory, counts);
+        http::open_metrics(&[directory.metrics.registry(), &sampled])
+    }
+
+    async fn is_healthy(&self) -> bool {
+        let Some(directory) = self.directory.upgrade() else { return false };
+        // A lock that is never given back would stop this, too.
+        let _sessions = directory.live.count();
+        let store = directory.store.clone();
+        drop(directory);
+        store.answers().await
+    }
+
+    async fn is_ready(&self) -> Result<(), String> {
+        match *self.phase.borrow() {
+            Phase::Open => Ok(()),
+            Phase::Closing | Phase::Ended => Err("the directory is closing".into()),
+        }
+    }
+}
+
+/// What is not counted but looked up; the store's part is missing if it cannot tell.
+fn sample(directory: &Directory, counts: Option<Counts>) -> Registry {
+    let mut registry = Registry::with_prefix("dos");
+    let mut gauge = |name: &str, help: &str, value: u64| {
+        registry.register(name, help, ConstGauge::new(value));
+    };
+    gauge("sessions", "Peers that are online", u64::try_from(directory.live.count()).unwrap_or(u64::MAX));
+    if let Some(counts) = counts {
+        gauge("registered_peers", "Peers that are registered", counts.peers);
+        gauge("images", "Images that are published", counts.images);
+        gauge("inbox_rows", "Updates that peers have not stored yet", counts.inbox_rows);
+    }
+    let uptime = directory.metrics.uptime().as_secs_f64();
+    let calls = u64::try_from(directory.live.relay.calls()).unwrap_or(u64::MAX);
+    gauge("relay_calls", "Calls through the relay under way, or about to be", calls);
+    let relayed = ConstCounter::new(directory.live.relay.bytes());
+    registry.register_with_unit("relayed", "What passed through the relay, both ways", Unit::Bytes, relayed);
+    registry.register_with_unit("uptime", "Since the start", Unit::Seconds, ConstGauge::new(uptime));
+    let WriterStats { commits, operations, failures } = directory.store.stats();
+    let mut counter = |name: &str, help: &str, value: u64| {
+        registry.register(name, help, ConstCounter::new(value));
+    };
+    counter("store_commits", "Transactions committed", commits);
+    counter("store_operations", "Operations in the committed transactions", operations);
+    counter("store_failures", "Transactions that could not be committed", failures);
+    registry
+}

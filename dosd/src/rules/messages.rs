@@ -1,0 +1,121 @@
+//! Messages: taken into the recipient's inbox, unless the recipient takes nothing from the sender or has no room.
+
+use dos_protocol::{
+    PeerId, PeerName, Timestamp, WireError,
+    directory::{InboxMessage, Send, Update},
+    limits::MESSAGE_BYTES_MAX,
+};
+
+use super::{
+    Owe, blocks,
+    inbox::{Cause, Quotas, Waiting, check_room},
+    names::PeerRecord,
+    refusal::invalid,
+};
+
+/// What a message is decided on.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    pub(crate) sender: PeerId,
+    pub(crate) sender_name: Option<PeerName>,
+    pub(crate) to: PeerRecord,
+    /// Whether the recipient has blocked the sender.
+    pub(crate) is_blocked: bool,
+    /// What waits for the recipient.
+    pub(crate) waiting: Waiting,
+    pub(crate) quotas: Quotas,
+}
+
+/// Takes a message that was not taken before.
+pub(crate) fn send(state: &Sending, send: Send, now: Timestamp) -> Result<Owe, WireError> {
+    if state.to.id == state.sender {
+        return Err(invalid("a message goes to another peer"));
+    }
+    blocks::check(&state.to, state.is_blocked)?;
+    check_room(state.waiting, &state.quotas)?;
+    let message = InboxMessage {
+        message: send.message,
+        from: state.sender,
+        from_name: state.sender_name.clone(),
+        sent_at: now,
+        text: send.text,
+    };
+    let owe = Owe::to(state.to.id, Update::Message(Box::new(message)));
+    Ok(owe.caused_by(state.sender, Cause::Message))
+}
+
+/// Refuses the text of a message that is empty or too long.
+pub(crate) fn check_text(text: &str) -> Result<(), WireError> {
+    if text.trim().is_empty() {
+        return Err(invalid("a message says something"));
+    }
+    if text.len() > MESSAGE_BYTES_MAX {
+        return Err(invalid(format!("a message has at most {MESSAGE_BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use dos_protocol::{Code, MessageId, Reason, model::PeerRef};
+
+    use super::{super::samples::*, *};
+
+    fn state() -> Sending {
+        Sending {
+            sender: alice(),
+            sender_name: Some("alice".parse().unwrap()),
+            to: record(),
+            is_blocked: false,
+            waiting: Waiting::default(),
+            quotas: Quotas::default(),
+        }
+    }
+
+    fn letter() -> Send {
+        Send { message: MessageId::from([5; 16]), to: PeerRef::Id(bob()), text: "hello".into() }
+    }
+
+    #[test]
+    fn a_message_is_owed_to_its_recipient_because_of_its_sender() {
+        let message = InboxMessage {
+            message: MessageId::from([5; 16]),
+            from: alice(),
+            from_name: Some("alice".parse().unwrap()),
+            sent_at: NOW,
+            text: "hello".into(),
+        };
+        let expected = Owe {
+            peer: bob(),
+            update: Update::Message(Box::new(message)),
+            cause: Some((alice(), Cause::Message)),
+        };
+        assert_eq!(send(&state(), letter(), NOW), Ok(expected));
+    }
+
+    #[test]
+    fn what_is_not_taken_is_refused() {
+        let full = Waiting { of_sender: 1_000, all: 1_000 };
+        for (state, code, reason) in [
+            (Sending { sender: bob(), ..state() }, Code::Invalid, None),
+            (Sending { is_blocked: true, ..state() }, Code::Denied, Some(Reason::Blocked)),
+            (Sending { waiting: full, ..state() }, Code::Denied, Some(Reason::Limit)),
+            // The block is the reason that is given, also where the inbox is full.
+            (Sending { is_blocked: true, waiting: full, ..state() }, Code::Denied, Some(Reason::Blocked)),
+        ] {
+            let error = send(&state, letter(), NOW).unwrap_err();
+            assert_eq!((error.code, error.reason), (code, reason), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_has_1_to_16384_bytes_and_says_something() {
+        assert_eq!(check_text("x"), Ok(()));
+        assert_eq!(check_text(&"x".repeat(16_384)), Ok(()));
+        let error = |text: &str| check_text(text).unwrap_err();
+        assert_eq!(&*error("").message, "a message says something");
+        assert_eq!(&*error(" \n\t").message, "a message says something");
+        assert_eq!(&*error(&"x".repeat(16_385)).message, "a message has at most 16384 bytes");
+        assert_eq!(error("").code, Code::Invalid);
+    }
+}

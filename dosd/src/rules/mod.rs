@@ -1,0 +1,55 @@
+//! The decisions: what a change makes of the state, what it makes the directory owe to peers, or why it is refused.
+//!
+//! Everything here is a function of its arguments. The store loads the state, calls a rule, and saves what comes out, in one
+//! transaction. No SQL, no clock, no lock and nothing that waits, so that every decision can be tested as a table.
+
+pub(crate) mod blocks;
+pub(crate) mod grants;
+pub(crate) mod inbox;
+pub(crate) mod invites;
+pub(crate) mod lockout;
+pub(crate) mod messages;
+pub(crate) mod names;
+pub(crate) mod publish;
+pub(crate) mod refusal;
+pub(crate) mod requests;
+pub(crate) mod views;
+
+use dos_protocol::{PeerId, directory::Update};
+
+pub use blocks::BlockChange;
+pub use inbox::{Cause, Quotas};
+pub use invites::Admission;
+
+/// An update that a change makes the directory owe to a peer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Owe {
+    pub(crate) peer: PeerId,
+    pub(crate) update: Update,
+    /// The peer that caused it and how, if a block of that peer takes the update away.
+    pub(crate) cause: Option<(PeerId, Cause)>,
+}
+
+impl Owe {
+    pub(crate) fn to(peer: PeerId, update: Update) -> Self {
+        Self { peer, update, cause: None }
+    }
+
+    pub(crate) fn caused_by(self, sender: PeerId, cause: Cause) -> Self {
+        Self { cause: Some((sender, cause)), ..self }
+    }
+}
+
+/// What a rule has decided.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Decided<S, A> {
+    /// To be saved.
+    pub(crate) state: S,
+    /// For the caller.
+    pub(crate) answer: A,
+    /// In the order in which it is owed.
+    pub(crate) owed: Vec<Owe>,
+}
+
+#[cfg(test)]
+pub(crate) mod samples;

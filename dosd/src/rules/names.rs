@@ -1,0 +1,237 @@
+//! Keys, IDs, names and passwords: which key holds which ID, and who may register.
+
+use dos_protocol::{
+    PeerId, PeerName, PublicKey, Timestamp, WireError,
+    model::{PeerInfo, SessionEnd},
+};
+
+use super::{
+    invites::{self, Admission, InviteUses},
+    refusal::{conflict, invalid, key_registered, unknown_key},
+};
+
+/// A registered peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerRecord {
+    /// Its ID.
+    pub id: PeerId,
+    /// Its key.
+    pub key: PublicKey,
+    /// Its name.
+    pub name: Option<PeerName>,
+    /// When it was last seen, as far as it is written down.
+    pub last_seen: Timestamp,
+    /// Why its last session ended, if that was written down.
+    pub last_end: Option<SessionEnd>,
+}
+
+impl PeerRecord {
+    /// The peer as others see it while it is offline.
+    #[must_use]
+    pub fn info(self) -> PeerInfo {
+        PeerInfo {
+            id: self.id,
+            name: self.name,
+            online: false,
+            address: None,
+            last_seen: Some(self.last_seen),
+            last_end: self.last_end,
+            images: Vec::new(),
+        }
+    }
+}
+
+/// A peer that wants to register.
+#[derive(Debug, Clone)]
+pub struct NewPeer {
+    /// Under which name, if any.
+    pub name: Option<PeerName>,
+    /// What lets it in.
+    pub admission: Admission,
+    /// Its password, hashed as a PHC string, if it has one.
+    pub password: Option<String>,
+}
+
+/// What a registration is decided on.
+#[derive(Debug)]
+pub(crate) struct Registering {
+    /// The peer that has the key already.
+    pub(crate) holder: Option<PeerRecord>,
+    /// Whether another peer has the name.
+    pub(crate) name_taken: bool,
+    /// The invite that was brought, if there is one.
+    pub(crate) invite: Option<InviteUses>,
+}
+
+/// What becomes of a registration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Registered {
+    /// The same peer again: it keeps its ID, and nothing is taken from an invite.
+    Again(PeerRecord),
+    /// A new peer, and what is left of the invite that lets it in, if one does.
+    New(Option<InviteUses>),
+}
+
+/// Binds a key to an ID.
+pub(crate) fn register(state: Registering, new: &NewPeer, now: Timestamp) -> Result<Registered, WireError> {
+    if let Some(holder) = state.holder {
+        if new.name.is_some() && holder.name != new.name {
+            return Err(key_registered(holder.id));
+        }
+        return Ok(Registered::Again(holder));
+    }
+    // Before the name: a peer that may not register does not learn which names are taken.
+    let invite = invites::admit(new.admission, state.invite, now)?;
+    match &new.name {
+        Some(name) if state.name_taken => Err(conflict(format!("the name {name} is taken"))),
+        _ => Ok(Registered::New(invite)),
+    }
+}
+
+const NAMELESS: &str = "a password is of use only with a name, and this peer has none";
+
+/// Refuses a password for a peer without a name, by which its ID would be taken back.
+pub(crate) fn check_password(has_name: bool, has_password: bool) -> Result<(), WireError> {
+    if has_password && !has_name { Err(invalid(NAMELESS)) } else { Ok(()) }
+}
+
+/// Whether `peer`, whose password was verified, gets the key; it does not if the password has changed since. `holder` is the
+/// peer that has the key already.
+pub(crate) fn replace_key(
+    peer: PeerId,
+    holder: Option<PeerId>,
+    password_stands: bool,
+) -> Result<bool, WireError> {
+    match holder {
+        Some(other) if other != peer => Err(key_registered(other)),
+        _ => Ok(password_stands),
+    }
+}
+
+/// Refuses a peer whose key was replaced meanwhile. `holder` is the peer that has the key now.
+pub(crate) fn check_key(peer: PeerId, holder: Option<PeerId>) -> Result<(), WireError> {
+    if holder == Some(peer) { Ok(()) } else { Err(unknown_key()) }
+}
+
+/// Refuses to take back the ID of `name` with a key that is another peer's. A key that is its own proves more than any password:
+/// the answer to an earlier attempt was lost.
+pub(crate) fn known_key(holder: &PeerRecord, name: &PeerName) -> Result<(), WireError> {
+    if holder.name.as_ref() == Some(name) { Ok(()) } else { Err(key_registered(holder.id)) }
+}
+
+/// Whether a peer was seen at this moment or later, as far as the asking peer may know. A peer that is online is seen now.
+pub(crate) fn was_seen(
+    since: Timestamp,
+    last_seen: Timestamp,
+    hides: bool,
+    is_online: impl FnOnce() -> bool,
+) -> bool {
+    !hides && (last_seen >= since || is_online())
+}
+
+#[cfg(test)]
+mod tests {
+    use dos_protocol::{Code, Reason};
+
+    use super::{super::samples::*, *};
+
+    fn new(name: Option<&str>, admission: Admission) -> NewPeer {
+        NewPeer { name: name.map(|name| name.parse().unwrap()), admission, password: None }
+    }
+
+    #[test]
+    fn a_key_keeps_its_id_whatever_else_has_changed() {
+        let again = |name, admission| {
+            let state = Registering { holder: Some(record()), name_taken: true, invite: None };
+            register(state, &new(name, admission), NOW)
+        };
+        assert_eq!(again(None, Admission::Closed), Ok(Registered::Again(record())));
+        assert_eq!(again(Some("bob"), Admission::Invited([1; 32])), Ok(Registered::Again(record())));
+        let error = again(Some("bert"), Admission::Open).unwrap_err();
+        assert_eq!(*error.message, format!("this key is registered already, as {}", bob()));
+        assert_eq!(error.code, Code::Conflict);
+    }
+
+    #[test]
+    fn a_new_peer_is_let_in_first_and_gets_a_free_name() {
+        let uses = InviteUses { uses_left: 2, expires_at: Timestamp(NOW.0 + 1) };
+        let left = InviteUses { uses_left: 1, ..uses };
+        let invited = Admission::Invited([1; 32]);
+        for (name, admission, name_taken, expected) in [
+            (None, Admission::Open, false, Ok(Registered::New(None))),
+            (None, Admission::Open, true, Ok(Registered::New(None))),
+            (Some("bob"), Admission::Open, false, Ok(Registered::New(None))),
+            (Some("bob"), invited, false, Ok(Registered::New(Some(left)))),
+            (Some("bob"), invited, true, Err((Code::Conflict, None))),
+            (Some("bob"), Admission::Open, true, Err((Code::Conflict, None))),
+            (Some("bob"), Admission::Closed, true, Err((Code::Denied, Some(Reason::Closed)))),
+        ] {
+            let state = Registering { holder: None, name_taken, invite: Some(uses) };
+            let result =
+                register(state, &new(name, admission), NOW).map_err(|error| (error.code, error.reason));
+            assert_eq!(result, expected, "{name:?} {admission:?} {name_taken}");
+        }
+        let state = Registering { holder: None, name_taken: true, invite: None };
+        let error = register(state, &new(Some("bob"), Admission::Open), NOW).unwrap_err();
+        assert_eq!(&*error.message, "the name bob is taken");
+    }
+
+    #[test]
+    fn a_password_needs_a_name() {
+        assert_eq!(check_password(true, true), Ok(()));
+        assert_eq!(check_password(true, false), Ok(()));
+        assert_eq!(check_password(false, false), Ok(()));
+        let error = check_password(false, true).unwrap_err();
+        assert_eq!((error.code, &*error.message), (Code::Invalid, NAMELESS));
+    }
+
+    #[test]
+    fn a_key_is_replaced_only_by_one_that_is_free_and_while_the_password_stands() {
+        assert_eq!(replace_key(bob(), None, true), Ok(true));
+        assert_eq!(replace_key(bob(), None, false), Ok(false));
+        assert_eq!(replace_key(bob(), Some(bob()), true), Ok(true));
+        assert_eq!(replace_key(bob(), Some(carol()), true), Err(key_registered(carol())));
+        assert_eq!(check_key(bob(), Some(bob())), Ok(()));
+        assert_eq!(check_key(bob(), Some(carol())), Err(unknown_key()));
+        assert_eq!(check_key(bob(), None), Err(unknown_key()));
+    }
+
+    #[test]
+    fn a_known_key_takes_back_its_own_id_alone() {
+        assert_eq!(known_key(&record(), &"bob".parse().unwrap()), Ok(()));
+        assert_eq!(known_key(&record(), &"bert".parse().unwrap()), Err(key_registered(bob())));
+        let nameless = PeerRecord { name: None, ..record() };
+        assert!(known_key(&nameless, &"bob".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_peer_that_hides_was_never_seen_and_one_that_is_online_is_seen_now() {
+        for (last_seen, hides, is_online, expected) in [
+            (NOW.0, false, false, true),
+            (NOW.0 + 1, false, false, true),
+            (NOW.0 - 1, false, false, false),
+            (NOW.0 - 1, false, true, true),
+            (NOW.0, true, false, false),
+            (NOW.0 - 1, true, true, false),
+        ] {
+            let seen = was_seen(NOW, Timestamp(last_seen), hides, || is_online);
+            assert_eq!(seen, expected, "{last_seen} {hides} {is_online}");
+        }
+    }
+
+    #[test]
+    fn a_peer_is_listed_as_it_was_last_seen() {
+        let end = Some(SessionEnd::Closed);
+        let info = PeerRecord { last_end: end, ..record() }.info();
+        let expected = PeerInfo {
+            id: bob(),
+            name: Some("bob".parse().unwrap()),
+            online: false,
+            address: None,
+            last_seen: Some(Timestamp(5)),
+            last_end: end,
+            images: Vec::new(),
+        };
+        assert_eq!(info, expected);
+    }
+}

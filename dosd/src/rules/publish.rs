@@ -1,0 +1,140 @@
+//! Images: published, replaced, renamed and removed by their owner, within its quotas.
+
+use dos_protocol::{
+    ImageName, ImageNo, ImagePath, PeerId, WireError,
+    directory::{Publish, Update},
+    limits::{ORIGINAL_BYTES_MAX, PREVIEW_BYTES_MAX, PREVIEW_PIXELS_MAX},
+    model::{Format, ImageInfo},
+};
+
+use super::{
+    Owe,
+    inbox::Quotas,
+    refusal::{conflict, invalid, not_found, reached},
+};
+
+/// What a publication is decided on.
+#[derive(Debug)]
+pub(crate) struct Publishing {
+    /// The owner's image of the same name.
+    pub(crate) existing: Option<ImageInfo>,
+    /// How many images the owner has.
+    pub(crate) images: u64,
+    /// How many bytes their previews have together.
+    pub(crate) preview_bytes: u64,
+    pub(crate) quotas: Quotas,
+}
+
+/// What becomes of a publication.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Published {
+    /// The same sealed copy is there under this name already.
+    Unchanged(ImageInfo),
+    /// The image takes the place of this one and keeps its number.
+    Replaced(ImageInfo),
+    /// A new image.
+    New,
+}
+
+/// Publishes an image, or replaces one.
+pub(crate) fn publish(state: Publishing, publish: &Publish) -> Result<Published, WireError> {
+    let gone = match &state.existing {
+        Some(old) if old.sealed.hash == publish.sealed.hash => {
+            return Ok(state.existing.map_or(Published::New, Published::Unchanged));
+        }
+        Some(_) if !publish.replace => return Err(name_taken(&publish.name)),
+        Some(old) => u64::from(old.preview.bytes),
+        None if state.images >= state.quotas.images => {
+            let why = format!("a peer can publish at most {} images", state.quotas.images);
+            return Err(reached("images_per_peer", &why));
+        }
+        None => 0,
+    };
+    let bytes = u64::from(publish.preview.info().bytes);
+    if state.preview_bytes.saturating_sub(gone).saturating_add(bytes) > state.quotas.preview_bytes {
+        let why =
+            format!("the previews of a peer have at most {} bytes together", state.quotas.preview_bytes);
+        return Err(reached("preview_bytes_per_peer", &why));
+    }
+    Ok(state.existing.map_or(Published::New, Published::Replaced))
+}
+
+/// The image as it is listed once it is published.
+pub(crate) fn published(owner: PeerId, no: ImageNo, publish: &Publish) -> ImageInfo {
+    ImageInfo {
+        no,
+        owner,
+        name: publish.name.clone(),
+        original: publish.original,
+        sealed: publish.sealed,
+        preview: publish.preview.info(),
+        access: None,
+    }
+}
+
+/// The image, if it is the caller's. That another peer has one of this number is not told.
+pub(crate) fn own(image: Option<ImageInfo>, owner: PeerId) -> Result<ImageInfo, WireError> {
+    image.filter(|image| image.owner == owner).ok_or_else(|| not_found("you have no such image"))
+}
+
+/// The image under its new name with what is owed to its owner; nothing if that is its name already. `taken` says whether the
+/// owner has an image of that name.
+pub(crate) fn rename(
+    image: &ImageInfo,
+    name: ImageName,
+    taken: bool,
+) -> Result<Option<(ImageInfo, Owe)>, WireError> {
+    if image.name == name {
+        return Ok(None);
+    }
+    if taken {
+        return Err(name_taken(&name));
+    }
+    let path = ImagePath { owner: image.owner, name: name.clone() };
+    let owe = Owe::to(image.owner, Update::Renamed { image: image.no, path });
+    Ok(Some((ImageInfo { name, ..image.clone() }, owe)))
+}
+
+/// Owes the removal of an image to its owner and to all that had a grant for it or a pending request: once to each.
+pub(crate) fn removed(image: &ImageInfo, mut concerned: Vec<PeerId>) -> Vec<Owe> {
+    concerned.push(image.owner);
+    concerned.sort_unstable();
+    concerned.dedup();
+    let path = ImagePath { owner: image.owner, name: image.name.clone() };
+    let update = || Update::Removed { image: image.no, path: path.clone() };
+    concerned.into_iter().map(|peer| Owe::to(peer, update())).collect()
+}
+
+pub(crate) fn no_image(owner: PeerId, name: &ImageName) -> WireError {
+    not_found(format!("there is no image {owner}/{name}"))
+}
+
+fn name_taken(name: &ImageName) -> WireError {
+    conflict(format!("you have an image named {name} already"))
+}
+
+/// Refuses a publication of impossible sizes: what an owner's daemon sends is hostile until it is checked.
+pub(crate) fn check(publish: &Publish) -> Result<(), WireError> {
+    let (original, preview, sealed) = (&publish.original, &publish.preview, publish.sealed.bytes);
+    let why = if original.format == Format::Unknown || preview.format == Format::Unknown {
+        "the directory does not know this format".into()
+    } else if preview.data.is_empty() || preview.data.len() > PREVIEW_BYTES_MAX {
+        format!("a preview has 1 to {PREVIEW_BYTES_MAX} bytes")
+    } else if !(1..=PREVIEW_PIXELS_MAX).contains(&preview.width)
+        || !(1..=PREVIEW_PIXELS_MAX).contains(&preview.height)
+    {
+        format!("a preview fits in {PREVIEW_PIXELS_MAX}x{PREVIEW_PIXELS_MAX} pixels")
+    } else if original.bytes == 0 || original.bytes > ORIGINAL_BYTES_MAX {
+        format!("an original has 1 to {ORIGINAL_BYTES_MAX} bytes")
+    } else if original.width == 0 || original.height == 0 {
+        "an original has at least one pixel".into()
+    } else if sealed <= original.bytes || sealed > original.bytes * 2 + (1 << 20) {
+        "a sealed copy is a little larger than its original".into()
+    } else {
+        return Ok(());
+    };
+    Err(invalid(why))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! Every publication, exactly.
+
+use dos_protocol::{
+    Code, Reason,
+    directory::Preview,
+    model::{Format, Original, SealedCopy},
+};
+
+use super::{super::samples::*, *};
+
+/// Another copy of the sample image.
+fn publication() -> Publish {
+    Publish {
+        name: "sea".parse().unwrap(),
+        original: image().original,
+        sealed: SealedCopy { hash: [5; 32].into(), bytes: 164 },
+        preview: Preview { format: Format::Png, width: 2, height: 1, data: vec![0; 30] },
+        replace: false,
+    }
+}
+
+fn replacement() -> Publish {
+    Publish { replace: true, ..publication() }
+}
+
+fn state(existing: Option<ImageInfo>) -> Publishing {
+    let quotas = Quotas { images: 3, preview_bytes: 100, ..Quotas::default() };
+    Publishing { existing, images: 2, preview_bytes: 70, quotas }
+}
+
+#[test]
+fn an_image_is_new_replaced_or_the_same() {
+    let same = Publish { sealed: image().sealed, ..publication() };
+    let full = |existing| Publishing { images: 9, preview_bytes: 999, ..state(existing) };
+    for (state, change, expected) in [
+        (state(None), publication(), Published::New),
+        (state(None), replacement(), Published::New),
+        (state(Some(image())), replacement(), Published::Replaced(image())),
+        (Publishing { images: 3, ..state(Some(image())) }, replacement(), Published::Replaced(image())),
+        (
+            Publishing { preview_bytes: 80, ..state(Some(image())) },
+            replacement(),
+            Published::Replaced(image()),
+        ),
+        (full(Some(image())), same.clone(), Published::Unchanged(image())),
+        (full(Some(image())), Publish { replace: true, ..same }, Published::Unchanged(image())),
+    ] {
+        let told = format!("{state:?}");
+        assert_eq!(publish(state, &change), Ok(expected), "{told}");
+    }
+}
+
+#[test]
+fn names_and_quotas_are_kept() {
+    let limit = Some(Reason::Limit);
+    let images = "a peer can publish at most 3 images (limit images_per_peer)";
+    let bytes = "the previews of a peer have at most 100 bytes together (limit preview_bytes_per_peer)";
+    for (state, change, reason, text) in [
+        (state(Some(image())), publication(), None, "you have an image named sea already"),
+        (Publishing { images: 3, ..state(None) }, publication(), limit, images),
+        (Publishing { images: 4, ..state(None) }, publication(), limit, images),
+        (Publishing { preview_bytes: 71, ..state(None) }, publication(), limit, bytes),
+        (Publishing { preview_bytes: u64::MAX, ..state(None) }, publication(), limit, bytes),
+        (Publishing { preview_bytes: 81, ..state(Some(image())) }, replacement(), limit, bytes),
+    ] {
+        let told = format!("{state:?}");
+        let error = publish(state, &change).unwrap_err();
+        assert_eq!((error.reason, &*error.message), (reason, text), "{told}");
+    }
+    let error = publish(state(Some(image())), &publication()).unwrap_err();
+    assert_eq!(error.code, Code::Conflict);
+}
+
+#[test]
+fn a_published_image_is_listed_as_it_was_sent() {
+    let listed = published(alice(), ImageNo(7), &publication());
+    let expected =
+        ImageInfo { sealed: publication().sealed, preview: publication().preview.info(), ..image() };
+    assert_eq!(listed, expected);
+}
+
+#[test]
+fn only_the_owner_has_the_image() {
+    assert_eq!(own(Some(image()), alice()), Ok(image()));
+    let missing = own(None, alice()).unwrap_err();
+    assert_eq!((missing.code, &*missing.message), (Code::NotFound, "you have no such image"));
+    assert_eq!(own(Some(image()), bob()), Err(missing));
+    let error = no_image(alice(), &"sea".parse().unwrap());
+    assert_eq!(*error.message, format!("there is no image {}/sea", alice()));
+    assert_eq!(error.code, Code::NotFound);
+}
+
+#[test]
+fn a_new_name_is_free_and_told_to_the_owner() {
+    let name = || "lake".parse::<ImageName>().unwrap();
+    let path = ImagePath { owner: alice(), name: name() };
+    let owe = Owe::to(alice(), Update::Renamed { image: ImageNo(7), path });
+    assert_eq!(rename(&image(), name(), false), Ok(Some((ImageInfo { name: name(), ..image() }, owe))));
+    let error = rename(&image(), name(), true).unwrap_err();
+    assert_eq!((error.code, &*error.message), (Code::Conflict, "you have an image named lake already"));
+    assert_eq!(rename(&image(), image().name, true), Ok(None));
+}
+
+#[test]
+fn a_removal_is_owed_once_to_everyone_concerned() {
+    let path = ImagePath { owner: alice(), name: "sea".parse().unwrap() };
+    let owe = |peer| Owe::to(peer, Update::Removed { image: ImageNo(7), path: path.clone() });
+    assert_eq!(removed(&image(), vec![carol(), bob(), carol()]), [owe(alice()), owe(bob()), owe(carol())]);
+    assert_eq!(removed(&image(), Vec::new()), [owe(alice())]);
+}
+
+#[test]
+fn sizes_are_possible() {
+    let preview = |width, height, bytes| {
+        let preview = Preview { format: Format::Png, width, height, data: vec![0; bytes] };
+        Publish { preview, ..publication() }
+    };
+    let original = |width, height, bytes, sealed| {
+        let original = Original { width, height, bytes, ..image().original };
+        let sealed = SealedCopy { bytes: sealed, ..image().sealed };
+        Publish { original, sealed, ..publication() }
+    };
+    let most = ORIGINAL_BYTES_MAX;
+    let bytes = Some("a preview has 1 to 65536 bytes");
+    let pixels = Some("a preview fits in 256x256 pixels");
+    let one_pixel = Some("an original has at least one pixel");
+    let too_large = Some("an original has 1 to 17163091968 bytes");
+    let sealed = Some("a sealed copy is a little larger than its original");
+    let unknown = Some("the directory does not know this format");
+    for (publish, expected) in [
+        (publication(), None),
+        (preview(1, 1, 1), None),
+        (preview(256, 256, 65_536), None),
+        (preview(1, 1, 0), bytes),
+        (preview(1, 1, 65_537), bytes),
+        (preview(0, 1, 1), pixels),
+        (preview(1, 0, 1), pixels),
+        (preview(257, 1, 1), pixels),
+        (preview(1, 257, 1), pixels),
+        (
+            Publish { original: Original { format: Format::Unknown, ..image().original }, ..publication() },
+            unknown,
+        ),
+        (
+            Publish {
+                preview: Preview { format: Format::Unknown, ..publication().preview },
+                ..publication()
+            },
+            unknown,
+        ),
+        (original(1, 1, 1, 2), None),
+        (original(1, 1, most, most + 1), None),
+        (original(1, 1, 0, 1), too_large),
+        (original(1, 1, most + 1, most + 2), too_large),
+        (original(0, 1, 1, 2), one_pixel),
+        (original(1, 0, 1, 2), one_pixel),
+        (original(1, 1, 100, 100), sealed),
+        (original(1, 1, 100, 101), None),
+        (original(1, 1, 100, 200 + (1 << 20)), None),
+        (original(1, 1, 100, 201 + (1 << 20)), sealed),
+    ] {
+        let error = check(&publish).err();
+        assert_eq!(error.as_ref().map(|error| &*error.message), expected, "{publish:?}");
+        assert!(error.is_none_or(|error| error.code == Code::Invalid));
+    }
+}

@@ -1,0 +1,238 @@
+//! Requests: made by a viewer, answered by the owner, any of them in any order. At most one is pending per viewer and image.
+
+use dos_protocol::{
+    ImageNo, PeerId, Reason, Timestamp, WireError,
+    directory::{Decision, Request, RequestState, Update},
+    limits::{REQUESTS_PENDING_MAX, TEXT_BYTES_MAX, VIEWS_MAX},
+};
+
+use super::{
+    Decided, Owe, blocks,
+    grants::{self, GrantRecord, Scope},
+    inbox::{Cause, Quotas, Waiting, check_room},
+    names::PeerRecord,
+    refusal::{conflict, denied, invalid, not_found},
+};
+
+/// A request as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RequestRecord {
+    pub(crate) request: u64,
+    pub(crate) image: ImageNo,
+    pub(crate) owner: PeerId,
+    pub(crate) viewer: PeerId,
+    pub(crate) views: u32,
+    pub(crate) state: RequestState,
+    pub(crate) note: Option<Box<str>>,
+    pub(crate) reason: Option<Box<str>>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) decided_at: Option<Timestamp>,
+    pub(crate) revision: u64,
+}
+
+impl RequestRecord {
+    /// The request as it travels.
+    pub(crate) fn snapshot(&self, scope: &Scope) -> Request {
+        Request {
+            request: self.request,
+            image: self.image,
+            path: scope.image.path.clone(),
+            owner_name: scope.owner_name.clone(),
+            from: self.viewer,
+            from_name: scope.viewer_name.clone(),
+            views: self.views,
+            state: self.state,
+            note: self.note.clone(),
+            reason: self.reason.clone(),
+            created_at: self.created_at,
+            decided_at: self.decided_at,
+            revision: self.revision,
+        }
+    }
+
+    fn ended(mut self, state: RequestState, now: Timestamp) -> Self {
+        self.state = state;
+        self.decided_at = Some(now);
+        self.revision += 1;
+        self
+    }
+}
+
+/// What a viewer wants.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) views: u32,
+    /// A word to the owner.
+    pub(crate) note: Option<Box<str>>,
+}
+
+/// What a new or changed request is decided on.
+#[derive(Debug)]
+pub(crate) struct Requesting {
+    pub(crate) viewer: PeerId,
+    pub(crate) owner: PeerRecord,
+    /// Whether the owner has blocked the viewer.
+    pub(crate) is_blocked: bool,
+    /// What waits for the owner.
+    pub(crate) waiting: Waiting,
+    pub(crate) quotas: Quotas,
+    /// Nothing if the owner has no image of this name; with it the refusal that names it.
+    pub(crate) scope: Result<Scope, WireError>,
+    /// The viewer's pending request for the image.
+    pub(crate) pending: Option<RequestRecord>,
+    /// The viewer's pending requests for all images of this owner.
+    pub(crate) pending_count: u64,
+    /// For a request that is new.
+    pub(crate) fresh_number: u64,
+}
+
+/// Requests access to an image or more views; a pending request of the same viewer for it is changed instead.
+pub(crate) fn request(
+    state: Requesting,
+    wanted: Wanted,
+    now: Timestamp,
+) -> Result<Decided<RequestRecord, Request>, WireError> {
+    if state.owner.id == state.viewer {
+        return Err(invalid("an owner's own views are free and need no request"));
+    }
+    if wanted.views == 0 || wanted.views > VIEWS_MAX {
+        return Err(invalid(format!("a request is for 1 to {VIEWS_MAX} views")));
+    }
+    blocks::check(&state.owner, state.is_blocked)?;
+    check_room(state.waiting, &state.quotas)?;
+    let scope = state.scope?;
+    let Wanted { views, note } = wanted;
+    let record = match state.pending {
+        Some(old) => RequestRecord { views, note, revision: old.revision + 1, ..old },
+        None if state.pending_count >= REQUESTS_PENDING_MAX => {
+            let why =
+                format!("{REQUESTS_PENDING_MAX} requests of yours wait for this owner's answer already");
+            return Err(denied(why, Reason::Limit));
+        }
+        None => RequestRecord {
+            request: state.fresh_number,
+            image: scope.image.no,
+            owner: scope.owner(),
+            viewer: scope.viewer,
+            views,
+            state: RequestState::Pending,
+            note,
+            reason: None,
+            created_at: now,
+            decided_at: None,
+            revision: 1,
+        },
+    };
+    let answer = record.snapshot(&scope);
+    let update = || Update::Request(Box::new(answer.clone()));
+    let owed = vec![
+        Owe::to(record.owner, update()).caused_by(record.viewer, Cause::Request),
+        Owe::to(record.viewer, update()),
+    ];
+    Ok(Decided { state: record, answer, owed })
+}
+
+/// A request that is there, with its image; nothing if either is missing.
+pub(crate) type Found = Option<(RequestRecord, Scope)>;
+
+/// Withdraws one's own pending request; the state is what is to be saved, nothing if it was withdrawn before.
+pub(crate) fn cancel(
+    found: Found,
+    viewer: PeerId,
+    number: u64,
+    now: Timestamp,
+) -> Result<Decided<Option<RequestRecord>, Request>, WireError> {
+    let (record, scope) =
+        found.filter(|(record, _)| record.viewer == viewer).ok_or_else(|| no_request(number))?;
+    match record.state {
+        RequestState::Cancelled => {
+            return Ok(Decided { state: None, answer: record.snapshot(&scope), owed: Vec::new() });
+        }
+        RequestState::Pending => {}
+        RequestState::Approved | RequestState::Denied => return Err(answered(&record)),
+    }
+    let record = record.ended(RequestState::Cancelled, now);
+    let answer = record.snapshot(&scope);
+    let owed = owe_both(&answer, Update::Request);
+    Ok(Decided { state: Some(record), answer, owed })
+}
+
+/// A request after its owner's answer, and the grant that comes of an approval.
+pub(crate) type Settled = (RequestRecord, Option<GrantRecord>);
+
+/// The owner's answer to a pending request. An approval adds its views to the grant, or gives it.
+pub(crate) fn decide(
+    (found, grant): (Found, Option<GrantRecord>),
+    owner: PeerId,
+    (number, decision): (u64, Decision),
+    now: Timestamp,
+) -> Result<Decided<Settled, Request>, WireError> {
+    let (mut record, scope) =
+        found.filter(|(record, _)| record.owner == owner).ok_or_else(|| no_request(number))?;
+    if record.state != RequestState::Pending {
+        return Err(answered(&record));
+    }
+    let mut owed = Vec::new();
+    let (state, grant) = match decision {
+        Decision::Approve { views, key } => {
+            record.views = views.unwrap_or(record.views);
+            if record.views == 0 || record.views > VIEWS_MAX {
+                return Err(invalid(format!("an approval is for 1 to {VIEWS_MAX} views")));
+            }
+            let grant = GrantRecord::with_more(grant, record.views, &key, now)?;
+            owed.extend(grants::owe_both(&grant.snapshot(&scope)));
+            (RequestState::Approved, Some(grant))
+        }
+        Decision::Deny { reason } => {
+            record.reason = reason;
+            (RequestState::Denied, None)
+        }
+    };
+    let record = record.ended(state, now);
+    let answer = record.snapshot(&scope);
+    owed.extend(owe_both(&answer, Update::Decision));
+    Ok(Decided { state: (record, grant), answer, owed })
+}
+
+/// The owner has blocked the viewer: its pending requests are denied.
+pub(crate) fn deny_all(pending: Vec<(RequestRecord, Scope)>, now: Timestamp) -> Vec<Owe> {
+    let denied =
+        pending.into_iter().map(|(record, scope)| record.ended(RequestState::Denied, now).snapshot(&scope));
+    denied.flat_map(|request| owe_both(&request, Update::Decision)).collect()
+}
+
+/// The viewer is forgotten: the owners learn that its pending requests are withdrawn.
+pub(crate) fn withdraw_all(pending: Vec<(RequestRecord, Scope)>, now: Timestamp) -> Vec<Owe> {
+    pending
+        .into_iter()
+        .map(|(record, scope)| {
+            let request = record.ended(RequestState::Cancelled, now).snapshot(&scope);
+            Owe::to(scope.owner(), Update::Request(Box::new(request)))
+        })
+        .collect()
+}
+
+/// Owes a request as it is now to its owner and its viewer.
+fn owe_both(request: &Request, update: fn(Box<Request>) -> Update) -> Vec<Owe> {
+    let to = |peer| Owe::to(peer, update(Box::new(request.clone())));
+    vec![to(request.path.owner), to(request.from)]
+}
+
+/// Refuses a note or a reason that is too long.
+pub(crate) fn check_text(text: Option<&str>) -> Result<(), WireError> {
+    if text.is_some_and(|text| text.len() > TEXT_BYTES_MAX) {
+        return Err(invalid(format!("a text has at most {TEXT_BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
+
+fn no_request(number: u64) -> WireError {
+    not_found(format!("there is no request {number} of yours"))
+}
+
+fn answered(record: &RequestRecord) -> WireError {
+    conflict(format!("request {} is {} already", record.request, record.state.as_str()))
+}
+
+#[cfg(test)]
+mod tests;

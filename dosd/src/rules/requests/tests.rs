@@ -1,0 +1,218 @@
+//! Every state of a request and every way out of it.
+
+use dos_protocol::{Allowance, Code};
+
+use super::{super::samples::*, *};
+
+fn pending() -> RequestRecord {
+    RequestRecord {
+        request: 11,
+        image: image().no,
+        owner: alice(),
+        viewer: bob(),
+        views: 2,
+        state: RequestState::Pending,
+        note: Some("please".into()),
+        reason: None,
+        created_at: Timestamp(5),
+        decided_at: None,
+        revision: 4,
+    }
+}
+
+fn owner() -> PeerRecord {
+    PeerRecord { id: alice(), name: scope().owner_name, ..record() }
+}
+
+fn requesting(pending: Option<RequestRecord>) -> Requesting {
+    Requesting {
+        viewer: bob(),
+        owner: owner(),
+        is_blocked: false,
+        waiting: Waiting::default(),
+        quotas: Quotas::default(),
+        scope: Ok(scope()),
+        pending,
+        pending_count: 0,
+        fresh_number: 12,
+    }
+}
+
+fn wanted(views: u32) -> Wanted {
+    Wanted { views, note: Some("more".into()) }
+}
+
+fn owed(record: &RequestRecord, update: fn(Box<Request>) -> Update) -> [Owe; 2] {
+    [alice(), bob()].map(|peer| Owe::to(peer, update(Box::new(record.snapshot(&scope())))))
+}
+
+#[test]
+fn a_request_is_new_or_changes_the_pending_one() {
+    let fresh = RequestRecord {
+        request: 12,
+        views: 7,
+        note: Some("more".into()),
+        created_at: NOW,
+        revision: 1,
+        ..pending()
+    };
+    let changed = RequestRecord { views: 7, note: Some("more".into()), revision: 5, ..pending() };
+    for (old, expected) in [(None, fresh), (Some(pending()), changed)] {
+        let decided = request(requesting(old), wanted(7), NOW).unwrap();
+        assert_eq!(decided.state, expected);
+        assert_eq!(decided.answer, expected.snapshot(&scope()));
+        let [to_owner, to_viewer] = owed(&expected, Update::Request);
+        assert_eq!(decided.owed, [to_owner.caused_by(bob(), Cause::Request), to_viewer]);
+    }
+}
+
+#[test]
+fn a_request_as_it_travels_has_everything() {
+    let expected = Request {
+        request: 11,
+        image: image().no,
+        path: scope().image.path,
+        owner_name: scope().owner_name,
+        from: bob(),
+        from_name: scope().viewer_name,
+        views: 2,
+        state: RequestState::Pending,
+        note: Some("please".into()),
+        reason: None,
+        created_at: Timestamp(5),
+        decided_at: None,
+        revision: 4,
+    };
+    assert_eq!(pending().snapshot(&scope()), expected);
+}
+
+#[test]
+fn impossible_and_unwelcome_requests_are_refused() {
+    let full = Waiting { of_sender: 1_000, all: 1_000 };
+    let no_image = Err(not_found("there is no image"));
+    let base = || requesting(None);
+    let many = |count| Requesting { pending_count: count, ..base() };
+    for (state, views, expected) in [
+        (Requesting { viewer: alice(), ..base() }, 1, (Code::Invalid, None)),
+        (base(), 0, (Code::Invalid, None)),
+        (base(), VIEWS_MAX + 1, (Code::Invalid, None)),
+        (Requesting { is_blocked: true, ..base() }, 1, (Code::Denied, Some(Reason::Blocked))),
+        (Requesting { waiting: full, ..base() }, 1, (Code::Denied, Some(Reason::Limit))),
+        (Requesting { scope: no_image, ..base() }, 1, (Code::NotFound, None)),
+        (many(100), 1, (Code::Denied, Some(Reason::Limit))),
+        (many(101), 1, (Code::Denied, Some(Reason::Limit))),
+    ] {
+        let told = format!("{state:?} {views}");
+        let error = request(state, wanted(views), NOW).unwrap_err();
+        assert_eq!((error.code, error.reason), expected, "{told}");
+    }
+    for views in [1, VIEWS_MAX] {
+        assert!(request(many(99), wanted(views), NOW).is_ok());
+    }
+    let changed = Requesting { pending: Some(pending()), ..many(100) };
+    assert!(request(changed, wanted(1), NOW).is_ok(), "one that is pending can be changed");
+}
+
+fn ended(state: RequestState) -> RequestRecord {
+    RequestRecord { state, decided_at: Some(NOW), revision: 5, ..pending() }
+}
+
+#[test]
+fn a_pending_request_is_withdrawn_once_by_its_viewer() {
+    let cancelled = ended(RequestState::Cancelled);
+    let decided = cancel(Some((pending(), scope())), bob(), 11, NOW).unwrap();
+    assert_eq!(decided.state, Some(cancelled.clone()));
+    assert_eq!(decided.answer, cancelled.snapshot(&scope()));
+    assert_eq!(decided.owed, owed(&cancelled, Update::Request));
+    let again = cancel(Some((cancelled.clone(), scope())), bob(), 11, Timestamp(NOW.0 + 1)).unwrap();
+    let expected = Decided { state: None, answer: cancelled.snapshot(&scope()), owed: Vec::new() };
+    assert_eq!(again, expected);
+    for (found, viewer, code, text) in [
+        (None, bob(), Code::NotFound, "there is no request 11 of yours"),
+        (Some(pending()), alice(), Code::NotFound, "there is no request 11 of yours"),
+        (Some(ended(RequestState::Approved)), bob(), Code::Conflict, "request 11 is approved already"),
+        (Some(ended(RequestState::Denied)), bob(), Code::Conflict, "request 11 is denied already"),
+    ] {
+        let error = cancel(found.map(|record| (record, scope())), viewer, 11, NOW).unwrap_err();
+        assert_eq!((error.code, &*error.message), (code, text));
+    }
+}
+
+fn approve(views: Option<u32>) -> Decision {
+    Decision::Approve { views, key: key(8) }
+}
+
+fn decided(
+    old: Option<GrantRecord>,
+    decision: Decision,
+) -> Result<Decided<Settled, Request>, (Code, Option<Reason>)> {
+    let found = Some((pending(), scope()));
+    decide((found, old), alice(), (11, decision), NOW).map_err(|error| (error.code, error.reason))
+}
+
+#[test]
+fn an_approval_gives_what_was_requested_or_what_the_owner_says() {
+    for (views, left) in [(None, 7), (Some(1), 6), (Some(9), 14)] {
+        let decided = decided(Some(grant()), approve(views)).unwrap();
+        let record = RequestRecord { views: left - 5, ..ended(RequestState::Approved) };
+        let grant = GrantRecord { views_left: Allowance::Views(left), revision: 10, ..grant() };
+        let mut expected = grants::owe_both(&grant.snapshot(&scope()));
+        expected.extend(owed(&record, Update::Decision));
+        assert_eq!(decided.state, (record.clone(), Some(grant)));
+        assert_eq!(decided.answer, record.snapshot(&scope()));
+        assert_eq!(decided.owed, expected);
+    }
+    let (_, first) = decided(None, approve(None)).unwrap().state;
+    assert_eq!(first.unwrap().split, key(8).split);
+}
+
+#[test]
+fn an_approval_is_for_1_to_the_largest_number_of_views() {
+    for (views, expected) in [
+        (0, Err((Code::Invalid, None))),
+        (1, Ok(())),
+        (VIEWS_MAX, Ok(())),
+        (VIEWS_MAX + 1, Err((Code::Invalid, None))),
+    ] {
+        assert_eq!(decided(None, approve(Some(views))).map(drop), expected, "{views}");
+    }
+}
+
+#[test]
+fn a_denial_gives_nothing() {
+    let decided = decided(Some(grant()), Decision::Deny { reason: Some("no".into()) }).unwrap();
+    let record = RequestRecord { reason: Some("no".into()), ..ended(RequestState::Denied) };
+    assert_eq!(decided.state, (record.clone(), None));
+    assert_eq!(decided.owed, owed(&record, Update::Decision));
+}
+
+#[test]
+fn only_the_owner_decides_and_only_once() {
+    let deny = || Decision::Deny { reason: None };
+    for (found, peer, code, text) in [
+        (None, alice(), Code::NotFound, "there is no request 11 of yours"),
+        (Some(pending()), bob(), Code::NotFound, "there is no request 11 of yours"),
+        (Some(ended(RequestState::Approved)), alice(), Code::Conflict, "request 11 is approved already"),
+        (Some(ended(RequestState::Cancelled)), alice(), Code::Conflict, "request 11 is cancelled already"),
+    ] {
+        let found = found.map(|record| (record, scope()));
+        let error = decide((found, None), peer, (11, deny()), NOW).unwrap_err();
+        assert_eq!((error.code, &*error.message), (code, text));
+    }
+}
+
+#[test]
+fn a_block_denies_what_is_pending_and_a_forgotten_viewer_withdraws_it() {
+    let denied = ended(RequestState::Denied);
+    assert_eq!(deny_all(vec![(pending(), scope())], NOW), owed(&denied, Update::Decision));
+    let [to_owner, _] = owed(&ended(RequestState::Cancelled), Update::Request);
+    assert_eq!(withdraw_all(vec![(pending(), scope())], NOW), [to_owner]);
+}
+
+#[test]
+fn a_text_has_at_most_1024_bytes() {
+    assert_eq!(check_text(None), Ok(()));
+    assert_eq!(check_text(Some(&"x".repeat(1024))), Ok(()));
+    let error = check_text(Some(&"x".repeat(1025))).unwrap_err();
+    assert_eq!((error.code, &*error.message), (Code::Invalid, "a text has at most 1024 bytes"));
+}

@@ -1,0 +1,163 @@
+//! Views: spent exactly once under their view ID, and given back at most once.
+
+use dos_protocol::{
+    Allowance, ImageNo, PeerId, Reason, Timestamp, ViewId, WireError,
+    directory::{Checkin, Spend, SpendKind, Spent, Update, Viewed, ViewedKind},
+    limits::VIEWS_MAX,
+    model::{Grant, GrantState},
+};
+
+use super::{
+    Decided, Owe,
+    grants::{GrantRecord, Scope, added},
+    refusal::{denied, invalid, not_found, stale},
+};
+
+/// Views that were spent under a view ID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ViewRecord {
+    pub(crate) image: ImageNo,
+    pub(crate) viewer: PeerId,
+    pub(crate) views: u32,
+    pub(crate) kind: SpendKind,
+    /// Views given back; nothing while the checkout is open.
+    pub(crate) returned: Option<u32>,
+}
+
+/// What a spending is decided on.
+#[derive(Debug)]
+pub(crate) struct Spending {
+    /// Nothing if the image is gone.
+    pub(crate) scope: Option<Scope>,
+    pub(crate) grant: Option<GrantRecord>,
+    /// What was spent under the same view ID before.
+    pub(crate) earlier: Option<ViewRecord>,
+}
+
+/// The grant and the view to be saved; nothing if the view was counted before.
+pub(crate) type Counted = Option<(GrantRecord, ViewRecord)>;
+
+/// Spends views. The same view ID again gets the same answer and counts nothing.
+pub(crate) fn spend(
+    state: Spending,
+    spend: &Spend,
+    now: Timestamp,
+) -> Result<Decided<Counted, Spent>, WireError> {
+    let scope = state.scope.ok_or_else(|| denied("the image is gone", Reason::Revoked))?;
+    let grant = state.grant.ok_or_else(|| denied("there was never a grant", Reason::NeverGranted))?;
+    if let Some(earlier) = state.earlier {
+        let answer = again(&scope, &grant, &earlier)?;
+        return Ok(Decided { state: None, answer, owed: Vec::new() });
+    }
+    let (share, grant) = counted(&scope, grant, spend, now)?;
+    let view = ViewRecord {
+        image: scope.image.no,
+        viewer: scope.viewer,
+        views: spend.views,
+        kind: spend.kind,
+        returned: None,
+    };
+    let kind = match spend.kind {
+        SpendKind::View => ViewedKind::View,
+        SpendKind::Checkout => ViewedKind::Checkout,
+    };
+    let answer = Spent { share, grant: grant.snapshot(&scope) };
+    let owed = vec![receipt(spend.view, spend.views, kind, &answer.grant)];
+    Ok(Decided { state: Some((grant, view)), answer, owed })
+}
+
+/// The answer to a view ID that was counted before.
+fn again(scope: &Scope, grant: &GrantRecord, earlier: &ViewRecord) -> Result<Spent, WireError> {
+    if earlier.image != scope.image.no || earlier.viewer != scope.viewer {
+        return Err(invalid("that view ID belongs to another view"));
+    }
+    let share = grant.share.ok_or_else(revoked)?;
+    Ok(Spent { share, grant: grant.snapshot(scope) })
+}
+
+/// The directory's share, and the grant with these views counted.
+fn counted(
+    scope: &Scope,
+    mut grant: GrantRecord,
+    spend: &Spend,
+    now: Timestamp,
+) -> Result<([u8; 32], GrantRecord), WireError> {
+    let share = grant.share.ok_or_else(revoked)?;
+    match grant.state_at(now) {
+        GrantState::Active => {}
+        GrantState::Revoked => return Err(revoked()),
+        GrantState::Expired => return Err(denied("the grant has expired", Reason::Expired)),
+        GrantState::UsedUp => return Err(denied("all views are used up", Reason::UsedUp)),
+    }
+    if spend.split != grant.split || spend.sealed != scope.image.sealed.hash {
+        return Err(stale());
+    }
+    if spend.views == 0 || spend.views > VIEWS_MAX {
+        return Err(invalid("at least one view is spent at a time"));
+    }
+    grant.views_left = match grant.views_left {
+        Allowance::Unlimited => Allowance::Unlimited,
+        Allowance::Views(left) => match left.checked_sub(spend.views) {
+            Some(rest) => Allowance::Views(rest),
+            None => return Err(denied(format!("only {left} views are left"), Reason::UsedUp)),
+        },
+    };
+    grant.views_used += u64::from(spend.views);
+    grant.revision += 1;
+    Ok((share, grant))
+}
+
+fn revoked() -> WireError {
+    denied("the grant was revoked", Reason::Revoked)
+}
+
+/// What a return of views is decided on; each is nothing if there is none.
+#[derive(Debug)]
+pub(crate) struct Returning {
+    pub(crate) checkout: Option<ViewRecord>,
+    pub(crate) scope: Option<Scope>,
+    pub(crate) grant: Option<GrantRecord>,
+}
+
+/// Gives back unused views of a checkout; the state is the grant to be saved, and nothing if they were given back before.
+pub(crate) fn checkin(
+    state: Returning,
+    viewer: PeerId,
+    checkin: &Checkin,
+) -> Result<Decided<Option<GrantRecord>, Grant>, WireError> {
+    let missing = || not_found("there is no such checkout");
+    let checkout = state.checkout.ok_or_else(missing)?;
+    if checkout.viewer != viewer || checkout.image != checkin.image || checkout.kind != SpendKind::Checkout {
+        return Err(missing());
+    }
+    let scope = state.scope.ok_or_else(missing)?;
+    let mut grant = state.grant.ok_or_else(missing)?;
+    if checkout.returned.is_some() {
+        let answer = grant.snapshot(&scope);
+        return Ok(Decided { state: None, answer, owed: Vec::new() });
+    }
+    if checkin.unused > checkout.views {
+        return Err(invalid("more views than were checked out"));
+    }
+    grant.views_used = grant.views_used.saturating_sub(u64::from(checkin.unused));
+    // What comes back to a revoked grant is worth nothing any more.
+    if grant.share.is_some() {
+        grant.views_left = match added(grant.views_left, checkin.unused) {
+            Allowance::Views(views) => Allowance::Views(views.min(VIEWS_MAX)),
+            Allowance::Unlimited => Allowance::Unlimited,
+        };
+    }
+    grant.revision += 1;
+    let answer = grant.snapshot(&scope);
+    let owed = vec![receipt(checkin.checkout, checkin.unused, ViewedKind::Checkin, &answer)];
+    Ok(Decided { state: Some(grant), answer, owed })
+}
+
+/// For the owner.
+fn receipt(view: ViewId, views: u32, kind: ViewedKind, grant: &Grant) -> Owe {
+    let viewed = Viewed { view, views, kind, grant: grant.clone() };
+    Owe::to(grant.path.owner, Update::Viewed(Box::new(viewed)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! Every way in which views are spent and given back, exactly.
+
+use dos_protocol::Code;
+
+use super::{super::samples::*, *};
+
+fn view() -> ViewId {
+    ViewId::from([6; 16])
+}
+
+fn one() -> Spend {
+    Spend {
+        image: image().no,
+        view: view(),
+        views: 1,
+        kind: SpendKind::View,
+        split: grant().split,
+        sealed: image().sealed.hash,
+    }
+}
+
+fn standing(grant: GrantRecord) -> Spending {
+    Spending { scope: Some(scope()), grant: Some(grant), earlier: None }
+}
+
+fn spent() -> ViewRecord {
+    ViewRecord { image: image().no, viewer: bob(), views: 1, kind: SpendKind::View, returned: None }
+}
+
+fn left(views_left: Allowance) -> GrantRecord {
+    GrantRecord { views_left, ..grant() }
+}
+
+fn revoked() -> GrantRecord {
+    GrantRecord { share: None, views_left: Allowance::Views(0), ..grant() }
+}
+
+#[test]
+fn views_are_counted_down_and_the_owner_gets_a_receipt() {
+    use Allowance::{Unlimited, Views};
+    for (before, views, kind, after, told) in [
+        (Views(5), 1, SpendKind::View, Views(4), ViewedKind::View),
+        (Views(5), 5, SpendKind::Checkout, Views(0), ViewedKind::Checkout),
+        (Views(1), 1, SpendKind::View, Views(0), ViewedKind::View),
+        (Unlimited, VIEWS_MAX, SpendKind::Checkout, Unlimited, ViewedKind::Checkout),
+    ] {
+        let decided = spend(standing(left(before)), &Spend { views, kind, ..one() }, NOW).unwrap();
+        let counted = GrantRecord { views_used: 3 + u64::from(views), revision: 10, ..left(after) };
+        let record = ViewRecord { views, kind, ..spent() };
+        assert_eq!(decided.state, Some((counted.clone(), record)));
+        let snapshot = counted.snapshot(&scope());
+        assert_eq!(decided.answer, Spent { share: [4; 32], grant: snapshot.clone() });
+        let viewed = Viewed { view: view(), views, kind: told, grant: snapshot };
+        assert_eq!(decided.owed, [Owe::to(alice(), Update::Viewed(Box::new(viewed)))]);
+    }
+}
+
+#[test]
+fn the_same_view_again_counts_nothing() {
+    let again = |grant, earlier| {
+        spend(Spending { earlier: Some(earlier), ..standing(grant) }, &one(), NOW)
+            .map_err(|error| (error.code, error.reason))
+    };
+    let used_up = left(Allowance::Views(0));
+    for grant in [grant(), used_up, GrantRecord { expires_at: Some(Timestamp(0)), ..grant() }] {
+        let decided = again(grant.clone(), spent()).unwrap();
+        assert_eq!(decided.state, None);
+        assert_eq!(decided.answer, Spent { share: [4; 32], grant: grant.snapshot(&scope()) });
+        assert_eq!(decided.owed, []);
+    }
+    assert_eq!(again(revoked(), spent()), Err((Code::Denied, Some(Reason::Revoked))));
+    let other = ViewRecord { image: ImageNo(8), ..spent() };
+    assert_eq!(again(grant(), other), Err((Code::Invalid, None)));
+    let other = ViewRecord { viewer: carol(), ..spent() };
+    assert_eq!(again(grant(), other), Err((Code::Invalid, None)));
+}
+
+#[test]
+fn what_may_not_be_viewed_is_refused_with_its_reason() {
+    let denied = |reason| (Code::Denied, Some(reason));
+    let ended = |at| GrantRecord { expires_at: Some(at), ..grant() };
+    let other_split = Spend { split: [9; 16].into(), ..one() };
+    let other_copy = Spend { sealed: [9; 32].into(), ..one() };
+    for (state, change, expected) in [
+        (Spending { scope: None, ..standing(grant()) }, one(), denied(Reason::Revoked)),
+        (Spending { grant: None, ..standing(grant()) }, one(), denied(Reason::NeverGranted)),
+        (standing(revoked()), one(), denied(Reason::Revoked)),
+        (standing(ended(NOW)), one(), denied(Reason::Expired)),
+        (standing(left(Allowance::Views(0))), one(), denied(Reason::UsedUp)),
+        (standing(grant()), Spend { views: 6, ..one() }, denied(Reason::UsedUp)),
+        (standing(grant()), other_split, (Code::Stale, None)),
+        (standing(grant()), other_copy, (Code::Stale, None)),
+        (standing(grant()), Spend { views: 0, ..one() }, (Code::Invalid, None)),
+        (
+            standing(left(Allowance::Unlimited)),
+            Spend { views: VIEWS_MAX + 1, ..one() },
+            (Code::Invalid, None),
+        ),
+    ] {
+        let told = format!("{state:?} {change:?}");
+        let error = spend(state, &change, NOW).unwrap_err();
+        assert_eq!((error.code, error.reason), expected, "{told}");
+    }
+    let later = Timestamp(NOW.0 + 1);
+    assert!(spend(standing(ended(later)), &one(), NOW).is_ok());
+}
+
+fn back(unused: u32) -> Checkin {
+    Checkin { image: image().no, checkout: view(), unused }
+}
+
+fn checked_out() -> ViewRecord {
+    ViewRecord { views: 3, kind: SpendKind::Checkout, ..spent() }
+}
+
+fn returning(grant: GrantRecord) -> Returning {
+    Returning { checkout: Some(checked_out()), scope: Some(scope()), grant: Some(grant) }
+}
+
+#[test]
+fn unused_views_come_back_up_to_the_largest_number_and_never_to_a_revoked_grant() {
+    use Allowance::{Unlimited, Views};
+    for (before, unused, after) in [
+        (left(Views(5)), 0, left(Views(5))),
+        (left(Views(5)), 2, left(Views(7))),
+        (left(Views(5)), 3, left(Views(8))),
+        (left(Views(VIEWS_MAX - 1)), 1, left(Views(VIEWS_MAX))),
+        (left(Views(VIEWS_MAX - 1)), 3, left(Views(VIEWS_MAX))),
+        (left(Unlimited), 3, left(Unlimited)),
+        (revoked(), 3, revoked()),
+    ] {
+        let decided = checkin(returning(before.clone()), bob(), &back(unused)).unwrap();
+        let after = GrantRecord { views_used: 3 - u64::from(unused), revision: 10, ..after };
+        assert_eq!(decided.state, Some(after.clone()), "{before:?}");
+        let snapshot = after.snapshot(&scope());
+        assert_eq!(decided.answer, snapshot);
+        let viewed = Viewed { view: view(), views: unused, kind: ViewedKind::Checkin, grant: snapshot };
+        assert_eq!(decided.owed, [Owe::to(alice(), Update::Viewed(Box::new(viewed)))]);
+    }
+    let odd = GrantRecord { views_used: 1, ..grant() };
+    let decided = checkin(returning(odd), bob(), &back(3)).unwrap();
+    assert_eq!(decided.answer.views_used, 0, "a count never falls below zero");
+}
+
+#[test]
+fn more_views_than_were_checked_out_never_come_back() {
+    let error = checkin(returning(grant()), bob(), &back(4)).unwrap_err();
+    assert_eq!((error.code, &*error.message), (Code::Invalid, "more views than were checked out"));
+    let error = checkin(returning(grant()), bob(), &back(u32::MAX)).unwrap_err();
+    assert_eq!(error.code, Code::Invalid);
+}
+
+#[test]
+fn views_come_back_once() {
+    for returned in [0, 2] {
+        let checkout = ViewRecord { returned: Some(returned), ..checked_out() };
+        let state = Returning { checkout: Some(checkout), ..returning(grant()) };
+        // Also with a number that would be refused the first time.
+        let decided = checkin(state, bob(), &back(4)).unwrap();
+        let expected = Decided { state: None, answer: grant().snapshot(&scope()), owed: Vec::new() };
+        assert_eq!(decided, expected);
+    }
+}
+
+#[test]
+fn a_checkout_is_found_by_its_viewer_image_and_kind_alone() {
+    let with = |checkout| Returning { checkout, ..returning(grant()) };
+    for state in [
+        with(None),
+        with(Some(ViewRecord { viewer: carol(), ..checked_out() })),
+        with(Some(ViewRecord { image: ImageNo(8), ..checked_out() })),
+        with(Some(ViewRecord { kind: SpendKind::View, ..checked_out() })),
+        Returning { scope: None, ..returning(grant()) },
+        Returning { grant: None, ..returning(grant()) },
+    ] {
+        let told = format!("{state:?}");
+        let error = checkin(state, bob(), &back(1)).unwrap_err();
+        assert_eq!((error.code, &*error.message), (Code::NotFound, "there is no such checkout"), "{told}");
+    }
+}

@@ -1,0 +1,15 @@
+//! What the tests, the demo and the benchmark share: waiting for what other processes do, children that end with their handle,
+//! and tests that cannot run everywhere.
+//!
+//! No program depends on this crate.
+
+mod child;
+mod needs;
+mod wait;
+
+pub use child::Guarded;
+pub use needs::{has_program, skipped};
+pub use rustix::process::Signal;
+#[cfg(feature = "async")]
+pub use wait::wait_until_async;
+pub use wait::{Backoff, PATIENCE, wait_until};
