@@ -50,6 +50,7 @@ async fn newer_directory(listener: TcpListener, tell: SyncSender<Read>) {
                         address: "127.0.0.1:4000".parse().unwrap(),
                         since: sign_in.stored,
                         latest,
+                        operations: true,
                     };
                     say(&mut reader, &FromDirectory::Answer { id, answer: Answer::SignedIn(signed_in) })
                         .await;
