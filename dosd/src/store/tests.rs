@@ -449,6 +449,22 @@ async fn what_a_message_costs_does_not_grow_with_the_tables() {
 }
 
 #[tokio::test]
+async fn a_statement_is_prepared_once_whatever_its_values_are() {
+    let dir = tempfile::tempdir().unwrap();
+    close(open(dir.path())).await;
+    let connection = Connection::open(dir.path().join("dosd.db")).unwrap();
+    for sql in [grants::STANDING].into_iter().chain(messages::STATEMENTS) {
+        let mut statement = connection.prepare(sql).unwrap();
+        for value in 1..5 {
+            let values = rusqlite::params_from_iter(vec![value; statement.parameter_count()]);
+            let mut rows = statement.query(values).unwrap();
+            while rows.next().unwrap().is_some() {}
+        }
+        assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_of_a_replay_is_bounded_in_bytes_too() {
     let dir = tempfile::tempdir().unwrap();
     let (store, thread) = open(dir.path());
