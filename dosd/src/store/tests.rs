@@ -448,11 +448,10 @@ async fn what_a_message_costs_does_not_grow_with_the_tables() {
     }
 }
 
-#[tokio::test]
-async fn a_statement_is_prepared_once_whatever_its_values_are() {
+#[test]
+fn a_statement_is_prepared_once_whatever_its_values_are() {
     let dir = tempfile::tempdir().unwrap();
-    close(open(dir.path())).await;
-    let connection = Connection::open(dir.path().join("dosd.db")).unwrap();
+    let connection = dos_sqlite::open_writer(&dir.path().join("dosd.db"), &schema::SCHEMA).unwrap();
     for sql in [grants::STANDING].into_iter().chain(messages::STATEMENTS) {
         let mut statement = connection.prepare(sql).unwrap();
         for value in 1..5 {
