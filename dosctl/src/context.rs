@@ -3,7 +3,7 @@
 use std::{ffi::OsString, time::Duration};
 
 use dos_protocol::{
-    WireError,
+    Code, WireError,
     control::{Command, Event, FromPeerd, MessagesQuery, Outcome, Step, ToPeerd},
     paths::Environment,
 };
@@ -71,12 +71,18 @@ impl Context {
         }
     }
 
-    /// Sends `command` on a connection of its own.
+    /// Sends `command` on a connection of its own, for what every peerd knows how to end: a file that follows, a picture, a
+    /// stream of events.
     ///
     /// # Errors
     /// If peerd is not there.
     pub(crate) fn start(&self, command: Command) -> Result<Client, Error> {
-        let patience = match &command {
+        self.send(ToPeerd::Do(Box::new(command)))
+    }
+
+    fn send(&self, message: ToPeerd) -> Result<Client, Error> {
+        let (ToPeerd::Do(command) | ToPeerd::Perform(command)) = &message else { return Err(unexpected()) };
+        let patience = match &**command {
             // How long these take depends on another person, or on the size of an image.
             Command::Wait { .. }
             | Command::Watch { .. }
@@ -88,7 +94,7 @@ impl Context {
             _ => Some(PATIENCE),
         };
         let mut client = Client::connect(&self.target()?, patience)?;
-        match client.send(&ToPeerd::Do(Box::new(command))) {
+        match client.send(&message) {
             // It may have sent the reason before it closed: that is read as the answer.
             Ok(()) | Err(ClientError::HungUp) => Ok(client),
             Err(error) => Err(error.into()),
@@ -105,8 +111,8 @@ impl Context {
         show: impl FnOnce(Outcome) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let waits = is_change(&command);
-        let mut client = self.start(command)?;
-        show(self.answer(&mut client, &mut no_data)?)?;
+        let (client, outcome) = self.perform(command)?;
+        show(outcome)?;
         if waits {
             client.shown();
         }
@@ -118,8 +124,21 @@ impl Context {
     /// # Errors
     /// What peerd reports, or that it is not there.
     pub(crate) fn ask(&self, command: Command) -> Result<Outcome, Error> {
-        let mut client = self.start(command)?;
-        self.answer(&mut client, &mut no_data)
+        self.perform(command).map(|(_, outcome)| outcome)
+    }
+
+    /// The outcome, and the connection that waits to hear that it was shown. A peerd that still runs after an upgrade is asked
+    /// in the words that it knows: it then takes every outcome for shown.
+    fn perform(&self, command: Command) -> Result<(Client, Outcome), Error> {
+        let mut client = self.send(ToPeerd::Perform(Box::new(command.clone())))?;
+        let outcome = match self.answer(&mut client, &mut no_data) {
+            Err(Error::Told(error)) if error.code == Code::Unsupported => {
+                client = self.start(command)?;
+                self.answer(&mut client, &mut no_data)
+            }
+            answered => answered,
+        };
+        Ok((client, outcome?))
     }
 
     /// The outcome on a connection; meanwhile progress is reported, and an image's bytes go to `sink`.

@@ -86,7 +86,7 @@ pub(crate) fn draw(picture: &[u8]) -> Result<(), Error> {
     out.flush().map_err(Error::of_output)
 }
 
-/// Asks the terminal of this session; nothing if there is none, or it is somebody else's at the moment.
+/// Asks the terminal of this session; nothing if there is none, or another process group has it at the moment.
 fn ask() -> Option<Answers> {
     let tty = OpenOptions::new().read(true).write(true).open("/dev/tty").ok()?;
     if tcgetpgrp(&tty).ok()? != getpgrp() {

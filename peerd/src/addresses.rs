@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use dos_protocol::{JoinLink, limits::ADDRESSES_MAX, model::Address};
 
-use crate::Config;
+use crate::config::Config;
 
 /// The port to announce, and the addresses: none and port 0, if nobody can connect.
 pub(crate) fn announced(config: &Config, listen: SocketAddr, server: &JoinLink) -> (u16, Vec<Address>) {

@@ -8,6 +8,7 @@ mod demo;
 mod dist;
 mod earlier;
 mod layers;
+mod mutants;
 mod package;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
@@ -48,6 +49,8 @@ enum Chore {
     },
     /// Checks that imports inside dosd and peerd go one way: the order of ARCHITECTURE.md
     Layers,
+    /// Changes the rules of dosd and peerd in every way that cargo-mutants knows; no change may pass their tests
+    Mutants,
     /// Runs the measurements with these arguments: `cargo xtask bench --help`
     #[command(disable_help_flag = true)]
     Bench {
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Chore::Systemd => package::try_out(),
         Chore::Earlier { commit } => earlier::run(&commit),
         Chore::Layers => layers::run(&cargo::workspace()),
+        Chore::Mutants => mutants::run(),
         Chore::Bench { args } => cargo::bench(&args),
     };
     match outcome {

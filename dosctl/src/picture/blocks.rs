@@ -1,6 +1,6 @@
 //! Half blocks: every cell shows two pixels, the upper one in the colour of its text and the lower one in that behind it.
 //!
-//! SGR 38 and 48 (ISO 8613-6), with `2;R;G;B` or `5;N`. A colour is said only where it changes, and taken back at the end
+//! SGR 38 and 48 (ISO 8613-6), with `2;R;G;B` or `5;N`. A colour is written only where it changes, and reset at the end
 //! of every line, so that nothing is coloured beside the picture.
 
 use std::io::Write;
@@ -38,18 +38,18 @@ fn line(out: &mut Vec<u8>, upper: &[u8], lower: Option<&[u8]>, colours: Colours)
     out.extend_from_slice(b"\x1b[0m\n");
 }
 
-/// Says the colour unless it is the one said last.
+/// Writes the colour unless it is the one written last.
 fn say(out: &mut Vec<u8>, which: u8, colour: [u8; 3], last: &mut Option<[u8; 3]>, colours: Colours) {
-    // What the terminal cannot tell apart need not be said again.
-    let said = match colours {
+    // What the terminal cannot tell apart need not be written again.
+    let colour = match colours {
         Colours::True => colour,
         Colours::Indexed => [indexed(colour), 0, 0],
     };
-    if *last == Some(said) {
+    if *last == Some(colour) {
         return;
     }
-    *last = Some(said);
-    let [red, green, blue] = said;
+    *last = Some(colour);
+    let [red, green, blue] = colour;
     // Writing to memory cannot fail.
     match colours {
         Colours::True => write!(out, "\x1b[{which};2;{red};{green};{blue}m"),

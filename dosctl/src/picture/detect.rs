@@ -1,7 +1,7 @@
 //! What the terminal can do: from its answers, where they come, and from the environment.
 //!
 //! The best comes first: kitty's protocol, then iTerm2's, then sixel, then half blocks. Pure: questions and answers pass
-//! through [`crate::terminal`]. An answer is whatever somebody types, too: it can choose among the ways to draw and tell the
+//! through [`crate::terminal`]. What a person types can pass for an answer: it can choose among the ways to draw and tell the
 //! size of a cell, within bounds, and nothing else.
 
 use super::{Colours, Graphics, kitty};

@@ -58,7 +58,7 @@ fn draw_band(out: &mut Vec<u8>, band: &[u8], width: usize) {
             continue;
         }
         write!(out, "#{index}").unwrap_or_default();
-        // What is empty to the right need not be said.
+        // Empty columns at the right need not be written.
         let end = line.iter().rposition(|&mask| mask != 0).map_or(0, |last| last + 1);
         for run in line.get(..end).unwrap_or_default().chunk_by(|a, b| a == b) {
             let sixel = char::from(b'?' + run.first().copied().unwrap_or_default());

@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader, Read};
 
 use dos_protocol::{
-    Timestamp,
-    control::{Command, Event, EventKind, FromPeerd, Outcome, SessionState, Status, Way},
+    Code, Timestamp, WireError,
+    control::{Command, Event, EventKind, FromPeerd, Outcome, SessionState, Status, ToPeerd, Way},
 };
 
 use crate::harness::{Link, Peerd, code, dosctl, json, stderr, stdout};
@@ -43,6 +43,27 @@ fn json_is_one_document_with_its_schema() {
     let output = peerd.run(&["login", "--force", "--json"]);
     assert_eq!((code(&output), stderr(&output)), (0, String::new()));
     assert_eq!(stdout(&output), "{\"schema\":1,\"id\":\"7xKqPm2R\",\"state\":\"online\",\"replayed\":2}\n");
+    peerd.done();
+}
+
+#[test]
+fn a_peerd_that_still_runs_after_an_upgrade_is_asked_in_its_own_words() {
+    let peerd = Peerd::new(2, |time, mut link: Link| match (time, link.hear()) {
+        (0, Some(ToPeerd::Perform(command))) => {
+            assert_eq!(*command, Command::Login { force: false });
+            link.say(FromPeerd::Failed(WireError::new(
+                Code::Unsupported,
+                "this peerd does not know that command",
+            )));
+        }
+        (1, Some(ToPeerd::Do(command))) => {
+            assert_eq!(*command, Command::Login { force: false });
+            link.say(session());
+        }
+        other => panic!("not a command: {other:?}"),
+    });
+    let output = peerd.run(&["login"]);
+    assert_eq!((code(&output), stderr(&output)), (0, String::new()));
     peerd.done();
 }
 

@@ -49,7 +49,7 @@ impl Link {
 
     pub(crate) fn command(&mut self) -> Command {
         match self.hear() {
-            Some(ToPeerd::Do(command)) => *command,
+            Some(ToPeerd::Do(command) | ToPeerd::Perform(command)) => *command,
             other => panic!("not a command: {other:?}"),
         }
     }

@@ -45,7 +45,7 @@ fn check_files(data_dir: &Path) -> Result<Checked, Failure> {
 
 fn show(checked: &Checked, screen: &mut Screen) -> Result<(), Failure> {
     let sound = checked.findings.is_empty();
-    let counts = [(checked.peers, "peer"), (checked.images, "image"), (checked.grants, "right")];
+    let counts = [(checked.peers, "peer"), (checked.images, "image"), (checked.grants, "grant")];
     let counts = counts.map(|(count, what)| count_of(count, what)).join(", ");
     let mut text = format!("{}: {counts}", if sound { "sound" } else { "not sound" });
     for finding in &checked.findings {

@@ -25,7 +25,7 @@ fn show(pruned: Pruned, dry: bool, screen: &mut Screen) -> Result<(), Failure> {
         "dry_run": dry, "peers": peers, "images": images, "rights": rights, "receipts": receipts, "invites": invites,
     });
     let counts =
-        [(peers, "peer"), (images, "image"), (rights, "right"), (receipts, "receipt"), (invites, "invite")];
+        [(peers, "peer"), (images, "image"), (rights, "grant"), (receipts, "receipt"), (invites, "invite")];
     let counts = counts.map(|(count, what)| count_of(count, what)).join(", ");
-    screen.show(object, &format!("{}: {counts}", if dry { "would forget" } else { "forgotten" }))
+    screen.show(object, &format!("{}: {counts}", if dry { "would delete" } else { "deleted" }))
 }

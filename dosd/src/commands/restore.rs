@@ -30,7 +30,7 @@ pub(super) fn run(options: Restore, screen: &mut Screen) -> Result<(), Failure> 
             path.display()
         ));
     }
-    let counts = [(checked.peers, "peer"), (checked.images, "image"), (checked.grants, "right")];
+    let counts = [(checked.peers, "peer"), (checked.images, "image"), (checked.grants, "grant")];
     let counts = counts.map(|(count, what)| count_of(count, what)).join(", ");
     let object = json!({
         "data_dir": path.to_string_lossy(),

@@ -54,7 +54,7 @@ fn text(stats: &Stats, uptime: Duration) -> String {
         ("uptime", format!("{}, since {}", format_duration(uptime), stats.started_at)),
         ("peers", format!("{} registered, {} online", stats.peers, stats.sessions)),
         ("images", stats.images.to_string()),
-        ("rights", stats.rights.to_string()),
+        ("grants", stats.rights.to_string()),
         ("views", views(stats)),
         ("inboxes", format!("{} updates wait", stats.inbox_rows)),
         ("store", store(stats)),

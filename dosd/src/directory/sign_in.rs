@@ -161,7 +161,7 @@ impl Directory {
             }
         };
         self.note_seen(known.id, now);
-        let answer = SignedIn { id: known.id, name: known.name, address, since, latest };
+        let answer = SignedIn { id: known.id, name: known.name, address, since, latest, operations: true };
         Ok((Arrived { session, pushes, stored: since, latest }, answer))
     }
 

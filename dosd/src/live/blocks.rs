@@ -6,10 +6,11 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
 };
 
 use dos_protocol::PeerId;
+use parking_lot::RwLock;
 
 use crate::rules::BlockChange;
 
@@ -35,20 +36,20 @@ impl Hidden {
 impl Blocks {
     /// Whether `blocker` has blocked `from`: then `from` sees nothing of its presence.
     pub(super) fn hides(&self, blocker: PeerId, from: PeerId) -> bool {
-        let blockers = self.blockers.read().unwrap_or_else(PoisonError::into_inner);
+        let blockers = self.blockers.read();
         blockers.get(&from).is_some_and(|blockers| blockers.contains(&blocker))
     }
 
     /// The peers that hide from `viewer`.
     pub(super) fn hidden_from(&self, viewer: PeerId) -> Hidden {
-        let blockers = self.blockers.read().unwrap_or_else(PoisonError::into_inner);
+        let blockers = self.blockers.read();
         Hidden(blockers.get(&viewer).map(Arc::clone))
     }
 
     /// Applies a change that was committed.
     pub(super) fn set(&self, change: BlockChange) {
         let BlockChange { blocker, blocked, is_on } = change;
-        let mut blockers = self.blockers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut blockers = self.blockers.write();
         if is_on {
             Arc::make_mut(blockers.entry(blocked).or_default()).insert(blocker);
         } else if let Some(of_one) = blockers.get_mut(&blocked) {
@@ -80,7 +81,7 @@ mod tests {
         assert!(blocks.hides(carol, bob));
         set(carol, false);
         set(carol, false);
-        assert!(blocks.blockers.read().unwrap().is_empty());
+        assert!(blocks.blockers.read().is_empty());
         assert!(!blocks.hidden_from(alice).contains(bob));
     }
 }

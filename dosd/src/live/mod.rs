@@ -12,19 +12,14 @@ mod presence;
 pub mod relay;
 mod session;
 
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    ops::Bound,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::IpAddr, ops::Bound, sync::Arc, time::Duration};
 
 use dos_protocol::{
     PeerId, PublicKey, Seq, WireError,
     directory::{Call, Notice, NoticeKind, Subscription},
     model::{Address, SessionEnd},
 };
+use parking_lot::{RwLock, RwLockReadGuard};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 
@@ -81,7 +76,7 @@ impl Live {
     /// # Errors
     /// As in [`ArrivalError`]: the session that the peer has already stays.
     pub fn arrive(&self, arrival: Arrival) -> Result<(Handle, mpsc::Receiver<Push>), ArrivalError> {
-        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.write();
         let (mut is_news, mut end) = (true, None);
         if let Some(former) = sessions.get(&arrival.peer) {
             // Of a session that has ended there is no one to take over from, though its peer has not gone offline yet.
@@ -106,7 +101,7 @@ impl Live {
     /// whether the peer is offline now.
     pub fn leave(&self, Handle(session): &Handle, end: SessionEnd) -> bool {
         session.note_ending();
-        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.write();
         let is_current = sessions.get(&session.peer).is_some_and(|current| Arc::ptr_eq(current, session));
         if is_current {
             self.presence.note(|| session.presence(false, Some(end)));
@@ -116,7 +111,7 @@ impl Live {
     }
 
     fn sessions(&self) -> RwLockReadGuard<'_, Sessions> {
-        self.sessions.read().unwrap_or_else(PoisonError::into_inner)
+        self.sessions.read()
     }
 
     fn session(&self, peer: PeerId) -> Option<Arc<Session>> {

@@ -1,10 +1,8 @@
 //! How many sessions each address has, on this server.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use parking_lot::Mutex;
 
 /// See the module. Addresses without a session take no memory.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +18,7 @@ pub struct Permit {
 impl Permits {
     /// A permit, if the address has fewer than `most`.
     pub(super) fn take(&self, address: IpAddr, most: u32) -> Option<Permit> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.0.lock();
         let count = taken.entry(address).or_default();
         if *count >= most {
             // A count of zero is never kept.
@@ -36,7 +34,7 @@ impl Permits {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut taken = self.permits.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.permits.0.lock();
         if let Some(count) = taken.get_mut(&self.address) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -61,6 +59,6 @@ mod tests {
         assert!(permits.take(there, 0).is_none());
         drop(first);
         assert!(permits.take(here, 2).is_some());
-        assert_eq!(permits.0.lock().unwrap().len(), 1, "nothing is kept of addresses without a session");
+        assert_eq!(permits.0.lock().len(), 1, "nothing is kept of addresses without a session");
     }
 }

@@ -11,7 +11,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -21,6 +21,7 @@ use dos_protocol::{
     directory::{Changes, Presence, Subscription},
     limits::{PRESENCE_KEPT, PRESENCE_PAUSE, PRESENCE_PER_PUSH_MAX, SUBSCRIBED_PEERS_MAX},
 };
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -52,7 +53,7 @@ impl Default for PresenceLog {
 
 impl PresenceLog {
     fn changed(&self) -> MutexGuard<'_, Changed> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.changed.lock()
     }
 
     /// Notes a change; `presence` is made only if anyone follows.

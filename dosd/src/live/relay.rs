@@ -12,7 +12,7 @@ use std::{
     io,
     net::IpAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -24,6 +24,7 @@ use dos_protocol::{
     limits::{HANDSHAKE_TIME_MAX, RELAY_CALLS_PER_PAIR, RELAY_TICKET_TIME, WRITE_STALL_MAX},
     random,
 };
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -122,7 +123,7 @@ impl Relay {
     }
 
     fn table(&self) -> MutexGuard<'_, HashMap<Ticket, Entry>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+        self.calls.lock()
     }
 
     /// Reserves a call of `from` to `to`; both sides come with the ticket.

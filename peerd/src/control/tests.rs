@@ -72,7 +72,7 @@ async fn nonsense_on_the_socket_disturbs_nobody() {
     let half = running.connect().await;
     let too_large = u32::try_from(FRAME_BYTES_MAX + 1).unwrap().to_be_bytes();
     assert_eq!(refused(&running, &too_large).await, Code::Invalid);
-    assert_eq!(refused(&running, &[0, 0, 0, 3, 1, 2, 3]).await, Code::Unsupported);
+    assert_eq!(refused(&running, &[0, 0, 0, 3, 1, 2, 3]).await, Code::Invalid);
     let unknown = frame::to_frame(&"make_coffee").unwrap();
     assert_eq!(refused(&running, &unknown).await, Code::Unsupported);
     let early = frame::to_frame(&ToPeerd::Shown).unwrap();

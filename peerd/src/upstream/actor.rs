@@ -269,7 +269,7 @@ impl Actor {
     }
 
     fn signed_in(&mut self, established: Established) {
-        let SignedIn { id, name, address, since, latest } = established.signed_in.clone();
+        let SignedIn { id, name, address, since, latest, .. } = established.signed_in.clone();
         let directory = established.directory;
         let session = Session::begin(&self.local, id, established);
         let handle = session.handle.clone();

@@ -297,7 +297,7 @@ impl Upstream {
                 return Err(perhaps_done(explain(lost)));
             }
             handle = self.handle(deadline).await.map_err(perhaps_done)?;
-            if doubles(&request.op) && !knows_operations(&handle).await {
+            if doubles(&request.op) && !handle.knows_operations() {
                 return Err(perhaps_done(explain(lost)));
             }
         }
@@ -342,13 +342,6 @@ impl Directory for Upstream {
 /// Whether doing it twice is another thing than doing it once, also if the directory compares the states before and after.
 fn doubles(op: &Op) -> bool {
     matches!(op, Op::Share(Share { views: ViewsChange::Add(_), .. }) | Op::Request(_))
-}
-
-/// Whether the directory recognises a change by its ID. One that does not is older than pages of blocks, too; it would do
-/// the change twice.
-async fn knows_operations(handle: &Handle) -> bool {
-    let page = Request { op: Op::BlocksPage { after: None }, operation: None };
-    handle.ask(page).await.is_ok()
 }
 
 /// Asks, and when the directory says that it is too early, again at the time that it names, if that is before `deadline`: what

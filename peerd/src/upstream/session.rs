@@ -87,9 +87,16 @@ struct Call {
 pub(super) struct Handle {
     calls: mpsc::Sender<Call>,
     places: Arc<Semaphore>,
+    /// Whether the directory recognises a repeated change by its operation ID.
+    operations: bool,
 }
 
 impl Handle {
+    /// Whether a change can be asked again without being done again.
+    pub(super) fn knows_operations(&self) -> bool {
+        self.operations
+    }
+
     /// Whether both are of one session.
     pub(super) fn same(&self, other: &Self) -> bool {
         self.calls.same_channel(&other.calls)
@@ -118,6 +125,7 @@ pub(super) struct Session {
 impl Session {
     /// Begins it on a connection that has signed in.
     pub(super) fn begin(local: &Local, me: PeerId, established: Established) -> Self {
+        let operations = established.signed_in.operations;
         let (calls, calls_waiting) = mpsc::channel(REQUESTS_IN_FLIGHT_MAX);
         let (replies, replies_waiting) = mpsc::channel(SESSION_QUEUE_MAX);
         let (arrivals, arrivals_waiting) = mpsc::channel(UPDATES_UNACKED_MAX);
@@ -136,7 +144,7 @@ impl Session {
         let inbox: Arc<Inbox> = Arc::clone(&local.inbox);
         tasks.spawn(async move { Ending::Lost(inbox::run(&inbox, me, arrivals_waiting, replies).await) });
         let places = Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX));
-        Self { handle: Handle { calls, places }, since: Instant::now(), tasks }
+        Self { handle: Handle { calls, places, operations }, since: Instant::now(), tasks }
     }
 
     /// Waits for its end.

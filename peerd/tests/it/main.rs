@@ -12,6 +12,7 @@ mod manager;
 mod messages;
 mod model;
 mod netns;
+mod newer;
 mod operations;
 mod page;
 mod passwords;

@@ -64,4 +64,8 @@ pub struct SignedIn {
     pub since: Seq,
     /// The last update in its inbox: when it has come, the replay is over.
     pub latest: Seq,
+    /// Whether the directory recognises a change that is asked again by its operation ID. One of the first release does
+    /// not, and would do the change twice.
+    #[serde(default)]
+    pub operations: bool,
 }

@@ -5,15 +5,13 @@
 
 use std::{
     io,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use dos_daemon::rate::{Rate, RateLimiter};
 use dos_protocol::limits::RELAY_PIECE_BYTES;
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -80,7 +78,7 @@ impl<'a> Meter<'a> {
         let now = Instant::now();
         let units = u64::try_from(bytes).unwrap_or(u64::MAX);
         let reserve = |(limiter, rate): &(&Mutex<RateLimiter>, Rate)| {
-            limiter.lock().unwrap_or_else(PoisonError::into_inner).reserve(units, *rate, now.into_std())
+            limiter.lock().reserve(units, *rate, now.into_std())
         };
         let until = self.limits.iter().map(reserve).max().map(Instant::from_std);
         if let Some(until) = until.filter(|until| *until > now) {

@@ -139,6 +139,7 @@ fn answers() -> Vec<Answer> {
             address: "192.0.2.7:4000".parse().unwrap(),
             since: Seq(300),
             latest: Seq(302),
+            operations: true,
         }),
         Answer::Page(Page { peers: vec![peer()], next: Some(Cursor { peer: alice(), image: None }) }),
         Answer::Peer(Box::new(peer())),
