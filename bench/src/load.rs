@@ -155,7 +155,7 @@ impl Session {
         while self.receive().await.is_ok() {}
     }
 
-    /// As [`Session::idle`], and counts what it is told of the presence of others.
+    /// As [`Session::idle`], and counts the changes of presence that it receives.
     pub(crate) async fn count(mut self, told: Arc<Told>) {
         while let Ok(Some(body)) = self.reader.next().await {
             if is_presence(&body) {

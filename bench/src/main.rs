@@ -101,7 +101,7 @@ async fn measure(cli: Cli) -> anyhow::Result<ExitCode> {
     Ok(if short == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// How far it is, for whoever waits.
+/// Progress, for the person who waits.
 fn tell(text: &str) {
     // Without a terminal nobody waits.
     drop(writeln!(std::io::stderr(), "{text}"));

@@ -13,7 +13,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::{peers::wait_until, rows::timed, stats::median};
 
-/// Copies a file over loopback so many times: the median, or nothing if it is not installed.
+/// Copies a file over loopback `times` times: the median, or nothing if it is not installed.
 type Copy = fn(file: &Path, dir: &Path, rounds: usize) -> anyhow::Result<Option<Duration>>;
 
 /// Another program.

@@ -13,7 +13,7 @@ use dos_testing::{Backoff, Guarded};
 
 use crate::server::computed;
 
-/// Nothing that is waited for takes so long.
+/// Nothing that is waited for takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `ready`.

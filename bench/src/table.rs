@@ -44,7 +44,7 @@ pub(crate) enum Bar {
     RatioAtMost(f64),
     /// The ratio is at least this.
     RatioAtLeast(f64),
-    /// The raw limit takes at least so many times as long: "1.4 times as fast".
+    /// The raw limit takes at least this many times as long: "1.4 times as fast".
     TimesAsFast(f64),
     /// The figure itself is below this.
     Below(f64),

@@ -1,7 +1,7 @@
 //! What a daemon needs that has nothing to do with what it serves: its settings, its log, its service manager, its rate
 //! limits, and a page for monitoring.
 //!
-//! - [`settings`]: where a setting is declared; [`config`]: the configuration file.
+//! - [`mod@settings`]: where a setting is declared; [`config`]: the configuration file.
 //! - [`log`]: the log on standard error, for a terminal, a file or the journal.
 //! - [`process`]: the runtime and the signals; [`reload`]: what SIGHUP does.
 //! - [`dir`]: the directory that a daemon keeps everything in.

@@ -5,7 +5,7 @@ use dos_protocol::{Code, control::Outcome};
 use crate::{context::unexpected, error::Error};
 
 /// The most entries of one outcome. A directory gives no peer as many, and they take less than a GiB of memory.
-const ENTRIES_MAX: usize = 1_000_000;
+pub(crate) const ENTRIES_MAX: usize = 1_000_000;
 
 /// What has come so far.
 #[derive(Debug, Default)]

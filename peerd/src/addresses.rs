@@ -44,7 +44,7 @@ fn open_at(interfaces: &[IpAddr], listen: SocketAddr, others_here: bool) -> Vec<
     open.retain(|ip| !ip.is_unspecified() && !ip.is_multicast() && !is_link_local(*ip));
     let elsewhere = open.iter().any(|ip| !ip.is_loopback());
     open.retain(|ip| !ip.is_loopback() || others_here || !elsewhere);
-    // What leads further comes first: there is room for so many only.
+    // What leads further comes first: there is room for few.
     open.sort_by_key(IpAddr::is_loopback);
     open
 }

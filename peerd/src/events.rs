@@ -1,4 +1,4 @@
-//! Events: what happened, to whoever watches. A watcher that is too slow misses the oldest and is told how many.
+//! Events, for watchers. A watcher that is too slow misses the oldest ones and learns how many.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_watches_some_peers_hears_of_them_and_of_the_own_session() {
+    fn a_watcher_of_some_peers_receives_their_events_and_those_of_the_own_session() {
         let these = Whom::These(Arc::new([peer(1)].into()));
         let presence = |id| {
             EventKind::Presence(Presence {

@@ -1,6 +1,6 @@
 //! The identity: the peer's key, its directory, and once registered its ID, in `identity.toml`.
 //!
-//! What always holds: the key is on disk before the directory hears of it, so that a crash while registering loses
+//! What always holds: the key is on disk before it is sent to the directory, so that a crash while registering loses
 //! nothing (registering is idempotent by key); the file is replaced whole, is readable to its owner alone, and holds no
 //! invite.
 

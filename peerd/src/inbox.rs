@@ -21,7 +21,7 @@ use crate::{
     store::{Applied, Arrival},
 };
 
-/// What the user is told of an update that cannot be read.
+/// What the user reads about an update that cannot be read.
 const UNKNOWN_UPDATE: &str = "the directory has sent something that this version cannot read: update peerd";
 
 /// What updates change.

@@ -1,6 +1,6 @@
 //! One's own images: finding them, publishing them, and finishing what a lost reply left open.
 //!
-//! What always holds: a sealed copy is in place and noted before the directory hears of the image; the publication stays
+//! What always holds: a sealed copy is in place and noted before the image is published; the publication stays
 //! noted until the directory's answer is, and telling it twice changes nothing there.
 
 use std::{

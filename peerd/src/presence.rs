@@ -124,7 +124,7 @@ impl Watching {
         &self.whom
     }
 
-    /// Waits until the directory tells of them, if it is there: whoever sees the first event misses nothing after it.
+    /// Waits until the directory tells of them, if it is there: a watcher that sees the first event misses nothing after it.
     pub(crate) async fn settled(&self, upstream: &Upstream) {
         let (mut settled, mut status) = (self.interest.settled.subscribe(), upstream.status());
         let stands = async {

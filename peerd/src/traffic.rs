@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::config::Limits;
 
-/// A viewer waits for so long until another has been served, ...
+/// A viewer waits for this time until another has been served, ...
 const PLACE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// ... and then is told to come back after this time.

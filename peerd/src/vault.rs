@@ -2,7 +2,7 @@
 //!
 //! AES-256-GCM with a random nonce of 96 bits (NIST SP 800-38D, section 8.2.2: good for 2^32 secrets), under
 //! HKDF-SHA256 (RFC 5869) of the identity's seed. What a secret is and the row that it belongs to are authenticated with
-//! it, so that a secret moved to another row does not open. What it does not do: protect against whoever can read the
+//! it, so that a secret moved to another row does not open. What it does not do: protect against a program that can read the
 //! identity file too.
 
 use ring::{

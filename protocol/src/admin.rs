@@ -25,9 +25,9 @@ pub enum ToDosd {
     Link,
     /// Makes an invite.
     CreateInvite {
-        /// For so many registrations, at least one.
+        /// Registrations that it is good for, at least one.
         uses: u32,
-        /// For so many milliseconds; [`crate::limits::INVITE_TIME`] if nothing is said.
+        /// Its lifetime in milliseconds; [`crate::limits::INVITE_TIME`] by default.
         expires_ms: Option<u64>,
         /// Drawn by the command: the same one again makes no other invite and gets the same answer. Drawn by the server if
         /// nothing is said.
@@ -61,7 +61,7 @@ pub enum ToDosd {
     Announce(Box<str>),
     /// Ends the server. Another one replaces it.
     Shutdown {
-        /// In so many milliseconds; at once if nothing is said.
+        /// The delay in milliseconds; none by default.
         in_ms: Option<u64>,
         /// A word to the peers.
         reason: Option<Box<str>>,
@@ -72,9 +72,9 @@ pub enum ToDosd {
     Check,
     /// Forgets what nobody needs any more.
     Prune {
-        /// Peers that were not seen for so many milliseconds; none, if nothing is said.
+        /// Peers that were not seen for this time, in milliseconds; none by default.
         peers_unseen_ms: Option<u64>,
-        /// Receipts that are older than so many milliseconds; none, if nothing is said.
+        /// Receipts older than this, in milliseconds; none by default.
         receipts_older_ms: Option<u64>,
         /// Only tells what would be forgotten.
         dry: bool,
@@ -108,9 +108,9 @@ pub enum FromDosd {
     Peers(Vec<Registered>),
     /// Some of the peers that were pinged.
     Pinged(Vec<Pinged>),
-    /// So many sessions were ended.
+    /// The number of sessions that were ended.
     Kicked(u64),
-    /// So many peers were told.
+    /// The number of peers that were notified.
     Told(u64),
     /// The server ends.
     Closing(Closing),
@@ -135,7 +135,7 @@ pub struct Invited {
     pub code: InviteCode,
     /// The join link with it.
     pub link: JoinLink,
-    /// For so many registrations.
+    /// Registrations that are left.
     pub uses_left: u32,
     /// Until this moment.
     pub expires_at: Timestamp,
@@ -222,7 +222,7 @@ pub enum PingResult {
 pub struct Closing {
     /// When.
     pub at: Timestamp,
-    /// So many peers were told.
+    /// The number of peers that were notified.
     pub told: u64,
 }
 
@@ -267,7 +267,7 @@ pub struct Stats {
     pub peers: u64,
     /// Images that are published.
     pub images: u64,
-    /// Rights that were not taken back.
+    /// Grants that are not revoked.
     pub rights: u64,
     /// Updates that peers have not stored yet.
     pub inbox_rows: u64,

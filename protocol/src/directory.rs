@@ -98,11 +98,11 @@ pub enum FromDirectory {
     Ping(u32),
     /// Something that the peer should know and that is not kept.
     Notice(Notice),
-    /// Who has come and gone, of those whom the peer has subscribed to.
+    /// Changes of presence, of the peers that this one follows.
     Presence(Changes),
-    /// Somebody says something to everybody who is online.
+    /// A broadcast of another peer.
     Broadcast(Box<InboxMessage>),
-    /// Somebody calls through the relay.
+    /// Another peer calls through the relay.
     Call(Call),
 }
 
@@ -125,7 +125,7 @@ pub enum Op {
     Resolve(PeerRef),
     /// What it takes to connect to a peer.
     Contact(PeerId),
-    /// Who holds this key.
+    /// The peer that holds this key.
     Identify(PublicKey),
     /// One image.
     Image(ImageArg),
@@ -133,7 +133,7 @@ pub enum Op {
     Preview(ImageArg),
     /// Makes an image known, or replaces one.
     Publish(Box<Publish>),
-    /// Withdraws an image and every right to it.
+    /// Withdraws an image and every grant for it.
     Remove(ImageNo),
     /// Gives an image another name.
     Rename {
@@ -142,9 +142,9 @@ pub enum Op {
         /// Its new name.
         name: ImageName,
     },
-    /// Gives, changes or takes back a right.
+    /// Creates, changes or revokes a grant.
     Share(Share),
-    /// A right as it is now; the asker is its owner or its viewer.
+    /// A grant as it is now, for its owner or its viewer.
     #[serde(rename = "right")]
     #[strum(serialize = "right")]
     Grant {
@@ -165,7 +165,7 @@ pub enum Op {
     Cancel(u64),
     /// Answers a request.
     Decide(Decide),
-    /// The rights that one has given and received, in pages: for a daemon that has lost its own list.
+    /// The grants that one has given and received, in pages: for a daemon that has lost its own list.
     #[serde(rename = "rights")]
     #[strum(serialize = "rights")]
     Grants {
@@ -179,13 +179,13 @@ pub enum Op {
         /// The last request of the last page.
         after: Option<u64>,
     },
-    /// Sets the password with which the ID can be taken back, or removes it.
+    /// Sets the password with which the ID can be recovered, or removes it.
     SetPassword(Option<Password>),
-    /// Whose presence one wants to hear of from now on.
+    /// The peers whose presence one follows from now on.
     Subscribe(Subscription),
     /// Sends a message; kept for a peer that is offline.
     Send(Send),
-    /// Says something to everybody who is online and has not blocked the asker.
+    /// Sends a text to every online peer that has not blocked the sender.
     Broadcast(Broadcast),
     /// No more messages, requests and broadcasts of this peer, and it does not see when and where one is online.
     Block(PeerRef),
@@ -207,35 +207,35 @@ pub enum Op {
 pub struct Share {
     /// To which image.
     pub image: ImageNo,
-    /// Whose right.
+    /// The viewer.
     pub viewer: PeerRef,
     /// What becomes of the views.
     pub views: ViewsChange,
     /// What becomes of the time.
     pub expiry: ExpiryChange,
-    /// The directory's share of the content key; used only if the viewer has no live right yet, or with
-    /// [`ViewsChange::Rekey`], else the old one goes on. Not needed to take back a right.
+    /// The directory's share of the content key; used only if the viewer has no live grant yet, or with
+    /// [`ViewsChange::Rekey`], else the old one goes on. Not needed to revoke a grant.
     pub key: Option<KeyShare>,
 }
 
-/// What becomes of a right's views.
+/// What becomes of a grant's views.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ViewsChange {
-    /// As they are. There must be a right.
+    /// As they are. There must be a grant.
     Keep,
-    /// So many are left from now on.
+    /// This many are left from now on.
     Set(Allowance),
-    /// So many more; on an unlimited right nothing changes.
+    /// This many more; an unlimited grant stays so.
     Add(u32),
-    /// The right ends, and with it the directory's share of the key.
+    /// The grant is revoked, and with it the directory's share of the key is deleted.
     Revoke,
     /// As they are, and the key with them is another one: for an owner that publishes anew an image whose key it has lost.
-    /// There must be a live right.
+    /// There must be a live grant.
     Rekey,
 }
 
-/// What becomes of a right's time.
+/// What becomes of a grant's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExpiryChange {
@@ -261,7 +261,7 @@ impl std::fmt::Debug for KeyShare {
     }
 }
 
-/// See [`Op::Spend`]. The same view ID again counts nothing more and gets the same answer, as long as the right lives.
+/// See [`Op::Spend`]. The same view ID again counts nothing more and gets the same answer, as long as the grant lives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spend {
     /// Of which image.
@@ -323,7 +323,7 @@ pub struct Decide {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// Adds views to the right, or gives it.
+    /// Adds views to the grant, or creates it.
     Approve {
         /// As many as asked, if not said.
         views: Option<u32>,
@@ -356,7 +356,7 @@ pub enum Answer {
     Image(Box<ImageInfo>),
     /// An image's preview.
     Preview(PreviewOf),
-    /// A right as it is now.
+    /// A grant as it is now.
     Grant(Box<Grant>),
     /// Views were spent.
     Spent(Box<Spent>),
@@ -383,7 +383,7 @@ pub enum Answer {
     },
     /// A message was taken.
     Sent(Box<Sent>),
-    /// So many peers were told.
+    /// The number of sessions that a broadcast went to.
     Told(u64),
     /// A peer is blocked.
     Blocked(Box<Blocked>),
@@ -406,7 +406,7 @@ pub struct Spent {
     /// The directory's share of the content key, 32 bytes.
     #[serde(with = "serde_bytes")]
     pub share: [u8; 32],
-    /// The right as it is now.
+    /// The grant as it is now.
     pub grant: Grant,
 }
 

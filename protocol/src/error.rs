@@ -21,7 +21,7 @@ pub enum Code {
     Offline,
     /// No such peer, image, request or file.
     NotFound,
-    /// No right to it, or a limit is reached.
+    /// No grant for it, or a limit is reached.
     Denied,
     /// It exists already, or somebody else is there.
     Conflict,
@@ -70,13 +70,13 @@ impl fmt::Display for Code {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
-    /// There was never a right.
+    /// There was never a grant.
     NeverGranted,
     /// All views are used.
     UsedUp,
-    /// The owner took the right back.
+    /// The owner revoked the grant.
     Revoked,
-    /// The right's time is over.
+    /// The grant has expired.
     Expired,
     /// The directory takes no new peers (in this way).
     Closed,

@@ -167,7 +167,7 @@ as_text!(Address: "an address", PeerRef: "an ID, a name or an address", ImageArg
 pub enum Allowance {
     /// As many as one likes.
     Unlimited,
-    /// So many.
+    /// This many.
     Views(u32),
 }
 
@@ -290,9 +290,9 @@ pub struct ImageInfo {
 pub struct Access {
     /// Where things stand.
     pub state: AccessState,
-    /// Views left; 0 where there is no right.
+    /// Views left; 0 where there is no grant.
     pub views_left: Allowance,
-    /// When the right ends by itself.
+    /// When the grant expires.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -308,7 +308,7 @@ pub enum AccessState {
     Granted,
     /// Request and refused.
     Denied,
-    /// Taken back.
+    /// Revoked by the owner.
     Revoked,
     /// Its time is over.
     Expired,
@@ -377,7 +377,7 @@ pub enum GrantState {
     UsedUp,
     /// Its time is over; the owner can extend it.
     Expired,
-    /// The owner took it back, or the image is gone.
+    /// The owner revoked it, or the image is gone.
     Revoked,
 }
 
@@ -389,7 +389,7 @@ impl GrantState {
     }
 }
 
-/// A viewer's right to an image, as it was at `revision`.
+/// A viewer's grant for an image, as it was at `revision`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     /// Which image.
@@ -404,11 +404,11 @@ pub struct Grant {
     pub viewer_name: Option<PeerName>,
     /// Views left.
     pub views_left: Allowance,
-    /// Views spent since the right was first given.
+    /// Views spent since the grant was first created.
     pub views_used: u64,
     /// When it ends by itself.
     pub expires_at: Option<Timestamp>,
-    /// Whether the owner took it back. Use [`Grant::state_at`] for the whole answer.
+    /// Whether the owner revoked it. Use [`Grant::state_at`] for the whole answer.
     pub revoked: bool,
     /// How often it has changed.
     pub revision: Revision,
@@ -419,7 +419,7 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// The state at this moment. A right taken back stays so; then time counts before views.
+    /// The state at this moment. A revoked grant stays so; then time counts before views.
     #[must_use]
     pub fn state_at(&self, now: Timestamp) -> GrantState {
         if self.revoked {

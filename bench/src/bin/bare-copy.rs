@@ -1,6 +1,6 @@
 //! The least that moving a file can be: read it, send it over TCP, write it. No encryption, no hash, no protocol.
 //!
-//! The raw limits for transfers. `serve FILE` prints its address and sends the file to whoever connects; `fetch ADDRESS FILE`
+//! The raw limits for transfers. `serve FILE` prints its address and sends the file to each client that connects; `fetch ADDRESS FILE`
 //! writes what comes, and with `--sync` makes it as durable as peerd does; `cat FILE` writes it to standard output.
 
 use std::{

@@ -147,7 +147,7 @@ impl Scene {
     fn share(&self, image: &Image) -> anyhow::Result<()> {
         self.owner(image).run(&["share", image.name, "bob", "--unlimited"])?;
         let (path, active) = (format!("/{}\"", image.name), "\"active\"");
-        wait_until("the viewer is told of its right", || {
+        wait_until("the viewer has its grant", || {
             let rights = self.bob.run(&["--json", "shares", "--received"])?;
             Ok(rights.contains(&path) && rights.contains(active))
         })

@@ -24,7 +24,7 @@ use crate::{
     table::{Bar, Row, Unit},
 };
 
-/// One image in so many is shared with the asker.
+/// One image in this many is shared with the caller.
 const SHARED_EVERY: u64 = 1_000;
 
 /// Three rows: p50 against the first page, p50 itself, p99.

@@ -62,7 +62,7 @@ async fn visit(server: &Server, visitors: &Arc<[Caller]>) -> anyhow::Result<f64>
     Ok((server.computed()? - before) * 1e3)
 }
 
-/// Sessions that are told of everybody, until the set is dropped.
+/// Sessions that follow every peer, until the set is dropped.
 async fn follow(subscribers: &[Caller], told: &Arc<Told>) -> anyhow::Result<JoinSet<()>> {
     let mut following = JoinSet::new();
     for subscriber in subscribers {

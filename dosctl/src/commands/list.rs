@@ -5,6 +5,7 @@ use std::{io::Cursor, time::Duration};
 use dos_protocol::{
     Code, ImageArg, PeerRef,
     control::{Command, ListQuery, Outcome},
+    directory::Cursor as Place,
     limits::PAGE_MAX,
     model::{ImageInfo, PeerInfo},
     parse_duration,
@@ -16,6 +17,7 @@ use crate::{
     error::Error,
     output::{human, json},
     picture::{Share, Surface, detect::Wanted},
+    pieces::ENTRIES_MAX,
     terminal,
 };
 
@@ -28,6 +30,7 @@ const SHARE: Share = Share::Cells(32, 10);
 Examples:
   dosctl list --online
   dosctl list bob --previews
+  dosctl list alice --all
   dosctl list --since 10m       peers that were online within 10 minutes")]
 pub(crate) struct Args {
     /// Only this peer, by ID, name or IP:PORT
@@ -47,6 +50,9 @@ pub(crate) struct Args {
     /// Continue where an earlier listing ended
     #[arg(long, value_name = "C")]
     cursor: Option<Token>,
+    /// Every page, not only the first
+    #[arg(long, conflicts_with_all = ["limit", "cursor"])]
+    all: bool,
     /// Draw the preview of every image in the terminal
     #[arg(long)]
     previews: bool,
@@ -64,18 +70,47 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         online: args.online,
         since: args.since,
         after: args.cursor.map(|token| token.0),
-        limit: args.limit,
+        limit: if args.all { Some(PAGE_MAX) } else { args.limit },
     };
+    let (peers, next) = if args.all { (every_page(query, context)?, None) } else { page(query, context)? };
+    let next = next.map(Token);
+    if let Some(surface) = surface {
+        return draw(&peers, next.as_ref(), &surface, context);
+    }
+    let document = json::Page::new(&peers, next.clone());
+    context.screen.show(&document, |text| human::page(text, &peers, next.as_ref()))
+}
+
+fn page(query: ListQuery, context: &Context) -> Result<(Vec<PeerInfo>, Option<Place>), Error> {
     match context.ask(Command::List(query))? {
-        Outcome::Page { peers, next } => {
-            let next = next.map(Token);
-            if let Some(surface) = surface {
-                return draw(&peers, next.as_ref(), &surface, context);
-            }
-            let document = json::Page::new(&peers, next.clone());
-            context.screen.show(&document, |text| human::page(text, &peers, next.as_ref()))
-        }
+        Outcome::Page { peers, next } => Ok((peers, next)),
         _ => Err(unexpected()),
+    }
+}
+
+/// All pages as one; a peer whose images were on several stands there once.
+fn every_page(mut query: ListQuery, context: &Context) -> Result<Vec<PeerInfo>, Error> {
+    let mut peers: Vec<PeerInfo> = Vec::new();
+    let mut entries = 0;
+    loop {
+        let (more, next) = page(query.clone(), context)?;
+        for peer in more {
+            entries += peer.images.len().max(1);
+            match peers.last_mut() {
+                Some(last) if last.id == peer.id => last.images.extend(peer.images),
+                _ => peers.push(peer),
+            }
+        }
+        if entries > ENTRIES_MAX {
+            return Err(Error::new(
+                Code::Invalid,
+                format!("more than {ENTRIES_MAX} entries: list them in pages"),
+            ));
+        }
+        match next {
+            Some(place) => query.after = Some(place),
+            None => return Ok(peers),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use dos_protocol::{
     Code, Timestamp, WireError,
     control::{Command, Event, EventKind, FromPeerd, Outcome, SessionState, Status, ToPeerd, Way},
+    directory::Cursor,
 };
 
 use crate::harness::{Link, Peerd, code, dosctl, json, stderr, stdout};
@@ -64,6 +65,24 @@ fn a_peerd_that_still_runs_after_an_upgrade_is_asked_in_its_own_words() {
     });
     let output = peerd.run(&["login"]);
     assert_eq!((code(&output), stderr(&output)), (0, String::new()));
+    peerd.done();
+}
+
+#[test]
+fn every_page_of_a_listing_is_one_document() {
+    let bob = crate::terminal::bob_with_sea;
+    let place = move || Cursor { peer: bob().id, image: Some("sea".parse().unwrap()) };
+    let peerd = Peerd::new(2, move |time, mut link: Link| {
+        let Command::List(query) = link.command() else { panic!("not a listing") };
+        let (after, next) = if time == 0 { (None, Some(place())) } else { (Some(place()), None) };
+        assert_eq!((query.after, query.limit), (after, Some(500)));
+        link.say(FromPeerd::Done(Box::new(Outcome::Page { peers: vec![bob()], next })));
+    });
+    let output = peerd.run(&["list", "--all", "--json"]);
+    let page = json(&stdout(&output));
+    assert_eq!(page["peers"].as_array().unwrap().len(), 1);
+    assert_eq!(page["peers"][0]["images"].as_array().unwrap().len(), 2);
+    assert_eq!(page["next"], serde_json::Value::Null);
     peerd.done();
 }
 

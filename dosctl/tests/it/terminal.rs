@@ -22,7 +22,7 @@ use rustix::{
 
 use crate::harness::{Link, Peerd};
 
-fn bob_with_sea() -> PeerInfo {
+pub(crate) fn bob_with_sea() -> PeerInfo {
     let sea = ImageInfo {
         no: ImageNo(4),
         owner: "7xKqPm2R".parse().unwrap(),

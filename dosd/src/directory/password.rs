@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_finds_too_many_waiting_is_sent_away() {
+    async fn with_too_many_waiting_the_next_is_refused() {
         let passwords = Passwords::new();
         let _turn = passwords.setting.acquire().await.unwrap();
         let waiting = (0..PASSWORDS_WAITING_MAX).map(|_| passwords.place().unwrap()).collect::<Vec<_>>();

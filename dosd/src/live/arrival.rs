@@ -53,7 +53,7 @@ pub enum ArrivalError {
 }
 
 /// To a daemon whose key was replaced.
-const REPLACED: &str = "this ID was taken back with its password on another machine: the key of this one is not registered any more";
+const REPLACED: &str = "this ID was recovered with its password on another machine: the key of this one is not registered any more";
 
 /// The notice to a daemon whose key was replaced.
 pub(super) fn replaced() -> Notice {

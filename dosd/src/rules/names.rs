@@ -90,7 +90,7 @@ pub(crate) fn register(state: Registering, new: &NewPeer, now: Timestamp) -> Res
 
 const NAMELESS: &str = "a password is of use only with a name, and this peer has none";
 
-/// Refuses a password for a peer without a name, by which its ID would be taken back.
+/// Refuses a password for a peer without a name, by which its ID would be recovered.
 pub(crate) fn check_password(has_name: bool, has_password: bool) -> Result<(), WireError> {
     if has_password && !has_name { Err(invalid(NAMELESS)) } else { Ok(()) }
 }

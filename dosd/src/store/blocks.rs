@@ -80,7 +80,7 @@ impl Store {
         .await
     }
 
-    /// The peers that a peer has blocked, in the order of their IDs: at most [`BLOCKS_MAX`].
+    /// The peers that a peer has blocked, in the order of their IDs: at most [`dos_protocol::limits::BLOCKS_MAX`].
     ///
     /// # Errors
     /// If the store fails.

@@ -39,7 +39,7 @@ impl Store {
     /// Writes down a peer's password, hashed as a PHC string, or that it has none.
     ///
     /// # Errors
-    /// `invalid` if the peer has no name, by which its ID would be taken back.
+    /// `invalid` if the peer has no name, by which its ID would be recovered.
     pub async fn set_password(&self, change: Change, hash: Option<String>) -> Result<(), Refusal> {
         self.change_once(change, move |connection| {
             let has_name = by_id(connection, change.peer)?.is_some_and(|peer| peer.name.is_some());

@@ -31,7 +31,7 @@ const MESSAGES: usize = 20;
 const ALL: usize = PEERS * MESSAGES;
 /// Every so manieth peer signs out and in.
 const RESTLESS: usize = 10;
-/// Who has signed out comes back after so many messages of others ...
+/// A peer that has signed out comes back after this many messages of others ...
 const AWAY: usize = 200;
 /// ... and at the latest when those are through who never go away.
 const OTHERS: usize = ALL - ALL / RESTLESS;

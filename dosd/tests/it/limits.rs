@@ -83,7 +83,7 @@ async fn a_full_inbox_takes_no_more_than_its_peer_must_learn() {
     refused(alice.ask(share(sea.no, bob.id(), views(9))).await);
     refused(alice.ask(message(&bob)).await);
     let revoked = alice.share(sea.no, bob.id(), ViewsChange::Revoke).await;
-    assert!(revoked.revoked, "a right can always be taken back");
+    assert!(revoked.revoked, "a grant can always be revoked");
     let mut bob = net.again(&bob).await;
     for _ in 0..4 {
         bob.update().await;

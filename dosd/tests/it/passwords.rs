@@ -1,4 +1,4 @@
-//! An ID is taken back with its password, by nobody else, and nobody learns from it which names there are.
+//! An ID is recovered with its password, by no one else, and no one learns from it which names there are.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -264,7 +264,7 @@ async fn rights(client: &mut Client) -> Vec<Grant> {
 }
 
 #[tokio::test]
-async fn whoever_has_lost_its_list_gets_every_right_and_pending_request_of_its_own() {
+async fn a_peer_that_has_lost_its_list_gets_all_of_its_grants_and_pending_requests() {
     let dir = tempfile::tempdir().unwrap();
     let net = Net::start(dir.path());
     let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);

@@ -116,7 +116,7 @@ async fn only_peers_that_are_online_are_called_and_nobody_calls_itself() {
 }
 
 #[tokio::test]
-async fn whoever_is_blocked_cannot_call_and_the_other_way_round_it_can() {
+async fn a_blocked_peer_cannot_call_and_the_blocker_can() {
     let (_dir, net, mut alice, mut bob) = stage(open_to_all()).await;
     alice.ask(Op::Block("bob".parse().unwrap())).await.unwrap();
     let error = bob.ask(Op::Relay(alice.id())).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! `password`: sets the password with which the ID can be taken back on another machine, or removes it.
+//! `password`: sets the password with which the ID can be recovered on another machine, or removes it.
 
 use dos_protocol::{
     Password, WireError,

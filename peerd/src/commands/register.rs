@@ -27,7 +27,7 @@ pub(super) async fn run(
     Ok(Outcome::Registered { id, name, server: JoinLink { invite: None, ..server } })
 }
 
-/// A key for a daemon that has no ID yet, written down before the directory hears of it.
+/// A key for a daemon that has no ID yet, written down before it is sent to the directory.
 ///
 /// # Errors
 /// `conflict` if this daemon has an ID already, or its state directory belongs to one.

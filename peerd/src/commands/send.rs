@@ -1,6 +1,6 @@
 //! `send`: a message to another peer, through the directory or peer to peer.
 //!
-//! What always holds: the message's ID is durable before anybody hears of it; a command that failed without an answer is
+//! What always holds: the message's ID is durable before it is sent; a command that failed without an answer is
 //! repeated under the same ID, so that the message arrives once. That goes on until dosctl has shown what came of it.
 
 use std::sync::Arc;

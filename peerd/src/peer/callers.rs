@@ -22,7 +22,7 @@ use crate::directory::unexpected;
 /// Keys remembered.
 const KNOWN_KEYS_MAX: usize = 4096;
 
-/// For so long nobody is asked again: a key that was replaced is nobody's any more.
+/// The directory is not asked again within this time: a replaced key belongs to no peer any more.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
 
 /// A peer that calls.

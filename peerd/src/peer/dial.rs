@@ -1,6 +1,6 @@
 //! Calling another peer: at its addresses, all of them in one race, and through the directory's relay if none leads to it.
 //!
-//! What always holds: whoever answers holds the key that the directory told, whichever way it was reached; an address at
+//! What always holds: the side that answers holds the key that the directory gave, whichever way it was reached; an address at
 //! which somebody else answers is as good as none.
 
 use std::{

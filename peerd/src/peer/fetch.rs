@@ -76,7 +76,7 @@ impl Source for Owners {
 pub(crate) struct Fetches(Mutex<HashMap<SealedHash, Arc<watch::Sender<Stage>>>>);
 
 impl Fetches {
-    /// Brings the copy and the share of `grant` here, or waits for whoever does so; `progress` hears how far it is.
+    /// Brings the copy and the share of `grant` here, or waits for the task that does so; `progress` receives its progress.
     ///
     /// # Errors
     /// `offline` if the owner is; `stale` if the right has changed meanwhile; what the owner says.

@@ -1,6 +1,6 @@
 //! The connections of other peers, at the port or through the relay: a bounded number, authenticated.
 //!
-//! What always holds: whoever does not finish a TLS handshake in time, holds no key, or comes while this daemon has no
+//! What always holds: a caller that does not finish a TLS handshake in time, holds no key, or connects while this daemon has no
 //! identity is hung up on, and disturbs nobody else.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};

@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// The shortest of so many round trips, at least one.
+/// The shortest of `count` round trips, at least one.
 ///
 /// # Errors
 /// `timeout` without an answer; `offline` if the connection is lost; `unsupported` if the peer knows no pings.

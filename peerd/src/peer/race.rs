@@ -10,7 +10,7 @@ use dos_protocol::{limits::ADDRESS_DELAY, model::Address};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
-/// Causes that are told of so many addresses that failed.
+/// Addresses that failed whose causes are reported.
 const CAUSES_MAX: usize = 4;
 
 /// The order in which addresses are tried: `first`, if it is still one of them, then the families in turns, beginning with
@@ -33,7 +33,7 @@ pub(super) fn order(addresses: &[Address], first: Option<Address>) -> Vec<Addres
     }
 }
 
-/// Runs `attempt` for each address until one succeeds, for so long at most.
+/// Runs `attempt` for each address until one succeeds, for this time at most.
 ///
 /// # Errors
 /// What became of the first few, in one line; nothing if there was no address.
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(order(&[], None), []);
     }
 
-    /// Runs a race in which each address takes so long, and then succeeds or fails; tells when each began.
+    /// Runs a race in which each address takes a given time and then succeeds or fails; returns when each began.
     async fn run(plan: &[(&str, u64, bool)]) -> (Result<String, Option<String>>, Vec<u128>, u128) {
         let (start, begun) = (Instant::now(), Mutex::new(Vec::new()));
         let all = addresses(&plan.iter().map(|(address, ..)| *address).collect::<Vec<_>>());

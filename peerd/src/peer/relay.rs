@@ -1,7 +1,7 @@
 //! Relayed connections: both sides meet at the directory's port with a ticket, and speak their own TLS from then on.
 //!
 //! What always holds: nothing is read from or written to the directory here but the ticket and the one byte that answers
-//! it; whoever is at the other end is known by its key alone.
+//! it; the other end is known by its key alone.
 
 use std::{io, net::SocketAddr};
 

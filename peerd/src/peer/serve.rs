@@ -36,7 +36,7 @@ use crate::{
     keys::{ImageKeys, block_count},
 };
 
-/// A connection on which nothing is asked for so long is closed.
+/// A connection without a request for this time is closed.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What is read from the disk at a time, as much as the other side hashes at a time.
@@ -181,7 +181,7 @@ async fn prepare(peers: &Arc<Peers>, key: PublicKey, fetch: &Fetch) -> Result<(P
         let fitting = fits(&grant);
         peers.cache.take_grant(grant).await?;
         if revoked {
-            return Err(WireError::new(Code::Denied, "the right was taken back"));
+            return Err(WireError::new(Code::Denied, "the grant was revoked"));
         }
         if !fitting {
             return Err(stale());

@@ -155,7 +155,7 @@ impl Store {
         self.read(own).await
     }
 
-    /// Makes the database that of `peer`, online from now on. If the ID was taken back, what the old machine knew is lost
+    /// Makes the database that of `peer`, online from now on. If the ID was recovered, what the old machine knew is lost
     /// here, whether or not the directory still has updates of it: views are spent without one.
     ///
     /// # Errors

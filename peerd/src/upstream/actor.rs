@@ -1,7 +1,7 @@
 //! The task that owns the session: performs what [`super::state`] decides.
 //!
-//! What always holds: at most one attempt or session exists; whoever waits for a sign-in is answered when it is decided;
-//! an ID that the directory gave is on disk before anybody hears of it.
+//! What always holds: at most one attempt or session exists; each waiter for a sign-in is answered when it is decided;
+//! an ID that the directory gave is on disk before it is reported.
 
 use std::{future::pending, sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{addresses::announced, copies::blocking, identity::Identity, random::jitter};
 
-/// A session that lasted so long was a good one: the next attempt comes soon.
+/// A session that lasted this long was a good one: the next attempt comes soon.
 const LASTED: Duration = Duration::from_secs(5);
 
 /// How long signing out may take.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dos_protocol::limits::{KICKED_DELAY, RECONNECT_DELAY_MAX, RECONNECT_DELAY_MIN};
 
-/// The delay after so many failures in a row, spread by a random number.
+/// The delay after a number of failures in a row, spread by a random number.
 pub(crate) fn delay(failures: u32, random: u32) -> Duration {
     let doubled = RECONNECT_DELAY_MIN.saturating_mul(1u32.checked_shl(failures.min(20)).unwrap_or(u32::MAX));
     let half = doubled.min(RECONNECT_DELAY_MAX) / 2;

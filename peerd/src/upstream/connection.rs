@@ -1,6 +1,6 @@
 //! Connecting to the directory: addresses, TLS, and the first request, which signs in.
 //!
-//! What always holds: whoever comes out of [`establish`] holds the key of the join link, and has accepted us. Every step
+//! What always holds: the other end of what [`establish`] returns holds the key of the join link, and has accepted us. Every step
 //! has a bound.
 
 use std::{io, net::SocketAddr};
@@ -89,7 +89,7 @@ impl Failure {
             Code::Conflict => Self { kind: Failed::Conflict, error },
             Code::Offline | Code::Timeout | Code::Internal => Self { kind: Failed::Unreachable, error },
             Code::NotFound => {
-                let text = "the directory does not know the key of this machine (any more): the ID was taken back with \
+                let text = "the directory does not know the key of this machine (any more): the ID was recovered with \
                             its password elsewhere, or the peer was removed";
                 let unknown = WireError::new(Code::NotFound, text).caused_by(error.message);
                 let hint = "dosctl --profile NEW login --server LINK --name NAME";

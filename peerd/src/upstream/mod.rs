@@ -42,7 +42,7 @@ const SESSION_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a request that can be repeated is repeated over lost connections.
 const REPEAT_PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long a request that comes too early is held back; a longer wait is for whoever asked to decide about.
+/// How long a request that comes too early is held back; a longer wait is for the caller to decide about.
 const LIMIT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Commands that wait for the actor.
@@ -226,7 +226,7 @@ impl Upstream {
 
     /// Somebody needs the session: the next attempt to connect is made now.
     pub(crate) fn hurry(&self) {
-        // With so many wishes waiting, the attempt comes about anyway.
+        // With a full queue of wishes, the attempt comes about anyway.
         drop(self.wishes.try_send(Wish::Hurry));
     }
 

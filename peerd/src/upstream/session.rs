@@ -56,7 +56,7 @@ pub(super) enum AskError {
 /// Why a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// Another daemon has taken over, or the ID was taken back with its password.
+    /// Another daemon has taken over, or the ID was recovered with its password.
     TakenOver(Box<str>),
     /// The operator has ended the session.
     Kicked(Box<str>),
@@ -235,7 +235,7 @@ impl Reading {
                 return self.arrivals.send(Arrival::Broadcast(letter)).await.is_ok();
             }
             FromDirectory::Call(call) => {
-                // With so many waiting, one more would come too late: its caller hears nothing and gives up.
+                // The queue is full, so this one would be too late: its caller gets no answer and gives up.
                 if self.calls.try_send(call).is_err() {
                     tracing::debug!("a call too many");
                 }

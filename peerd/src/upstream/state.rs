@@ -38,7 +38,7 @@ pub(crate) enum Phase {
     Connecting(Try),
     /// The next attempt is due later.
     Waiting(Try),
-    /// Signed in, after so many failures.
+    /// Signed in, after this many failures.
     Online(u32),
 }
 
@@ -106,7 +106,7 @@ pub(crate) enum Action {
         /// Takes over from another live session.
         force: bool,
     },
-    /// Tries again after the delay for so many failures.
+    /// Tries again after the delay for this many failures.
     Retry(u32),
     /// Tries again after the longest delay.
     RetrySlowly,

@@ -42,7 +42,7 @@ fn killing_everybody_after_every_step_loses_nothing() {
     all_die(&mut stage, &mut alice, &mut bob);
     alice.ctl(&["share", "sea", "bob", "--revoke"]).ok();
     all_die(&mut stage, &mut alice, &mut bob);
-    wait_until("bob hears of it", || bob.right("/sea").unwrap().2 == "revoked");
+    wait_until("bob has the revocation", || bob.right("/sea").unwrap().2 == "revoked");
     bob.ctl(&["view", "alice/sea", "-o", "x"]).fails(6);
 }
 

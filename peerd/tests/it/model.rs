@@ -157,7 +157,7 @@ impl Model {
         Ok(())
     }
 
-    /// The viewer hears of a revocation at once if it is online, else when it signs in.
+    /// The viewer receives a revocation at once if it is online, else when it signs in.
     fn forget_held(&mut self, pair: Pair) {
         if self.online[pair.1] {
             self.held.remove(&pair);

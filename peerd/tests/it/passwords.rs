@@ -81,7 +81,7 @@ fn an_id_moves_to_a_new_machine_with_its_rights_and_exact_counts() {
     // The old machine has lost it: told, offline, and not coming back.
     wait_until("the old machine is offline", || old.json(&["status"])["state"] == "offline");
     let trouble = old.json(&["status"])["trouble"].as_str().unwrap().to_owned();
-    assert!(trouble.contains("taken back with its password"), "{trouble}");
+    assert!(trouble.contains("recovered with its password"), "{trouble}");
     // What it took along it has; nothing else.
     old.ctl(&["view", "alice/sea", "-o", "x"]).ok();
     old.ctl(&["view", "alice/sea", "-o", "y"]).fails(4);

@@ -85,7 +85,7 @@ fn a_replaced_image_goes_on_with_the_new_content_and_a_renamed_one_under_the_new
         std::fs::read_dir(bob.dir.join("state/sealed")).unwrap().count() == 1
     });
     alice.ctl(&["rename", "sea", "ocean"]).ok();
-    wait_until("bob hears of it", || bob.right("/ocean").is_some());
+    wait_until("bob has the new name", || bob.right("/ocean").is_some());
     assert_eq!(bob.view("alice/ocean"), new);
     bob.ctl(&["view", "alice/sea", "-o", "x"]).fails(5);
     assert_eq!(bob.right("/ocean"), Some((json!(1), 3, "active".into())));

@@ -34,7 +34,7 @@ impl Scene {
         // The address that the directory sees leads nowhere: 127.0.0.1 is not 127.0.0.2.
         alice.extra = ["--listen", "127.0.0.2:0", "--advertise"].map(String::from).into();
         alice.extra.push(proxy.address());
-        // With so many addresses there is no room for its own, at which the proxy could be passed by.
+        // These addresses leave no room for its own, at which the proxy could be passed by.
         for closed in 1..ADDRESSES_MAX {
             alice.extra.extend(["--advertise".into(), format!("127.0.0.1:{closed}")]);
         }

@@ -2,7 +2,7 @@
 //!
 //! Bytes are taken out of the file in large pieces, with the stuffing removed on the way (T.81 section B.1.1.5), so
 //! that the decoders refill 56 bits with one load and no test of every byte. The data of an interval ends at a
-//! marker; whoever reads beyond gets a few zeros, then an error, and `finish_interval` tells for certain.
+//! marker; a reader beyond it gets a few zeros, then an error, and `finish_interval` tells for certain.
 
 use super::input::{Input, RST0, damaged};
 use crate::PreviewError;

@@ -24,10 +24,10 @@ pub enum Command {
         server: JoinLink,
         /// Under which name.
         name: Option<PeerName>,
-        /// With which the ID can be taken back on another machine.
+        /// With it the ID can be recovered on another machine.
         password: Option<Password>,
     },
-    /// Takes an ID back with its password, and signs in: on a daemon that has no identity yet.
+    /// Recovers an ID with its password, and signs in: on a daemon that has no identity yet.
     Recover {
         /// Where.
         server: JoinLink,
@@ -76,18 +76,18 @@ pub enum Command {
     },
     /// The preview of an image; its bytes come in the answer.
     Preview(ImageArg),
-    /// Gives, changes or takes back a right.
+    /// Creates, changes or revokes a grant.
     Share {
         /// To which image of one's own.
         name: ImageName,
-        /// Whose right.
+        /// The viewer.
         viewer: PeerRef,
         /// What becomes of the views.
         views: ViewsChange,
         /// For how long from now.
         expires: Option<Duration>,
     },
-    /// The rights that one has given or received.
+    /// The grants that one has given or received.
     Shares {
         /// Those given.
         given: bool,
@@ -184,7 +184,7 @@ pub struct MessagesQuery {
     pub with: Option<PeerRef>,
     /// Only later ones than this, by its place.
     pub after: Option<u64>,
-    /// Of these, the last so many and whatever comes after them.
+    /// Of these, the last `limit` and all that come after them.
     pub limit: Option<u32>,
     /// No more than this in one answer.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! Events, for whoever watches.
+//! Events, for watchers.
 
 use serde::{Deserialize, Serialize};
 use strum::VariantNames;
@@ -27,7 +27,7 @@ pub struct Event {
 pub enum EventKind {
     /// This daemon's own session changed its state.
     Session(SessionState),
-    /// A right was given, changed or taken back.
+    /// A grant was created, changed or revoked.
     Grant(Box<Grant>),
     /// Somebody spent or gave back views of one's image.
     Viewed {
@@ -35,20 +35,20 @@ pub enum EventKind {
         views: u32,
         /// What happened to them.
         kind: ViewedKind,
-        /// The right after that.
+        /// The grant after that.
         grant: Box<Grant>,
     },
-    /// An image to which one had a right is gone.
+    /// An image for which one had a grant is gone.
     Removed(ImagePath),
     /// A sealed copy has arrived.
     Fetched(ImagePath),
-    /// Somebody asks for access, or asks no more.
+    /// A request for access was made, changed or withdrawn.
     Request(Box<Request>),
     /// One's own request was answered.
     Decision(Box<Request>),
     /// The directory has something to say.
     Notice(Notice),
-    /// Somebody has come or gone.
+    /// A peer went online or offline.
     Presence(Presence),
     /// A message has arrived.
     Message(Box<Message>),

@@ -103,7 +103,7 @@ pub enum Outcome {
         /// Which way, of a direct one.
         way: Option<Way>,
     },
-    /// Of `broadcast`: so many peers were told.
+    /// Of `broadcast`: the number of peers that it was sent to.
     Told(u64),
     /// Of `messages`: a page.
     Messages {

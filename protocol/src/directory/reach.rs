@@ -4,7 +4,7 @@
 //! and the ticket's 32 bytes, in the clear; the directory answers with one byte, [`RELAY_OPEN`] once both sides are there,
 //! or hangs up. From then on it passes bytes on, and the two speak their own TLS 1.3 as on a direct connection: the caller
 //! is the client and pins the other's key. The ticket came to both over their sessions, can be used once by each, and lives
-//! for [`crate::limits::RELAY_TICKET_TIME`]; whoever else gets hold of it can disturb that one call, and read nothing.
+//! for [`crate::limits::RELAY_TICKET_TIME`]; another program that gets hold of it can disturb that one call, and read nothing.
 
 use serde::{Deserialize, Serialize};
 

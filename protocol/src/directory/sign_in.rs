@@ -16,7 +16,7 @@ pub struct Register {
     pub name: Option<PeerName>,
     /// The invite, where the directory wants one.
     pub invite: Option<Box<str>>,
-    /// With it the ID can be taken back on another machine; none, if that shall not be possible.
+    /// With it the ID can be recovered on another machine; none if that must not be possible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Password>,
     /// As in [`SignIn`].
@@ -42,7 +42,7 @@ pub struct SignIn {
 /// See [`super::Op::Recover`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recover {
-    /// The name of the peer whose ID is taken back.
+    /// The name of the peer whose ID is recovered.
     pub name: PeerName,
     /// Its password.
     pub password: Password,

@@ -15,28 +15,28 @@ use crate::{
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Update {
-    /// A right was given, changed or taken back, its image was renamed or replaced. To its owner and its viewer.
+    /// A grant was created, changed or revoked, or its image was renamed or replaced. To its owner and its viewer.
     Grant(Box<Grant>),
     /// Views were spent or given back. To the owner: the receipt.
     Viewed(Box<Viewed>),
-    /// An image is gone, and with it every right to it and every pending request. To its owner, and to everybody who had
-    /// a right to it or asked for one.
+    /// An image is gone, and with it every grant and every pending request. To its owner, and to the peers that had a
+    /// grant for it or a request.
     Removed {
         /// Which.
         image: ImageNo,
         /// Its owner and its last name.
         path: ImagePath,
     },
-    /// An image has another name. To its owner; whoever has a right to it gets that as [`Update::Grant`].
+    /// An image has another name. To its owner; holders of a grant get that as [`Update::Grant`].
     Renamed {
         /// Which.
         image: ImageNo,
         /// Its owner and its new name.
         path: ImagePath,
     },
-    /// Somebody asks, asks for something else, or asks no more. To the owner and the asker.
+    /// A request was made, changed or withdrawn. To the owner and the requester.
     Request(Box<Request>),
-    /// A request was answered. To the asker and the owner.
+    /// A request was answered. To the requester and the owner.
     Decision(Box<Request>),
     /// A message. To its recipient.
     Message(Box<InboxMessage>),
@@ -49,11 +49,11 @@ pub enum Update {
 pub struct Viewed {
     /// The viewer's view ID.
     pub view: ViewId,
-    /// So many views.
+    /// The number of views.
     pub views: u32,
     /// What happened to them.
     pub kind: ViewedKind,
-    /// The right after that.
+    /// The grant after that.
     pub grant: Grant,
 }
 
@@ -109,9 +109,9 @@ pub enum NoticeKind {
     Kicked,
     /// The peer asked nothing for longer than the operator allows; do not come back by yourself.
     Idle,
-    /// The ID was taken back with its password: this key is not registered any more.
+    /// The ID was recovered with its password: this key is not registered any more.
     Replaced,
-    /// Something happened faster than it could be told. peerd says it to whoever watches; the directory does not.
+    /// Something happened faster than it could be reported. peerd says it to watchers; the directory does not.
     Missed,
     /// The operator has something to say; the session goes on. A kind that a newer directory knows is read as this one.
     #[serde(other)]

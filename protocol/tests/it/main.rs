@@ -4,3 +4,4 @@
 
 mod diagnostic;
 mod golden;
+mod recorded;

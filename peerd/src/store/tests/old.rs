@@ -30,7 +30,7 @@ fn insert(connection: &Connection, table: &str, values: Vec<Value>) {
     connection.execute(&sql, rusqlite::params_from_iter(values)).unwrap();
 }
 
-/// The database of Bob, who has an image "sea" himself, too: the owner in its row says whose it is.
+/// The database of Bob, with an image "sea" himself, too: the owner in its row says whose it is.
 fn write_old(path: &Path) {
     let connection = Connection::open(path).unwrap();
     connection.execute_batch(SCHEMA).unwrap();
