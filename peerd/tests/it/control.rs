@@ -1,7 +1,8 @@
 //! The control protocol by hand: many commands at once without a process for each.
 
 use std::{
-    io::Write,
+    io::{Read, Write},
+    net::Shutdown,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
 };
@@ -55,6 +56,7 @@ impl Control {
             // peerd hangs up when it has written that down.
             drop(frame::read_blocking(&mut stream));
         }
+        hang_up(&mut stream);
         Some(outcome)
     }
 
@@ -66,7 +68,9 @@ impl Control {
         {
             stream.write_all(&frame::to_frame(&message).unwrap()).ok()?;
         }
-        outcome(&mut stream)
+        let outcome = outcome(&mut stream);
+        hang_up(&mut stream);
+        outcome
     }
 
     /// Spends a view and gives the picture; the error's code and text otherwise.
@@ -74,6 +78,12 @@ impl Control {
         let command = Command::View { image: image.parse().unwrap(), offline };
         self.run(command).map(|result| result.map(|(_, data)| data))
     }
+}
+
+/// Waits until peerd has noticed: until then the command is not over, and the same one is another.
+fn hang_up(stream: &mut UnixStream) {
+    drop(stream.shutdown(Shutdown::Write));
+    drop(stream.read_to_end(&mut Vec::new()));
 }
 
 fn outcome(stream: &mut UnixStream) -> Option<Result<Outcome, WireError>> {
