@@ -123,7 +123,7 @@ verbs! {
     Remove remove, Rename rename, Preview preview, Share share, Shares shares, Request request, Cancel cancel,
     Requests requests, Approve approve, Deny deny, Fetch fetch, View view, Checkout checkout, Checkin checkin,
     Send send, Broadcast broadcast, Messages messages, Block block, Unblock unblock, Blocks blocks, Ping ping,
-    Watch watch, Instances instances,
+    Watch watch, Card card, Trust trust, Contacts contacts, Instances instances,
 }
 
 /// Why there is no command to run.
@@ -249,6 +249,7 @@ fn code_of(error: &clap::Error) -> Code {
             || source.is::<ImageArgError>()
             || source.is::<IdError>()
             || source.is::<TextTooLong>()
+            || source.is::<verbs::trust::WhomError>()
     });
     if invalid { Code::Invalid } else { Code::Usage }
 }

@@ -223,7 +223,9 @@ fn is_change(command: &Command) -> bool {
         | Command::Broadcast(_)
         | Command::Messages(_)
         | Command::Block(_)
-        | Command::Unblock(_) => true,
+        | Command::Unblock(_)
+        | Command::Trust { .. }
+        | Command::KeepKey(_) => true,
         Command::Status
         | Command::Wait { .. }
         | Command::List(_)
@@ -234,7 +236,10 @@ fn is_change(command: &Command) -> bool {
         | Command::Fetch(_)
         | Command::Watch { .. }
         | Command::Blocks
-        | Command::Ping(_) => false,
+        | Command::Ping(_)
+        | Command::Card
+        | Command::Contacts
+        | Command::Inspect(_) => false,
     }
 }
 

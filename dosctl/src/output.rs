@@ -106,6 +106,14 @@ impl Screen {
         Ok(())
     }
 
+    /// Shows something that is not the answer, but what a question is about: on standard error.
+    pub(crate) fn explain(&self, human: impl FnOnce(&mut Text)) {
+        let mut text = Text::new(self.colour_err, Timestamp::now());
+        human(&mut text);
+        self.note(&text.out);
+        self.note(&text.notes);
+    }
+
     /// Writes data as it is and flushes it.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! A long outcome that comes in pieces, put together: grants, requests, messages, blocks.
+//! A long outcome that comes in pieces, put together: grants, requests, messages, blocks, contacts.
 
 use dos_protocol::{Code, control::Outcome};
 
@@ -58,6 +58,7 @@ fn entries(piece: &Outcome) -> Option<usize> {
         }
         Outcome::Messages { messages, .. } => Some(messages.len()),
         Outcome::Blocks(blocks) => Some(blocks.len()),
+        Outcome::Contacts(contacts) => Some(contacts.len()),
         _ => None,
     }
 }
@@ -81,6 +82,7 @@ fn join(joined: &mut Outcome, piece: Outcome) -> Result<(), Error> {
             *more = later;
         }
         (Outcome::Blocks(blocks), Outcome::Blocks(next)) => blocks.extend(next),
+        (Outcome::Contacts(contacts), Outcome::Contacts(next)) => contacts.extend(next),
         _ => return Err(unexpected()),
     }
     Ok(())

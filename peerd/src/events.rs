@@ -59,6 +59,7 @@ impl Whom {
             EventKind::Presence(presence) => any(&[presence.id]),
             EventKind::Message(message) => any(&[message.from]) || message.to.is_some_and(|to| any(&[to])),
             EventKind::Contact(contact) => any(&[contact.from]),
+            EventKind::KeyChange(contact) => any(&[contact.id]),
         }
     }
 }

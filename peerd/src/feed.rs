@@ -23,6 +23,8 @@ pub(crate) struct Feed {
     pub(crate) events: Events,
     /// Requests of others that wait for an answer.
     requests: AtomicU64,
+    /// Messages that were refused.
+    refused: AtomicU64,
     mail: watch::Sender<Mail>,
     stored: watch::Sender<Seq>,
 }
@@ -33,6 +35,7 @@ impl Feed {
         Self {
             events: Events::default(),
             requests: AtomicU64::new(own.requests),
+            refused: AtomicU64::new(own.refused),
             mail: watch::Sender::new(own.mail),
             stored: watch::Sender::new(own.stored),
         }
@@ -46,6 +49,16 @@ impl Feed {
     /// Other requests wait now. Called on the writer's thread.
     pub(crate) fn set_requests(&self, count: u64) {
         self.requests.store(count, Ordering::Relaxed);
+    }
+
+    /// Messages that were refused because they are not what their sender has signed.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// More were refused. Called on the writer's thread.
+    pub(crate) fn set_refused(&self, count: u64) {
+        self.refused.store(count, Ordering::Relaxed);
     }
 
     /// What the messages come to, now and from now on.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use dos_protocol::{
-    PeerId,
+    PeerId, WireError,
     control::EventKind,
     directory::{NoticeKind, ToDirectory},
     limits::UPDATES_UNACKED_MAX,
@@ -15,10 +15,14 @@ use tokio::sync::mpsc;
 
 use crate::{
     cache::Cache,
+    copies::blocking,
     counters::Counters,
+    directory::unregistered,
     feed::Feed,
     identity::Identities,
+    letters,
     store::{Applied, Arrival},
+    trust::Trust,
 };
 
 /// What the user reads about an update that cannot be read.
@@ -31,6 +35,7 @@ pub(crate) struct Inbox {
     pub(crate) identity: Arc<Identities>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) counters: Counters,
+    pub(crate) trust: Arc<Trust>,
 }
 
 /// Runs until the session ends, or says why it must.
@@ -49,7 +54,11 @@ pub(crate) async fn run(
             let inbox = Arc::clone(inbox);
             move |applied: &mut Applied| tell(&inbox, applied)
         };
-        let acknowledge = batch.iter().any(|arrival| !matches!(arrival, Arrival::Broadcast(_)));
+        let acknowledge = batch.iter().any(|arrival| !matches!(arrival, Arrival::Broadcast(..)));
+        let batch = match opened(inbox, me, batch).await {
+            Ok(batch) => batch,
+            Err(error) => return error.message,
+        };
         let applied = match inbox.cache.store.apply_updates(me, batch, then).await {
             Ok(applied) => applied,
             Err(error) => {
@@ -60,11 +69,24 @@ pub(crate) async fn run(
         if acknowledge && replies.send(ToDirectory::Ack(applied.stored)).await.is_err() {
             return "the session is over".into();
         }
+        for contact in applied.changed {
+            // What is returned is for a command.
+            drop(inbox.trust.changed(contact, true).await);
+        }
         inbox.cache.copies.remove(applied.free).await;
         if !applied.received.is_empty() {
             inbox.cache.look();
         }
     }
+}
+
+/// Opens the messages that came, off the threads that others wait for.
+async fn opened(inbox: &Inbox, me: PeerId, batch: Vec<Arrival>) -> Result<Vec<Arrival>, WireError> {
+    if !letters::any(&batch) {
+        return Ok(batch);
+    }
+    let (_, identity) = inbox.identity.registered().ok_or_else(unregistered)?;
+    blocking(move || letters::open_all(me, &identity.secret, batch)).await
 }
 
 /// Runs on the writer's thread, right after the commit.
@@ -80,6 +102,11 @@ fn tell(inbox: &Inbox, applied: &mut Applied) {
         }
         inbox.feed.events.tell(at, what);
     }
+    for why in applied.refusals.drain(..) {
+        tracing::warn!(why = &*why, "refused a message");
+        inbox.feed.notice(NoticeKind::Announcement, &why);
+    }
+    inbox.feed.set_refused(applied.refused);
     if applied.unknown_came {
         inbox.feed.notice(NoticeKind::Announcement, UNKNOWN_UPDATE);
     }

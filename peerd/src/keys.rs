@@ -1,10 +1,14 @@
 //! The keys of one's own images: drawn, kept in the vault, and split for each right.
 //!
 //! An owner share is derived, not stored: HKDF-SHA256 of the image's share secret, with the split as its salt, for one
-//! image and one viewer. So nothing must be written down before a share is sent, and it can be served again at any time.
+//! image and one viewer, and for the key that the viewer holds: a directory that puts another key in the viewer's place gets a
+//! share that opens nothing. So nothing must be written down before a share is sent, and it can be served again at any time.
+//!
+//! Splits of the first release are 16 random bytes, and their shares are not bound to a key. Those of today end with a mark that
+//! only the owner can make and recognise, so that neither the directory nor a viewer can have one taken for the other.
 
 use dos_protocol::{
-    Code, ImageNo, PeerId, SealedHash, SplitId, WireError, directory::KeyShare, model::SealedCopy,
+    Code, ImageNo, PeerId, PublicKey, SealedHash, SplitId, WireError, directory::KeyShare, model::SealedCopy,
 };
 use dos_sealed::{ContentKey, OwnerShare};
 use zeroize::Zeroizing;
@@ -14,6 +18,12 @@ use crate::{
     store::{OwnImage, Publication},
     vault::{EventKind, Vault, VaultError, hkdf},
 };
+
+/// Random bytes of a split: no viewer gets 2^32 grants of an image.
+const SPLIT_RANDOM_BYTES: usize = 8;
+
+/// Bytes of its mark: one of 2^64 random splits has it by chance.
+const SPLIT_MARK_BYTES: usize = 8;
 
 /// The two secrets of an image.
 pub(crate) struct ImageKeys {
@@ -84,29 +94,55 @@ impl ImageKeys {
         &self.content_key
     }
 
-    /// The owner's share for one viewer under one split.
+    /// The owner's share for the viewer that holds `key`, under one split.
     ///
     /// # Errors
     /// [`VaultError::Setup`].
     pub(crate) fn owner_share(
         &self,
         image: ImageNo,
-        viewer: PeerId,
+        (viewer, key): (PeerId, &PublicKey),
         split: SplitId,
     ) -> Result<OwnerShare, VaultError> {
-        let info = [b"dos owner share v1".as_slice(), &image.0.to_be_bytes(), &viewer.number().to_be_bytes()];
-        let share = hkdf(split.as_bytes(), self.share_secret.as_slice(), &info)?;
+        let (image, viewer) = (image.0.to_be_bytes(), viewer.number().to_be_bytes());
+        let bound = [b"dos owner share v2".as_slice(), &image, &viewer, key.as_bytes()];
+        let unbound = [b"dos owner share v1".as_slice(), &image, &viewer];
+        let info: &[&[u8]] = if self.is_bound(split)? { &bound } else { &unbound };
+        let share = hkdf(split.as_bytes(), self.share_secret.as_slice(), info)?;
         Ok(OwnerShare::from_bytes(*share))
     }
 
-    /// The directory's share for one viewer, under a split drawn anew.
+    /// The directory's share for the viewer that holds `key`, under a split drawn anew.
     ///
     /// # Errors
     /// As in [`VaultError`].
-    pub(crate) fn key_share(&self, image: ImageNo, viewer: PeerId) -> Result<KeyShare, VaultError> {
-        let split = SplitId::from(random::bytes::<16>()?);
+    pub(crate) fn key_share(
+        &self,
+        image: ImageNo,
+        viewer: (PeerId, &PublicKey),
+    ) -> Result<KeyShare, VaultError> {
+        let drawn = random::bytes::<SPLIT_RANDOM_BYTES>()?;
+        let mut split = [0; 16];
+        let (front, mark) = split.split_at_mut(SPLIT_RANDOM_BYTES);
+        front.copy_from_slice(&drawn);
+        mark.copy_from_slice(&self.mark(&drawn)?);
+        let split = SplitId::from(split);
         let owner = self.owner_share(image, viewer, split)?;
         Ok(KeyShare { split, share: *self.content_key.complement(&owner).as_bytes() })
+    }
+
+    /// Whether the shares of a split are bound to the viewer's key.
+    fn is_bound(&self, split: SplitId) -> Result<bool, VaultError> {
+        let (drawn, mark) = split.as_bytes().split_at(SPLIT_RANDOM_BYTES);
+        Ok(self.mark(drawn)? == mark)
+    }
+
+    /// What a split of today ends with.
+    fn mark(&self, drawn: &[u8]) -> Result<[u8; SPLIT_MARK_BYTES], VaultError> {
+        let mark = hkdf(drawn, self.share_secret.as_slice(), &[b"dos split v2"])?;
+        let mut out = [0; SPLIT_MARK_BYTES];
+        out.copy_from_slice(mark.split_at(SPLIT_MARK_BYTES).0);
+        Ok(out)
     }
 }
 
@@ -133,17 +169,38 @@ mod tests {
     fn the_two_shares_of_a_right_join_to_the_content_key_and_fit_no_other_right() {
         let keys = ImageKeys::generate().unwrap();
         let (alice, bob): (PeerId, PeerId) = ("7xKqPm2R".parse().unwrap(), "7xKqPm2S".parse().unwrap());
-        let share = keys.key_share(ImageNo(1), alice).unwrap();
+        let (held, swapped) = (PublicKey::from([1; 32]), PublicKey::from([2; 32]));
+        let share = keys.key_share(ImageNo(1), (alice, &held)).unwrap();
         let directory = DirectoryShare::from_bytes(share.share);
         let join = |image, viewer, split| {
             let owner = keys.owner_share(image, viewer, split).unwrap();
             *ContentKey::join(&owner, &directory).as_bytes()
         };
         let key = *keys.content_key().as_bytes();
-        assert_eq!(join(ImageNo(1), alice, share.split), key);
-        assert_ne!(join(ImageNo(2), alice, share.split), key);
-        assert_ne!(join(ImageNo(1), bob, share.split), key);
-        assert_ne!(join(ImageNo(1), alice, SplitId::from([0; 16])), key);
+        assert_eq!(join(ImageNo(1), (alice, &held), share.split), key);
+        assert_ne!(join(ImageNo(2), (alice, &held), share.split), key);
+        assert_ne!(join(ImageNo(1), (bob, &held), share.split), key);
+        assert_ne!(join(ImageNo(1), (alice, &swapped), share.split), key);
+        assert_ne!(join(ImageNo(1), (alice, &held), SplitId::from([0; 16])), key);
+    }
+
+    #[test]
+    fn shares_of_the_first_release_go_on_and_no_split_of_today_is_taken_for_one() {
+        let keys = ImageKeys { content_key: ContentKey::from_bytes([5; 32]), share_secret: [6; 32].into() };
+        let viewer: PeerId = "7xKqPm2R".parse().unwrap();
+        let share = |key, split| *keys.owner_share(ImageNo(1), (viewer, &key), split).unwrap().as_bytes();
+        let (one, other) = (PublicKey::from([1; 32]), PublicKey::from([2; 32]));
+        let old = SplitId::from([7; 16]);
+        assert_eq!(share(one, old), share(other, old));
+        // HKDF-SHA256 as the first release has derived it.
+        let info = [b"dos owner share v1".as_slice(), &1_u64.to_be_bytes(), &viewer.number().to_be_bytes()];
+        assert_eq!(share(one, old), *hkdf(old.as_bytes(), &[6; 32], &info).unwrap());
+        let new = keys.key_share(ImageNo(1), (viewer, &one)).unwrap().split;
+        assert_ne!(share(one, new), share(other, new));
+        let mut changed = *new.as_bytes();
+        changed[15] ^= 1;
+        assert_eq!(share(one, changed.into()), share(other, changed.into()));
+        assert_ne!(share(one, changed.into()), share(one, new));
     }
 
     #[test]

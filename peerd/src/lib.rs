@@ -34,6 +34,7 @@ pub mod identity;
 mod inbox;
 mod keys;
 mod ledger;
+mod letters;
 mod library;
 mod manager;
 mod metrics;
@@ -52,6 +53,7 @@ mod source;
 mod state_dir;
 mod store;
 mod traffic;
+mod trust;
 mod upstream;
 mod vault;
 
@@ -94,6 +96,7 @@ use settings::CurrentSettings;
 use source::Source;
 use state_dir::StateDir;
 use store::{Live, Store};
+use trust::Trust;
 use upstream::{Ends, Local, Upstream};
 
 /// How long commands that change something may take to finish when the daemon stops.
@@ -215,11 +218,11 @@ struct Loose {
 
 /// What is kept of images and views.
 fn books(
-    (cache, identity, directory): (Cache, Arc<Identities>, Arc<dyn Directory>),
+    (cache, identity, directory, trust): (Cache, Arc<Identities>, Arc<dyn Directory>, Arc<Trust>),
     source: Arc<dyn Source>,
 ) -> (Arc<Library>, Grants, Arc<Ledger>) {
     let live = Live::default();
-    let library = Arc::new(Library::new(cache.clone(), Arc::clone(&identity), Arc::clone(&directory)));
+    let library = Arc::new(Library::new(cache.clone(), Arc::clone(&identity), Arc::clone(&directory), trust));
     let grants = Grants {
         library: Arc::clone(&library),
         cache: cache.clone(),
@@ -238,16 +241,17 @@ fn assemble(config: Config, listen: SocketAddr, state: State) -> Result<(Service
     let (upstream, ends) = Upstream::new(counters.clone());
     let upstream = Arc::new(upstream);
     let directory: Arc<dyn Directory> = Arc::clone(&upstream) as _;
+    let trust = Arc::new(Trust::new(store.clone(), Arc::clone(&directory), Arc::clone(&feed)));
     let peers = Arc::new(Peers::new(
         Arc::clone(&identity),
         Arc::clone(&upstream),
         cache.clone(),
-        Arc::clone(&feed),
+        Arc::clone(&trust),
         config.settings,
     ));
     let source: Arc<dyn Source> = Arc::new(Owners(Arc::clone(&peers)));
     let requests = Requests { store: store.clone(), feed: Arc::clone(&feed) };
-    let known = (cache.clone(), Arc::clone(&identity), Arc::clone(&directory));
+    let known = (cache.clone(), Arc::clone(&identity), Arc::clone(&directory), Arc::clone(&trust));
     let (library, grants, ledger) = books(known, source);
     let relearning = Arc::new(Relearning {
         cache: cache.clone(),
@@ -261,6 +265,7 @@ fn assemble(config: Config, listen: SocketAddr, state: State) -> Result<(Service
         identity: Arc::clone(&identity),
         feed: Arc::clone(&feed),
         counters: counters.clone(),
+        trust: Arc::clone(&trust),
     });
     let (calls, calls_waiting) = mpsc::channel(CALLS_WAITING_MAX);
     let local = Local {
@@ -290,6 +295,7 @@ fn assemble(config: Config, listen: SocketAddr, state: State) -> Result<(Service
         requests,
         ledger,
         peers,
+        trust,
         relearning,
         sends: Live::default(),
         operations: Live::default(),
@@ -309,6 +315,7 @@ impl Daemon {
         let wanted_online = state.wanted_online;
         let (services, Loose { ends, local, calls }) = assemble(config, doors.listen, state)?;
         let services = Arc::new(services);
+        services.trust.count().await?;
         tracing::info!(
             profile = &*services.config.profile,
             listen = %doors.listen,

@@ -5,25 +5,31 @@
 
 use std::{
     collections::HashSet,
+    fs::File,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use dos_protocol::{
     Code, ImageArg, ImageName, PeerRef, WireError,
-    directory::{Answer, ExpiryChange, Op, Share, ViewsChange},
-    model::ImageInfo,
+    directory::{Answer, ExpiryChange, Op, Preview, Share, Sign, ViewsChange},
+    limits::PAGE_MAX,
+    model::{Format, ImageInfo},
+    record::{ImageRecord, SignedImage},
 };
 
+use dos_sealed::Opener;
 use tokio::sync::Semaphore;
 
 use crate::{
     cache::Cache,
+    copies::blocking,
     directory::{Directory, unexpected, unregistered},
     grant_pages::GrantPages,
     identity::Identities,
     keys::ImageKeys,
     shell::quoted,
     store::{OwnImage, Publication},
+    trust::Trust,
 };
 
 /// What one's own images are kept and published with.
@@ -32,16 +38,22 @@ pub(crate) struct Library {
     pub(crate) cache: Cache,
     pub(crate) identity: Arc<Identities>,
     pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) trust: Arc<Trust>,
     pub(crate) names_busy: BusyNames,
     /// Decoding an image takes a processor, and memory: as many at once as there are processors.
     pub(crate) previews: Semaphore,
 }
 
 impl Library {
-    pub(crate) fn new(cache: Cache, identity: Arc<Identities>, directory: Arc<dyn Directory>) -> Self {
+    pub(crate) fn new(
+        cache: Cache,
+        identity: Arc<Identities>,
+        directory: Arc<dyn Directory>,
+        trust: Arc<Trust>,
+    ) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let names_busy = BusyNames::default();
-        Self { cache, identity, directory, names_busy, previews: Semaphore::new(threads) }
+        Self { cache, identity, directory, trust, names_busy, previews: Semaphore::new(threads) }
     }
 }
 
@@ -123,15 +135,18 @@ pub(crate) async fn own_info(library: &Library, name: &ImageName) -> Result<Imag
 /// What the directory says; the publication is dropped if it refuses, and kept if the answer is unknown.
 pub(crate) async fn publish(library: &Library, publication: Publication) -> Result<ImageInfo, WireError> {
     let hash = publication.publish.sealed.hash;
+    let record = publication.publish.record;
     let arg = quoted(&ImageArg { owner: None, name: publication.publish.name.clone() });
     if publication.publish.replace {
         Box::pin(rekey(library, &publication)).await?;
     }
     match library.directory.request_again(Op::Publish(Box::new(publication.publish))).await {
         Ok(Answer::Image(info)) => {
-            let free = library.cache.store.finish_publication((*info).clone()).await?;
+            // What was signed is known here, whatever the directory answers.
+            let info = ImageInfo { record, ..*info };
+            let free = library.cache.store.finish_publication(info.clone()).await?;
             library.cache.copies.remove(free).await;
-            Ok(*info)
+            Ok(info)
         }
         Ok(_) => Err(unexpected()),
         Err(error) if matches!(error.code, Code::Offline | Code::Timeout | Code::Internal) => {
@@ -174,12 +189,13 @@ async fn rekey(library: &Library, publication: &Publication) -> Result<(), WireE
     let mut rights = GrantPages::of(image);
     while let Some(page) = rights.next(&*library.directory).await? {
         for grant in page.into_iter().filter(|grant| !grant.revoked) {
+            let held = library.trust.key(grant.viewer).await?;
             let share = Share {
                 image,
                 viewer: PeerRef::Id(grant.viewer),
                 views: ViewsChange::Rekey,
                 expiry: ExpiryChange::Keep,
-                key: Some(keys.key_share(image, grant.viewer)?),
+                key: Some(keys.key_share(image, (grant.viewer, &held))?),
             };
             match library.directory.request_again(Op::Share(share)).await? {
                 Answer::Grant(grant) => library.cache.take_grant(*grant).await?,
@@ -225,4 +241,103 @@ async fn finish(library: &Library, publication: Publication) -> Result<(), WireE
         Err(error) => tracing::warn!(image = %name, error = %error.message, "a publication was refused"),
     }
     Ok(())
+}
+
+/// This peer's word for an image with this preview, newer than all before.
+///
+/// # Errors
+/// If the store fails, or not registered.
+pub(crate) async fn sign(
+    library: &Library,
+    image: &SignedImage,
+    preview: &Preview,
+) -> Result<ImageRecord, WireError> {
+    let (_, identity) = library.identity.registered().ok_or_else(unregistered)?;
+    let revision = library.cache.store.next_revision().await?;
+    image
+        .sign(&identity.secret, revision, *blake3::hash(&preview.data).as_bytes())
+        .map_err(|error| WireError::new(Code::Internal, error.to_string()))
+}
+
+/// This peer's word for an image of its own under another name, if it has signed it under this one.
+///
+/// # Errors
+/// As [`sign`].
+pub(crate) async fn sign_renamed(
+    library: &Library,
+    image: &ImageInfo,
+    name: &ImageName,
+) -> Result<Option<ImageRecord>, WireError> {
+    let Some(record) = image.record else { return Ok(None) };
+    let (_, identity) = library.identity.registered().ok_or_else(unregistered)?;
+    let revision = library.cache.store.next_revision().await?;
+    let renamed = SignedImage { name: name.clone(), ..SignedImage::from(image) };
+    renamed
+        .sign(&identity.secret, revision, record.preview_hash)
+        .map(Some)
+        .map_err(|error| WireError::new(Code::Internal, error.to_string()))
+}
+
+/// Signs the images that were published without: by an earlier release, or renamed by one. The preview is made anew from the
+/// sealed copy, since the one at the directory is not this peer's word.
+///
+/// # Errors
+/// If the directory cannot be asked; one refusal does not hinder the others.
+pub(crate) async fn sign_unsigned(library: &Library) -> Result<(), WireError> {
+    let mut after = None;
+    loop {
+        let page = library.cache.store.unsigned_images(after, PAGE_MAX).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.info.no);
+        for image in page {
+            let name = image.info.name.clone();
+            match Box::pin(sign_one(library, image)).await {
+                Ok(()) => tracing::info!(image = %name, "signed an image"),
+                Err(error) if matches!(error.code, Code::Offline | Code::Timeout) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(image = %name, error = %error.message, "an image stays unsigned")
+                }
+            }
+        }
+    }
+}
+
+async fn sign_one(library: &Library, image: OwnImage) -> Result<(), WireError> {
+    let (_, identity) = library.identity.registered().ok_or_else(unregistered)?;
+    let Some(_busy) = library.names_busy.claim(&image.info.name) else { return Ok(()) };
+    let keys = ImageKeys::open(&identity.vault, &image)?;
+    let preview = preview_again(library, &image, &keys).await?;
+    let signed = SignedImage { preview: preview.info(), ..SignedImage::from(&image.info) };
+    let record = sign(library, &signed, &preview).await?;
+    let sign = Sign { image: image.info.no, sealed: image.info.sealed.hash, preview, record };
+    match library.directory.request_again(Op::Sign(Box::new(sign))).await? {
+        Answer::Image(_) => {
+            let info = ImageInfo { preview: signed.preview, record: Some(record), ..image.info };
+            Ok(library.cache.store.set_record(info).await?)
+        }
+        _ => Err(unexpected()),
+    }
+}
+
+/// The preview of an image of one's own, made from its sealed copy.
+async fn preview_again(library: &Library, image: &OwnImage, keys: &ImageKeys) -> Result<Preview, WireError> {
+    let _place =
+        library.previews.acquire().await.map_err(|_| WireError::new(Code::Internal, "the daemon stops"))?;
+    let hash = image.info.sealed.hash;
+    let _pin = library.cache.copies.pin(hash);
+    let (path, key) = (library.cache.copies.path(&hash), keys.content_key().clone());
+    blocking(move || {
+        let broken =
+            |error: String| WireError::new(Code::Internal, "the sealed copy cannot be read").caused_by(error);
+        let file = File::open(path).map_err(|error| broken(error.to_string()))?;
+        let opener = Opener::new(file, &key).map_err(|error| broken(error.to_string()))?;
+        let picture = dos_preview::make(opener).map_err(|error| broken(error.to_string()))?;
+        Ok(Preview {
+            format: Format::Jpeg,
+            width: picture.preview.width,
+            height: picture.preview.height,
+            data: picture.preview.jpeg,
+        })
+    })
+    .await?
 }

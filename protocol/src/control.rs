@@ -6,12 +6,14 @@
 //! and waits for peerd to hang up, which it does once that is written down. When dosctl hangs up, the command is given up where that is possible.
 
 mod command;
+mod contact;
 mod event;
 mod message;
 mod outcome;
 mod read;
 
 pub use command::{Command, ListQuery, MessagesQuery, RequestArg, RequestArgError};
+pub use contact::{Contact, OtherKey, Trust};
 pub use event::{Event, EventKind};
 pub use message::{ContactRequest, Message, Way};
 pub use outcome::{Outcome, SessionState, Status};

@@ -18,7 +18,7 @@ mod update;
 pub use listing::{Cursor, List, Page};
 pub use message::{Block, Blocked, Broadcast, Delivery, InboxMessage, Send, Sent};
 pub use presence::{Changes, Presence, Subscription};
-pub use publish::{Preview, PreviewOf, Publish};
+pub use publish::{Preview, PreviewOf, Publish, Sign};
 pub use reach::{Call, Contact, RELAY_MAGIC, RELAY_OPEN, Ticket};
 pub use read::{Incoming, UnknownUpdate, read_message, read_request};
 pub use sign_in::{Recover, Register, SignIn, SignedIn};
@@ -34,6 +34,7 @@ use crate::{
     model::{Allowance, Grant, ImageArg, ImageInfo, ImagePath, PeerInfo, PeerRef},
     name::{ImageName, PeerName},
     password::Password,
+    record::ImageRecord,
     time::Timestamp,
 };
 
@@ -141,6 +142,9 @@ pub enum Op {
         image: ImageNo,
         /// Its new name.
         name: ImageName,
+        /// The owner's word for the image under that name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        record: Option<Box<ImageRecord>>,
     },
     /// Creates, changes or revokes a grant.
     Share(Share),
@@ -200,6 +204,8 @@ pub enum Op {
     },
     /// Calls an online peer through the relay.
     Relay(PeerId),
+    /// Signs an image that was published without.
+    Sign(Box<Sign>),
 }
 
 /// See [`Op::Share`].

@@ -90,6 +90,8 @@ pub enum Reason {
     Blocked,
     /// The other peer was asked whether it takes direct messages of this one.
     NotAccepted,
+    /// The other peer holds another key than the one that is pinned.
+    KeyChanged,
 }
 
 impl Reason {

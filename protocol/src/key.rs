@@ -83,11 +83,24 @@ mod secret {
 
     use ring::{
         rand::{SecureRandom, SystemRandom},
-        signature::{Ed25519KeyPair, KeyPair},
+        signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
     };
     use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
     use super::PublicKey;
+    use crate::signature::{BadSignature, SIGNATURE_BYTES, Signature, Statement};
+
+    impl PublicKey {
+        /// Whether the holder of this key has signed the statement.
+        ///
+        /// # Errors
+        /// If not.
+        pub fn verify(&self, statement: &Statement, signature: &Signature) -> Result<(), BadSignature> {
+            UnparsedPublicKey::new(&ED25519, self.as_bytes())
+                .verify(statement.as_bytes(), signature.as_bytes())
+                .map_err(|_| BadSignature)
+        }
+    }
 
     /// Why there is no secret key.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -123,6 +136,23 @@ mod secret {
             let pair = Ed25519KeyPair::from_seed_unchecked(&self.0).map_err(|_| SecretError::Crypto)?;
             let bytes: [u8; 32] = pair.public_key().as_ref().try_into().map_err(|_| SecretError::Crypto)?;
             Ok(PublicKey::from(bytes))
+        }
+
+        /// Signs a statement.
+        ///
+        /// # Errors
+        /// If the seed makes no key, which no seed of the right length does.
+        pub fn sign(&self, statement: &Statement) -> Result<Signature, SecretError> {
+            let pair = Ed25519KeyPair::from_seed_unchecked(&self.0).map_err(|_| SecretError::Crypto)?;
+            let bytes: [u8; SIGNATURE_BYTES] =
+                pair.sign(statement.as_bytes()).as_ref().try_into().map_err(|_| SecretError::Crypto)?;
+            Ok(Signature::from(bytes))
+        }
+
+        /// The 32 bytes of the seed, to derive other secrets from.
+        #[must_use]
+        pub fn seed(&self) -> &[u8; 32] {
+            &self.0
         }
 
         /// The text that [`FromStr`] reads, for a file that only its owner can read.
@@ -170,6 +200,22 @@ mod tests {
         let again: SecretKey = secret.to_text().parse()?;
         assert_eq!(again.public()?, secret.public()?);
         assert_eq!(format!("{secret:?}"), "SecretKey(..)");
+        Ok(())
+    }
+
+    #[test]
+    fn a_signature_is_of_one_key_and_one_statement() -> Result<(), SecretError> {
+        use crate::signature::{BadSignature, Signature, Statement};
+        let (secret, other) = (SecretKey::generate()?, SecretKey::generate()?);
+        let statement = || Statement::new("test").bytes(b"sea");
+        let signature = secret.sign(&statement())?;
+        assert_eq!(secret.public()?.verify(&statement(), &signature), Ok(()));
+        assert_eq!(other.public()?.verify(&statement(), &signature), Err(BadSignature));
+        assert_eq!(
+            secret.public()?.verify(&Statement::new("test").bytes(b"see"), &signature),
+            Err(BadSignature)
+        );
+        assert_eq!(secret.public()?.verify(&statement(), &Signature::from([0; 64])), Err(BadSignature));
         Ok(())
     }
 

@@ -4,10 +4,12 @@
 //! Nothing here knows SQL, arguments or another program; what may travel is here, what is done with it is not.
 
 pub mod admin;
+pub mod card;
 pub mod control;
 pub mod directory;
 pub mod duration;
 pub mod error;
+pub mod fingerprint;
 pub mod frame;
 pub mod id;
 pub mod invite;
@@ -22,12 +24,17 @@ pub mod paths;
 pub mod peer;
 #[cfg(feature = "tls")]
 pub mod random;
+pub mod record;
+pub mod sealing;
+pub mod signature;
 pub mod time;
 #[cfg(feature = "tls")]
 pub mod tls;
 
+pub use card::Card;
 pub use duration::parse_duration;
 pub use error::{Code, Reason, WireError};
+pub use fingerprint::Fingerprint;
 pub use id::{
     ImageId, ImageNo, Instance, MessageId, OperationId, PeerId, Revision, SealedHash, Seq, SplitId, ViewId,
 };
@@ -37,4 +44,6 @@ pub use link::JoinLink;
 pub use model::{Allowance, ImageArg, ImagePath, PeerRef};
 pub use name::{ImageName, PeerName};
 pub use password::Password;
+pub use sealing::SealingKey;
+pub use signature::Signature;
 pub use time::Timestamp;

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{ImageId, ImageNo, PeerId, Revision, SealedHash, SplitId},
+    key::PublicKey,
     kind::known_or_none,
     name::{ImageName, NameError, PeerName, TextVisitor},
+    record::{ImageRecord, SignatureState},
     time::Timestamp,
 };
 
@@ -283,6 +285,12 @@ pub struct ImageInfo {
     pub preview: PreviewInfo,
     /// What the asking peer may do with it; `None` for one's own.
     pub access: Option<Access>,
+    /// The owner's word for all of it, if the owner has given it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<ImageRecord>,
+    /// What peerd thinks of that, for dosctl. What the directory says here does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_or_none")]
+    pub signature: Option<SignatureState>,
 }
 
 /// What a peer may do with somebody else's image.
@@ -335,6 +343,9 @@ pub struct PeerInfo {
     /// Its images, in a listing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<ImageInfo>,
+    /// The key that it holds, as the directory knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PublicKey>,
 }
 
 /// Why a session ended.

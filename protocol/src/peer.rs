@@ -12,6 +12,7 @@ use strum::VariantNames;
 use crate::{
     error::WireError,
     id::{ImageNo, MessageId, SealedHash, SplitId},
+    record::{ImageRecord, SignedImage},
     time::Timestamp,
 };
 
@@ -95,6 +96,18 @@ pub struct Copy {
     /// The owner's share of the content key, 32 bytes.
     #[serde(with = "serde_bytes")]
     pub share: [u8; 32],
+    /// What the owner has signed of the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Box<Signed>>,
+}
+
+/// An image as its owner describes and signs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signed {
+    /// What is signed.
+    pub image: SignedImage,
+    /// The owner's word for it.
+    pub record: ImageRecord,
 }
 
 impl std::fmt::Debug for Copy {

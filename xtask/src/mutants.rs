@@ -21,7 +21,10 @@ const PROGRAMS: [&str; 2] = ["dosd", "peerd"];
 const TOOL: [&str; 3] = ["cargo-mutants", "--version", "^27"];
 
 /// A mutant that loops is given up after this many seconds; the tests take less than one.
-const TIMEOUT_S: &str = "20";
+const TIMEOUT_S: &str = "8";
+
+/// What cargo-mutants ends with if no change was missed and some made the tests run on until they were given up.
+const ENDLESS: i32 = 3;
 
 /// Changes the rules of both programs and tests each change.
 ///
@@ -53,8 +56,9 @@ pub(crate) fn run() -> Result<()> {
     ]);
     mutants.arg("--dir").arg(&folder).arg("--output").arg(&target);
     let status = mutants.status().context("cannot run cargo-mutants")?;
+    // A change after which the tests never end is noticed, too.
     ensure!(
-        status.success(),
+        status.success() || status.code() == Some(ENDLESS),
         "changes that no test notices: {}",
         target.join("mutants.out/missed.txt").display()
     );

@@ -159,6 +159,7 @@ pub(super) fn publication() -> anyhow::Result<Publish> {
         sealed: SealedCopy { hash: SEALED.into(), bytes: 5_000_900 },
         preview: Preview { format: Format::Jpeg, width: 256, height: 192, data: vec![1; 8 << 10] },
         replace: false,
+        record: None,
     })
 }
 

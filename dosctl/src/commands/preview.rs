@@ -5,6 +5,7 @@ use std::{ffi::OsString, io::Cursor};
 use dos_protocol::{
     ImageArg,
     control::{Command, Outcome},
+    record::SignatureState,
 };
 
 use crate::{
@@ -41,10 +42,14 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let mut draft = place.as_ref().map(Draft::open).transpose()?;
     let draws = draft.is_none() && !context.screen.is_json();
     let surface = if draws { terminal::surface(args.graphics) } else { None };
-    let Outcome::Preview { path, preview } = context.ask(Command::Preview(args.image.clone()))? else {
+    let Outcome::Preview { path, preview, signature } = context.ask(Command::Preview(args.image.clone()))?
+    else {
         return Err(unexpected());
     };
     let info = preview.info();
+    if signature == Some(SignatureState::None) {
+        context.screen.note("warning: its owner has not signed this preview: its peerd is an older one\n");
+    }
     let what =
         format!("{} {}x{}, {}", info.format.as_str(), info.width, info.height, size(info.bytes.into()));
     if let Some(mut draft) = draft.take() {
@@ -60,13 +65,16 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         let picture = surface.draw(Cursor::new(&preview.data), SHARE);
         terminal::draw(&picture.map_err(dos_protocol::WireError::from)?)?;
     }
-    context.screen.show(&json::Preview { image: &path, info }, |text| match &place {
-        Some(Place::Path(file)) => {
-            text.line(&format!("saved the preview of {} in {}: {what}", args.image, file.display()));
-        }
-        _ => {
-            text.line(&format!("preview of {}: {what}", args.image));
-            text.note("save it with -o FILE");
-        }
-    })
+    context.screen.show(
+        &json::Preview { image: &path, info, signature: signature.map(SignatureState::as_str) },
+        |text| match &place {
+            Some(Place::Path(file)) => {
+                text.line(&format!("saved the preview of {} in {}: {what}", args.image, file.display()));
+            }
+            _ => {
+                text.line(&format!("preview of {}: {what}", args.image));
+                text.note("save it with -o FILE");
+            }
+        },
+    )
 }

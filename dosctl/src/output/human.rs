@@ -3,11 +3,13 @@
 //! Everything that others wrote passes through [`Text`] or [`Table`], which disarm it.
 
 mod access;
+mod contacts;
 mod event;
 mod listing;
 mod messages;
 
 pub(crate) use access::{request, requests, shared, shares};
+pub(crate) use contacts::{card, comparison, known};
 pub(crate) use event::event;
 pub(crate) use listing::{end_of_page, image, listed, page, resolved};
 pub(crate) use messages::{blocked, blocks, contact, message, messages, sent};
@@ -50,6 +52,14 @@ pub(crate) fn status(text: &mut Text, status: &Status) {
         let were = if status.unknown_updates == 1 { "was" } else { "were" };
         let unknown = count(status.unknown_updates, "update");
         lines.push(("unknown", format!("{unknown} {were} made by a newer directory: update peerd")));
+    }
+    if status.key_changes > 0 {
+        let contacts = count(status.key_changes, "contact");
+        lines.push(("keys", format!("{contacts} appeared with another key: see `dosctl contacts`")));
+    }
+    if status.refused_messages > 0 {
+        let messages = count(status.refused_messages, "message");
+        lines.push(("refused", format!("{messages} not signed by the sender")));
     }
     lines.push(("version", status.version.to_string()));
     lines.push(("files", status.state_dir.display().to_string()));

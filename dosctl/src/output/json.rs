@@ -3,12 +3,14 @@
 //! Times are RFC 3339 in UTC, a number of views is an integer or `null` for unlimited, peers are IDs.
 
 mod access;
+mod contacts;
 mod event;
 mod image;
 mod message;
 mod transfer;
 
 pub(crate) use access::{Grant, Request, Requests, Shares};
+pub(crate) use contacts::{Card, Contacts, KnownContact};
 pub(crate) use event::{Event, Skipped, SkippedEvent};
 pub(crate) use image::{Held, Image, Images, Page, Peer, Preview, Removed, Viewed};
 pub(crate) use message::{Blocked, Blocks, Contact, Message, Messages, Sent, Told, Unblocked};
@@ -104,6 +106,8 @@ struct Pending {
     requests: u64,
     messages: u64,
     unknown_updates: u64,
+    key_changes: u64,
+    refused_messages: u64,
 }
 
 impl<'a> From<&'a control::Status> for Status<'a> {
@@ -123,6 +127,8 @@ impl<'a> From<&'a control::Status> for Status<'a> {
                 requests: status.requests,
                 messages: status.messages,
                 unknown_updates: status.unknown_updates,
+                key_changes: status.key_changes,
+                refused_messages: status.refused_messages,
             },
             version: &status.version,
             state_dir: status.state_dir.to_string_lossy(),

@@ -49,6 +49,8 @@ fn image(name: &str, access: Option<Access>) -> ImageInfo {
         sealed: sealed(),
         preview: PreviewInfo { format: Format::WebP, width: 256, height: 171, bytes: 12_345 },
         access,
+        record: None,
+        signature: None,
     }
 }
 
@@ -66,6 +68,7 @@ fn alice(images: Vec<ImageInfo>) -> PeerInfo {
         last_seen: Some(now()),
         last_end: None,
         images,
+        key: None,
     }
 }
 
@@ -79,6 +82,7 @@ fn bob() -> PeerInfo {
         last_seen,
         last_end: Some(SessionEnd::SignedOut),
         images: vec![],
+        key: None,
     }
 }
 
@@ -136,6 +140,8 @@ fn status(state: SessionState) -> Status {
         unknown_updates: 0,
         version: "0.1.0".into(),
         state_dir: "/home/a/.local/state/dos/peers/default".into(),
+        key_changes: 0,
+        refused_messages: 0,
     }
 }
 
@@ -219,7 +225,7 @@ fn documents_have_the_documented_keys() {
         json::document(&json::Peer::alone(&peers[0])),
         json::document(&json::Images { images: vec![(&peers[0].images[0]).into()] }),
         json::document(&json::Removed { image: &path }),
-        json::document(&json::Preview { image: &path, info: preview }),
+        json::document(&json::Preview { image: &path, info: preview, signature: None }),
         json::document(&json::Grant::new(&grants[0], now())),
         json::document(&json::Shares::new(&grants, &[], now())),
         json::document(&json::Request::from(&requests[0])),

@@ -25,6 +25,8 @@ fn image(name: ImageName, bytes: u64) -> FromPeerd {
         sealed: SealedCopy { hash: SealedHash::from([1; 32]), bytes },
         preview: PreviewInfo { format: Format::Png, width: 3, height: 2, bytes: 9 },
         access: None,
+        record: None,
+        signature: None,
     }))))
 }
 

@@ -27,6 +27,8 @@ fn status(profile: &str) -> FromPeerd {
         unknown_updates: 0,
         version: "0.1.0".into(),
         state_dir: "/nowhere".into(),
+        key_changes: 0,
+        refused_messages: 0,
     }))))
 }
 

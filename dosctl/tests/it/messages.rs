@@ -28,6 +28,7 @@ fn message(place: u64) -> Message {
         direct: false,
         delivery: None,
         text: format!("text {place}").into(),
+        signed: true,
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) fn bob_with_sea() -> PeerInfo {
             views_left: Allowance::Views(1),
             expires_at: None,
         }),
+        record: None,
+        signature: None,
     };
     PeerInfo {
         id: "7xKqPm2R".parse().unwrap(),
@@ -50,6 +52,7 @@ pub(crate) fn bob_with_sea() -> PeerInfo {
         last_seen: None,
         last_end: None,
         images: vec![sea],
+        key: None,
     }
 }
 
@@ -181,6 +184,7 @@ fn previewing() -> Peerd {
         link.say(FromPeerd::Done(Box::new(Outcome::Preview {
             path: "7xKqPm2R/sea".parse().unwrap(),
             preview,
+            signature: None,
         })));
     })
 }
@@ -279,7 +283,7 @@ fn a_listing_has_its_previews_drawn() {
             assert!(matches!(link.command(), Command::Preview(_)));
             let preview = Preview { format: Format::Png, width: 64, height: 64, data: flag(64, 64) };
             let path = "7xKqPm2R/sea".parse().unwrap();
-            link.say(FromPeerd::Done(Box::new(Outcome::Preview { path, preview })));
+            link.say(FromPeerd::Done(Box::new(Outcome::Preview { path, preview, signature: None })));
         }
     });
     let mut screen = Screen::new(&peerd, &["list", "--previews"]);

@@ -20,7 +20,7 @@ impl Directory {
         if settings.broadcast == Switch::Off {
             return Err(WireError::new(Code::Denied, "this directory passes on no broadcasts").into());
         }
-        let from_name = self.store.peer(PeerRef::Id(from)).await?.name;
+        let sender = self.store.peer(PeerRef::Id(from)).await?;
         let rate = Rate::per_minute(settings.broadcasts_per_minute.into());
         self.broadcasts.take(from, rate, Instant::now()).map_err(|wait| {
             let error = WireError::new(Code::Denied, "too many broadcasts of yours");
@@ -29,9 +29,12 @@ impl Directory {
         let letter = InboxMessage {
             message: broadcast.message,
             from,
-            from_name,
+            from_name: sender.name,
             sent_at: Timestamp::now(),
             text: broadcast.text,
+            sealed: None,
+            from_key: Some(sender.key),
+            signature: broadcast.signature,
         };
         let frame = frame::to_frame(&FromDirectory::Broadcast(Box::new(letter)))
             .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;

@@ -16,7 +16,15 @@ impl Directory {
         let online = presence.is_some();
         let addresses = presence.map(|presence| presence.addresses.to_vec()).unwrap_or_default();
         let relay = online && self.settings().relay.on;
-        Ok(Answer::Contact(Contact { id: known.id, key: known.key, addresses, online, relay }))
+        Ok(Answer::Contact(Contact {
+            id: known.id,
+            key: known.key,
+            addresses,
+            online,
+            relay,
+            sealing: known.sealing,
+            name: known.name,
+        }))
     }
 
     pub(super) async fn identify(&self, caller: PeerId, key: PublicKey) -> Result<Answer, Refusal> {

@@ -149,7 +149,10 @@ impl Directory {
             Op::Preview(image) => self.preview(peer, image).await,
             Op::Publish(publish) => self.publish(change, *publish).await,
             Op::Remove(image) => self.remove(change, image).await,
-            Op::Rename { image, name } => self.rename(change, image, name).await,
+            Op::Rename { image, name, record } => {
+                self.rename(change, image, (name, record.map(|record| *record))).await
+            }
+            Op::Sign(sign) => self.sign_image(change, *sign).await,
             Op::Share(share) => self.share(change, share).await,
             Op::Grant { image, viewer } => self.grant(peer, image, viewer).await,
             Op::Spend(spend) => self.spend(change, spend).await,

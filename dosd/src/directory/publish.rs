@@ -2,12 +2,13 @@
 
 use dos_protocol::{
     ImageArg, ImageName, ImageNo, ImagePath, PeerId,
-    directory::{Answer, Preview, PreviewOf, Publish},
+    directory::{Answer, Preview, PreviewOf, Publish, Sign},
+    record::ImageRecord,
 };
 
 use super::Directory;
 use crate::{
-    rules::publish::check,
+    rules::publish::{check, check_preview},
     store::{Change, Refusal},
 };
 
@@ -28,10 +29,16 @@ impl Directory {
         let (image, data) = self.store.preview(owner, image.name).await?;
         let info = image.preview;
         Ok(Answer::Preview(PreviewOf {
-            path: ImagePath { owner, name: image.name },
+            path: ImagePath { owner, name: image.name.clone() },
             image_id: image.original.image_id,
             preview: Preview { format: info.format, width: info.width, height: info.height, data },
+            image: image.record.is_some().then(|| Box::new(image)),
         }))
+    }
+
+    pub(super) async fn sign_image(&self, change: Change, sign: Sign) -> Result<Answer, Refusal> {
+        check_preview(&sign.preview)?;
+        Ok(Answer::Image(Box::new(self.store.sign_image(change, sign).await?)))
     }
 
     pub(super) async fn remove(&self, change: Change, image: ImageNo) -> Result<Answer, Refusal> {
@@ -43,9 +50,9 @@ impl Directory {
         &self,
         change: Change,
         image: ImageNo,
-        name: ImageName,
+        renamed: (ImageName, Option<ImageRecord>),
     ) -> Result<Answer, Refusal> {
-        let image = self.store.rename_image(change, image, name).await?;
+        let image = self.store.rename_image(change, image, renamed).await?;
         Ok(Answer::Image(Box::new(image)))
     }
 

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::Directory;
 use crate::{
     live::Caller,
-    rules::{messages::check_text, refusal::reached},
+    rules::{messages::check, refusal::reached},
     store::{Change, Refusal},
 };
 
@@ -27,7 +27,7 @@ impl Directory {
         change: Change,
         mut send: Send,
     ) -> Result<Answer, Refusal> {
-        check_text(&send.text)?;
+        check(&send)?;
         let rate = Rate::per_minute(self.settings().limits.messages_per_minute.into());
         if let Err(wait) = self.messages.take(caller.peer, rate, Instant::now()) {
             let error = reached("messages_per_minute", "too many messages");

@@ -126,6 +126,14 @@ impl Directory {
         if sign_in.stored > STORED_MAX {
             return Err(WireError::new(Code::Invalid, "no directory has sent that many updates"));
         }
+        if let Some(sealing) = sign_in.sealing.as_deref().copied()
+            && known.sealing != Some(sealing)
+        {
+            sealing.verify(&known.key).map_err(|_| {
+                WireError::new(Code::Invalid, "the sealing key is not signed by the peer's own key")
+            })?;
+            self.store.set_sealing(known.id, sealing).await.map_err(outward)?;
+        }
         let limits = self.settings().limits;
         if self.live.count() >= usize::try_from(limits.sessions_max).unwrap_or(usize::MAX) {
             let error = reached("sessions_max", "the directory has no room for another session");
@@ -161,7 +169,15 @@ impl Directory {
             }
         };
         self.note_seen(known.id, now);
-        let answer = SignedIn { id: known.id, name: known.name, address, since, latest, operations: true };
+        let answer = SignedIn {
+            id: known.id,
+            name: known.name,
+            address,
+            since,
+            latest,
+            operations: true,
+            trust: true,
+        };
         Ok((Arrived { session, pushes, stored: since, latest }, answer))
     }
 

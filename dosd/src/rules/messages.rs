@@ -1,9 +1,10 @@
 //! Messages: taken into the recipient's inbox, unless the recipient takes nothing from the sender or has no room.
 
 use dos_protocol::{
-    PeerId, PeerName, Timestamp, WireError,
+    PeerId, PeerName, PublicKey, Timestamp, WireError,
     directory::{InboxMessage, Send, Update},
     limits::MESSAGE_BYTES_MAX,
+    sealing::{SEALED_MESSAGE_BYTES_MAX, SEALED_OVERHEAD},
 };
 
 use super::{
@@ -18,6 +19,7 @@ use super::{
 pub(crate) struct Sending {
     pub(crate) sender: PeerId,
     pub(crate) sender_name: Option<PeerName>,
+    pub(crate) sender_key: Option<PublicKey>,
     pub(crate) to: PeerRecord,
     /// Whether the recipient has blocked the sender.
     pub(crate) is_blocked: bool,
@@ -39,9 +41,28 @@ pub(crate) fn send(state: &Sending, send: Send, now: Timestamp) -> Result<Owe, W
         from_name: state.sender_name.clone(),
         sent_at: now,
         text: send.text,
+        // The recipient learns the key with what it is needed for.
+        from_key: send.sealed.is_some().then_some(state.sender_key).flatten(),
+        sealed: send.sealed,
+        signature: None,
     };
     let owe = Owe::to(state.to.id, Update::Message(Box::new(message)));
     Ok(owe.caused_by(state.sender, Cause::Message))
+}
+
+/// Refuses a message that is empty or too long, or has a text beside the sealed one.
+pub(crate) fn check(send: &Send) -> Result<(), WireError> {
+    match &send.sealed {
+        None => check_text(&send.text),
+        Some(_) if !send.text.is_empty() => Err(invalid("a sealed message has no other text")),
+        Some(sealed) if sealed.len() <= SEALED_OVERHEAD => Err(invalid("a message says something")),
+        Some(sealed) if sealed.len() > SEALED_MESSAGE_BYTES_MAX => Err(too_long()),
+        Some(_) => Ok(()),
+    }
+}
+
+fn too_long() -> WireError {
+    invalid(format!("a message has at most {MESSAGE_BYTES_MAX} bytes"))
 }
 
 /// Refuses the text of a message that is empty or too long.
@@ -50,7 +71,7 @@ pub(crate) fn check_text(text: &str) -> Result<(), WireError> {
         return Err(invalid("a message says something"));
     }
     if text.len() > MESSAGE_BYTES_MAX {
-        return Err(invalid(format!("a message has at most {MESSAGE_BYTES_MAX} bytes")));
+        return Err(too_long());
     }
     Ok(())
 }
@@ -69,11 +90,12 @@ mod tests {
             is_blocked: false,
             waiting: Waiting::default(),
             quotas: Quotas::default(),
+            sender_key: Some([8; 32].into()),
         }
     }
 
     fn letter() -> Send {
-        Send { message: MessageId::from([5; 16]), to: PeerRef::Id(bob()), text: "hello".into() }
+        Send { message: MessageId::from([5; 16]), to: PeerRef::Id(bob()), text: "hello".into(), sealed: None }
     }
 
     #[test]
@@ -84,6 +106,9 @@ mod tests {
             from_name: Some("alice".parse().unwrap()),
             sent_at: NOW,
             text: "hello".into(),
+            from_key: None,
+            sealed: None,
+            signature: None,
         };
         let expected = Owe {
             peer: bob(),
@@ -91,6 +116,34 @@ mod tests {
             cause: Some((alice(), Cause::Message)),
         };
         assert_eq!(send(&state(), letter(), NOW), Ok(expected));
+    }
+
+    #[test]
+    fn a_sealed_message_comes_with_its_senders_key() {
+        let sealed: Box<[u8]> = vec![7; SEALED_OVERHEAD + 5].into();
+        let sealed_letter = Send { text: "".into(), sealed: Some(sealed.clone()), ..letter() };
+        let Ok(Owe { update: Update::Message(message), .. }) = send(&state(), sealed_letter, NOW) else {
+            panic!("not taken");
+        };
+        assert_eq!((message.sealed, message.from_key), (Some(sealed), Some([8; 32].into())));
+        assert_eq!(&*message.text, "");
+    }
+
+    #[test]
+    fn a_message_is_sealed_or_plain_and_not_too_long() {
+        let sealed = |bytes: usize| Send { text: "".into(), sealed: Some(vec![0; bytes].into()), ..letter() };
+        assert_eq!(check(&letter()), Ok(()));
+        assert_eq!(check(&sealed(SEALED_OVERHEAD + 1)), Ok(()));
+        assert_eq!(check(&sealed(SEALED_MESSAGE_BYTES_MAX)), Ok(()));
+        let error = |send: &Send| check(send).unwrap_err();
+        assert_eq!(&*error(&sealed(SEALED_OVERHEAD)).message, "a message says something");
+        assert_eq!(
+            &*error(&sealed(SEALED_MESSAGE_BYTES_MAX + 1)).message,
+            "a message has at most 16384 bytes"
+        );
+        assert_eq!(&*error(&Send { text: "".into(), ..letter() }).message, "a message says something");
+        let both = Send { text: "hello".into(), ..sealed(SEALED_OVERHEAD + 1) };
+        assert_eq!(&*error(&both).message, "a sealed message has no other text");
     }
 
     #[test]

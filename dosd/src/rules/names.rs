@@ -1,7 +1,7 @@
 //! Keys, IDs, names and passwords: which key holds which ID, and who may register.
 
 use dos_protocol::{
-    PeerId, PeerName, PublicKey, Timestamp, WireError,
+    PeerId, PeerName, PublicKey, SealingKey, Timestamp, WireError,
     model::{PeerInfo, SessionEnd},
 };
 
@@ -23,6 +23,8 @@ pub struct PeerRecord {
     pub last_seen: Timestamp,
     /// Why its last session ended, if that was written down.
     pub last_end: Option<SessionEnd>,
+    /// The key to which messages to it are sealed, if it has told one.
+    pub sealing: Option<SealingKey>,
 }
 
 impl PeerRecord {
@@ -37,6 +39,7 @@ impl PeerRecord {
             last_seen: Some(self.last_seen),
             last_end: self.last_end,
             images: Vec::new(),
+            key: Some(self.key),
         }
     }
 }
@@ -231,6 +234,7 @@ mod tests {
             last_seen: Some(Timestamp(5)),
             last_end: end,
             images: Vec::new(),
+            key: Some(record().key),
         };
         assert_eq!(info, expected);
     }

@@ -1,10 +1,11 @@
 //! Images: published, replaced, renamed and removed by their owner, within its quotas.
 
 use dos_protocol::{
-    ImageName, ImageNo, ImagePath, PeerId, WireError,
-    directory::{Publish, Update},
+    Code, ImageName, ImageNo, ImagePath, PeerId, WireError,
+    directory::{Preview, Publish, Sign, Update},
     limits::{ORIGINAL_BYTES_MAX, PREVIEW_BYTES_MAX, PREVIEW_PIXELS_MAX},
     model::{Format, ImageInfo},
+    record::ImageRecord,
 };
 
 use super::{
@@ -51,11 +52,7 @@ pub(crate) fn publish(state: Publishing, publish: &Publish) -> Result<Published,
         None => 0,
     };
     let bytes = u64::from(publish.preview.info().bytes);
-    if state.preview_bytes.saturating_sub(gone).saturating_add(bytes) > state.quotas.preview_bytes {
-        let why =
-            format!("the previews of a peer have at most {} bytes together", state.quotas.preview_bytes);
-        return Err(reached("preview_bytes_per_peer", &why));
-    }
+    check_room((state.preview_bytes, state.quotas), gone, bytes)?;
     Ok(state.existing.map_or(Published::New, Published::Replaced))
 }
 
@@ -69,7 +66,36 @@ pub(crate) fn published(owner: PeerId, no: ImageNo, publish: &Publish) -> ImageI
         sealed: publish.sealed,
         preview: publish.preview.info(),
         access: None,
+        record: publish.record,
+        signature: None,
     }
+}
+
+/// The image with the owner's word for it and the preview that it speaks of; nothing if a word of the same or a later revision is
+/// there. `previews` are the bytes that the owner's previews have together.
+pub(crate) fn sign(
+    image: &ImageInfo,
+    sign: &Sign,
+    (previews, quotas): (u64, Quotas),
+) -> Result<Option<ImageInfo>, WireError> {
+    if image.sealed.hash != sign.sealed {
+        return Err(WireError::new(Code::Stale, "the image has another sealed copy"));
+    }
+    if image.record.is_some_and(|record| record.revision >= sign.record.revision) {
+        return Ok(None);
+    }
+    let preview = sign.preview.info();
+    check_room((previews, quotas), image.preview.bytes.into(), preview.bytes.into())?;
+    Ok(Some(ImageInfo { preview, record: Some(sign.record), ..image.clone() }))
+}
+
+/// Refuses a preview that would make those of its owner too large together; `gone` are the bytes of the one that it replaces.
+fn check_room((previews, quotas): (u64, Quotas), gone: u64, bytes: u64) -> Result<(), WireError> {
+    if previews.saturating_sub(gone).saturating_add(bytes) > quotas.preview_bytes {
+        let why = format!("the previews of a peer have at most {} bytes together", quotas.preview_bytes);
+        return Err(reached("preview_bytes_per_peer", &why));
+    }
+    Ok(())
 }
 
 /// The image, if it is the caller's. That another peer has one of this number is not told.
@@ -81,7 +107,7 @@ pub(crate) fn own(image: Option<ImageInfo>, owner: PeerId) -> Result<ImageInfo, 
 /// owner has an image of that name.
 pub(crate) fn rename(
     image: &ImageInfo,
-    name: ImageName,
+    (name, record): (ImageName, Option<ImageRecord>),
     taken: bool,
 ) -> Result<Option<(ImageInfo, Owe)>, WireError> {
     if image.name == name {
@@ -92,7 +118,7 @@ pub(crate) fn rename(
     }
     let path = ImagePath { owner: image.owner, name: name.clone() };
     let owe = Owe::to(image.owner, Update::Renamed { image: image.no, path });
-    Ok(Some((ImageInfo { name, ..image.clone() }, owe)))
+    Ok(Some((ImageInfo { name, record, ..image.clone() }, owe)))
 }
 
 /// Owes the removal of an image to its owner and to all that had a grant for it or a pending request: once to each.
@@ -113,17 +139,30 @@ fn name_taken(name: &ImageName) -> WireError {
     conflict(format!("you have an image named {name} already"))
 }
 
-/// Refuses a publication of impossible sizes: what an owner's daemon sends is hostile until it is checked.
-pub(crate) fn check(publish: &Publish) -> Result<(), WireError> {
-    let (original, preview, sealed) = (&publish.original, &publish.preview, publish.sealed.bytes);
-    let why = if original.format == Format::Unknown || preview.format == Format::Unknown {
-        "the directory does not know this format".into()
+const UNKNOWN_FORMAT: &str = "the directory does not know this format";
+
+/// Refuses a preview of impossible sizes.
+pub(crate) fn check_preview(preview: &Preview) -> Result<(), WireError> {
+    let why = if preview.format == Format::Unknown {
+        UNKNOWN_FORMAT.into()
     } else if preview.data.is_empty() || preview.data.len() > PREVIEW_BYTES_MAX {
         format!("a preview has 1 to {PREVIEW_BYTES_MAX} bytes")
     } else if !(1..=PREVIEW_PIXELS_MAX).contains(&preview.width)
         || !(1..=PREVIEW_PIXELS_MAX).contains(&preview.height)
     {
         format!("a preview fits in {PREVIEW_PIXELS_MAX}x{PREVIEW_PIXELS_MAX} pixels")
+    } else {
+        return Ok(());
+    };
+    Err(invalid(why))
+}
+
+/// Refuses a publication of impossible sizes: what an owner's daemon sends is hostile until it is checked.
+pub(crate) fn check(publish: &Publish) -> Result<(), WireError> {
+    let (original, sealed) = (&publish.original, publish.sealed.bytes);
+    check_preview(&publish.preview)?;
+    let why = if original.format == Format::Unknown {
+        UNKNOWN_FORMAT.into()
     } else if original.bytes == 0 || original.bytes > ORIGINAL_BYTES_MAX {
         format!("an original has 1 to {ORIGINAL_BYTES_MAX} bytes")
     } else if original.width == 0 || original.height == 0 {

@@ -46,6 +46,8 @@ pub(crate) fn image() -> ImageInfo {
         sealed: SealedCopy { hash: [2; 32].into(), bytes: 164 },
         preview: PreviewInfo { format: Format::Jpeg, width: 2, height: 1, bytes: 10 },
         access: None,
+        record: None,
+        signature: None,
     }
 }
 
@@ -82,5 +84,6 @@ pub(crate) fn record() -> PeerRecord {
         name: Some("bob".parse().unwrap()),
         last_seen: Timestamp(5),
         last_end: None,
+        sealing: None,
     }
 }

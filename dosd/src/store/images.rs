@@ -2,8 +2,9 @@
 
 use dos_protocol::{
     ImageName, ImageNo, PeerId, Timestamp,
-    directory::Publish,
+    directory::{Publish, Sign},
     model::{Format, ImageInfo},
+    record::ImageRecord,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -112,6 +113,36 @@ impl Store {
         .await
     }
 
+    /// Takes the owner's word for an image that was published without, and the preview that it speaks of.
+    ///
+    /// # Errors
+    /// `not_found`; `stale` for another sealed copy; `denied` if the previews get too large.
+    pub async fn sign_image(&self, change: Change, sign: Sign) -> Result<ImageInfo, Refusal> {
+        let quotas = self.quotas();
+        self.change_once(change, move |connection| {
+            let image = own(connection, change.peer, sign.image)?;
+            let (_, preview_bytes) = counts(connection, change.peer)?;
+            let Some(signed) = publish::sign(&image, &sign, (preview_bytes, quotas))? else {
+                return Ok(image.into());
+            };
+            let sql = "UPDATE images SET preview_format = ?2, preview_width = ?3, preview_height = ?4,
+                           preview_bytes = ?5, record = ?6 WHERE no = ?1";
+            connection.prepare_cached(sql)?.execute(params![
+                row::number(signed.no.0),
+                Format::as_str(signed.preview.format),
+                signed.preview.width,
+                signed.preview.height,
+                signed.preview.bytes,
+                signed.record.as_ref().map(row::record_bytes),
+            ])?;
+            write_preview(connection, signed.no, &sign.preview.data)?;
+            let change = i64::from(signed.preview.bytes) - i64::from(image.preview.bytes);
+            count(connection, signed.owner, 0, change)?;
+            Ok(signed.into())
+        })
+        .await
+    }
+
     /// Gives an image another name.
     ///
     /// # Errors
@@ -120,15 +151,17 @@ impl Store {
         &self,
         change: Change,
         no: ImageNo,
-        name: ImageName,
+        (name, record): (ImageName, Option<ImageRecord>),
     ) -> Result<ImageInfo, Refusal> {
         self.change_once(change, move |connection| {
             let image = own(connection, change.peer, no)?;
             let taken = by_name(connection, change.peer, &name)?.is_some();
-            let Some((image, owe)) = publish::rename(&image, name, taken)? else { return Ok(image.into()) };
+            let Some((image, owe)) = publish::rename(&image, (name, record), taken)? else {
+                return Ok(image.into());
+            };
             connection.execute(
-                "UPDATE images SET name = ?2 WHERE no = ?1",
-                params![row::number(no.0), image.name.as_str()],
+                "UPDATE images SET name = ?2, record = ?3 WHERE no = ?1",
+                params![row::number(no.0), image.name.as_str(), image.record.as_ref().map(row::record_bytes)],
             )?;
             let mut rows = vec![inbox::owe_one(connection, owe, change.now)?];
             rows.extend(grants::touch_all(connection, no, change.now)?);
@@ -184,7 +217,7 @@ fn counts(connection: &Connection, owner: PeerId) -> rusqlite::Result<(u64, u64)
 
 fn write(connection: &Connection, image: &ImageInfo, preview: &[u8], now: Timestamp) -> rusqlite::Result<()> {
     let sql = format!(
-        "INSERT INTO images({}, published_at) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+        "INSERT INTO images({}, published_at) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
         row::IMAGE_COLUMNS
     );
     connection.prepare_cached(&sql)?.execute(params![
@@ -202,13 +235,18 @@ fn write(connection: &Connection, image: &ImageInfo, preview: &[u8], now: Timest
         image.preview.width,
         image.preview.height,
         image.preview.bytes,
+        image.record.as_ref().map(row::record_bytes),
         now.0,
     ])?;
+    write_preview(connection, image.no, preview)
+}
+
+fn write_preview(connection: &Connection, image: ImageNo, preview: &[u8]) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO previews(image, data) VALUES(?1, ?2) ON CONFLICT(image) DO UPDATE SET data = excluded.data",
         )?
-        .execute(params![row::number(image.no.0), preview])
+        .execute(params![row::number(image.0), preview])
         .map(drop)
 }
 

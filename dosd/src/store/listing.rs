@@ -123,7 +123,7 @@ fn candidates(connection: &Connection, query: &PageQuery) -> Result<Candidates, 
         return Ok(Candidates { found, more });
     }
     let mut statement = connection.prepare_cached(
-        "SELECT id, name, last_seen_at, last_end FROM peers WHERE id >= ?1 ORDER BY id LIMIT ?2",
+        "SELECT id, name, last_seen_at, last_end, key FROM peers WHERE id >= ?1 ORDER BY id LIMIT ?2",
     )?;
     let mut rows = statement.query(params![from, SCAN_MAX])?;
     let mut scanned = 0;
@@ -147,6 +147,7 @@ fn candidates(connection: &Connection, query: &PageQuery) -> Result<Candidates, 
             last_seen: Some(seen),
             last_end: peers::last_end(row, 3)?,
             images: Vec::new(),
+            key: Some(row::bytes::<32>(row, 4)?.into()),
         });
         if found.len() >= wanted {
             break;

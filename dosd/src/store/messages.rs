@@ -52,9 +52,11 @@ impl Store {
                 return Ok(accepted.into());
             }
             let to = peers::find(connection, &send.to)?;
+            let known = peers::by_id(connection, sender)?;
             let state = Sending {
                 sender,
-                sender_name: peers::name_of(connection, sender)?,
+                sender_key: known.as_ref().map(|known| known.key),
+                sender_name: known.and_then(|known| known.name),
                 is_blocked: blocks::is_blocked(connection, to.id, sender)?,
                 waiting: inbox::waiting(connection, to.id, sender, &quotas)?,
                 quotas,

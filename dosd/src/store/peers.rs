@@ -1,7 +1,7 @@
 //! Peers: which key holds which ID and name.
 
 use dos_protocol::{
-    Code, ImageArg, PeerId, PeerName, PublicKey, Timestamp, WireError, admin,
+    Code, ImageArg, PeerId, PeerName, PublicKey, SealingKey, Timestamp, WireError, admin,
     model::{PeerRef, SessionEnd},
     random,
 };
@@ -13,7 +13,7 @@ use crate::rules::{
     refusal::{no_peer, unknown_key},
 };
 
-const COLUMNS: &str = "id, key, name, last_seen_at, last_end";
+const COLUMNS: &str = "id, key, name, last_seen_at, last_end, sealing";
 
 fn record(row: &Row<'_>) -> rusqlite::Result<PeerRecord> {
     Ok(PeerRecord {
@@ -22,6 +22,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<PeerRecord> {
         name: row::peer_name(row, 2)?,
         last_seen: row::time(row, 3)?,
         last_end: last_end(row, 4)?,
+        sealing: row::sealing(row, 5)?,
     })
 }
 
@@ -72,12 +73,6 @@ pub(super) fn by_ids(connection: &Connection, numbers: &[i64]) -> rusqlite::Resu
     Ok(found)
 }
 
-/// A peer's name, if it has one.
-pub(super) fn name_of(connection: &Connection, id: PeerId) -> rusqlite::Result<Option<PeerName>> {
-    let mut statement = connection.prepare_cached("SELECT name FROM peers WHERE id = ?1")?;
-    Ok(statement.query_row([row::peer_number(id)], |row| row::peer_name(row, 0)).optional()?.flatten())
-}
-
 /// How often a fresh ID is drawn before giving up; with a billion peers one draw in 100,000 hits a taken one.
 const DRAWS: usize = 8;
 
@@ -123,7 +118,8 @@ impl Store {
                     }
                     let id = draw_id(connection)?;
                     insert(connection, (id, key), &new, now)?;
-                    Ok(PeerRecord { id, key, name: new.name, last_seen: now, last_end: None }.into())
+                    Ok(PeerRecord { id, key, name: new.name, last_seen: now, last_end: None, sealing: None }
+                        .into())
                 }
             }
         })
@@ -136,6 +132,21 @@ impl Store {
     /// `not_found`.
     pub async fn peer_by_key(&self, key: PublicKey) -> Result<PeerRecord, Refusal> {
         self.read_brief(move |connection| by_key(connection, &key)?.ok_or_else(|| unknown_key().into())).await
+    }
+
+    /// Notes the key to which messages to a peer are sealed.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn set_sealing(&self, peer: PeerId, sealing: SealingKey) -> Result<(), Refusal> {
+        self.change(move |connection| {
+            let sql = "UPDATE peers SET sealing = ?2 WHERE id = ?1";
+            connection
+                .prepare_cached(sql)?
+                .execute(params![row::peer_number(peer), row::sealing_bytes(&sealing)])?;
+            Ok(().into())
+        })
+        .await
     }
 
     /// The peer with this ID or name.

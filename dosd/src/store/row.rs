@@ -1,10 +1,15 @@
 //! Conversions between rows and the protocol's types. A value that no version of ours has written is an error.
 
 use dos_protocol::{
-    ImageName, ImageNo, PeerId, PeerName, Timestamp,
+    ImageName, ImageNo, PeerId, PeerName, SealingKey, Timestamp,
     model::{Format, ImageInfo, Original, PreviewInfo, SealedCopy},
+    record::ImageRecord,
+    signature::SIGNATURE_BYTES,
 };
-use rusqlite::{Row, types::Type};
+use rusqlite::{
+    Row,
+    types::{Type, ValueRef},
+};
 
 /// A column that holds what we never wrote.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +105,7 @@ fn format(row: &Row<'_>, column: usize) -> rusqlite::Result<Format> {
 
 /// The columns that [`image`] reads, in its order.
 pub(super) const IMAGE_COLUMNS: &str = "owner, name, no, image_id, format, width, height, bytes, sealed_hash, \
-     sealed_bytes, preview_format, preview_width, preview_height, preview_bytes";
+     sealed_bytes, preview_format, preview_width, preview_height, preview_bytes, record";
 
 /// An image, without what the caller may do with it.
 pub(super) fn image(row: &Row<'_>) -> rusqlite::Result<ImageInfo> {
@@ -123,5 +128,48 @@ pub(super) fn image(row: &Row<'_>) -> rusqlite::Result<ImageInfo> {
             bytes: small(row, 13)?,
         },
         access: None,
+        record: record(row, 14)?,
+        signature: None,
     })
+}
+
+/// What the owner has signed of an image, if it has.
+fn record(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<ImageRecord>> {
+    if matches!(row.get_ref(column)?, ValueRef::Null) {
+        return Ok(None);
+    }
+    let bytes = bytes::<RECORD_BYTES>(row, column)?;
+    let (revision, rest) = bytes.split_first_chunk::<8>().ok_or_else(|| alien(column))?;
+    let (hash, signature) = rest.split_first_chunk::<32>().ok_or_else(|| alien(column))?;
+    let signature: [u8; SIGNATURE_BYTES] = signature.try_into().map_err(|_| alien(column))?;
+    let revision = u64::from_be_bytes(*revision);
+    Ok(Some(ImageRecord { revision, preview_hash: *hash, signature: signature.into() }))
+}
+
+const RECORD_BYTES: usize = 8 + 32 + SIGNATURE_BYTES;
+
+/// As [`record`] reads it.
+pub(super) fn record_bytes(record: &ImageRecord) -> Vec<u8> {
+    [
+        record.revision.to_be_bytes().as_slice(),
+        record.preview_hash.as_slice(),
+        record.signature.as_bytes().as_slice(),
+    ]
+    .concat()
+}
+
+/// A peer's sealing key, if it has one.
+pub(super) fn sealing(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<SealingKey>> {
+    if matches!(row.get_ref(column)?, ValueRef::Null) {
+        return Ok(None);
+    }
+    let bytes = bytes::<{ 32 + SIGNATURE_BYTES }>(row, column)?;
+    let (key, signature) = bytes.split_first_chunk::<32>().ok_or_else(|| alien(column))?;
+    let signature: [u8; SIGNATURE_BYTES] = signature.try_into().map_err(|_| alien(column))?;
+    Ok(Some(SealingKey { key: *key, signature: signature.into() }))
+}
+
+/// As [`sealing`] reads it.
+pub(super) fn sealing_bytes(sealing: &SealingKey) -> Vec<u8> {
+    [sealing.key.as_slice(), sealing.signature.as_bytes().as_slice()].concat()
 }

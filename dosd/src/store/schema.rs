@@ -12,6 +12,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: FOURTH },
         Migration { sql: FIFTH },
         Migration { sql: SIXTH },
+        Migration { sql: SEVENTH },
     ],
 };
 
@@ -182,4 +183,12 @@ CREATE TABLE done(
     PRIMARY KEY(peer, operation)
 ) WITHOUT ROWID;
 CREATE INDEX done_by_age ON done(at);
+";
+
+const SEVENTH: &str = "
+-- The key to which messages to a peer are sealed, then its identity's signature of it.
+ALTER TABLE peers ADD COLUMN sealing BLOB CHECK(length(sealing) = 96);
+
+-- The owner's word for an image: the revision (8 bytes, big-endian), the hash of the preview (32), the signature (64).
+ALTER TABLE images ADD COLUMN record BLOB CHECK(length(record) = 104);
 ";

@@ -202,6 +202,7 @@ async fn lived_in(dir: &Path) {
         sealed: SealedCopy { hash: [1; 32].into(), bytes: 164 },
         preview: Preview { format: Format::Jpeg, width: 4, height: 3, data: vec![1; 10] },
         replace: false,
+        record: None,
     };
     let image = store.publish(by(owner, NOW), publish).await.unwrap().no;
     let share = Share {
@@ -234,7 +235,7 @@ fn by(peer: PeerId, now: Timestamp) -> Change {
 }
 
 fn letter(to: PeerId) -> Send {
-    Send { message: MessageId::generate(), to: PeerRef::Id(to), text: "hello".into() }
+    Send { message: MessageId::generate(), to: PeerRef::Id(to), text: "hello".into(), sealed: None }
 }
 
 #[tokio::test]

@@ -164,7 +164,7 @@ impl Peer {
             let (message, to) = (planned.id, PeerRef::Id(planned.to));
             self.next += 1;
             self.asked.insert(self.next, index);
-            let op = Op::Send(Send { message, to, text: index.to_string().into() });
+            let op = Op::Send(Send { message, to, text: index.to_string().into(), sealed: None });
             let bytes = frame::to_frame(&ToDirectory::request(self.next, op)).unwrap();
             match self.dice.roll(80) {
                 0 => {

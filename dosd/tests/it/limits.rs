@@ -21,7 +21,7 @@ fn open() -> FileConfig {
 
 fn message(to: &Client) -> Op {
     let text = "hello".into();
-    Op::Send(Send { message: MessageId::generate(), to: PeerRef::Id(to.id()), text })
+    Op::Send(Send { message: MessageId::generate(), to: PeerRef::Id(to.id()), text, sealed: None })
 }
 
 /// What the refusal by this limit says.

@@ -15,7 +15,12 @@ use tokio::time::Instant;
 use crate::net::{Client, Net, sign_in};
 
 pub(crate) fn message(to: &str, text: &str) -> Op {
-    Op::Send(Send { message: MessageId::generate(), to: to.parse().unwrap(), text: text.into() })
+    Op::Send(Send {
+        message: MessageId::generate(),
+        to: to.parse().unwrap(),
+        text: text.into(),
+        sealed: None,
+    })
 }
 
 impl Client {
@@ -229,7 +234,7 @@ async fn a_message_by_address_can_be_repeated_when_nobody_is_there_any_more() {
 }
 
 fn broadcast(text: &str) -> Op {
-    Op::Broadcast(Broadcast { message: MessageId::generate(), text: text.into() })
+    Op::Broadcast(Broadcast { message: MessageId::generate(), text: text.into(), signature: None })
 }
 
 async fn heard(client: &mut Client) -> InboxMessage {

@@ -110,7 +110,14 @@ pub(crate) fn register(name: &str, invite: Option<&str>) -> Op {
 }
 
 pub(crate) fn sign_in(instance: u64, stored: Seq) -> SignIn {
-    SignIn { instance: Instance(instance), port: 4000, addresses: Vec::new(), force: false, stored }
+    SignIn {
+        instance: Instance(instance),
+        port: 4000,
+        addresses: Vec::new(),
+        force: false,
+        stored,
+        sealing: None,
+    }
 }
 
 /// A peer's connection, driven by hand.

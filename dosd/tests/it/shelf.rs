@@ -30,6 +30,7 @@ pub(crate) fn publication(name: &str, content: u8) -> Publish {
         sealed: SealedCopy { hash: [content; 32].into(), bytes: 164 },
         preview: Preview { format: Format::Jpeg, width: 4, height: 3, data: vec![content; 10] },
         replace: false,
+        record: None,
     }
 }
 
@@ -183,7 +184,7 @@ async fn a_removed_image_ends_its_rights_and_a_renamed_one_keeps_them() {
     let sea = alice.publish("sea", 1).await;
     alice.share(sea.no, bob.id(), views(2)).await;
     assert!(matches!(bob.update().await, Update::Grant(grant) if grant.views_left == Allowance::Views(2)));
-    let rename = Op::Rename { image: sea.no, name: "ocean".parse().unwrap() };
+    let rename = Op::Rename { image: sea.no, name: "ocean".parse().unwrap(), record: None };
     assert!(alice.ask(rename).await.is_ok());
     assert!(matches!(bob.update().await, Update::Grant(grant) if grant.path.name.as_str() == "ocean"));
     assert!(bob.spend(sea.no, ViewId::generate()).await.is_ok());
@@ -201,7 +202,7 @@ async fn nobody_touches_somebody_elses_image() {
     let net = Net::start(dir.path());
     let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
     let sea = alice.publish("sea", 1).await;
-    let rename = Op::Rename { image: sea.no, name: "mine".parse().unwrap() };
+    let rename = Op::Rename { image: sea.no, name: "mine".parse().unwrap(), record: None };
     let alices = alice.id();
     for op in [Op::Remove(sea.no), rename, share(sea.no, alices, views(1))] {
         assert_eq!(bob.refusal(op).await.0, Code::NotFound);

@@ -8,12 +8,13 @@ pub(crate) mod fetching;
 
 use std::{sync::Arc, time::Duration};
 
+use dos_protocol::{Code, WireError, limits::PAGE_MAX};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     blocks, directory::Directory, ledger, ledger::Ledger, library, library::Library, random::jitter, relearn,
-    relearn::Relearning, upstream::Upstream,
+    relearn::Relearning, trust::Trust, upstream::Upstream,
 };
 
 /// Between two rounds, and up to half as much again.
@@ -71,10 +72,29 @@ async fn round(chores: &Chores, mut blocks_known: bool) -> bool {
             blocks_known = true;
         }
         library::finish_publications(&chores.library).await?;
+        pin_known(&chores.library.trust).await?;
+        library::sign_unsigned(&chores.library).await?;
         ledger::settle(&chores.ledger).await
     };
     if let Err(error) = Box::pin(work).await {
         tracing::debug!(error = %error.message, "what was left open stays so");
     }
     blocks_known
+}
+
+/// Pins the keys of peers with which there was a relation before keys were pinned.
+async fn pin_known(trust: &Trust) -> Result<(), WireError> {
+    let mut after = None;
+    loop {
+        let peers = trust.store.unpinned(after, PAGE_MAX).await?;
+        let Some(last) = peers.last() else { return Ok(()) };
+        after = Some(*last);
+        for peer in peers {
+            match trust.contact(peer).await {
+                Ok(_) => {}
+                Err(error) if matches!(error.code, Code::Offline | Code::Timeout) => return Err(error),
+                Err(error) => tracing::debug!(%peer, error = %error.message, "no key is pinned"),
+            }
+        }
+    }
 }

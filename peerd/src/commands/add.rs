@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use dos_protocol::{
     Code, ImageArg, ImageName, WireError, control::Outcome, directory::Publish, model::ImageInfo,
+    record::SignedImage,
 };
 
 use super::{Finished, Upload, operation::Operation, to_its_end};
 use crate::{
     directory::unregistered,
     keys::{ImageKeys, StoredKeys},
-    library::{BusyName, finish_publication_of, publish},
+    library::{BusyName, finish_publication_of, publish, sign},
     sealing::{SealedFile, Sealing},
     shell::quoted,
     store::Publication,
@@ -108,13 +109,16 @@ async fn compare(
 async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) -> Result<Outcome, WireError> {
     let Addition { name, replace, keys, _busy } = addition;
     let services = &change.services;
-    let (_, identity) = services.identity.registered().ok_or_else(unregistered)?;
+    let (me, identity) = services.identity.registered().ok_or_else(unregistered)?;
     let (sealed, original, preview) = sealed.preview(&services.library.previews).await?;
     let copy = sealed.copy();
     let StoredKeys { content_key, share_secret } = keys.store(&identity.vault, &copy.hash)?;
     let blocks = sealed.blocks();
     sealed.put_in_place(&services.cache.copies).await?;
-    let publish_op = Publish { name, original, sealed: copy, preview, replace };
+    let image = SignedImage { owner: me, name, original, sealed: copy, preview: preview.info() };
+    let record = sign(&services.library, &image, &preview).await?;
+    let name = image.name;
+    let publish_op = Publish { name, original, sealed: copy, preview, replace, record: Some(record) };
     let publication = Publication { publish: publish_op, content_key, share_secret };
     // The same command again finds the image and knows that it is its own.
     change.begun_at().await?;

@@ -47,7 +47,8 @@ async fn access(change: &Operation, request: u64, views: Option<u32>) -> Result<
     let asked =
         services.store.request(request).await?.filter(|asked| asked.path.owner == me).ok_or_else(unknown)?;
     let image = services.store.own_image_no(asked.image).await?.ok_or_else(|| elsewhere(&asked.path.name))?;
-    let key = ImageKeys::open(&identity.vault, &image)?.key_share(asked.image, asked.from)?;
+    let held = services.trust.contact(asked.from).await?.key;
+    let key = ImageKeys::open(&identity.vault, &image)?.key_share(asked.image, (asked.from, &held))?;
     let decide = Decide { request, decision: Decision::Approve { views, key } };
     match change.request(Op::Decide(decide)).await? {
         Answer::Request(asked) => {

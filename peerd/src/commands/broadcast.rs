@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use dos_protocol::{
-    MessageId, WireError,
+    Code, MessageId, WireError,
     control::Outcome,
     directory::{Answer, Broadcast, Op},
+    sealing::{Route, sign_broadcast},
 };
 
 use super::Services;
@@ -20,10 +21,14 @@ use crate::{
 /// `denied` if that is too often, or switched off; `invalid`; `offline`.
 pub(super) async fn run(services: &Arc<Services>, text: Box<str>) -> Result<Outcome, WireError> {
     check_text(&text)?;
-    let (me, _) = services.identity.registered().ok_or_else(unregistered)?;
+    let (me, identity) = services.identity.registered().ok_or_else(unregistered)?;
     services.upstream.ready().await?;
     let message = MessageId::generate();
-    let broadcast = Broadcast { message, text: text.clone() };
+    // It goes to everybody: no recipient is signed.
+    let route = Route { from: me, to: me, message };
+    let signature = sign_broadcast(&route, &identity.secret, &text)
+        .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
+    let broadcast = Broadcast { message, text: text.clone(), signature: Some(signature) };
     let told = match services.upstream.request(Op::Broadcast(broadcast)).await {
         Ok(Answer::Told(told)) => told,
         Ok(_) => return Err(unexpected()),
@@ -36,7 +41,6 @@ pub(super) async fn run(services: &Arc<Services>, text: Box<str>) -> Result<Outc
 
 /// The session was there: without an answer nobody knows whether it was said.
 fn explain(error: WireError) -> WireError {
-    use dos_protocol::Code;
     match error.code {
         code @ (Code::Offline | Code::Timeout) => {
             WireError::new(code, "it is not known whether the broadcast was sent").caused_by(error.message)

@@ -35,7 +35,10 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::Requests { .. }
         | Command::Messages(_)
         | Command::Blocks
-        | Command::Ping(_) => Kind::Query,
+        | Command::Ping(_)
+        | Command::Card
+        | Command::Contacts
+        | Command::Inspect(_) => Kind::Query,
         Command::Fetch(_) | Command::View { .. } | Command::Watch { .. } => Kind::Stream,
         Command::Register { .. }
         | Command::Recover { .. }
@@ -54,7 +57,9 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::Send { .. }
         | Command::Broadcast(_)
         | Command::Block(_)
-        | Command::Unblock(_) => Kind::Change,
+        | Command::Unblock(_)
+        | Command::Trust { .. }
+        | Command::KeepKey(_) => Kind::Change,
         Command::Add { .. } => Kind::Upload,
     }
 }

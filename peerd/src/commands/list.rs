@@ -26,7 +26,10 @@ pub(super) async fn run(services: &Arc<Services>, query: ListQuery) -> Result<Ou
         limit: query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX),
     };
     match services.upstream.request(Op::List(list)).await? {
-        Answer::Page(page) => Ok(Outcome::Page { peers: page.peers, next: page.next }),
+        Answer::Page(mut page) => {
+            services.trust.judge_images(me, &mut page.peers).await?;
+            Ok(Outcome::Page { peers: page.peers, next: page.next })
+        }
         _ => Err(unexpected()),
     }
 }

@@ -9,8 +9,10 @@ mod block;
 mod blocks;
 mod broadcast;
 mod cancel;
+mod card;
 mod checkin;
 mod checkout;
+mod contacts;
 mod deny;
 mod fetch;
 mod kind;
@@ -34,6 +36,7 @@ mod shares;
 mod shown;
 mod sink;
 mod status;
+mod trust;
 mod unblock;
 mod view;
 mod wait;
@@ -62,6 +65,7 @@ use crate::{
     settings::CurrentSettings,
     state_dir::StateDir,
     store::{Live, Store},
+    trust::Trust,
     upstream::Upstream,
 };
 
@@ -92,6 +96,7 @@ pub(crate) struct Services {
     pub(crate) requests: Requests,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) peers: Arc<Peers>,
+    pub(crate) trust: Arc<Trust>,
     pub(crate) relearning: Arc<Relearning>,
     /// Messages that live commands send.
     pub(crate) sends: Live<MessageId>,
@@ -185,6 +190,11 @@ async fn run(
         Command::Unblock(peer) => done(unblock::run(&change, peer).await),
         Command::Blocks => done(blocks::run(services, &sink).await),
         Command::Ping(peer) => done(ping::run(services, peer).await),
+        Command::Card => done(card::run(services)),
+        Command::Contacts => done(contacts::run(services, &sink).await),
+        Command::Inspect(peer) => done(trust::inspect(services, peer).await),
+        Command::Trust { peer, key, name } => done(trust::run(services, (peer, key, name)).await),
+        Command::KeepKey(peer) => done(trust::keep(services, peer).await),
     };
     change.conclude(finished).await
 }

@@ -7,7 +7,7 @@ use dos_protocol::{Code, PeerRef, WireError, control::Outcome, frame::Reader, li
 use super::{Services, resolve::resolve};
 use crate::{
     directory::unregistered,
-    peer::{contact, dial::dial, ping::round_trip},
+    peer::{dial::dial, ping::round_trip},
 };
 
 /// Connects as a transfer would, and measures.
@@ -20,7 +20,7 @@ pub(super) async fn run(services: &Arc<Services>, peer: PeerRef) -> Result<Outco
     if peer.id == me {
         return Err(WireError::new(Code::Invalid, "that is this peer itself"));
     }
-    let contact = contact(&services.peers, peer.id).await?;
+    let contact = services.trust.look(peer.id).await?;
     let dialed = Box::pin(dial(&services.peers, &identity, &contact)).await?;
     let round_trip = round_trip(&mut Reader::new(dialed.stream), PEER_PINGS).await?;
     let round_trip_us = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);

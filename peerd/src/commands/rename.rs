@@ -4,10 +4,14 @@ use dos_protocol::{
     Code, ImageName, WireError,
     control::Outcome,
     directory::{Answer, Op},
+    model::ImageInfo,
 };
 
 use super::operation::Operation;
-use crate::{directory::unexpected, library::own_info};
+use crate::{
+    directory::unexpected,
+    library::{own_info, sign_renamed},
+};
 
 /// Renames it at the directory, then here.
 ///
@@ -31,10 +35,12 @@ pub(super) async fn run(change: &Operation, name: ImageName, new: ImageName) -> 
         }
         other => other?,
     };
-    match change.request(Op::Rename { image: image.no, name: new }).await? {
+    let record = sign_renamed(&services.library, &image, &new).await?;
+    match change.request(Op::Rename { image: image.no, name: new, record: record.map(Box::new) }).await? {
         Answer::Image(info) => {
-            services.store.rename_image((*info).clone()).await?;
-            Ok(Outcome::Image(info))
+            let info = ImageInfo { record, ..*info };
+            services.store.rename_image(info.clone()).await?;
+            Ok(Outcome::Image(Box::new(info)))
         }
         _ => Err(unexpected()),
     }

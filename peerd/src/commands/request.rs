@@ -1,7 +1,7 @@
 //! `request`: asks an owner for access, or for more views.
 
 use dos_protocol::{
-    ImageArg, WireError,
+    ImageArg, PeerRef, WireError,
     control::Outcome,
     directory::{Answer, Op, RequestAccess, RequestState},
 };
@@ -19,6 +19,25 @@ pub(super) async fn run(
     views: u32,
     note: Option<Box<str>>,
 ) -> Result<Outcome, WireError> {
+    let services = &change.services;
+    services.upstream.ready().await?;
+    let image = match &image.owner {
+        // Asked of the peer that is known by that name, and believed of nobody else.
+        Some(owner) => {
+            let id = match services.trust.who(owner).await {
+                Ok(id) => id,
+                Err(error) => return Err(services.trust.missing(owner, error).await),
+            };
+            if services.identity.registered().is_some_and(|(me, _)| me != id) {
+                match services.trust.contact(id).await {
+                    Ok(_) => {}
+                    Err(error) => return Err(services.trust.missing(owner, error).await),
+                }
+            }
+            ImageArg { owner: Some(PeerRef::Id(id)), name: image.name }
+        }
+        None => image,
+    };
     match change.request(Op::Request(RequestAccess { image, views, note })).await? {
         Answer::Request(asked) => {
             // A new one begins at revision 1.

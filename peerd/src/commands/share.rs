@@ -8,7 +8,7 @@ use dos_protocol::{
     directory::{Answer, ExpiryChange, Op, Share, ViewsChange},
 };
 
-use super::{operation::Operation, resolve::resolve};
+use super::operation::Operation;
 use crate::{
     directory::{unexpected, unregistered},
     keys::ImageKeys,
@@ -29,14 +29,21 @@ pub(super) async fn run(
     let (_, identity) = services.identity.registered().ok_or_else(unregistered)?;
     services.upstream.ready().await?;
     let image = own_image(&services.library, &name).await?;
-    // The owner's share depends on the viewer's ID.
-    let viewer = match viewer {
-        PeerRef::Id(id) => id,
-        other => resolve(services, other).await?.id,
+    let named = viewer;
+    let viewer = match services.trust.who(&named).await {
+        Ok(viewer) => viewer,
+        Err(error) => return Err(services.trust.missing(&named, error).await),
     };
+    // The owner's share depends on the viewer's ID and key. To revoke a grant no key is needed, whichever the viewer has.
     let key = match views {
         ViewsChange::Revoke => None,
-        _ => Some(ImageKeys::open(&identity.vault, &image)?.key_share(image.info.no, viewer)?),
+        _ => {
+            let held = match services.trust.contact(viewer).await {
+                Ok(contact) => contact.key,
+                Err(error) => return Err(services.trust.missing(&named, error).await),
+            };
+            Some(ImageKeys::open(&identity.vault, &image)?.key_share(image.info.no, (viewer, &held))?)
+        }
     };
     let expiry = match expires {
         // Repeated it means the same moment.

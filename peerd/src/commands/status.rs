@@ -34,6 +34,8 @@ pub(super) fn run(services: &Arc<Services>) -> Result<Outcome, WireError> {
         requests: services.feed.requests(),
         messages: services.feed.mail().borrow().unread,
         unknown_updates: services.store.unknown_updates(),
+        key_changes: services.trust.changes(),
+        refused_messages: services.feed.refused(),
         version: env!("CARGO_PKG_VERSION").into(),
         state_dir: services.dirs.root().to_owned(),
     })))

@@ -12,8 +12,8 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::{
-    config::Settings, copies::Copies, library::Library, sealing::Sealing, settings::CurrentSettings,
-    source::OnBytes, state_dir::StateDir, store::Store,
+    config::Settings, copies::Copies, feed::Feed, library::Library, sealing::Sealing,
+    settings::CurrentSettings, source::OnBytes, state_dir::StateDir, store::Store, trust::Trust,
 };
 
 const IMAGE: ImageNo = ImageNo(4);
@@ -132,7 +132,8 @@ async fn bench() -> Bench {
     cache.store.bind(me, false).await.unwrap();
     let keys = ImageKeys::generate().unwrap();
     let (copy, blocks) = sealed(&owners, keys.content_key()).await;
-    let share = keys.key_share(IMAGE, me).unwrap();
+    let held = identity.any().unwrap().secret.public().unwrap();
+    let share = keys.key_share(IMAGE, (me, &held)).unwrap();
     let grant = Grant {
         image: IMAGE,
         path: "7xKqPm2R/sea".parse().unwrap(),
@@ -153,12 +154,14 @@ async fn bench() -> Bench {
     let owner = FakeOwner {
         file: owners.copies.path(&copy.hash),
         blocks,
-        share: keys.owner_share(IMAGE, me, share.split).unwrap(),
+        share: keys.owner_share(IMAGE, (me, &held), share.split).unwrap(),
         cache: cache.clone(),
         identity: Arc::clone(&identity),
     };
     let known: Arc<dyn Directory> = Arc::clone(&directory) as _;
-    let library = Arc::new(Library::new(cache.clone(), Arc::clone(&identity), Arc::clone(&known)));
+    let feed = Arc::new(Feed::new(&cache.store.own().await.unwrap()));
+    let trust = Arc::new(Trust::new(cache.store.clone(), Arc::clone(&known), feed));
+    let library = Arc::new(Library::new(cache.clone(), Arc::clone(&identity), Arc::clone(&known), trust));
     let live = Live::default();
     let grants = Grants {
         library,

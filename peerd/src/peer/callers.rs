@@ -1,7 +1,7 @@
-//! Who calls: the peer that holds a key, as the directory tells it.
+//! Who calls: the contact whose pinned key it is, or the peer that the directory says holds it.
 //!
-//! What always holds: what was told is remembered, but asked again after a while where the directory is within reach, since
-//! an ID can be bound to another key; the memory is bounded.
+//! What always holds: a peer whose pinned key is another one is nobody, whatever the directory says. What was told is
+//! remembered, but asked again after a while where the directory is within reach; the memory is bounded.
 
 use std::{
     collections::HashMap,
@@ -57,11 +57,21 @@ impl KnownKeys {
     }
 }
 
-/// Who holds the key: from memory, or from the directory.
+/// Who holds the key: a contact, or the peer that the directory says it is, if no other key of that one is pinned.
 ///
 /// # Errors
-/// What the directory says; `offline`.
+/// What the directory says; `offline`; `denied` if another key is pinned.
 pub(super) async fn identify(peers: &Peers, key: PublicKey) -> Result<Caller, WireError> {
+    if let Some(pin) = peers.store.pin_by_key(key).await? {
+        return Ok(Caller { id: pin.contact.id, name: pin.contact.name });
+    }
+    let caller = told(peers, key).await?;
+    peers.trust.check(caller.id, key).await?;
+    Ok(caller)
+}
+
+/// Who holds the key: from memory, or from the directory.
+async fn told(peers: &Peers, key: PublicKey) -> Result<Caller, WireError> {
     let known = peers.known_keys.get(&key);
     if let Some((caller, at)) = &known
         && at.elapsed() < KNOWN_FOR

@@ -146,7 +146,15 @@ mod tests {
     fn the_relay_is_asked_sooner_where_it_was_needed_before() {
         let address: Address = "192.0.2.7:1".parse().unwrap();
         let key = PublicKey::from([9; 32]);
-        let contact = Contact { id: peer(1), key, addresses: vec![address], online: true, relay: true };
+        let contact = Contact {
+            id: peer(1),
+            key,
+            addresses: vec![address],
+            online: true,
+            relay: true,
+            name: None,
+            sealing: None,
+        };
         assert_eq!(patience(&contact, None), DIRECT_TIME_MAX);
         assert_eq!(patience(&contact, Some(Way::Direct(address))), DIRECT_TIME_MAX);
         assert_eq!(patience(&contact, Some(Way::Relayed)), DIRECT_AGAIN_TIME_MAX);

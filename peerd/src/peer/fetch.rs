@@ -17,7 +17,7 @@ use dos_protocol::{
     limits::FRAME_TIME_MAX,
     model::Grant,
     name::printable,
-    peer::{Copy, Fetch, FromPeer, ToPeer},
+    peer::{Copy, Fetch, FromPeer, Signed, ToPeer},
 };
 use dos_sealed::{BLOCK_BYTES, BlockList, HASH_BYTES};
 use futures_util::future::BoxFuture;
@@ -30,7 +30,6 @@ use zeroize::Zeroizing;
 
 use super::Peers;
 use super::{
-    contact,
     dial::{Dialed, dial},
     intake::Intake,
     ping::round_trip,
@@ -191,7 +190,7 @@ async fn attempt(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>
     let have = if whole { sealed.bytes } else { blocking(move || Intake::bytes_at(&partial)).await? };
     let window = Window::new(have.min(sealed.bytes), sealed.bytes);
     let (_, identity) = peers.identity.registered().ok_or_else(unregistered)?;
-    let contact = contact(peers, grant.path.owner).await?;
+    let contact = peers.trust.contact(grant.path.owner).await?;
     if contact.addresses.is_empty() && !contact.online {
         let owner = grant.owner_name.as_ref().map_or_else(|| contact.id.to_string(), ToString::to_string);
         return Err(Broken::Final(WireError::new(Code::Offline, format!("{owner} is offline"))));
@@ -205,7 +204,11 @@ async fn attempt(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>
         Err(error) => return Err(Broken::Again(error)),
     };
     let fetch = fetch_of(grant, &window);
-    let (share, list) = ask(&mut stream, grant, fetch).await?;
+    let Asked { share, list, signed } = ask(&mut stream, grant, fetch).await?;
+    if let Some(signed) = signed {
+        describes(grant, &signed)?;
+        peers.trust.note_word(&contact.key, &signed.image, &signed.record).await?;
+    }
     let row = grant.split;
     let share = identity.vault.seal(EventKind::OwnerShare, row.as_bytes(), &share)?;
     let list_bytes = (!whole).then(|| list.to_bytes());
@@ -250,12 +253,27 @@ fn dishonest(what: &str) -> Broken {
     Broken::Final(WireError::new(Code::Invalid, format!("the owner sent {what}")))
 }
 
+/// What an owner answers before the bytes.
+pub(super) struct Asked {
+    /// The owner share.
+    pub(super) share: Secret,
+    /// The list of blocks, verified.
+    pub(super) list: BlockList,
+    /// What the owner has signed of the image.
+    pub(super) signed: Option<Box<Signed>>,
+}
+
+/// Refuses a description of something else than the image of the grant. Its name may have changed since.
+fn describes(grant: &Grant, signed: &Signed) -> Result<(), Broken> {
+    if signed.image.owner == grant.path.owner && signed.image.sealed == grant.sealed {
+        Ok(())
+    } else {
+        Err(dishonest("a description of another image"))
+    }
+}
+
 /// Asks for the copy; answers the owner share and the verified list of blocks.
-pub(super) async fn ask<S>(
-    stream: &mut Reader<S>,
-    grant: &Grant,
-    fetch: Fetch,
-) -> Result<(Secret, BlockList), Broken>
+pub(super) async fn ask<S>(stream: &mut Reader<S>, grant: &Grant, fetch: Fetch) -> Result<Asked, Broken>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -281,7 +299,7 @@ where
     read.map_err(|_| lost("it sends nothing"))?.map_err(lost)?;
     let list = BlockList::from_bytes(sealed.bytes, &list, sealed.hash.as_bytes())
         .map_err(|_| dishonest("a list of blocks that is not the image's"))?;
-    Ok((share, list))
+    Ok(Asked { share, list, signed: head.image })
 }
 
 fn refused(error: WireError) -> Broken {

@@ -9,7 +9,6 @@ use std::{sync::Arc, time::Duration};
 use dos_protocol::{
     Code, PublicKey, Reason, Timestamp, WireError,
     control::{EventKind, Way},
-    directory::{Answer, Op},
     frame::{self, Reader},
     limits::MESSAGE_BYTES_MAX,
     model::PeerInfo,
@@ -27,7 +26,7 @@ use super::{
 };
 use crate::{
     directory::{Unanswered, unexpected, unregistered},
-    store::{Direct, Me, Received, Verdict},
+    store::{Direct, Me, Received, Told, Verdict},
 };
 
 /// How often a message is brought before nobody knows what became of it.
@@ -77,8 +76,9 @@ async fn judge(peers: &Arc<Peers>, key: PublicKey, message: DirectMessage) -> Re
         move |judged: &mut Received| tell(&peers, judged)
     };
     let denied = |reason, why: &str| Err(WireError::new(Code::Denied, why).because(reason));
+    let name = brought.from_name.clone();
     match peers.store.receive_direct(me, brought, then).await?.verdict {
-        Verdict::Stored(_) => Ok(()),
+        Verdict::Stored(_) => peers.trust.meet(Told { peer: from, key, sealing: None, name }).await,
         Verdict::Refused => denied(Reason::Blocked, "no direct messages are taken from this peer"),
         Verdict::Request(_) => {
             denied(Reason::NotAccepted, "somebody was asked whether to take direct messages")
@@ -107,11 +107,7 @@ fn tell(peers: &Peers, judged: &mut Received) {
 pub(crate) async fn bring(peers: &Peers, to: &PeerInfo, message: DirectMessage) -> Result<Way, Unanswered> {
     let not_done = |error| Unanswered { error, perhaps_done: false };
     let (_, identity) = peers.identity.registered().ok_or_else(|| not_done(unregistered()))?;
-    let contact = match peers.upstream.request(Op::Contact(to.id)).await {
-        Ok(Answer::Contact(contact)) => contact,
-        Ok(_) => return Err(not_done(unexpected())),
-        Err(error) => return Err(not_done(error)),
-    };
+    let contact = peers.trust.contact(to.id).await.map_err(not_done)?;
     let mut tried = 0;
     let mut perhaps_done = false;
     loop {
@@ -190,6 +186,7 @@ mod tests {
             last_seen: None,
             last_end: None,
             images: Vec::new(),
+            key: None,
         };
         let said = |code, reason| {
             let error = WireError::new(code, "\u{1b}[2Jrun this").hint("rm -r ~").caused_by("\u{1b}");

@@ -19,14 +19,9 @@ mod window;
 
 use std::sync::Arc;
 
-use dos_protocol::{
-    PeerId, WireError,
-    directory::{Answer, Contact, Op},
-};
-
 use crate::{
-    cache::Cache, config::Settings, directory::unexpected, feed::Feed, identity::Identities, store::Store,
-    traffic::Traffic, upstream::Upstream,
+    cache::Cache, config::Settings, feed::Feed, identity::Identities, store::Store, traffic::Traffic,
+    trust::Trust, upstream::Upstream,
 };
 use callers::KnownKeys;
 use dial::Ways;
@@ -43,6 +38,7 @@ pub(crate) struct Peers {
     pub(crate) uploads: Traffic,
     pub(crate) downloads: Traffic,
     pub(crate) known_keys: KnownKeys,
+    pub(crate) trust: Arc<Trust>,
     fetches: Fetches,
     ways: Ways,
 }
@@ -52,7 +48,7 @@ impl Peers {
         identity: Arc<Identities>,
         upstream: Arc<Upstream>,
         cache: Cache,
-        feed: Arc<Feed>,
+        trust: Arc<Trust>,
         settings: Settings,
     ) -> Self {
         Self {
@@ -60,24 +56,14 @@ impl Peers {
             upstream,
             store: cache.store.clone(),
             cache,
-            feed,
+            feed: Arc::clone(&trust.feed),
             uploads: Traffic::new(settings.uploads),
             downloads: Traffic::new(settings.downloads),
             known_keys: KnownKeys::default(),
+            trust,
             fetches: Fetches::default(),
             ways: Ways::default(),
         }
-    }
-}
-
-/// What it takes to connect to a peer, as the directory knows it now.
-///
-/// # Errors
-/// `not_found`; `offline` without a session.
-pub(crate) async fn contact(peers: &Peers, peer: PeerId) -> Result<Contact, WireError> {
-    match peers.upstream.request(Op::Contact(peer)).await? {
-        Answer::Contact(contact) => Ok(contact),
-        _ => Err(unexpected()),
     }
 }
 

@@ -19,7 +19,7 @@ use dos_protocol::{
     kind::{self, Unreadable},
     limits::WRITE_STALL_MAX,
     model::Grant,
-    peer::{Copy, Fetch, FromPeer, ToPeer},
+    peer::{Copy, Fetch, FromPeer, Signed, ToPeer},
 };
 use dos_sealed::BLOCK_BYTES;
 use tokio::{
@@ -34,6 +34,7 @@ use crate::{
     copies::Pin,
     directory::{unexpected, unregistered},
     keys::{ImageKeys, block_count},
+    store::Told,
 };
 
 /// A connection without a request for this time is closed.
@@ -163,7 +164,8 @@ fn stalled() -> io::Error {
 async fn prepare(peers: &Arc<Peers>, key: PublicKey, fetch: &Fetch) -> Result<(PeerId, Served), WireError> {
     let stale = || WireError::new(Code::Stale, "the right or the sealed copy has changed");
     let (_, identity) = peers.identity.registered().ok_or_else(unregistered)?;
-    let viewer = identify(peers, key).await?.id;
+    let caller = identify(peers, key).await?;
+    let viewer = caller.id;
     let own = peers.store.own_image_no(fetch.image).await?;
     let image =
         own.ok_or_else(|| WireError::new(Code::NotFound, "its owner's machine does not have the image"))?;
@@ -187,11 +189,14 @@ async fn prepare(peers: &Arc<Peers>, key: PublicKey, fetch: &Fetch) -> Result<(P
             return Err(stale());
         }
     }
+    // It has a grant: from now on the viewer is the holder of this key, and no other.
+    peers.trust.meet(Told { peer: viewer, key, sealing: None, name: caller.name }).await?;
     let keys = ImageKeys::open(&identity.vault, &image)?;
-    let share = *keys.owner_share(fetch.image, viewer, fetch.split)?.as_bytes();
+    let share = *keys.owner_share(fetch.image, (viewer, &key), fetch.split)?.as_bytes();
     let blocks = peers.store.blocks(sealed.hash).await?;
     let blocks = blocks.ok_or_else(|| WireError::new(Code::Internal, "the sealed copy is missing"))?;
-    let head = Copy { bytes: sealed.bytes, blocks: block_count(&sealed), share };
+    let signed = image.info.record.map(|record| Box::new(Signed { image: (&image.info).into(), record }));
+    let head = Copy { bytes: sealed.bytes, blocks: block_count(&sealed), share, image: signed };
     Ok((viewer, Served { head, blocks, path: peers.cache.copies.path(&sealed.hash), _pin: pin }))
 }
 

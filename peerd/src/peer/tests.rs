@@ -15,7 +15,7 @@ use tokio::{io::DuplexStream, sync::watch};
 use super::Peers;
 use super::{
     callers::Caller,
-    fetch::{Broken, Stage, ask, fetch_of},
+    fetch::{Asked, Broken, Stage, ask, fetch_of},
     intake::{Intake, block_start},
     receive::receive,
     serve::serve,
@@ -72,7 +72,7 @@ async fn pair() -> Pair {
     let (copy, blocks) = (sealed.copy(), sealed.blocks());
     sealed.put_in_place(&owner.peers().cache.copies).await.unwrap();
     let info = publish(&owner, &keys, copy, blocks).await;
-    let share = keys.key_share(info.no, viewer.id()).unwrap();
+    let share = keys.key_share(info.no, (viewer.id(), &viewer.key())).unwrap();
     let grant = Grant {
         image: info.no,
         path: ImagePath { owner: owner.id(), name: info.name },
@@ -100,13 +100,23 @@ async fn publish(owner: &Peer, keys: &ImageKeys, sealed: SealedCopy, blocks: Vec
     let original = Original { image_id: [1; 32].into(), format: Format::Png, width: 1, height: 1, bytes: 1 };
     let preview = Preview { format: Format::Jpeg, width: 1, height: 1, data: vec![1] };
     let name: dos_protocol::ImageName = "sea".parse().unwrap();
-    let publish = Publish { name: name.clone(), original, sealed, preview, replace: false };
+    let publish = Publish { name: name.clone(), original, sealed, preview, replace: false, record: None };
     let publication =
         Publication { publish, content_key: stored.content_key, share_secret: stored.share_secret };
     owner.peers().store.begin_publication(publication, blocks).await.unwrap();
     let preview = PreviewInfo { format: Format::Jpeg, width: 1, height: 1, bytes: 1 };
     let no = ImageNo(4);
-    let info = ImageInfo { no, owner: owner.id(), name, original, sealed, preview, access: None };
+    let info = ImageInfo {
+        no,
+        owner: owner.id(),
+        name,
+        original,
+        sealed,
+        preview,
+        access: None,
+        record: None,
+        signature: None,
+    };
     owner.peers().store.finish_publication(info.clone()).await.unwrap();
     info
 }
@@ -131,7 +141,7 @@ impl Pair {
     async fn fetch(&self, start: u64) -> Result<[u8; 32], Broken> {
         let mut stream = self.call(self.viewer.key());
         let window = self.window(start);
-        let (share, list) = ask(&mut stream, &self.grant, fetch_of(&self.grant, &window)).await?;
+        let Asked { share, list, .. } = ask(&mut stream, &self.grant, fetch_of(&self.grant, &window)).await?;
         let stage = watch::Sender::new(Stage::Under(0));
         receive(self.viewer.peers(), &mut stream, list, window, &stage).await?;
         Ok(*share)

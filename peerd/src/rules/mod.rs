@@ -12,6 +12,7 @@ pub(crate) mod pages;
 pub(crate) mod requests;
 pub(crate) mod retry;
 pub(crate) mod spend;
+pub(crate) mod trust;
 pub(crate) mod updates;
 pub(crate) mod views;
 

@@ -109,6 +109,9 @@ mod tests {
             from_name: None,
             sent_at: Timestamp(1),
             text: "tea".into(),
+            from_key: None,
+            sealed: None,
+            signature: None,
         };
         for (update, expected) in [
             (Update::Grant(Box::new(grant(1))), Late::Apply),

@@ -176,6 +176,7 @@ fn store(
         kind: Kind::ReceivedDirect,
         sent_at,
         text: &direct.text,
+        signed: true,
     };
     Ok(keep(connection, &entry)?.map(|place| Message {
         place,
@@ -189,6 +190,7 @@ fn store(
         direct: true,
         delivery: None,
         text: direct.text.clone(),
+        signed: true,
     }))
 }
 

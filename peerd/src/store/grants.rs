@@ -52,6 +52,18 @@ impl Store {
         .await
     }
 
+    /// The grants of one's own images to one viewer.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn grants_given_to(&self, viewer: PeerId) -> Result<Vec<Grant>, Error> {
+        self.read(move |connection| {
+            let sql = "SELECT body FROM grants, self WHERE viewer = ?1 AND owner = self.peer ORDER BY image";
+            stored::all(connection, sql, params![id(viewer)])
+        })
+        .await
+    }
+
     /// A page of the grants to `viewer` in the order of owners, image names and images: those behind this one.
     ///
     /// # Errors

@@ -7,14 +7,17 @@ use std::sync::{Arc, atomic::Ordering};
 
 use dos_protocol::{
     PeerId, SealedHash, Seq, Timestamp,
-    control::EventKind,
+    control::{Contact, EventKind},
     directory::{InboxMessage, UnknownUpdate, Update, Viewed},
     model::Grant,
 };
 use rusqlite::{Connection, params};
 
-use super::{Error, Mail, Store, execute, grants, library, messages, requests, unknown};
-use crate::rules::updates::{Position, position};
+use super::{Error, Mail, Store, execute, grants, library, messages, messages::Taken, requests, unknown};
+use crate::rules::{
+    trust::Proof,
+    updates::{Position, position},
+};
 
 /// An update as it came.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +28,8 @@ pub(crate) struct Incoming {
     pub at: Timestamp,
     /// What has changed.
     pub update: Update,
+    /// What it proves of its sender, of a message that was opened.
+    pub proof: Proof,
 }
 
 /// What the directory sends unasked and what is kept here.
@@ -34,8 +39,8 @@ pub(crate) enum Arrival {
     Update(Incoming),
     /// Likewise, of a kind that this version does not know.
     Unknown(UnknownUpdate),
-    /// It comes once.
-    Broadcast(Box<InboxMessage>),
+    /// It comes once; with what it proves of its sender.
+    Broadcast(Box<InboxMessage>, Proof),
 }
 
 /// The outcome of a batch of updates.
@@ -59,6 +64,12 @@ pub(crate) struct Applied {
     pub unknown: u64,
     /// Whether one of them is new.
     pub unknown_came: bool,
+    /// Messages that were refused, with those of earlier batches.
+    pub refused: u64,
+    /// Contacts that appear with another key, which is news.
+    pub changed: Vec<Contact>,
+    /// Why messages were refused.
+    pub refusals: Vec<Box<str>>,
 }
 
 /// What stands for the kind of an update that this version does not know, where kinds are counted: a newer directory must not
@@ -91,12 +102,16 @@ fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Ap
     let mut applied = Applied { stored: before.stored, ..Applied::default() };
     for arrival in arrivals {
         match arrival {
-            Arrival::Broadcast(incoming) => {
-                if let Some(message) = messages::receive(connection, me, incoming, true)? {
-                    applied.events.push((incoming.sent_at, EventKind::Message(Box::new(message))));
+            Arrival::Broadcast(incoming, proof) => {
+                message(connection, (me, incoming.sent_at), (incoming, *proof, true), &mut applied)?;
+            }
+            Arrival::Update(Incoming { seq, at, update: Update::Message(incoming), proof }) => {
+                if is_next(*seq, &mut applied)? {
+                    message(connection, (me, *at), (incoming, *proof, false), &mut applied)?;
+                    applied.kinds.push(Update::Message(incoming.clone()).kind());
                 }
             }
-            Arrival::Update(Incoming { seq, at, update }) => {
+            Arrival::Update(Incoming { seq, at, update, .. }) => {
                 if is_next(*seq, &mut applied)? {
                     one(connection, me, (*at, update), &mut applied)?;
                     applied.kinds.push(update.kind());
@@ -114,10 +129,33 @@ fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Ap
     if applied.stored != before.stored {
         execute(connection, "UPDATE self SET stored_seq = ?1", params![applied.stored.0.cast_signed()])?;
     }
+    if !applied.refusals.is_empty() {
+        let refused = i64::try_from(applied.refusals.len()).unwrap_or(i64::MAX);
+        execute(connection, "UPDATE self SET refused = refused + ?1", [refused])?;
+    }
+    applied.refused = super::own(connection)?.refused;
     applied.requests = super::waiting(connection)?;
     applied.mail = messages::mail(connection)?;
     applied.unknown = unknown::count(connection)?;
     Ok(applied)
+}
+
+/// Takes a message, unless it is not what its sender has signed.
+fn message(
+    connection: &Connection,
+    (me, at): (PeerId, Timestamp),
+    (incoming, proof, broadcast): (&InboxMessage, Proof, bool),
+    applied: &mut Applied,
+) -> Result<(), Error> {
+    match messages::receive(connection, me, incoming, (broadcast, proof))? {
+        Taken::Stored(message) => applied.events.push((at, EventKind::Message(message))),
+        Taken::Passed => {}
+        Taken::Refused { why, changed } => {
+            applied.refusals.push(why);
+            applied.changed.extend(changed.map(|contact| *contact));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the update is the next one; it counts as stored then.
@@ -162,16 +200,15 @@ pub(super) fn one(
             applied.free.extend(library::remove(connection, *image)?);
             applied.events.push((at, EventKind::Removed(path.clone())));
         }
-        Update::Renamed { image, path } => library::rename(connection, *image, &path.name)?,
+        Update::Renamed { image, path } => library::rename(connection, *image, &path.name, None)?,
         Update::Request(request) => {
             if requests::receive(connection, Some(me), request)? {
                 applied.events.push((at, EventKind::Request(request.clone())));
             }
         }
+        // One that this version did not know when it came.
         Update::Message(incoming) => {
-            if let Some(message) = messages::receive(connection, me, incoming, false)? {
-                applied.events.push((at, EventKind::Message(Box::new(message))));
-            }
+            message(connection, (me, at), (incoming, Proof::None, false), applied)?;
         }
         Update::Void => {}
         Update::Decision(request) => {

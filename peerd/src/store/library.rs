@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use dos_protocol::{ImageName, ImageNo, SealedHash, Timestamp, directory::Publish, model::ImageInfo};
+use dos_protocol::{
+    ImageName, ImageNo, SealedHash, Timestamp, directory::Publish, model::ImageInfo, record::ImageRecord,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
@@ -156,12 +158,59 @@ impl Store {
         .await
     }
 
-    /// An image has another name now.
+    /// An image has another name now, under which it is signed with the record that `info` has.
     ///
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn rename_image(&self, info: ImageInfo) -> Result<(), Error> {
-        self.write(move |connection| rename(connection, info.no, &info.name)).await
+        self.write(move |connection| rename(connection, info.no, &info.name, info.record)).await
+    }
+
+    /// Images of one's own that are not signed, in the order of their numbers: those behind this one.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn unsigned_images(
+        &self,
+        after: Option<ImageNo>,
+        limit: u32,
+    ) -> Result<Vec<OwnImage>, Error> {
+        self.read(move |connection| {
+            let sql = "SELECT info, content_key, share_secret FROM images WHERE no > ?1 ORDER BY no LIMIT ?2";
+            let mut next = after.map_or(-1, |no| no.0.cast_signed());
+            loop {
+                let mut statement = connection.prepare_cached(sql)?;
+                let columns = |row: &Row<'_>| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?));
+                let rows = statement.query_map(params![next, limit], columns)?;
+                let mut images = Vec::new();
+                for row in rows {
+                    let (info, content_key, share_secret) = row?;
+                    images.push(OwnImage { info: decode(&info)?, content_key, share_secret });
+                }
+                let Some(last) = images.last() else { return Ok(images) };
+                next = last.info.no.0.cast_signed();
+                images.retain(|image| image.info.record.is_none());
+                if !images.is_empty() {
+                    return Ok(images);
+                }
+            }
+        })
+        .await
+    }
+
+    /// An image of one's own is signed now.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn set_record(&self, info: ImageInfo) -> Result<(), Error> {
+        self.write(move |connection| {
+            let sql = "UPDATE images SET info = ?2 WHERE no = ?1 AND name = ?3 AND hash = ?4";
+            let hash = info.sealed.hash;
+            let values =
+                params![info.no.0.cast_signed(), encode(&info)?, info.name.as_str(), hash.as_bytes()];
+            execute(connection, sql, values).map(drop)
+        })
+        .await
     }
 
     /// An image is withdrawn, and with it every grant of it and request for it. Returns the sealed copies that are
@@ -193,17 +242,27 @@ impl Store {
 
 /// Gives an image of one's own another name. One of another number that had it here has lost it at the directory, and
 /// will be named anew by an update of its own.
-pub(super) fn rename(connection: &Connection, no: ImageNo, name: &ImageName) -> Result<(), Error> {
+pub(super) fn rename(
+    connection: &Connection,
+    no: ImageNo,
+    name: &ImageName,
+    record: Option<ImageRecord>,
+) -> Result<(), Error> {
     let sql = "SELECT info, content_key, share_secret FROM images WHERE no = ?1";
     let known = one_image(connection, sql, params![no.0.cast_signed()])?;
-    let Some(known) = known.filter(|known| known.info.name != *name) else { return Ok(()) };
+    // Where the update was here before the answer, the record is still to be noted.
+    let is_news = |known: &OwnImage| {
+        known.info.name != *name || record.is_some_and(|record| known.info.record != Some(record))
+    };
+    let Some(known) = known.filter(is_news) else { return Ok(()) };
     // A placeholder that no image can be called, as names have no slash.
     execute(
         connection,
         "UPDATE images SET name = '/' || no WHERE name = ?1 AND no <> ?2",
         params![name.as_str(), no.0.cast_signed()],
     )?;
-    let body = encode(&ImageInfo { name: name.clone(), ..known.info })?;
+    // A record under the old name says nothing of the new one: it is signed anew.
+    let body = encode(&ImageInfo { name: name.clone(), record, ..known.info })?;
     execute(
         connection,
         "UPDATE images SET name = ?2, info = ?3 WHERE no = ?1",

@@ -5,17 +5,20 @@
 
 use dos_protocol::{
     MessageId, PeerId, PeerName, Timestamp,
-    control::Message,
+    control::{Contact, Message},
     directory::{Delivery, InboxMessage},
     limits::PAGE_MAX,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    Error, Store, execute, id, page, peer_of,
+    Error, Met, Pin, Store, Told, execute, id, page, peer_of, pins,
     stored::{delivery, delivery_text, peer_name},
 };
-use crate::rules::messages::{KEPT_MAX, Kept, is_taken};
+use crate::rules::{
+    messages::{KEPT_MAX, Kept, is_taken},
+    trust::{self, Credit, Distrust, Proof},
+};
 
 /// What the messages come to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,6 +62,24 @@ pub(super) struct Entry<'a> {
     pub(super) kind: Kind,
     pub(super) sent_at: Timestamp,
     pub(super) text: &'a str,
+    /// Whether its sender has signed it, or brought it itself.
+    pub(super) signed: bool,
+}
+
+/// What became of a message of the directory's.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// It is here.
+    Stored(Box<Message>),
+    /// It was here already, or is not taken.
+    Passed,
+    /// It is not what its sender has signed.
+    Refused {
+        /// For people.
+        why: Box<str>,
+        /// The sender, if that it has another key is news.
+        changed: Option<Box<Contact>>,
+    },
 }
 
 /// How a message went.
@@ -147,7 +168,8 @@ impl Store {
     ) -> Result<(), Error> {
         let work = move |connection: &Connection| {
             let (kind, sent_at) = (Kind::SentBroadcast, Timestamp::now());
-            keep(connection, &Entry { sender: me, message, other: None, kind, sent_at, text: &text })?;
+            let entry = Entry { sender: me, message, other: None, kind, sent_at, text: &text, signed: true };
+            keep(connection, &entry)?;
             mail(connection)
         };
         self.writer.call_then(work, |mail: &mut Mail| then(*mail)).await.map(drop)
@@ -162,17 +184,32 @@ pub(super) fn mail(connection: &Connection) -> Result<Mail, Error> {
     Ok(Mail { unread: unread.cast_unsigned(), last: last.cast_unsigned() })
 }
 
-/// Takes a message of the directory's, as what it is for people; nothing if it was here already, or is not taken.
+/// Takes a message of the directory's, which was opened before.
 pub(super) fn receive(
     connection: &Connection,
     me: PeerId,
     incoming: &InboxMessage,
-    broadcast: bool,
-) -> Result<Option<Message>, Error> {
+    (broadcast, proof): (bool, Proof),
+) -> Result<Taken, Error> {
     let blocked = super::blocks::is_blocked(connection, incoming.from)?;
-    if !is_taken(me, incoming.from, incoming.text.len(), blocked) {
-        return Ok(None);
+    if !is_taken(me, incoming.from, incoming.text.len(), blocked)
+        || is_here(connection, incoming.from, incoming.message)?
+    {
+        return Ok(Taken::Passed);
     }
+    let pin = pins::find(connection, incoming.from)?;
+    let signed = match trust::message(pin.as_ref().map(Pin::pinned).as_ref(), proof) {
+        Credit::Signed => true,
+        // A broadcast is heard by everybody: it makes nobody a contact.
+        Credit::First(key) if !broadcast => {
+            let name = incoming.from_name.clone();
+            pins::meet(connection, &Told { peer: incoming.from, key, sealing: None, name })?;
+            true
+        }
+        Credit::First(_) => true,
+        Credit::Unsigned => false,
+        Credit::Refused(why) => return refuse(connection, incoming, why),
+    };
     let kind = if broadcast { Kind::ReceivedBroadcast } else { Kind::Received };
     let entry = Entry {
         sender: incoming.from,
@@ -181,9 +218,10 @@ pub(super) fn receive(
         kind,
         sent_at: incoming.sent_at,
         text: &incoming.text,
+        signed,
     };
-    let Some(place) = keep(connection, &entry)? else { return Ok(None) };
-    Ok(Some(Message {
+    let Some(place) = keep(connection, &entry)? else { return Ok(Taken::Passed) };
+    Ok(Taken::Stored(Box::new(Message {
         place,
         message: incoming.message,
         from: incoming.from,
@@ -195,7 +233,31 @@ pub(super) fn receive(
         direct: false,
         delivery: None,
         text: incoming.text.clone(),
-    }))
+        signed,
+    })))
+}
+
+/// Says why a message is not believed, and notes the key with which it was signed if that is another one.
+fn refuse(connection: &Connection, incoming: &InboxMessage, why: Distrust) -> Result<Taken, Error> {
+    let who = incoming.from_name.as_ref().map_or_else(|| incoming.from.to_string(), ToString::to_string);
+    let (why, changed) = match why {
+        Distrust::Wrong => (format!("a message from {who} was refused: {who} has not signed it"), None),
+        Distrust::NotSigned => (
+            format!("a message from {who} was refused: {who} signs messages, and this one is not signed"),
+            None,
+        ),
+        Distrust::KeyChanged(key) => {
+            let told = Told { peer: incoming.from, key, sealing: None, name: None };
+            let changed = match pins::meet(connection, &told)? {
+                Met::Changed { contact, news: true } => Some(contact),
+                Met::Changed { .. } | Met::Known(_) => None,
+            };
+            let text =
+                format!("a message from {who} was refused: it is signed with another key than that of {who}");
+            (text, changed)
+        }
+    };
+    Ok(Taken::Refused { why: why.into(), changed })
 }
 
 /// Whether this message of `sender` is here.
@@ -218,8 +280,8 @@ pub(super) fn keep(connection: &Connection, entry: &Entry<'_>) -> Result<Option<
     execute(
         connection,
         "INSERT INTO messages
-             (sender, id, other, other_name, outgoing, direct, broadcast, sent_at, read, delivery, text)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?5, ?9, ?10)",
+             (sender, id, other, other_name, outgoing, direct, broadcast, sent_at, read, delivery, text, signed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?5, ?9, ?10, ?11)",
         params![
             id(entry.sender),
             entry.message.as_bytes(),
@@ -231,6 +293,7 @@ pub(super) fn keep(connection: &Connection, entry: &Entry<'_>) -> Result<Option<
             entry.sent_at.0,
             entry.kind.delivery(),
             entry.text,
+            entry.signed,
         ],
     )?;
     let place = connection.last_insert_rowid().cast_unsigned();
@@ -261,7 +324,7 @@ pub(super) fn make_room(connection: &Connection, newest: u64, max: Kept) -> Resu
 }
 
 const COLUMNS: &str =
-    "place, id, other, other_name, outgoing, direct, broadcast, sent_at, read, delivery, text";
+    "place, id, other, other_name, outgoing, direct, broadcast, sent_at, read, delivery, text, signed";
 
 fn read_page(connection: &Connection, me: &Me, wanted: Wanted) -> Result<(Vec<Message>, bool), Error> {
     let unread = if wanted.unread { "AND read = 0" } else { "" };
@@ -314,5 +377,6 @@ fn of_row(row: &Row<'_>, me: &Me) -> Result<Message, Error> {
         direct: row.get(5)?,
         delivery: delivered,
         text: row.get::<_, String>(10)?.into(),
+        signed: row.get(11)?,
     })
 }

@@ -14,9 +14,11 @@ mod live;
 mod messages;
 mod operations;
 mod page;
+mod pins;
 mod relearn;
 mod requests;
 mod schema;
+mod seen;
 mod sending;
 mod stored;
 mod unknown;
@@ -42,7 +44,9 @@ pub(crate) use library::{OwnImage, Publication};
 pub(crate) use live::{Live, Open};
 pub(crate) use messages::{Mail, Me, Wanted};
 pub(crate) use operations::Change;
+pub(crate) use pins::{Met, Pin, Told};
 pub(crate) use relearn::Inventory;
+pub(crate) use seen::SeenImage;
 pub(crate) use sending::{Outgoing, delivered};
 pub(crate) use views::{Held, OpenView, Started};
 
@@ -104,6 +108,8 @@ pub(crate) struct Own {
     pub mail: Mail,
     /// Updates of kinds that this version does not know.
     pub unknown: u64,
+    /// Messages that were refused.
+    pub refused: u64,
 }
 
 /// The database.
@@ -187,9 +193,11 @@ impl Store {
 }
 
 fn own(connection: &Connection) -> Result<Own, Error> {
-    let (peer, wanted_online, stored) = connection
-        .prepare_cached("SELECT peer, wanted_online, stored_seq FROM self")?
-        .query_row([], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?, row.get::<_, i64>(2)?)))?;
+    let (peer, wanted_online, stored, refused) = connection
+        .prepare_cached("SELECT peer, wanted_online, stored_seq, refused FROM self")?
+        .query_row([], |row| {
+            Ok((row.get::<_, Option<i64>>(0)?, row.get(1)?, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?))
+        })?;
     let peer = peer.map(peer_of).transpose()?;
     Ok(Own {
         peer,
@@ -198,6 +206,7 @@ fn own(connection: &Connection) -> Result<Own, Error> {
         requests: waiting(connection)?,
         mail: messages::mail(connection)?,
         unknown: unknown::count(connection)?,
+        refused: refused.cast_unsigned(),
     })
 }
 

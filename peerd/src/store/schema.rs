@@ -18,6 +18,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: MESSAGES },
         Migration { sql: UNKNOWN_UPDATES },
         Migration { sql: OPERATIONS },
+        Migration { sql: TRUST },
     ],
 };
 
@@ -225,4 +226,38 @@ CREATE TABLE operations (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX operations_by_fingerprint ON operations (fingerprint, begun_at);
 CREATE INDEX operations_by_time ON operations (begun_at);
+";
+
+const TRUST: &str = "
+-- Contacts: the keys of other peers that are believed. `sealing` is the key to which messages are sealed, which the pinned key
+-- has signed. `other_*` is the key that was seen in place of the pinned one, and the peer that has it.
+CREATE TABLE pins (
+    peer       INTEGER PRIMARY KEY,
+    key        BLOB NOT NULL CHECK (length(key) = 32),
+    sealing    BLOB CHECK (length(sealing) = 96),
+    name       TEXT,
+    verified   INTEGER NOT NULL,
+    since      INTEGER NOT NULL,
+    other_peer INTEGER,
+    other_key  BLOB CHECK (length(other_key) = 32),
+    other_at   INTEGER
+) STRICT;
+CREATE INDEX pins_by_key ON pins (key);
+CREATE INDEX pins_by_name ON pins (name) WHERE name IS NOT NULL;
+CREATE INDEX pins_changed ON pins (other_key) WHERE other_key IS NOT NULL;
+
+-- The newest word of a contact for each of its images that was seen.
+CREATE TABLE seen_images (
+    owner     INTEGER NOT NULL,
+    name      TEXT NOT NULL,
+    revision  INTEGER NOT NULL,
+    signature BLOB NOT NULL,
+    PRIMARY KEY (owner, name)
+) STRICT, WITHOUT ROWID;
+
+-- Whether the sender has signed a message, or brought it itself.
+ALTER TABLE messages ADD COLUMN signed INTEGER NOT NULL DEFAULT 0;
+-- The revision of this peer's last word for an image; messages that were refused.
+ALTER TABLE self ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE self ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
 ";

@@ -83,7 +83,15 @@ impl Store {
             let other = Some((sent.to, to_name));
             keep(
                 connection,
-                &Entry { sender: me, message, other, kind, sent_at: sent.at, text: &outgoing.text },
+                &Entry {
+                    sender: me,
+                    message,
+                    other,
+                    kind,
+                    sent_at: sent.at,
+                    text: &outgoing.text,
+                    signed: true,
+                },
             )?;
             mail(connection)
         };

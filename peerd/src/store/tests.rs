@@ -14,7 +14,7 @@ use dos_protocol::{
 use tempfile::TempDir;
 
 use super::*;
-use crate::rules::cache::Cached;
+use crate::rules::{cache::Cached, trust::Proof};
 
 struct Bench {
     store: Store,
@@ -86,7 +86,7 @@ fn asked(revision: u64, state: RequestState) -> Request {
 }
 
 fn update(seq: u64, update: Update) -> Incoming {
-    Incoming { seq: Seq(seq), at: Timestamp(9), update }
+    Incoming { seq: Seq(seq), at: Timestamp(9), update, proof: Proof::None }
 }
 
 fn granted(seq: u64, grant: Grant) -> Incoming {
@@ -127,8 +127,10 @@ impl Bench {
             sealed,
             preview: PreviewInfo { format: Format::Jpeg, width: 4, height: 3, bytes: 1 },
             access: None,
+            record: None,
+            signature: None,
         };
-        let publish = Publish { name: name(image), original, sealed, preview, replace: true };
+        let publish = Publish { name: name(image), original, sealed, preview, replace: true, record: None };
         let publication = Publication { publish, content_key: vec![byte], share_secret: vec![byte] };
         self.store.begin_publication(publication, vec![byte]).await.unwrap();
         info

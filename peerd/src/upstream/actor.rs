@@ -9,6 +9,7 @@ use dos_protocol::{
     Code, Seq, Timestamp, WireError,
     control::{EventKind, SessionState},
     directory::{Op, Recover, Register, SignIn, SignedIn},
+    sealing::sealing_key,
 };
 use tokio::{
     task::JoinHandle,
@@ -211,7 +212,10 @@ impl Actor {
         let Some(identity) = identity else { return };
         let stored = self.local.feed.stored_now();
         let (port, addresses) = announced(&self.local.config, self.local.listen, &identity.server);
-        let sign_in = SignIn { instance: self.local.instance, port, addresses, force, stored };
+        // That of the identity with which it signs in: an application's is another one. No seed fails here.
+        let applying = self.application.as_ref().map(|application| &application.identity);
+        let sealing = sealing_key(&applying.unwrap_or(&identity).secret).ok().map(Box::new);
+        let sign_in = SignIn { instance: self.local.instance, port, addresses, force, stored, sealing };
         let (identity, op) = match &self.application {
             Some(Application { identity, entrance }) => {
                 let op = match entrance.clone() {

@@ -33,6 +33,7 @@ use super::{
 use crate::{
     feed::Feed,
     inbox::{self, Inbox},
+    rules::trust::Proof,
     store::{self, Arrival},
 };
 
@@ -225,14 +226,14 @@ impl Reading {
             FromDirectory::Update { seq, at, update } => {
                 return self
                     .arrivals
-                    .send(Arrival::Update(store::Incoming { seq, at, update }))
+                    .send(Arrival::Update(store::Incoming { seq, at, update, proof: Proof::None }))
                     .await
                     .is_ok();
             }
             FromDirectory::Ping(number) => return self.replies.send(ToDirectory::Pong(number)).await.is_ok(),
             FromDirectory::Presence(changes) => self.feed.presence(changes),
             FromDirectory::Broadcast(letter) => {
-                return self.arrivals.send(Arrival::Broadcast(letter)).await.is_ok();
+                return self.arrivals.send(Arrival::Broadcast(letter, Proof::None)).await.is_ok();
             }
             FromDirectory::Call(call) => {
                 // The queue is full, so this one would be too late: its caller gets no answer and gives up.

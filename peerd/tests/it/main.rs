@@ -25,4 +25,5 @@ mod scripting;
 mod stage;
 mod story;
 mod transfers;
+mod trust;
 mod watching;

@@ -51,6 +51,7 @@ async fn newer_directory(listener: TcpListener, tell: SyncSender<Read>) {
                         since: sign_in.stored,
                         latest,
                         operations: true,
+                        trust: false,
                     };
                     say(&mut reader, &FromDirectory::Answer { id, answer: Answer::SignedIn(signed_in) })
                         .await;
@@ -83,6 +84,9 @@ async fn send_updates<S: AsyncRead + AsyncWrite + Unpin>(reader: &mut Reader<S>,
             from_name: None,
             sent_at: Timestamp(1),
             text: text.into(),
+            from_key: None,
+            sealed: None,
+            signature: None,
         };
         let update = Update::Message(Box::new(letter));
         FromDirectory::Update { seq: Seq(stored + u64::from(after)), at: Timestamp(1), update }

@@ -73,6 +73,8 @@ fn an_id_moves_to_a_new_machine_with_its_rights_and_exact_counts() {
     let session = recover(&stage, &new, "bob", PASSWORD).json();
     assert_eq!((session["id"].clone(), session["state"].as_str()), (id.clone(), Some("online")));
     assert_eq!(new.right("/sea"), Some((json!(2), 2, "active".into())), "known when the command is done");
+    // The new machine has another key: Alice confirms it.
+    alice.ctl(&["trust", "bob", "--accept"]).ok();
     wait_until("the copy is fetched again", || copies(&new) == 1);
     assert_eq!(new.view("alice/sea"), original);
     assert_eq!(new.right("/sea"), Some((json!(1), 3, "active".into())));
@@ -118,6 +120,7 @@ fn images_whose_originals_stayed_behind_say_so_and_are_added_anew_under_the_same
     let new = stage.stranger("elsewhere");
     recover(&stage, &new, "bob", PASSWORD).json();
     assert_eq!(new.given("/hill"), Some((json!(2), 1, "active".into())));
+    alice.ctl(&["trust", "bob", "--accept"]).ok();
     for args in
         [&["share", "hill", "alice", "--add", "1"][..], &["view", "hill", "-o", "x"], &["fetch", "hill"]]
     {

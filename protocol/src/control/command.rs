@@ -7,6 +7,8 @@ use strum::VariantNames;
 
 use crate::{
     directory::{Cursor, ViewsChange},
+    id::PeerId,
+    key::PublicKey,
     link::JoinLink,
     model::{ImageArg, PeerRef},
     name::{ImageName, PeerName},
@@ -173,6 +175,23 @@ pub enum Command {
     Blocks,
     /// Measures the way to a peer and back, the way that a transfer would go.
     Ping(PeerRef),
+    /// One's own card.
+    Card,
+    /// The peers whose keys are pinned.
+    Contacts,
+    /// What is known of a peer's key; pins nothing.
+    Inspect(PeerRef),
+    /// Pins a key that a person has compared, or got from the peer itself, in place of any other one.
+    Trust {
+        /// Whose.
+        peer: PeerId,
+        /// The key.
+        key: PublicKey,
+        /// The name by which a person knows it.
+        name: Option<PeerName>,
+    },
+    /// Keeps the pinned key of a peer, and forgets that another one was seen.
+    KeepKey(PeerId),
 }
 
 /// See [`Command::Messages`].

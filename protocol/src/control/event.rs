@@ -9,7 +9,7 @@ use crate::{
     time::Timestamp,
 };
 
-use super::{ContactRequest, Message, SessionState};
+use super::{Contact, ContactRequest, Message, SessionState};
 
 /// Something that happened, for `watch`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,4 +54,6 @@ pub enum EventKind {
     Message(Box<Message>),
     /// Somebody wants to send direct messages.
     Contact(Box<ContactRequest>),
+    /// A peer appears with another key than the pinned one. Nothing is given to it or believed of it.
+    KeyChange(Box<Contact>),
 }

@@ -52,6 +52,9 @@ pub struct Message {
     pub delivery: Option<Delivery>,
     /// What it says.
     pub text: Box<str>,
+    /// Whether its sender has signed it, or brought it itself.
+    #[serde(default)]
+    pub signed: bool,
 }
 
 impl std::fmt::Debug for Message {

@@ -6,15 +6,18 @@ use serde::{Deserialize, Serialize};
 use strum::VariantNames;
 
 use crate::{
+    card::Card,
     directory::{Block, Blocked, Cursor, Delivery, Preview, Request},
     id::{ImageId, MessageId, PeerId},
+    kind::known_or_none,
     link::JoinLink,
     model::{Address, Allowance, Grant, ImageInfo, ImagePath, PeerInfo},
     name::PeerName,
+    record::SignatureState,
     time::Timestamp,
 };
 
-use super::{ContactRequest, Message, Way};
+use super::{Contact, ContactRequest, Message, Way};
 
 /// What came of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
@@ -62,6 +65,9 @@ pub enum Outcome {
         path: ImagePath,
         /// The preview.
         preview: Preview,
+        /// What is to be thought of it.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_or_none")]
+        signature: Option<SignatureState>,
     },
     /// Of `share`.
     Grant(Box<Grant>),
@@ -158,6 +164,17 @@ pub enum Outcome {
         /// Views left at the directory.
         views_left: Allowance,
     },
+    /// Of `card`.
+    Card(Card),
+    /// Of `contacts`: a piece.
+    Contacts(Vec<Contact>),
+    /// Of `inspect`, `trust` and `keep_key`.
+    Trust {
+        /// One's own card, to compare on the other side.
+        own: Card,
+        /// The other peer.
+        contact: Box<Contact>,
+    },
 }
 
 /// The state of peerd's session to the directory.
@@ -213,6 +230,12 @@ pub struct Status {
     /// Updates that a newer directory has made and this version cannot read.
     #[serde(default)]
     pub unknown_updates: u64,
+    /// Contacts of which another key than the pinned one was seen.
+    #[serde(default)]
+    pub key_changes: u64,
+    /// Messages that were refused because they are not what their sender has signed.
+    #[serde(default)]
+    pub refused_messages: u64,
     /// peerd's version.
     pub version: Box<str>,
     /// The state directory.

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{MessageId, PeerId},
+    key::PublicKey,
     model::PeerRef,
     name::PeerName,
+    signature::Signature,
     time::Timestamp,
 };
 
@@ -17,8 +19,12 @@ pub struct Send {
     pub message: MessageId,
     /// To whom.
     pub to: PeerRef,
-    /// What it says, 1 to [`crate::limits::MESSAGE_BYTES_MAX`].
+    /// What it says, 1 to [`crate::limits::MESSAGE_BYTES_MAX`]; empty if it is sealed.
+    #[serde(default)]
     pub text: Box<str>,
+    /// What it says, for its recipient alone: see [`crate::sealing`].
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "serde_bytes")]
+    pub sealed: Option<Box<[u8]>>,
 }
 
 /// See [`super::Answer::Sent`].
@@ -64,8 +70,17 @@ pub struct InboxMessage {
     pub from_name: Option<PeerName>,
     /// When the directory took it.
     pub sent_at: Timestamp,
-    /// What it says.
+    /// What it says; empty if it is sealed.
     pub text: Box<str>,
+    /// What it says, for its recipient alone: see [`crate::sealing`].
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "serde_bytes")]
+    pub sealed: Option<Box<[u8]>>,
+    /// The sender's key, as the directory knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_key: Option<PublicKey>,
+    /// Of a broadcast: the sender's signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
 }
 
 /// See [`super::Op::Broadcast`]. It is not kept, and not sent again.
@@ -75,6 +90,9 @@ pub struct Broadcast {
     pub message: MessageId,
     /// What it says, 1 to [`crate::limits::MESSAGE_BYTES_MAX`].
     pub text: Box<str>,
+    /// The sender's signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
 }
 
 /// What people write is nobody's business but theirs.

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::ImageId,
-    model::{Format, ImagePath, Original, PreviewInfo, SealedCopy},
+    id::{ImageId, ImageNo, SealedHash},
+    model::{Format, ImageInfo, ImagePath, Original, PreviewInfo, SealedCopy},
     name::ImageName,
+    record::ImageRecord,
 };
 
 /// See [`super::Op::Publish`]. Sent again with the same sealed copy it changes nothing and gets the same answer.
@@ -21,6 +22,9 @@ pub struct Publish {
     pub preview: Preview,
     /// Takes the place of an image of the same name, whose rights go on.
     pub replace: bool,
+    /// The owner's word for all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<ImageRecord>,
 }
 
 /// A preview.
@@ -68,4 +72,20 @@ pub struct PreviewOf {
     pub image_id: ImageId,
     /// The preview itself.
     pub preview: Preview,
+    /// The image, so that the preview can be verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Box<ImageInfo>>,
+}
+
+/// See [`super::Op::Sign`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sign {
+    /// Which image.
+    pub image: ImageNo,
+    /// Its sealed copy: another one is refused as stale.
+    pub sealed: SealedHash,
+    /// The preview that is signed; it takes the place of the one that is there.
+    pub preview: Preview,
+    /// The owner's word for the image.
+    pub record: ImageRecord,
 }

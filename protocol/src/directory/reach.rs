@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{id::PeerId, key::PublicKey, model::Address};
+use crate::{id::PeerId, key::PublicKey, model::Address, name::PeerName, sealing::SealingKey};
 
 /// See [`super::Answer::Contact`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,12 @@ pub struct Contact {
     /// Whether the directory relays between the two if no address leads to it.
     #[serde(default)]
     pub relay: bool,
+    /// Its sealing key, if it has one. The identity's signature of it is to be verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealing: Option<SealingKey>,
+    /// Its name, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<PeerName>,
 }
 
 /// The first bytes of a relayed connection. A TLS record never begins so (RFC 8446, section 5.1).

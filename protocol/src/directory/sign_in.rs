@@ -7,6 +7,7 @@ use crate::{
     model::Address,
     name::PeerName,
     password::Password,
+    sealing::SealingKey,
 };
 
 /// See [`super::Op::Register`].
@@ -37,6 +38,9 @@ pub struct SignIn {
     pub force: bool,
     /// The last update that it has stored: the directory may forget those up to it.
     pub stored: Seq,
+    /// The key to which messages to this peer are sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealing: Option<Box<SealingKey>>,
 }
 
 /// See [`super::Op::Recover`].
@@ -68,4 +72,7 @@ pub struct SignedIn {
     /// not, and would do the change twice.
     #[serde(default)]
     pub operations: bool,
+    /// Whether the directory passes on sealed messages and signed images.
+    #[serde(default)]
+    pub trust: bool,
 }

@@ -184,6 +184,7 @@ fn golden_bytes_of_operations_and_updates() {
             addresses: vec!["192.0.2.7:4000".parse().unwrap()],
             force: false,
             stored: Seq(0),
+            sealing: None,
         },
     };
     let recover = ToDirectory::request(1, Op::Recover(Box::new(recover)));
@@ -210,7 +211,7 @@ fn golden_bytes_of_operations_and_updates() {
 fn golden_bytes_of_messages_and_blocks() {
     let message = MessageId::from([0x5a; 16]);
     let bob = PeerId::from_number(PeerId::COUNT / 3).unwrap();
-    let send = Send { message, to: "bob".parse().unwrap(), text: "hello".into() };
+    let send = Send { message, to: "bob".parse().unwrap(), text: "hello".into(), sealed: None };
     let sent = Sent {
         to: bob,
         to_name: Some("bob".parse().unwrap()),
@@ -223,6 +224,9 @@ fn golden_bytes_of_messages_and_blocks() {
         from_name: None,
         sent_at: Timestamp(1_700_000_000_123),
         text: "hello".into(),
+        from_key: None,
+        sealed: None,
+        signature: None,
     };
     let blocked = Blocked {
         peer: bob,
@@ -293,6 +297,8 @@ fn golden_bytes_of_contact_and_relay() {
         addresses: vec!["192.0.2.7:4000".parse().unwrap(), "[2001:db8::7]:4000".parse().unwrap()],
         online: true,
         relay: true,
+        name: None,
+        sealing: None,
     };
     let answer = |answer| FromDirectory::Answer { id: 4, answer };
     for (message, golden) in [

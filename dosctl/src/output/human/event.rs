@@ -51,6 +51,10 @@ pub(crate) fn event(text: &mut Text, event: &Event) {
             let from = peer(contact.from_name.as_ref(), contact.from);
             format!("request   c{}: {from} wants to send direct messages", contact.number)
         }
+        EventKind::KeyChange(contact) => {
+            let who = peer(contact.name.as_ref(), contact.id);
+            format!("key       {who} appears with another key; decide with `dosctl trust {who}`")
+        }
     };
     text.line(&format!("{}  {what}", moment(event.at)));
 }

@@ -3,6 +3,7 @@
 use dos_protocol::{
     Timestamp,
     model::{Access, AccessState, ImageInfo, PeerInfo},
+    record::SignatureState,
 };
 
 use super::{NOTHING, or_nothing};
@@ -31,8 +32,25 @@ pub(crate) fn page(text: &mut Text, peers: &[PeerInfo], next: Option<&Token>) {
             }
         }
         table.show(text);
+        distrusted(text, peers);
     }
     more(text, next);
+}
+
+/// Says which images are not as their owners have signed them.
+fn distrusted(text: &mut Text, peers: &[PeerInfo]) {
+    for who in peers {
+        for image in &who.images {
+            let what = match image.signature {
+                Some(SignatureState::Missing) => "is not signed, although its owner signs",
+                Some(SignatureState::Wrong) => "is not what its owner has signed",
+                Some(SignatureState::Old) => "is older than what its owner has signed",
+                Some(SignatureState::Valid | SignatureState::None) | None => continue,
+            };
+            let owner = peer(who.name.as_ref(), who.id);
+            text.note(&format!("warning: {owner}/{} {what}: the directory shows something else", image.name));
+        }
+    }
 }
 
 fn more(text: &mut Text, next: Option<&Token>) {
@@ -54,6 +72,7 @@ pub(crate) fn end_of_page(text: &mut Text, peers: &[PeerInfo], next: Option<&Tok
     if peers.iter().all(|who| who.images.is_empty()) {
         text.note("no images to list");
     }
+    distrusted(text, peers);
     more(text, next);
 }
 

@@ -43,6 +43,7 @@ pub(crate) fn message(text: &mut Text, message: &Message) {
     let note = match (message.direct, message.delivery) {
         (true, _) => " (direct)",
         (false, Some(Delivery::Queued)) => " (queued)",
+        (false, None) if !message.signed => " (not signed)",
         (false, _) => "",
     };
     let mut lines = lines(&message.text);

@@ -3,6 +3,7 @@
 use dos_protocol::{
     Allowance, ImageId, ImageName, ImagePath, PeerId, PeerName,
     model::{self, AccessState, Address, Format, PreviewInfo},
+    record::SignatureState,
 };
 use serde::Serialize;
 
@@ -21,6 +22,7 @@ pub(crate) struct Image<'a> {
     bytes: u64,
     preview: PreviewInfo,
     access: Option<Access>,
+    signature: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,6 +49,7 @@ impl<'a> From<&'a model::ImageInfo> for Image<'a> {
             bytes: image.original.bytes,
             preview: image.preview,
             access,
+            signature: image.signature.map(SignatureState::as_str),
         }
     }
 }
@@ -120,6 +123,8 @@ pub(crate) struct Preview<'a> {
     /// What the preview is: `format width height bytes`.
     #[serde(flatten)]
     pub(crate) info: PreviewInfo,
+    /// What is to be thought of it.
+    pub(crate) signature: Option<&'static str>,
 }
 
 /// Of `view`.

@@ -69,6 +69,7 @@ pub(crate) struct Message<'a> {
     to_name: Option<&'a PeerName>,
     state: Option<Delivery>,
     place: u64,
+    signed: bool,
 }
 
 impl<'a> From<&'a control::Message> for Message<'a> {
@@ -86,6 +87,7 @@ impl<'a> From<&'a control::Message> for Message<'a> {
             to_name: message.to_name.as_ref(),
             state: message.delivery,
             place: message.place,
+            signed: message.signed,
         }
     }
 }

@@ -21,6 +21,7 @@ fn message(text: &str) -> Message {
         direct: false,
         delivery: None,
         text: text.into(),
+        signed: true,
     }
 }
 

@@ -16,6 +16,7 @@ fn publication() -> Publish {
         sealed: SealedCopy { hash: [5; 32].into(), bytes: 164 },
         preview: Preview { format: Format::Png, width: 2, height: 1, data: vec![0; 30] },
         replace: false,
+        record: None,
     }
 }
 
@@ -95,10 +96,13 @@ fn a_new_name_is_free_and_told_to_the_owner() {
     let name = || "lake".parse::<ImageName>().unwrap();
     let path = ImagePath { owner: alice(), name: name() };
     let owe = Owe::to(alice(), Update::Renamed { image: ImageNo(7), path });
-    assert_eq!(rename(&image(), name(), false), Ok(Some((ImageInfo { name: name(), ..image() }, owe))));
-    let error = rename(&image(), name(), true).unwrap_err();
+    assert_eq!(
+        rename(&image(), (name(), Some(word_of(7))), false),
+        Ok(Some((ImageInfo { name: name(), record: Some(word_of(7)), ..image() }, owe)))
+    );
+    let error = rename(&image(), (name(), None), true).unwrap_err();
     assert_eq!((error.code, &*error.message), (Code::Conflict, "you have an image named lake already"));
-    assert_eq!(rename(&image(), image().name, true), Ok(None));
+    assert_eq!(rename(&image(), (image().name, None), true), Ok(None));
 }
 
 #[test]
@@ -163,4 +167,31 @@ fn sizes_are_possible() {
         assert_eq!(error.as_ref().map(|error| &*error.message), expected, "{publish:?}");
         assert!(error.is_none_or(|error| error.code == Code::Invalid));
     }
+}
+
+fn word_of(revision: u64) -> ImageRecord {
+    ImageRecord { revision, preview_hash: [3; 32], signature: [4; 64].into() }
+}
+
+#[test]
+fn an_owners_word_comes_with_its_preview_and_never_goes_back() {
+    let preview = Preview { data: vec![1; 30], ..publication().preview };
+    let word = |revision| Sign {
+        image: image().no,
+        sealed: image().sealed.hash,
+        preview: preview.clone(),
+        record: word_of(revision),
+    };
+    let quotas = Quotas { preview_bytes: 100, ..Quotas::default() };
+    let signed = ImageInfo { preview: preview.info(), record: Some(word_of(7)), ..image() };
+    let gone = u64::from(image().preview.bytes);
+    assert_eq!(sign(&image(), &word(7), (gone + 70, quotas)), Ok(Some(signed.clone())));
+    let error = sign(&image(), &word(7), (gone + 71, quotas)).unwrap_err();
+    assert_eq!((error.code, error.reason), (Code::Denied, Some(Reason::Limit)));
+    for (revision, is_news) in [(6, false), (7, false), (8, true)] {
+        let outcome = sign(&signed, &word(revision), (30, quotas)).unwrap();
+        assert_eq!(outcome.is_some(), is_news, "{revision}");
+    }
+    let other = Sign { sealed: [9; 32].into(), ..word(7) };
+    assert_eq!(sign(&image(), &other, (0, quotas)).unwrap_err().code, Code::Stale);
 }

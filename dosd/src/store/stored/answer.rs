@@ -109,6 +109,9 @@ impl Answered for ImageInfo {
                 bytes: image.preview.bytes.try_into().map_err(|_| StoredError::Value)?,
             },
             access: None,
+            // What the owner has signed it knows.
+            record: None,
+            signature: None,
         }))
     }
 }

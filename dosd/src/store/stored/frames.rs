@@ -183,6 +183,9 @@ impl From<Old> for Update {
                 from_name: message.from_name,
                 sent_at: message.sent_at,
                 text: message.text,
+                from_key: None,
+                sealed: None,
+                signature: None,
             })),
             Old::Void => Self::Void,
         }

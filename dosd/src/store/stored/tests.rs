@@ -88,6 +88,9 @@ fn message(name: Option<&str>) -> Update {
         from_name: name.map(|name| name.parse().unwrap()),
         sent_at: Timestamp(1_700_000_000_000),
         text: "h\u{e9}llo".into(),
+        from_key: None,
+        sealed: None,
+        signature: None,
     }))
 }
 
@@ -170,6 +173,8 @@ fn image() -> ImageInfo {
         sealed: SealedCopy { hash: [2; 32].into(), bytes: 17_000_100_000 },
         preview: PreviewInfo { format: Format::Png, width: 256, height: 192, bytes: 12_345 },
         access: None,
+        record: None,
+        signature: None,
     }
 }
 

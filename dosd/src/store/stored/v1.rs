@@ -51,6 +51,15 @@ pub(super) enum Body<'a> {
         text: &'a str,
     },
     Void,
+    /// A message that only its recipient can read.
+    Sealed {
+        message: [u8; 16],
+        from: u64,
+        from_name: Option<&'a str>,
+        from_key: Option<[u8; 32]>,
+        sent_at: i64,
+        sealed: &'a [u8],
+    },
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -309,6 +318,14 @@ impl<'a> From<&'a Update> for Body<'a> {
             Update::Renamed { image, path } => Self::Renamed { image: image.0, path: path.into() },
             Update::Request(request) => Self::Request((&**request).into()),
             Update::Decision(request) => Self::Decision((&**request).into()),
+            Update::Message(message) if message.sealed.is_some() => Self::Sealed {
+                message: *message.message.as_bytes(),
+                from: message.from.number(),
+                from_name: message.from_name.as_ref().map(PeerName::as_str),
+                from_key: message.from_key.map(|key| *key.as_bytes()),
+                sent_at: message.sent_at.0,
+                sealed: message.sealed.as_deref().unwrap_or_default(),
+            },
             Update::Message(message) => Self::Message {
                 message: *message.message.as_bytes(),
                 from: message.from.number(),
@@ -348,6 +365,21 @@ impl TryFrom<Body<'_>> for Update {
                     from_name: name(from_name)?,
                     sent_at: Timestamp(sent_at),
                     text: text.into(),
+                    sealed: None,
+                    from_key: None,
+                    signature: None,
+                }))
+            }
+            Body::Sealed { message, from, from_name, from_key, sent_at, sealed } => {
+                Self::Message(Box::new(InboxMessage {
+                    message: message.into(),
+                    from: peer(from)?,
+                    from_name: name(from_name)?,
+                    sent_at: Timestamp(sent_at),
+                    text: "".into(),
+                    sealed: Some(sealed.into()),
+                    from_key: from_key.map(Into::into),
+                    signature: None,
                 }))
             }
             Body::Void => Self::Void,

@@ -27,6 +27,7 @@ fn publication() -> Publish {
         sealed: SealedCopy { hash: [1; 32].into(), bytes: 164 },
         preview: Preview { format: Format::Jpeg, width: 4, height: 3, data: vec![1; 10] },
         replace: false,
+        record: None,
     }
 }
 
@@ -97,7 +98,8 @@ async fn every_change_is_done_once_per_operation() {
     let second = store.request(by(carol, NOW), access(alice)).await.unwrap().request;
     twice(&store, &peers, || store.cancel(once(carol, 5), second)).await;
     let renamed =
-        twice(&store, &peers, || store.rename_image(once(alice, 6), image, "lake".parse().unwrap())).await;
+        twice(&store, &peers, || store.rename_image(once(alice, 6), image, ("lake".parse().unwrap(), None)))
+            .await;
     assert_eq!(renamed.name.as_str(), "lake");
     twice(&store, &peers, || store.set_password(once(alice, 7), Some("phc".into()))).await;
     let carols = || PeerRef::Id(carol);
@@ -189,7 +191,7 @@ async fn a_rename_is_owed_to_every_holder_in_order_and_without_a_gap() {
     }
     let given = u64::from(viewers);
     store.acknowledge(alice, Seq(given)).await.unwrap();
-    store.rename_image(by(alice, NOW), image, "lake".parse().unwrap()).await.unwrap();
+    store.rename_image(by(alice, NOW), image, ("lake".parse().unwrap(), None)).await.unwrap();
     let (mut after, mut rows) = (Seq(given), 0);
     while let page = store.replay(alice, after).await.unwrap()
         && !page.is_empty()

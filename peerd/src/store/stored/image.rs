@@ -4,6 +4,7 @@ use dos_protocol::{
     ImageId, ImageNo,
     directory::{Preview, Publish},
     model::{ImageInfo, Original, PreviewInfo},
+    record::ImageRecord,
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
@@ -22,6 +23,8 @@ pub(in crate::store) struct ImageRow {
     original: OriginalRow,
     sealed: CopyRow,
     preview: PreviewInfoRow,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    record: Option<RecordRow>,
 }
 
 /// See [`Publish`].
@@ -32,6 +35,36 @@ pub(in crate::store) struct PublicationRow {
     sealed: CopyRow,
     preview: PreviewRow,
     replace: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    record: Option<RecordRow>,
+}
+
+/// See [`ImageRecord`].
+#[derive(Debug, Serialize, Deserialize)]
+struct RecordRow {
+    revision: u64,
+    preview_hash: ByteArray<32>,
+    signature: ByteArray<64>,
+}
+
+impl From<ImageRecord> for RecordRow {
+    fn from(record: ImageRecord) -> Self {
+        Self {
+            revision: record.revision,
+            preview_hash: ByteArray::new(record.preview_hash),
+            signature: ByteArray::new(*record.signature.as_bytes()),
+        }
+    }
+}
+
+impl From<RecordRow> for ImageRecord {
+    fn from(row: RecordRow) -> Self {
+        Self {
+            revision: row.revision,
+            preview_hash: row.preview_hash.into_array(),
+            signature: row.signature.into_array().into(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -96,6 +129,7 @@ impl Stored for ImageInfo {
             original: self.original.into(),
             sealed: self.sealed.into(),
             preview: PreviewInfoRow { format: format_text(format).into(), width, height, bytes },
+            record: self.record.map(Into::into),
         }
     }
 
@@ -109,6 +143,8 @@ impl Stored for ImageInfo {
             sealed: row.sealed.into(),
             preview: PreviewInfo { format: format(&text), width, height, bytes },
             access: None,
+            record: row.record.map(Into::into),
+            signature: None,
         })
     }
 }
@@ -130,6 +166,7 @@ impl Stored for Publish {
                 data: ByteBuf::from(data.clone()),
             },
             replace: self.replace,
+            record: self.record.map(Into::into),
         }
     }
 
@@ -141,6 +178,7 @@ impl Stored for Publish {
             sealed: row.sealed.into(),
             preview: Preview { format: format(&text), width, height, data: data.into_vec() },
             replace: row.replace,
+            record: row.record.map(Into::into),
         })
     }
 }

@@ -73,12 +73,21 @@ fn image() -> ImageInfo {
         sealed: copy(),
         preview: PreviewInfo { format: Format::Jpeg, width: 256, height: 192, bytes: 4_000 },
         access: None,
+        record: None,
+        signature: None,
     }
 }
 
 fn publication() -> Publish {
     let preview = Preview { format: Format::Jpeg, width: 256, height: 192, data: vec![0xff, 0xd8] };
-    Publish { name: "sea".parse().unwrap(), original: original(), sealed: copy(), preview, replace: true }
+    Publish {
+        name: "sea".parse().unwrap(),
+        original: original(),
+        sealed: copy(),
+        preview,
+        replace: true,
+        record: None,
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

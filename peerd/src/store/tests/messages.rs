@@ -8,7 +8,10 @@ use dos_protocol::{
 };
 
 use super::*;
-use crate::{rules::messages::Kept, store::messages::make_room};
+use crate::{
+    rules::{messages::Kept, trust::Proof},
+    store::messages::make_room,
+};
 
 fn letter(number: u8, text: &str) -> InboxMessage {
     InboxMessage {
@@ -17,6 +20,9 @@ fn letter(number: u8, text: &str) -> InboxMessage {
         from_name: Some("bob".parse().unwrap()),
         sent_at: Timestamp(1000 + i64::from(number)),
         text: text.into(),
+        from_key: None,
+        sealed: None,
+        signature: None,
     }
 }
 
@@ -62,7 +68,7 @@ impl Bench {
 }
 
 fn update(seq: u64, update: Update) -> Incoming {
-    Incoming { seq: Seq(seq), at: Timestamp(5), update }
+    Incoming { seq: Seq(seq), at: Timestamp(5), update, proof: Proof::None }
 }
 
 #[tokio::test]
@@ -89,7 +95,7 @@ async fn messages_of_a_blocked_peer_are_passed_over_and_acknowledged() {
     bench.block().await;
     let applied = bench.apply(vec![update(1, message(1, "one"))]).await.unwrap();
     assert_eq!((applied.stored, applied.mail.unread, applied.events.len()), (Seq(1), 0, 0));
-    let broadcast = || vec![Arrival::Broadcast(Box::new(letter(2, "all")))];
+    let broadcast = || vec![Arrival::Broadcast(Box::new(letter(2, "all")), Proof::None)];
     bench.store.apply_updates(me(), broadcast(), |_| ()).await.unwrap();
     assert_eq!(bench.direct(brought(other(), 3)).await, Verdict::Refused);
     assert_eq!(bench.texts().await, [""; 0]);
@@ -255,7 +261,7 @@ async fn a_peer_with_a_grant_a_request_or_a_message_is_no_stranger() {
         assert!(stored(bench.direct(brought(other(), 1)).await), "{known:?}");
     }
     let bench = bench().await;
-    let broadcast = vec![Arrival::Broadcast(Box::new(letter(2, "all")))];
+    let broadcast = vec![Arrival::Broadcast(Box::new(letter(2, "all")), Proof::None)];
     bench.store.apply_updates(me(), broadcast, |_| ()).await.unwrap();
     assert!(matches!(bench.direct(brought(other(), 1)).await, Verdict::Request(_)));
     assert_eq!(bench.direct(brought(me(), 1)).await, Verdict::Refused);

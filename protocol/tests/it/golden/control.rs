@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use dos_protocol::{
-    Allowance, Code, WireError,
+    Allowance, Card, Code, WireError,
     control::{
-        Command, ContactRequest, Event, EventKind, FromPeerd, ListQuery, Message, MessagesQuery, Outcome,
-        Progress, RequestArg, SessionState, Status, Step, ToPeerd, Way,
+        Command, Contact, ContactRequest, Event, EventKind, FromPeerd, ListQuery, Message, MessagesQuery,
+        OtherKey, Outcome, Progress, RequestArg, SessionState, Status, Step, ToPeerd, Trust, Way,
     },
     directory::{
         Block, Blocked, Cursor, Delivery, Notice, NoticeKind, Presence, RequestState, ViewedKind, ViewsChange,
     },
+    record::SignatureState,
 };
 
 use super::{
@@ -84,6 +85,11 @@ fn messages() -> Vec<Command> {
         Command::Block("bob".parse().unwrap()),
         Command::Unblock("bob".parse().unwrap()),
         Command::Blocks,
+        Command::Card,
+        Command::Contacts,
+        Command::Inspect("bob".parse().unwrap()),
+        Command::Trust { peer: bob(), key: [9; 32].into(), name: name("bob") },
+        Command::KeepKey(bob()),
     ]
 }
 
@@ -112,6 +118,7 @@ fn message() -> Message {
         direct: true,
         delivery: Some(Delivery::Queued),
         text: "hello".into(),
+        signed: true,
     }
 }
 
@@ -143,6 +150,8 @@ fn status() -> Status {
         unknown_updates: 4,
         version: "0.1.0".into(),
         state_dir: "/var/lib/peerd".into(),
+        key_changes: 1,
+        refused_messages: 2,
     }
 }
 
@@ -164,7 +173,7 @@ fn outcomes_of_images() -> Vec<Outcome> {
     vec![
         Outcome::Image(Box::new(image())),
         Outcome::Removed(path()),
-        Outcome::Preview { path: path(), preview: preview() },
+        Outcome::Preview { path: path(), preview: preview(), signature: Some(SignatureState::None) },
         Outcome::Grant(Box::new(grant())),
         Outcome::Grants { given: vec![grant()], received: vec![grant()] },
         Outcome::Request { request: Box::new(request()), updated: true },
@@ -200,7 +209,25 @@ fn outcomes_of_messages() -> Vec<Outcome> {
             rights: 3,
         })),
         Outcome::Blocks(vec![Block { peer: bob(), name: name("bob"), since: at(1) }]),
+        Outcome::Card(card()),
+        Outcome::Contacts(vec![known_contact()]),
+        Outcome::Trust { own: card(), contact: Box::new(known_contact()) },
     ]
+}
+
+fn card() -> Card {
+    Card { id: alice(), key: [9; 32].into(), name: name("alice") }
+}
+
+fn known_contact() -> Contact {
+    Contact {
+        id: bob(),
+        name: name("bob"),
+        key: [8; 32].into(),
+        trust: Some(Trust::Verified),
+        since: at(1),
+        other: Some(OtherKey { peer: bob(), key: [7; 32].into(), at: at(2) }),
+    }
 }
 
 fn events() -> Vec<EventKind> {
@@ -225,6 +252,7 @@ fn events() -> Vec<EventKind> {
         EventKind::Presence(presence),
         EventKind::Message(Box::new(message())),
         EventKind::Contact(Box::new(contact())),
+        EventKind::KeyChange(Box::new(known_contact())),
     ]
 }
 

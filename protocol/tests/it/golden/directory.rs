@@ -4,9 +4,9 @@ use dos_protocol::{
     Allowance, Code, ImageNo, OperationId, Reason, Seq, Timestamp, ViewId, WireError,
     directory::{
         Answer, Block, Blocked, Broadcast, Call, Changes, Checkin, Contact, Cursor, Decide, Decision,
-        Delivery, ExpiryChange, FromDirectory, List, Notice, NoticeKind, Op, Page, Presence, PreviewOf,
-        Publish, Recover, Register, RequestAccess, Send, Sent, Share, SignedIn, Spend, SpendKind, Spent,
-        Subscription, Ticket, ToDirectory, Update, Viewed, ViewedKind, ViewsChange,
+        Delivery, ExpiryChange, FromDirectory, InboxMessage, List, Notice, NoticeKind, Op, Page, Presence,
+        PreviewOf, Publish, Recover, Register, RequestAccess, Send, Sent, Share, Sign, SignedIn, Spend,
+        SpendKind, Spent, Subscription, Ticket, ToDirectory, Update, Viewed, ViewedKind, ViewsChange,
     },
     model::SessionEnd,
 };
@@ -14,8 +14,8 @@ use dos_protocol::{
 use super::{
     Samples,
     model::{
-        alice, at, bob, grant, image, inbox_message, key, message_id, name, original, peer, preview, request,
-        sealed, sign_in, split,
+        alice, at, bob, grant, image, inbox_message, key, message_id, name, original, peer, preview, record,
+        request, sealed, sealing_key, sign_in, split,
     },
 };
 
@@ -73,9 +73,17 @@ fn images_and_grants() -> Vec<Op> {
             sealed: sealed(),
             preview: preview(),
             replace: true,
+            record: Some(record()),
         })),
         Op::Remove(ImageNo(7)),
-        Op::Rename { image: ImageNo(7), name: "ocean".parse().unwrap() },
+        Op::Rename { image: ImageNo(7), name: "ocean".parse().unwrap(), record: None },
+        Op::Rename { image: ImageNo(7), name: "ocean".parse().unwrap(), record: Some(Box::new(record())) },
+        Op::Sign(Box::new(Sign {
+            image: ImageNo(7),
+            sealed: sealed().hash,
+            preview: preview(),
+            record: record(),
+        })),
         share(ViewsChange::Keep, ExpiryChange::At(at(9))),
         share(ViewsChange::Set(Allowance::Views(2)), ExpiryChange::Keep),
         share(ViewsChange::Set(Allowance::Unlimited), ExpiryChange::Keep),
@@ -101,8 +109,23 @@ fn images_and_grants() -> Vec<Op> {
 
 fn messages_and_blocks() -> Vec<Op> {
     vec![
-        Op::Send(Send { message: message_id(), to: "bob".parse().unwrap(), text: "hello".into() }),
-        Op::Broadcast(Broadcast { message: message_id(), text: "lunch?".into() }),
+        Op::Send(Send {
+            message: message_id(),
+            to: "bob".parse().unwrap(),
+            text: "hello".into(),
+            sealed: None,
+        }),
+        Op::Send(Send {
+            message: message_id(),
+            to: "bob".parse().unwrap(),
+            text: "".into(),
+            sealed: Some([1, 2, 3].into()),
+        }),
+        Op::Broadcast(Broadcast {
+            message: message_id(),
+            text: "lunch?".into(),
+            signature: Some([5; 64].into()),
+        }),
         Op::Block("bob".parse().unwrap()),
         Op::Unblock(bob().to_string().parse().unwrap()),
         Op::Blocks,
@@ -140,6 +163,7 @@ fn answers() -> Vec<Answer> {
             since: Seq(300),
             latest: Seq(302),
             operations: true,
+            trust: true,
         }),
         Answer::Page(Page { peers: vec![peer()], next: Some(Cursor { peer: alice(), image: None }) }),
         Answer::Peer(Box::new(peer())),
@@ -149,12 +173,15 @@ fn answers() -> Vec<Answer> {
             addresses: vec!["192.0.2.7:4000".parse().unwrap()],
             online: true,
             relay: true,
+            name: name("alice"),
+            sealing: Some(sealing_key()),
         }),
         Answer::Image(Box::new(image())),
         Answer::Preview(PreviewOf {
             path: "7xKqPm2R/sea".parse().unwrap(),
             image_id: [8; 32].into(),
             preview: preview(),
+            image: Some(Box::new(image())),
         }),
         Answer::Grant(Box::new(grant())),
         Answer::Grants { grants: vec![grant()], more: true },
@@ -197,6 +224,12 @@ fn updates() -> Vec<Update> {
         Update::Request(Box::new(request())),
         Update::Decision(Box::new(request())),
         Update::Message(Box::new(inbox_message())),
+        Update::Message(Box::new(InboxMessage {
+            text: "".into(),
+            sealed: Some([1, 2, 3].into()),
+            signature: None,
+            ..inbox_message()
+        })),
         Update::Void,
     ]
 }

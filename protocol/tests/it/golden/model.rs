@@ -1,12 +1,13 @@
 //! Things that messages are made of.
 
 use dos_protocol::{
-    Allowance, ImageNo, JoinLink, MessageId, PeerId, PeerName, Revision, Seq, SplitId, Timestamp,
+    Allowance, ImageNo, JoinLink, MessageId, PeerId, PeerName, Revision, SealingKey, Seq, SplitId, Timestamp,
     directory::{InboxMessage, KeyShare, Preview, Request, RequestState, SignIn},
     model::{
         Access, AccessState, Format, Grant, ImageInfo, Original, PeerInfo, PreviewInfo, SealedCopy,
         SessionEnd,
     },
+    record::{ImageRecord, SignatureState},
 };
 
 pub(super) fn alice() -> PeerId {
@@ -85,6 +86,14 @@ pub(super) fn request() -> Request {
     }
 }
 
+pub(super) fn record() -> ImageRecord {
+    ImageRecord { revision: 1_700_000_000_000, preview_hash: [4; 32], signature: [5; 64].into() }
+}
+
+pub(super) fn sealing_key() -> SealingKey {
+    SealingKey { key: [6; 32], signature: [5; 64].into() }
+}
+
 pub(super) fn image() -> ImageInfo {
     ImageInfo {
         no: ImageNo(7),
@@ -98,6 +107,8 @@ pub(super) fn image() -> ImageInfo {
             views_left: Allowance::Unlimited,
             expires_at: None,
         }),
+        record: Some(record()),
+        signature: Some(SignatureState::Valid),
     }
 }
 
@@ -110,6 +121,7 @@ pub(super) fn peer() -> PeerInfo {
         last_seen: Some(at(3)),
         last_end: Some(SessionEnd::Kicked),
         images: vec![image()],
+        key: Some([9; 32].into()),
     }
 }
 
@@ -124,6 +136,9 @@ pub(super) fn inbox_message() -> InboxMessage {
         from_name: name("bob"),
         sent_at: at(4),
         text: "hello".into(),
+        from_key: Some([9; 32].into()),
+        sealed: None,
+        signature: Some([5; 64].into()),
     }
 }
 
@@ -134,5 +149,6 @@ pub(super) fn sign_in() -> SignIn {
         addresses: vec!["[2001:db8::7]:4000".parse().unwrap()],
         force: true,
         stored: Seq(300),
+        sealing: Some(Box::new(sealing_key())),
     }
 }

@@ -2,12 +2,12 @@
 
 use dos_protocol::{
     Code, ImageNo, WireError,
-    peer::{Copy, DirectMessage, Fetch, FromPeer, ToPeer},
+    peer::{Copy, DirectMessage, Fetch, FromPeer, Signed, ToPeer},
 };
 
 use super::{
     Samples,
-    model::{at, message_id, sealed, split},
+    model::{at, image, message_id, record, sealed, split},
 };
 
 #[test]
@@ -34,8 +34,10 @@ fn to_a_peer() {
 
 #[test]
 fn from_a_peer() {
+    let signed = Signed { image: (&image()).into(), record: record() };
     let messages = vec![
-        FromPeer::Copy(Copy { bytes: 164, blocks: 1, share: [7; 32] }),
+        FromPeer::Copy(Copy { bytes: 164, blocks: 1, share: [7; 32], image: None }),
+        FromPeer::Copy(Copy { bytes: 164, blocks: 1, share: [7; 32], image: Some(Box::new(signed)) }),
         FromPeer::Stored,
         FromPeer::Pong,
         FromPeer::Refused(WireError::new(Code::Stale, "superseded")),
