@@ -13,10 +13,11 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use dos_protocol::{
-    Instance, PeerName, Seq,
+    Instance, PeerName, SealingKey, Seq,
     directory::{Answer, FromDirectory, Op, Register, SignIn, SignedIn, ToDirectory},
     frame::{self, Reader},
     key::SecretKey,
+    sealing::sealing_key,
     tls::{Alpn, ClientTls, Stream},
 };
 use tokio::{
@@ -43,6 +44,7 @@ pub(crate) enum Entry {
 pub(crate) struct Caller {
     tls: ClientTls,
     target: Target,
+    sealing: Box<SealingKey>,
 }
 
 impl Caller {
@@ -51,7 +53,8 @@ impl Caller {
     /// # Errors
     /// If the key is none.
     pub(crate) fn new(secret: &SecretKey, target: Target) -> anyhow::Result<Self> {
-        Ok(Self { tls: ClientTls::new(secret, target.key, Alpn::Directory)?, target })
+        let tls = ClientTls::new(secret, target.key, Alpn::Directory)?;
+        Ok(Self { tls, target, sealing: Box::new(sealing_key(secret)?) })
     }
 
     /// A connection, authenticated on both sides.
@@ -77,7 +80,7 @@ impl Caller {
             addresses: Vec::new(),
             force: true,
             stored: Seq(0),
-            sealing: None,
+            sealing: Some(self.sealing.clone()),
         };
         let op = match entry {
             Entry::Bare => return Ok(session),

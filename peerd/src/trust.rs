@@ -117,8 +117,8 @@ impl Trust {
         }
         let Some(sealing) = pin.sealing else {
             let who = called(peer, pin.contact.name.as_ref());
-            let text = format!("the peerd of {who} is too old to open a sealed message");
-            return Err(WireError::new(Code::Unsupported, text).hint("ask for an update of its peerd"));
+            let text = format!("nothing can be sealed to {who}: its peerd, or the directory, is too old");
+            return Err(WireError::new(Code::Unsupported, text).hint("update both, then send it again"));
         };
         Ok((pin.contact.key, sealing))
     }

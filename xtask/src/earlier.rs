@@ -38,6 +38,15 @@ struct Cast<'a> {
     others: Programs<'a>,
 }
 
+impl Cast<'_> {
+    /// Whether a message goes from a peer with one's programs to one with the other's: this release seals it, for which the
+    /// recipient and the directory must be of this release too.
+    fn carries(&self, sender: Programs<'_>, recipient: Programs<'_>) -> bool {
+        let is_this = |programs: Programs<'_>| programs.what == "this";
+        !is_this(sender) || (is_this(recipient) && is_this(self.dosd))
+    }
+}
+
 /// Plays the main job in every mixture of this release and that of `commit`.
 ///
 /// # Errors
@@ -78,6 +87,7 @@ fn play(stage: &mut Stage, casts: &[Cast<'_>]) -> Result<()> {
     let album = Album::paint(stage.alice_home())?;
     let pictures: Vec<&str> = album.all().map(|picture| &*picture.file).collect();
     let original = fs::read(stage.alice_home().join(&album.first.file))?;
+    let mut waiting = None;
     for (round, cast) in casts.iter().enumerate() {
         let Cast { dosd, alice, others } = cast;
         say(&format!("# dosd: {}, alice: {}, bob and carol: {}", dosd.what, alice.what, others.what));
@@ -85,15 +95,16 @@ fn play(stage: &mut Stage, casts: &[Cast<'_>]) -> Result<()> {
         if round == 0 {
             stage.alice.shell.run(&format!("dosctl add {}", pictures.join(" ")))?;
             stage.alice.shell.run("dosctl share sea bob --views 1")?;
-        } else {
+        } else if let Some(text) = &waiting {
             // Everything that an earlier round left behind.
             stage.carol.waits("what it missed", || {
                 let messages = stage.carol.shell.json("dosctl messages --unread")?;
-                Ok(texts(&messages).contains(&format!("while-away-{}", round - 1)))
+                Ok(texts(&messages).contains(text))
             })?;
         }
-        main_job(stage, round, &original)?;
-        leave_something(stage, round)?;
+        main_job(stage, cast, round, &original)?;
+        let left = leave_something(stage, cast, round)?;
+        waiting = left.then(|| format!("while-away-{round}"));
         stop(stage)?;
     }
     Ok(())
@@ -120,7 +131,7 @@ fn start(stage: &mut Stage, cast: &Cast<'_>, fresh: bool) -> Result<()> {
     Ok(())
 }
 
-fn main_job(stage: &Stage, round: usize, original: &[u8]) -> Result<()> {
+fn main_job(stage: &Stage, cast: &Cast<'_>, round: usize, original: &[u8]) -> Result<()> {
     let Stage { alice, bob, carol, .. } = stage;
     alice.shell.run("dosctl share sea bob --add 2")?;
     let left = views_left(bob)?;
@@ -143,21 +154,33 @@ fn main_job(stage: &Stage, round: usize, original: &[u8]) -> Result<()> {
     alice.shell.run(&format!("dosctl approve {number}"))?;
     bob.shell.json(&format!("dosctl view alice/nature -o nature-{round}.png"))?;
 
-    for (from, to, text) in [(carol, alice, "to-alice"), (alice, carol, "to-carol")] {
+    for (from, to, text, (sender, recipient)) in [
+        (carol, alice, "to-alice", (cast.others, cast.alice)),
+        (alice, carol, "to-carol", (cast.alice, cast.others)),
+    ] {
         let text = format!("{text}-{round}");
-        from.shell.run(&format!("dosctl send {} {text}", to.shell.who()))?;
+        let line = format!("dosctl send {} {text}", to.shell.who());
+        if !cast.carries(sender, recipient) {
+            // Nothing is ever sent unsealed by a peer that can seal.
+            from.shell.fails(&line, 1)?.says("too old")?;
+            continue;
+        }
+        from.shell.run(&line)?;
         to.waits("the message", || Ok(texts(&to.shell.json("dosctl messages")?).contains(&text)))?;
     }
     carol.shell.run("dosctl ping alice")?;
     Ok(())
 }
 
-/// Carol is away; a message and a grant wait for her.
-fn leave_something(stage: &Stage, round: usize) -> Result<()> {
+/// Carol is away; a message, if it can be sent, and a grant wait for her. Returns whether the message does.
+fn leave_something(stage: &Stage, cast: &Cast<'_>, round: usize) -> Result<bool> {
     stage.carol.shell.run("dosctl logout")?;
-    stage.alice.shell.run(&format!("dosctl send carol while-away-{round}"))?;
+    let sends = cast.carries(cast.alice, cast.others);
+    if sends {
+        stage.alice.shell.run(&format!("dosctl send carol while-away-{round}"))?;
+    }
     stage.alice.shell.run(&format!("dosctl share dunes carol --views {}", round + 3))?;
-    Ok(())
+    Ok(sends)
 }
 
 fn stop(stage: &mut Stage) -> Result<()> {

@@ -4,6 +4,7 @@ mod connects;
 mod fetch;
 mod list;
 mod memory;
+mod messages;
 mod presence;
 mod previews;
 mod push;
@@ -31,7 +32,7 @@ pub(crate) struct Measurement {
 }
 
 /// All of them, in the order in which they run.
-pub(crate) const ROWS: [Measurement; 11] = [
+pub(crate) const ROWS: [Measurement; 12] = [
     Measurement {
         name: "sync",
         about: "what the disk takes for a commit",
@@ -49,6 +50,11 @@ pub(crate) const ROWS: [Measurement; 11] = [
         name: "reconnect",
         about: "everybody back after a crash of the directory",
         measure: |lab| Box::pin(reconnect::measure(lab)),
+    },
+    Measurement {
+        name: "messages",
+        about: "sealed messages",
+        measure: |lab| Box::pin(messages::measure(lab)),
     },
     Measurement {
         name: "status",

@@ -3,6 +3,7 @@
 mod messages;
 mod old;
 mod pages;
+mod pins;
 mod unknown;
 
 use dos_protocol::{
