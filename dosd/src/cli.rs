@@ -42,6 +42,11 @@ pub enum Command {
     Ping(Ping),
     /// End sessions; the peers stay registered and may sign in again
     Kick(Kick),
+    /// Delete a peer for good: its ID, name, images, grants, requests and messages
+    ///
+    /// The name is free afterwards: a person who has lost the key, and had no password, can register under it again, as
+    /// another peer with another key.
+    Remove(Remove),
     /// Send a notice to every peer that is online
     Announce(Announce),
     /// Notify the peers and stop the server; another shutdown replaces a planned one
@@ -184,6 +189,16 @@ pub struct Kick {
     /// Tell the peers why
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    #[command(flatten)]
+    pub ask: AdminArgs,
+}
+
+/// Options of `remove`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Remove {
+    /// The peer, by ID, name or IP:PORT
+    pub peer: PeerRef,
     #[command(flatten)]
     pub ask: AdminArgs,
 }

@@ -81,6 +81,8 @@ pub enum ToDosd {
     },
     /// How the directory does.
     Stats,
+    /// Forgets a peer for good: its ID, name, images, grants, requests, messages.
+    Remove(PeerRef),
 }
 
 /// Whom a command is about.
@@ -126,6 +128,8 @@ pub enum FromDosd {
     Done,
     /// Refused, or it went wrong on the way.
     Failed(WireError),
+    /// A peer was forgotten.
+    Removed(Removed),
 }
 
 /// See [`FromDosd::Invited`].
@@ -236,6 +240,19 @@ pub struct Checked {
     /// Images.
     pub images: u64,
     /// Rights.
+    pub grants: u64,
+}
+
+/// See [`FromDosd::Removed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// The peer that is gone.
+    pub id: PeerId,
+    /// Its name, which is free now.
+    pub name: Option<PeerName>,
+    /// Its images.
+    pub images: u64,
+    /// The live grants that it had to images of others.
     pub grants: u64,
 }
 

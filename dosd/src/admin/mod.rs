@@ -14,6 +14,7 @@ mod link;
 mod peers;
 mod ping;
 mod prune;
+mod remove;
 mod shutdown;
 mod stats;
 
@@ -88,6 +89,7 @@ impl Operator {
             ToDosd::Prune { peers_unseen_ms, receipts_older_ms, dry } => {
                 self.prune(peers_unseen_ms, receipts_older_ms, dry, replies).await
             }
+            ToDosd::Remove(peer) => self.remove(&peer, replies).await,
             ToDosd::Stats => self.stats(replies).await,
         }
     }

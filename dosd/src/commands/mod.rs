@@ -14,6 +14,7 @@ mod output;
 mod peers;
 mod ping;
 mod prune;
+mod remove;
 mod restore;
 mod shutdown;
 mod stats;
@@ -74,6 +75,7 @@ fn perform(command: Command, screen: &mut Screen) -> Result<(), Failure> {
         Command::Peers(options) => peers::run(options, screen),
         Command::Ping(options) => ping::run(options, screen),
         Command::Kick(options) => kick::run(options, screen),
+        Command::Remove(options) => remove::run(options, screen),
         Command::Announce(options) => announce::run(options, screen),
         Command::Shutdown(options) => shutdown::run(options, screen),
         Command::Backup(options) => backup::run(options, screen),

@@ -176,6 +176,25 @@ async fn a_kicked_peer_is_told_why_and_is_gone_when_the_command_returns() {
 }
 
 #[tokio::test]
+async fn a_removed_peer_is_gone_with_everything_and_its_name_is_free() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let mut alice = net.peer("alice").await;
+    let image = alice.publish("sea", 1).await;
+    let bob = net.peer("bob").await;
+    alice.share(image.no, bob.id.unwrap(), views(3)).await;
+    let removed = run(dir.path(), &["remove", "alice", "--json"]).await.json();
+    assert_eq!((&removed["name"], &removed["images"]), (&json!("alice"), &json!(1)));
+    assert_eq!(notice(&mut alice).await.kind, NoticeKind::Kicked);
+    assert_eq!(alice.next().await, None);
+    assert_eq!(run(dir.path(), &["remove", "alice", "--json"]).await.failure(), (5, "not_found".into()));
+    let again = net.peer("alice").await;
+    assert_ne!(again.id, alice.id);
+    drop((again, bob));
+    net.stop().await;
+}
+
+#[tokio::test]
 async fn an_announcement_reaches_everybody_online_and_the_sessions_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let net = Net::start(dir.path());

@@ -3,8 +3,8 @@
 use dos_protocol::{
     Code, WireError,
     admin::{
-        Checked, Closing, FromDosd, Invite, Invited, PingResult, Pinged, Pruned, Registered, Stats, ToDosd,
-        Whom,
+        Checked, Closing, FromDosd, Invite, Invited, PingResult, Pinged, Pruned, Registered, Removed, Stats,
+        ToDosd, Whom,
     },
     model::SessionEnd,
 };
@@ -23,6 +23,7 @@ fn to_dosd() {
         ToDosd::RevokeInvite("abcd".into()),
         ToDosd::Peers { online: true },
         ToDosd::Ping { whom: Whom::All, count: 3 },
+        ToDosd::Remove("bob".parse().unwrap()),
         ToDosd::Kick { whom: Whom::One("bob".parse().unwrap()), reason: Some("noise".into()) },
         ToDosd::Announce("new disk".into()),
         ToDosd::Shutdown { in_ms: Some(2_000), reason: None },
@@ -100,6 +101,7 @@ fn from_dosd() {
         FromDosd::Saved(4096),
         FromDosd::Checked(Checked { findings: vec!["a gap".into()], peers: 1, images: 2, grants: 3 }),
         FromDosd::Pruned(Pruned { peers: 1, images: 2, rights: 3, receipts: 4, invites: 5 }),
+        FromDosd::Removed(Removed { id: alice(), name: name("alice"), images: 2, grants: 3 }),
         FromDosd::Stats(Box::new(stats())),
         FromDosd::Done,
         FromDosd::Failed(WireError::new(Code::Conflict, "it is there already")),
