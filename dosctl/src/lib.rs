@@ -6,6 +6,7 @@
 mod cli;
 mod client;
 mod commands;
+mod confirm;
 mod context;
 mod cursor;
 mod desktop;

@@ -131,6 +131,18 @@ mod secret {
             Zeroizing::new(bs58::encode(&self.0).into_string())
         }
 
+        /// The key of this seed.
+        #[must_use]
+        pub fn from_seed(seed: &[u8; 32]) -> Self {
+            Self(*seed)
+        }
+
+        /// The seed, for what is derived from it or sealed.
+        #[must_use]
+        pub fn seed(&self) -> &[u8; 32] {
+            &self.0
+        }
+
         /// The key in PKCS #8 (RFC 8410, section 7), as TLS libraries take it.
         pub(crate) fn to_pkcs8(&self) -> Zeroizing<Vec<u8>> {
             const PREFIX: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];

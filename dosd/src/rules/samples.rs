@@ -82,5 +82,6 @@ pub(crate) fn record() -> PeerRecord {
         name: Some("bob".parse().unwrap()),
         last_seen: Timestamp(5),
         last_end: None,
+        password_again: false,
     }
 }

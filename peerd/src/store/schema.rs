@@ -18,6 +18,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: MESSAGES },
         Migration { sql: UNKNOWN_UPDATES },
         Migration { sql: OPERATIONS },
+        Migration { sql: OFFLINE_BECAUSE },
     ],
 };
 
@@ -225,4 +226,9 @@ CREATE TABLE operations (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX operations_by_fingerprint ON operations (fingerprint, begun_at);
 CREATE INDEX operations_by_time ON operations (begun_at);
+";
+
+const OFFLINE_BECAUSE: &str = "
+-- Why no session is wanted, if that was not the user's wish.
+ALTER TABLE self ADD COLUMN offline_because TEXT;
 ";

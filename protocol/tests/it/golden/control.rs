@@ -22,7 +22,12 @@ fn sessions() -> Vec<Command> {
     let password = || "correct horse".parse().unwrap();
     vec![
         Command::Register { server: link(), name: name("alice"), password: Some(password()) },
-        Command::Recover { server: link(), name: "alice".parse().unwrap(), password: password() },
+        Command::Recover {
+            server: link(),
+            name: "alice".parse().unwrap(),
+            password: password(),
+            force: true,
+        },
         Command::SetPassword(None),
         Command::Login { force: true },
         Command::Logout,
@@ -143,6 +148,7 @@ fn status() -> Status {
         unknown_updates: 4,
         version: "0.1.0".into(),
         state_dir: "/var/lib/peerd".into(),
+        password_again: true,
     }
 }
 
