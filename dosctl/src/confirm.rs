@@ -1,30 +1,35 @@
-//! A question that a person answers on the terminal.
+//! Asking a person before something happens to others: on the terminal, wherever standard output and error go.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::{
+    fs::OpenOptions,
+    io::{self, BufRead, BufReader, Read, Write},
+};
 
-use dos_protocol::{Code, WireError};
+use dos_protocol::Code;
 
-use crate::error::Error;
+use crate::error::{Error, of_file};
 
-/// An answer is a word.
+/// More than anybody types for a yes or a no.
 const ANSWER_BYTES_MAX: u64 = 64;
 
-/// Asks on standard error and reads the answer from standard input; anything but `y` or `yes` is no.
+/// Whether the person at the terminal says yes. Anything else is a no, also the end of what is typed, and that no one is there.
 ///
 /// # Errors
-/// `usage` with `hint` if there is no terminal.
-pub(crate) fn confirm(question: &str, hint: &str) -> Result<bool, Error> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        let error = WireError::new(Code::Usage, "there is no terminal to ask on");
-        return Err(error.hint(hint).into());
-    }
-    let mut out = io::stderr();
-    let asked = write!(out, "{question} [y/N] ").and_then(|()| out.flush());
-    asked.map_err(|error| Error::new(Code::Internal, format!("cannot ask: {error}")))?;
-    let mut answer = String::new();
-    let read = io::Read::take(io::stdin().lock(), ANSWER_BYTES_MAX).read_line(&mut answer);
-    read.map_err(|error| Error::new(Code::Internal, format!("cannot read the answer: {error}")))?;
+/// If the terminal fails.
+pub(crate) fn confirm(question: &str) -> Result<bool, Error> {
+    let Ok(mut terminal) = OpenOptions::new().read(true).write(true).open("/dev/tty") else {
+        return Ok(false);
+    };
+    let asked = terminal.write_all(question.as_bytes()).and_then(|()| terminal.flush());
+    let answer = asked.and_then(|()| answer(&mut BufReader::new(terminal)));
+    let answer = answer.map_err(|error| of_file("cannot ask on the terminal", &error, Code::Internal))?;
     Ok(is_yes(&answer))
+}
+
+fn answer(terminal: &mut impl BufRead) -> io::Result<String> {
+    let mut answer = Vec::new();
+    terminal.take(ANSWER_BYTES_MAX).read_until(b'\n', &mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 fn is_yes(answer: &str) -> bool {
@@ -36,12 +41,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_clear_yes_is_one() {
-        for yes in ["y\n", "Y", " yes \n", "YES"] {
-            assert!(is_yes(yes), "{yes:?}");
+    fn only_a_yes_is_a_yes() {
+        for (typed, expected) in [
+            ("y\n", true),
+            ("Yes\n", true),
+            (" y ", true),
+            ("\n", false),
+            ("", false),
+            ("no\n", false),
+            ("yup\n", false),
+        ] {
+            assert_eq!(is_yes(&answer(&mut typed.as_bytes()).unwrap()), expected, "{typed:?}");
         }
-        for no in ["", "\n", "n", "no", "yep", "y y"] {
-            assert!(!is_yes(no), "{no:?}");
-        }
+        let endless = answer(&mut BufReader::new(io::repeat(b'y'))).unwrap();
+        assert_eq!(endless.len(), 64);
     }
 }

@@ -29,6 +29,7 @@ use dos_protocol::{
     admin::SOCKET_NAME,
     directory::NoticeKind,
     limits::SHUTDOWN_TIME_MAX,
+    opaque::{OpaqueError, Setup},
     tls::{Alpn, ServerTls, TlsError},
 };
 use tokio::{net::TcpListener, sync::watch, time::timeout};
@@ -55,6 +56,9 @@ pub enum StartError {
     /// The server's key.
     #[error("cannot use the server's key")]
     Key(#[from] dos_protocol::key::SecretError),
+    /// What is derived from the server's key for passwords.
+    #[error("cannot set up passwords")]
+    Passwords(#[from] OpaqueError),
     /// TLS.
     #[error("cannot set up TLS")]
     Tls(#[from] TlsError),
@@ -111,6 +115,7 @@ impl Server {
         let secret = data_dir.server_key()?;
         let key = secret.public()?;
         let tls = ServerTls::new(&secret, Alpn::Directory)?;
+        let passwords = Setup::derive(&secret)?;
         let live = Arc::new(Live::default());
         let (store, writer) = Store::open(&data_dir.join(DATABASE_NAME), Arc::clone(&live) as _)?;
         let failed = |error| StartError::Listen(config.listen, error);
@@ -123,7 +128,7 @@ impl Server {
         let page = config.metrics.map(open_page).transpose()?;
         let door = Door::open(&data_dir.join(SOCKET_NAME))?;
         let link = join_link(key, bound, config.advertise.clone());
-        let directory = Arc::new(Directory::new(store, live, key, config.settings.clone()));
+        let directory = Arc::new(Directory::new(store, live, key, passwords, config.settings.clone()));
         tracing::info!(listen = %bound, data_dir = %config.data_dir.display(), "the directory is open");
         Ok(Self { directory, tls, listener, door, page, link, writer, data_dir })
     }

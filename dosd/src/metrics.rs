@@ -20,12 +20,12 @@ const BUCKETS: [f64; 12] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0
 /// Labels and their values.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
-/// By which request a peer comes online.
+/// By which request a peer comes online, or a machine gets its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entrance {
     SignIn,
     Register,
-    Recover,
+    Login,
     /// By none of these.
     None,
 }
@@ -35,7 +35,7 @@ impl Entrance {
         match op {
             Op::SignIn(_) => Self::SignIn,
             Op::Register(_) => Self::Register,
-            Op::Recover(_) => Self::Recover,
+            Op::LoginStart(_) | Op::LoginFinish(_) => Self::Login,
             _ => Self::None,
         }
     }
@@ -44,7 +44,7 @@ impl Entrance {
         match self {
             Self::SignIn => "sign_in",
             Self::Register => "register",
-            Self::Recover => "recover",
+            Self::Login => "login",
             Self::None => "none",
         }
     }
@@ -79,7 +79,7 @@ impl Metrics {
             handshake_failures: Family::default(),
         };
         // What has not happened yet stands there as 0, so that its rate is known from the first time on.
-        for entrance in [Entrance::SignIn, Entrance::Register, Entrance::Recover] {
+        for entrance in [Entrance::SignIn, Entrance::Register, Entrance::Login] {
             drop(metrics.sign_ins.get_or_create(&[("kind", entrance.as_str()), ("result", "ok")]));
         }
         for why in ["failed", "limit"] {

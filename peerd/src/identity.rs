@@ -118,6 +118,19 @@ impl Identity {
         Ok(Self { secret, server, id: None, name: None, vault, fingerprints })
     }
 
+    /// The identity of a peer whose key came with its password.
+    ///
+    /// # Errors
+    /// As in [`IdentityError`].
+    pub fn known(
+        secret: SecretKey,
+        server: JoinLink,
+        id: PeerId,
+        name: Option<PeerName>,
+    ) -> Result<Self, IdentityError> {
+        Ok(Self { id: Some(id), name, ..Self::new(secret, server)? })
+    }
+
     /// A fingerprint of `bytes` that only this identity can make: what is in the database tells nothing about a password
     /// that is among them.
     #[must_use]
@@ -197,6 +210,14 @@ impl Identities {
             None => SecretKey::generate()?,
         };
         self.set(Identity::new(secret, server.clone())?)
+    }
+
+    /// Writes down an identity that has an ID, in place of a key that has none. Blocks on the disk.
+    ///
+    /// # Errors
+    /// As in [`IdentityError`].
+    pub fn adopt(&self, identity: Identity) -> Result<Arc<Identity>, IdentityError> {
+        self.set(identity)
     }
 
     /// Writes down the ID that the directory gave. Blocks on the disk.

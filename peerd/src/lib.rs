@@ -27,6 +27,7 @@ pub mod control;
 mod copies;
 mod counters;
 mod directory;
+mod escrow;
 mod events;
 mod feed;
 mod grant_pages;

@@ -98,7 +98,7 @@ pub(crate) async fn own_image(library: &Library, name: &ImageName) -> Result<Own
 pub(crate) fn elsewhere(name: &ImageName) -> WireError {
     let arg = quoted(&ImageArg { owner: None, name: name.clone() });
     WireError::new(Code::NotFound, format!("the original of \"{name}\" is not on this machine"))
-        .caused_by("originals and their keys stay where they were added; this ID came here with its password, or from a backup")
+        .caused_by("originals and their keys stay where they were added; this key came here with its password, or from a backup")
         .hint(format!("dosctl add FILE --name {arg} --replace"))
 }
 

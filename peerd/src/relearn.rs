@@ -1,4 +1,4 @@
-//! Relearning from the directory what was lost here: on a new machine whose ID came with its password, or after the state
+//! Relearning from the directory what was lost here: on a new machine whose key came with its password, or after the state
 //! directory was restored from an old backup, which shows when the directory has forgotten updates that are not here.
 //!
 //! What always holds: what the directory does not report any more is given up only if it was known before the directory was

@@ -8,6 +8,7 @@
 mod listing;
 mod message;
 mod name;
+mod password;
 mod presence;
 mod publish;
 mod reach;
@@ -17,6 +18,7 @@ mod update;
 
 pub use listing::{Cursor, List, Page};
 pub use message::{Block, Blocked, Broadcast, Delivery, InboxMessage, Send, Sent};
+pub use password::{Blob, BlobError, Escrow, LoggedIn, LoginStart};
 pub use presence::{Changes, Presence, Subscription};
 pub use publish::{Preview, PreviewOf, Publish, Sign};
 pub use reach::{Call, Contact, RELAY_MAGIC, RELAY_OPEN, Ticket};
@@ -116,7 +118,7 @@ pub enum Op {
     Register(Register),
     /// Signs in as the peer whose key the connection has.
     SignIn(SignIn),
-    /// Binds the connection's key to an ID in place of its old one, and signs in: on a new machine, with the password.
+    /// Of peers of the first release, which had the directory see the password: refused.
     Recover(Box<Recover>),
     /// Signs out; the directory closes the connection after its answer.
     SignOut,
@@ -183,7 +185,7 @@ pub enum Op {
         /// The last request of the last page.
         after: Option<u64>,
     },
-    /// Sets the password with which the ID can be recovered, or removes it.
+    /// Of peers of the first release. Setting a password so is refused, because the directory would see it; removing it is not.
     SetPassword(Option<Password>),
     /// The peers whose presence one follows from now on.
     Subscribe(Subscription),
@@ -206,6 +208,16 @@ pub enum Op {
     Relay(PeerId),
     /// Signs an image that was published without.
     Sign(Box<Sign>),
+    /// The first message of OPAQUE for a password that is to be set.
+    PasswordStart(Blob),
+    /// Sets the password: what the directory keeps for it takes the place of what was there.
+    PasswordFinish(Box<Escrow>),
+    /// Removes the password, and with it everything that the directory keeps for it.
+    PasswordRemove,
+    /// Before signing in: begins a login with a password, on a machine that does not have the key.
+    LoginStart(Box<LoginStart>),
+    /// Ends it, on the same connection.
+    LoginFinish(Blob),
 }
 
 /// See [`Op::Share`].
@@ -404,6 +416,12 @@ pub enum Answer {
     },
     /// The other peer was told of the call: connect with this.
     Ticket(Ticket),
+    /// The directory's message of OPAQUE for a password that is to be set.
+    PasswordStarted(Blob),
+    /// The directory's message of OPAQUE for a login; the same to look at whether or not there is such a name or password.
+    LoginStarted(Blob),
+    /// The password was right.
+    LoggedIn(Box<LoggedIn>),
 }
 
 /// See [`Answer::Spent`].

@@ -65,7 +65,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// Why something is [`Code::Denied`], where a program can do something about it.
+/// Why something is [`Code::Denied`] or a [`Code::Conflict`], where a program can do something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -92,6 +92,8 @@ pub enum Reason {
     NotAccepted,
     /// The other peer holds another key than the one that is pinned.
     KeyChanged,
+    /// Another machine is signed in with this ID, and is taken over only by force.
+    Elsewhere,
 }
 
 impl Reason {

@@ -149,16 +149,22 @@ mod secret {
             Ok(Signature::from(bytes))
         }
 
-        /// The 32 bytes of the seed, to derive other secrets from.
-        #[must_use]
-        pub fn seed(&self) -> &[u8; 32] {
-            &self.0
-        }
-
         /// The text that [`FromStr`] reads, for a file that only its owner can read.
         #[must_use]
         pub fn to_text(&self) -> Zeroizing<String> {
             Zeroizing::new(bs58::encode(&self.0).into_string())
+        }
+
+        /// The key of this seed.
+        #[must_use]
+        pub fn from_seed(seed: &[u8; 32]) -> Self {
+            Self(*seed)
+        }
+
+        /// The seed, for what is derived from it or sealed.
+        #[must_use]
+        pub fn seed(&self) -> &[u8; 32] {
+            &self.0
         }
 
         /// The key in PKCS #8 (RFC 8410, section 7), as TLS libraries take it.

@@ -19,6 +19,8 @@ pub mod limits;
 pub mod link;
 pub mod model;
 pub mod name;
+#[cfg(feature = "opaque")]
+pub mod opaque;
 pub mod password;
 pub mod paths;
 pub mod peer;

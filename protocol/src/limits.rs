@@ -173,7 +173,7 @@ pub const SHUTDOWN_DELAY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A password that is shorter is guessed (NIST SP 800-63B, section 5.1.1.2).
 pub const PASSWORD_CHARS_MIN: usize = 8;
 
-/// A password that is longer is a mistake or an attack on the hash.
+/// A password that is longer is a mistake.
 pub const PASSWORD_BYTES_MAX: usize = 1 << 10;
 
 /// Wrong passwords for one name before its password login is locked.
@@ -182,9 +182,15 @@ pub const PASSWORD_TRIES: u32 = 3;
 /// Password logins from one address (as in [`REGISTRATIONS_PER_MINUTE`]) in a minute, and at once: nobody mistypes so often.
 pub const PASSWORDS_PER_MINUTE: u32 = 30;
 
-/// Passwords that wait for their hash; one takes some 20 ms of a core. Whoever comes beyond is told to come back, so that
-/// guessing holds up nobody's sign-in.
-pub const PASSWORDS_WAITING_MAX: usize = 32;
+/// Password logins that have begun and not ended, in one directory: one takes the time of a few multiplications and then waits
+/// for its peer, which stretches the password. Whoever comes beyond is told to come back.
+pub const LOGINS_PENDING_MAX: usize = 128;
+
+/// A peer that has begun a password login ends it within this time: stretching the password takes seconds on a slow machine.
+pub const LOGIN_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// The largest message or record of OPAQUE has 320 bytes, a sealed seed 61.
+pub const BLOB_BYTES_MAX: usize = 512;
 
 /// Names whose wrong passwords are remembered one by one; the one that was tried longest ago makes room. Trying so many
 /// takes longer than any lock-out.

@@ -80,6 +80,8 @@ pub fn open_writer(path: &Path, schema: &Schema) -> Result<Connection, OpenError
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", AUTOCHECKPOINT_PAGES)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is deleted is overwritten, where that writes no page more.
+    connection.pragma_update(None, "secure_delete", "FAST")?;
     schema.apply(&mut connection, path)?;
     lengthen_log(path).map_err(|error| OpenError::File(path.to_owned(), error))?;
     Ok(connection)

@@ -139,7 +139,7 @@ async fn store_with_rights(path: &Path) -> anyhow::Result<(Store, Vec<PeerId>, I
 }
 
 fn anybody() -> NewPeer {
-    NewPeer { name: None, admission: Admission::Open, password: None }
+    NewPeer { name: None, admission: Admission::Open }
 }
 
 const SPLIT: [u8; 16] = [3; 16];

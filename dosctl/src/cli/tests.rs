@@ -108,7 +108,6 @@ fn wrong_command_lines_are_usage_errors_with_a_hint() {
         "password|--remove|--password-stdin",
         "password|--password-stdin|--password-file|x",
         &format!("login|--server|{link}"),
-        &format!("login|--force|--server|{link}|--name|alice"),
         &format!("register|--server|{link}|--name|alice|--password|secret"),
         &format!("register|--server|{link}|--name|alice|--password=secret"),
         &format!("register|--server|{link}|--name|alice|--password-stdin=secret"),

@@ -1,4 +1,4 @@
-//! `dosctl password`: sets the password with which the ID can be recovered, or removes it.
+//! `dosctl password`: sets the password with which another machine gets the ID and its key, or removes it.
 
 use dos_protocol::control::{Command, Outcome};
 
@@ -9,16 +9,16 @@ use crate::{
     password::{Source, Typed},
 };
 
-/// Set, change or remove the password that recovers your ID on another machine
+/// Set, change or remove the password with which another machine gets your ID and key
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   dosctl password
   dosctl password --remove
 
-To recover the ID on another machine: dosctl login --server LINK --name NAME")]
+On another machine: dosctl login --server LINK --name NAME")]
 pub(crate) struct Args {
-    /// Remove the password: without its key the ID is then lost
+    /// Remove the password: whoever loses the key has then lost the ID
     #[arg(long, conflicts_with_all = ["password_stdin", "password_file"])]
     remove: bool,
     #[command(flatten)]

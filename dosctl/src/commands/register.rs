@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// Invite, if the link has none
     #[arg(long, value_name = "CODE", value_parser = invite)]
     invite: Option<Box<str>>,
-    /// Ask for a password that recovers the ID on another machine
+    /// Ask for a password with which another machine gets this ID and its key
     #[arg(long, conflicts_with_all = ["password_stdin", "password_file"])]
     password: bool,
     #[command(flatten)]
@@ -45,7 +45,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     server.invite = args.invite.or(server.invite);
     let wanted = args.password || args.source.is_named();
     if wanted && args.name.is_none() {
-        let text = "a password needs --name: an ID is recovered by its name";
+        let text = "a password needs --name, by which another machine logs in";
         return Err(WireError::new(Code::Usage, text).hint("dosctl register --help").into());
     }
     let password = if wanted { Some(args.source.read(Typed::Twice)?) } else { None };

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use dos_protocol::{
-    Card, Code, PeerRef,
+    Card, Code, PeerRef, WireError,
     card::{CardError, is_card},
     control::{Command, Contact, Outcome, Trust},
     model::PeerRefError,
@@ -85,13 +85,14 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
                 let shown = |text: &mut crate::output::Text| human::comparison(text, &own, &contact);
                 context.screen.explain(shown);
                 let question = match contact.other {
-                    Some(_) => "Is the new fingerprint theirs?",
-                    None => "Is this fingerprint theirs?",
+                    Some(_) => "Is the new fingerprint theirs? [y/N] ",
+                    None => "Is this fingerprint theirs? [y/N] ",
                 };
-                let hint = format!("dosctl trust {whom} --accept");
-                if !confirm(question, &hint)? {
-                    context.screen.note("nothing was changed\n");
-                    return Ok(());
+                if !confirm(question)? {
+                    let hint = format!("dosctl trust {whom} --accept");
+                    let error =
+                        WireError::new(Code::Denied, "nothing was changed: the key was not confirmed");
+                    return Err(error.hint(hint).into());
                 }
             }
             pin(context, accepted(&contact))

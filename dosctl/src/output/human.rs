@@ -61,6 +61,9 @@ pub(crate) fn status(text: &mut Text, status: &Status) {
         let messages = count(status.refused_messages, "message");
         lines.push(("refused", format!("{messages} not signed by the sender")));
     }
+    if status.password_again {
+        lines.push(("password", "set your password once more: dosctl password".into()));
+    }
     lines.push(("version", status.version.to_string()));
     lines.push(("files", status.state_dir.display().to_string()));
     for (label, value) in lines {

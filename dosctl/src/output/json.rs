@@ -98,6 +98,8 @@ pub(crate) struct Status<'a> {
     pending: Pending,
     version: &'a str,
     state_dir: std::borrow::Cow<'a, str>,
+    /// Whether the password has to be set once more.
+    password_again: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -132,6 +134,7 @@ impl<'a> From<&'a control::Status> for Status<'a> {
             },
             version: &status.version,
             state_dir: status.state_dir.to_string_lossy(),
+            password_again: status.password_again,
         }
     }
 }

@@ -142,6 +142,7 @@ fn status(state: SessionState) -> Status {
         state_dir: "/home/a/.local/state/dos/peers/default".into(),
         key_changes: 0,
         refused_messages: 0,
+        password_again: false,
     }
 }
 

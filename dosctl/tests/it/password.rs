@@ -7,7 +7,7 @@ use std::{
 };
 
 use dos_protocol::{
-    JoinLink, PublicKey,
+    Code, JoinLink, PublicKey, Reason, WireError,
     control::{Command, FromPeerd, Outcome, SessionState},
 };
 use dos_testing::Guarded;
@@ -57,12 +57,38 @@ fn a_registration_takes_its_password_from_standard_input() {
 #[test]
 fn a_login_takes_its_password_from_a_file() {
     let (server, name) = (link(), "alice".parse().unwrap());
-    let command = Command::Recover { server, name, password: "correct horse".parse().unwrap() };
+    let command = Command::Recover { server, name, password: "correct horse".parse().unwrap(), force: false };
     let peerd = expecting(command, online());
     fs::write(peerd.path("secret"), "correct horse\r\n").unwrap();
     let link = format!("{}?invite=Ab3", link());
     let args = ["login", "--server", &link, "--name", "alice", "--password-file", "secret"];
     let output = peerd.run(&args);
+    assert_eq!((code(&output), stdout(&output).as_str()), (0, "7xKqPm2R is online\n"), "{}", stderr(&output));
+    peerd.done();
+}
+
+fn elsewhere() -> WireError {
+    WireError::new(Code::Conflict, "another machine is signed in as alice (7xKqPm2R); nothing was changed")
+        .because(Reason::Elsewhere)
+        .hint("the same command with --force")
+}
+
+#[test]
+fn a_script_takes_over_only_by_force() {
+    let link = link().to_string();
+    let args = ["login", "--server", &link, "--name", "alice", "--password-stdin"];
+    for json in [false, true] {
+        let peerd = Peerd::answering(FromPeerd::Failed(elsewhere()));
+        let args = [if json { &["--json"][..] } else { &[] }, &args].concat();
+        let output = with_input(&peerd, &args, "correct horse");
+        assert_eq!(code(&output), 7, "{}", stderr(&output));
+        assert!(stderr(&output).contains("--force"), "{}", stderr(&output));
+        peerd.done();
+    }
+    let (server, name) = (link.parse().unwrap(), "alice".parse().unwrap());
+    let password = "correct horse".parse().unwrap();
+    let peerd = expecting(Command::Recover { server, name, password, force: true }, online());
+    let output = with_input(&peerd, &[&args[..], &["--force"]].concat(), "correct horse");
     assert_eq!((code(&output), stdout(&output).as_str()), (0, "7xKqPm2R is online\n"), "{}", stderr(&output));
     peerd.done();
 }

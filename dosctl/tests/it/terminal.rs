@@ -9,8 +9,8 @@ use std::{
 };
 
 use dos_protocol::{
-    Allowance, ImageId, ImageNo, SealedHash,
-    control::{Command, FromPeerd, Outcome, Progress, Step, ToPeerd},
+    Allowance, Code, ImageId, ImageNo, Reason, SealedHash, WireError,
+    control::{Command, FromPeerd, Outcome, Progress, SessionState, Step, ToPeerd},
     directory::Preview,
     model::{Access, AccessState, Format, ImageInfo, Original, PeerInfo, PreviewInfo, SealedCopy},
 };
@@ -293,4 +293,44 @@ fn a_listing_has_its_previews_drawn() {
     assert_eq!(text.matches('\u{2580}').count(), 20 * 10, "{text}");
     assert!(text.contains("bob/sea  4000x3000  5.00 MB  1 view left"), "{text}");
     peerd.done();
+}
+
+/// Expects logins with a password, of which the first finds another machine, and answers with what the user decides.
+fn elsewhere(logins: usize) -> Peerd {
+    Peerd::new(logins, |number, mut link: Link| {
+        let Command::Recover { force, .. } = link.command() else { panic!("another command") };
+        assert_eq!(force, number > 0);
+        if force {
+            let id = "7xKqPm2R".parse().unwrap();
+            link.say(FromPeerd::Done(Box::new(Outcome::Session {
+                id,
+                state: SessionState::Online,
+                replayed: 0,
+            })));
+        } else {
+            let error = WireError::new(Code::Conflict, "another machine is signed in as alice (7xKqPm2R)");
+            link.say(FromPeerd::Failed(error.because(Reason::Elsewhere).hint("with --force")));
+        }
+    })
+}
+
+#[test]
+fn a_person_is_asked_before_another_machine_is_taken_over() {
+    let server = format!("dos://{}@example.org:5001", dos_protocol::PublicKey::from([9; 32]));
+    for (typed, logins, expected) in [("y\n", 2, Some(0)), ("\n", 1, Some(7)), ("no\n", 1, Some(7))] {
+        let peerd = elsewhere(logins);
+        let file = peerd.path("secret");
+        std::fs::write(&file, "correct horse\n").unwrap();
+        let file = file.to_str().unwrap();
+        let args = ["login", "--server", &server, "--name", "alice", "--password-file", file];
+        let mut screen = Screen::new(&peerd, &args);
+        screen.until(b"[y/N] ");
+        screen.outer.write_all(typed.as_bytes()).unwrap();
+        let (text, code) = screen.end();
+        assert_eq!(code, expected, "{text}");
+        assert!(text.contains("another machine is signed in as alice (7xKqPm2R)"), "{text}");
+        assert!(text.contains("`dosctl login --force` there"), "{text}");
+        assert_eq!(text.contains("7xKqPm2R is online"), logins == 2, "{text}");
+        peerd.done();
+    }
 }

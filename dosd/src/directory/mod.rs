@@ -26,8 +26,10 @@ use dos_protocol::{
     directory::{Answer, Op},
     limits::ATTEMPTS_REMEMBERED_MAX,
     model::{Address, PeerRef},
+    opaque::Setup,
 };
 
+pub(crate) use password::{LoginPending, outdated};
 pub use sign_in::Arrived;
 
 use self::password::Passwords;
@@ -77,9 +79,9 @@ pub(crate) fn outward(refusal: Refusal) -> WireError {
 }
 
 impl Directory {
-    /// A directory on this store.
+    /// A directory on this store; `setup` is its part of what passwords need.
     #[must_use]
-    pub fn new(store: Store, live: Arc<Live>, key: PublicKey, settings: Settings) -> Self {
+    pub fn new(store: Store, live: Arc<Live>, key: PublicKey, setup: Setup, settings: Settings) -> Self {
         store.set_quotas(settings.limits.quotas());
         Self {
             metrics: Metrics::new(live.queue_drops().clone()),
@@ -91,7 +93,7 @@ impl Directory {
             broadcasts: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             messages: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             handshakes: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
-            passwords: Passwords::new(),
+            passwords: Passwords::new(setup),
             arrivals: Mutex::default(),
         }
     }
@@ -134,9 +136,10 @@ impl Directory {
     async fn dispatch(&self, caller: &Caller, op: Op, change: Change) -> Result<Answer, WireError> {
         let peer = caller.peer;
         match op {
-            Op::Register(_) | Op::SignIn(_) | Op::Recover(_) | Op::SignOut => {
+            Op::Register(_) | Op::SignIn(_) | Op::SignOut | Op::LoginStart(_) | Op::LoginFinish(_) => {
                 return Err(WireError::new(Code::Invalid, "signed in already"));
             }
+            Op::Recover(_) | Op::SetPassword(Some(_)) => return Err(outdated()),
             // It belongs to the session, which keeps it.
             Op::Subscribe(_) => {
                 return Err(WireError::new(Code::Invalid, "a subscription belongs to a session"));
@@ -168,7 +171,9 @@ impl Directory {
             Op::BlocksPage { after } => self.blocks_page(peer, after).await,
             Op::Grants { after } => self.grants(peer, after).await,
             Op::Requests { after } => self.requests(peer, after).await,
-            Op::SetPassword(password) => return self.set_password(change, password).await,
+            Op::PasswordStart(request) => return self.password_start(peer, &request),
+            Op::PasswordFinish(escrow) => return self.set_password(change, Some(*escrow)).await,
+            Op::PasswordRemove | Op::SetPassword(None) => return self.set_password(change, None).await,
             Op::Relay(to) => self.relay(peer, to),
         }
         .map_err(outward)

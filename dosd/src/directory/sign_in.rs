@@ -15,15 +15,12 @@ use dos_protocol::{
 };
 use tokio::sync::mpsc;
 
-use super::{Directory, outward};
+use super::{Directory, outward, password::outdated};
 use crate::{
     address::network_of,
     config::Registration,
     live::{Arrival, ArrivalError, Claim, Handle, Push, reachable_at},
-    rules::{
-        names::check_password,
-        refusal::{conflict, reached, unknown_key},
-    },
+    rules::refusal::{conflict, reached},
     store::{Admission, NewPeer, PeerRecord, Refusal, Store},
 };
 
@@ -71,7 +68,7 @@ impl Directory {
     /// Registers the holder of `key` and signs it in.
     ///
     /// # Errors
-    /// `denied` if it may not register, or tries too often; `conflict` if the name is taken.
+    /// `denied` if it may not register, or tries too often; `conflict` if the name is taken; `unsupported` with a password.
     pub async fn register(
         self: &Arc<Self>,
         key: PublicKey,
@@ -83,13 +80,12 @@ impl Directory {
             let error = WireError::new(Code::Denied, "too many registrations from this address");
             return Err(error.because(Reason::Limit).retry_after(wait));
         }
-        check_password(register.name.is_some(), register.password.is_some())?;
+        // Before anything is done: the peer shall not believe that it has a password.
+        if register.password.is_some() {
+            return Err(outdated());
+        }
         let admission = self.admission(register.invite.as_deref());
-        let password = match register.password {
-            Some(password) => Some(self.passwords.hash_in_turn(password).await?),
-            None => None,
-        };
-        let new = NewPeer { name: register.name, admission, password };
+        let new = NewPeer { name: register.name, admission };
         let known = self.store.register(key, new, Timestamp::now()).await.map_err(outward)?;
         tracing::info!(peer = %known.id, address = %seen, "registered");
         let claim = if register.sign_in.force { Claim::Forced } else { Claim::Polite };
@@ -109,8 +105,8 @@ impl Directory {
     /// Makes a peer online.
     ///
     /// # Errors
-    /// `conflict` if another daemon is signed in; `not_found` if the key was replaced meanwhile; `denied`, `invalid`.
-    pub(super) async fn arrive(
+    /// `conflict` if another daemon is signed in; `denied`, `invalid`.
+    async fn arrive(
         self: &Arc<Self>,
         known: PeerRecord,
         seen: IpAddr,
@@ -149,7 +145,6 @@ impl Directory {
             name: known.name.clone(),
             instance: sign_in.instance,
             addresses,
-            key: known.key,
             claim,
             permit: Some(permit),
         };
@@ -159,7 +154,6 @@ impl Directory {
         // among those that are read, or pushed.
         let (session, pushes) = self.live.arrive(arrival).map_err(|error| match error {
             ArrivalError::Taken => conflict(error.to_string()),
-            ArrivalError::KeyReplaced => unknown_key(),
         })?;
         let (since, latest) = match self.span(&known, sign_in.stored).await {
             Ok(span) => span,
@@ -177,13 +171,14 @@ impl Directory {
             latest,
             operations: true,
             trust: true,
+            password_again: known.password_again,
         };
         Ok((Arrived { session, pushes, stored: since, latest }, answer))
     }
 
     /// After which row the peer goes on with its inbox, and which row is the last.
     async fn span(&self, known: &PeerRecord, stored: Seq) -> Result<(Seq, Seq), Refusal> {
-        let (since, latest) = self.store.inbox_span(known.id, known.key, stored).await?;
+        let (since, latest) = self.store.inbox_span(known.id, stored).await?;
         if stored <= latest {
             return Ok((since, latest));
         }

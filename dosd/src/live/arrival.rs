@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use dos_protocol::{
-    Instance, PeerId, PeerName, PublicKey,
+    Instance, PeerId, PeerName,
     directory::{Notice, NoticeKind},
     limits::ADDRESSES_MAX,
     model::Address,
@@ -22,8 +22,6 @@ pub struct Arrival {
     pub instance: Instance,
     /// Where others reach it, the likeliest first.
     pub addresses: Vec<Address>,
-    /// The key that it has proved.
-    pub key: PublicKey,
     /// What becomes of another daemon's session.
     pub claim: Claim,
     /// Its permit among the sessions of its address, where these are counted.
@@ -37,8 +35,6 @@ pub enum Claim {
     Polite,
     /// It has to go.
     Forced,
-    /// Its key was replaced a moment ago: it has to go, and it is notified of that.
-    Recovered,
 }
 
 /// Why a peer cannot come online.
@@ -47,33 +43,16 @@ pub enum ArrivalError {
     /// Another daemon is signed in as this peer, and was not to go.
     #[error("another daemon is signed in with this ID")]
     Taken,
-    /// The peer's key was replaced while the holder of the old one signed in.
-    #[error("the key of this peer was replaced")]
-    KeyReplaced,
-}
-
-/// To a daemon whose key was replaced.
-const REPLACED: &str = "this ID was recovered with its password on another machine: the key of this one is not registered any more";
-
-/// The notice to a daemon whose key was replaced.
-pub(super) fn replaced() -> Notice {
-    notice(NoticeKind::Replaced, REPLACED)
 }
 
 /// The notice with which `old` has to make room for `arrival`.
 pub(super) fn take_over(old: &Session, arrival: &Arrival) -> Result<Notice, ArrivalError> {
-    let has_same_key = old.key == arrival.key;
     match arrival.claim {
-        Claim::Recovered if !has_same_key => Ok(replaced()),
-        // Only a recovery changes a key, and it ends the sessions of the old one: the live session's key is the newer one.
-        _ if !has_same_key => Err(ArrivalError::KeyReplaced),
         _ if old.instance == arrival.instance => {
             Ok(notice(NoticeKind::Superseded, "the same daemon has connected anew"))
         }
         Claim::Polite => Err(ArrivalError::Taken),
-        Claim::Forced | Claim::Recovered => {
-            Ok(notice(NoticeKind::TakenOver, "another daemon has signed in with this ID"))
-        }
+        Claim::Forced => Ok(notice(NoticeKind::TakenOver, "another daemon has signed in with this ID")),
     }
 }
 

@@ -15,7 +15,7 @@ mod session;
 use std::{collections::BTreeMap, net::IpAddr, ops::Bound, sync::Arc, time::Duration};
 
 use dos_protocol::{
-    PeerId, PublicKey, Seq, WireError,
+    PeerId, Seq, WireError,
     directory::{Call, Notice, NoticeKind, Subscription},
     model::{Address, SessionEnd},
 };
@@ -228,13 +228,6 @@ impl Live {
     pub async fn close(&self, peer: PeerId, notice: Notice) {
         if let Some(session) = self.session(peer) {
             session.close(notice).await;
-        }
-    }
-
-    /// The same for the session that a peer has with another key than `key`, by which its own was replaced.
-    pub async fn close_replaced(&self, peer: PeerId, key: PublicKey) {
-        if let Some(session) = self.session(peer).filter(|session| session.key != key) {
-            session.close(arrival::replaced()).await;
         }
     }
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use dos_protocol::{
-    Instance, PeerId, PeerName, PublicKey, Seq, Timestamp,
+    Instance, PeerId, PeerName, Seq, Timestamp,
     directory::{Call, Notice, Presence, Update},
     limits::SESSION_QUEUE_MAX,
     model::{Address, SessionEnd},
@@ -62,8 +62,6 @@ pub(super) struct Session {
     pub(super) instance: Instance,
     /// Where others reach the peer, the likeliest first.
     pub(super) addresses: Arc<[Address]>,
-    /// The key that the peer has proved.
-    pub(super) key: PublicKey,
     /// Given back when the session is dropped.
     _permit: Option<Permit>,
     queue: mpsc::Sender<Push>,
@@ -89,7 +87,6 @@ impl Session {
             name: arrival.name,
             instance: arrival.instance,
             addresses: arrival.addresses.into(),
-            key: arrival.key,
             _permit: arrival.permit,
             queue,
             latest: AtomicU64::new(0),

@@ -13,16 +13,7 @@ use super::*;
 fn arrival(instance: u64, force: bool) -> Arrival {
     let peer = PeerId::from_number(PeerId::COUNT / 3).unwrap();
     let claim = if force { Claim::Forced } else { Claim::Polite };
-    let key = PublicKey::from([1; 32]);
-    Arrival {
-        peer,
-        name: None,
-        instance: Instance(instance),
-        addresses: Vec::new(),
-        key,
-        claim,
-        permit: None,
-    }
+    Arrival { peer, name: None, instance: Instance(instance), addresses: Vec::new(), claim, permit: None }
 }
 
 #[test]
@@ -45,18 +36,6 @@ fn another_daemon_is_refused_unless_it_forces_its_way() {
     assert!(pushed.try_recv().is_err());
     let _new = live.arrive(arrival(2, true)).unwrap();
     assert!(matches!(pushed.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::TakenOver, .. }))));
-}
-
-#[test]
-fn a_replaced_key_is_notified_and_never_comes_back_not_even_by_force() {
-    let live = Live::default();
-    let (_old, mut pushed) = live.arrive(arrival(1, false)).unwrap();
-    let claim = Claim::Recovered;
-    let recovered = Arrival { key: PublicKey::from([2; 32]), claim, ..arrival(1, false) };
-    let (_new, mut pushes) = live.arrive(recovered).unwrap();
-    assert!(matches!(pushed.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Replaced, .. }))));
-    assert_eq!(live.arrive(arrival(1, true)).unwrap_err(), ArrivalError::KeyReplaced);
-    assert!(pushes.try_recv().is_err());
 }
 
 #[test]
@@ -127,15 +106,13 @@ async fn a_wait_for_an_acknowledgement_ends_with_it_or_with_the_session() {
 }
 
 #[tokio::test]
-async fn closing_waits_for_the_end_and_a_replaced_key_spares_the_new_one() {
+async fn closing_waits_for_the_end() {
     let live = Live::default();
     let peer = arrival(1, false).peer;
     let (_session, mut pushes) = live.arrive(arrival(1, false)).unwrap();
-    live.close_replaced(peer, arrival(1, false).key).await;
-    assert!(pushes.try_recv().is_err());
-    let mut closing = Box::pin(live.close_replaced(peer, PublicKey::from([2; 32])));
+    let mut closing = Box::pin(live.close(peer, notice(NoticeKind::Kicked, "go")));
     assert!((&mut closing).now_or_never().is_none());
-    assert!(matches!(pushes.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Replaced, .. }))));
+    assert!(matches!(pushes.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Kicked, .. }))));
     assert!((&mut closing).now_or_never().is_none(), "it has not ended yet");
     drop(pushes);
     closing.await;

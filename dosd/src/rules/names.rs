@@ -1,4 +1,4 @@
-//! Keys, IDs, names and passwords: which key holds which ID, and who may register.
+//! Keys, IDs and names: which key holds which ID, who may register, and what a password login is for.
 
 use dos_protocol::{
     PeerId, PeerName, PublicKey, SealingKey, Timestamp, WireError,
@@ -7,7 +7,7 @@ use dos_protocol::{
 
 use super::{
     invites::{self, Admission, InviteUses},
-    refusal::{conflict, invalid, key_registered, unknown_key},
+    refusal::{conflict, invalid, key_registered},
 };
 
 /// A registered peer.
@@ -25,6 +25,8 @@ pub struct PeerRecord {
     pub last_end: Option<SessionEnd>,
     /// The key to which messages to it are sealed, if it has told one.
     pub sealing: Option<SealingKey>,
+    /// It had a password of which an older version kept a hash, and has not set one since.
+    pub password_again: bool,
 }
 
 impl PeerRecord {
@@ -51,8 +53,6 @@ pub struct NewPeer {
     pub name: Option<PeerName>,
     /// What lets it in.
     pub admission: Admission,
-    /// Its password, hashed as a PHC string, if it has one.
-    pub password: Option<String>,
 }
 
 /// What a registration is decided on.
@@ -93,33 +93,19 @@ pub(crate) fn register(state: Registering, new: &NewPeer, now: Timestamp) -> Res
 
 const NAMELESS: &str = "a password is of use only with a name, and this peer has none";
 
-/// Refuses a password for a peer without a name, by which its ID would be recovered.
-pub(crate) fn check_password(has_name: bool, has_password: bool) -> Result<(), WireError> {
-    if has_password && !has_name { Err(invalid(NAMELESS)) } else { Ok(()) }
+/// Refuses a password for a peer without a name, by which it would log in with it.
+pub(crate) fn check_password(has_name: bool) -> Result<(), WireError> {
+    if has_name { Ok(()) } else { Err(invalid(NAMELESS)) }
 }
 
-/// Whether `peer`, whose password was verified, gets the key; it does not if the password has changed since. `holder` is the
-/// peer that has the key already.
-pub(crate) fn replace_key(
-    peer: PeerId,
-    holder: Option<PeerId>,
-    password_stands: bool,
-) -> Result<bool, WireError> {
-    match holder {
-        Some(other) if other != peer => Err(key_registered(other)),
-        _ => Ok(password_stands),
-    }
+/// By what the directory's part of a peer's password is told from those of others: the same whatever becomes of the peer's name.
+pub(crate) fn credential_of(peer: PeerId) -> Vec<u8> {
+    [&b"peer\0"[..], &peer.number().to_be_bytes()].concat()
 }
 
-/// Refuses a peer whose key was replaced meanwhile. `holder` is the peer that has the key now.
-pub(crate) fn check_key(peer: PeerId, holder: Option<PeerId>) -> Result<(), WireError> {
-    if holder == Some(peer) { Ok(()) } else { Err(unknown_key()) }
-}
-
-/// Refuses to take back the ID of `name` with a key that is another peer's. A key that is its own proves more than any password:
-/// the answer to an earlier attempt was lost.
-pub(crate) fn known_key(holder: &PeerRecord, name: &PeerName) -> Result<(), WireError> {
-    if holder.name.as_ref() == Some(name) { Ok(()) } else { Err(key_registered(holder.id)) }
+/// The same for a name: that of the peer that has it, or one of its own where no one has it.
+pub(crate) fn credential(name: &PeerName, holder: Option<PeerId>) -> Vec<u8> {
+    holder.map_or_else(|| [b"name\0", name.as_str().as_bytes()].concat(), credential_of)
 }
 
 /// Whether a peer was seen at this moment or later, as far as the asking peer may know. A peer that is online is seen now.
@@ -139,7 +125,7 @@ mod tests {
     use super::{super::samples::*, *};
 
     fn new(name: Option<&str>, admission: Admission) -> NewPeer {
-        NewPeer { name: name.map(|name| name.parse().unwrap()), admission, password: None }
+        NewPeer { name: name.map(|name| name.parse().unwrap()), admission }
     }
 
     #[test]
@@ -181,30 +167,20 @@ mod tests {
 
     #[test]
     fn a_password_needs_a_name() {
-        assert_eq!(check_password(true, true), Ok(()));
-        assert_eq!(check_password(true, false), Ok(()));
-        assert_eq!(check_password(false, false), Ok(()));
-        let error = check_password(false, true).unwrap_err();
+        assert_eq!(check_password(true), Ok(()));
+        let error = check_password(false).unwrap_err();
         assert_eq!((error.code, &*error.message), (Code::Invalid, NAMELESS));
     }
 
     #[test]
-    fn a_key_is_replaced_only_by_one_that_is_free_and_while_the_password_stands() {
-        assert_eq!(replace_key(bob(), None, true), Ok(true));
-        assert_eq!(replace_key(bob(), None, false), Ok(false));
-        assert_eq!(replace_key(bob(), Some(bob()), true), Ok(true));
-        assert_eq!(replace_key(bob(), Some(carol()), true), Err(key_registered(carol())));
-        assert_eq!(check_key(bob(), Some(bob())), Ok(()));
-        assert_eq!(check_key(bob(), Some(carol())), Err(unknown_key()));
-        assert_eq!(check_key(bob(), None), Err(unknown_key()));
-    }
-
-    #[test]
-    fn a_known_key_takes_back_its_own_id_alone() {
-        assert_eq!(known_key(&record(), &"bob".parse().unwrap()), Ok(()));
-        assert_eq!(known_key(&record(), &"bert".parse().unwrap()), Err(key_registered(bob())));
-        let nameless = PeerRecord { name: None, ..record() };
-        assert!(known_key(&nameless, &"bob".parse().unwrap()).is_err());
+    fn a_credential_is_the_peers_whatever_its_name_and_no_name_passes_for_a_peer() {
+        let name: PeerName = "bob".parse().unwrap();
+        let bobs = [&b"peer\0"[..], &bob().number().to_be_bytes()].concat();
+        assert_eq!(credential_of(bob()), bobs);
+        assert_eq!(credential(&name, Some(bob())), bobs);
+        assert_eq!(credential(&"bert".parse().unwrap(), Some(bob())), bobs);
+        assert_ne!(credential(&name, Some(carol())), bobs);
+        assert_eq!(credential(&name, None), b"name\0bob");
     }
 
     #[test]

@@ -85,5 +85,6 @@ pub(crate) fn record() -> PeerRecord {
         last_seen: Timestamp(5),
         last_end: None,
         sealing: None,
+        password_again: false,
     }
 }

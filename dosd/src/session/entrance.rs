@@ -1,35 +1,36 @@
-//! The first request of a connection, which must bring its peer online.
+//! The first request of a connection, which must bring its peer online; or a login with a password, which gives a machine the key
+//! to come online with, and after which it connects anew.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use dos_protocol::{
     Code, PublicKey, WireError,
-    directory::{Answer, FromDirectory, Op, ToDirectory, read_request},
+    directory::{Answer, FromDirectory, LoginStart, Op, ToDirectory, read_request},
     frame::{self, Reader},
-    limits::SIGN_IN_TIME_MAX,
+    limits::{LOGIN_TIME_MAX, SIGN_IN_TIME_MAX},
     tls::Stream,
 };
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{End, hang_up, write_out};
 use crate::{
-    directory::{Arrived, Directory},
+    directory::{Arrived, Directory, LoginPending, outdated},
     metrics::Entrance,
 };
+
+type Connection = Reader<Stream<TcpStream>>;
+
+/// What is read, or what to refuse and the ID of the request that it is.
+type Read = Result<ToDirectory, (Option<u32>, WireError)>;
 
 /// Waits for the first request, which must be a sign-in.
 pub(super) async fn sign_in(
     directory: &Arc<Directory>,
     key: PublicKey,
     seen: IpAddr,
-    reader: &mut Reader<Stream<TcpStream>>,
+    reader: &mut Connection,
 ) -> Result<Arrived, End> {
-    let first = match timeout(SIGN_IN_TIME_MAX, reader.next()).await {
-        Err(_) => return Err(End::Silent),
-        Ok(Err(error)) => return Err(End::Broken(error)),
-        Ok(Ok(None)) => return Err(End::Closed),
-        Ok(Ok(Some(body))) => read_request(&body),
-    };
+    let first = next(reader, SIGN_IN_TIME_MAX).await?;
     let entrance = match &first {
         Ok(ToDirectory::Request { op, .. }) => Entrance::of(op),
         _ => Entrance::None,
@@ -42,32 +43,121 @@ pub(super) async fn sign_in(
         Ok(ToDirectory::Request { id, op: Op::Register(register), .. }) => {
             (Some(id), directory.register(key, seen, register).await)
         }
-        Ok(ToDirectory::Request { id, op: Op::Recover(recover), .. }) => {
-            (Some(id), directory.recover(key, seen, *recover).await)
+        Ok(ToDirectory::Request { id, op: Op::LoginStart(start), .. }) => {
+            return Err(log_in(directory, seen, reader, (id, *start)).await);
         }
-        Ok(ToDirectory::Request { id, .. }) => (Some(id), Err(WireError::new(Code::Denied, "sign in first"))),
-        Ok(_) => (None, Err(WireError::new(Code::Denied, "sign in first"))),
+        Ok(ToDirectory::Request { id, op: Op::Recover(_), .. }) => (Some(id), Err(outdated())),
+        Ok(ToDirectory::Request { id, .. }) => (Some(id), Err(not_yet())),
+        Ok(_) => (None, Err(not_yet())),
     };
-    let mut out = Vec::new();
     directory.metrics.signed_in(entrance, result.as_ref().err());
     match result {
         Ok((arrived, answer)) => {
             arrived.session.note_latest(arrived.latest);
             arrived.session.note_stored(arrived.stored);
-            let answer = FromDirectory::Answer { id: id.unwrap_or(0), answer: Answer::SignedIn(answer) };
-            frame::encode(&answer, &mut out).map_err(End::Broken)?;
-            if let Err(end) = write_out(reader, &mut out).await {
+            if let Err(end) = answer_with(reader, id.unwrap_or(0), Answer::SignedIn(answer)).await {
                 directory.left(&arrived.session, end.for_store()).await;
                 return Err(end);
             }
             Ok(arrived)
         }
-        Err(error) => {
-            frame::encode(&FromDirectory::Refused { id, error: error.clone() }, &mut out)
-                .map_err(End::Broken)?;
-            write_out(reader, &mut out).await?;
-            hang_up(reader).await;
-            Err(End::Refused(error))
-        }
+        Err(error) => Err(refuse(reader, id, error).await),
     }
+}
+
+/// A login with a password, from its first message on, and how the connection ends.
+async fn log_in(
+    directory: &Directory,
+    seen: IpAddr,
+    reader: &mut Connection,
+    (id, start): (u32, LoginStart),
+) -> End {
+    let (pending, answer) = match directory.login_start(seen, start).await {
+        Ok(started) => started,
+        Err(error) => {
+            directory.metrics.signed_in(Entrance::Login, Some(&error));
+            return refuse(reader, Some(id), error).await;
+        }
+    };
+    let read = match answer_with(reader, id, Answer::LoginStarted(answer)).await {
+        Ok(()) => next(reader, LOGIN_TIME_MAX).await,
+        Err(end) => Err(end),
+    };
+    let read = match read {
+        Ok(read) => read,
+        Err(end) => {
+            directory.login_abandoned(seen);
+            return end;
+        }
+    };
+    prove(directory, seen, reader, (pending, read)).await
+}
+
+/// The second message of a login.
+async fn prove(
+    directory: &Directory,
+    seen: IpAddr,
+    reader: &mut Connection,
+    (pending, read): (LoginPending, Read),
+) -> End {
+    let (id, result) = match read {
+        Ok(ToDirectory::Request { id, op: Op::LoginFinish(proof), .. }) => {
+            (Some(id), directory.login_finish(seen, pending, &proof).await)
+        }
+        other => {
+            directory.login_abandoned(seen);
+            return match other {
+                Ok(ToDirectory::Request { id, .. }) => refuse(reader, Some(id), not_yet()).await,
+                Ok(_) => refuse(reader, None, not_yet()).await,
+                Err((id, error)) => refuse(reader, id, error).await,
+            };
+        }
+    };
+    directory.metrics.signed_in(Entrance::Login, result.as_ref().err());
+    match result {
+        Ok(logged_in) => {
+            let answer = Answer::LoggedIn(Box::new(logged_in));
+            match answer_with(reader, id.unwrap_or(0), answer).await {
+                Ok(()) => {
+                    hang_up(reader).await;
+                    End::Closed
+                }
+                Err(end) => end,
+            }
+        }
+        Err(error) => refuse(reader, id, error).await,
+    }
+}
+
+fn not_yet() -> WireError {
+    WireError::new(Code::Denied, "sign in first")
+}
+
+async fn next(reader: &mut Connection, within: Duration) -> Result<Read, End> {
+    match timeout(within, reader.next()).await {
+        Err(_) => Err(End::Silent),
+        Ok(Err(error)) => Err(End::Broken(error)),
+        Ok(Ok(None)) => Err(End::Closed),
+        Ok(Ok(Some(body))) => Ok(read_request(&body)),
+    }
+}
+
+async fn answer_with(reader: &mut Connection, id: u32, answer: Answer) -> Result<(), End> {
+    let mut out = Vec::new();
+    frame::encode(&FromDirectory::Answer { id, answer }, &mut out).map_err(End::Broken)?;
+    write_out(reader, &mut out).await
+}
+
+/// Refuses a request and hangs up.
+async fn refuse(reader: &mut Connection, id: Option<u32>, error: WireError) -> End {
+    let mut out = Vec::new();
+    let refused = FromDirectory::Refused { id, error: error.clone() };
+    if let Err(error) = frame::encode(&refused, &mut out) {
+        return End::Broken(error);
+    }
+    if let Err(end) = write_out(reader, &mut out).await {
+        return end;
+    }
+    hang_up(reader).await;
+    End::Refused(error)
 }

@@ -88,6 +88,12 @@ const LATER_INVARIANTS: &[(u64, &str)] = &[
         "SELECT 'a change that peer ' || d.peer || ' has made: the peer is not registered'
          FROM done d LEFT JOIN peers p ON p.id = d.peer WHERE p.id IS NULL",
     ),
+    (
+        7,
+        "SELECT 'a password of peer ' || w.peer || ': ' ||
+                CASE WHEN p.id IS NULL THEN 'the peer is not registered' ELSE 'the peer has no name' END
+         FROM passwords w LEFT JOIN peers p ON p.id = w.peer WHERE p.name IS NULL",
+    ),
 ];
 
 /// What stands in a statement for the views that were written down, by the version of the schema.

@@ -1,14 +1,13 @@
 //! What is owed to each peer: rows with gapless numbers, written with the change that causes them, deleted when the peer
 //! has stored them.
 
-use dos_protocol::{PeerId, PublicKey, Seq, Timestamp, directory::Update};
+use dos_protocol::{PeerId, Seq, Timestamp, directory::Update};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
 
-use super::{InboxRow, Refusal, Store, peers, row, stored};
+use super::{InboxRow, Refusal, Store, row, stored};
 use crate::rules::{
     Cause, Owe, Quotas,
     inbox::{Waiting, numbered},
-    names::check_key,
 };
 
 /// Rows of one page of a replay; most have some hundred bytes ...
@@ -210,10 +209,9 @@ impl Store {
     /// first is `stored`, unless later rows were acknowledged and are gone.
     ///
     /// # Errors
-    /// `not_found` if the peer's key is not `key` any more.
-    pub async fn inbox_span(&self, peer: PeerId, key: PublicKey, stored: Seq) -> Result<(Seq, Seq), Refusal> {
+    /// If the store fails.
+    pub async fn inbox_span(&self, peer: PeerId, stored: Seq) -> Result<(Seq, Seq), Refusal> {
         self.read_brief(move |connection| {
-            check_key(peer, peers::by_key(connection, &key)?.map(|holder| holder.id))?;
             let latest = latest(connection, peer)?;
             let mut statement = connection.prepare_cached("SELECT min(seq) FROM inbox WHERE peer = ?1")?;
             let first: Option<i64> = statement.query_row([row::peer_number(peer)], |row| row.get(0))?;

@@ -1,79 +1,102 @@
-//! Passwords as they are kept, and the change of key for which they are. What a password is worth is not known here: it is
-//! hashed and verified outside, and what was verified is compared again in the transaction that relies on it.
+//! What is kept for passwords: a record of OPAQUE, and the peer's seed, which its daemon has sealed. Neither can be read here.
+//!
+//! A record begins with its version; what is sealed begins with one of the peer's. Both go together, and with them goes the
+//! mark that a peer of an older version has to set its password once more.
 
-use dos_protocol::{PeerId, PeerName, PublicKey};
-use rusqlite::{OptionalExtension, params};
+use dos_protocol::{
+    Code, PeerId, PeerName, PublicKey, WireError,
+    directory::{Blob, Escrow},
+};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
     Change, Refusal, Store,
-    peers::{by_id, by_key},
+    peers::{by_id, by_name},
     row,
 };
-use crate::rules::names::{PeerRecord, check_password, replace_key};
+use crate::rules::names::check_password;
 
-/// What a password login starts from.
-#[derive(Debug)]
+/// The version of records that is written: that of [`dos_protocol::opaque`] as it is.
+const VERSION: u8 = 1;
+
+/// What a password login finds under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     /// Whose name it is.
     pub peer: PeerId,
-    /// Its password, hashed, as a PHC string.
-    pub hash: String,
+    /// That peer's key.
+    pub key: PublicKey,
+    /// What is kept for its password, if it has one.
+    pub escrow: Option<Escrow>,
 }
 
 impl Store {
-    /// The peer of this name and its password; nothing if there is no such peer or it has no password.
+    /// The peer of this name, and what is kept for its password.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn login(&self, name: PeerName) -> Result<Option<Login>, Refusal> {
         self.read_brief(move |connection| {
-            let sql = "SELECT id, password FROM peers WHERE name = ?1 AND password IS NOT NULL";
-            let mut statement = connection.prepare_cached(sql)?;
-            let found = statement
-                .query_row([name.as_str()], |row| Ok(Login { peer: row::peer(row, 0)?, hash: row.get(1)? }));
-            Ok(found.optional()?)
+            let Some(holder) = by_name(connection, &name)? else { return Ok(None) };
+            let mut statement =
+                connection.prepare_cached("SELECT record, sealed FROM passwords WHERE peer = ?1")?;
+            let found: Option<(Vec<u8>, Vec<u8>)> = statement
+                .query_row([row::peer_number(holder.id)], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let escrow = found.map(|(record, sealed)| read(record, sealed)).transpose()?;
+            Ok(Some(Login { peer: holder.id, key: holder.key, escrow }))
         })
         .await
     }
 
-    /// Writes down a peer's password, hashed as a PHC string, or that it has none.
+    /// Keeps this for a peer's password in place of what was there; nothing, if it is to have none.
     ///
     /// # Errors
-    /// `invalid` if the peer has no name, by which its ID would be recovered.
-    pub async fn set_password(&self, change: Change, hash: Option<String>) -> Result<(), Refusal> {
+    /// `invalid` if the peer has no name, by which it would log in.
+    pub async fn set_password(&self, change: Change, escrow: Option<Escrow>) -> Result<(), Refusal> {
         self.change_once(change, move |connection| {
-            let has_name = by_id(connection, change.peer)?.is_some_and(|peer| peer.name.is_some());
-            check_password(has_name, hash.is_some())?;
+            let peer = row::peer_number(change.peer);
+            // Nothing of what was there stays in the file, not even in pages that become free.
+            connection.pragma_update(None, "secure_delete", "ON")?;
+            let _fast = Fast(connection);
+            if let Some(Escrow { record, sealed }) = escrow {
+                check_password(by_id(connection, change.peer)?.is_some_and(|peer| peer.name.is_some()))?;
+                let record = [&[VERSION], record.as_bytes()].concat();
+                connection
+                    .prepare_cached(
+                        "INSERT INTO passwords(peer, record, sealed, set_at) VALUES(?1, ?2, ?3, ?4)
+                         ON CONFLICT(peer) DO UPDATE
+                         SET record = excluded.record, sealed = excluded.sealed, set_at = excluded.set_at",
+                    )?
+                    .execute(params![peer, record, sealed.as_bytes(), change.now.0])?;
+            } else {
+                connection.prepare_cached("DELETE FROM passwords WHERE peer = ?1")?.execute([peer])?;
+            }
             connection
-                .prepare_cached("UPDATE peers SET password = ?2 WHERE id = ?1")?
-                .execute(params![row::peer_number(change.peer), hash])?;
+                .prepare_cached("UPDATE peers SET password_again = 0 WHERE id = ?1 AND password_again <> 0")?
+                .execute([peer])?;
             Ok(().into())
         })
         .await
     }
+}
 
-    /// Binds `key` to the peer in place of its old one, if its password is still the one that was verified; `None` if it
-    /// is not.
-    ///
-    /// # Errors
-    /// `conflict` if the key is another peer's.
-    pub async fn replace_key(&self, verified: Login, key: PublicKey) -> Result<Option<PeerRecord>, Refusal> {
-        self.change(move |connection| {
-            let holder = by_key(connection, &key)?.map(|holder| holder.id);
-            let password: Option<String> = connection
-                .prepare_cached("SELECT password FROM peers WHERE id = ?1")?
-                .query_row([row::peer_number(verified.peer)], |row| row.get(0))
-                .optional()?
-                .flatten();
-            let stands = password.is_some_and(|password| password == verified.hash);
-            if !replace_key(verified.peer, holder, stands)? {
-                return Ok(None.into());
-            }
-            connection
-                .prepare_cached("UPDATE peers SET key = ?2 WHERE id = ?1")?
-                .execute(params![row::peer_number(verified.peer), key.as_bytes().as_slice()])?;
-            Ok(by_id(connection, verified.peer)?.into())
-        })
-        .await
+/// Makes deleting as fast again as it is otherwise.
+struct Fast<'a>(&'a Connection);
+
+impl Drop for Fast<'_> {
+    fn drop(&mut self) {
+        // If it fails, deleting is slower and no less thorough.
+        drop(self.0.pragma_update(None, "secure_delete", "FAST"));
     }
+}
+
+fn read(record: Vec<u8>, sealed: Vec<u8>) -> Result<Escrow, Refusal> {
+    let damaged = || WireError::new(Code::Internal, "what is kept for this password cannot be read");
+    let record = match record.split_first() {
+        Some((&VERSION, record)) => record.to_vec(),
+        _ => return Err(damaged().into()),
+    };
+    let blob = |bytes| Blob::try_from(bytes).map_err(|_| damaged());
+    Ok(Escrow { record: blob(record)?, sealed: blob(sealed)? })
 }

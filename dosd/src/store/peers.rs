@@ -13,7 +13,7 @@ use crate::rules::{
     refusal::{no_peer, unknown_key},
 };
 
-const COLUMNS: &str = "id, key, name, last_seen_at, last_end, sealing";
+const COLUMNS: &str = "id, key, name, last_seen_at, last_end, sealing, password_again";
 
 fn record(row: &Row<'_>) -> rusqlite::Result<PeerRecord> {
     Ok(PeerRecord {
@@ -23,6 +23,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<PeerRecord> {
         last_seen: row::time(row, 3)?,
         last_end: last_end(row, 4)?,
         sealing: row::sealing(row, 5)?,
+        password_again: row.get(6)?,
     })
 }
 
@@ -36,7 +37,7 @@ pub(super) fn by_key(connection: &Connection, key: &PublicKey) -> rusqlite::Resu
     connection.prepare_cached(&sql)?.query_row([key.as_bytes().as_slice()], record).optional()
 }
 
-fn by_name(connection: &Connection, name: &PeerName) -> rusqlite::Result<Option<PeerRecord>> {
+pub(super) fn by_name(connection: &Connection, name: &PeerName) -> rusqlite::Result<Option<PeerRecord>> {
     let sql = const_format(COLUMNS, "name");
     connection.prepare_cached(&sql)?.query_row([name.as_str()], record).optional()
 }
@@ -78,7 +79,7 @@ const DRAWS: usize = 8;
 
 impl Store {
     /// Binds `key` to a new ID and takes a use of its invite. The same key with the same name again gets the same ID, also
-    /// where it could not register any more, and takes nothing; a password that comes with it is set.
+    /// where it could not register any more, and takes nothing.
     ///
     /// # Errors
     /// `denied` if the peer may not register; `conflict` if the name is taken or the key is registered under another
@@ -106,20 +107,23 @@ impl Store {
                 },
             };
             match names::register(state, &new, now)? {
-                Registered::Again(peer) => {
-                    let sql = "UPDATE peers SET password = coalesce(?2, password) WHERE id = ?1";
-                    let values = params![row::peer_number(peer.id), new.password];
-                    connection.prepare_cached(sql)?.execute(values)?;
-                    Ok(peer.into())
-                }
+                Registered::Again(peer) => Ok(peer.into()),
                 Registered::New(left) => {
                     if let (Some(hash), Some(left)) = (&hash, left) {
                         invites::save(connection, hash, left)?;
                     }
                     let id = draw_id(connection)?;
                     insert(connection, (id, key), &new, now)?;
-                    Ok(PeerRecord { id, key, name: new.name, last_seen: now, last_end: None, sealing: None }
-                        .into())
+                    let record = PeerRecord {
+                        id,
+                        key,
+                        name: new.name,
+                        last_seen: now,
+                        last_end: None,
+                        sealing: None,
+                        password_again: false,
+                    };
+                    Ok(record.into())
                 }
             }
         })
@@ -279,10 +283,9 @@ fn insert(
     new: &NewPeer,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO peers(id, key, name, registered_at, last_seen_at, password)
-               VALUES(?1, ?2, ?3, ?4, ?4, ?5)";
+    let sql = "INSERT INTO peers(id, key, name, registered_at, last_seen_at) VALUES(?1, ?2, ?3, ?4, ?4)";
     let name = new.name.as_ref().map(PeerName::as_str);
-    let values = params![row::peer_number(id), key.as_bytes().as_slice(), name, now.0, new.password];
+    let values = params![row::peer_number(id), key.as_bytes().as_slice(), name, now.0];
     connection.prepare_cached(sql)?.execute(values).map(drop)
 }
 

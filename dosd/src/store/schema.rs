@@ -13,6 +13,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: FIFTH },
         Migration { sql: SIXTH },
         Migration { sql: SEVENTH },
+        Migration { sql: PASSWORDS },
     ],
 };
 
@@ -191,4 +192,23 @@ ALTER TABLE peers ADD COLUMN sealing BLOB CHECK(length(sealing) = 96);
 
 -- The owner's word for an image: the revision (8 bytes, big-endian), the hash of the preview (32), the signature (64).
 ALTER TABLE images ADD COLUMN record BLOB CHECK(length(record) = 104);
+";
+
+const PASSWORDS: &str = "
+-- What is deleted here is overwritten, also in pages that become free.
+PRAGMA secure_delete = ON;
+
+-- What is kept for a password: the record of OPAQUE with its version, and the seed of the peer's key as the peer has sealed it.
+CREATE TABLE passwords(
+    peer   INTEGER PRIMARY KEY REFERENCES peers(id),
+    record BLOB    NOT NULL,
+    sealed BLOB    NOT NULL,
+    set_at INTEGER NOT NULL
+);
+
+-- Hashes of passwords are of no use any more, and all that is left of them is that their peers have to set a password again.
+ALTER TABLE peers ADD COLUMN password_again INTEGER NOT NULL DEFAULT 0;
+UPDATE peers SET password_again = 1, password = NULL WHERE password IS NOT NULL;
+ALTER TABLE peers DROP COLUMN password;
+PRAGMA secure_delete = FAST;
 ";

@@ -5,7 +5,9 @@ use std::{path::Path, sync::Arc};
 use dos_protocol::{
     Allowance, Code, InviteCode, MessageId, PeerId, PublicKey, Reason, SealedHash, SplitId, Timestamp,
     ViewId,
-    directory::{ExpiryChange, KeyShare, Preview, Publish, Send, Share, Spend, SpendKind, ViewsChange},
+    directory::{
+        Blob, Escrow, ExpiryChange, KeyShare, Preview, Publish, Send, Share, Spend, SpendKind, ViewsChange,
+    },
     limits::{INBOX_ROWS_PER_SENDER, INVITE_KEPT, MESSAGE_REMEMBERED},
     model::{Format, Original, PeerRef, SealedCopy, SessionEnd},
 };
@@ -41,7 +43,7 @@ fn key(number: u8) -> PublicKey {
 const NOW: Timestamp = Timestamp(1_000_000_000_000);
 
 async fn join(store: &Store, number: u8, admission: Admission) -> Result<PeerId, WireError> {
-    let new = NewPeer { name: None, admission, password: None };
+    let new = NewPeer { name: None, admission };
     match store.register(key(number), new, NOW).await {
         Ok(known) => Ok(known.id),
         Err(Refusal::Refused(error)) => Err(error),
@@ -92,7 +94,7 @@ async fn registering_again_takes_nothing_and_a_taken_name_neither() {
         assert_eq!(join(&store, 1, again).await.unwrap(), first);
     }
     let named = |number| {
-        let new = NewPeer { name: Some("alice".parse().unwrap()), admission: with, password: None };
+        let new = NewPeer { name: Some("alice".parse().unwrap()), admission: with };
         store.register(key(number), new, NOW)
     };
     assert!(named(2).await.is_ok());
@@ -232,6 +234,11 @@ async fn lived_in(dir: &Path) {
 
 fn by(peer: PeerId, now: Timestamp) -> Change {
     Change::by(peer, now)
+}
+
+fn escrow() -> Escrow {
+    let blob = |byte| Blob::try_from(vec![byte; 7]).unwrap();
+    Escrow { record: blob(1), sealed: blob(2) }
 }
 
 fn letter(to: PeerId) -> Send {

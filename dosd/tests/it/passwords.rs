@@ -1,16 +1,17 @@
-//! An ID is recovered with its password, by no one else, and no one learns from it which names there are.
+//! A machine gets a peer's sealed key with its password, no one else does, and no one learns from it which names there are.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use dos_protocol::{
-    Allowance, Code, ImageNo, PeerId, Reason, Seq, SplitId, ViewId, WireError,
+    Allowance, Code, ImageNo, PeerId, PublicKey, Reason, Seq, SplitId, ViewId, WireError,
     directory::{
-        Answer, FromDirectory, KeyShare, NoticeKind, Op, Recover, Register, RequestAccess, Share, SignIn,
-        ToDirectory, ViewsChange,
+        Answer, Blob, Escrow, FromDirectory, KeyShare, LoggedIn, LoginStart, NoticeKind, Op, Recover,
+        Register, RequestAccess, Share, SignIn, ToDirectory, ViewsChange,
     },
     key::SecretKey,
     limits::{PAGE_MAX, PASSWORD_TRIES, PASSWORDS_PER_MINUTE},
     model::Grant,
+    opaque::{LoggingIn, Proved, Registering},
 };
 use dos_testing::wait_until_async;
 use dosd::config::{FileConfig, Registration};
@@ -23,26 +24,83 @@ use crate::{
 
 const PASSWORD: &str = "correct horse";
 
-fn set_password(text: &str) -> Op {
-    Op::SetPassword(Some(text.parse().unwrap()))
+/// What a peer's daemon would seal.
+const SEALED: &[u8] = b"a seed that only the password opens";
+
+fn blob(bytes: impl Into<Vec<u8>>) -> Blob {
+    Blob::try_from(bytes.into()).unwrap()
 }
 
-/// On a new machine, which has stored nothing.
-fn recover(name: &str, password: &str) -> Op {
-    let (name, password) = (name.parse().unwrap(), password.parse().unwrap());
-    Op::Recover(Box::new(Recover { name, password, sign_in: sign_in(2, Seq(0)) }))
+fn wrong() -> WireError {
+    WireError::new(Code::Denied, "wrong name or password").because(Reason::WrongPassword)
 }
 
-/// A new machine that tries to take an ID back.
-async fn attempt(net: &Net, name: &str, password: &str) -> Result<Client, WireError> {
+/// What the directory is to keep for a password of this peer.
+async fn escrow(client: &mut Client, directory: &PublicKey, password: &str) -> Escrow {
+    let (registering, request) = Registering::begin(password.parse().unwrap()).unwrap();
+    let Ok(Answer::PasswordStarted(answer)) = client.ask(Op::PasswordStart(blob(request))).await else {
+        panic!("not started")
+    };
+    let registered = registering.finish(answer.as_bytes(), directory).unwrap();
+    Escrow { record: blob(registered.record), sealed: blob(SEALED) }
+}
+
+async fn set_password(client: &mut Client, net: &Net, password: &str) -> Result<Answer, WireError> {
+    let escrow = escrow(client, &net.link.key, password).await;
+    client.ask(Op::PasswordFinish(Box::new(escrow))).await
+}
+
+async fn peer_with_password(net: &Net, name: &str) -> Client {
+    let mut client = net.peer(name).await;
+    assert_eq!(set_password(&mut client, net, PASSWORD).await, Ok(Answer::Done));
+    client
+}
+
+/// A login whose first message was answered.
+struct Begun {
+    client: Client,
+    logging_in: LoggingIn,
+    answer: Blob,
+}
+
+fn start(name: &str, request: Vec<u8>) -> Op {
+    Op::LoginStart(Box::new(LoginStart { name: name.parse().unwrap(), request: blob(request) }))
+}
+
+/// A machine that has no key begins a login.
+async fn begin(net: &Net, name: &str, password: &str) -> Result<Begun, WireError> {
     let mut client = Client::connect(net, SecretKey::generate().unwrap()).await;
-    client.enter(recover(name, password)).await.map(|()| client)
+    let (logging_in, request) = LoggingIn::begin(password.parse().unwrap()).unwrap();
+    match client.ask(start(name, request)).await? {
+        Answer::LoginStarted(answer) => Ok(Begun { client, logging_in, answer }),
+        other => panic!("{other:?}"),
+    }
 }
 
-async fn reason(net: &Net, name: &str, password: &str) -> Reason {
-    let error = attempt(net, name, password).await.err().expect("that was the right password");
-    assert_eq!(error.code, Code::Denied);
-    error.reason.unwrap()
+/// The whole login; the machine itself notices that its password is wrong.
+async fn log_in(net: &Net, name: &str, password: &str) -> Result<LoggedIn, WireError> {
+    let Begun { mut client, logging_in, answer } = begin(net, name, password).await?;
+    let Ok(Proved { finalization, .. }) = logging_in.finish(answer.as_bytes(), &net.link.key) else {
+        return Err(wrong());
+    };
+    match client.ask(Op::LoginFinish(blob(finalization))).await? {
+        Answer::LoggedIn(logged_in) => {
+            assert_eq!(client.next().await, None, "the connection is of no more use");
+            Ok(*logged_in)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Begins a login and gives it up, as a machine does whose password is wrong.
+async fn guess(net: &Net, name: &str) -> Reason {
+    match begin(net, name, "wrong horse").await {
+        Ok(_) => Reason::WrongPassword,
+        Err(error) => {
+            assert_eq!(error.code, Code::Denied);
+            error.reason.unwrap()
+        }
+    }
 }
 
 /// A directory whose lock-outs begin with a second.
@@ -55,92 +113,66 @@ fn quick(dir: &Path) -> Net {
     Net::start_with(dir, said)
 }
 
-async fn peer_with_password(net: &Net, name: &str) -> Client {
-    let mut client = net.peer(name).await;
-    assert_eq!(client.ask(set_password(PASSWORD)).await, Ok(Answer::Done));
-    client
-}
-
-#[tokio::test]
-async fn a_recovery_replaces_the_key_and_the_old_machine_is_told_and_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let net = Net::start(dir.path());
-    let secret = SecretKey::generate().unwrap();
-    let mut old = Client::connect(&net, secret.clone()).await;
-    let password = Some(PASSWORD.parse().unwrap());
-    let name = Some("alice".parse().unwrap());
-    let register = Register { name, invite: None, password, sign_in: sign_in(1, Seq(0)) };
-    old.enter(Op::Register(register)).await.unwrap();
-    let new = attempt(&net, "alice", PASSWORD).await.unwrap();
-    assert_eq!(new.id(), old.id());
-    assert_eq!(new.signed_in.as_ref().unwrap().name.as_ref().unwrap().as_str(), "alice");
-    match old.next().await {
-        Some(FromDirectory::Notice(notice)) => assert_eq!(notice.kind, NoticeKind::Replaced),
-        other => panic!("{other:?}"),
-    }
-    assert_eq!(old.next().await, None);
-    for force in [false, true] {
-        let mut again = Client::connect(&net, secret.clone()).await;
-        let back = SignIn { force, ..sign_in(1, Seq(0)) };
-        assert_eq!(again.enter(Op::SignIn(back)).await.unwrap_err().code, Code::NotFound);
-    }
-    let mut again = Client::connect(&net, new.secret.clone()).await;
-    again.enter(Op::SignIn(sign_in(2, new.stored))).await.unwrap();
-    net.stop().await;
-    let mut files = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
-    assert!(!files.any(|file| holds(&file, PASSWORD.as_bytes())), "the password is in a file");
-}
-
 fn holds(file: &Path, text: &[u8]) -> bool {
     fs::read(file).is_ok_and(|bytes| bytes.windows(text.len()).any(|window| window == text))
 }
 
-#[tokio::test]
-async fn a_new_machine_goes_on_behind_what_the_old_one_has_stored() {
-    let dir = tempfile::tempdir().unwrap();
-    let net = Net::start(dir.path());
-    let (mut alice, mut old) = (net.peer("alice").await, peer_with_password(&net, "bob").await);
-    let sea = alice.publish("sea", 1).await;
-    alice.share(sea.no, old.id(), views(2)).await;
-    old.update().await;
-    old.acknowledge().await;
-    // The answer comes after the acknowledgement was read.
-    rights(&mut old).await;
-    let mut new = attempt(&net, "bob", PASSWORD).await.unwrap();
-    let signed_in = new.signed_in.clone().unwrap();
-    assert_eq!((signed_in.since, signed_in.latest), (Seq(1), Seq(1)));
-    alice.share(sea.no, old.id(), views(3)).await;
-    new.update().await;
-    assert_eq!(new.stored, Seq(2));
-    net.stop().await;
+fn any_file_holds(dir: &Path, text: &[u8]) -> bool {
+    fs::read_dir(dir).unwrap().any(|entry| holds(&entry.unwrap().path(), text))
 }
 
 #[tokio::test]
-async fn a_recovery_whose_answer_was_lost_is_repeated_with_the_same_key_even_while_locked() {
+async fn a_login_gives_the_sealed_seed_of_the_key_and_disturbs_no_one() {
     let dir = tempfile::tempdir().unwrap();
     let net = Net::start(dir.path());
-    let alice = peer_with_password(&net, "alice").await;
-    let new = attempt(&net, "alice", PASSWORD).await.unwrap();
-    for _ in 0..=PASSWORD_TRIES {
-        reason(&net, "alice", "wrong horse").await;
-    }
-    let mut again = Client::connect(&net, new.secret.clone()).await;
-    again.enter(recover("alice", PASSWORD)).await.unwrap();
-    assert_eq!(again.id(), alice.id());
-    let mut other = Client::connect(&net, new.secret.clone()).await;
-    assert_eq!(other.enter(recover("bob", PASSWORD)).await.unwrap_err().code, Code::Conflict);
+    let mut alice = peer_with_password(&net, "alice").await;
+    let given = log_in(&net, "alice", PASSWORD).await.unwrap();
+    let expected =
+        LoggedIn { id: alice.id(), key: alice.secret.public().unwrap(), sealed: blob(SEALED), online: true };
+    assert_eq!(given, expected);
+    assert_eq!(alice.ask(Op::Blocks).await, Ok(Answer::Blocks(Vec::new())), "she is still signed in");
+    alice.sign_out().await;
+    assert!(!log_in(&net, "alice", PASSWORD).await.unwrap().online);
     net.stop().await;
+    assert!(any_file_holds(dir.path(), SEALED));
+    assert!(!any_file_holds(dir.path(), PASSWORD.as_bytes()), "the password is in a file");
 }
 
 #[tokio::test]
-async fn three_wrong_passwords_lock_the_name_longer_each_time_but_never_its_key() {
+async fn two_machines_with_one_key_take_over_from_each_other_by_force_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let mut old = net.peer("alice").await;
+    let secret = old.secret.clone();
+    let enter = async |instance, force| {
+        let mut client = Client::connect(&net, secret.clone()).await;
+        let signed_in = client.enter(Op::SignIn(SignIn { force, ..sign_in(instance, Seq(0)) })).await;
+        signed_in.map(|()| client)
+    };
+    assert_eq!(enter(2, false).await.err().unwrap().code, Code::Conflict);
+    let mut new = enter(2, true).await.unwrap();
+    assert_eq!(taken_over(&mut old).await, NoticeKind::TakenOver);
+    assert_eq!(enter(1, false).await.err().unwrap().code, Code::Conflict);
+    let _old = enter(1, true).await.unwrap();
+    assert_eq!(taken_over(&mut new).await, NoticeKind::TakenOver);
+    net.stop().await;
+}
+
+async fn taken_over(client: &mut Client) -> NoticeKind {
+    let Some(FromDirectory::Notice(notice)) = client.next().await else { panic!("no notice") };
+    assert_eq!(client.next().await, None);
+    notice.kind
+}
+
+#[tokio::test]
+async fn three_attempts_lock_the_name_longer_each_time_but_never_its_key() {
     let dir = tempfile::tempdir().unwrap();
     let net = quick(dir.path());
     let mut alice = peer_with_password(&net, "alice").await;
     for lockout in [1000, 2000] {
         let mut wrong = 0;
         wait_until_async("the lock-out ends", async || {
-            match reason(&net, "alice", "wrong horse").await {
+            match guess(&net, "alice").await {
                 Reason::WrongPassword => wrong += 1,
                 Reason::Locked => assert_eq!(wrong, 0),
                 other => panic!("{other:?}"),
@@ -148,15 +180,15 @@ async fn three_wrong_passwords_lock_the_name_longer_each_time_but_never_its_key(
             wrong == PASSWORD_TRIES
         })
         .await;
-        let locked = attempt(&net, "alice", PASSWORD).await.err().unwrap();
+        let locked = begin(&net, "alice", PASSWORD).await.err().unwrap();
         assert_eq!((locked.code, locked.reason), (Code::Denied, Some(Reason::Locked)));
         let wait = locked.retry_after_ms.unwrap();
         assert!((lockout - 999..=lockout).contains(&wait), "{locked:?}");
         alice.sign_out().await;
         alice = net.again(&alice).await;
     }
-    wait_until_async("the lock-out ends", async || match attempt(&net, "alice", PASSWORD).await {
-        Ok(new) => new.id() == alice.id(),
+    wait_until_async("the lock-out ends", async || match log_in(&net, "alice", PASSWORD).await {
+        Ok(given) => given.id == alice.id(),
         Err(error) => {
             assert_eq!(error.reason, Some(Reason::Locked));
             false
@@ -166,10 +198,21 @@ async fn three_wrong_passwords_lock_the_name_longer_each_time_but_never_its_key(
     net.stop().await;
 }
 
-/// The bytes that come back, whatever they are.
-async fn raw(net: &Net, name: &str, password: &str) -> Vec<u8> {
-    let mut client = Client::connect(net, SecretKey::generate().unwrap()).await;
-    client.send(&ToDirectory::request(1, recover(name, password))).await;
+#[tokio::test]
+async fn logins_that_succeed_are_no_attempts() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let _alice = peer_with_password(&net, "alice").await;
+    for _ in 0..PASSWORD_TRIES {
+        log_in(&net, "alice", PASSWORD).await.unwrap();
+    }
+    assert_eq!(guess(&net, "alice").await, Reason::WrongPassword);
+    net.stop().await;
+}
+
+/// The bytes that come back for a request, whatever they are.
+async fn raw(client: &mut Client, op: Op) -> Vec<u8> {
+    client.send(&ToDirectory::request(1, op)).await;
     client.reader.next().await.unwrap().unwrap()
 }
 
@@ -179,17 +222,23 @@ async fn nothing_tells_whether_a_name_exists() {
     let net = Net::start(dir.path());
     let _alice = peer_with_password(&net, "alice").await;
     let _bob = net.peer("bob").await;
+    let names = ["alice", "nobody", "bob"];
     for attempt in 0..PASSWORD_TRIES {
-        let known = raw(&net, "alice", "wrong horse").await;
-        assert_eq!(known, raw(&net, "nobody", "wrong horse").await, "attempt {attempt}");
-        assert_eq!(known, raw(&net, "bob", "wrong horse").await, "attempt {attempt}");
+        let (_, request) = LoggingIn::begin("wrong horse".parse().unwrap()).unwrap();
+        let mut outcomes = Vec::new();
+        for name in names {
+            let mut client = Client::connect(&net, SecretKey::generate().unwrap()).await;
+            let started = raw(&mut client, start(name, request.clone())).await;
+            // Of a machine that does not give up, and has no proof.
+            outcomes.push((started.len(), raw(&mut client, Op::LoginFinish(blob([7; 64]))).await));
+        }
+        assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "attempt {attempt}: {outcomes:?}");
     }
-    for name in ["alice", "nobody", "bob"] {
-        let error = attempt(&net, name, PASSWORD).await.err().unwrap();
+    for name in names {
+        let error = begin(&net, name, PASSWORD).await.err().unwrap();
         assert_eq!((error.code, error.reason), (Code::Denied, Some(Reason::Locked)), "{name}");
         assert!(error.message.starts_with("too many wrong passwords for this name: try again in "));
     }
-    assert_eq!(reason(&net, "stranger", PASSWORD).await, Reason::WrongPassword);
     net.stop().await;
 }
 
@@ -198,9 +247,9 @@ async fn guesses_at_once_are_no_more_than_guesses_in_a_row() {
     let dir = tempfile::tempdir().unwrap();
     let net = Net::start(dir.path());
     let _alice = peer_with_password(&net, "alice").await;
-    let guesses = join_all((0..16).map(|_| reason(&net, "alice", "wrong horse"))).await;
-    let looked_at = guesses.iter().filter(|reason| **reason == Reason::WrongPassword).count();
-    assert_eq!(u32::try_from(looked_at), Ok(PASSWORD_TRIES), "{guesses:?}");
+    let guesses = join_all((0..16).map(|_| guess(&net, "alice"))).await;
+    let answered = guesses.iter().filter(|reason| **reason == Reason::WrongPassword).count();
+    assert_eq!(u32::try_from(answered), Ok(PASSWORD_TRIES), "{guesses:?}");
     net.stop().await;
 }
 
@@ -208,18 +257,17 @@ async fn guesses_at_once_are_no_more_than_guesses_in_a_row() {
 async fn one_address_has_so_many_attempts_a_minute() {
     let dir = tempfile::tempdir().unwrap();
     let net = Net::start(dir.path());
-    let mut alice = peer_with_password(&net, "alice").await;
-    let mut looked_at = 0;
+    let mut alice = net.peer("alice").await;
+    let mut answered = 0;
     let refused = loop {
-        let error = attempt(&net, &format!("n{looked_at}"), "wrong horse").await.err().unwrap();
-        if error.reason != Some(Reason::WrongPassword) {
-            break error;
+        match begin(&net, &format!("n{answered}"), "wrong horse").await {
+            Ok(_) => answered += 1,
+            Err(error) => break error,
         }
-        looked_at += 1;
         // While it tries, some are allowed again.
-        assert!(looked_at < 2 * PASSWORDS_PER_MINUTE, "nothing limits it");
+        assert!(answered < 2 * PASSWORDS_PER_MINUTE, "nothing limits it");
     };
-    assert!(looked_at >= PASSWORDS_PER_MINUTE);
+    assert!(answered >= PASSWORDS_PER_MINUTE);
     assert_eq!((refused.code, refused.reason), (Code::Denied, Some(Reason::Limit)));
     assert!((1..=60_000).contains(&refused.retry_after_ms.unwrap()), "{refused:?}");
     alice.sign_out().await;
@@ -232,22 +280,112 @@ async fn a_password_is_changed_and_removed_and_needs_a_name() {
     let dir = tempfile::tempdir().unwrap();
     let net = Net::start(dir.path());
     let mut alice = peer_with_password(&net, "alice").await;
-    alice.ask(set_password("another horse")).await.unwrap();
-    assert_eq!(reason(&net, "alice", PASSWORD).await, Reason::WrongPassword);
-    let mut new = attempt(&net, "alice", "another horse").await.unwrap();
-    assert_eq!(new.ask(Op::SetPassword(None)).await, Ok(Answer::Done));
-    assert_eq!(reason(&net, "alice", "another horse").await, Reason::WrongPassword);
+    set_password(&mut alice, &net, "another horse").await.unwrap();
+    assert_eq!(log_in(&net, "alice", PASSWORD).await, Err(wrong()));
+    log_in(&net, "alice", "another horse").await.unwrap();
+    assert_eq!(alice.ask(Op::PasswordRemove).await, Ok(Answer::Done));
+    assert_eq!(log_in(&net, "alice", "another horse").await, Err(wrong()));
     let mut nameless = Client::connect(&net, SecretKey::generate().unwrap()).await;
-    let register = |password| {
-        let sign_in = sign_in(1, Seq(0));
-        Op::Register(Register { name: None, invite: None, password, sign_in })
-    };
-    let refused = nameless.enter(register(Some(PASSWORD.parse().unwrap()))).await.unwrap_err();
-    assert_eq!(refused.code, Code::Invalid);
-    let mut nameless = Client::connect(&net, SecretKey::generate().unwrap()).await;
-    nameless.enter(register(None)).await.unwrap();
-    assert_eq!(nameless.refusal(set_password(PASSWORD)).await.0, Code::Invalid);
+    let register = Register { name: None, invite: None, password: None, sign_in: sign_in(1, Seq(0)) };
+    nameless.enter(Op::Register(register)).await.unwrap();
+    assert_eq!(set_password(&mut nameless, &net, PASSWORD).await.unwrap_err().code, Code::Invalid);
     net.stop().await;
+    assert!(!any_file_holds(dir.path(), SEALED), "what was removed is still in a file");
+}
+
+#[tokio::test]
+async fn a_password_that_is_changed_during_a_login_is_not_good_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let mut alice = peer_with_password(&net, "alice").await;
+    let Begun { mut client, logging_in, answer } = begin(&net, "alice", PASSWORD).await.unwrap();
+    set_password(&mut alice, &net, "another horse").await.unwrap();
+    let proof = logging_in.finish(answer.as_bytes(), &net.link.key).unwrap().finalization;
+    assert_eq!(client.ask(Op::LoginFinish(blob(proof))).await, Err(wrong()));
+    net.stop().await;
+}
+
+#[tokio::test]
+async fn a_login_is_two_messages_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let mut alice = peer_with_password(&net, "alice").await;
+    let mut client = Client::connect(&net, SecretKey::generate().unwrap()).await;
+    assert_eq!(client.refusal(Op::LoginFinish(blob([7; 64]))).await.0, Code::Denied);
+    for (name, op) in [("n1", Op::Blocks), ("n2", Op::SignIn(sign_in(2, Seq(0))))] {
+        let Begun { mut client, .. } = begin(&net, name, PASSWORD).await.unwrap();
+        assert_eq!(client.refusal(op).await, (Code::Denied, "sign in first".into()));
+        assert_eq!(client.next().await, None);
+    }
+    for request in [vec![7; 96], vec![0; 32]] {
+        let mut client = Client::connect(&net, SecretKey::generate().unwrap()).await;
+        assert_eq!(client.refusal(start("n3", request)).await.0, Code::Invalid);
+    }
+    assert_eq!(alice.refusal(start("alice", vec![7; 96])).await.0, Code::Invalid, "she is signed in");
+    assert_eq!(alice.refusal(Op::PasswordStart(blob([0xff; 32]))).await.0, Code::Invalid);
+    let nonsense = Escrow { record: blob([0xff; 192]), sealed: blob(SEALED) };
+    assert_eq!(alice.refusal(Op::PasswordFinish(Box::new(nonsense))).await.0, Code::Invalid);
+    log_in(&net, "alice", PASSWORD).await.unwrap();
+    net.stop().await;
+}
+
+#[tokio::test]
+async fn the_ways_of_the_first_release_are_refused_but_for_removing() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let mut alice = peer_with_password(&net, "alice").await;
+    let password = || PASSWORD.parse().unwrap();
+    let register = Register {
+        name: Some("bob".parse().unwrap()),
+        invite: None,
+        password: Some(password()),
+        sign_in: sign_in(1, Seq(0)),
+    };
+    let recover =
+        Recover { name: "alice".parse().unwrap(), password: password(), sign_in: sign_in(1, Seq(0)) };
+    for op in [Op::Register(register), Op::Recover(Box::new(recover))] {
+        let mut client = Client::connect(&net, SecretKey::generate().unwrap()).await;
+        let (code, text) = client.refusal(op).await;
+        assert!(code == Code::Unsupported && text.contains("update peerd"), "{text}");
+    }
+    net.peer("bob").await;
+    assert_eq!(alice.refusal(Op::SetPassword(Some(password()))).await.0, Code::Unsupported);
+    log_in(&net, "alice", PASSWORD).await.unwrap();
+    assert_eq!(alice.ask(Op::SetPassword(None)).await, Ok(Answer::Done));
+    assert_eq!(log_in(&net, "alice", PASSWORD).await, Err(wrong()));
+    net.stop().await;
+    assert!(!any_file_holds(dir.path(), PASSWORD.as_bytes()), "the password is in a file");
+}
+
+/// `testdata/d608605` is a directory and its peers as the release left them; Bob had a password.
+#[tokio::test]
+async fn a_password_of_the_first_release_has_to_be_set_once_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/d608605");
+    for name in ["dosd.db", "server.key"] {
+        let copy = dir.path().join(name);
+        fs::copy(kept.join("dosd").join(name), &copy).unwrap();
+        fs::set_permissions(copy, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    assert!(holds(&dir.path().join("dosd.db"), b"$argon2id$"));
+    let net = Net::start(dir.path());
+    let enter = async |name: &str| {
+        let text = fs::read_to_string(kept.join(name).join("identity.toml")).unwrap();
+        let secret = text.split('"').nth(1).unwrap().parse().unwrap();
+        let mut client = Client::connect(&net, secret).await;
+        client.enter(Op::SignIn(sign_in(1, Seq(0)))).await.unwrap();
+        client
+    };
+    assert!(!enter("alice").await.signed_in.unwrap().password_again);
+    assert_eq!(log_in(&net, "bob", "correct horse battery").await, Err(wrong()));
+    let mut bob = enter("bob").await;
+    assert!(bob.signed_in.as_ref().unwrap().password_again);
+    set_password(&mut bob, &net, PASSWORD).await.unwrap();
+    bob.sign_out().await;
+    assert!(!enter("bob").await.signed_in.unwrap().password_again);
+    assert_eq!(log_in(&net, "bob", PASSWORD).await.unwrap().id, bob.id());
+    net.stop().await;
+    assert!(!holds(&dir.path().join("dosd.db"), b"$argon2id$"), "the hash is still there");
 }
 
 async fn rights(client: &mut Client) -> Vec<Grant> {

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use dos_protocol::{
-    Code, Instance, PeerId, PublicKey, Seq,
+    Code, Instance, PeerId, Seq,
     directory::{Answer, FromDirectory, NoticeKind, Op, Presence, Subscription, ToDirectory},
     key::SecretKey,
     limits::{PRESENCE_PAUSE, PRESENCE_PER_PUSH_MAX, SUBSCRIBED_PEERS_MAX},
@@ -201,7 +201,6 @@ fn visit(net: &Net, number: u64) {
         name: Some(name),
         instance: Instance(number),
         addresses: vec!["192.0.2.7:4000".parse().unwrap()],
-        key: PublicKey::from([1; 32]),
         claim: Claim::Polite,
         permit: None,
     };

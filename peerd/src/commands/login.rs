@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dos_protocol::{
-    Code, JoinLink, Password, PeerName, WireError,
+    Code, JoinLink, Password, PeerId, PeerName, Reason, WireError,
     control::{Outcome, SessionState},
     limits::ANSWER_TIME_MAX,
 };
@@ -12,8 +12,9 @@ use tokio::time::timeout;
 use super::{Services, register};
 use crate::{
     directory::unregistered,
+    identity::Identity,
     relearn,
-    upstream::{Entrance, SignedInAs},
+    upstream::{Escrowed, SignedInAs, log_in},
 };
 
 /// Signs in, and waits until every update from while it was away is here.
@@ -30,25 +31,53 @@ pub(super) async fn run(services: &Arc<Services>, force: bool) -> Result<Outcome
     Ok(Outcome::Session { id, state: SessionState::Online, replayed })
 }
 
-/// Takes the ID of this name back with its password, for a daemon that has none, and waits until everything that the
-/// directory knows of it is here.
+/// Who logs in where, with a password.
+#[derive(Debug)]
+pub(super) struct ByPassword {
+    pub(super) server: JoinLink,
+    pub(super) name: PeerName,
+    pub(super) password: Password,
+    /// Takes over from another machine that is signed in with the ID.
+    pub(super) force: bool,
+}
+
+/// Gets the key of the peer of this name with its password, for a daemon that has none, goes online with it, and waits until
+/// everything that the directory knows of it is here.
 ///
 /// # Errors
-/// `conflict` if this daemon has an ID already; `denied` if the name or the password is wrong, or too many were; `offline`.
-pub(super) async fn recover(
-    services: &Arc<Services>,
-    server: JoinLink,
-    name: PeerName,
-    password: Password,
-) -> Result<Outcome, WireError> {
-    let identity = register::begin(services, &server).await?;
-    let entrance = Entrance::Recover { name, password };
-    let SignedInAs { id, latest, stored, .. } = services.upstream.enter(identity, entrance).await?;
+/// `conflict` if this daemon has an ID already, or another machine is signed in and is not to be taken over; `denied` if the name
+/// or the password is wrong, too many were, or what the directory gives is not the peer's; `offline`.
+pub(super) async fn by_password(services: &Arc<Services>, login: ByPassword) -> Result<Outcome, WireError> {
+    let ByPassword { server, name, password, force } = login;
+    register::unregistered_yet(services)?;
+    let Escrowed { secret, id, online } = log_in(&server, name.clone(), password).await?;
+    if let Some(other) = services.store.own().await?.peer.filter(|other| *other != id) {
+        return Err(foreign(services, other));
+    }
+    if online && !force {
+        return Err(elsewhere(&name, id));
+    }
+    let identity = Identity::known(secret, server, id, Some(name))?;
+    let SignedInAs { id, latest, stored, .. } = services.upstream.adopt(identity, force).await?;
     // The ID is here from now on; what still fails is done after the next sign-in.
     replayed(services, latest.0).await?;
     relearn::run(&services.relearning).await?;
     let replayed = latest.0.saturating_sub(stored.0);
     Ok(Outcome::Session { id, state: SessionState::Online, replayed })
+}
+
+fn elsewhere(name: &PeerName, id: PeerId) -> WireError {
+    let text = format!("another machine is signed in as {name} ({id}); nothing was changed");
+    WireError::new(Code::Conflict, text).because(Reason::Elsewhere).hint(
+        "the same command with --force: the other machine is then offline until `dosctl login --force` there",
+    )
+}
+
+fn foreign(services: &Services, other: PeerId) -> WireError {
+    let text = format!("the state directory belongs to another peer, {other}");
+    WireError::new(Code::Conflict, text)
+        .caused_by(services.dirs.root().display().to_string())
+        .hint("dosctl --profile NEW login --server LINK --name NAME")
 }
 
 async fn replayed(services: &Services, latest: u64) -> Result<(), WireError> {

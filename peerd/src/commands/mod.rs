@@ -71,6 +71,7 @@ use crate::{
 
 use kind::Kind;
 pub(crate) use kind::kind;
+use login::ByPassword;
 use operation::Operation;
 pub(crate) use shown::{Finished, WhenShown};
 pub(crate) use sink::{NoUpload, Piece, Sink, Upload, sink};
@@ -153,8 +154,8 @@ async fn run(
         Command::Register { server, name, password } => {
             done(register::run(services, server, name, password).await)
         }
-        Command::Recover { server, name, password } => {
-            done(login::recover(services, server, name, password).await)
+        Command::Recover { server, name, password, force } => {
+            done(login::by_password(services, ByPassword { server, name, password, force }).await)
         }
         Command::SetPassword(password) => done(password::run(&change, password).await),
         Command::Login { force } => done(login::run(services, force).await),

@@ -4,26 +4,33 @@ use std::sync::Arc;
 
 use dos_protocol::{Code, JoinLink, Password, PeerName, WireError, control::Outcome};
 
-use super::Services;
+use super::{Services, password};
 use crate::{
     copies::blocking,
     identity::Identity,
-    upstream::{Entrance, SignedInAs},
+    upstream::{Application, SignedInAs},
 };
 
 /// Registers at `server` and goes online.
 ///
 /// # Errors
-/// `conflict` if this daemon has an ID already or the name is taken; `offline`; `denied`.
+/// `conflict` if this daemon has an ID already or the name is taken; `offline`; `denied`; `invalid` if the password is easy to
+/// guess.
 pub(super) async fn run(
     services: &Arc<Services>,
     server: JoinLink,
     name: Option<PeerName>,
     password: Option<Password>,
 ) -> Result<Outcome, WireError> {
+    if let Some(password) = &password {
+        password::check(password, name.as_ref().map(PeerName::as_str), &server.host)?;
+    }
     let identity = begin(services, &server).await?;
-    let entrance = Entrance::Register { name, invite: server.invite.clone(), password };
-    let SignedInAs { id, name, .. } = services.upstream.enter(identity, entrance).await?;
+    let application = Application { identity, name, invite: server.invite.clone() };
+    let SignedInAs { id, name, .. } = services.upstream.register(application).await?;
+    if let Some(password) = password {
+        password::first(services, password).await?;
+    }
     Ok(Outcome::Registered { id, name, server: JoinLink { invite: None, ..server } })
 }
 
@@ -31,16 +38,24 @@ pub(super) async fn run(
 ///
 /// # Errors
 /// `conflict` if this daemon has an ID already, or its state directory belongs to one.
-pub(super) async fn begin(services: &Arc<Services>, server: &JoinLink) -> Result<Arc<Identity>, WireError> {
-    if let Some((id, identity)) = services.identity.registered() {
-        let message = format!("already registered as {id} at {}", identity.server.address());
-        return Err(WireError::new(Code::Conflict, message).hint("dosctl status"));
-    }
+async fn begin(services: &Arc<Services>, server: &JoinLink) -> Result<Arc<Identity>, WireError> {
+    unregistered_yet(services)?;
     if services.store.own().await?.peer.is_some() {
         let root = services.dirs.root().display().to_string();
         let message = "the state directory belongs to a peer whose identity.toml is missing";
-        return Err(WireError::new(Code::Conflict, message).caused_by(root));
+        let hint = "dosctl login --server LINK --name NAME, if the peer has a password";
+        return Err(WireError::new(Code::Conflict, message).caused_by(root).hint(hint));
     }
     let (services, link) = (Arc::clone(services), server.clone());
     Ok(blocking(move || services.identity.begin(&link)).await??)
+}
+
+/// Refuses a daemon that has an ID already.
+///
+/// # Errors
+/// `conflict`.
+pub(super) fn unregistered_yet(services: &Services) -> Result<(), WireError> {
+    let Some((id, identity)) = services.identity.registered() else { return Ok(()) };
+    let message = format!("already registered as {id} at {}", identity.server.address());
+    Err(WireError::new(Code::Conflict, message).hint("dosctl status"))
 }

@@ -9,6 +9,7 @@ pub(crate) mod contacts;
 pub(crate) mod grants;
 pub(crate) mod messages;
 pub(crate) mod pages;
+pub(crate) mod passwords;
 pub(crate) mod requests;
 pub(crate) mod retry;
 pub(crate) mod spend;

@@ -161,8 +161,8 @@ impl Store {
         self.read(own).await
     }
 
-    /// Makes the database that of `peer`, online from now on. If the ID was recovered, what the old machine knew is lost
-    /// here, whether or not the directory still has updates of it: views are spent without one.
+    /// Makes the database that of `peer`, online from now on. If its key came with its password, what the other machine knows is
+    /// lost here, whether or not the directory still has updates of it: views are spent without one.
     ///
     /// # Errors
     /// [`Error::Foreign`] if it is another peer's already.
@@ -172,7 +172,8 @@ impl Store {
                 Some(other) if other != peer => return Err(Error::Foreign(other)),
                 _ => {}
             }
-            let sql = "UPDATE self SET peer = ?1, wanted_online = 1, lost = max(lost, ?2)";
+            let sql =
+                "UPDATE self SET peer = ?1, wanted_online = 1, offline_because = NULL, lost = max(lost, ?2)";
             execute(connection, sql, params![id(peer), taken_back])?;
             Ok(())
         })
@@ -185,8 +186,34 @@ impl Store {
     /// As in [`Error`].
     pub(crate) async fn want_online(&self, wanted: bool) -> Result<(), Error> {
         self.write(move |connection| {
-            execute(connection, "UPDATE self SET wanted_online = ?1", params![wanted])?;
+            let sql = "UPDATE self SET wanted_online = ?1, offline_because = NULL";
+            execute(connection, sql, params![wanted])?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Remembers that no session is wanted, and why, where that is not the user's wish: another machine is this peer now. What
+    /// it does there is not known here, and not all of it comes as an update: views are spent without one.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn stay_offline(&self, because: Option<Box<str>>) -> Result<(), Error> {
+        self.write(move |connection| {
+            let sql = "UPDATE self SET wanted_online = 0, lost = 1, offline_because = ?1";
+            execute(connection, sql, params![because])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Why no session is wanted, if that was not the user's wish.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn offline_because(&self) -> Result<Option<Box<str>>, Error> {
+        self.read(|connection| {
+            Ok(connection.query_row("SELECT offline_because FROM self", [], |row| row.get(0))?)
         })
         .await
     }

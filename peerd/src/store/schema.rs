@@ -19,6 +19,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: UNKNOWN_UPDATES },
         Migration { sql: OPERATIONS },
         Migration { sql: TRUST },
+        Migration { sql: OFFLINE_BECAUSE },
     ],
 };
 
@@ -260,4 +261,9 @@ ALTER TABLE messages ADD COLUMN signed INTEGER NOT NULL DEFAULT 0;
 -- The revision of this peer's last word for an image; messages that were refused.
 ALTER TABLE self ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE self ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
+";
+
+const OFFLINE_BECAUSE: &str = "
+-- Why no session is wanted, if that was not the user's wish.
+ALTER TABLE self ADD COLUMN offline_because TEXT;
 ";

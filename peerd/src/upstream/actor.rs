@@ -3,12 +3,16 @@
 //! What always holds: at most one attempt or session exists; each waiter for a sign-in is answered when it is decided;
 //! an ID that the directory gave is on disk before it is reported.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use dos_protocol::{
     Code, Seq, Timestamp, WireError,
     control::{EventKind, SessionState},
-    directory::{Op, Recover, Register, SignIn, SignedIn},
+    directory::{Notice, NoticeKind, Op, Register, SignIn, SignedIn},
     sealing::sealing_key,
 };
 use tokio::{
@@ -18,7 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Ends, Entrance, Local, SignedInAs, Status, Waiter, Wish,
+    Application, Ends, Local, SignedInAs, Status, Waiter, Wish,
     backoff::{delay, kicked_delay},
     connection::{Established, Failure, establish},
     session::{Ending, Request, Session},
@@ -29,14 +33,11 @@ use crate::{addresses::announced, copies::blocking, identity::Identity, random::
 /// A session that lasted this long was a good one: the next attempt comes soon.
 const LASTED: Duration = Duration::from_secs(5);
 
+/// To a user whose password an older directory has kept as a hash.
+const PASSWORD_AGAIN: &str = "set your password once more: dosctl password";
+
 /// How long signing out may take.
 const SIGN_OUT_TIME_MAX: Duration = Duration::from_secs(1);
-
-/// What is asked for by a daemon without an ID.
-struct Application {
-    identity: Arc<Identity>,
-    entrance: Entrance,
-}
 
 struct Actor {
     local: Arc<Local>,
@@ -47,6 +48,10 @@ struct Actor {
     session: Option<Session>,
     due: Option<Instant>,
     waiters: Vec<Waiter>,
+}
+
+fn under_way() -> WireError {
+    WireError::new(Code::Conflict, "this daemon has an ID, or a registration is under way")
 }
 
 /// Runs until `stop`, then signs out.
@@ -63,7 +68,8 @@ pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: Cance
         due: None,
         waiters: Vec::new(),
     };
-    actor.publish(|_| ());
+    let because = actor.local.store.offline_because().await.unwrap_or_default();
+    actor.publish(|status| status.trouble = because);
     if wanted && registered {
         actor.step(Event::Start).await;
     }
@@ -112,30 +118,20 @@ pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: Cance
 impl Actor {
     async fn wish(&mut self, wish: Wish) {
         match wish {
-            Wish::Enter { identity, entrance, waiter } => {
+            Wish::Register { application, waiter } => {
                 if self.phase == Phase::Unregistered {
-                    self.application = Some(Application { identity, entrance });
+                    self.application = Some(application);
                     self.waiters.push(waiter);
                     self.step(Event::Register).await;
                 } else {
-                    let error = WireError::new(Code::Conflict, "a registration is under way");
-                    drop(waiter.send(Err(error)));
+                    drop(waiter.send(Err(under_way())));
                 }
             }
-            Wish::Login { force, waiter } => {
-                self.step(Event::Login { force }).await;
-                match (self.phase, self.local.identity.registered()) {
-                    (Phase::Online(_), Some((id, identity))) => {
-                        let stored = self.local.feed.stored_now();
-                        let name = identity.name.clone();
-                        drop(waiter.send(Ok(SignedInAs { id, name, latest: stored, stored })));
-                    }
-                    (Phase::Unregistered | Phase::Registering, _) | (_, None) => {
-                        drop(waiter.send(Err(crate::directory::unregistered())));
-                    }
-                    _ => self.waiters.push(waiter),
-                }
-            }
+            Wish::Adopt { identity, force, waiter } => match self.adopt(*identity).await {
+                Ok(()) => self.login(force, waiter).await,
+                Err(error) => drop(waiter.send(Err(error))),
+            },
+            Wish::Login { force, waiter } => self.login(force, waiter).await,
             Wish::Hurry => {
                 if matches!(self.phase, Phase::Waiting(attempt) if !attempt.kicked) {
                     self.due = None;
@@ -149,6 +145,35 @@ impl Actor {
                 let _ = done.send(());
             }
         }
+    }
+
+    async fn login(&mut self, force: bool, waiter: Waiter) {
+        self.step(Event::Login { force }).await;
+        match (self.phase, self.local.identity.registered()) {
+            (Phase::Online(_), Some((id, identity))) => {
+                let stored = self.local.feed.stored_now();
+                let name = identity.name.clone();
+                drop(waiter.send(Ok(SignedInAs { id, name, latest: stored, stored })));
+            }
+            (Phase::Unregistered | Phase::Registering, _) | (_, None) => {
+                drop(waiter.send(Err(crate::directory::unregistered())));
+            }
+            _ => self.waiters.push(waiter),
+        }
+    }
+
+    /// Writes down an identity that came with its password. The database first: what a crash leaves then is completed by the
+    /// same command again, and never signs in without knowing that it has to relearn.
+    async fn adopt(&mut self, identity: Identity) -> Result<(), WireError> {
+        let id = identity.id.ok_or_else(crate::directory::unregistered)?;
+        if self.phase != Phase::Unregistered {
+            return Err(under_way());
+        }
+        self.local.store.bind(id, true).await?;
+        let local = Arc::clone(&self.local);
+        blocking(move || local.identity.adopt(identity)).await??;
+        self.step(Event::Adopted).await;
+        Ok(())
     }
 
     async fn step(&mut self, event: Event) {
@@ -167,7 +192,8 @@ impl Actor {
             Action::Abandon => self.abandon(),
             Action::SignOut => self.sign_out().await,
             Action::GiveUp => {
-                if let Err(error) = self.local.store.want_online(false).await {
+                let because = self.ends.status.borrow().trouble.clone();
+                if let Err(error) = self.local.store.stay_offline(because).await {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
                         "cannot note that we stay offline"
@@ -217,16 +243,9 @@ impl Actor {
         let sealing = sealing_key(&applying.unwrap_or(&identity).secret).ok().map(Box::new);
         let sign_in = SignIn { instance: self.local.instance, port, addresses, force, stored, sealing };
         let (identity, op) = match &self.application {
-            Some(Application { identity, entrance }) => {
-                let op = match entrance.clone() {
-                    Entrance::Register { name, invite, password } => {
-                        Op::Register(Register { name, invite, password, sign_in })
-                    }
-                    Entrance::Recover { name, password } => {
-                        Op::Recover(Box::new(Recover { name, password, sign_in }))
-                    }
-                };
-                (Arc::clone(identity), op)
+            Some(Application { identity, name, invite }) => {
+                let (name, invite) = (name.clone(), invite.clone());
+                (Arc::clone(identity), Op::Register(Register { name, invite, password: None, sign_in }))
             }
             None => (identity, Op::SignIn(sign_in)),
         };
@@ -259,9 +278,8 @@ impl Actor {
             self.local.store.skip_updates(signed_in.since).await?;
             self.local.feed.set_stored(signed_in.since);
         }
-        if let Some(Application { identity, entrance }) = application {
-            let taken_back = matches!(entrance, Entrance::Recover { .. });
-            self.local.store.bind(signed_in.id, taken_back).await?;
+        if let Some(Application { identity, .. }) = application {
+            self.local.store.bind(signed_in.id, false).await?;
             let (local, id, name) = (Arc::clone(&self.local), signed_in.id, signed_in.name.clone());
             blocking(move || local.identity.complete(&identity, id, name)).await??;
             return Ok(());
@@ -273,7 +291,7 @@ impl Actor {
     }
 
     fn signed_in(&mut self, established: Established) {
-        let SignedIn { id, name, address, since, latest, .. } = established.signed_in.clone();
+        let SignedIn { id, name, address, since, latest, password_again, .. } = established.signed_in.clone();
         let directory = established.directory;
         let session = Session::begin(&self.local, id, established);
         let handle = session.handle.clone();
@@ -288,19 +306,26 @@ impl Actor {
             status.session += 1;
             status.handle = Some(handle);
         });
+        self.ends.password_again.store(password_again, Ordering::Relaxed);
+        if password_again {
+            let notice = Notice { kind: NoticeKind::Announcement, text: PASSWORD_AGAIN.into() };
+            self.local.feed.events.tell(Timestamp::now(), EventKind::Notice(notice));
+        }
         self.answer(&Ok(SignedInAs { id, name, latest, stored: since }));
     }
 
     async fn failed(&mut self, failure: Failure) {
         let Failure { kind, error } = failure;
         let asked = matches!(self.phase, Phase::Registering) || kind != Failed::Unreachable;
-        let trouble = match &error.cause {
-            Some(cause) => format!("{}: {cause}", error.message),
-            None => error.message.to_string(),
+        let trouble = match (kind, &error.cause) {
+            (Failed::Conflict, _) => format!("{}; to take over: dosctl login --force", error.message),
+            (_, Some(cause)) => format!("{}: {cause}", error.message),
+            (_, None) => error.message.to_string(),
         };
         tracing::info!(error = %trouble, "cannot sign in");
-        self.step(Event::Failed(kind)).await;
+        // Before the state: whoever waits for that finds the reason beside it.
         self.publish(|status| status.trouble = Some(trouble.into()));
+        self.step(Event::Failed(kind)).await;
         if asked {
             let error = match (kind, self.phase) {
                 (Failed::Conflict, Phase::Offline) => error.hint("dosctl login --force"),
@@ -320,8 +345,8 @@ impl Actor {
             Ending::Lost(why) => (Lost::AtOnce, why),
         };
         tracing::info!(cause = %dos_protocol::name::printable(&why), "the session ended");
-        self.step(Event::Lost(lost)).await;
         self.publish(|status| status.trouble = Some(why));
+        self.step(Event::Lost(lost)).await;
     }
 
     fn answer(&mut self, outcome: &Result<SignedInAs, WireError>) {

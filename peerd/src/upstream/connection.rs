@@ -1,7 +1,7 @@
 //! Connecting to the directory: addresses, TLS, and the first request, which signs in.
 //!
-//! What always holds: the other end of what [`establish`] returns holds the key of the join link, and has accepted us. Every step
-//! has a bound.
+//! What always holds: the other end of a [`Line`] holds the key of the join link, and has accepted us when [`establish`] returns.
+//! Every step has a bound.
 
 use std::{io, net::SocketAddr};
 
@@ -9,6 +9,7 @@ use dos_protocol::{
     Code, JoinLink, Seq, WireError,
     directory::{Answer, FromDirectory, Op, SignedIn, ToDirectory},
     frame::{self, Reader},
+    key::SecretKey,
     limits::{CONNECT_TIME_MAX, SIGN_IN_TIME_MAX, WRITE_STALL_MAX},
     name::printable,
     tls::{Alpn, ClientTls, Stream, TlsError},
@@ -89,30 +90,60 @@ impl Failure {
             Code::Conflict => Self { kind: Failed::Conflict, error },
             Code::Offline | Code::Timeout | Code::Internal => Self { kind: Failed::Unreachable, error },
             Code::NotFound => {
-                let text = "the directory does not know the key of this machine (any more): the ID was recovered with \
-                            its password elsewhere, or the peer was removed";
+                let text = "the directory does not know the key of this machine (any more): the peer was removed, or the \
+                            directory has lost it";
                 let unknown = WireError::new(Code::NotFound, text).caused_by(error.message);
-                let hint = "dosctl --profile NEW login --server LINK --name NAME";
-                Self { kind: Failed::Unknown, error: unknown.hint(hint) }
+                Self {
+                    kind: Failed::Unknown,
+                    error: unknown.hint("dosctl --profile NEW register --server LINK"),
+                }
             }
             _ => Self::refused(error),
         }
     }
 }
 
+/// A connection before it has signed in.
+pub(super) struct Line<'a> {
+    link: &'a JoinLink,
+    input: Input,
+    output: Output,
+    directory: SocketAddr,
+}
+
+impl<'a> Line<'a> {
+    /// Connects with this key to the directory of this link.
+    pub(super) async fn open(link: &'a JoinLink, secret: &SecretKey) -> Result<Self, Failure> {
+        let tls = ClientTls::new(secret, link.key, Alpn::Directory)
+            .map_err(|error| Failure::refused(WireError::new(Code::Internal, error.to_string())))?;
+        let socket = connect(link).await?;
+        let directory = socket.peer_addr().map_err(|error| Failure::unreachable(link, error.to_string()))?;
+        let stream = tls.connect(socket).await.map_err(|error| Failure::tls(link, &error))?;
+        let (input, output) = tokio::io::split(stream);
+        Ok(Self { link, input: Reader::new(input), output, directory })
+    }
+
+    /// Makes the request of this number and waits for its answer.
+    pub(super) async fn ask(&mut self, id: u32, op: Op) -> Result<Answer, Failure> {
+        let Self { link, input, output, .. } = self;
+        timeout(SIGN_IN_TIME_MAX, answer(link, input, output, (id, op)))
+            .await
+            .map_err(|_| Failure::unreachable(link, "it did not answer in time"))?
+    }
+
+    /// What is said when an answer belongs to no request.
+    pub(super) fn unexpected(&self) -> Failure {
+        Failure::unreachable(self.link, "it sent something unexpected")
+    }
+}
+
 /// Connects and makes the first request, which registers or signs in.
 pub(super) async fn establish(identity: &Identity, op: Op, stored: Seq) -> Result<Established, Failure> {
-    let link = &identity.server;
-    let tls = ClientTls::new(&identity.secret, link.key, Alpn::Directory)
-        .map_err(|error| Failure::refused(WireError::new(Code::Internal, error.to_string())))?;
-    let socket = connect(link).await?;
-    let directory = socket.peer_addr().map_err(|error| Failure::unreachable(link, error.to_string()))?;
-    let stream = tls.connect(socket).await.map_err(|error| Failure::tls(link, &error))?;
-    let (input, mut output) = tokio::io::split(stream);
-    let mut input = Reader::new(input);
-    let signed_in = timeout(SIGN_IN_TIME_MAX, sign_in(link, &mut input, &mut output, op))
-        .await
-        .map_err(|_| Failure::unreachable(link, "it did not answer in time"))??;
+    let mut line = Line::open(&identity.server, &identity.secret).await?;
+    let Answer::SignedIn(signed_in) = line.ask(FIRST_REQUEST, op).await? else {
+        return Err(line.unexpected());
+    };
+    let Line { input, output, directory, .. } = line;
     Ok(Established { input, output, directory, signed_in, stored })
 }
 
@@ -141,21 +172,19 @@ async fn open(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(socket)
 }
 
-async fn sign_in(
+async fn answer(
     link: &JoinLink,
     input: &mut Input,
     output: &mut Output,
-    op: Op,
-) -> Result<SignedIn, Failure> {
+    (request, op): (u32, Op),
+) -> Result<Answer, Failure> {
     let lost = |cause: String| Failure::unreachable(link, cause);
-    send(output, &ToDirectory::request(FIRST_REQUEST, op)).await.map_err(|e| lost(e.to_string()))?;
+    send(output, &ToDirectory::request(request, op)).await.map_err(|e| lost(e.to_string()))?;
     loop {
         let body = input.next().await.map_err(|error| lost(error.to_string()))?;
         let body = body.ok_or_else(|| lost("it closed the connection".into()))?;
         match frame::decode(&body).map_err(|error| lost(error.to_string()))? {
-            FromDirectory::Answer { id: FIRST_REQUEST, answer: Answer::SignedIn(signed_in) } => {
-                return Ok(signed_in);
-            }
+            FromDirectory::Answer { id, answer } if id == request => return Ok(answer),
             FromDirectory::Refused { error, .. } => return Err(Failure::answered(error)),
             FromDirectory::Ping(number) => {
                 let pong = ToDirectory::Pong(number);

@@ -6,13 +6,19 @@
 mod actor;
 mod backoff;
 mod connection;
+mod login;
 mod session;
 mod state;
+mod wishes;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use dos_protocol::{
-    Code, Instance, OperationId, Password, PeerId, PeerName, Reason, Seq, Timestamp, WireError,
+    Code, Instance, OperationId, PeerId, PeerName, Reason, Seq, Timestamp, WireError,
     control::SessionState,
     directory::{Answer, Call, Op, Share, ViewsChange},
     model::Address,
@@ -20,7 +26,7 @@ use dos_protocol::{
 use futures_util::future::BoxFuture;
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::{Instant, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use crate::{
@@ -35,6 +41,8 @@ use crate::{
 use session::{AskError, Handle, Request};
 
 pub(crate) use actor::run;
+pub(crate) use login::{Escrowed, log_in};
+use wishes::Wish;
 
 /// How long a request waits for a session that is being established.
 const SESSION_PATIENCE: Duration = Duration::from_secs(5);
@@ -91,32 +99,13 @@ pub(crate) struct SignedInAs {
 
 type Waiter = oneshot::Sender<Result<SignedInAs, WireError>>;
 
-/// How a daemon without an ID gets one.
+/// Under which name a daemon without an ID gets one, and what lets it in.
 #[derive(Debug, Clone)]
-pub(crate) enum Entrance {
-    /// A new one.
-    Register { name: Option<PeerName>, invite: Option<Box<str>>, password: Option<Password> },
-    /// The one of this name, whose password this is.
-    Recover { name: PeerName, password: Password },
-}
-
-/// What people want of the session.
-#[derive(Debug)]
-pub(crate) enum Wish {
-    Enter {
-        identity: Arc<Identity>,
-        entrance: Entrance,
-        waiter: Waiter,
-    },
-    Login {
-        force: bool,
-        waiter: Waiter,
-    },
-    Logout {
-        done: oneshot::Sender<()>,
-    },
-    /// Somebody needs the session: no use in waiting out a delay.
-    Hurry,
+pub(crate) struct Application {
+    /// Its key is written down already.
+    pub identity: Arc<Identity>,
+    pub name: Option<PeerName>,
+    pub invite: Option<Box<str>>,
 }
 
 /// The session, for those who use it.
@@ -125,6 +114,7 @@ pub(crate) struct Upstream {
     wishes: mpsc::Sender<Wish>,
     status: watch::Receiver<Status>,
     counters: Counters,
+    password_again: Arc<AtomicBool>,
 }
 
 /// What a session needs of this daemon.
@@ -147,6 +137,7 @@ pub(crate) struct Local {
 pub(crate) struct Ends {
     wishes: mpsc::Receiver<Wish>,
     status: watch::Sender<Status>,
+    password_again: Arc<AtomicBool>,
 }
 
 impl Upstream {
@@ -163,7 +154,9 @@ impl Upstream {
             directory: None,
             handle: None,
         });
-        (Self { wishes, status, counters }, Ends { wishes: waiting, status: publisher })
+        let password_again = Arc::new(AtomicBool::new(false));
+        let ends = Ends { wishes: waiting, status: publisher, password_again: Arc::clone(&password_again) };
+        (Self { wishes, status, counters, password_again }, ends)
     }
 
     /// How it stands, now and from now on.
@@ -182,56 +175,6 @@ impl Upstream {
     #[must_use]
     pub(crate) fn directory(&self) -> Option<SocketAddr> {
         self.status.borrow().directory
-    }
-
-    /// Gets an ID for a key that is written down already, and signs in.
-    ///
-    /// # Errors
-    /// What the directory or the network says.
-    pub(crate) async fn enter(
-        &self,
-        identity: Arc<Identity>,
-        entrance: Entrance,
-    ) -> Result<SignedInAs, WireError> {
-        let (waiter, answer) = oneshot::channel();
-        self.wish(Wish::Enter { identity, entrance, waiter }).await?;
-        answer.await.unwrap_or_else(|_| Err(stopping()))
-    }
-
-    /// Goes online, and tries on if the directory is out of reach.
-    ///
-    /// # Errors
-    /// What the directory says, or `offline` with what is wrong if it is not reached within a few seconds.
-    pub(crate) async fn login(&self, force: bool) -> Result<SignedInAs, WireError> {
-        let (waiter, answer) = oneshot::channel();
-        self.wish(Wish::Login { force, waiter }).await?;
-        match timeout(SESSION_PATIENCE, answer).await {
-            Ok(answer) => answer.unwrap_or_else(|_| Err(stopping())),
-            Err(_) => {
-                let status = self.status.borrow().clone();
-                Err(not_yet(&status).hint("dosctl wait --state online"))
-            }
-        }
-    }
-
-    /// Goes offline.
-    ///
-    /// # Errors
-    /// `internal` while the daemon stops.
-    pub(crate) async fn logout(&self) -> Result<(), WireError> {
-        let (done, answer) = oneshot::channel();
-        self.wish(Wish::Logout { done }).await?;
-        answer.await.map_err(|_| stopping())
-    }
-
-    /// Somebody needs the session: the next attempt to connect is made now.
-    pub(crate) fn hurry(&self) {
-        // With a full queue of wishes, the attempt comes about anyway.
-        drop(self.wishes.try_send(Wish::Hurry));
-    }
-
-    async fn wish(&self, wish: Wish) -> Result<(), WireError> {
-        self.wishes.send(wish).await.map_err(|_| stopping())
     }
 
     /// Waits a moment for a session.

@@ -57,7 +57,7 @@ pub(super) enum AskError {
 /// Why a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// Another daemon has taken over, or the ID was recovered with its password.
+    /// Another daemon has taken over.
     TakenOver(Box<str>),
     /// The operator has ended the session.
     Kicked(Box<str>),
@@ -185,10 +185,12 @@ impl Reading {
             }
         };
         match self.notice {
-            // Either way another daemon is this peer now, and stays it.
-            Some(Notice { kind: NoticeKind::TakenOver | NoticeKind::Replaced, text }) => {
-                Ending::TakenOver(text)
+            // Another daemon is this peer now, and stays it until this one is told to take over again.
+            Some(Notice { kind: NoticeKind::TakenOver, text }) => {
+                Ending::TakenOver(format!("taken over: {text}; to come back: dosctl login --force").into())
             }
+            // Of a directory of the first release: this key is of no use any more.
+            Some(Notice { kind: NoticeKind::Replaced, text }) => Ending::TakenOver(text),
             Some(Notice { kind: NoticeKind::Idle, text }) => Ending::Idle(text),
             Some(Notice { kind: NoticeKind::Kicked, text }) => Ending::Kicked(text),
             Some(Notice { text, .. }) => Ending::Lost(text),

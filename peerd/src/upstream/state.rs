@@ -92,6 +92,8 @@ pub(crate) enum Event {
     Lost(Lost),
     /// The next attempt is due.
     Due,
+    /// An identity that has an ID was written down.
+    Adopted,
 }
 
 /// What is to be done.
@@ -135,6 +137,7 @@ impl Phase {
     pub(crate) fn step(self, event: Event) -> (Self, Action) {
         match (self, event) {
             (Self::Unregistered, Event::Register) => (Self::Registering, Action::Register),
+            (Self::Unregistered, Event::Adopted) => (Self::Offline, Action::Nothing),
             (Self::Registering | Self::Connecting(_), Event::SignedIn) => {
                 let failures = if let Self::Connecting(attempt) = self { attempt.failures } else { 0 };
                 (Self::Online(failures), Action::Nothing)
@@ -268,6 +271,15 @@ mod tests {
         ];
         for (phase, event, then, action) in table {
             assert_eq!(phase.step(event), (then, action), "{phase:?} on {event:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_daemon_without_an_id_takes_one_on() {
+        let adopted = |phase: Phase| phase.step(Event::Adopted);
+        assert_eq!(adopted(Phase::Unregistered), (Phase::Offline, Action::Nothing));
+        for phase in [Phase::Registering, Phase::Offline, Phase::Connecting(FIRST), Phase::Online(3)] {
+            assert_eq!(adopted(phase), (phase, Action::Nothing), "{phase:?}");
         }
     }
 

@@ -5,6 +5,7 @@ mod abuse;
 mod control;
 mod cutter;
 mod earlier;
+mod escrow;
 mod exact;
 mod kills;
 mod looking;

@@ -52,6 +52,7 @@ async fn newer_directory(listener: TcpListener, tell: SyncSender<Read>) {
                         latest,
                         operations: true,
                         trust: false,
+                        password_again: false,
                     };
                     say(&mut reader, &FromDirectory::Answer { id, answer: Answer::SignedIn(signed_in) })
                         .await;

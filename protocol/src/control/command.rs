@@ -26,10 +26,10 @@ pub enum Command {
         server: JoinLink,
         /// Under which name.
         name: Option<PeerName>,
-        /// With it the ID can be recovered on another machine.
+        /// With it another machine gets the same ID and key.
         password: Option<Password>,
     },
-    /// Recovers an ID with its password, and signs in: on a daemon that has no identity yet.
+    /// Gets an ID and its key with its password, and signs in: on a daemon that has no identity yet.
     Recover {
         /// Where.
         server: JoinLink,
@@ -37,6 +37,9 @@ pub enum Command {
         name: PeerName,
         /// Its password.
         password: Password,
+        /// Takes over from another machine that is signed in with the ID.
+        #[serde(default)]
+        force: bool,
     },
     /// Sets the password, or removes it.
     SetPassword(Option<Password>),

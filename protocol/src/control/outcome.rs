@@ -240,4 +240,7 @@ pub struct Status {
     pub version: Box<str>,
     /// The state directory.
     pub state_dir: PathBuf,
+    /// The password has to be set once more.
+    #[serde(default)]
+    pub password_again: bool,
 }

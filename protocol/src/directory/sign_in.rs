@@ -1,4 +1,4 @@
-//! Coming online: registering, signing in, and taking an ID back with its password.
+//! Coming online: registering and signing in.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub struct Register {
     pub name: Option<PeerName>,
     /// The invite, where the directory wants one.
     pub invite: Option<Box<str>>,
-    /// With it the ID can be recovered on another machine; none if that must not be possible.
+    /// Of peers of the first release: refused, because the directory would see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Password>,
     /// As in [`SignIn`].
@@ -43,7 +43,7 @@ pub struct SignIn {
     pub sealing: Option<Box<SealingKey>>,
 }
 
-/// See [`super::Op::Recover`].
+/// See [`super::Op::Recover`]: of peers of the first release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recover {
     /// The name of the peer whose ID is recovered.
@@ -75,4 +75,7 @@ pub struct SignedIn {
     /// Whether the directory passes on sealed messages and signed images.
     #[serde(default)]
     pub trust: bool,
+    /// The peer had a password that an older directory has kept in another form: it has to be set once more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub password_again: bool,
 }

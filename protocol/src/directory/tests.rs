@@ -358,3 +358,28 @@ fn an_operation_is_called_as_on_the_wire() {
         assert_eq!(op.name(), on_the_wire);
     }
 }
+
+#[test]
+fn a_blob_has_its_bounds_and_is_never_shown() {
+    let bytes = |count: usize| ciborium::Value::Bytes(vec![7; count]);
+    for (count, fits) in [
+        (0, false),
+        (1, true),
+        (crate::limits::BLOB_BYTES_MAX, true),
+        (crate::limits::BLOB_BYTES_MAX + 1, false),
+    ] {
+        assert_eq!(bytes(count).deserialized::<Blob>().is_ok(), fits, "{count}");
+        assert_eq!(Blob::try_from(vec![7; count]).is_ok(), fits, "{count}");
+    }
+    let blob: Blob = bytes(3).deserialized().unwrap();
+    assert_eq!((format!("{blob:?}").as_str(), blob.as_bytes()), ("Blob(3 bytes)", &[7; 3][..]));
+}
+
+#[test]
+fn a_directory_of_the_first_release_wants_no_password_again() {
+    let signed_in = cbor!({
+        "id" => "7xKqPm2R", "name" => null, "address" => "192.0.2.7:4000", "since" => 1, "latest" => 1
+    });
+    let signed_in: SignedIn = signed_in.unwrap().deserialized().unwrap();
+    assert!(!signed_in.password_again && !signed_in.operations);
+}

@@ -109,7 +109,7 @@ pub enum NoticeKind {
     Kicked,
     /// The peer asked nothing for longer than the operator allows; do not come back by yourself.
     Idle,
-    /// The ID was recovered with its password: this key is not registered any more.
+    /// The key of the ID was replaced: this one is not registered any more. Only directories of the first release do that.
     Replaced,
     /// Something happened faster than it could be reported. peerd says it to watchers; the directory does not.
     Missed,

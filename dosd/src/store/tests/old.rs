@@ -16,7 +16,7 @@ use super::{
 /// Every table of schema 5 with rows: alice owns "sea", bob has a grant for it, a checkout and a pending request, carol is blocked.
 const ROWS: &str = "
     INSERT INTO peers(id, key, name, registered_at, last_seen_at, images, last_end, password, preview_bytes) VALUES
-        (:alice, x'0101010101010101010101010101010101010101010101010101010101010101', 'alice', 1, 5, 1, 1, 'phc', 3),
+        (:alice, x'0101010101010101010101010101010101010101010101010101010101010101', 'alice', 1, 5, 1, 1, '$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA', 3),
         (:bob, x'0202020202020202020202020202020202020202020202020202020202020202', NULL, 2, 6, 0, NULL, NULL, 0),
         (:carol, x'0303030303030303030303030303030303030303030303030303030303030303', 'carol', 3, 7, 0, 0, NULL, 0);
     INSERT INTO images VALUES(:alice, 'sea', 7, zeroblob(32), 'jpeg', 4, 3, 100, zeroblob(32), 164, 'png', 2, 1, 3, 8);
@@ -107,9 +107,18 @@ async fn a_database_of_the_release_before_opens_and_its_inbox_is_replayed() {
     assert_eq!((requests.len(), requests[0].state), (1, RequestState::Pending));
     assert_eq!(store.invites(None, 10).await.unwrap()[0].uses_left, 4);
     assert_eq!(store.blocks(peer(1)).await.unwrap()[0].peer, peer(3));
-    assert!(store.login("alice".parse().unwrap()).await.unwrap().is_some());
+    // The hash is gone, and what is left of it is that a password has to be set.
+    let login = store.login("alice".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((login.peer, login.escrow), (peer(1), None));
+    let again = async |number| store.peer(PeerRef::Id(peer(number))).await.unwrap().password_again;
+    assert_eq!((again(1).await, again(2).await, again(3).await), (true, false, false));
+    store.set_password(by(peer(1), NOW), Some(escrow())).await.unwrap();
+    let login = store.login("alice".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((login.escrow, again(1).await), (Some(escrow()), false));
     close((store, thread)).await;
     assert_eq!(check(&path).unwrap().findings, Vec::<Box<str>>::new(), "sound afterwards");
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(!bytes.windows(9).any(|window| window == b"$argon2id"), "the hash is still there");
 }
 
 #[tokio::test]

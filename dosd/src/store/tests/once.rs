@@ -71,11 +71,7 @@ async fn twice<T: PartialEq + std::fmt::Debug>(
 }
 
 async fn three(store: &Store) -> [PeerId; 3] {
-    let name = |name: &str| NewPeer {
-        name: Some(name.parse().unwrap()),
-        admission: Admission::Open,
-        password: None,
-    };
+    let name = |name: &str| NewPeer { name: Some(name.parse().unwrap()), admission: Admission::Open };
     let mut ids = Vec::new();
     for (number, text) in [(1, "alice"), (2, "bob"), (3, "carol")] {
         ids.push(store.register(key(number), name(text), NOW).await.unwrap().id);
@@ -101,7 +97,7 @@ async fn every_change_is_done_once_per_operation() {
         twice(&store, &peers, || store.rename_image(once(alice, 6), image, ("lake".parse().unwrap(), None)))
             .await;
     assert_eq!(renamed.name.as_str(), "lake");
-    twice(&store, &peers, || store.set_password(once(alice, 7), Some("phc".into()))).await;
+    twice(&store, &peers, || store.set_password(once(alice, 7), Some(escrow()))).await;
     let carols = || PeerRef::Id(carol);
     twice(&store, &peers, || store.block(once(alice, 8), carols(), Seq(0))).await;
     twice(&store, &peers, || store.unblock(once(alice, 9), carols())).await;

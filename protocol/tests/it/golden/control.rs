@@ -23,7 +23,12 @@ fn sessions() -> Vec<Command> {
     let password = || "correct horse".parse().unwrap();
     vec![
         Command::Register { server: link(), name: name("alice"), password: Some(password()) },
-        Command::Recover { server: link(), name: "alice".parse().unwrap(), password: password() },
+        Command::Recover {
+            server: link(),
+            name: "alice".parse().unwrap(),
+            password: password(),
+            force: true,
+        },
         Command::SetPassword(None),
         Command::Login { force: true },
         Command::Logout,
@@ -152,6 +157,7 @@ fn status() -> Status {
         state_dir: "/var/lib/peerd".into(),
         key_changes: 1,
         refused_messages: 2,
+        password_again: true,
     }
 }
 

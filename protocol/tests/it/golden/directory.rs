@@ -3,10 +3,11 @@
 use dos_protocol::{
     Allowance, Code, ImageNo, OperationId, Reason, Seq, Timestamp, ViewId, WireError,
     directory::{
-        Answer, Block, Blocked, Broadcast, Call, Changes, Checkin, Contact, Cursor, Decide, Decision,
-        Delivery, ExpiryChange, FromDirectory, InboxMessage, List, Notice, NoticeKind, Op, Page, Presence,
-        PreviewOf, Publish, Recover, Register, RequestAccess, Send, Sent, Share, Sign, SignedIn, Spend,
-        SpendKind, Spent, Subscription, Ticket, ToDirectory, Update, Viewed, ViewedKind, ViewsChange,
+        Answer, Blob, Block, Blocked, Broadcast, Call, Changes, Checkin, Contact, Cursor, Decide, Decision,
+        Delivery, Escrow, ExpiryChange, FromDirectory, InboxMessage, List, LoggedIn, LoginStart, Notice,
+        NoticeKind, Op, Page, Presence, PreviewOf, Publish, Recover, Register, RequestAccess, Send, Sent,
+        Share, Sign, SignedIn, Spend, SpendKind, Spent, Subscription, Ticket, ToDirectory, Update, Viewed,
+        ViewedKind, ViewsChange,
     },
     model::SessionEnd,
 };
@@ -133,6 +134,20 @@ fn messages_and_blocks() -> Vec<Op> {
     ]
 }
 
+fn blob(bytes: &[u8]) -> Blob {
+    bytes.to_vec().try_into().unwrap()
+}
+
+fn passwords() -> Vec<Op> {
+    vec![
+        Op::PasswordStart(blob(&[1, 2, 3])),
+        Op::PasswordFinish(Box::new(Escrow { record: blob(&[4, 5, 6]), sealed: blob(&[7, 8, 9]) })),
+        Op::PasswordRemove,
+        Op::LoginStart(Box::new(LoginStart { name: "alice".parse().unwrap(), request: blob(&[1, 2, 3]) })),
+        Op::LoginFinish(blob(&[4, 5, 6])),
+    ]
+}
+
 #[test]
 fn to_the_directory() {
     let mut messages = vec![
@@ -144,7 +159,8 @@ fn to_the_directory() {
             operation: Some(OperationId::from([3; 16])),
         },
     ];
-    let ops = sessions().into_iter().chain(images_and_grants()).chain(messages_and_blocks());
+    let ops =
+        sessions().into_iter().chain(images_and_grants()).chain(messages_and_blocks()).chain(passwords());
     messages.extend(ops.map(|op| ToDirectory::request(2, op)));
     let samples = Samples { messages };
     samples.have_every::<ToDirectory>(&[]);
@@ -164,6 +180,7 @@ fn answers() -> Vec<Answer> {
             latest: Seq(302),
             operations: true,
             trust: true,
+            password_again: false,
         }),
         Answer::Page(Page { peers: vec![peer()], next: Some(Cursor { peer: alice(), image: None }) }),
         Answer::Peer(Box::new(peer())),
@@ -206,6 +223,23 @@ fn answers() -> Vec<Answer> {
         Answer::Blocks(vec![block.clone()]),
         Answer::BlocksPage { blocks: vec![block], more: true },
         Answer::Ticket(Ticket::from([7; 32])),
+        Answer::PasswordStarted(blob(&[1, 2, 3])),
+        Answer::LoginStarted(blob(&[4, 5, 6])),
+        Answer::LoggedIn(Box::new(LoggedIn {
+            id: alice(),
+            key: [9; 32].into(),
+            sealed: blob(&[7, 8, 9]),
+            online: true,
+        })),
+        Answer::SignedIn(SignedIn {
+            id: alice(),
+            name: name("alice"),
+            address: "192.0.2.7:4000".parse().unwrap(),
+            since: Seq(300),
+            latest: Seq(302),
+            operations: true,
+            password_again: true, trust: false
+        }),
     ]
 }
 

@@ -1,0 +1,384 @@
+//! Passwords by OPAQUE (RFC 9807): the directory recognises a peer by its password without ever having it, nor anything from
+//! which it could be guessed without the directory's own secret. Both sides are here, so that they agree on everything.
+//!
+//! Ristretto255, TripleDH and SHA-512, as in the RFC's first configuration; passwords are stretched with Argon2id (RFC 9106) of
+//! [`MEMORY_KIB`], [`PASSES`] and one lane, by the peer alone. The directory's public key, by which peers know it, is the server's
+//! identity in every exchange: what one directory passes on from another one is refused. No side tells why it refuses a login:
+//! to the peer a wrong password and a directory that has altered something look the same.
+//!
+//! Nothing here knows a socket, a name or a store. What [`Registering`] and [`LoggingIn`] do last takes a quarter of a second.
+
+use std::fmt;
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use opaque_ke::{
+    CipherSuite, ClientLogin, ClientLoginFinishParameters, ClientRegistration,
+    ClientRegistrationFinishParameters, CredentialFinalization, CredentialRequest, CredentialResponse,
+    Identifiers, RegistrationRequest, RegistrationResponse, RegistrationUpload, Ristretto255, ServerLogin,
+    ServerLoginParameters, ServerRegistration, ServerSetup, TripleDh,
+    errors::{InternalError, ProtocolError},
+    generic_array::{ArrayLength, GenericArray},
+    keypair::PrivateKey,
+    ksf::Ksf,
+    rand::{CryptoRng, Error as RandomError, RngCore},
+};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::{
+    key::{PublicKey, SecretKey},
+    password::Password,
+    random,
+};
+
+/// Memory that one password is stretched in, in KiB.
+pub const MEMORY_KIB: u32 = 64 << 10;
+
+/// Passes over that memory.
+pub const PASSES: u32 = 3;
+
+/// Tells our exchanges from those of other protocols.
+const CONTEXT: &[u8] = b"dos/1 password";
+
+/// From what the directory's secrets are derived (BLAKE3, key derivation).
+const SETUP: &str = "dos dosd 2026 OPAQUE server setup, version 1";
+
+/// The seed of the OPRF: an output of SHA-512.
+const SEED_BYTES: usize = 64;
+
+/// A scalar, and a point.
+const KEY_BYTES: usize = 32;
+
+/// A record: a public key, a masking key, a nonce, a MAC.
+const RECORD_BYTES: usize = 192;
+
+/// Bytes of the export key.
+pub const EXPORT_KEY_BYTES: usize = 64;
+
+/// What only the password gives, and the directory never has: another one for every password that is set. Never shown, wiped
+/// when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExportKey(Zeroizing<[u8; EXPORT_KEY_BYTES]>);
+
+impl ExportKey {
+    /// Its bytes, from which other keys are derived.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; EXPORT_KEY_BYTES] {
+        &self.0
+    }
+
+    /// Takes it out of what a library returns.
+    fn take(bytes: &mut [u8]) -> Result<Self, OpaqueError> {
+        let mut key = Zeroizing::new([0; EXPORT_KEY_BYTES]);
+        let fits = bytes.len() == key.len();
+        if fits {
+            key.copy_from_slice(bytes);
+        }
+        bytes.zeroize();
+        if fits { Ok(Self(key)) } else { Err(OpaqueError::Failed) }
+    }
+}
+
+impl fmt::Debug for ExportKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExportKey(..)")
+    }
+}
+
+/// Why an exchange ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpaqueError {
+    /// The other side has sent what is no message of OPAQUE.
+    #[error("malformed message of a password login")]
+    Malformed,
+    /// The password is another one, or something was altered.
+    #[error("the password and the other side's answer do not fit")]
+    Refused,
+    /// A fault of ours: no randomness, or no memory.
+    #[error("the password could not be worked on")]
+    Failed,
+}
+
+impl From<ProtocolError> for OpaqueError {
+    fn from(error: ProtocolError) -> Self {
+        match error {
+            ProtocolError::InvalidLoginError | ProtocolError::ReflectedValueError => Self::Refused,
+            ProtocolError::SerializationError | ProtocolError::SizeError { .. } => Self::Malformed,
+            // An element of the other side is the identity, or nothing is in order here; nothing of it helps the other side.
+            ProtocolError::LibraryError(InternalError::OprfError(_)) => Self::Malformed,
+            ProtocolError::LibraryError(_) => Self::Failed,
+            ProtocolError::Custom(never) => match never {},
+        }
+    }
+}
+
+/// What both sides compute with.
+#[derive(Debug)]
+struct Suite;
+
+impl CipherSuite for Suite {
+    type OprfCs = Ristretto255;
+    type KeyExchange = TripleDh<Ristretto255, sha2::Sha512>;
+    type Ksf = Stretch;
+}
+
+/// Argon2id. The salt is of no use here (RFC 9807, section 7): what is stretched depends on the directory's secret already.
+#[derive(Debug, Default)]
+struct Stretch;
+
+impl Ksf for Stretch {
+    fn hash<L: ArrayLength<u8>>(
+        &self,
+        input: GenericArray<u8, L>,
+    ) -> Result<GenericArray<u8, L>, InternalError> {
+        let params =
+            Params::new(MEMORY_KIB, PASSES, 1, Some(L::USIZE)).map_err(|_| InternalError::KsfError)?;
+        let mut output = GenericArray::default();
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into(&input, &[0; 16], &mut output)
+            .map_err(|_| InternalError::KsfError)?;
+        Ok(output)
+    }
+}
+
+/// Random bytes for one exchange: the system's, stretched by BLAKE3, so that there is nothing that can fail later on.
+struct Draw(blake3::OutputReader);
+
+impl Draw {
+    fn new() -> Result<Self, OpaqueError> {
+        let seed = Zeroizing::new(random::bytes::<32>().map_err(|_| OpaqueError::Failed)?);
+        Ok(Self(blake3::Hasher::new_keyed(&seed).finalize_xof()))
+    }
+}
+
+impl RngCore for Draw {
+    fn next_u32(&mut self) -> u32 {
+        let mut bytes = [0; 4];
+        self.fill_bytes(&mut bytes);
+        u32::from_le_bytes(bytes)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill_bytes(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        self.0.fill(bytes);
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), RandomError> {
+        self.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+impl CryptoRng for Draw {}
+
+fn of(directory: &PublicKey) -> Identifiers<'_> {
+    Identifiers { client: None, server: Some(directory.as_bytes()) }
+}
+
+/// The peer's side of setting a password.
+pub struct Registering {
+    state: ClientRegistration<Suite>,
+    password: Password,
+}
+
+impl fmt::Debug for Registering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Registering(..)")
+    }
+}
+
+/// A password as the directory will keep it.
+#[derive(Debug)]
+pub struct Registered {
+    /// For the directory.
+    pub record: Vec<u8>,
+    /// For what is sealed with the password.
+    pub export_key: ExportKey,
+}
+
+impl Registering {
+    /// Begins it; the second value is for the directory.
+    ///
+    /// # Errors
+    /// [`OpaqueError::Failed`].
+    pub fn begin(password: Password) -> Result<(Self, Vec<u8>), OpaqueError> {
+        let started = ClientRegistration::<Suite>::start(&mut Draw::new()?, password.as_str().as_bytes())?;
+        Ok((Self { state: started.state, password }, started.message.serialize().to_vec()))
+    }
+
+    /// Ends it with the answer of the directory that has this key.
+    ///
+    /// # Errors
+    /// As in [`OpaqueError`].
+    pub fn finish(self, answer: &[u8], directory: &PublicKey) -> Result<Registered, OpaqueError> {
+        let answer = RegistrationResponse::deserialize(answer)?;
+        let parameters = ClientRegistrationFinishParameters::new(of(directory), None);
+        let password = self.password.as_str().as_bytes();
+        let mut finished = self.state.finish(&mut Draw::new()?, password, answer, parameters)?;
+        let export_key = ExportKey::take(&mut finished.export_key)?;
+        Ok(Registered { record: finished.message.serialize().to_vec(), export_key })
+    }
+}
+
+/// The peer's side of a login.
+pub struct LoggingIn {
+    state: ClientLogin<Suite>,
+    password: Password,
+}
+
+impl fmt::Debug for LoggingIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoggingIn(..)")
+    }
+}
+
+/// A login that the peer has accepted: the other side has the record of its password.
+#[derive(Debug)]
+pub struct Proved {
+    /// For the directory.
+    pub finalization: Vec<u8>,
+    /// The same as when the password was set.
+    pub export_key: ExportKey,
+}
+
+impl LoggingIn {
+    /// Begins it; the second value is for the directory.
+    ///
+    /// # Errors
+    /// [`OpaqueError::Failed`].
+    pub fn begin(password: Password) -> Result<(Self, Vec<u8>), OpaqueError> {
+        let started = ClientLogin::<Suite>::start(&mut Draw::new()?, password.as_str().as_bytes())?;
+        Ok((Self { state: started.state, password }, started.message.serialize().to_vec()))
+    }
+
+    /// Ends it with the answer of the directory that has this key.
+    ///
+    /// # Errors
+    /// [`OpaqueError::Refused`] if the password is wrong, or the answer is not of that directory; else as in [`OpaqueError`].
+    pub fn finish(self, answer: &[u8], directory: &PublicKey) -> Result<Proved, OpaqueError> {
+        let answer = CredentialResponse::deserialize(answer)?;
+        let parameters = ClientLoginFinishParameters::new(Some(CONTEXT), of(directory), None);
+        let password = self.password.as_str().as_bytes();
+        let mut finished = self.state.finish(&mut Draw::new()?, password, answer, parameters)?;
+        finished.session_key.as_mut_slice().zeroize();
+        let export_key = ExportKey::take(&mut finished.export_key)?;
+        Ok(Proved { finalization: finished.message.serialize().to_vec(), export_key })
+    }
+}
+
+/// The directory's secrets, derived from its key: they are the same as long as the key is, need no keeping of their own, and
+/// are in no copy of the database, so that such a copy alone does not help to guess passwords.
+pub struct Setup {
+    setup: ServerSetup<Suite>,
+    /// What takes the place of a record where there is none, so that the same is read.
+    nobodys: Vec<u8>,
+    directory: PublicKey,
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Setup(..)")
+    }
+}
+
+/// A login of which the directory has answered the first message.
+pub struct PendingLogin {
+    state: ServerLogin<Suite>,
+    directory: PublicKey,
+}
+
+impl fmt::Debug for PendingLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PendingLogin(..)")
+    }
+}
+
+impl Setup {
+    /// The secrets of the directory with this key.
+    ///
+    /// # Errors
+    /// [`OpaqueError::Failed`], which no key brings about.
+    pub fn derive(secret: &SecretKey) -> Result<Self, OpaqueError> {
+        let directory = secret.public().map_err(|_| OpaqueError::Failed)?;
+        let mut output = blake3::Hasher::new_derive_key(SETUP).update(secret.seed()).finalize_xof();
+        let mut bytes = Zeroizing::new([0; SEED_BYTES + 2 * KEY_BYTES]);
+        output.fill(bytes.as_mut_slice());
+        let (_, keys) = bytes.split_at_mut(SEED_BYTES);
+        let (key, dummy) = keys.split_at_mut(KEY_BYTES);
+        // Below 2^252, which is below the order of the group: scalars as they are written (RFC 9496, section 4.4).
+        for scalar in [&mut *key, &mut *dummy] {
+            if let Some(last) = scalar.last_mut() {
+                *last &= 0x0f;
+            }
+        }
+        let nobody = PrivateKey::<Ristretto255>::deserialize(dummy)?.public_key().serialize();
+        dummy.copy_from_slice(&nobody);
+        let mut nobodys = vec![0; RECORD_BYTES];
+        nobodys.splice(..KEY_BYTES, nobody);
+        Ok(Self { setup: ServerSetup::deserialize(bytes.as_slice())?, nobodys, directory })
+    }
+
+    /// Answers the first message for a password that is to be set. `credential` is whose it will be, for ever.
+    ///
+    /// # Errors
+    /// [`OpaqueError::Malformed`] or [`OpaqueError::Failed`].
+    pub fn register(&self, credential: &[u8], request: &[u8]) -> Result<Vec<u8>, OpaqueError> {
+        let request = RegistrationRequest::deserialize(request)?;
+        let started = ServerRegistration::<Suite>::start(&self.setup, request, credential)?;
+        Ok(started.message.serialize().to_vec())
+    }
+
+    /// Answers the first message of a login. Without a record the answer looks the same, after the same work, and no message
+    /// ends the login.
+    ///
+    /// # Errors
+    /// [`OpaqueError::Malformed`] or [`OpaqueError::Failed`].
+    pub fn login(
+        &self,
+        credential: &[u8],
+        record: Option<&[u8]>,
+        request: &[u8],
+    ) -> Result<(PendingLogin, Vec<u8>), OpaqueError> {
+        let request = CredentialRequest::deserialize(request)?;
+        let read = ServerRegistration::<Suite>::deserialize(record.unwrap_or(&self.nobodys))?;
+        let parameters = ServerLoginParameters { context: Some(CONTEXT), identifiers: of(&self.directory) };
+        let known = record.is_some().then_some(read);
+        let started =
+            ServerLogin::start(&mut Draw::new()?, &self.setup, known, request, credential, parameters)?;
+        let pending = PendingLogin { state: started.state, directory: self.directory };
+        Ok((pending, started.message.serialize().to_vec()))
+    }
+}
+
+impl PendingLogin {
+    /// Ends the login: the peer knows the password, if this succeeds.
+    ///
+    /// # Errors
+    /// [`OpaqueError::Refused`], or [`OpaqueError::Malformed`].
+    pub fn finish(self, finalization: &[u8]) -> Result<(), OpaqueError> {
+        let finalization = CredentialFinalization::deserialize(finalization)?;
+        let parameters = ServerLoginParameters { context: Some(CONTEXT), identifiers: of(&self.directory) };
+        let mut finished = self.state.finish(finalization, parameters)?;
+        finished.session_key.as_mut_slice().zeroize();
+        Ok(())
+    }
+}
+
+/// Whether this can be kept as a record.
+///
+/// # Errors
+/// [`OpaqueError::Malformed`].
+pub fn check_record(record: &[u8]) -> Result<(), OpaqueError> {
+    if record.len() != RECORD_BYTES {
+        return Err(OpaqueError::Malformed);
+    }
+    RegistrationUpload::<Suite>::deserialize(record)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
