@@ -25,6 +25,7 @@ use rustix::{fs::fstatfs, process::geteuid};
 
 use crate::{
     context::Context,
+    draft::reserve,
     error::{Error, cause_of},
     temporary::Temporary,
 };
@@ -32,7 +33,7 @@ use crate::{
 /// What opens a file in the desktop's default application.
 const XDG_OPEN: &str = "xdg-open";
 
-/// A viewer that fails within this time has shown nothing, and the view stays open.
+/// A viewer that fails within this time has shown nothing, which is reported.
 const FAILS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A command of `--viewer` that ends sooner has handed the file on: no one looks at a picture for less.
@@ -103,6 +104,14 @@ impl Opened {
     #[must_use]
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Makes sure that there is room for a picture of this many bytes.
+    ///
+    /// # Errors
+    /// `internal` if there is not.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<(), Error> {
+        reserve(&self.file, bytes).map_err(|error| failed("cannot keep the picture in memory", &error))
     }
 
     /// Writes a piece.

@@ -4,7 +4,9 @@
 //! image and one viewer. So nothing must be written down before a share is sent, and it can be served again at any time.
 
 use dos_protocol::{
-    Code, ImageNo, PeerId, SealedHash, SplitId, WireError, directory::KeyShare, model::SealedCopy,
+    Code, ImageNo, PeerId, SealedHash, SplitId, WireError,
+    directory::KeyShare,
+    model::{Grant, SealedCopy},
 };
 use dos_sealed::{ContentKey, OwnerShare};
 use zeroize::Zeroizing;
@@ -106,7 +108,8 @@ impl ImageKeys {
     pub(crate) fn key_share(&self, image: ImageNo, viewer: PeerId) -> Result<KeyShare, VaultError> {
         let split = SplitId::from(random::bytes::<16>()?);
         let owner = self.owner_share(image, viewer, split)?;
-        Ok(KeyShare { split, share: *self.content_key.complement(&owner).as_bytes() })
+        let check = Some(owner.commitment().into());
+        Ok(KeyShare { split, share: *self.content_key.complement(&owner).as_bytes(), check })
     }
 }
 
@@ -114,6 +117,13 @@ impl std::fmt::Debug for ImageKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ImageKeys(..)")
     }
+}
+
+/// Whether this is the owner share of a grant, as far as its owner has said which one that is: owners of the first release say
+/// nothing.
+#[must_use]
+pub(crate) fn is_share_of(grant: &Grant, share: &OwnerShare) -> bool {
+    grant.check.is_none_or(|check| *check.as_bytes() == share.commitment())
 }
 
 /// How many blocks a sealed copy has.
@@ -144,6 +154,19 @@ mod tests {
         assert_ne!(join(ImageNo(2), alice, share.split), key);
         assert_ne!(join(ImageNo(1), bob, share.split), key);
         assert_ne!(join(ImageNo(1), alice, SplitId::from([0; 16])), key);
+    }
+
+    #[test]
+    fn the_owner_says_by_what_its_share_is_known() {
+        let keys = ImageKeys::generate().unwrap();
+        let bob: PeerId = "7xKqPm2S".parse().unwrap();
+        let share = keys.key_share(ImageNo(1), bob).unwrap();
+        let owner = keys.owner_share(ImageNo(1), bob, share.split).unwrap();
+        let grant = Grant { check: share.check, ..crate::rules::samples::grant(1) };
+        assert!(is_share_of(&grant, &owner));
+        let other = OwnerShare::from_bytes([7; 32]);
+        assert!(!is_share_of(&grant, &other));
+        assert!(is_share_of(&Grant { check: None, ..grant }, &other), "an older owner has said nothing");
     }
 
     #[test]

@@ -90,6 +90,10 @@ pub enum Reason {
     Blocked,
     /// The other peer was asked whether it takes direct messages of this one.
     NotAccepted,
+    /// The view ID is over: its view was shown, or its views were given back.
+    ViewClosed,
+    /// The owner does not allow checkouts.
+    NotOffline,
 }
 
 impl Reason {

@@ -96,6 +96,9 @@ fn grant(views_left: Allowance) -> Grant {
         revision: Revision(5),
         split: SplitId::from([1; 16]),
         sealed: sealed(),
+        check: None,
+        allow_offline: false,
+        returned: 0,
     }
 }
 
@@ -114,6 +117,7 @@ fn asked(state: RequestState) -> Request {
         created_at: now().before(Duration::from_secs(7200)),
         decided_at: (state != RequestState::Pending).then(now),
         revision: 2,
+        offline: false,
     }
 }
 

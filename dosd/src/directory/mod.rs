@@ -167,6 +167,7 @@ impl Directory {
             Op::Requests { after } => self.requests(peer, after).await,
             Op::SetPassword(password) => return self.set_password(change, password).await,
             Op::Relay(to) => self.relay(peer, to),
+            Op::CloseViews(views) => self.close_views(change, views).await,
         }
         .map_err(outward)
     }

@@ -161,7 +161,15 @@ impl Directory {
             }
         };
         self.note_seen(known.id, now);
-        let answer = SignedIn { id: known.id, name: known.name, address, since, latest, operations: true };
+        let answer = SignedIn {
+            id: known.id,
+            name: known.name,
+            address,
+            since,
+            latest,
+            operations: true,
+            now: Some(Timestamp::now()),
+        };
         Ok((Arrived { session, pushes, stored: since, latest }, answer))
     }
 

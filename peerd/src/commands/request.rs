@@ -1,7 +1,7 @@
 //! `request`: asks an owner for access, or for more views.
 
 use dos_protocol::{
-    ImageArg, WireError,
+    WireError,
     control::Outcome,
     directory::{Answer, Op, RequestAccess, RequestState},
 };
@@ -13,13 +13,8 @@ use crate::directory::unexpected;
 ///
 /// # Errors
 /// `not_found`; `invalid`; `offline`.
-pub(super) async fn run(
-    change: &Operation,
-    image: ImageArg,
-    views: u32,
-    note: Option<Box<str>>,
-) -> Result<Outcome, WireError> {
-    match change.request(Op::Request(RequestAccess { image, views, note })).await? {
+pub(super) async fn run(change: &Operation, access: RequestAccess) -> Result<Outcome, WireError> {
+    match change.request(Op::Request(access)).await? {
         Answer::Request(asked) => {
             // A new one begins at revision 1.
             let updated = asked.state == RequestState::Pending && asked.revision > 1;

@@ -40,8 +40,9 @@ impl Store {
         live: Live<OperationId>,
         fingerprint: [u8; 32],
     ) -> Result<Change, Error> {
+        // No clock of this machine makes a change another one.
+        let now = self.clock.now();
         self.write(move |connection| {
-            let now = Timestamp::now();
             tidy_up(connection, now)?;
             if let Some(left) = left_open(connection, &live, &fingerprint)? {
                 return Ok(left);

@@ -18,6 +18,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: MESSAGES },
         Migration { sql: UNKNOWN_UPDATES },
         Migration { sql: OPERATIONS },
+        Migration { sql: CLOSED_VIEWS },
     ],
 };
 
@@ -225,4 +226,19 @@ CREATE TABLE operations (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX operations_by_fingerprint ON operations (fingerprint, begun_at);
 CREATE INDEX operations_by_time ON operations (begun_at);
+";
+
+const CLOSED_VIEWS: &str = "
+-- Views that are over, until the directory knows that.
+CREATE TABLE closed (
+    id BLOB PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+-- A held view is counted down before it is shown and never taken up again: what an earlier release left open has been used.
+DELETE FROM views WHERE kind = 'offline';
+
+-- What time it was at the directory at least, and when that was here: which run of the machine, milliseconds since its start.
+ALTER TABLE self ADD COLUMN directory_time INTEGER;
+ALTER TABLE self ADD COLUMN directory_boot BLOB;
+ALTER TABLE self ADD COLUMN directory_since_boot INTEGER;
 ";

@@ -7,6 +7,7 @@ use crate::{
     model::Address,
     name::PeerName,
     password::Password,
+    time::Timestamp,
 };
 
 /// See [`super::Op::Register`].
@@ -68,4 +69,7 @@ pub struct SignedIn {
     /// not, and would do the change twice.
     #[serde(default)]
     pub operations: bool,
+    /// What time it is at the directory, by whose clock grants expire. One of the first release does not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<Timestamp>,
 }
