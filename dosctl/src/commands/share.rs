@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use clap::ArgGroup;
 use dos_protocol::{
-    Allowance, ImageName, PeerRef,
+    Allowance, ImageName, PeerRef, Timestamp,
     control::{Command, Outcome},
     directory::ViewsChange,
     limits::VIEWS_MAX,
+    model::Grant,
     parse_duration,
 };
 
@@ -76,13 +77,22 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let views = args.change();
     let allow_offline = consent(args.allow_offline, args.no_offline);
     let (name, viewer, expires) = (args.name, args.peer, args.expires);
+    let gives = expires.is_some() || matches!(views, ViewsChange::Set(_) | ViewsChange::Add(_));
     let command = Command::Share { name, viewer, views, expires, allow_offline };
     context.run(command, |outcome| match outcome {
         Outcome::Grant(grant) => {
-            context.screen.show(&json::Grant::new(&grant, dos_protocol::Timestamp::now()), |text| {
+            let now = if gives { before_end(&grant) } else { Timestamp::now() };
+            context.screen.show(&json::Grant::new(&grant, now), |text| {
+                text.now = now;
                 human::shared(text, &grant);
             })
         }
         _ => Err(unexpected()),
     })
+}
+
+/// Now, before the end of a grant that the directory has just given: by a fast clock here it would seem to be over.
+fn before_end(grant: &Grant) -> Timestamp {
+    let now = Timestamp::now();
+    grant.expires_at.map_or(now, |end| now.min(end.before(Duration::from_millis(1))))
 }

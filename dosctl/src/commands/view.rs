@@ -216,7 +216,9 @@ fn settle(
             Ok(())
         }
         Target::Viewer(opened) => {
-            let viewer = opened.show().map_err(|error| elsewhere(error, image, cost(older.is_none())))?;
+            let viewer = opened
+                .show(older.is_none())
+                .map_err(|error| elsewhere(error, image, cost(older.is_none())))?;
             shown(older);
             context.screen.show(&document(), |text| text.line(&format!("opened {what}")))?;
             viewer.wait(&|note| context.screen.note(note))

@@ -4,6 +4,7 @@
 //! A few kills in the suite; `cargo xtask kills` does hundreds. The figures go to standard output.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{Read, Write},
     path::PathBuf,
@@ -30,7 +31,7 @@ const GRANTED: u64 = 1_000_000;
 /// Large enough that most moments of a view are moments of its bytes.
 const PICTURE_BYTES: usize = 6 << 20;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Victim {
     Command,
     Viewer,
@@ -46,6 +47,8 @@ struct Figures {
     kills: u64,
     counted: u64,
     whole: u64,
+    /// The same of each kind: of a victim, of held views or not.
+    kinds: BTreeMap<(Victim, bool), [u64; 3]>,
 }
 
 struct Campaign {
@@ -128,6 +131,8 @@ impl Campaign {
         let what = format!("{victim:?}, held: {held}");
         assert!(whole <= 1, "{what}: a view gave {whole} pictures");
         assert!(counted - self.figures.counted <= 1, "{what}: a view was counted more than once");
+        let kind = self.figures.kinds.entry((victim, held)).or_default();
+        *kind = [kind[0] + 1, kind[1] + counted - self.figures.counted, kind[2] + whole];
         self.figures.kills += 1;
         self.figures.counted = counted;
         self.figures.whole += whole;
@@ -184,9 +189,15 @@ fn no_kill_at_any_moment_shows_a_picture_that_was_not_counted_nor_costs_more_tha
     let (counted, whole) = (campaign.counted(), campaign.figures.whole + 1);
     let lost = counted - whole;
     assert!(whole <= counted && lost <= kills);
-    let figures = format!(
-        "{kills} kills: {counted} views counted, {whole} pictures whole, {lost} counted and not shown\n"
+    let mut figures = format!(
+        "\n{kills} kills: {counted} views counted, {whole} pictures whole, {lost} counted and not shown\n"
     );
+    for ((victim, held), [kills, counted, whole]) in campaign.figures.kinds {
+        let views = if held { "held" } else { "online" };
+        let victim = format!("{victim:?}").to_lowercase();
+        figures +=
+            &format!("  {victim:<9} {views:<6} {kills:>4} kills {counted:>4} counted {whole:>4} whole\n");
+    }
     // Past the capture of the test harness.
     std::io::stdout().write_all(figures.as_bytes()).unwrap();
 }
