@@ -58,6 +58,9 @@ pub(crate) trait Caller: Send + Sync {
     /// # Errors
     /// If there is none, or the caller is gone.
     fn ready(&self, bytes: u64) -> BoxFuture<'_, Result<(), WireError>>;
+
+    /// The view is closed now: whoever gives it up from here on loses it.
+    fn closing(&self) {}
 }
 
 /// Nobody: of a checkout nothing is given out.
@@ -183,7 +186,7 @@ async fn counted_view(
         }
         let ready = (grant.clone(), share.take());
         match spend(ledger, arg, ready, (&started, SpendKind::View), caller).await {
-            Ok((spent, key)) => return close(ledger, arg, spent, (&started, &key)).await,
+            Ok((spent, key)) => return close(ledger, arg, spent, (&started, &key), caller).await,
             // Known as open only here, where an old state has come back: it was shown, and this is another one.
             Err(error) if started.resumed && error.reason == Some(Reason::ViewClosed) => {
                 grant = newest(ledger, arg, grant.image, grant.viewer).await?;
@@ -201,8 +204,10 @@ async fn close(
     arg: &ImageArg,
     Spent { grant, .. }: Spent,
     (started, key): (&Started, &ContentKey),
+    caller: &dyn Caller,
 ) -> Result<Opened, WireError> {
     let original = opened(ledger, arg, &grant, key).await?;
+    caller.closing();
     if !ledger.cache.store.close_view(started.view.id()).await? {
         return Err(denied(arg, Reason::Revoked));
     }

@@ -152,7 +152,11 @@ fn presence(online: bool, end: Option<SessionEnd>) -> EventKind {
 fn events() -> Vec<Event> {
     let revoked = Grant { revoked: true, ..grant(Allowance::Views(2)) };
     let path = || format!("{ALICE}/sea").parse().unwrap();
-    let viewed = |views, kind| EventKind::Viewed { views, kind, grant: Box::new(grant(Allowance::Views(1))) };
+    let after = |kind| Grant {
+        returned: if kind == ViewedKind::Checkin { 3 } else { 0 },
+        ..grant(Allowance::Views(1))
+    };
+    let viewed = |views, kind| EventKind::Viewed { views, kind, grant: Box::new(after(kind)) };
     let notice = Notice { kind: NoticeKind::Shutdown, text: "back\nsoon".into() };
     let all = vec![
         EventKind::Session(SessionState::Online),
@@ -164,6 +168,7 @@ fn events() -> Vec<Event> {
         EventKind::Removed(path()),
         EventKind::Fetched(path()),
         EventKind::Request(Box::new(asked(RequestState::Pending))),
+        EventKind::Request(Box::new(Request { offline: true, ..asked(RequestState::Pending) })),
         EventKind::Request(Box::new(asked(RequestState::Cancelled))),
         EventKind::Decision(Box::new(asked(RequestState::Approved))),
         EventKind::Decision(Box::new(asked(RequestState::Denied))),
@@ -295,7 +300,7 @@ fn people_see_what_became_of_a_right() {
     let all = [
         grant(Allowance::Views(2)),
         grant(Allowance::Views(1)),
-        grant(Allowance::Unlimited),
+        Grant { allow_offline: true, returned: 2, ..grant(Allowance::Unlimited) },
         grant(Allowance::Views(0)),
         ends(now().after(Duration::from_secs(90))),
         ends(now()),

@@ -1,7 +1,13 @@
 //! What a command and its caller pass each other while it runs. What waits to be taken is bounded: a command does not run
 //! ahead of its caller.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use dos_protocol::{
     Code, WireError,
@@ -51,14 +57,20 @@ pub(crate) struct Sink {
     go_ahead: GoAhead,
 }
 
-/// Through which a caller says that it has room for what was announced.
+/// What a command and its caller agree on: the caller says that it has room for what was announced, the command that it must not
+/// be given up any more.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct GoAhead(Arc<Notify>);
+pub(crate) struct GoAhead(Arc<(Notify, AtomicBool)>);
 
 impl GoAhead {
-    /// The caller says so.
+    /// The caller has room.
     pub(crate) fn give(&self) {
-        self.0.notify_one();
+        self.0.0.notify_one();
+    }
+
+    /// Whether something would be lost if the command were given up now.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.0.1.load(Ordering::Relaxed)
     }
 }
 
@@ -83,8 +95,13 @@ impl Sink {
     /// `offline` if the caller has hung up, `timeout` if it says nothing.
     pub(crate) async fn ready(&self, bytes: u64) -> Result<(), WireError> {
         self.give(Piece::Ready(bytes)).await?;
-        let answered = timeout(GO_AHEAD_TIME_MAX, self.go_ahead.0.notified()).await;
+        let answered = timeout(GO_AHEAD_TIME_MAX, self.go_ahead.0.0.notified()).await;
         answered.map_err(|_| WireError::new(Code::Timeout, "the caller did not say whether it has room"))
+    }
+
+    /// From here on something is lost if the command is given up.
+    pub(crate) fn begin(&self) {
+        self.go_ahead.0.1.store(true, Ordering::Relaxed);
     }
 
     /// Through which the caller answers.

@@ -39,6 +39,10 @@ impl Caller for Viewer {
             Ok(())
         })
     }
+
+    fn closing(&self) {
+        self.sink.begin();
+    }
 }
 
 /// Opens the image for one view and streams it.

@@ -158,7 +158,7 @@ async fn carry_out(
                 biased;
                 outcome = Box::pin(perform(services, command, &mut none, sink)) => outcome,
                 () = hung_up(input, &go_ahead) => return Err(Broken::HungUp),
-                () = stop.cancelled() => Err(WireError::new(Code::Offline, "the daemon is stopping")),
+                () = given_up(&stop, &go_ahead) => Err(WireError::new(Code::Offline, "the daemon is stopping")),
             }
         };
         outcome.map_err(Broken::Failed)
@@ -179,6 +179,14 @@ fn translated(piece: Piece, dialect: Dialect, kept: &mut Kept) -> Option<FromPee
             kept.add(*part);
             None
         }
+    }
+}
+
+/// Returns when the daemon stops, unless something would be lost by that: then what waits for the command gives it some time.
+async fn given_up(stop: &CancellationToken, go_ahead: &GoAhead) {
+    stop.cancelled().await;
+    if go_ahead.has_begun() {
+        std::future::pending::<()>().await;
     }
 }
 

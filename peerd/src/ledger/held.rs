@@ -48,6 +48,7 @@ pub(super) async fn view(
         let key = identity.vault.open(EventKind::HeldKey, held.checkout.as_bytes(), &held.key)?;
         let original = open(ledger, held.hash, &ContentKey::from_bytes(*key)).await?;
         caller.ready(original.plain_len()).await?;
+        caller.closing();
         // Another command may have used or returned the last one meanwhile.
         let Some(used) = store.use_held(held.checkout).await? else { continue };
         ledger.cache.copies.remove(used.free).await;

@@ -31,6 +31,7 @@ pub(super) fn may_view(grant: &Grant, image: &str, now: Timestamp) -> String {
         (GrantState::Expired, _) => return format!("the grant of {image} to {viewer} has expired"),
         (GrantState::Revoked, _) => return format!("{viewer} may no longer view {image}"),
     };
+    let line = if grant.allow_offline { format!("{line}, and check views out") } else { line };
     match grant.expires_at {
         Some(at) => format!("{line}, until {} ({})", moment(at), relative(at, now)),
         None => line,
