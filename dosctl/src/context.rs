@@ -245,7 +245,6 @@ fn is_change(command: &Command) -> bool {
         | Command::Cancel(_)
         | Command::Approve { .. }
         | Command::Deny { .. }
-        | Command::View { .. }
         | Command::Checkout { .. }
         | Command::Checkin(_)
         | Command::Send { .. }
@@ -253,7 +252,9 @@ fn is_change(command: &Command) -> bool {
         | Command::Messages(_)
         | Command::Block(_)
         | Command::Unblock(_) => true,
-        Command::Status
+        // A view is over before its picture comes.
+        Command::View { .. }
+        | Command::Status
         | Command::Wait { .. }
         | Command::List(_)
         | Command::Resolve(_)
