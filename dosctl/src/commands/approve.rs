@@ -12,10 +12,10 @@ use crate::{context::Context, error::Error};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  dosctl approve 7              grant the requested views
-  dosctl approve 7 --views 1    grant 1 view instead
-  dosctl approve 7 --no-offline without the checkouts that were requested
-  dosctl approve c1             accept direct messages from that peer")]
+  dosctl approve 7                 grant the requested views
+  dosctl approve 7 --views 1       grant 1 view instead
+  dosctl approve 7 --no-offline    grant the views, but no checkouts
+  dosctl approve c1                accept direct messages from that peer")]
 pub(crate) struct Args {
     /// Number of the request in `dosctl requests`, such as 7 or c1
     request: RequestArg,

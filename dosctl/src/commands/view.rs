@@ -36,9 +36,10 @@ Examples:
   dosctl view bob/sea --open            open it in the desktop's viewer
   dosctl view bob/sea -o - | convert - sea.png
 
-A view is counted before the first byte of the picture comes, and each counted view gives the picture once. Until then nothing is
-spent: what cannot be written, has no room, or is refused costs no view, and neither does a lost connection to the directory.
-Afterwards the view is used: a crash of dosctl or peerd, or a reader that stops early, costs at most the one view in flight.")]
+A view is counted before the first byte of the picture comes, and gives the picture once. Before \
+that nothing is lost: a FILE that cannot be written or has no room, a refusal, and a lost \
+connection to the directory cost no view. Afterwards the view is used: a crash of dosctl or peerd, \
+or a reader that stops early, costs at most the one view in flight.")]
 pub(crate) struct Args {
     /// The image, as OWNER/NAME, or NAME for your own
     image: ImageArg,
