@@ -104,6 +104,8 @@ impl Draft {
                 drop(OpenOptions::new().write(true).open(&dest).map_err(failed)?);
                 Self::beside(dest, known.permissions().mode() & 0o777, existing).map_err(failed)
             }
+            // A link that leads nowhere is there, too.
+            Err(_) if existing == Existing::Refuse && fs::symlink_metadata(path).is_ok() => Err(exists(path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Self::beside(path.into(), 0o666, existing).map_err(failed)
             }
@@ -136,10 +138,8 @@ impl Draft {
     /// # Errors
     /// If there is not.
     pub(crate) fn reserve(&self, bytes: u64) -> Result<(), Error> {
-        match self.kind {
-            Kind::Stdout | Kind::Device(_) => Ok(()),
-            Kind::Temporary { .. } => reserve(&self.file, bytes).map_err(|error| self.failed(error)),
-        }
+        let is_file = self.file.metadata().is_ok_and(|known| known.is_file());
+        if is_file { reserve(&self.file, bytes).map_err(|error| self.failed(error)) } else { Ok(()) }
     }
 
     /// Writes a piece.
@@ -190,14 +190,15 @@ fn exists(path: &Path) -> WireError {
     WireError::new(Code::Conflict, format!("\"{}\" exists already", path.display()))
 }
 
-/// Has the file system set this much room aside for a file. One that cannot is asked how much it has: others may take that before
+/// Has the file system set this much room aside behind the end of a file. One that cannot is asked how much it has: others may take that before
 /// the file is written, which is then an error as before.
 pub(crate) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     if bytes == 0 {
         return Ok(());
     }
+    let end = file.metadata()?.len();
     // The file's size stays, so that one that is cut short never looks whole.
-    match fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes) {
+    match fallocate(file, FallocateFlags::KEEP_SIZE, end, bytes) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
             let known = fstatvfs(file)?;
             let free = known.f_bavail.saturating_mul(known.f_frsize);
@@ -277,12 +278,14 @@ mod tests {
     fn a_file_that_is_there_stays_and_a_device_is_written() {
         let directory = tempfile::tempdir().unwrap();
         let (path, link) = (directory.path().join("sea.jpg"), directory.path().join("link"));
+        let dangling = directory.path().join("dangling");
         fs::write(&path, b"old").unwrap();
         std::os::unix::fs::symlink("sea.jpg", &link).unwrap();
-        for path in [&path, &link] {
+        std::os::unix::fs::symlink("nowhere", &dangling).unwrap();
+        for path in [&path, &link, &dangling] {
             assert_eq!(open_new(path).unwrap_err().told()[0].code, Code::Conflict);
         }
-        assert_eq!(names(directory.path()), ["link", "sea.jpg"]);
+        assert_eq!(names(directory.path()), ["dangling", "link", "sea.jpg"]);
         let mut draft = open_new(&directory.path().join("new.jpg")).unwrap();
         draft.write(b"new").unwrap();
         draft.finish().unwrap();

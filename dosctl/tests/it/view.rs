@@ -157,6 +157,13 @@ fn a_view_for_which_there_is_no_room_is_not_spent() {
     assert!(stderr(&output).contains("cannot write \"sea.jpg\"; no view was spent"), "{}", stderr(&output));
     assert_eq!(peerd.files(), Vec::<String>::new());
     peerd.done();
+    // Nor is one for which there is no room where standard output goes.
+    let peerd = announcing(1 << 50);
+    let file = fs::File::create(peerd.path("out")).unwrap();
+    let output = peerd.dosctl(&["view", "bob/sea", "-o", "-"]).stdout(file).output().unwrap();
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    assert_eq!(fs::read(peerd.path("out")).unwrap(), b"");
+    peerd.done();
 }
 
 #[test]
