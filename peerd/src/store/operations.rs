@@ -129,6 +129,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_time_of_a_change_is_the_directorys() {
+        let temp = tempfile::tempdir().unwrap();
+        let (store, _writer) = Store::open(&temp.path().join("peerd.db")).unwrap();
+        let day = i64::try_from(OPERATION_REMEMBERED.as_millis()).unwrap();
+        store.directory_told(Timestamp(day)).await.unwrap();
+        let change = begin(&store, &Live::default(), 1).await;
+        assert!(change.begun_at >= Timestamp(day) && change.begun_at < Timestamp(2 * day));
+        let id = change.open.id();
+        store.directory_told(Timestamp(2 * day - day / 12)).await.unwrap();
+        assert_eq!(begin(&store, &Live::default(), 1).await.open.id(), id);
+        store.directory_told(Timestamp(2 * day)).await.unwrap();
+        assert_ne!(begin(&store, &Live::default(), 1).await.open.id(), id);
+    }
+
+    #[tokio::test]
     async fn after_its_time_the_same_command_is_another_change() {
         let temp = tempfile::tempdir().unwrap();
         let (store, _writer) = Store::open(&temp.path().join("peerd.db")).unwrap();
