@@ -69,6 +69,11 @@ fn run_session(command: Command, context: &Context) -> Result<(), Error> {
     })
 }
 
+/// What two options say about checkouts; nothing if neither is given.
+fn consent(allow_offline: bool, no_offline: bool) -> Option<bool> {
+    (allow_offline || no_offline).then_some(allow_offline)
+}
+
 /// Which of two sides to show: both, unless one alone is named.
 fn sides(one: bool, other: bool) -> (bool, bool) {
     if one == other { (true, true) } else { (one, other) }

@@ -141,15 +141,11 @@ impl Context {
         Ok((client, outcome?))
     }
 
-    /// The outcome on a connection; meanwhile progress is reported, and an image's bytes go to `sink`.
+    /// The outcome on a connection; meanwhile progress is reported, and an image's bytes go to `taker`.
     ///
     /// # Errors
-    /// What peerd or `sink` reports, or that peerd went away.
-    pub(crate) fn answer(
-        &self,
-        client: &mut Client,
-        sink: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
-    ) -> Result<Outcome, Error> {
+    /// What peerd or `taker` reports, or that peerd went away.
+    pub(crate) fn answer(&self, client: &mut Client, taker: &mut dyn Taker) -> Result<Outcome, Error> {
         let mut meter = Meter::new(self.reporting);
         let mut opening = None;
         let mut pieces = Pieces::default();
@@ -162,12 +158,16 @@ impl Context {
                     meter.report(progress);
                 }
                 FromPeerd::Data(piece) => {
-                    sink(&piece)?;
+                    taker.take(&piece)?;
                     if let Some(progress) = &mut opening {
                         let count = u64::try_from(piece.len()).unwrap_or(u64::MAX);
                         progress.done = progress.done.saturating_add(count);
                         meter.report(*progress);
                     }
+                }
+                FromPeerd::Ready { bytes } => {
+                    taker.prepare(bytes)?;
+                    client.send(&ToPeerd::Go)?;
                 }
                 FromPeerd::Part(piece) => pieces.add(*piece)?,
                 FromPeerd::Done(last) => return pieces.end(*last),
@@ -193,9 +193,38 @@ impl Context {
                 FromPeerd::Event(event) => show(&event)?,
                 FromPeerd::Done(_) => return Ok(()),
                 FromPeerd::Failed(error) => return Err(error.into()),
-                FromPeerd::Progress(_) | FromPeerd::Data(_) | FromPeerd::Part(_) => return Err(unexpected()),
+                FromPeerd::Progress(_)
+                | FromPeerd::Data(_)
+                | FromPeerd::Part(_)
+                | FromPeerd::Ready { .. } => return Err(unexpected()),
             }
         }
+    }
+}
+
+/// Takes the bytes of an image.
+pub(crate) trait Taker {
+    /// Makes room for this many bytes; until it has, nothing is spent for them. May come again, with another number.
+    ///
+    /// # Errors
+    /// If there is none.
+    fn prepare(&mut self, bytes: u64) -> Result<(), Error>;
+
+    /// Takes the next ones.
+    ///
+    /// # Errors
+    /// If they have no place to go.
+    fn take(&mut self, piece: &[u8]) -> Result<(), Error>;
+}
+
+/// For answers before which nothing is announced.
+impl<F: FnMut(&[u8]) -> Result<(), Error>> Taker for F {
+    fn prepare(&mut self, _: u64) -> Result<(), Error> {
+        Err(unexpected())
+    }
+
+    fn take(&mut self, piece: &[u8]) -> Result<(), Error> {
+        self(piece)
     }
 }
 
@@ -216,7 +245,6 @@ fn is_change(command: &Command) -> bool {
         | Command::Cancel(_)
         | Command::Approve { .. }
         | Command::Deny { .. }
-        | Command::View { .. }
         | Command::Checkout { .. }
         | Command::Checkin(_)
         | Command::Send { .. }
@@ -226,7 +254,9 @@ fn is_change(command: &Command) -> bool {
         | Command::Unblock(_)
         | Command::Trust { .. }
         | Command::KeepKey(_) => true,
-        Command::Status
+        // A view is over before its picture comes.
+        Command::View { .. }
+        | Command::Status
         | Command::Wait { .. }
         | Command::List(_)
         | Command::Resolve(_)

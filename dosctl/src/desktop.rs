@@ -25,6 +25,7 @@ use rustix::{fs::fstatfs, process::geteuid};
 
 use crate::{
     context::Context,
+    draft::reserve,
     error::{Error, cause_of},
     temporary::Temporary,
 };
@@ -32,7 +33,7 @@ use crate::{
 /// What opens a file in the desktop's default application.
 const XDG_OPEN: &str = "xdg-open";
 
-/// A viewer that fails within this time has shown nothing, and the view stays open.
+/// A viewer that fails within this time has shown nothing, which is reported.
 const FAILS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A command of `--viewer` that ends sooner has handed the file on: no one looks at a picture for less.
@@ -105,6 +106,14 @@ impl Opened {
         self.bytes
     }
 
+    /// Makes sure that there is room for a picture of this many bytes.
+    ///
+    /// # Errors
+    /// `internal` if there is not.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<(), Error> {
+        reserve(&self.file, bytes).map_err(|error| failed("cannot keep the picture in memory", &error))
+    }
+
     /// Writes a piece.
     ///
     /// # Errors
@@ -117,30 +126,47 @@ impl Opened {
         Ok(())
     }
 
-    /// Starts the viewer, and waits for as long as it takes to tell whether it works.
+    /// Starts the viewer, and waits for as long as it takes to tell whether it works. If it does not, the file stays, with `keeps`:
+    /// its view is used.
     ///
     /// # Errors
     /// `internal` if it cannot be started, or fails.
-    pub(crate) fn show(self) -> Result<Viewer, Error> {
+    pub(crate) fn show(self, keeps: bool) -> Result<Viewer, Error> {
         let path = self.path.with_file_name(format!("{}.{}", self.name, extension(&self.head)));
         fs::rename(&self.path, &path).map_err(|error| failed("cannot name the picture", &error))?;
         drop(self.file);
-        let (mut command, hands_on_within) = match &self.viewer {
+        let (command, hands_on_within) = match &self.viewer {
             Some(viewer) => (of_shell(viewer, &path), HANDED_ON_WITHIN),
             None => (of_desktop(&path), XDG_OPEN_HANDS_ON_WITHIN),
         };
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        let mut child = command.spawn().map_err(|error| failed("cannot start the viewer", &error))?;
         let started = Instant::now();
-        while started.elapsed() < FAILS_WITHIN {
-            match child.try_wait().map_err(|error| failed("cannot wait for the viewer", &error))? {
-                Some(status) if status.success() => break,
-                Some(status) => return Err(broken(status)),
-                None => std::thread::park_timeout(LOOK_EVERY),
+        match start(command, started) {
+            Ok(child) => Ok(Viewer { child, started, hands_on_within, directory: self.directory }),
+            Err(Error::Told(error)) if keeps => {
+                self.directory.keep();
+                let path = path.display();
+                let message = format!(
+                    "{}; the view is used, and the picture is in \"{path}\" until peerd stops",
+                    error.message
+                );
+                Err(WireError { message: message.into(), ..error }.hint(format!("cp '{path}' FILE")).into())
             }
+            Err(error) => Err(error),
         }
-        Ok(Viewer { child, started, hands_on_within, directory: self.directory })
     }
+}
+
+fn start(mut command: Command, started: Instant) -> Result<Child, Error> {
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let mut child = command.spawn().map_err(|error| failed("cannot start the viewer", &error))?;
+    while started.elapsed() < FAILS_WITHIN {
+        match child.try_wait().map_err(|error| failed("cannot wait for the viewer", &error))? {
+            Some(status) if status.success() => break,
+            Some(status) => return Err(broken(status)),
+            None => std::thread::park_timeout(LOOK_EVERY),
+        }
+    }
+    Ok(child)
 }
 
 impl Viewer {

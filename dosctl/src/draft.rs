@@ -1,6 +1,6 @@
 //! Where the bytes of an image go: a file that appears whole or not at all, a device, or standard output.
 //!
-//! It is opened before peerd gets the command, so that no view is spent for a target that cannot be written. A file is written
+//! It is opened before peerd gets the command, and has room for the bytes before a view is spent for them. A file is written
 //! under a temporary name beside its own, synced, then renamed; on a failure, SIGINT, SIGTERM or SIGHUP the temporary
 //! one is removed, and what had the name before is untouched.
 
@@ -17,6 +17,10 @@ use std::{
 };
 
 use dos_protocol::{Code, WireError};
+use rustix::{
+    fs::{FallocateFlags, fallocate, fstatvfs},
+    io::Errno,
+};
 
 use crate::{
     error::{Error, cause_of, of_file},
@@ -41,6 +45,15 @@ impl From<&OsStr> for Place {
     }
 }
 
+/// What becomes of a file that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Existing {
+    /// The new one takes its place.
+    Replace,
+    /// It stays, and nothing is written.
+    Refuse,
+}
+
 /// The place that an `-o` names, opened for writing.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -53,25 +66,25 @@ pub(crate) struct Draft {
 enum Kind {
     Stdout,
     Device(PathBuf),
-    Temporary { dest: PathBuf, temporary: Temporary },
+    Temporary { dest: PathBuf, temporary: Temporary, existing: Existing },
 }
 
 impl Draft {
     /// Opens `place`.
     ///
     /// # Errors
-    /// `usage` if it cannot be written, `not_found` if its directory is missing.
-    pub(crate) fn open(place: &Place) -> Result<Self, Error> {
+    /// `usage` if it cannot be written, `not_found` if its directory is missing, `conflict` for a file that stays.
+    pub(crate) fn open(place: &Place, existing: Existing) -> Result<Self, Error> {
         match place {
             Place::Stdout => {
                 let file = io::stdout().as_fd().try_clone_to_owned().map_err(Error::Output)?;
                 Ok(Self { file: file.into(), kind: Kind::Stdout, bytes: 0 })
             }
-            Place::Path(path) => Self::open_path(path).map_err(Error::Told),
+            Place::Path(path) => Self::open_path(path, existing).map_err(Error::Told),
         }
     }
 
-    fn open_path(path: &Path) -> Result<Self, WireError> {
+    fn open_path(path: &Path, existing: Existing) -> Result<Self, WireError> {
         let failed =
             |error: io::Error| of_file(format!("cannot write \"{}\"", path.display()), &error, Code::Usage);
         match fs::metadata(path) {
@@ -84,25 +97,28 @@ impl Draft {
                 let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
                 Ok(Self { file, kind: Kind::Device(path.into()), bytes: 0 })
             }
+            Ok(_) if existing == Existing::Refuse => Err(exists(path)),
             // Through a link, so that the file it names is replaced and not the link; no wider than the old one.
             Ok(known) => {
                 let dest = fs::canonicalize(path).map_err(failed)?;
                 drop(OpenOptions::new().write(true).open(&dest).map_err(failed)?);
-                Self::beside(dest, known.permissions().mode() & 0o777).map_err(failed)
+                Self::beside(dest, known.permissions().mode() & 0o777, existing).map_err(failed)
             }
+            // A link that leads nowhere is there, too.
+            Err(_) if existing == Existing::Refuse && fs::symlink_metadata(path).is_ok() => Err(exists(path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Self::beside(path.into(), 0o666).map_err(failed)
+                Self::beside(path.into(), 0o666, existing).map_err(failed)
             }
             Err(error) => Err(failed(error)),
         }
     }
 
-    fn beside(dest: PathBuf, mode: u32) -> io::Result<Self> {
+    fn beside(dest: PathBuf, mode: u32, existing: Existing) -> io::Result<Self> {
         if dest.file_name().is_none() || dest.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         let (temporary, file) = Temporary::create(|| create_temporary(directory_of(&dest), mode))?;
-        Ok(Self { file, kind: Kind::Temporary { dest, temporary }, bytes: 0 })
+        Ok(Self { file, kind: Kind::Temporary { dest, temporary, existing }, bytes: 0 })
     }
 
     /// Bytes written so far.
@@ -115,6 +131,15 @@ impl Draft {
     #[must_use]
     pub(crate) fn is_stdout(&self) -> bool {
         matches!(self.kind, Kind::Stdout)
+    }
+
+    /// Makes sure that there is room for a file of this many bytes.
+    ///
+    /// # Errors
+    /// If there is not.
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<(), Error> {
+        let is_file = self.file.metadata().is_ok_and(|known| known.is_file());
+        if is_file { reserve(&self.file, bytes).map_err(|error| self.failed(error)) } else { Ok(()) }
     }
 
     /// Writes a piece.
@@ -130,11 +155,24 @@ impl Draft {
     /// Makes what was written durable under its own name.
     ///
     /// # Errors
-    /// If that fails; the name is then as before.
+    /// If that fails; the name is then as before. `conflict` if another program has made a file of that name meanwhile, which
+    /// stays; then the new one stays beside it, since what it cost is spent.
     pub(crate) fn finish(self) -> Result<(), Error> {
-        let Kind::Temporary { dest, temporary } = &self.kind else { return Ok(()) };
-        let done = self.file.sync_all().and_then(|()| temporary.rename(dest));
-        done.and_then(|()| File::open(directory_of(dest))?.sync_all()).map_err(|error| self.failed(error))
+        let Kind::Temporary { dest, temporary, existing } = &self.kind else { return Ok(()) };
+        let renamed = self.file.sync_all().and_then(|()| match existing {
+            Existing::Replace => temporary.rename(dest).map(|()| None),
+            Existing::Refuse => temporary.rename_new(dest),
+        });
+        let done = renamed.and_then(|kept| File::open(directory_of(dest))?.sync_all().map(|()| kept));
+        match done.map_err(|error| self.failed(error))? {
+            None => Ok(()),
+            Some(kept) => {
+                let error = exists(dest);
+                Err(error
+                    .caused_by(format!("it was made meanwhile; the picture is in \"{}\"", kept.display()))
+                    .into())
+            }
+        }
     }
 
     fn failed(&self, error: io::Error) -> Error {
@@ -145,6 +183,28 @@ impl Draft {
                 WireError::new(Code::Internal, text).caused_by(cause_of(&error)).into()
             }
         }
+    }
+}
+
+fn exists(path: &Path) -> WireError {
+    WireError::new(Code::Conflict, format!("\"{}\" exists already", path.display()))
+}
+
+/// Has the file system set this much room aside behind the end of a file. One that cannot is asked how much it has: others may take that before
+/// the file is written, which is then an error as before.
+pub(crate) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    let end = file.metadata()?.len();
+    // The file's size stays, so that one that is cut short never looks whole.
+    match fallocate(file, FallocateFlags::KEEP_SIZE, end, bytes) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+            let known = fstatvfs(file)?;
+            let free = known.f_bavail.saturating_mul(known.f_frsize);
+            if free < bytes { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+        done => Ok(done?),
     }
 }
 
@@ -171,7 +231,11 @@ mod tests {
     use super::*;
 
     fn open(path: &Path) -> Result<Draft, Error> {
-        Draft::open(&Place::Path(path.into()))
+        Draft::open(&Place::Path(path.into()), Existing::Replace)
+    }
+
+    fn open_new(path: &Path) -> Result<Draft, Error> {
+        Draft::open(&Place::Path(path.into()), Existing::Refuse)
     }
 
     fn names(directory: &Path) -> Vec<String> {
@@ -208,6 +272,54 @@ mod tests {
         drop(draft);
         assert_eq!(names(directory.path()), ["sea.jpg"]);
         assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_file_that_is_there_stays_and_a_device_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, link) = (directory.path().join("sea.jpg"), directory.path().join("link"));
+        let dangling = directory.path().join("dangling");
+        fs::write(&path, b"old").unwrap();
+        std::os::unix::fs::symlink("sea.jpg", &link).unwrap();
+        std::os::unix::fs::symlink("nowhere", &dangling).unwrap();
+        for path in [&path, &link, &dangling] {
+            assert_eq!(open_new(path).unwrap_err().told()[0].code, Code::Conflict);
+        }
+        assert_eq!(names(directory.path()), ["dangling", "link", "sea.jpg"]);
+        let mut draft = open_new(&directory.path().join("new.jpg")).unwrap();
+        draft.write(b"new").unwrap();
+        draft.finish().unwrap();
+        assert_eq!(fs::read(directory.path().join("new.jpg")).unwrap(), b"new");
+        assert!(open_new(Path::new("/dev/null")).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_is_made_meanwhile_stays_and_so_does_the_picture() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sea.jpg");
+        let mut draft = open_new(&path).unwrap();
+        draft.write(b"picture").unwrap();
+        fs::write(&path, b"other").unwrap();
+        let error = draft.finish().unwrap_err().told().remove(0);
+        assert_eq!((error.code, fs::read(&path).unwrap()), (Code::Conflict, b"other".to_vec()));
+        let kept = names(directory.path()).into_iter().find(|name| name != "sea.jpg").unwrap();
+        assert!(error.cause.unwrap().contains(&kept));
+        assert_eq!(fs::read(directory.path().join(kept)).unwrap(), b"picture");
+    }
+
+    #[test]
+    fn room_is_set_aside_and_the_size_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sea.jpg");
+        let mut draft = open(&path).unwrap();
+        draft.reserve(0).unwrap();
+        draft.reserve(1 << 20).unwrap();
+        draft.write(b"abc").unwrap();
+        draft.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"abc");
+        // More than any disk here has.
+        assert_eq!(open(&path).unwrap().reserve(1 << 60).unwrap_err().told()[0].code, Code::Internal);
+        assert!(open(Path::new("/dev/null")).unwrap().reserve(1 << 60).is_ok());
     }
 
     #[test]

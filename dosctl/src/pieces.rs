@@ -52,7 +52,7 @@ impl Pieces {
 /// The entries of an outcome that may come in pieces.
 fn entries(piece: &Outcome) -> Option<usize> {
     match piece {
-        Outcome::Grants { given, received } => Some(given.len() + received.len()),
+        Outcome::Grants { given, received, .. } => Some(given.len() + received.len()),
         Outcome::Requests { incoming, outgoing, contacts } => {
             Some(incoming.len() + outgoing.len() + contacts.len())
         }
@@ -65,9 +65,13 @@ fn entries(piece: &Outcome) -> Option<usize> {
 
 fn join(joined: &mut Outcome, piece: Outcome) -> Result<(), Error> {
     match (joined, piece) {
-        (Outcome::Grants { given, received }, Outcome::Grants { given: gave, received: got }) => {
+        (
+            Outcome::Grants { given, received, now },
+            Outcome::Grants { given: gave, received: got, now: later },
+        ) => {
             given.extend(gave);
             received.extend(got);
+            *now = later;
         }
         (
             Outcome::Requests { incoming, outgoing, contacts },
@@ -121,7 +125,7 @@ mod tests {
         assert!(Pieces::default().add(Outcome::Told(3)).is_err());
         let mut pieces = Pieces::default();
         pieces.add(blocks(0..1)).unwrap();
-        assert!(pieces.end(Outcome::Grants { given: vec![], received: vec![] }).is_err());
+        assert!(pieces.end(Outcome::Grants { given: vec![], received: vec![], now: None }).is_err());
         let mut pieces = Pieces { joined: None, entries: ENTRIES_MAX };
         assert!(pieces.add(blocks(0..0)).is_err());
     }

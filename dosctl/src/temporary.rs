@@ -9,6 +9,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use rustix::{
+    fs::{CWD, RenameFlags, renameat_with},
+    io::Errno,
+};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
@@ -46,6 +50,25 @@ impl Temporary {
             *path = None;
         }
         Ok(())
+    }
+
+    /// Gives it its final name, under which it stays, unless something has that name. Then it stays where it is, and that is
+    /// returned.
+    ///
+    /// # Errors
+    /// Those of renameat2(2); it then still goes away.
+    pub(crate) fn rename_new(&self, dest: &Path) -> io::Result<Option<PathBuf>> {
+        let mut path = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(from) = path.as_ref() else { return Ok(None) };
+        match renameat_with(CWD, from, CWD, dest, RenameFlags::NOREPLACE) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => return Ok(path.take()),
+            // A file system that does not know it.
+            Err(Errno::INVAL | Errno::NOSYS) => fs::rename(from, dest)?,
+            Err(error) => return Err(error.into()),
+        }
+        *path = None;
+        Ok(None)
     }
 
     /// Leaves it where it is.

@@ -15,7 +15,7 @@ pub(crate) struct Counters {
     pub(crate) operations: Family<Labels<2>, Counter>,
     /// Updates that took effect, by kind.
     pub(crate) updates: Family<Labels<1>, Counter>,
-    /// Pictures that dosctl has shown under a grant.
+    /// Pictures that were given out whole under a grant.
     pub(crate) views_shown: Counter,
 }
 

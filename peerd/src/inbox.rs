@@ -54,6 +54,7 @@ pub(crate) async fn run(
             let inbox = Arc::clone(inbox);
             move |applied: &mut Applied| tell(&inbox, applied)
         };
+        let came_about = batch.iter().filter_map(Arrival::at).max();
         let acknowledge = batch.iter().any(|arrival| !matches!(arrival, Arrival::Broadcast(..)));
         let batch = match opened(inbox, me, batch).await {
             Ok(batch) => batch,
@@ -66,6 +67,11 @@ pub(crate) async fn run(
                 return "updates cannot be applied".into();
             }
         };
+        if let Some(at) = came_about
+            && let Err(error) = inbox.cache.store.came_about(at).await
+        {
+            tracing::error!(error = &error as &dyn std::error::Error, "cannot keep the directory's time");
+        }
         if acknowledge && replies.send(ToDirectory::Ack(applied.stored)).await.is_err() {
             return "the session is over".into();
         }

@@ -8,7 +8,9 @@
 //! only the owner can make and recognise, so that neither the directory nor a viewer can have one taken for the other.
 
 use dos_protocol::{
-    Code, ImageNo, PeerId, PublicKey, SealedHash, SplitId, WireError, directory::KeyShare, model::SealedCopy,
+    Code, ImageNo, PeerId, PublicKey, SealedHash, SplitId, WireError,
+    directory::KeyShare,
+    model::{Grant, SealedCopy},
 };
 use dos_sealed::{ContentKey, OwnerShare};
 use zeroize::Zeroizing;
@@ -128,7 +130,8 @@ impl ImageKeys {
         mark.copy_from_slice(&self.mark(&drawn)?);
         let split = SplitId::from(split);
         let owner = self.owner_share(image, viewer, split)?;
-        Ok(KeyShare { split, share: *self.content_key.complement(&owner).as_bytes() })
+        let check = Some(owner.commitment().into());
+        Ok(KeyShare { split, share: *self.content_key.complement(&owner).as_bytes(), check })
     }
 
     /// Whether the shares of a split are bound to the viewer's key.
@@ -150,6 +153,13 @@ impl std::fmt::Debug for ImageKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ImageKeys(..)")
     }
+}
+
+/// Whether this is the owner share of a grant, as far as its owner has said which one that is: owners of the first release say
+/// nothing.
+#[must_use]
+pub(crate) fn is_share_of(grant: &Grant, share: &OwnerShare) -> bool {
+    grant.check.is_none_or(|check| *check.as_bytes() == share.commitment())
 }
 
 /// How many blocks a sealed copy has.
@@ -201,6 +211,19 @@ mod tests {
         changed[15] ^= 1;
         assert_eq!(share(one, changed.into()), share(other, changed.into()));
         assert_ne!(share(one, changed.into()), share(one, new));
+    }
+
+    #[test]
+    fn the_owner_says_by_what_its_share_is_known() {
+        let keys = ImageKeys::generate().unwrap();
+        let bob: PeerId = "7xKqPm2S".parse().unwrap();
+        let share = keys.key_share(ImageNo(1), (bob, &PublicKey::from([1; 32]))).unwrap();
+        let owner = keys.owner_share(ImageNo(1), (bob, &PublicKey::from([1; 32])), share.split).unwrap();
+        let grant = Grant { check: share.check, ..crate::rules::samples::grant(1) };
+        assert!(is_share_of(&grant, &owner));
+        let other = OwnerShare::from_bytes([7; 32]);
+        assert!(!is_share_of(&grant, &other));
+        assert!(is_share_of(&Grant { check: None, ..grant }, &other), "an older owner has said nothing");
     }
 
     #[test]

@@ -1,33 +1,44 @@
 //! Views: bringing together the sealed copy, the owner's share and the directory's, so that each view counts once.
 //!
-//! What always holds: before the directory is asked to count, the copy is here and verified and the view's ID is
-//! durable; a view whose outcome is unknown keeps its ID and is taken up again, so that it is never counted twice; a view
-//! that the directory denies leaves nothing behind. Keys exist in memory only while they are used, or in the vault.
+//! What always holds: before the directory is asked to count, the copy and the owner's share are here and verified, the caller has
+//! room for the original, and the view's ID is durable; the view is closed, durably, before the first byte of the original is
+//! given out, so that it is given once. A view whose outcome is unknown keeps its ID and is taken up again, and so is one whose key
+//! does not open the copy; a view that the directory denies leaves nothing behind. Keys exist in memory only while they are used,
+//! or in the vault. Views that are held are in [`held`].
 
-use std::sync::Arc;
+mod closed;
+mod held;
+
+use std::{
+    fs::File,
+    io::{self, BufRead},
+    sync::Arc,
+};
 
 use dos_protocol::{
-    Code, ImageArg, ImageNo, ImagePath, OperationId, PeerId, Reason, SealedHash, Timestamp, WireError,
+    Code, ImageArg, ImageNo, ImagePath, PeerId, Reason, SealedHash, WireError,
     control::{Progress, Step},
-    directory::{Answer, Checkin, Op, Spend, SpendKind, Spent},
-    model::{Allowance, Grant, GrantState},
+    directory::{Answer, Op, Spend, SpendKind, Spent},
+    model::{Allowance, Grant},
 };
-use dos_sealed::{ContentKey, DirectoryShare, OwnerShare};
+use dos_sealed::{ContentKey, DirectoryShare, Opener, OwnerShare, plain_len_of};
+use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
+
+pub(crate) use closed::report_closed;
+pub(crate) use held::{Holding, checkin, checkout, settle};
 
 use crate::{
     cache::Cache,
-    copies::Pin,
-    directory::{Directory, Repeat, Unanswered, unexpected, unregistered},
+    copies::blocking,
+    directory::{Directory, Unanswered, unexpected, unregistered},
     identity::Identities,
-    keys::ImageKeys,
+    keys::{ImageKeys, is_share_of},
     rights::{Grants, Target, denied, find, usable},
-    rules::{
-        grants::voids_held,
-        spend::{Cost, Failure, failure, falls_back_on_held, is_closed},
-    },
+    rules::spend::{Cost, Failure, failure, falls_back_on_held, is_closed},
     shell::quoted,
     source::{Came, Source},
-    store::{Held, Live, OpenView, Started},
+    store::{Live, OwnImage, Started},
     vault::EventKind,
 };
 
@@ -36,6 +47,32 @@ const CHANGES_MAX: u32 = 4;
 
 /// Receives how far a transfer is.
 pub(crate) type OnProgress<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
+/// For whom an original is opened.
+pub(crate) trait Caller: Send + Sync {
+    /// How far a transfer is.
+    fn progress(&self, progress: Progress);
+
+    /// This many bytes will come. Returns when there is room for them; nothing is spent before.
+    ///
+    /// # Errors
+    /// If there is none, or the caller is gone.
+    fn ready(&self, bytes: u64) -> BoxFuture<'_, Result<(), WireError>>;
+
+    /// The view is closed now: whoever gives it up from here on loses it.
+    fn closing(&self) {}
+}
+
+/// Nobody: of a checkout nothing is given out.
+struct NoCaller;
+
+impl Caller for NoCaller {
+    fn progress(&self, _: Progress) {}
+
+    fn ready(&self, _: u64) -> BoxFuture<'_, Result<(), WireError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
 
 /// What views are counted and opened with.
 #[derive(Debug)]
@@ -48,23 +85,21 @@ pub(crate) struct Ledger {
     pub(crate) source: Arc<dyn Source>,
     /// Views that live commands own.
     pub(crate) live: Live,
+    /// There are closed views of which the directory does not know it.
+    pub(crate) closings: Notify,
 }
 
-/// An original that may be shown now.
+/// An original that may be given out, once: its view is over.
 #[derive(Debug)]
 pub(crate) struct Opened {
     /// Which image.
     pub(crate) path: ImagePath,
-    /// Its sealed copy.
-    pub(crate) hash: SealedHash,
-    /// Its key.
-    pub(crate) key: ContentKey,
+    /// Its bytes.
+    pub(crate) original: Opener<File>,
     /// Views left after this one.
     pub(crate) views_left: Allowance,
-    /// What must be closed once it was shown; nothing for one's own image.
-    pub(crate) view: Option<OpenView>,
-    /// Keeps the copy here.
-    pub(crate) _pin: Pin,
+    /// Whether it is another peer's, under a grant.
+    pub(crate) is_granted: bool,
 }
 
 /// What it takes to open an image, but for the directory's share.
@@ -86,35 +121,25 @@ pub(crate) async fn view(
     ledger: &Ledger,
     arg: &ImageArg,
     offline: bool,
-    progress: OnProgress<'_>,
+    caller: &dyn Caller,
 ) -> Result<Opened, WireError> {
     let known = match find(&ledger.grants, arg).await? {
-        Target::Own(image) => {
-            let (_, identity) = ledger.identity.registered().ok_or_else(unregistered)?;
-            let keys = ImageKeys::open(&identity.vault, &image)?;
-            let hash = image.info.sealed.hash;
-            return Ok(Opened {
-                path: ImagePath { owner: image.info.owner, name: image.info.name },
-                hash,
-                key: keys.content_key().clone(),
-                views_left: Allowance::Unlimited,
-                view: None,
-                _pin: ledger.cache.copies.pin(hash),
-            });
-        }
-        Target::Other(known) => known,
+        Target::Own(image) => return own_view(ledger, *image, caller).await,
+        Target::Other(known) => known.map(|grant| *grant),
     };
     if offline {
         return match known {
-            Some(grant) => held_view(ledger, &grant).await?.ok_or_else(|| dead(arg, &grant)),
-            None => Err(none_held(arg)),
+            Some(grant) => {
+                held::view(ledger, arg, &grant, caller).await?.ok_or_else(|| held::dead(ledger, arg, &grant))
+            }
+            None => Err(held::none(arg)),
         };
     }
-    let outcome = Box::pin(counted_view(ledger, arg, known.clone(), progress)).await;
+    let outcome = Box::pin(counted_view(ledger, arg, known.clone(), caller)).await;
     match (outcome, known) {
         // Views were checked out for when the directory cannot be reached.
         (Err(error), Some(grant)) if falls_back_on_held(error.code) => {
-            held_view(ledger, &grant).await?.ok_or(error)
+            held::view(ledger, arg, &grant, caller).await?.ok_or(error)
         }
         (Err(error), Some(grant)) if error.reason == Some(Reason::UsedUp) => {
             let held = ledger.cache.store.held_left(grant.image).await?;
@@ -125,53 +150,125 @@ pub(crate) async fn view(
     }
 }
 
-/// Why there is no held view to use.
-fn dead(arg: &ImageArg, grant: &Grant) -> WireError {
-    match grant.state_at(Timestamp::now()) {
-        GrantState::Revoked => denied(arg, Reason::Revoked),
-        GrantState::Expired => denied(arg, Reason::Expired),
-        GrantState::Active | GrantState::UsedUp => none_held(arg),
-    }
-}
-
-fn none_held(arg: &ImageArg) -> WireError {
-    WireError::new(Code::Denied, format!("no views of {arg} are checked out"))
-        .hint(format!("dosctl checkout {} --views 1", quoted(arg)))
+async fn own_view(ledger: &Ledger, image: OwnImage, caller: &dyn Caller) -> Result<Opened, WireError> {
+    let (_, identity) = ledger.identity.registered().ok_or_else(unregistered)?;
+    let keys = ImageKeys::open(&identity.vault, &image)?;
+    let original = open(ledger, image.info.sealed.hash, keys.content_key()).await?;
+    caller.ready(original.plain_len()).await?;
+    Ok(Opened {
+        path: ImagePath { owner: image.info.owner, name: image.info.name },
+        original,
+        views_left: Allowance::Unlimited,
+        is_granted: false,
+    })
 }
 
 async fn counted_view(
     ledger: &Ledger,
     arg: &ImageArg,
     known: Option<Grant>,
-    progress: OnProgress<'_>,
+    caller: &dyn Caller,
 ) -> Result<Opened, WireError> {
     let grant = usable(&ledger.grants, arg, known).await?;
     let _pin = ledger.cache.copies.pin(grant.sealed.hash);
-    let Ready { grant, share, .. } = ensure(ledger, arg, grant, progress).await?;
-    // Together, so that they are one commit.
-    let (started, used) = tokio::join!(
-        ledger.cache.store.take_view(ledger.live.clone(), grant.image),
-        ledger.cache.store.copy_used(grant.sealed.hash)
-    );
-    let started = started?;
-    used?;
-    if started.resumed {
-        tracing::info!(view = %started.view.id(), "taking up an open view");
+    let Ready { mut grant, share, .. } = prepare(ledger, arg, grant, caller).await?;
+    let mut share = Some(share);
+    for _ in 0..CHANGES_MAX {
+        // Together, so that they are one commit.
+        let (started, used) = tokio::join!(
+            ledger.cache.store.take_view(ledger.live.clone(), grant.image),
+            ledger.cache.store.copy_used(grant.sealed.hash)
+        );
+        let started = started?;
+        used?;
+        if started.resumed {
+            tracing::info!(view = %started.view.id(), "taking up an open view");
+        }
+        let ready = (grant.clone(), share.take());
+        match spend(ledger, arg, ready, (&started, SpendKind::View), caller).await {
+            Ok((spent, key)) => return close(ledger, arg, spent, (&started, &key), caller).await,
+            // Known as open only here, where an old state has come back: it was shown, and this is another one.
+            Err(error) if started.resumed && error.reason == Some(Reason::ViewClosed) => {
+                grant = newest(ledger, arg, grant.image, grant.viewer).await?;
+            }
+            Err(error) => return Err(error),
+        }
     }
-    let ready = (grant, Some(share));
-    let (spent, key) = spend(ledger, arg, ready, (&started, SpendKind::View), progress).await?;
-    let hash = spent.grant.sealed.hash;
-    Ok(Opened {
-        path: spent.grant.path.clone(),
-        hash,
-        key,
-        views_left: spent.grant.views_left,
-        view: Some(started.view),
-        _pin: ledger.cache.copies.pin(hash),
+    Err(changing(arg))
+}
+
+/// Verifies that the key opens the copy, and closes the view: from here on the picture may be given out, once. If the key does not
+/// open it, the view stays open, so that it can be shown once the shares are the right ones.
+async fn close(
+    ledger: &Ledger,
+    arg: &ImageArg,
+    Spent { grant, .. }: Spent,
+    (started, key): (&Started, &ContentKey),
+    caller: &dyn Caller,
+) -> Result<Opened, WireError> {
+    let original = opened(ledger, arg, &grant, key).await?;
+    caller.closing();
+    if !ledger.cache.store.close_view(started.view.id()).await? {
+        return Err(denied(arg, Reason::Revoked));
+    }
+    ledger.closings.notify_one();
+    Ok(Opened { path: grant.path, original, views_left: grant.views_left, is_granted: true })
+}
+
+/// The original of a view that was spent, if its key opens the copy.
+async fn opened(
+    ledger: &Ledger,
+    arg: &ImageArg,
+    grant: &Grant,
+    key: &ContentKey,
+) -> Result<Opener<File>, WireError> {
+    let error = match open(ledger, grant.sealed.hash, key).await {
+        Ok(original) => return Ok(original),
+        Err(error) => error,
+    };
+    if grant.check.is_none() {
+        // It may be the owner's share that is wrong: the next view asks for it again.
+        ledger.cache.store.forget_share(grant.image).await?;
+    }
+    let text =
+        format!("the key of {arg} does not open its copy; the view stays open and is not counted again");
+    let cause = error.cause.unwrap_or(error.message);
+    Err(WireError::new(Code::Invalid, text).caused_by(cause).hint(format!("dosctl view {}", quoted(arg))))
+}
+
+/// Opens a copy, and its first and its last chunk.
+async fn open(ledger: &Ledger, hash: SealedHash, key: &ContentKey) -> Result<Opener<File>, WireError> {
+    let (path, key) = (ledger.cache.copies.path(&hash), key.clone());
+    let opening = move || {
+        let mut original = Opener::new(File::open(path)?, &key)?;
+        original.fill_buf()?;
+        Ok::<_, io::Error>(original)
+    };
+    blocking(opening).await?.map_err(|error| {
+        WireError::new(Code::Invalid, "the sealed copy does not open").caused_by(error.to_string())
     })
 }
 
-/// Makes sure that the sealed copy is here and sound, and the owner's share too; the grant may be a newer one then.
+/// As [`ensure`], and then tells the caller how many bytes will come.
+async fn prepare(
+    ledger: &Ledger,
+    arg: &ImageArg,
+    grant: Grant,
+    caller: &dyn Caller,
+) -> Result<Ready, WireError> {
+    let ready = ensure(ledger, arg, grant, &|progress| caller.progress(progress)).await?;
+    let path = ledger.cache.copies.path(&ready.grant.sealed.hash);
+    let bytes = blocking(move || Ok::<_, io::Error>(plain_len_of(&mut File::open(path)?)?)).await?;
+    let bytes = bytes.map_err(|error| {
+        let text = format!("the sealed copy of {arg} is none");
+        WireError::new(Code::Invalid, text).caused_by(error.to_string())
+    })?;
+    caller.ready(bytes).await?;
+    Ok(ready)
+}
+
+/// Makes sure that the sealed copy is here and sound, and the owner's share too, which is the grant's as far as its owner has said;
+/// the grant may be a newer one then.
 ///
 /// # Errors
 /// What hinders it; `denied` if the grant ends meanwhile.
@@ -192,11 +289,17 @@ pub(crate) async fn ensure(
         if let (Some(share), true) = (share, here) {
             if fresh == Some(sealed.hash) || ledger.cache.copies.is_sound(sealed.hash).await? {
                 let share = identity.vault.open(EventKind::OwnerShare, grant.split.as_bytes(), &share)?;
-                return Ok(Ready { grant, share: OwnerShare::from_bytes(*share), came });
+                let share = OwnerShare::from_bytes(*share);
+                if is_share_of(&grant, &share) {
+                    return Ok(Ready { grant, share, came });
+                }
+                tracing::warn!(image = %grant.path, "the owner's share is not the grant's; fetching it again");
+                ledger.cache.store.forget_share(grant.image).await?;
+            } else {
+                tracing::warn!(image = %grant.path, "the sealed copy is damaged; fetching it again");
+                ledger.cache.store.forget_copy(sealed.hash).await?;
+                ledger.cache.copies.remove(vec![sealed.hash]).await;
             }
-            tracing::warn!(image = %grant.path, "the sealed copy is damaged; fetching it again");
-            ledger.cache.store.forget_copy(sealed.hash).await?;
-            ledger.cache.copies.remove(vec![sealed.hash]).await;
         }
         let mut report = |done| progress(Progress { step: Step::Fetching, done, total: sealed.bytes });
         match ledger.source.fetch(&grant, &mut report).await {
@@ -209,6 +312,10 @@ pub(crate) async fn ensure(
         }
     }
     Err(WireError::new(Code::Offline, format!("{arg} changes faster than it can be fetched")))
+}
+
+fn changing(arg: &ImageArg) -> WireError {
+    WireError::new(Code::Offline, format!("the right to {arg} changes faster than it can be used"))
 }
 
 /// The grant as the directory knows it, noted here.
@@ -231,17 +338,17 @@ async fn spend(
     arg: &ImageArg,
     ready: Prepared,
     (started, kind): (&Started, SpendKind),
-    progress: OnProgress<'_>,
+    caller: &dyn Caller,
 ) -> Result<(Spent, ContentKey), WireError> {
-    let (cost, error) = match Box::pin(try_spend(ledger, arg, ready, (started, kind), progress)).await {
+    let (cost, error) = match Box::pin(try_spend(ledger, arg, ready, (started, kind), caller)).await {
         Ok(spent) => return Ok(spent),
         Err(failed) => failed,
     };
     if is_closed(cost, started.resumed) {
-        let free = ledger.cache.store.close_view(started.view.id()).await?;
-        ledger.cache.copies.remove(free).await;
+        ledger.cache.store.give_up_view(started.view.id()).await?;
     }
     Err(match error.reason {
+        Some(Reason::ViewClosed) => error,
         Some(reason) if cost == Cost::Refused => WireError { message: error.message, ..denied(arg, reason) },
         _ => error,
     })
@@ -252,7 +359,7 @@ async fn try_spend(
     arg: &ImageArg,
     (mut grant, mut share): Prepared,
     (started, kind): (&Started, SpendKind),
-    progress: OnProgress<'_>,
+    caller: &dyn Caller,
 ) -> Result<(Spent, ContentKey), (Cost, WireError)> {
     let me = grant.viewer;
     let not_spent = |error| (Cost::NotSpent, error);
@@ -260,7 +367,7 @@ async fn try_spend(
         let (fitting, owner) = match share.take() {
             Some(share) => (grant, share),
             None => {
-                let ready = ensure(ledger, arg, grant, progress).await.map_err(not_spent)?;
+                let ready = prepare(ledger, arg, grant, caller).await.map_err(not_spent)?;
                 (ready.grant, ready.share)
             }
         };
@@ -280,7 +387,7 @@ async fn try_spend(
                 let owner = if same {
                     owner
                 } else {
-                    ensure(ledger, arg, spent.grant.clone(), progress).await.map_err(counted)?.share
+                    prepare(ledger, arg, spent.grant.clone(), caller).await.map_err(counted)?.share
                 };
                 let key = ContentKey::join(&owner, &DirectoryShare::from_bytes(spent.share));
                 return Ok((*spent, key));
@@ -292,144 +399,7 @@ async fn try_spend(
             },
         }
     }
-    let error =
-        WireError::new(Code::Offline, format!("the right to {arg} changes faster than it can be used"));
-    Err((Cost::NotSpent, error))
-}
-
-/// Opens a held view, if there is one that may be used.
-async fn held_view(ledger: &Ledger, grant: &Grant) -> Result<Option<Opened>, WireError> {
-    let (_, identity) = ledger.identity.registered().ok_or_else(unregistered)?;
-    if voids_held(grant.state_at(Timestamp::now())) {
-        let free = ledger.cache.store.destroy_held(grant.image).await?;
-        ledger.cache.copies.remove(free).await;
-        return Ok(None);
-    }
-    let Some(held) = ledger.cache.store.take_held(ledger.live.clone(), grant.image).await? else {
-        return Ok(None);
-    };
-    let key = identity.vault.open(EventKind::HeldKey, held.checkout.as_bytes(), &held.key)?;
-    let left = ledger.cache.store.held_left(grant.image).await?;
-    Ok(Some(Opened {
-        path: grant.path.clone(),
-        hash: held.hash,
-        key: ContentKey::from_bytes(*key),
-        views_left: Allowance::Views(left),
-        view: Some(held.view),
-        _pin: ledger.cache.copies.pin(held.hash),
-    }))
-}
-
-/// What is held of an image.
-#[derive(Debug)]
-pub(crate) struct Holding {
-    /// Which image.
-    pub(crate) path: ImagePath,
-    /// Views held here.
-    pub(crate) held: u32,
-    /// Views left at the directory.
-    pub(crate) views_left: Allowance,
-}
-
-/// Checks views out.
-///
-/// # Errors
-/// `denied`, `not_found`, `offline`, `invalid` as they apply.
-pub(crate) async fn checkout(ledger: &Ledger, arg: &ImageArg, views: u32) -> Result<Holding, WireError> {
-    let known = match find(&ledger.grants, arg).await? {
-        Target::Own(_) => return Err(WireError::new(Code::Invalid, "one's own images need no checkout")),
-        Target::Other(known) => known,
-    };
-    if views == 0 {
-        return Err(WireError::new(Code::Invalid, "a checkout takes at least one view"));
-    }
-    let grant = usable(&ledger.grants, arg, known).await?;
-    let Ready { grant, share, .. } = ensure(ledger, arg, grant, &|_| ()).await?;
-    let image = grant.image;
-    let started = ledger.cache.store.take_checkout(ledger.live.clone(), image, Some(views)).await?;
-    let started = started.ok_or_else(unexpected)?;
-    let spent = hold(ledger, arg, (grant, Some(share)), started).await?;
-    let held = ledger.cache.store.held_left(image).await?;
-    Ok(Holding { path: spent.grant.path, held, views_left: spent.grant.views_left })
-}
-
-/// Spends the views of an open checkout and holds them.
-async fn hold(
-    ledger: &Ledger,
-    arg: &ImageArg,
-    ready: Prepared,
-    started: Started,
-) -> Result<Spent, WireError> {
-    let (_, identity) = ledger.identity.registered().ok_or_else(unregistered)?;
-    let (spent, key) = spend(ledger, arg, ready, (&started, SpendKind::Checkout), &|_| ()).await?;
-    let checkout = started.view.id();
-    let key = identity.vault.seal(EventKind::HeldKey, checkout.as_bytes(), key.as_bytes())?;
-    let held = Held { checkout, image: spent.grant.image, left: started.views };
-    ledger.cache.store.hold(held, spent.grant.sealed.hash, key).await?;
-    Ok(spent)
-}
-
-/// Gives every held view of an image back. If the command is `repeated`, there may be none any more.
-///
-/// # Errors
-/// `not_found` if none is held; `offline`.
-pub(crate) async fn checkin(ledger: &Ledger, arg: &ImageArg, repeated: bool) -> Result<Holding, WireError> {
-    let none = || WireError::new(Code::NotFound, format!("no views of {arg} are checked out"));
-    let Target::Other(Some(mut grant)) = find(&ledger.grants, arg).await? else { return Err(none()) };
-    ledger.directory.ready().await?;
-    let returning = ledger.cache.store.begin_checkin(grant.image).await?;
-    if returning.is_empty() && !repeated {
-        return Err(none());
-    }
-    for held in returning {
-        if let Some(newer) = give_back(ledger, &held).await? {
-            grant = newer;
-        }
-    }
-    Ok(Holding { path: grant.path, held: 0, views_left: grant.views_left })
-}
-
-async fn give_back(ledger: &Ledger, held: &Held) -> Result<Option<Grant>, WireError> {
-    // Which views are given back does not change once that has begun.
-    let again = Repeat::Under(OperationId::from(*held.checkout.as_bytes()));
-    let checkin = Checkin { image: held.image, checkout: held.checkout, unused: held.left };
-    let grant = match ledger.directory.send(Op::Checkin(checkin), again).await {
-        Ok(Answer::Grant(grant)) => {
-            ledger.cache.take_grant((*grant).clone()).await?;
-            Some(*grant)
-        }
-        Ok(_) => None,
-        // The grant is over: there is nothing to give back to.
-        Err(Unanswered { error, .. }) if matches!(error.code, Code::Denied | Code::NotFound) => None,
-        Err(Unanswered { error, .. }) => return Err(error),
-    };
-    let free = ledger.cache.store.finish_checkin(held.checkout).await?;
-    ledger.cache.copies.remove(free).await;
-    Ok(grant)
-}
-
-/// Finishes checkouts and checkins that a crash or a lost connection left open.
-///
-/// # Errors
-/// If the directory cannot be asked.
-pub(crate) async fn settle(ledger: &Ledger) -> Result<(), WireError> {
-    for held in ledger.cache.store.returning().await? {
-        give_back(ledger, &held).await?;
-    }
-    let (me, _) = ledger.identity.registered().ok_or_else(unregistered)?;
-    for image in ledger.cache.store.open_checkouts().await? {
-        let Some(grant) = ledger.cache.store.grant(image, me).await? else { continue };
-        let owner = Some(dos_protocol::PeerRef::Id(grant.path.owner));
-        let arg = ImageArg { owner, name: grant.path.name.clone() };
-        while let Some(started) = ledger.cache.store.take_checkout(ledger.live.clone(), image, None).await? {
-            match hold(ledger, &arg, (grant.clone(), None), started).await {
-                Ok(_) => tracing::info!(image = %grant.path, "finished a checkout"),
-                Err(error) if error.code == Code::Denied => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    Ok(())
+    Err((Cost::NotSpent, changing(arg)))
 }
 
 #[cfg(test)]

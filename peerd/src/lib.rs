@@ -11,6 +11,7 @@
 //!   [`blocks`]. They know the directory and other peers as something that answers ([`directory`], [`source`]).
 //! - [`store`]: everything that must last; [`copies`]: sealed files, [`cache`]: both together; [`feed`], [`events`]: what
 //!   happened, for all who watch.
+//! - [`clock`]: the directory's time, by which grants expire.
 //! - [`identity`], [`vault`], [`keys`]: secrets. [`config`], [`settings`], [`metrics`], [`manager`].
 //!
 //! Stopping takes two steps: first no one new is served and what can be given up is given up, while commands that change
@@ -21,6 +22,7 @@ mod blocks;
 mod cache;
 mod chores;
 pub mod cli;
+mod clock;
 mod commands;
 pub mod config;
 pub mod control;
@@ -71,7 +73,7 @@ use dos_protocol::{Instance, Seq, WireError, directory::Call, limits::SHUTDOWN_T
 use dos_sqlite::WriterThread;
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, mpsc, watch},
+    sync::{Notify, Semaphore, mpsc, watch},
     task::{JoinHandle, spawn_blocking},
     time::timeout,
 };
@@ -231,7 +233,8 @@ fn books(
         directory: Arc::clone(&directory),
         live: live.clone(),
     };
-    let ledger = Ledger { grants: grants.clone(), cache, identity, directory, source, live };
+    let closings = Notify::new();
+    let ledger = Ledger { grants: grants.clone(), cache, identity, directory, source, live, closings };
     (library, grants, Arc::new(ledger))
 }
 
@@ -424,6 +427,11 @@ fn spawn_others(
         tokio::spawn(presence::run(interest, upstream, stop.clone())),
         tokio::spawn(chores::run(chores, stop.clone())),
         tokio::spawn(chores::fetching::run(fetching, stop.clone())),
+        tokio::spawn(chores::closing::run(
+            Arc::clone(&services.upstream),
+            Arc::clone(&services.ledger),
+            stop.clone(),
+        )),
     ]
 }
 

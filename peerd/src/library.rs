@@ -196,6 +196,8 @@ async fn rekey(library: &Library, publication: &Publication) -> Result<(), WireE
                 views: ViewsChange::Rekey,
                 expiry: ExpiryChange::Keep,
                 key: Some(keys.key_share(image, (grant.viewer, &held))?),
+                lasts_ms: None,
+                allow_offline: None,
             };
             match library.directory.request_again(Op::Share(share)).await? {
                 Answer::Grant(grant) => library.cache.take_grant(*grant).await?,

@@ -46,7 +46,7 @@ fn counted(counters: &Counters) -> Registry {
     );
     let (updates, views_shown) = (counters.updates.clone(), counters.views_shown.clone());
     registry.register("updates", "Updates from the directory that took effect, by kind", updates);
-    registry.register("views_shown", "Pictures of others that were shown", views_shown);
+    registry.register("views_shown", "Pictures of others that were given out whole", views_shown);
     registry
 }
 

@@ -108,7 +108,8 @@ async fn take_images(relearning: &Relearning, known: &mut Inventory) -> Result<(
     let mut after: Option<Cursor> = None;
     loop {
         let peer = Some(PeerRef::Id(me));
-        let list = List { peer, seen_since: None, online: false, after, limit: PAGE_MAX };
+        let list =
+            List { peer, seen_since: None, online: false, after, limit: PAGE_MAX, seen_within_ms: None };
         let Answer::Page(page) = relearning.directory.request_again(Op::List(list)).await? else {
             return Err(unexpected());
         };

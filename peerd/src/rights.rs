@@ -26,7 +26,7 @@ pub(crate) enum Target {
     /// One's own.
     Own(Box<OwnImage>),
     /// Another peer's, with the grant as it is known here, if any.
-    Other(Option<Grant>),
+    Other(Option<Box<Grant>>),
 }
 
 /// What finding and judging grants works with.
@@ -55,7 +55,7 @@ pub(crate) async fn find(grants: &Grants, arg: &ImageArg) -> Result<Target, Wire
     if own {
         return Ok(Target::Own(Box::new(library::own_image(&grants.library, &arg.name).await?)));
     }
-    Ok(Target::Other(grants.cache.store.find_received(me, arg.clone()).await?))
+    Ok(Target::Other(grants.cache.store.find_received(me, arg.clone()).await?.map(Box::new)))
 }
 
 /// A grant of the image that can be used now: `known`, or as the directory reports it.
@@ -70,7 +70,8 @@ pub(crate) async fn usable(
     let (me, _) = grants.identity.registered().ok_or_else(unregistered)?;
     if let Some(grant) = known {
         let paid = !grant.revoked && grants.cache.store.left_open(grants.live.clone(), grant.image).await?;
-        if paid || grant.state_at(Timestamp::now()) == GrantState::Active {
+        // By a time that is no later than the directory's: what seems to have expired here has expired there.
+        if paid || grant.state_at(grants.cache.store.clock().at_least()) == GrantState::Active {
             return Ok(grant);
         }
     }
@@ -80,7 +81,8 @@ pub(crate) async fn usable(
     };
     allowed(arg, &info)?;
     let grant = refresh(grants, &info, me).await?;
-    match reason(grant.state_at(Timestamp::now())) {
+    // Whether its time is over, the directory has just said; no clock here has a say in that.
+    match reason(grant.state_at(Timestamp(i64::MIN))) {
         None => Ok(grant),
         Some(reason) => Err(denied(arg, reason)),
     }
@@ -133,12 +135,17 @@ pub(crate) fn denied(arg: &ImageArg, reason: Reason) -> WireError {
         Reason::UsedUp => format!("all views of {arg} are used up"),
         Reason::Revoked => format!("the right to {arg} was revoked"),
         Reason::Expired => format!("the right to {arg} has expired"),
+        Reason::NotOffline => format!("the owner does not allow checkouts of {arg}"),
         _ => format!("access to {arg} was never granted"),
     };
-    let views = if reason == Reason::UsedUp { " --views 1" } else { "" };
+    let wanted = match reason {
+        Reason::UsedUp => " --views 1",
+        Reason::NotOffline => " --offline",
+        _ => "",
+    };
     WireError::new(Code::Denied, message)
         .because(reason)
-        .hint(format!("dosctl request {}{views}", quoted(arg)))
+        .hint(format!("dosctl request {}{wanted}", quoted(arg)))
 }
 
 #[cfg(test)]
@@ -151,7 +158,8 @@ mod tests {
         let error = denied(&arg, Reason::UsedUp);
         assert_eq!(error.hint.as_deref(), Some(r"dosctl request 'alice/it'\''s a sea' --views 1"));
         assert_eq!(error.reason, Some(Reason::UsedUp));
-        let error = denied(&"alice/sea".parse().unwrap(), Reason::NeverGranted);
-        assert_eq!(error.hint.as_deref(), Some("dosctl request alice/sea"));
+        let hint = |reason| denied(&"alice/sea".parse().unwrap(), reason).hint.unwrap();
+        assert_eq!(&*hint(Reason::NeverGranted), "dosctl request alice/sea");
+        assert_eq!(&*hint(Reason::NotOffline), "dosctl request alice/sea --offline");
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! One connection carries one command: [`ToPeerd::Do`], followed by [`ToPeerd::Data`] where the command brings a file.
 //! peerd answers with any number of [`FromPeerd::Progress`], [`FromPeerd::Data`] and [`FromPeerd::Event`], and ends with
-//! [`FromPeerd::Done`] or [`FromPeerd::Failed`]; after the `Done` of `view`, `messages` or `send` dosctl says [`ToPeerd::Shown`]
+//! [`FromPeerd::Done`] or [`FromPeerd::Failed`]; after the `Done` of `messages` or `send` dosctl says [`ToPeerd::Shown`]
 //! and waits for peerd to hang up, which it does once that is written down. When dosctl hangs up, the command is given up where that is possible.
+//!
+//! A `view` that asks for it ([`Command::View`]) first gets [`FromPeerd::Ready`] with the size of what will come, and spends nothing
+//! until dosctl says [`ToPeerd::Go`].
 
 mod command;
 mod contact;
@@ -37,10 +40,11 @@ pub enum ToPeerd {
     Perform(Box<Command>),
     /// A piece of the file that the command brings, at most [`crate::limits::DATA_BYTES_MAX`]. An empty one ends it.
     Data(#[serde(with = "serde_bytes")] Vec<u8>),
-    /// The outcome has been shown. The picture of a `view`: the file is in place, or everything is written; until then peerd
-    /// regards the view as not finished, and the next `view` of the image goes on with it without spending another. A page
-    /// of `messages`: it counts as read. Any change: the same command given again is another change.
+    /// The outcome has been shown. A page of `messages`: it counts as read. Any change: the same command given again is another
+    /// change. After a `view` it says nothing: that was over before its first byte came.
     Shown,
+    /// There is room for what [`FromPeerd::Ready`] announces: the view may be spent.
+    Go,
 }
 
 /// From peerd.
@@ -60,6 +64,11 @@ pub enum FromPeerd {
     Done(Box<Outcome>),
     /// It failed.
     Failed(WireError),
+    /// Of a `view`: this many bytes will come as soon as dosctl says [`ToPeerd::Go`]. Again, if the image was replaced meanwhile.
+    Ready {
+        /// The size of the original in bytes.
+        bytes: u64,
+    },
 }
 
 /// How far a transfer is, in bytes.

@@ -31,7 +31,7 @@ use strum::{IntoStaticStr, VariantNames};
 
 use crate::{
     error::WireError,
-    id::{ImageNo, OperationId, PeerId, SealedHash, Seq, SplitId, ViewId},
+    id::{ImageNo, OperationId, PeerId, SealedHash, Seq, ShareCheck, SplitId, ViewId},
     key::PublicKey,
     model::{Allowance, Grant, ImageArg, ImageInfo, ImagePath, PeerInfo, PeerRef},
     name::{ImageName, PeerName},
@@ -218,6 +218,9 @@ pub enum Op {
     LoginStart(Box<LoginStart>),
     /// Ends it, on the same connection.
     LoginFinish(Blob),
+    /// Views of one's own are over: their IDs get the directory's share no more. At most [`crate::limits::VIEWS_CLOSED_MAX`]; what is
+    /// not known, or over already, is passed over, so that it can be asked any number of times.
+    CloseViews(Vec<ViewId>),
 }
 
 /// See [`Op::Share`].
@@ -234,6 +237,12 @@ pub struct Share {
     /// The directory's share of the content key; used only if the viewer has no live grant yet, or with
     /// [`ViewsChange::Rekey`], else the old one goes on. Not needed to revoke a grant.
     pub key: Option<KeyShare>,
+    /// In place of `expiry`: the grant ends after this time, in milliseconds by the directory's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lasts_ms: Option<u64>,
+    /// Whether the viewer may check views out; as it is, if not said. A new grant allows it only if this says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_offline: Option<bool>,
 }
 
 /// What becomes of a grant's views.
@@ -271,6 +280,9 @@ pub struct KeyShare {
     /// 32 bytes.
     #[serde(with = "serde_bytes")]
     pub share: [u8; 32],
+    /// By which the viewer knows the owner share that belongs to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<ShareCheck>,
 }
 
 impl std::fmt::Debug for KeyShare {
@@ -279,7 +291,8 @@ impl std::fmt::Debug for KeyShare {
     }
 }
 
-/// See [`Op::Spend`]. The same view ID again counts nothing more and gets the same answer, as long as the grant lives.
+/// See [`Op::Spend`]. The same view ID again counts nothing more and gets the same answer, as long as the grant lives and the view
+/// is not over ([`Op::CloseViews`], [`Op::Checkin`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spend {
     /// Of which image.
@@ -326,6 +339,9 @@ pub struct RequestAccess {
     pub views: u32,
     /// A word to the owner, at most [`crate::limits::TEXT_BYTES_MAX`].
     pub note: Option<Box<str>>,
+    /// Whether checkouts are asked for, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offline: bool,
 }
 
 /// See [`Op::Decide`].
@@ -347,6 +363,9 @@ pub enum Decision {
         views: Option<u32>,
         /// As in [`Share::key`].
         key: KeyShare,
+        /// As in [`Share::allow_offline`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        allow_offline: Option<bool>,
     },
     /// Refuses.
     Deny {
@@ -469,6 +488,9 @@ pub struct Request {
     pub decided_at: Option<Timestamp>,
     /// How often it has changed.
     pub revision: u64,
+    /// Whether checkouts are asked for, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offline: bool,
 }
 
 /// Where a request stands.

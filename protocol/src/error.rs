@@ -94,6 +94,10 @@ pub enum Reason {
     KeyChanged,
     /// Another machine is signed in with this ID, and is taken over only by force.
     Elsewhere,
+    /// The view ID is over: its view was shown, or its views were given back.
+    ViewClosed,
+    /// The owner does not allow checkouts.
+    NotOffline,
 }
 
 impl Reason {
@@ -102,29 +106,77 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         self.into()
     }
+
+    /// Whether programs of the first release know it. They end a session over one that they do not.
+    fn is_of_first_release(self) -> bool {
+        match self {
+            Self::NeverGranted
+            | Self::UsedUp
+            | Self::Revoked
+            | Self::Expired
+            | Self::Closed
+            | Self::Limit
+            | Self::WrongPassword
+            | Self::Locked
+            | Self::Blocked
+            | Self::NotAccepted => true,
+            Self::KeyChanged | Self::Elsewhere | Self::ViewClosed | Self::NotOffline => false,
+        }
+    }
 }
 
 /// An error as it travels between programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
+#[serde(from = "Travelling", into = "Travelling")]
 pub struct WireError {
     /// For programs. One that only a newer program knows is read as `internal`.
-    #[serde(deserialize_with = "known_code")]
     pub code: Code,
     /// For people: lower case, without a full stop, naming the thing.
     pub message: Box<str>,
     /// Why it was denied, if that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_or_none")]
     pub reason: Option<Reason>,
     /// What caused it, in one line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Box<str>>,
     /// A command that helps.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<Box<str>>,
     /// Asking again before so many milliseconds is pointless.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+}
+
+/// See [`WireError`].
+#[derive(Serialize, Deserialize)]
+struct Travelling {
+    #[serde(deserialize_with = "known_code")]
+    code: Code,
+    message: Box<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_or_none")]
+    reason: Option<Reason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cause: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hint: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    /// A reason that programs of the first release do not know: a key that they ignore.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_or_none")]
+    later_reason: Option<Reason>,
+}
+
+impl From<WireError> for Travelling {
+    fn from(error: WireError) -> Self {
+        let WireError { code, message, reason, cause, hint, retry_after_ms } = error;
+        let later_reason = reason.filter(|reason| !reason.is_of_first_release());
+        let reason = reason.filter(|reason| reason.is_of_first_release());
+        Self { code, message, reason, cause, hint, retry_after_ms, later_reason }
+    }
+}
+
+impl From<Travelling> for WireError {
+    fn from(error: Travelling) -> Self {
+        let Travelling { code, message, reason, cause, hint, retry_after_ms, later_reason } = error;
+        Self { code, message, reason: reason.or(later_reason), cause, hint, retry_after_ms }
+    }
 }
 
 fn known_code<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Code, D::Error> {
@@ -164,5 +216,54 @@ impl WireError {
     pub fn hint(mut self, hint: impl Into<Box<str>>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame;
+
+    /// What a program of the first release reads of an error: it knows these reasons and no others.
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct First {
+        code: Code,
+        #[serde(default)]
+        reason: Option<FirstReason>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum FirstReason {
+        NeverGranted,
+        UsedUp,
+        Revoked,
+        Expired,
+        Closed,
+        Limit,
+        WrongPassword,
+        Locked,
+        Blocked,
+        NotAccepted,
+    }
+
+    fn denied(reason: Reason) -> Vec<u8> {
+        let error = WireError::new(Code::Denied, "x").because(reason);
+        frame::to_frame(&error).unwrap().split_off(4)
+    }
+
+    #[test]
+    fn a_reason_that_the_first_release_does_not_know_is_none_to_it() {
+        for (reason, known) in [
+            (Reason::UsedUp, Some(FirstReason::UsedUp)),
+            (Reason::NotAccepted, Some(FirstReason::NotAccepted)),
+            (Reason::ViewClosed, None),
+            (Reason::NotOffline, None),
+        ] {
+            let body = denied(reason);
+            let first = frame::decode::<First>(&body).unwrap();
+            assert_eq!(first, First { code: Code::Denied, reason: known }, "{reason:?}");
+            assert_eq!(frame::decode::<WireError>(&body).unwrap().reason, Some(reason));
+        }
     }
 }

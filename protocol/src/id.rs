@@ -171,6 +171,12 @@ hash! {
     SealedHash
 }
 
+hash! {
+    /// By which an owner share is known without being told: a BLAKE3 hash of the share under a context of its own. The share has
+    /// 256 random bits, so this tells nothing of it.
+    ShareCheck
+}
+
 /// Defines a counting number that travels as an integer.
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {

@@ -38,7 +38,8 @@ pub use duration::parse_duration;
 pub use error::{Code, Reason, WireError};
 pub use fingerprint::Fingerprint;
 pub use id::{
-    ImageId, ImageNo, Instance, MessageId, OperationId, PeerId, Revision, SealedHash, Seq, SplitId, ViewId,
+    ImageId, ImageNo, Instance, MessageId, OperationId, PeerId, Revision, SealedHash, Seq, ShareCheck,
+    SplitId, ViewId,
 };
 pub use invite::InviteCode;
 pub use key::PublicKey;

@@ -105,6 +105,9 @@ pub const PAGE_DEFAULT: u32 = 100;
 /// Views in one grant. More is the same as unlimited to a person.
 pub const VIEWS_MAX: u32 = 1_000_000_000;
 
+/// View IDs in one report that their views are over: one transaction of the directory, and a frame of some 10 KB.
+pub const VIEWS_CLOSED_MAX: usize = 500;
+
 /// A piece of an original or a sealed copy in a frame: large enough to be fast, small enough to be patient with.
 pub const DATA_BYTES_MAX: usize = 256 << 10;
 

@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{ImageId, ImageNo, PeerId, Revision, SealedHash, SplitId},
+    id::{ImageId, ImageNo, PeerId, Revision, SealedHash, ShareCheck, SplitId},
     key::PublicKey,
     kind::known_or_none,
     name::{ImageName, NameError, PeerName, TextVisitor},
@@ -427,6 +427,21 @@ pub struct Grant {
     pub split: SplitId,
     /// The sealed copy that it is for.
     pub sealed: SealedCopy,
+    /// By which the viewer knows the owner share of this splitting; nothing if its owner did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<ShareCheck>,
+    /// Whether the owner allows checkouts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_offline: bool,
+    /// Views given back from checkouts since the grant was first created.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub returned: u64,
+}
+
+// The form that serde asks for.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Grant {

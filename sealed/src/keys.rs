@@ -88,6 +88,17 @@ secret! {
     DirectoryShare, "directory share"
 }
 
+/// The context of [`OwnerShare::commitment`] (BLAKE3's key derivation mode): what is hashed here is hashed nowhere else.
+const COMMITMENT_CONTEXT: &str = "dos 2026 owner share commitment v1";
+
+impl OwnerShare {
+    /// By which this share is known without being told. It has 256 random bits, so that its hash says nothing of it.
+    #[must_use]
+    pub fn commitment(&self) -> [u8; KEY_BYTES] {
+        blake3::derive_key(COMMITMENT_CONTEXT, self.as_bytes())
+    }
+}
+
 impl ContentKey {
     /// Splits the key for one grant: a fresh random owner share, and the directory share that completes it.
     ///
@@ -154,6 +165,15 @@ mod tests {
         let key = ContentKey::from_bytes([0b1100; KEY_BYTES]);
         let share = key.complement(&OwnerShare::from_bytes([0b1010; KEY_BYTES]));
         assert_eq!(share.as_bytes(), &[0b0110; KEY_BYTES]);
+    }
+
+    #[test]
+    fn a_commitment_is_that_of_one_share_and_no_plain_hash_of_it() {
+        let share = OwnerShare::from_bytes([7; KEY_BYTES]);
+        assert_eq!(share.commitment(), share.clone().commitment());
+        assert_ne!(share.commitment(), OwnerShare::from_bytes([8; KEY_BYTES]).commitment());
+        assert_ne!(share.commitment(), *blake3::hash(&[7; KEY_BYTES]).as_bytes());
+        assert_ne!(share.commitment(), *share.as_bytes());
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub mod tree;
 
 pub use header::{CHUNK_BYTES, HEADER_BYTES, HeaderError, TAG_BYTES, plain_len, sealed_len};
 pub use keys::{ContentKey, DirectoryShare, KEY_BYTES, KeyLengthError, OwnerShare};
-pub use open::{OpenError, Opener};
+pub use open::{OpenError, Opener, plain_len_of};
 pub use seal::{SealError, Sealed, Sealer};
 pub use tree::{
     BLOCK_BYTES, BlockCheck, BlockHasher, BlockList, HASH_BYTES, SEALED_BYTES_MAX, TreeError, hash_file,

@@ -46,6 +46,29 @@ impl From<OpenError> for io::Error {
     }
 }
 
+/// Reads the header, from the start to its end.
+fn read_header<R: Read + Seek>(reader: &mut R) -> Result<(Header, Layout), OpenError> {
+    let sealed_len = reader.seek(SeekFrom::End(0)).map_err(OpenError::Read)?;
+    if sealed_len < HEADER_BYTES as u64 {
+        return Err(HeaderError::Length(sealed_len).into());
+    }
+    reader.rewind().map_err(OpenError::Read)?;
+    let mut header = [0; HEADER_BYTES];
+    reader.read_exact(&mut header).map_err(OpenError::Read)?;
+    let header = Header::parse(&header)?;
+    let layout = header.layout(sealed_len)?;
+    Ok((header, layout))
+}
+
+/// Length in bytes of the original of a sealed copy, which is all of `reader`, from its header and its own length: without a key,
+/// and so only as true as the copy.
+///
+/// # Errors
+/// [`OpenError::Header`] for another kind of file, [`OpenError::Read`] from the reader.
+pub fn plain_len_of<R: Read + Seek>(reader: &mut R) -> Result<u64, OpenError> {
+    Ok(read_header(reader)?.1.plain_len())
+}
+
 /// Reads the plaintext of one sealed copy: [`Read`], [`BufRead`] and [`Seek`], or [`Opener::next_chunk`].
 ///
 /// Errors of these traits carry an [`OpenError`] as their inner error.
@@ -70,15 +93,7 @@ impl<R: Read + Seek> Opener<R> {
     /// [`OpenError::Header`] for another kind of file, [`OpenError::Key`] if it does not open with this key,
     /// [`OpenError::Read`] from the reader.
     pub fn new(mut reader: R, key: &ContentKey) -> Result<Self, OpenError> {
-        let sealed_len = reader.seek(SeekFrom::End(0)).map_err(OpenError::Read)?;
-        if sealed_len < HEADER_BYTES as u64 {
-            return Err(HeaderError::Length(sealed_len).into());
-        }
-        reader.rewind().map_err(OpenError::Read)?;
-        let mut header = [0; HEADER_BYTES];
-        reader.read_exact(&mut header).map_err(OpenError::Read)?;
-        let header = Header::parse(&header)?;
-        let layout = header.layout(sealed_len)?;
+        let (header, layout) = read_header(&mut reader)?;
         let mut opener = Self {
             reader,
             cipher: ChunkCipher::new(key, &header).map_err(|_| OpenError::Cipher)?,

@@ -77,6 +77,20 @@ pub(crate) fn deb(program: &str, out: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Kills programs at random moments of a view, this many times.
+///
+/// # Errors
+/// If they do not build, or if a count is wrong.
+pub(crate) fn kills(kills: u32) -> Result<()> {
+    let built = cargo("build").args(["--locked", "-p", "dosd", "-p", "peerd", "-p", "dosctl"]).status();
+    ensure!(built.context("cannot run cargo")?.success(), "the programs do not build");
+    let mut command = cargo("test");
+    command.args(["--locked", "-p", "peerd", "--test", "it", "campaign::"]);
+    let status = command.env("DOS_KILLS", kills.to_string()).status().context("cannot run cargo")?;
+    ensure!(status.success(), "a count was wrong");
+    Ok(())
+}
+
 /// Runs the measurements.
 ///
 /// # Errors

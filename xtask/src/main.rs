@@ -51,6 +51,12 @@ enum Chore {
     Layers,
     /// Changes the rules of dosd and peerd in every way that cargo-mutants knows; no change may pass their tests
     Mutants,
+    /// Kills dosctl, peerd, dosd and readers at random moments of a view, and compares pictures with counts
+    Kills {
+        /// How often
+        #[arg(long, value_name = "N", default_value_t = 200)]
+        kills: u32,
+    },
     /// Runs the measurements with these arguments: `cargo xtask bench --help`
     #[command(disable_help_flag = true)]
     Bench {
@@ -69,6 +75,7 @@ fn main() -> ExitCode {
         Chore::Earlier { commit } => earlier::run(&commit),
         Chore::Layers => layers::run(&cargo::workspace()),
         Chore::Mutants => mutants::run(),
+        Chore::Kills { kills } => cargo::kills(kills),
         Chore::Bench { args } => cargo::bench(&args),
     };
     match outcome {

@@ -64,7 +64,14 @@ pub(super) async fn measure(lab: &Lab) -> anyhow::Result<Vec<Row>> {
 
 /// Microseconds that a page takes.
 async fn page(session: &mut Session, after: Option<Cursor>) -> anyhow::Result<f64> {
-    let list = List { peer: None, seen_since: None, online: false, after, limit: PAGE_DEFAULT };
+    let list = List {
+        peer: None,
+        seen_since: None,
+        online: false,
+        after,
+        limit: PAGE_DEFAULT,
+        seen_within_ms: None,
+    };
     let start = Instant::now();
     let answer = session.ask(Op::List(list)).await?;
     let time = micros(start.elapsed());

@@ -169,7 +169,9 @@ pub(super) fn unlimited(image: ImageNo, viewer: PeerId) -> Share {
         viewer: PeerRef::Id(viewer),
         views: ViewsChange::Set(Allowance::Unlimited),
         expiry: ExpiryChange::Keep,
-        key: Some(KeyShare { split: SplitId::from(SPLIT), share: [4; 32] }),
+        key: Some(KeyShare { split: SplitId::from(SPLIT), share: [4; 32], check: None }),
+        lasts_ms: None,
+        allow_offline: None,
     }
 }
 

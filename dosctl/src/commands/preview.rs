@@ -10,7 +10,7 @@ use dos_protocol::{
 
 use crate::{
     context::{Context, unexpected},
-    draft::{Draft, Place},
+    draft::{Draft, Existing, Place},
     error::Error,
     output::{json, words::size},
     picture::{Share, detect::Wanted},
@@ -39,7 +39,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let place = args.output.as_deref().map(Place::from);
-    let mut draft = place.as_ref().map(Draft::open).transpose()?;
+    let mut draft = place.as_ref().map(|place| Draft::open(place, Existing::Replace)).transpose()?;
     let draws = draft.is_none() && !context.screen.is_json();
     let surface = if draws { terminal::surface(args.graphics) } else { None };
     let Outcome::Preview { path, preview, signature } = context.ask(Command::Preview(args.image.clone()))?

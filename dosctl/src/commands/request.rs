@@ -21,8 +21,12 @@ pub(crate) struct Args {
     /// Tell the owner what it is for
     #[arg(long, value_name = "TEXT", value_parser = free_text)]
     note: Option<Box<str>>,
+    /// Request checkouts too: views taken along for use without the directory
+    #[arg(long)]
+    offline: bool,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
-    run_request(Command::Request { image: args.image, views: args.views, note: args.note }, context)
+    let Args { image, views, note, offline } = args;
+    run_request(Command::Request { image, views, note, offline }, context)
 }

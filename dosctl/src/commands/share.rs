@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use clap::ArgGroup;
 use dos_protocol::{
-    Allowance, ImageName, PeerRef,
+    Allowance, ImageName, PeerRef, Timestamp,
     control::{Command, Outcome},
     directory::ViewsChange,
     limits::VIEWS_MAX,
+    model::Grant,
     parse_duration,
 };
 
+use super::consent;
 use crate::{
     context::{Context, unexpected},
     error::Error,
@@ -22,10 +24,12 @@ use crate::{
 #[command(after_help = "\
 Examples:
   dosctl share sea bob --views 3 --expires 7d
-  dosctl share sea bob --add 2
+  dosctl share sea bob --add 2 --allow-offline
   dosctl share sea bob --revoke")]
 #[command(group(
-    ArgGroup::new("change").args(["views", "add", "unlimited", "revoke", "expires"]).required(true).multiple(true)
+    ArgGroup::new("change").args(["views", "add", "unlimited", "revoke", "expires", "allow_offline", "no_offline"])
+        .required(true)
+        .multiple(true)
 ))]
 pub(crate) struct Args {
     /// Name of the image
@@ -49,6 +53,12 @@ pub(crate) struct Args {
     /// End the grant after this time
     #[arg(long, value_name = "DUR", value_parser = parse_duration)]
     expires: Option<Duration>,
+    /// Allow checkouts: views taken along for use without the directory
+    #[arg(long, conflicts_with_all = ["no_offline", "revoke"])]
+    allow_offline: bool,
+    /// Allow no further checkouts; views that are checked out stay so
+    #[arg(long, conflicts_with = "revoke")]
+    no_offline: bool,
 }
 
 impl Args {
@@ -65,13 +75,24 @@ impl Args {
 
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let views = args.change();
-    let command = Command::Share { name: args.name, viewer: args.peer, views, expires: args.expires };
+    let allow_offline = consent(args.allow_offline, args.no_offline);
+    let (name, viewer, expires) = (args.name, args.peer, args.expires);
+    let gives = expires.is_some() || matches!(views, ViewsChange::Set(_) | ViewsChange::Add(_));
+    let command = Command::Share { name, viewer, views, expires, allow_offline };
     context.run(command, |outcome| match outcome {
         Outcome::Grant(grant) => {
-            context.screen.show(&json::Grant::new(&grant, dos_protocol::Timestamp::now()), |text| {
+            let now = if gives { before_end(&grant) } else { Timestamp::now() };
+            context.screen.show(&json::Grant::new(&grant, now), |text| {
+                text.now = now;
                 human::shared(text, &grant);
             })
         }
         _ => Err(unexpected()),
     })
+}
+
+/// Now, before the end of a grant that the directory has just given: by a fast clock here it would seem to be over.
+fn before_end(grant: &Grant) -> Timestamp {
+    let now = Timestamp::now();
+    grant.expires_at.map_or(now, |end| now.min(end.before(Duration::from_millis(1))))
 }

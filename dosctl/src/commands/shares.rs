@@ -27,8 +27,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let (given, received) = sides(args.given, args.received);
     context.run(Command::Shares { given, received }, |outcome| match outcome {
-        Outcome::Grants { given: gave, received: got } => {
-            context.screen.show(&json::Shares::new(&gave, &got, Timestamp::now()), |text| {
+        Outcome::Grants { given: gave, received: got, now } => {
+            // By the directory's clock; an older peerd does not know it.
+            let now = now.unwrap_or_else(Timestamp::now);
+            context.screen.show(&json::Shares::new(&gave, &got, now), |text| {
+                text.now = now;
                 human::shares(text, given.then_some(&gave[..]), received.then_some(&got[..]));
             })
         }

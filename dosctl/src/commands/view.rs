@@ -1,8 +1,7 @@
 //! `dosctl view`: spends one view and shows the original, or saves its bytes.
 //!
-//! The place for them is known to be good before a view can be spent: a file is open, a terminal has been asked what it can
-//! draw, a viewer has been found. The view is over only when the picture is there; until then the next `view` of the image
-//! goes on with it and spends none.
+//! The place for them is known to be good before a view is spent: a file is open and has the room, a terminal has been asked what it
+//! can draw, a viewer has been found. The view is over when the first byte comes: what fails afterwards has used it.
 
 use std::{ffi::OsString, io::Cursor};
 
@@ -13,9 +12,9 @@ use dos_protocol::{
 
 use crate::{
     client::Client,
-    context::{Context, unexpected},
+    context::{Context, Taker, unexpected},
     desktop::Opened,
-    draft::{Draft, Place},
+    draft::{Draft, Existing, Place},
     error::Error,
     output::{
         Stream, json,
@@ -35,13 +34,21 @@ Examples:
   dosctl view bob/sea                   draw it in the terminal
   dosctl view bob/sea -o sea.jpg        save it
   dosctl view bob/sea --open            open it in the desktop's viewer
-  dosctl view bob/sea -o - | convert - sea.png")]
+  dosctl view bob/sea -o - | convert - sea.png
+
+A view is counted before the first byte of the picture comes, and gives the picture once. Before \
+that nothing is lost: a FILE that cannot be written or has no room, a refusal, and a lost \
+connection to the directory cost no view. Afterwards the view is used: a crash of dosctl or peerd, \
+or a reader that stops early, costs at most the one view in flight.")]
 pub(crate) struct Args {
     /// The image, as OWNER/NAME, or NAME for your own
     image: ImageArg,
     /// Save it to FILE, or write it to standard output with -
     #[arg(short, long, value_name = "FILE|-", allow_hyphen_values = true, conflicts_with = "open")]
     output: Option<OsString>,
+    /// Replace FILE if it exists
+    #[arg(short, long, requires = "output")]
+    force: bool,
     /// Open it in the desktop's viewer, from a file in memory that is removed afterwards
     #[arg(long)]
     open: bool,
@@ -77,7 +84,9 @@ impl Target {
     fn choose(args: &Args, context: &Context) -> Result<Self, Error> {
         if let Some(output) = &args.output {
             let place = Place::from(output.as_os_str());
-            return Ok(Self::File(Draft::open(&place)?, place));
+            let existing = if args.force { Existing::Replace } else { Existing::Refuse };
+            let draft = Draft::open(&place, existing).map_err(|error| with_force(error, &args.image))?;
+            return Ok(Self::File(draft, place));
         }
         if args.open {
             return Ok(Self::Viewer(Opened::prepare(context, &args.image, args.viewer.clone())?));
@@ -99,32 +108,66 @@ impl Target {
         }
     }
 
+    /// Makes sure that there is room.
+    fn reserve(&self, bytes: u64) -> Result<(), Error> {
+        match self {
+            Self::File(draft, _) => draft.reserve(bytes),
+            Self::Viewer(opened) => opened.reserve(bytes),
+            Self::Terminal(..) if bytes > DRAWN_BYTES_MAX => {
+                let text = format!("an image of more than {} cannot be drawn", size(DRAWN_BYTES_MAX));
+                Err(Error::new(Code::Invalid, text))
+            }
+            Self::Terminal(..) => Ok(()),
+        }
+    }
+
     fn write(&mut self, piece: &[u8]) -> Result<(), Error> {
+        let more = self.bytes().saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         match self {
             Self::File(draft, _) => draft.write(piece),
             Self::Viewer(opened) => opened.write(piece),
-            Self::Terminal(_, bytes) => {
-                let more = u64::try_from(bytes.len().saturating_add(piece.len())).unwrap_or(u64::MAX);
-                if more > DRAWN_BYTES_MAX {
-                    let text = format!("an image of more than {} cannot be drawn", size(DRAWN_BYTES_MAX));
-                    return Err(Error::new(Code::Invalid, text));
+            Self::Terminal(..) => {
+                // Of a peerd that has not said how much would come.
+                self.reserve(more)?;
+                if let Self::Terminal(_, bytes) = self {
+                    bytes.extend_from_slice(piece);
                 }
-                bytes.extend_from_slice(piece);
                 Ok(())
             }
         }
     }
 }
 
+/// The target of a view, and what is agreed with peerd about it.
+struct Viewing<'a> {
+    target: Target,
+    image: &'a ImageArg,
+    /// Whether peerd has said how many bytes come, and spends the view only then. One of the first release does not, and keeps
+    /// the view open until it hears that the picture was shown.
+    agreed: bool,
+}
+
+impl Taker for Viewing<'_> {
+    fn prepare(&mut self, bytes: u64) -> Result<(), Error> {
+        self.agreed = true;
+        self.target.reserve(bytes).map_err(|error| elsewhere(error, self.image, "no view was spent"))
+    }
+
+    fn take(&mut self, piece: &[u8]) -> Result<(), Error> {
+        self.target.write(piece).map_err(|error| elsewhere(error, self.image, cost(self.agreed)))
+    }
+}
+
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
-    let mut target = Target::choose(&args, context)?;
+    let target = Target::choose(&args, context)?;
     let streamed = matches!(&target, Target::File(_, Place::Stdout));
     let stream = if streamed { Stream::Err } else { Stream::Out };
     let context = &context.reporting_to(stream, args.progress.progress);
-    let command = Command::View { image: args.image.clone(), offline: args.offline };
+    let command = Command::View { image: args.image.clone(), offline: args.offline, asks: true };
     let mut client = context.start(command)?;
-    let mut sink = |piece: &[u8]| target.write(piece).map_err(|error| still_open(error, &args.image));
-    let outcome = context.answer(&mut client, &mut sink)?;
+    let mut viewing = Viewing { target, image: &args.image, agreed: false };
+    let outcome = context.answer(&mut client, &mut viewing)?;
+    let Viewing { target, agreed, .. } = viewing;
     let Outcome::Viewed { path, image_id, bytes, views_left: left } = outcome else {
         return Err(unexpected());
     };
@@ -133,14 +176,13 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         return Err(Error::new(Code::Internal, text));
     }
     let viewed = Viewed { path, image_id, bytes, left };
-    settle(target, client, &viewed, (&args.image, context))
+    settle(target, Some(client).filter(|_| !agreed), &viewed, (&args.image, context))
 }
 
-/// Puts the picture where it belongs, then has peerd close the view. If peerd is gone by then, the next `view` goes on with
-/// this one: the user has the picture, and has lost nothing.
+/// Puts the picture where it belongs, and tells a peerd of the first release that it is there.
 fn settle(
     target: Target,
-    client: Client,
+    older: Option<Client>,
     viewed: &Viewed,
     (image, context): (&ImageArg, &Context),
 ) -> Result<(), Error> {
@@ -153,8 +195,8 @@ fn settle(
     };
     match target {
         Target::File(draft, place) => {
-            draft.finish()?;
-            client.shown();
+            draft.finish().map_err(|error| with_force(error, image))?;
+            shown(older);
             match place {
                 Place::Stdout => {
                     context.screen.note(&format!("viewed {what}\n"));
@@ -167,29 +209,52 @@ fn settle(
         }
         Target::Terminal(surface, bytes) => {
             let picture = surface.draw(Cursor::new(bytes), Share::Window);
-            let picture = picture.map_err(|error| still_open(WireError::from(error).into(), image))?;
+            let picture = picture
+                .map_err(|error| elsewhere(WireError::from(error).into(), image, cost(older.is_none())))?;
             terminal::draw(&picture)?;
-            client.shown();
+            shown(older);
             context.screen.note(&format!("viewed {what}\n"));
             Ok(())
         }
         Target::Viewer(opened) => {
-            let viewer = opened.show().map_err(|error| still_open(error, image))?;
-            client.shown();
+            let viewer = opened
+                .show(older.is_none())
+                .map_err(|error| elsewhere(error, image, cost(older.is_none())))?;
+            shown(older);
             context.screen.show(&document(), |text| text.line(&format!("opened {what}")))?;
             viewer.wait(&|note| context.screen.note(note))
         }
     }
 }
 
-/// Adds to a failure after a view was spent how to see the picture without spending another.
-fn still_open(error: Error, image: &ImageArg) -> Error {
+/// What a failure has cost after the picture has begun to come.
+fn cost(agreed: bool) -> &'static str {
+    if agreed { "the view is used" } else { "the view stays open, and saving it costs no other" }
+}
+
+fn shown(older: Option<Client>) {
+    if let Some(client) = older {
+        client.shown();
+    }
+}
+
+/// Adds to a failure what it cost, and how to save the picture instead.
+fn elsewhere(error: Error, image: &ImageArg, cost: &str) -> Error {
     match error {
         Error::Told(error) if error.hint.is_none() => {
-            let message = format!("{}; the view stays open, and saving it costs no other", error.message);
-            WireError { message: message.into(), ..error }
-                .hint(format!("dosctl view '{image}' -o FILE"))
-                .into()
+            let message = format!("{}; {cost}", error.message);
+            let hint = format!("dosctl view '{image}' -o FILE");
+            WireError { message: message.into(), ..error }.hint(hint).into()
+        }
+        other => other,
+    }
+}
+
+/// Adds to the refusal of a file that exists how to replace it.
+fn with_force(error: Error, image: &ImageArg) -> Error {
+    match error {
+        Error::Told(error) if error.code == Code::Conflict => {
+            error.hint(format!("dosctl view '{image}' -o FILE --force")).into()
         }
         other => other,
     }

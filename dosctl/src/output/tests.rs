@@ -100,6 +100,9 @@ fn grant(views_left: Allowance) -> Grant {
         revision: Revision(5),
         split: SplitId::from([1; 16]),
         sealed: sealed(),
+        check: None,
+        allow_offline: false,
+        returned: 0,
     }
 }
 
@@ -118,6 +121,7 @@ fn asked(state: RequestState) -> Request {
         created_at: now().before(Duration::from_secs(7200)),
         decided_at: (state != RequestState::Pending).then(now),
         revision: 2,
+        offline: false,
     }
 }
 
@@ -155,7 +159,11 @@ fn presence(online: bool, end: Option<SessionEnd>) -> EventKind {
 fn events() -> Vec<Event> {
     let revoked = Grant { revoked: true, ..grant(Allowance::Views(2)) };
     let path = || format!("{ALICE}/sea").parse().unwrap();
-    let viewed = |views, kind| EventKind::Viewed { views, kind, grant: Box::new(grant(Allowance::Views(1))) };
+    let after = |kind| Grant {
+        returned: if kind == ViewedKind::Checkin { 3 } else { 0 },
+        ..grant(Allowance::Views(1))
+    };
+    let viewed = |views, kind| EventKind::Viewed { views, kind, grant: Box::new(after(kind)) };
     let notice = Notice { kind: NoticeKind::Shutdown, text: "back\nsoon".into() };
     let all = vec![
         EventKind::Session(SessionState::Online),
@@ -167,6 +175,7 @@ fn events() -> Vec<Event> {
         EventKind::Removed(path()),
         EventKind::Fetched(path()),
         EventKind::Request(Box::new(asked(RequestState::Pending))),
+        EventKind::Request(Box::new(Request { offline: true, ..asked(RequestState::Pending) })),
         EventKind::Request(Box::new(asked(RequestState::Cancelled))),
         EventKind::Decision(Box::new(asked(RequestState::Approved))),
         EventKind::Decision(Box::new(asked(RequestState::Denied))),
@@ -298,7 +307,7 @@ fn people_see_what_became_of_a_right() {
     let all = [
         grant(Allowance::Views(2)),
         grant(Allowance::Views(1)),
-        grant(Allowance::Unlimited),
+        Grant { allow_offline: true, returned: 2, ..grant(Allowance::Unlimited) },
         grant(Allowance::Views(0)),
         ends(now().after(Duration::from_secs(90))),
         ends(now()),

@@ -28,7 +28,8 @@ fn bytes() -> Vec<u8> {
     (0..=255).collect::<Vec<u8>>().repeat(5000)
 }
 
-/// Sends the image and announces `announced` bytes, then expects to hear that it was shown if that is right.
+/// A peerd of the first release: sends the image at once and announces `announced` bytes at the end, then expects to hear that it
+/// was shown if that is right.
 fn showing(announced: usize) -> Peerd {
     Peerd::new(1, move |_, mut link: Link| {
         assert!(matches!(link.command(), Command::View { offline: false, .. }));
@@ -108,12 +109,95 @@ fn a_view_that_fails_on_its_way_leaves_the_old_file() {
     });
     for (peerd, exit) in [(broken, 8), (hung_up, 3), (showing(bytes().len() + 1), 1)] {
         fs::write(peerd.path("sea.jpg"), "old").unwrap();
-        let output = peerd.run(&["view", "bob/sea", "-o", "sea.jpg"]);
+        let output = peerd.run(&["view", "bob/sea", "-o", "sea.jpg", "--force"]);
         assert_eq!(code(&output), exit, "{}", stderr(&output));
         assert_eq!(fs::read(peerd.path("sea.jpg")).unwrap(), b"old");
         assert_eq!(peerd.files(), ["sea.jpg"]);
         peerd.done();
     }
+}
+
+/// Says that so many bytes will come, and sends them once there is room.
+fn announcing(announced: u64) -> Peerd {
+    Peerd::new(1, move |_, mut link: Link| {
+        assert!(matches!(link.command(), Command::View { asks: true, .. }));
+        link.say(FromPeerd::Progress(Progress { step: Step::Fetching, done: 1, total: 2 }));
+        link.say(FromPeerd::Ready { bytes: announced });
+        if link.hear() != Some(ToPeerd::Go) {
+            return;
+        }
+        for piece in bytes().chunks(100_000) {
+            link.say(FromPeerd::Data(piece.into()));
+        }
+        link.say(viewed(u64::try_from(bytes().len()).unwrap()));
+        assert_eq!(link.hear(), None, "the view was over before its first byte came");
+    })
+}
+
+#[test]
+fn a_view_is_spent_once_there_is_room_for_it() {
+    let whole = u64::try_from(bytes().len()).unwrap();
+    let peerd = announcing(whole);
+    let output = peerd.run(&["view", "bob/sea", "-o", "sea.jpg"]);
+    assert_eq!((code(&output), stderr(&output)), (0, String::new()));
+    assert!(fs::read(peerd.path("sea.jpg")).unwrap() == bytes());
+    assert_eq!(peerd.files(), ["sea.jpg"]);
+    peerd.done();
+    let peerd = announcing(whole);
+    assert!(peerd.run(&["view", "bob/sea", "-o", "-"]).stdout == bytes());
+    peerd.done();
+}
+
+#[test]
+fn a_view_for_which_there_is_no_room_is_not_spent() {
+    // A PiB: no disk here has that much.
+    let peerd = announcing(1 << 50);
+    let output = peerd.run(&["view", "bob/sea", "-o", "sea.jpg"]);
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    assert!(stderr(&output).contains("cannot write \"sea.jpg\"; no view was spent"), "{}", stderr(&output));
+    assert_eq!(peerd.files(), Vec::<String>::new());
+    peerd.done();
+    // Nor is one for which there is no room where standard output goes.
+    let peerd = announcing(1 << 50);
+    let file = fs::File::create(peerd.path("out")).unwrap();
+    let output = peerd.dosctl(&["view", "bob/sea", "-o", "-"]).stdout(file).output().unwrap();
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    assert_eq!(fs::read(peerd.path("out")).unwrap(), b"");
+    peerd.done();
+}
+
+#[test]
+fn a_file_that_exists_is_refused_before_peerd_is_asked_and_replaced_by_force() {
+    let peerd = Peerd::new(0, |_, _| {});
+    fs::write(peerd.path("sea.jpg"), "old").unwrap();
+    let output = peerd.run(&["view", "bob/sea", "-o", "sea.jpg"]);
+    assert_eq!(code(&output), 7);
+    let expected = "error: \"sea.jpg\" exists already\nhint: dosctl view 'bob/sea' -o FILE --force\n";
+    assert_eq!(stderr(&output), expected);
+    assert_eq!(fs::read(peerd.path("sea.jpg")).unwrap(), b"old");
+    peerd.done();
+    let peerd = announcing(u64::try_from(bytes().len()).unwrap());
+    fs::write(peerd.path("sea.jpg"), "old").unwrap();
+    let output = peerd.run(&["view", "bob/sea", "-o", "sea.jpg", "--force"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(fs::read(peerd.path("sea.jpg")).unwrap() == bytes());
+    peerd.done();
+}
+
+#[test]
+fn a_picture_that_is_replaced_meanwhile_is_announced_again() {
+    let peerd = Peerd::new(1, move |_, mut link: Link| {
+        link.command();
+        for announced in [6, 7] {
+            link.say(FromPeerd::Ready { bytes: announced });
+            assert_eq!(link.hear(), Some(ToPeerd::Go));
+        }
+        link.say(FromPeerd::Data(b"GIF89a!".into()));
+        link.say(viewed(7));
+    });
+    assert_eq!(code(&peerd.run(&["view", "bob/sea", "-o", "sea.gif"])), 0);
+    assert_eq!(fs::read(peerd.path("sea.gif")).unwrap(), b"GIF89a!");
+    peerd.done();
 }
 
 /// A peerd that sends a piece and then waits until dosctl is gone.
@@ -133,7 +217,7 @@ fn an_interrupted_view_leaves_nothing_behind() {
     for (signal, exit) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let (peerd, begun) = stalling();
         fs::write(peerd.path("sea.jpg"), "old").unwrap();
-        let child = peerd.spawn(&["view", "bob/sea", "-o", "sea.jpg"]);
+        let child = peerd.spawn(&["view", "bob/sea", "-o", "sea.jpg", "--force"]);
         begun.recv().unwrap();
         assert_eq!(peerd.files().len(), 2);
         child.signal(signal);

@@ -1,6 +1,6 @@
 //! `list` and `resolve`: peers, where they are, and their images.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use dos_protocol::{
     PeerId, Timestamp,
@@ -22,7 +22,8 @@ impl Directory {
         let from = list.after.as_ref().map(|cursor| cursor.peer);
         let enough = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(2);
         let hidden = self.live.hidden_from(caller);
-        let mut peers = match (&list.peer, list.online, list.seen_since) {
+        let within = list.seen_within_ms.map(|within| Timestamp::now().before(Duration::from_millis(within)));
+        let mut peers = match (&list.peer, list.online, within.or(list.seen_since)) {
             (Some(peer), ..) => Peers::These(vec![self.find(Some(caller), peer).await?.id]),
             (None, true, _) => Peers::These(self.live.online(&hidden, from, enough)),
             (None, false, Some(since)) => {

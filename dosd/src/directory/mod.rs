@@ -175,6 +175,7 @@ impl Directory {
             Op::PasswordFinish(escrow) => return self.set_password(change, Some(*escrow)).await,
             Op::PasswordRemove | Op::SetPassword(None) => return self.set_password(change, None).await,
             Op::Relay(to) => self.relay(peer, to),
+            Op::CloseViews(views) => self.close_views(change, views).await,
         }
         .map_err(outward)
     }

@@ -172,6 +172,7 @@ impl Directory {
             operations: true,
             trust: true,
             password_again: known.password_again,
+            now: Some(Timestamp::now()),
         };
         Ok((Arrived { session, pushes, stored: since, latest }, answer))
     }

@@ -1,6 +1,9 @@
 //! Views: spent, checked out, given back.
 
-use dos_protocol::directory::{Answer, Checkin, Spend, SpendKind, ViewedKind};
+use dos_protocol::{
+    ViewId,
+    directory::{Answer, Checkin, Spend, SpendKind, ViewedKind},
+};
 
 use super::Directory;
 use crate::store::{Change, Refusal};
@@ -26,5 +29,10 @@ impl Directory {
             self.metrics.viewed(ViewedKind::Checkin, unused);
         }
         Ok(Answer::Grant(Box::new(grant.value)))
+    }
+
+    pub(super) async fn close_views(&self, change: Change, views: Vec<ViewId>) -> Result<Answer, Refusal> {
+        self.store.close_views(change, views).await?;
+        Ok(Answer::Done)
     }
 }

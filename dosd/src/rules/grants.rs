@@ -1,7 +1,9 @@
 //! Grants: given, changed and revoked by the owner alone. Spending is in `views`.
 
+use std::time::Duration;
+
 use dos_protocol::{
-    Allowance, ImageNo, ImagePath, PeerId, PeerName, Revision, SplitId, Timestamp, WireError,
+    Allowance, ImageNo, ImagePath, PeerId, PeerName, Revision, ShareCheck, SplitId, Timestamp, WireError,
     directory::{ExpiryChange, KeyShare, RequestState, Share, Update, ViewsChange},
     limits::VIEWS_MAX,
     model::{Access, AccessState, Grant, GrantState, ImageInfo, SealedCopy},
@@ -23,6 +25,12 @@ pub(crate) struct GrantRecord {
     pub(crate) views_used: u64,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) revision: u64,
+    /// By which the viewer knows the owner share that belongs to `split`.
+    pub(crate) check: Option<ShareCheck>,
+    /// Whether the owner allows checkouts.
+    pub(crate) allow_offline: bool,
+    /// Views given back from checkouts, across revocations too.
+    pub(crate) returned: u64,
 }
 
 /// An image as a grant or a request refers to it.
@@ -83,6 +91,9 @@ impl GrantRecord {
             revision: Revision(self.revision),
             split: self.split,
             sealed: scope.image.sealed,
+            check: self.check,
+            allow_offline: self.allow_offline,
+            returned: self.returned,
         }
     }
 
@@ -93,14 +104,15 @@ impl GrantRecord {
     fn revoked(mut self) -> Self {
         self.share = None;
         self.views_left = Allowance::Views(0);
+        self.allow_offline = false;
         self.revision += 1;
         self
     }
 
-    /// More views on a live grant, or a grant with them, given anew under `key`.
+    /// More views on a live grant, or a grant with them, given anew under `key`; with another consent to checkouts, if said.
     pub(crate) fn with_more(
         old: Option<Self>,
-        views: u32,
+        (views, allow_offline): (u32, Option<bool>),
         key: &KeyShare,
         now: Timestamp,
     ) -> Result<Self, WireError> {
@@ -110,6 +122,7 @@ impl GrantRecord {
         };
         grant.views_left = bounded(added(grant.views_left, views))?;
         grant.expires_at = unless_past(grant.expires_at, now);
+        grant.allow_offline = allow_offline.unwrap_or(grant.allow_offline);
         grant.revision += 1;
         Ok(grant)
     }
@@ -174,12 +187,15 @@ fn changed(
         }
         ViewsChange::Keep | ViewsChange::Revoke | ViewsChange::Rekey => false,
     };
-    grant.expires_at = match share.expiry {
-        ExpiryChange::At(at) if at <= now => return Err(invalid("a grant cannot end in the past")),
-        ExpiryChange::At(at) => Some(at),
-        ExpiryChange::Keep if gives_views => unless_past(grant.expires_at, now),
-        ExpiryChange::Keep => grant.expires_at,
+    grant.expires_at = match (share.lasts_ms, share.expiry) {
+        (Some(0), _) => return Err(invalid("a grant cannot end at once")),
+        (Some(lasts), _) => Some(now.after(Duration::from_millis(lasts))),
+        (None, ExpiryChange::At(at)) if at <= now => return Err(invalid("a grant cannot end in the past")),
+        (None, ExpiryChange::At(at)) => Some(at),
+        (None, ExpiryChange::Keep) if gives_views => unless_past(grant.expires_at, now),
+        (None, ExpiryChange::Keep) => grant.expires_at,
     };
+    grant.allow_offline = share.allow_offline.unwrap_or(grant.allow_offline);
     grant.revision += 1;
     Ok(Some(grant))
 }
@@ -187,7 +203,7 @@ fn changed(
 /// A live grant under another content key: everything but the key stays.
 fn rekeyed(grant: GrantRecord, key: Option<&KeyShare>) -> Result<GrantRecord, WireError> {
     let key = key.ok_or_else(|| invalid("a grant under another key needs a key share"))?;
-    Ok(GrantRecord { split: key.split, share: Some(key.share), ..grant })
+    Ok(GrantRecord { split: key.split, share: Some(key.share), check: key.check, ..grant })
 }
 
 /// A grant given for the first time, or anew after it was revoked: with a fresh splitting of the key.
@@ -200,6 +216,9 @@ fn renewed(old: Option<GrantRecord>, key: Option<&KeyShare>) -> Result<GrantReco
         views_used: old.as_ref().map_or(0, |grant| grant.views_used),
         expires_at: None,
         revision: old.as_ref().map_or(0, |grant| grant.revision),
+        check: key.check,
+        allow_offline: false,
+        returned: old.as_ref().map_or(0, |grant| grant.returned),
     })
 }
 

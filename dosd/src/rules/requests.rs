@@ -28,6 +28,8 @@ pub(crate) struct RequestRecord {
     pub(crate) created_at: Timestamp,
     pub(crate) decided_at: Option<Timestamp>,
     pub(crate) revision: u64,
+    /// Whether checkouts are asked for, too.
+    pub(crate) offline: bool,
 }
 
 impl RequestRecord {
@@ -47,6 +49,7 @@ impl RequestRecord {
             created_at: self.created_at,
             decided_at: self.decided_at,
             revision: self.revision,
+            offline: self.offline,
         }
     }
 
@@ -64,6 +67,8 @@ pub(crate) struct Wanted {
     pub(crate) views: u32,
     /// A word to the owner.
     pub(crate) note: Option<Box<str>>,
+    /// Whether checkouts are asked for, too.
+    pub(crate) offline: bool,
 }
 
 /// What a new or changed request is decided on.
@@ -101,9 +106,9 @@ pub(crate) fn request(
     blocks::check(&state.owner, state.is_blocked)?;
     check_room(state.waiting, &state.quotas)?;
     let scope = state.scope?;
-    let Wanted { views, note } = wanted;
+    let Wanted { views, note, offline } = wanted;
     let record = match state.pending {
-        Some(old) => RequestRecord { views, note, revision: old.revision + 1, ..old },
+        Some(old) => RequestRecord { views, note, offline, revision: old.revision + 1, ..old },
         None if state.pending_count >= REQUESTS_PENDING_MAX => {
             let why =
                 format!("{REQUESTS_PENDING_MAX} requests of yours wait for this owner's answer already");
@@ -121,6 +126,7 @@ pub(crate) fn request(
             created_at: now,
             decided_at: None,
             revision: 1,
+            offline,
         },
     };
     let answer = record.snapshot(&scope);
@@ -174,12 +180,12 @@ pub(crate) fn decide(
     }
     let mut owed = Vec::new();
     let (state, grant) = match decision {
-        Decision::Approve { views, key } => {
+        Decision::Approve { views, key, allow_offline } => {
             record.views = views.unwrap_or(record.views);
             if record.views == 0 || record.views > VIEWS_MAX {
                 return Err(invalid(format!("an approval is for 1 to {VIEWS_MAX} views")));
             }
-            let grant = GrantRecord::with_more(grant, record.views, &key, now)?;
+            let grant = GrantRecord::with_more(grant, (record.views, allow_offline), &key, now)?;
             owed.extend(grants::owe_both(&grant.snapshot(&scope)));
             (RequestState::Approved, Some(grant))
         }

@@ -61,10 +61,10 @@ pub(crate) fn scope() -> Scope {
 }
 
 pub(crate) fn key(number: u8) -> KeyShare {
-    KeyShare { split: [number; 16].into(), share: [number; 32] }
+    KeyShare { split: [number; 16].into(), share: [number; 32], check: Some([number + 1; 32].into()) }
 }
 
-/// Five views left of eight, without an end.
+/// Five views left of eight, two of them returned once, without an end; checkouts are allowed.
 pub(crate) fn grant() -> GrantRecord {
     GrantRecord {
         split: [3; 16].into(),
@@ -73,6 +73,9 @@ pub(crate) fn grant() -> GrantRecord {
         views_used: 3,
         expires_at: None,
         revision: 9,
+        check: Some([5; 32].into()),
+        allow_offline: true,
+        returned: 2,
     }
 }
 

@@ -3,7 +3,7 @@
 use dos_protocol::{
     Allowance, ImageNo, PeerId, Reason, Timestamp, ViewId, WireError,
     directory::{Checkin, Spend, SpendKind, Spent, Update, Viewed, ViewedKind},
-    limits::VIEWS_MAX,
+    limits::{VIEWS_CLOSED_MAX, VIEWS_MAX},
     model::{Grant, GrantState},
 };
 
@@ -22,6 +22,8 @@ pub(crate) struct ViewRecord {
     pub(crate) kind: SpendKind,
     /// Views given back; nothing while the checkout is open.
     pub(crate) returned: Option<u32>,
+    /// Whether the viewer has said that it is over, so that its ID gets the share no more.
+    pub(crate) closed: bool,
 }
 
 /// What a spending is decided on.
@@ -37,7 +39,7 @@ pub(crate) struct Spending {
 /// The grant and the view to be saved; nothing if the view was counted before.
 pub(crate) type Counted = Option<(GrantRecord, ViewRecord)>;
 
-/// Spends views. The same view ID again gets the same answer and counts nothing.
+/// Spends views. The same view ID again gets the same answer and counts nothing, until its view is over.
 pub(crate) fn spend(
     state: Spending,
     spend: &Spend,
@@ -46,7 +48,7 @@ pub(crate) fn spend(
     let scope = state.scope.ok_or_else(|| denied("the image is gone", Reason::Revoked))?;
     let grant = state.grant.ok_or_else(|| denied("there was never a grant", Reason::NeverGranted))?;
     if let Some(earlier) = state.earlier {
-        let answer = again(&scope, &grant, &earlier)?;
+        let answer = again(&scope, &grant, &earlier, now)?;
         return Ok(Decided { state: None, answer, owed: Vec::new() });
     }
     let (share, grant) = counted(&scope, grant, spend, now)?;
@@ -56,6 +58,7 @@ pub(crate) fn spend(
         views: spend.views,
         kind: spend.kind,
         returned: None,
+        closed: false,
     };
     let kind = match spend.kind {
         SpendKind::View => ViewedKind::View,
@@ -66,13 +69,41 @@ pub(crate) fn spend(
     Ok(Decided { state: Some((grant, view)), answer, owed })
 }
 
-/// The answer to a view ID that was counted before.
-fn again(scope: &Scope, grant: &GrantRecord, earlier: &ViewRecord) -> Result<Spent, WireError> {
+/// The answer to a view ID that was counted before: for a viewer that lost it. Whoever has it needs it no more.
+fn again(
+    scope: &Scope,
+    grant: &GrantRecord,
+    earlier: &ViewRecord,
+    now: Timestamp,
+) -> Result<Spent, WireError> {
     if earlier.image != scope.image.no || earlier.viewer != scope.viewer {
         return Err(invalid("that view ID belongs to another view"));
     }
     let share = grant.share.ok_or_else(revoked)?;
+    if earlier.returned.is_some() {
+        return Err(denied("the views of that checkout were returned", Reason::ViewClosed));
+    }
+    if earlier.closed {
+        return Err(denied("that view is over", Reason::ViewClosed));
+    }
+    if grant.state_at(now) == GrantState::Expired {
+        return Err(expired());
+    }
     Ok(Spent { share, grant: grant.snapshot(scope) })
+}
+
+/// A viewer says that a view of its own is over: what is to be saved, and nothing if that is known, or no view of this viewer.
+pub(crate) fn close(view: Option<ViewRecord>, viewer: PeerId) -> Option<ViewRecord> {
+    let view = view.filter(|view| view.viewer == viewer && !view.closed)?;
+    Some(ViewRecord { closed: true, ..view })
+}
+
+/// Refuses a report of more views than one transaction should take.
+pub(crate) fn check_closing(views: usize) -> Result<(), WireError> {
+    if views > VIEWS_CLOSED_MAX {
+        return Err(invalid(format!("at most {VIEWS_CLOSED_MAX} views are closed at a time")));
+    }
+    Ok(())
 }
 
 /// The directory's share, and the grant with these views counted.
@@ -86,7 +117,7 @@ fn counted(
     match grant.state_at(now) {
         GrantState::Active => {}
         GrantState::Revoked => return Err(revoked()),
-        GrantState::Expired => return Err(denied("the grant has expired", Reason::Expired)),
+        GrantState::Expired => return Err(expired()),
         GrantState::UsedUp => return Err(denied("all views are used up", Reason::UsedUp)),
     }
     if spend.split != grant.split || spend.sealed != scope.image.sealed.hash {
@@ -94,6 +125,9 @@ fn counted(
     }
     if spend.views == 0 || spend.views > VIEWS_MAX {
         return Err(invalid("at least one view is spent at a time"));
+    }
+    if spend.kind == SpendKind::Checkout && !grant.allow_offline {
+        return Err(denied("the owner does not allow checkouts", Reason::NotOffline));
     }
     grant.views_left = match grant.views_left {
         Allowance::Unlimited => Allowance::Unlimited,
@@ -109,6 +143,10 @@ fn counted(
 
 fn revoked() -> WireError {
     denied("the grant was revoked", Reason::Revoked)
+}
+
+fn expired() -> WireError {
+    denied("the grant has expired", Reason::Expired)
 }
 
 /// What a return of views is decided on; each is nothing if there is none.
@@ -140,6 +178,7 @@ pub(crate) fn checkin(
         return Err(invalid("more views than were checked out"));
     }
     grant.views_used = grant.views_used.saturating_sub(u64::from(checkin.unused));
+    grant.returned += u64::from(checkin.unused);
     // What comes back to a revoked grant is worth nothing any more.
     if grant.share.is_some() {
         grant.views_left = match added(grant.views_left, checkin.unused) {

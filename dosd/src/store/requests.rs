@@ -24,13 +24,13 @@ use crate::rules::{
 /// Requests `r` with their images `i`, owners `o` and viewers `v`.
 const JOINED: &str = "
     SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, r.viewer, v.name,
-           r.request, r.views, r.state, r.note, r.reason, r.created_at, r.decided_at, r.revision
+           r.request, r.views, r.state, r.note, r.reason, r.created_at, r.decided_at, r.revision, r.offline
     FROM requests r JOIN images i ON i.no = r.image JOIN peers o ON o.id = r.owner LEFT JOIN peers v ON v.id = r.viewer";
 
 /// A page of the pending requests that a peer has made and received.
 const PAGE: &str = "
     SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, r.viewer, v.name,
-           r.request, r.views, r.state, r.note, r.reason, r.created_at, r.decided_at, r.revision
+           r.request, r.views, r.state, r.note, r.reason, r.created_at, r.decided_at, r.revision, r.offline
     FROM (
         SELECT * FROM requests WHERE state = 0 AND owner = ?1 AND request > ?2
         UNION ALL
@@ -68,6 +68,7 @@ fn joined(row: &Row<'_>) -> rusqlite::Result<(RequestRecord, Scope)> {
         created_at: row::time(row, BEHIND_SCOPE + 5)?,
         decided_at: row::time_or_none(row, BEHIND_SCOPE + 6)?,
         revision: row::unsigned(row, BEHIND_SCOPE + 7)?,
+        offline: row.get(BEHIND_SCOPE + 8)?,
     };
     Ok((record, scope))
 }
@@ -159,10 +160,12 @@ pub(super) fn deny_all(
 
 fn save(connection: &Connection, record: &RequestRecord) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO requests(request, image, owner, viewer, views, state, note, reason, created_at, decided_at, revision)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+        "INSERT INTO requests(request, image, owner, viewer, views, state, note, reason, created_at, decided_at, revision,
+                              offline)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT(request) DO UPDATE SET views = excluded.views, state = excluded.state, note = excluded.note,
-             reason = excluded.reason, decided_at = excluded.decided_at, revision = excluded.revision",
+             reason = excluded.reason, decided_at = excluded.decided_at, revision = excluded.revision,
+             offline = excluded.offline",
     )?;
     statement
         .execute(params![
@@ -177,6 +180,7 @@ fn save(connection: &Connection, record: &RequestRecord) -> rusqlite::Result<()>
             record.created_at.0,
             record.decided_at.map(|at| at.0),
             row::number(record.revision),
+            record.offline,
         ])
         .map(drop)
 }
@@ -214,7 +218,7 @@ impl Store {
                 fresh_number,
                 owner,
             };
-            let wanted = Wanted { views: access.views, note: access.note };
+            let wanted = Wanted { views: access.views, note: access.note, offline: access.offline };
             let Decided { state, answer, owed } = requests::request(state, wanted, change.now)?;
             save(connection, &state)?;
             Ok(Changed::owing(answer, inbox::owe(connection, owed, change.now)?))

@@ -66,6 +66,14 @@ pub(super) fn bytes<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::R
     blob.try_into().map_err(|_| alien(column))
 }
 
+pub(super) fn bytes_or_none<const N: usize>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<[u8; N]>> {
+    let blob = row.get_ref(column)?.as_blob_or_null().map_err(|_| alien(column))?;
+    blob.map(|blob| blob.try_into().map_err(|_| alien(column))).transpose()
+}
+
 /// Cuts a page to `limit` entries, and tells whether there were more.
 pub(super) fn cut<T>(page: &mut Vec<T>, limit: u32) -> bool {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);

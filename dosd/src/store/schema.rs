@@ -14,6 +14,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: SIXTH },
         Migration { sql: SEVENTH },
         Migration { sql: PASSWORDS },
+        Migration { sql: VIEWS_CLOSED },
     ],
 };
 
@@ -211,4 +212,20 @@ ALTER TABLE peers ADD COLUMN password_again INTEGER NOT NULL DEFAULT 0;
 UPDATE peers SET password_again = 1, password = NULL WHERE password IS NOT NULL;
 ALTER TABLE peers DROP COLUMN password;
 PRAGMA secure_delete = FAST;
+";
+
+const VIEWS_CLOSED: &str = "
+-- By which a viewer knows the owner share of a grant; whether its owner allows checkouts; views given back from them in all.
+ALTER TABLE grants ADD COLUMN share_check BLOB CHECK(share_check IS NULL OR length(share_check) = 32);
+ALTER TABLE grants ADD COLUMN allow_offline INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE grants ADD COLUMN returned INTEGER NOT NULL DEFAULT 0;
+UPDATE grants SET returned = given_back.views
+FROM (SELECT image, viewer, sum(returned) AS views FROM views WHERE returned > 0 GROUP BY image, viewer) AS given_back
+WHERE grants.image = given_back.image AND grants.viewer = given_back.viewer;
+
+-- Whether the viewer has said that the view is over: then its ID gets the share no more.
+ALTER TABLE views ADD COLUMN closed INTEGER NOT NULL DEFAULT 0;
+
+-- Whether checkouts are asked for.
+ALTER TABLE requests ADD COLUMN offline INTEGER NOT NULL DEFAULT 0;
 ";

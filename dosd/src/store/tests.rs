@@ -212,7 +212,9 @@ async fn lived_in(dir: &Path) {
         viewer: PeerRef::Id(viewer),
         views: ViewsChange::Set(Allowance::Views(9)),
         expiry: ExpiryChange::Keep,
-        key: Some(KeyShare { split: SplitId::from([3; 16]), share: [4; 32] }),
+        key: Some(KeyShare { split: SplitId::from([3; 16]), share: [4; 32], check: None }),
+        lasts_ms: None,
+        allow_offline: Some(true),
     };
     store.share(by(owner, NOW), share).await.unwrap();
     for (views, kind) in [(1, SpendKind::View), (1, SpendKind::View), (3, SpendKind::Checkout)] {
@@ -303,7 +305,7 @@ async fn every_broken_invariant_is_found() {
         ("UPDATE previews SET data = x'00'", "bytes, not"),
         ("INSERT INTO previews VALUES(99, x'00')", "not there"),
         ("UPDATE counters SET last = 0 WHERE name = 'image'", "counter of images"),
-        ("INSERT INTO requests VALUES(5, 1, 1, 2, 1, 1, NULL, NULL, 1, 1, 1)", "counter of requests"),
+        ("INSERT INTO requests VALUES(5, 1, 1, 2, 1, 1, NULL, NULL, 1, 1, 1, 0)", "counter of requests"),
         ("UPDATE images SET owner = 77", "refers to a row"),
         ("DELETE FROM inbox WHERE seq = 2", "rows from 1 to"),
         ("UPDATE inbox_heads SET latest = latest + 1", "is the last, its head"),

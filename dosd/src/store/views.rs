@@ -23,7 +23,7 @@ fn kind(number: i64) -> Option<SpendKind> {
 
 fn find(connection: &Connection, view: ViewId) -> rusqlite::Result<Option<ViewRecord>> {
     let mut statement = connection
-        .prepare_cached("SELECT image, viewer, views, kind, returned FROM views WHERE view = ?1")?;
+        .prepare_cached("SELECT image, viewer, views, kind, returned, closed FROM views WHERE view = ?1")?;
     statement
         .query_row([view.as_bytes().as_slice()], |row| {
             Ok(ViewRecord {
@@ -32,6 +32,7 @@ fn find(connection: &Connection, view: ViewId) -> rusqlite::Result<Option<ViewRe
                 views: row::small(row, 2)?,
                 kind: row::one_of(row, 3, kind)?,
                 returned: row.get(4)?,
+                closed: row.get(5)?,
             })
         })
         .optional()
@@ -89,6 +90,24 @@ impl Store {
             }
             let rows = inbox::owe(connection, decided.owed, change.now)?;
             Ok(Changed::owing(Counted { value: decided.answer, is_new }, rows))
+        })
+        .await
+    }
+
+    /// Views of a viewer are over: their IDs get the share no more. Again it changes nothing.
+    ///
+    /// # Errors
+    /// `invalid` if those are too many.
+    pub async fn close_views(&self, change: Change, ids: Vec<ViewId>) -> Result<(), Refusal> {
+        self.change(move |connection| {
+            views::check_closing(ids.len())?;
+            for id in ids {
+                let Some(view) = views::close(find(connection, id)?, change.peer) else { continue };
+                connection
+                    .prepare_cached("UPDATE views SET closed = ?2 WHERE view = ?1")?
+                    .execute(params![id.as_bytes().as_slice(), view.closed])?;
+            }
+            Ok(().into())
         })
         .await
     }

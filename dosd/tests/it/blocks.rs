@@ -44,7 +44,7 @@ impl Client {
 }
 
 fn ask(image: &str) -> Op {
-    Op::Request(RequestAccess { image: image.parse().unwrap(), views: 3, note: None })
+    Op::Request(RequestAccess { image: image.parse().unwrap(), views: 3, note: None, offline: false })
 }
 
 fn find(peers: Vec<PeerInfo>, name: &str) -> Option<PeerInfo> {

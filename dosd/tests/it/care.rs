@@ -24,7 +24,7 @@ async fn a_pruned_peer_is_gone_and_the_others_are_told() {
     alice.share(sea.no, carol.id(), views(3)).await;
     carol.share(hill.no, alice.id(), views(3)).await;
     let image = format!("{}/sky", alice.id()).parse().unwrap();
-    carol.ask(Op::Request(RequestAccess { image, views: 1, note: None })).await.unwrap();
+    carol.ask(Op::Request(RequestAccess { image, views: 1, note: None, offline: false })).await.unwrap();
     for _ in 0..3 {
         alice.update().await;
     }

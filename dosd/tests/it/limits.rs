@@ -90,7 +90,7 @@ async fn a_full_inbox_takes_no_more_than_its_peer_must_learn() {
     }
     let image = format!("{}/sea", alice.id()).parse().unwrap();
     // Alice has not acknowledged the receipts of what she did herself.
-    refused(bob.ask(Op::Request(RequestAccess { image, views: 1, note: None })).await);
+    refused(bob.ask(Op::Request(RequestAccess { image, views: 1, note: None, offline: false })).await);
     net.stop().await;
 }
 

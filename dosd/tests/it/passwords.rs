@@ -419,8 +419,9 @@ async fn a_peer_that_has_lost_its_list_gets_all_of_its_grants_and_pending_reques
         vec![(sea.no, bob.id(), false), (sea.no, carol.id(), true), (hill.no, alice.id(), false)];
     expected.sort_unstable();
     assert_eq!(rights(&mut alice).await.iter().map(key).collect::<Vec<_>>(), expected);
-    let ask =
-        |image: &str| Op::Request(RequestAccess { image: image.parse().unwrap(), views: 1, note: None });
+    let ask = |image: &str| {
+        Op::Request(RequestAccess { image: image.parse().unwrap(), views: 1, note: None, offline: false })
+    };
     alice.ask(ask("carol/tree")).await.unwrap();
     bob.ask(ask("alice/sea")).await.unwrap();
     let Ok(Answer::Request(asked)) = carol.ask(ask("alice/sea")).await else { panic!() };
@@ -462,7 +463,7 @@ async fn a_right_under_another_key_keeps_its_views_and_makes_the_old_share_stale
     let net = Net::start(dir.path());
     let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
     let sea = alice.publish("sea", 1).await;
-    let key = Some(KeyShare { split: SplitId::from([9; 16]), share: [9; 32] });
+    let key = Some(KeyShare { split: SplitId::from([9; 16]), share: [9; 32], check: None });
     let Op::Share(plain) = share(sea.no, bob.id(), ViewsChange::Rekey) else { panic!() };
     let rekey = Op::Share(Share { key, ..plain });
     let none = alice.refusal(rekey.clone()).await;

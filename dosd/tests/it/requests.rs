@@ -16,6 +16,7 @@ fn ask(image: &str, views: u32) -> Op {
     Op::Request(RequestAccess {
         image: image.parse::<ImageArg>().unwrap(),
         views,
+        offline: false,
         note: Some("please".into()),
     })
 }
@@ -25,7 +26,8 @@ fn decide(request: u64, decision: Decision) -> Op {
 }
 
 fn approve(views: Option<u32>) -> Decision {
-    Decision::Approve { views, key: KeyShare { split: SplitId::from(SPLIT), share: SHARE } }
+    let key = KeyShare { split: SplitId::from(SPLIT), share: SHARE, check: None };
+    Decision::Approve { views, key, allow_offline: None }
 }
 
 async fn asked(client: &mut Client, op: Op) -> Request {

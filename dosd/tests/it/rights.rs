@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 
 use dos_protocol::{
-    Allowance, Code, Reason, SealedHash, SplitId, ViewId,
+    Allowance, Code, Reason, SealedHash, SplitId, Timestamp, ViewId,
     directory::ToDirectory,
-    directory::{Answer, Checkin, Op, Spend, SpendKind, Update, ViewedKind, ViewsChange},
+    directory::{Answer, Checkin, Op, Share, Spend, SpendKind, Update, ViewedKind, ViewsChange},
     frame,
 };
 
 use crate::{
-    net::Net,
+    net::{Client, Net},
     shelf::{SHARE, share, spend, views},
 };
 
@@ -175,5 +175,78 @@ async fn unused_views_of_a_checkout_come_back_once() {
     assert_eq!(kinds, [(ViewedKind::Checkout, 4), (ViewedKind::Checkin, 3)]);
     let alien = Op::Checkin(Checkin { image: sea.no, checkout: ViewId::generate(), unused: 1 });
     assert_eq!(bob.refusal(alien).await.0, Code::NotFound);
+    net.stop().await;
+}
+
+async fn refused(client: &mut Client, spend: Spend) -> Option<Reason> {
+    let error = client.ask(Op::Spend(spend)).await.unwrap_err();
+    assert_eq!(error.code, Code::Denied);
+    error.reason
+}
+
+#[tokio::test]
+async fn a_view_id_that_is_over_gets_the_share_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
+    let mut carol = net.peer("carol").await;
+    let sea = alice.publish("sea", 1).await;
+    alice.share(sea.no, bob.id(), views(10)).await;
+    let (view, checkout) = (ViewId::generate(), ViewId::generate());
+    let take = || Spend { views: 2, kind: SpendKind::Checkout, ..spend(sea.no, checkout) };
+    assert!(bob.spend(sea.no, view).await.is_ok());
+    assert!(bob.ask(Op::Spend(take())).await.is_ok());
+
+    // Another peer closes nothing; unknown ones are passed over.
+    let both = || Op::CloseViews(vec![view, ViewId::generate(), checkout]);
+    assert_eq!(carol.ask(both()).await.unwrap(), Answer::Done);
+    assert!(bob.spend(sea.no, view).await.is_ok());
+    for _ in 0..2 {
+        assert_eq!(bob.ask(both()).await.unwrap(), Answer::Done);
+        for over in [spend(sea.no, view), take()] {
+            assert_eq!(refused(&mut bob, over).await, Some(Reason::ViewClosed));
+        }
+    }
+    let back = Op::Checkin(Checkin { image: sea.no, checkout, unused: 1 });
+    let Ok(Answer::Grant(grant)) = bob.ask(back).await else { panic!() };
+    assert_eq!((grant.views_left, grant.views_used, grant.returned), (Allowance::Views(8), 2, 1));
+    assert_eq!(refused(&mut bob, take()).await, Some(Reason::ViewClosed));
+    let many = Op::CloseViews(vec![view; dos_protocol::limits::VIEWS_CLOSED_MAX + 1]);
+    assert_eq!(bob.refusal(many).await.0, Code::Invalid);
+    net.stop().await;
+}
+
+#[tokio::test]
+async fn an_expired_right_gives_no_share_not_even_for_a_counted_view() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
+    let sea = alice.publish("sea", 1).await;
+    alice.share(sea.no, bob.id(), views(5)).await;
+    let view = ViewId::generate();
+    assert!(bob.spend(sea.no, view).await.is_ok());
+    let Op::Share(keep) = share(sea.no, bob.id(), ViewsChange::Keep) else { panic!() };
+    let short = Op::Share(Share { lasts_ms: Some(1), ..keep.clone() });
+    assert!(alice.ask(short).await.is_ok());
+    // It may take a moment until the millisecond is over.
+    while bob.spend(sea.no, view).await.is_ok() {}
+    for view in [view, ViewId::generate()] {
+        assert_eq!(refused(&mut bob, spend(sea.no, view)).await, Some(Reason::Expired));
+    }
+    let again = Op::Share(Share { lasts_ms: Some(3_600_000), ..keep });
+    let Ok(Answer::Grant(grant)) = alice.ask(again).await else { panic!() };
+    assert!(grant.expires_at > Some(Timestamp::now()));
+    assert!(bob.spend(sea.no, view).await.is_ok());
+    net.stop().await;
+}
+
+#[tokio::test]
+async fn a_directory_says_what_time_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let before = Timestamp::now();
+    let bob = net.peer("bob").await;
+    let told = bob.signed_in.unwrap().now.unwrap();
+    assert!(before <= told && told <= Timestamp::now());
     net.stop().await;
 }

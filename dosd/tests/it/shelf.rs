@@ -74,7 +74,9 @@ pub(crate) fn share(image: ImageNo, viewer: PeerId, views: ViewsChange) -> Op {
         viewer: PeerRef::Id(viewer),
         views,
         expiry: ExpiryChange::Keep,
-        key: Some(KeyShare { split: SplitId::from(SPLIT), share: SHARE }),
+        key: Some(KeyShare { split: SplitId::from(SPLIT), share: SHARE, check: None }),
+        lasts_ms: None,
+        allow_offline: Some(true),
     })
 }
 
@@ -95,7 +97,7 @@ pub(crate) fn spend(image: ImageNo, view: ViewId) -> Spend {
 }
 
 pub(crate) fn everything() -> List {
-    List { peer: None, seen_since: None, online: false, after: None, limit: 100 }
+    List { peer: None, seen_since: None, online: false, after: None, limit: 100, seen_within_ms: None }
 }
 
 #[tokio::test]

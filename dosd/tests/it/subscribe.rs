@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use dos_protocol::{
     Code, Instance, PeerId, Seq,
-    directory::{Answer, FromDirectory, NoticeKind, Op, Presence, Subscription, ToDirectory},
+    directory::{Answer, FromDirectory, List, NoticeKind, Op, Presence, Subscription, ToDirectory},
     key::SecretKey,
     limits::{PRESENCE_PAUSE, PRESENCE_PER_PUSH_MAX, SUBSCRIBED_PEERS_MAX},
     model::{PeerInfo, SessionEnd},
@@ -323,7 +323,7 @@ async fn since_lists_who_is_online_and_who_was_not_long_ago() {
     written(&mut alice, id, SessionEnd::SignedOut).await;
     let gone_at = resolve(&mut alice, id).await.last_seen.unwrap();
     for (since, found) in [(gone_at, true), (gone_at.after(Duration::from_millis(1)), false)] {
-        let list = dos_protocol::directory::List { seen_since: Some(since), ..crate::shelf::everything() };
+        let list = List { seen_since: Some(since), ..crate::shelf::everything() };
         let page = alice.page(list).await;
         assert!(
             page.peers.iter().any(|peer| peer.id == alice.id() && peer.online && peer.last_end.is_none())
@@ -331,6 +331,14 @@ async fn since_lists_who_is_online_and_who_was_not_long_ago() {
         let bob = page.peers.iter().find(|peer| peer.id == id);
         assert_eq!(bob.is_some(), found);
         assert!(bob.is_none_or(|bob| bob.last_end == Some(SessionEnd::SignedOut)));
+    }
+    // By the directory's clock, whatever moment a peer with a wrong one names beside it.
+    let future = Some(gone_at.after(Duration::from_secs(10_800)));
+    for (within, found) in [(Some(3_600_000), true), (None, false)] {
+        let everything = crate::shelf::everything();
+        let list = List { seen_since: future, seen_within_ms: within, ..everything };
+        let page = alice.page(list).await;
+        assert_eq!(page.peers.iter().any(|peer| peer.id == id), found, "{within:?}");
     }
     net.stop().await;
 }

@@ -171,7 +171,7 @@ impl Worker {
                     continue;
                 }
                 let until = self.pauses.until(&grant).filter(|until| *until > Instant::now());
-                if until.is_none() && room.admit(&grant, Timestamp::now()) {
+                if until.is_none() && room.admit(&grant, self.fetching.cache.store.clock().at_least()) {
                     self.begin(grant).await;
                 } else if let Some(until) = until {
                     again = Some(again.map_or(until, |again: Instant| again.min(until)));
@@ -250,6 +250,9 @@ mod tests {
             revision: Revision(revision),
             split: SplitId::from([1; 16]),
             sealed: SealedCopy { hash: SealedHash::from([1; 32]), bytes: 1 },
+            check: None,
+            allow_offline: false,
+            returned: 0,
         }
     }
 

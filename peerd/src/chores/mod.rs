@@ -1,9 +1,10 @@
-//! What peerd does by itself: learning whom it has blocked, finishing what a lost connection left open, and fetching the
-//! copies that it may need ([`fetching`]).
+//! What peerd does by itself: learning whom it has blocked, finishing what a lost connection left open, telling the directory which
+//! views are over ([`closing`]), and fetching the copies that it may need ([`fetching`]).
 //!
 //! What always holds: a chore that fails is tried again after the next sign-in or some minutes later, and disturbs
 //! no one. Nothing here spends a view, except to finish a checkout that was begun.
 
+pub(crate) mod closing;
 pub(crate) mod fetching;
 
 use std::{sync::Arc, time::Duration};
@@ -62,6 +63,9 @@ fn spread(least: Duration) -> Duration {
 
 /// Finishes what was left open. Returns whether the list of blocks is the directory's.
 async fn round(chores: &Chores, mut blocks_known: bool) -> bool {
+    if let Err(error) = chores.library.cache.store.keep_time().await {
+        tracing::error!(error = &error as &dyn std::error::Error, "cannot keep the directory's time");
+    }
     if let Err(error) = Box::pin(relearn::run(&chores.relearning)).await {
         tracing::debug!(error = %error.message, "what is lost here is not relearned yet");
     }

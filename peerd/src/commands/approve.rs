@@ -21,24 +21,29 @@ use crate::{
 pub(super) async fn run(
     change: &Operation,
     request: RequestArg,
-    views: Option<u32>,
+    (views, allow_offline): (Option<u32>, Option<bool>),
 ) -> Result<Outcome, WireError> {
-    match (request, views) {
-        (RequestArg::Access(number), views) => access(change, number, views).await,
-        (RequestArg::Contact(number), None) => {
+    match (request, views, allow_offline) {
+        (RequestArg::Access(number), ..) => access(change, number, (views, allow_offline)).await,
+        (RequestArg::Contact(number), None, None) => {
             Ok(Outcome::Contact(Box::new(change.services.requests.decide_contact(number, true).await?)))
         }
-        (RequestArg::Contact(_), Some(_)) => {
+        (RequestArg::Contact(_), ..) => {
             Err(WireError::new(Code::Invalid, format!("{request} asks for direct messages, not for views")))
         }
     }
 }
 
-/// Answers the request at the directory. The grant itself comes as an update.
+/// Answers the request at the directory. The grant itself comes as an update. Checkouts that are asked for are allowed by that,
+/// unless the owner says otherwise; it is said here, by a program whose user could see that they are asked for.
 ///
 /// # Errors
 /// `not_found`; `conflict` if it was answered or withdrawn already; `offline`.
-async fn access(change: &Operation, request: u64, views: Option<u32>) -> Result<Outcome, WireError> {
+async fn access(
+    change: &Operation,
+    request: u64,
+    (views, allow_offline): (Option<u32>, Option<bool>),
+) -> Result<Outcome, WireError> {
     let services = &change.services;
     let (me, identity) = services.identity.registered().ok_or_else(unregistered)?;
     services.upstream.ready().await?;
@@ -49,7 +54,8 @@ async fn access(change: &Operation, request: u64, views: Option<u32>) -> Result<
     let image = services.store.own_image_no(asked.image).await?.ok_or_else(|| elsewhere(&asked.path.name))?;
     let held = services.trust.contact(asked.from).await?.key;
     let key = ImageKeys::open(&identity.vault, &image)?.key_share(asked.image, (asked.from, &held))?;
-    let decide = Decide { request, decision: Decision::Approve { views, key } };
+    let allow_offline = allow_offline.or(asked.offline.then_some(true));
+    let decide = Decide { request, decision: Decision::Approve { views, key, allow_offline } };
     match change.request(Op::Decide(decide)).await? {
         Answer::Request(asked) => {
             services.requests.take((*asked).clone()).await?;

@@ -29,7 +29,7 @@ pub(super) async fn run(
                 round_trip_us: None,
             });
         }
-        Target::Other(known) => known,
+        Target::Other(known) => known.map(|grant| *grant),
     };
     let grant = usable(&services.grants, &image, known).await?;
     let progress = |progress| sink.progress(progress);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dos_protocol::{
-    PeerRef, Timestamp, WireError,
+    PeerRef, WireError,
     control::{ListQuery, Outcome},
     directory::{Answer, List, Op},
     limits::{PAGE_DEFAULT, PAGE_MAX},
@@ -20,10 +20,12 @@ pub(super) async fn run(services: &Arc<Services>, query: ListQuery) -> Result<Ou
     let (me, _) = services.identity.registered().ok_or_else(unregistered)?;
     let list = List {
         peer: if query.mine { Some(PeerRef::Id(me)) } else { query.peer },
-        seen_since: query.since.map(|since| Timestamp::now().before(since)),
+        // For a directory of the first release, which does not know the other.
+        seen_since: query.since.map(|since| services.store.clock().now().before(since)),
         online: query.online,
         after: query.after,
         limit: query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX),
+        seen_within_ms: query.since.map(|since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
     };
     match services.upstream.request(Op::List(list)).await? {
         Answer::Page(mut page) => {

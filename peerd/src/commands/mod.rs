@@ -47,6 +47,7 @@ use std::{net::SocketAddr, sync::Arc};
 use dos_protocol::{
     Code, MessageId, OperationId, WireError,
     control::{Command, Outcome},
+    directory::RequestAccess,
 };
 
 use crate::{
@@ -74,7 +75,7 @@ pub(crate) use kind::kind;
 use login::ByPassword;
 use operation::Operation;
 pub(crate) use shown::{Finished, WhenShown};
-pub(crate) use sink::{NoUpload, Piece, Sink, Upload, sink};
+pub(crate) use sink::{GoAhead, NoUpload, Piece, Sink, Upload, sink};
 
 /// The parts of the daemon that commands work with.
 #[derive(Debug)]
@@ -168,19 +169,25 @@ async fn run(
         Command::Remove(name) => done(remove::run(&change, name).await),
         Command::Rename { name, new } => done(rename::run(&change, name, new).await),
         Command::Preview(image) => done(preview::run(services, image).await),
-        Command::Share { name, viewer, views, expires } => {
-            done(share::run(&change, name, viewer, (views, expires)).await)
+        Command::Share { name, viewer, views, expires, allow_offline } => {
+            done(share::run(&change, name, viewer, (views, expires, allow_offline)).await)
         }
         Command::Shares { given, received } => done(shares::run(services, (given, received), &sink).await),
-        Command::Request { image, views, note } => done(request::run(&change, image, views, note).await),
+        Command::Request { image, views, note, offline } => {
+            done(request::run(&change, RequestAccess { image, views, note, offline }).await)
+        }
         Command::Cancel(request) => done(cancel::run(&change, request).await),
         Command::Requests { incoming, outgoing, all } => {
             done(requests::run(services, (incoming, outgoing), all, &sink).await)
         }
-        Command::Approve { request, views } => done(approve::run(&change, request, views).await),
+        Command::Approve { request, views, allow_offline } => {
+            done(approve::run(&change, request, (views, allow_offline)).await)
+        }
         Command::Deny { request, reason } => done(deny::run(&change, request, reason).await),
         Command::Fetch(image) => done(fetch::run(services, image, &sink).await),
-        Command::View { image, offline } => view::run(services, image, offline, sink).await,
+        Command::View { image, offline, asks } => {
+            done(view::run(services, (image, offline), asks, sink).await)
+        }
         Command::Checkout { image, views } => done(checkout::run(services, image, views).await),
         Command::Checkin(image) => done(checkin::run(&change, image).await),
         Command::Watch { peers } => done(watch::run(services, peers, &sink).await),

@@ -13,12 +13,8 @@ use crate::directory::unexpected;
 ///
 /// # Errors
 /// `not_found`; `invalid`; `offline`.
-pub(super) async fn run(
-    change: &Operation,
-    image: ImageArg,
-    views: u32,
-    note: Option<Box<str>>,
-) -> Result<Outcome, WireError> {
+pub(super) async fn run(change: &Operation, access: RequestAccess) -> Result<Outcome, WireError> {
+    let RequestAccess { image, views, note, offline } = access;
     let services = &change.services;
     services.upstream.ready().await?;
     let image = match &image.owner {
@@ -38,7 +34,7 @@ pub(super) async fn run(
         }
         None => image,
     };
-    match change.request(Op::Request(RequestAccess { image, views, note })).await? {
+    match change.request(Op::Request(RequestAccess { image, views, note, offline })).await? {
         Answer::Request(asked) => {
             // A new one begins at revision 1.
             let updated = asked.state == RequestState::Pending && asked.revision > 1;

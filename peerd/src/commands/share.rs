@@ -23,7 +23,7 @@ pub(super) async fn run(
     change: &Operation,
     name: ImageName,
     viewer: PeerRef,
-    (views, expires): (ViewsChange, Option<Duration>),
+    (views, expires, allow_offline): (ViewsChange, Option<Duration>, Option<bool>),
 ) -> Result<Outcome, WireError> {
     let services = &change.services;
     let (_, identity) = services.identity.registered().ok_or_else(unregistered)?;
@@ -46,11 +46,13 @@ pub(super) async fn run(
         }
     };
     let expiry = match expires {
-        // Repeated it means the same moment.
+        // For a directory of the first release, which does not know how long a grant is to last.
         Some(time) => ExpiryChange::At(change.begun_at().await?.after(time)),
         None => ExpiryChange::Keep,
     };
-    let share = Share { image: image.info.no, viewer: PeerRef::Id(viewer), views, expiry, key };
+    let lasts_ms = expires.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    let viewer = PeerRef::Id(viewer);
+    let share = Share { image: image.info.no, viewer, views, expiry, key, lasts_ms, allow_offline };
     match change.request(Op::Share(share)).await {
         Ok(Answer::Grant(grant)) => {
             services.cache.take_grant((*grant).clone()).await?;

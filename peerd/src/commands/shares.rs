@@ -23,7 +23,7 @@ pub(super) async fn run(
     if received {
         send_received(services, me, sink).await?;
     }
-    Ok(Outcome::Grants { given: Vec::new(), received: Vec::new() })
+    Ok(Outcome::Grants { given: Vec::new(), received: Vec::new(), now: services.store.clock().known() })
 }
 
 async fn send_given(services: &Services, me: PeerId, sink: &Sink) -> Result<(), WireError> {
@@ -47,5 +47,5 @@ async fn send_received(services: &Services, me: PeerId, sink: &Sink) -> Result<(
 }
 
 fn part(given: Vec<Grant>, received: Vec<Grant>) -> Piece {
-    Piece::Part(Box::new(Outcome::Grants { given, received }))
+    Piece::Part(Box::new(Outcome::Grants { given, received, now: None }))
 }

@@ -1,14 +1,14 @@
 //! What came of a command, and what is still to be done once the user has seen it.
 //!
-//! What always holds: until then a view stays open, messages stay unread, and a change keeps its ID, so that a caller that was
-//! killed before it showed anything can give the same command again, and nothing is done or counted twice.
+//! What always holds: until then messages stay unread, and a change keeps its ID, so that a caller that was killed before it showed
+//! anything can give the same command again, and nothing is done twice. A view is over before it is shown.
 
 use std::sync::Arc;
 
 use dos_protocol::{MessageId, control::Outcome};
 
 use super::{Services, operation::Operation};
-use crate::store::{Error, Open, OpenView};
+use crate::store::{Error, Open};
 
 /// What came of a command.
 #[derive(Debug)]
@@ -27,8 +27,6 @@ impl From<Outcome> for Finished {
 /// What is done once the user has seen what came of a command.
 #[derive(Debug)]
 pub(crate) enum WhenShown {
-    /// The view is over.
-    Close(OpenView),
     /// The messages at these places are read.
     Read(Vec<u64>),
     /// The sender knows that the message is sent: the same text again is another one.
@@ -47,12 +45,6 @@ impl WhenShown {
 
     async fn note(self, services: &Arc<Services>) -> Result<(), Error> {
         match self {
-            Self::Close(view) => {
-                let free = services.store.close_view(view.id()).await?;
-                services.counters.views_shown.inc();
-                services.cache.copies.remove(free).await;
-                Ok(())
-            }
             Self::Read(places) => {
                 let feed = Arc::clone(&services.feed);
                 services.store.mark_read(places, move |mail| feed.set_mail(mail)).await

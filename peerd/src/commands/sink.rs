@@ -1,12 +1,23 @@
 //! What a command and its caller pass each other while it runs. What waits to be taken is bounded: a command does not run
 //! ahead of its caller.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
 use dos_protocol::{
-    WireError,
+    Code, WireError,
     control::{Event, Outcome, Progress},
 };
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::timeout,
+};
 
 /// Pieces that wait to be taken; one of a file has 256 KiB.
 const PIECES_WAITING: usize = 4;
@@ -22,6 +33,8 @@ pub(crate) enum Piece {
     Event(Box<Event>),
     /// A part of a long outcome.
     Part(Box<Outcome>),
+    /// This many bytes will come, once the caller has room for them.
+    Ready(u64),
 }
 
 /// The caller takes nothing any more.
@@ -30,18 +43,41 @@ pub(crate) struct HungUp;
 
 impl From<HungUp> for WireError {
     fn from(_: HungUp) -> Self {
-        Self::new(dos_protocol::Code::Offline, "the caller hung up")
+        Self::new(Code::Offline, "the caller hung up")
     }
 }
 
+/// A caller that was told what will come answers within this time: it looks for room on its disk.
+const GO_AHEAD_TIME_MAX: Duration = Duration::from_secs(60);
+
 /// Where a command gives its pieces.
 #[derive(Debug, Clone)]
-pub(crate) struct Sink(mpsc::Sender<Piece>);
+pub(crate) struct Sink {
+    pieces: mpsc::Sender<Piece>,
+    go_ahead: GoAhead,
+}
+
+/// What a command and its caller agree on: the caller says that it has room for what was announced, the command that it must not
+/// be given up any more.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct GoAhead(Arc<(Notify, AtomicBool)>);
+
+impl GoAhead {
+    /// The caller has room.
+    pub(crate) fn give(&self) {
+        self.0.0.notify_one();
+    }
+
+    /// Whether something would be lost if the command were given up now.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.0.1.load(Ordering::Relaxed)
+    }
+}
 
 /// A sink, and where its pieces come out.
 pub(crate) fn sink() -> (Sink, mpsc::Receiver<Piece>) {
     let (sender, pieces) = mpsc::channel(PIECES_WAITING);
-    (Sink(sender), pieces)
+    (Sink { pieces: sender, go_ahead: GoAhead::default() }, pieces)
 }
 
 impl Sink {
@@ -50,7 +86,27 @@ impl Sink {
     /// # Errors
     /// If the caller has hung up.
     pub(crate) async fn give(&self, piece: Piece) -> Result<(), HungUp> {
-        self.0.send(piece).await.map_err(|_| HungUp)
+        self.pieces.send(piece).await.map_err(|_| HungUp)
+    }
+
+    /// Tells how many bytes will come, and waits until the caller has room for them.
+    ///
+    /// # Errors
+    /// `offline` if the caller has hung up, `timeout` if it says nothing.
+    pub(crate) async fn ready(&self, bytes: u64) -> Result<(), WireError> {
+        self.give(Piece::Ready(bytes)).await?;
+        let answered = timeout(GO_AHEAD_TIME_MAX, self.go_ahead.0.0.notified()).await;
+        answered.map_err(|_| WireError::new(Code::Timeout, "the caller did not say whether it has room"))
+    }
+
+    /// From here on something is lost if the command is given up.
+    pub(crate) fn begin(&self) {
+        self.go_ahead.0.1.store(true, Ordering::Relaxed);
+    }
+
+    /// Through which the caller answers.
+    pub(crate) fn go_ahead(&self) -> GoAhead {
+        self.go_ahead.clone()
     }
 
     /// As [`Sink::give`], off the asynchronous threads.
@@ -58,12 +114,12 @@ impl Sink {
     /// # Errors
     /// If the caller has hung up.
     pub(crate) fn give_blocking(&self, piece: Piece) -> Result<(), HungUp> {
-        self.0.blocking_send(piece).map_err(|_| HungUp)
+        self.pieces.blocking_send(piece).map_err(|_| HungUp)
     }
 
     /// Tells how far a transfer is, if the caller takes it at once: later it would be outdated.
     pub(crate) fn progress(&self, progress: Progress) {
-        drop(self.0.try_send(Piece::Progress(progress)));
+        drop(self.pieces.try_send(Piece::Progress(progress)));
     }
 }
 

@@ -86,6 +86,8 @@ async fn rebind(services: &Services, peer: PeerId, key: PublicKey) -> Result<(),
             views: ViewsChange::Rekey,
             expiry: ExpiryChange::Keep,
             key: Some(ImageKeys::open(&identity.vault, &image)?.key_share(grant.image, (peer, &key))?),
+            allow_offline: None,
+            lasts_ms: None,
         };
         match services.upstream.request(Op::Share(share)).await? {
             Answer::Grant(grant) => services.cache.take_grant(*grant).await?,

@@ -16,7 +16,7 @@ use tokio::{io::AsyncWriteExt, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::parts::Kept;
-use crate::commands::{Finished, NoUpload, Piece, Services, Upload, WhenShown, kind, perform, sink};
+use crate::commands::{Finished, GoAhead, NoUpload, Piece, Services, Upload, WhenShown, kind, perform, sink};
 
 /// The first frame comes within this time.
 const COMMAND_TIME_MAX: Duration = Duration::from_secs(10);
@@ -36,7 +36,7 @@ type Output<'a> = &'a Stream;
 /// What a dosctl knows, as its first frame tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dialect {
-    /// It takes every outcome in one piece, and says `shown` after views, messages and sent messages alone.
+    /// It takes every outcome in one piece, and says `shown` after views, which says nothing, messages and sent messages alone.
     Old,
     /// It takes parts, and says `shown` after every change.
     New,
@@ -90,7 +90,7 @@ async fn first(input: &mut Input<'_>) -> Result<(Command, Dialect), Broken> {
     match read_command(&body) {
         Ok(ToPeerd::Do(command)) => Ok((*command, Dialect::Old)),
         Ok(ToPeerd::Perform(command)) => Ok((*command, Dialect::New)),
-        Ok(ToPeerd::Data(_) | ToPeerd::Shown) => {
+        Ok(ToPeerd::Data(_) | ToPeerd::Shown | ToPeerd::Go) => {
             Err(Broken::Failed(WireError::new(Code::Invalid, "a command must come first")))
         }
         Err(error) => Err(Broken::Failed(error)),
@@ -140,6 +140,7 @@ async fn carry_out(
     stop: CancellationToken,
 ) -> Result<(Finished, Dialect), Broken> {
     let (sink, mut pieces) = sink();
+    let go_ahead = sink.go_ahead();
     let mut kept = Kept::default();
     let pump = async {
         while let Some(piece) = pieces.recv().await {
@@ -156,8 +157,8 @@ async fn carry_out(
             tokio::select! {
                 biased;
                 outcome = Box::pin(perform(services, command, &mut none, sink)) => outcome,
-                () = hung_up(input) => return Err(Broken::HungUp),
-                () = stop.cancelled() => Err(WireError::new(Code::Offline, "the daemon is stopping")),
+                () = hung_up(input, &go_ahead) => return Err(Broken::HungUp),
+                () = given_up(&stop, &go_ahead) => Err(WireError::new(Code::Offline, "the daemon is stopping")),
             }
         };
         outcome.map_err(Broken::Failed)
@@ -172,6 +173,7 @@ fn translated(piece: Piece, dialect: Dialect, kept: &mut Kept) -> Option<FromPee
         Piece::Progress(progress) => Some(FromPeerd::Progress(progress)),
         Piece::Data(data) => Some(FromPeerd::Data(data)),
         Piece::Event(event) => Some(FromPeerd::Event(event)),
+        Piece::Ready(bytes) => Some(FromPeerd::Ready { bytes }),
         Piece::Part(part) if dialect == Dialect::New => Some(FromPeerd::Part(part)),
         Piece::Part(part) => {
             kept.add(*part);
@@ -180,10 +182,22 @@ fn translated(piece: Piece, dialect: Dialect, kept: &mut Kept) -> Option<FromPee
     }
 }
 
-/// Returns when dosctl hangs up, or sends what it should not.
-async fn hung_up(input: &mut Input<'_>) {
-    if let Ok(Some(_)) = input.0.next().await {
-        tracing::debug!("unexpected data after a command");
+/// Returns when the daemon stops, unless something would be lost by that: then what waits for the command gives it some time.
+async fn given_up(stop: &CancellationToken, go_ahead: &GoAhead) {
+    stop.cancelled().await;
+    if go_ahead.has_begun() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Returns when dosctl hangs up, or sends what it should not; meanwhile passes on that it has room for what was announced.
+async fn hung_up(input: &mut Input<'_>, go_ahead: &GoAhead) {
+    while let Ok(Some(body)) = input.0.next().await {
+        if read_command(&body) != Ok(ToPeerd::Go) {
+            tracing::debug!("unexpected data after a command");
+            return;
+        }
+        go_ahead.give();
     }
 }
 

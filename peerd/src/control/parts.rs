@@ -24,11 +24,12 @@ impl Kept {
 fn joined(first: Outcome, second: Outcome) -> Outcome {
     match (first, second) {
         (
-            Outcome::Grants { given, received },
-            Outcome::Grants { given: more_given, received: more_received },
+            Outcome::Grants { given, received, .. },
+            Outcome::Grants { given: more_given, received: more_received, now },
         ) => Outcome::Grants {
             given: [given, more_given].concat(),
             received: [received, more_received].concat(),
+            now,
         },
         (
             Outcome::Requests { incoming, outgoing, contacts },

@@ -99,7 +99,7 @@ async fn nonsense_on_the_peer_port_disturbs_nobody() {
 async fn without_an_identity_every_command_says_how_to_register() {
     let running = running().await;
     let shares = Command::Shares { given: true, received: true };
-    let view = Command::View { image: "alice/sea".parse().unwrap(), offline: false };
+    let view = Command::View { image: "alice/sea".parse().unwrap(), offline: false, asks: false };
     let add = Command::Add { name: "sea".parse().unwrap(), replace: false };
     for command in [Command::Login { force: false }, Command::Logout, shares, view, add] {
         let FromPeerd::Failed(error) = running.ask(command.clone()).await else { panic!("{command:?}") };

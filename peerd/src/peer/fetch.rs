@@ -19,7 +19,7 @@ use dos_protocol::{
     name::printable,
     peer::{Copy, Fetch, FromPeer, Signed, ToPeer},
 };
-use dos_sealed::{BLOCK_BYTES, BlockList, HASH_BYTES};
+use dos_sealed::{BLOCK_BYTES, BlockList, HASH_BYTES, OwnerShare};
 use futures_util::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -40,7 +40,7 @@ use super::{
 use crate::{
     copies::blocking,
     directory::unregistered,
-    keys::block_count,
+    keys::{block_count, is_share_of},
     random::jitter,
     rules::retry::{Attempts, Failure, Refusal, refusal},
     source::{Came, OnBytes, Source},
@@ -272,7 +272,7 @@ fn describes(grant: &Grant, signed: &Signed) -> Result<(), Broken> {
     }
 }
 
-/// Asks for the copy; answers the owner share and the verified list of blocks.
+/// Asks for the copy; answers the owner share, which is the grant's, and the verified list of blocks.
 pub(super) async fn ask<S>(stream: &mut Reader<S>, grant: &Grant, fetch: Fetch) -> Result<Asked, Broken>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -291,6 +291,9 @@ where
     };
     let sealed = grant.sealed;
     let share = Zeroizing::new(head.share);
+    if !is_share_of(grant, &OwnerShare::from_bytes(*share)) {
+        return Err(dishonest("a share that is not the grant's"));
+    }
     if head.bytes != sealed.bytes || head.blocks != block_count(&sealed) {
         return Err(dishonest("another image"));
     }

@@ -86,6 +86,9 @@ async fn pair() -> Pair {
         revision: Revision(1),
         split: share.split,
         sealed: copy,
+        check: share.check,
+        allow_offline: false,
+        returned: 0,
     };
     for peer in [&owner, &viewer] {
         peer.peers().cache.take_grant(grant.clone()).await.unwrap();
@@ -190,6 +193,15 @@ async fn what_has_been_replaced_is_refused_as_stale() {
     assert_eq!(error.code, Code::Stale);
     // The connection goes on.
     assert!(ask(&mut stream, &pair.grant, pair.wanted(0)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_share_that_is_not_the_grants_is_not_taken() {
+    let pair = pair().await;
+    let mut stream = pair.call(pair.viewer.key());
+    let other = Grant { check: Some([7; 32].into()), ..pair.grant.clone() };
+    let Err(Broken::Final(error)) = ask(&mut stream, &other, pair.wanted(0)).await else { panic!("taken") };
+    assert_eq!(&*error.message, "the owner sent a share that is not the grant's");
 }
 
 #[tokio::test]

@@ -78,8 +78,9 @@ pub(crate) fn choose(grants: Vec<Grant>, owner: Option<&PeerRef>) -> Option<Gran
     grants.into_iter().filter(named).min_by_key(|grant| (grant.revoked, Reverse(grant.image)))
 }
 
-/// Whether views that are held under a grant in this state must be destroyed.
-pub(crate) fn voids_held(state: GrantState) -> bool {
+/// Whether views that are held under a grant in this state must not be shown. They are kept: only a revocation of the directory
+/// ends them.
+pub(crate) fn bars_held(state: GrantState) -> bool {
     matches!(state, GrantState::Expired | GrantState::Revoked)
 }
 
@@ -212,14 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn held_views_survive_a_grant_that_is_used_up() {
-        for (state, voids) in [
+    fn held_views_are_shown_under_a_grant_that_is_used_up() {
+        for (state, bars) in [
             (GrantState::Active, false),
             (GrantState::UsedUp, false),
             (GrantState::Expired, true),
             (GrantState::Revoked, true),
         ] {
-            assert_eq!(voids_held(state), voids, "{state:?}");
+            assert_eq!(bars_held(state), bars, "{state:?}");
         }
     }
 

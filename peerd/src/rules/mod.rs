@@ -5,6 +5,7 @@
 //! (`cargo xtask mutants` changes each of them and expects a test to fail).
 
 pub(crate) mod cache;
+pub(crate) mod clock;
 pub(crate) mod contacts;
 pub(crate) mod grants;
 pub(crate) mod messages;
@@ -18,4 +19,4 @@ pub(crate) mod updates;
 pub(crate) mod views;
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;

@@ -19,7 +19,7 @@ pub(super) fn hash(byte: u8) -> SealedHash {
 }
 
 /// Bob's grant to image 1 of Alice, whose sealed copy is 1.
-pub(super) fn grant(revision: u64) -> Grant {
+pub(crate) fn grant(revision: u64) -> Grant {
     Grant {
         image: ImageNo(1),
         path: ImagePath { owner: alice(), name: "sea".parse().unwrap() },
@@ -33,6 +33,9 @@ pub(super) fn grant(revision: u64) -> Grant {
         revision: Revision(revision),
         split: SplitId::from([1; 16]),
         sealed: SealedCopy { hash: hash(1), bytes: 100 },
+        check: None,
+        allow_offline: false,
+        returned: 0,
     }
 }
 
@@ -52,5 +55,6 @@ pub(super) fn request(revision: u64, state: RequestState) -> Request {
         created_at: Timestamp(1),
         decided_at: None,
         revision,
+        offline: false,
     }
 }

@@ -1,7 +1,8 @@
 //! Views in flight and held views: which one a command takes up, and when a checkout is over.
 //!
 //! What always holds: a view that an earlier command has left open is taken up before a fresh one begins, so that it is
-//! counted once; one that a live command owns is left alone; a held view is counted down when it opens.
+//! counted once; one that a live command owns is left alone; a held view is counted down before it is shown, and not taken up
+//! again.
 
 use dos_protocol::ViewId;
 
@@ -12,8 +13,6 @@ pub(crate) struct OpenRow {
     pub(crate) view: ViewId,
     /// How many views it spends.
     pub(crate) views: u32,
-    /// Of which checkout, if it is a held one.
-    pub(crate) checkout: Option<ViewId>,
     /// Whether a live command owns it.
     pub(crate) owned: bool,
 }
@@ -23,12 +22,10 @@ pub(crate) struct OpenRow {
 pub(crate) struct HeldRow {
     /// Its view ID.
     pub(crate) checkout: ViewId,
-    /// Views that were not opened yet.
+    /// Views that were not used yet.
     pub(crate) unused: u32,
     /// Whether they are being given back.
     pub(crate) in_return: bool,
-    /// Whether one of its views is open.
-    pub(crate) shown: bool,
 }
 
 /// What a command does next.
@@ -60,62 +57,31 @@ fn left(open: &[OpenRow], views: Option<u32>) -> Option<OpenRow> {
     open.iter().find(|row| !row.owned && views.is_none_or(|views| views == row.views)).copied()
 }
 
-/// What `view --offline` does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TakeHeld {
-    /// It takes up this view of this checkout.
-    Resume {
-        /// The view.
-        view: ViewId,
-        /// Its checkout.
-        checkout: ViewId,
-    },
-    /// It opens a fresh one of this checkout, which has `left` then.
-    Begin {
-        /// The checkout.
-        checkout: ViewId,
-        /// What it has left.
-        left: u32,
-    },
-    /// None is held.
-    Nothing,
+/// Of the checkouts of an image, the first one that has a view to show.
+pub(crate) fn next_held(held: &[HeldRow]) -> Option<HeldRow> {
+    held.iter().copied().find(|row| !row.in_return && row.unused > 0)
 }
 
-/// A held view of an image: one that was left open, or a fresh one of the first checkout that has any.
-pub(crate) fn take_held(open: &[OpenRow], held: &[HeldRow]) -> TakeHeld {
-    let is_held = |checkout| held.iter().any(|row| row.checkout == checkout);
-    let resumed = open.iter().filter(|row| !row.owned).find_map(|row| {
-        let checkout = row.checkout.filter(|checkout| is_held(*checkout))?;
-        Some(TakeHeld::Resume { view: row.view, checkout })
-    });
-    let fresh = || {
-        held.iter().filter(|row| !row.in_return).find_map(|row| {
-            let left = row.unused.checked_sub(1)?;
-            Some(TakeHeld::Begin { checkout: row.checkout, left })
-        })
-    };
-    resumed.or_else(fresh).unwrap_or(TakeHeld::Nothing)
+/// A checkout of which one view is used; nothing if it has none any more.
+pub(crate) fn use_one(row: HeldRow) -> Option<HeldRow> {
+    let unused = row.unused.checked_sub(1).filter(|_| !row.in_return)?;
+    Some(HeldRow { unused, ..row })
 }
 
-/// How many views can still be opened.
+/// How many views can still be shown.
 pub(crate) fn usable(held: &[HeldRow]) -> u32 {
     held.iter().filter(|row| !row.in_return).fold(0, |sum, row| sum.saturating_add(row.unused))
 }
 
-/// A checkout that begins to be given back: from now on its views cannot be opened, and the one being shown is not given back.
+/// A checkout that begins to be given back: from now on its views cannot be shown. What was used before is not given back.
 pub(crate) fn give_back(row: HeldRow) -> HeldRow {
-    HeldRow { in_return: true, shown: false, ..row }
+    HeldRow { in_return: true, ..row }
 }
 
-/// A checkout whose grant is over. One that is being given back is still reported to the directory, with nothing unused.
-pub(crate) fn destroy(row: HeldRow) -> HeldRow {
-    HeldRow { unused: 0, shown: false, ..row }
-}
-
-/// Whether nothing is left of a checkout and nothing of it is being shown, so that it can be forgotten. One that is being given
-/// back is not: the directory has not confirmed it.
+/// Whether nothing is left of a checkout, so that it can be forgotten. One that is being given back is not: the directory has
+/// not confirmed it.
 pub(crate) fn is_spent(row: HeldRow) -> bool {
-    row.unused == 0 && !row.in_return && !row.shown
+    row.unused == 0 && !row.in_return
 }
 
 #[cfg(test)]
@@ -127,15 +93,11 @@ mod tests {
     }
 
     fn open(byte: u8, views: u32, owned: bool) -> OpenRow {
-        OpenRow { view: id(byte), views, checkout: None, owned }
-    }
-
-    fn offline(byte: u8, checkout: u8, owned: bool) -> OpenRow {
-        OpenRow { checkout: Some(id(checkout)), ..open(byte, 1, owned) }
+        OpenRow { view: id(byte), views, owned }
     }
 
     fn held(byte: u8, unused: u32, in_return: bool) -> HeldRow {
-        HeldRow { checkout: id(byte), unused, in_return, shown: false }
+        HeldRow { checkout: id(byte), unused, in_return }
     }
 
     #[test]
@@ -167,23 +129,24 @@ mod tests {
     }
 
     #[test]
-    fn a_held_view_that_was_left_open_comes_before_a_fresh_one() {
-        let resume = |view, checkout| TakeHeld::Resume { view: id(view), checkout: id(checkout) };
-        let begin = |checkout, left| TakeHeld::Begin { checkout: id(checkout), left };
-        for (rows, checkouts, expected) in [
-            (vec![], vec![], TakeHeld::Nothing),
-            (vec![], vec![held(1, 0, false)], TakeHeld::Nothing),
-            (vec![], vec![held(1, 1, false)], begin(1, 0)),
-            (vec![], vec![held(1, 0, false), held(2, 3, true), held(3, 2, false)], begin(3, 1)),
-            (vec![], vec![held(2, 3, true)], TakeHeld::Nothing),
-            (vec![offline(8, 1, false)], vec![held(1, 0, false)], resume(8, 1)),
-            (vec![offline(7, 1, true), offline(8, 1, false)], vec![held(1, 5, false)], resume(8, 1)),
-            (vec![offline(8, 1, true)], vec![held(1, 5, false)], begin(1, 4)),
-            (vec![offline(8, 2, false)], vec![held(1, 5, false)], begin(1, 4)),
-            (vec![open(8, 1, false)], vec![held(1, 5, false)], begin(1, 4)),
+    fn the_first_checkout_that_has_a_view_and_is_not_in_return_is_next() {
+        for (checkouts, expected) in [
+            (vec![], None),
+            (vec![held(1, 0, false)], None),
+            (vec![held(1, 1, false)], Some(held(1, 1, false))),
+            (vec![held(1, 0, false), held(2, 3, true), held(3, 2, false)], Some(held(3, 2, false))),
+            (vec![held(2, 3, true)], None),
         ] {
-            assert_eq!(take_held(&rows, &checkouts), expected, "{rows:?} {checkouts:?}");
+            assert_eq!(next_held(&checkouts), expected, "{checkouts:?}");
         }
+    }
+
+    #[test]
+    fn a_held_view_is_counted_down_once_and_never_below_nothing_or_in_return() {
+        assert_eq!(use_one(held(1, 2, false)), Some(held(1, 1, false)));
+        assert_eq!(use_one(held(1, 1, false)), Some(held(1, 0, false)));
+        assert_eq!(use_one(held(1, 0, false)), None);
+        assert_eq!(use_one(held(1, 2, true)), None);
     }
 
     #[test]
@@ -194,22 +157,17 @@ mod tests {
     }
 
     #[test]
-    fn a_checkout_keeps_its_count_when_it_is_given_back_and_loses_it_when_it_is_destroyed() {
-        let row = HeldRow { shown: true, ..held(1, 3, false) };
-        assert_eq!(give_back(row), held(1, 3, true));
-        assert_eq!(destroy(row), held(1, 0, false));
-        assert_eq!(destroy(held(1, 3, true)), held(1, 0, true));
+    fn a_checkout_keeps_its_count_when_it_is_given_back() {
+        assert_eq!(give_back(held(1, 3, false)), held(1, 3, true));
+        assert_eq!(give_back(held(1, 3, true)), held(1, 3, true));
     }
 
     #[test]
-    fn a_checkout_is_forgotten_when_nothing_of_it_is_left_shown_or_in_return() {
-        for (unused, in_return, shown, spent) in [
-            (0, false, false, true),
-            (1, false, false, false),
-            (0, true, false, false),
-            (0, false, true, false),
-        ] {
-            assert_eq!(is_spent(HeldRow { shown, ..held(1, unused, in_return) }), spent);
+    fn a_checkout_is_forgotten_when_nothing_of_it_is_left_or_in_return() {
+        for (unused, in_return, spent) in
+            [(0, false, true), (1, false, false), (0, true, false), (1, true, false)]
+        {
+            assert_eq!(is_spent(held(1, unused, in_return)), spent);
         }
     }
 }

@@ -118,6 +118,18 @@ impl Store {
         .await
     }
 
+    /// Forgets the owner's share for a grant, which is not what it must be.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn forget_share(&self, image: ImageNo) -> Result<(), Error> {
+        self.write(move |connection| {
+            execute(connection, "DELETE FROM shares WHERE image = ?1", [image.0.cast_signed()])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Whether the sealed copy is here whole.
     ///
     /// # Errors

@@ -43,6 +43,17 @@ pub(crate) enum Arrival {
     Broadcast(Box<InboxMessage>, Proof),
 }
 
+impl Arrival {
+    /// When it came about at the directory.
+    pub(crate) fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Update(incoming) => Some(incoming.at),
+            Self::Unknown(update) => Some(update.at),
+            Self::Broadcast(..) => None,
+        }
+    }
+}
+
 /// The outcome of a batch of updates.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Applied {

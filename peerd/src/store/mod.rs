@@ -21,6 +21,7 @@ mod schema;
 mod seen;
 mod sending;
 mod stored;
+mod time;
 mod unknown;
 mod views;
 
@@ -36,7 +37,7 @@ use dos_protocol::{Code, PeerId, SealedHash, Seq, WireError};
 use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterThread, open_writer};
 use rusqlite::{Connection, params};
 
-use crate::rules::grants::Needs;
+use crate::{clock::Clock, rules::grants::Needs};
 
 pub(crate) use contacts::{Direct, Received, Verdict};
 pub(crate) use inbox::{Applied, Arrival, Incoming};
@@ -48,7 +49,7 @@ pub(crate) use pins::{Met, Pin, Told};
 pub(crate) use relearn::Inventory;
 pub(crate) use seen::SeenImage;
 pub(crate) use sending::{Outgoing, delivered};
-pub(crate) use views::{Held, OpenView, Started};
+pub(crate) use views::{Held, Started};
 
 /// Connections for reading: commands read a few rows each.
 const READERS: usize = 2;
@@ -119,6 +120,8 @@ pub(crate) struct Store {
     readers: Readers,
     /// How many updates of unknown kinds there are: `status` is answered without reading the database.
     unknown: Arc<AtomicU64>,
+    /// The directory's time, of which this keeps what was heard.
+    clock: Arc<Clock>,
 }
 
 impl Store {
@@ -129,9 +132,10 @@ impl Store {
     pub(crate) fn open(path: &Path) -> Result<(Self, WriterThread), OpenError> {
         let mut connection = open_writer(path, &schema::SCHEMA)?;
         let unknown = Arc::new(AtomicU64::new(unknown::apply_known(&mut connection)?));
+        let clock = Arc::new(Clock::new(time::heard(&connection)?));
         let checkpoints = open_writer(path, &schema::SCHEMA)?;
         let (writer, thread) = Writer::start(connection, checkpoints)?;
-        Ok((Self { writer, readers: Readers::open(path, READERS)?, unknown }, thread))
+        Ok((Self { writer, readers: Readers::open(path, READERS)?, unknown, clock }, thread))
     }
 
     /// Whether the writer does its work; takes as long as what waits for it.

@@ -40,8 +40,9 @@ impl Store {
         live: Live<OperationId>,
         fingerprint: [u8; 32],
     ) -> Result<Change, Error> {
+        // No clock of this machine makes a change another one.
+        let now = self.clock.now();
         self.write(move |connection| {
-            let now = Timestamp::now();
             tidy_up(connection, now)?;
             if let Some(left) = left_open(connection, &live, &fingerprint)? {
                 return Ok(left);
@@ -125,6 +126,21 @@ mod tests {
         store.drop_operation(id).await.unwrap();
         drop(again);
         assert_ne!(begin(&store, &live, 1).await.open.id(), id);
+    }
+
+    #[tokio::test]
+    async fn the_time_of_a_change_is_the_directorys() {
+        let temp = tempfile::tempdir().unwrap();
+        let (store, _writer) = Store::open(&temp.path().join("peerd.db")).unwrap();
+        let day = i64::try_from(OPERATION_REMEMBERED.as_millis()).unwrap();
+        store.directory_told(Timestamp(day)).await.unwrap();
+        let change = begin(&store, &Live::default(), 1).await;
+        assert!(change.begun_at >= Timestamp(day) && change.begun_at < Timestamp(2 * day));
+        let id = change.open.id();
+        store.directory_told(Timestamp(2 * day - day / 12)).await.unwrap();
+        assert_eq!(begin(&store, &Live::default(), 1).await.open.id(), id);
+        store.directory_told(Timestamp(2 * day)).await.unwrap();
+        assert_ne!(begin(&store, &Live::default(), 1).await.open.id(), id);
     }
 
     #[tokio::test]

@@ -20,6 +20,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: OPERATIONS },
         Migration { sql: TRUST },
         Migration { sql: OFFLINE_BECAUSE },
+        Migration { sql: CLOSED_VIEWS },
     ],
 };
 
@@ -266,4 +267,19 @@ ALTER TABLE self ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
 const OFFLINE_BECAUSE: &str = "
 -- Why no session is wanted, if that was not the user's wish.
 ALTER TABLE self ADD COLUMN offline_because TEXT;
+";
+
+const CLOSED_VIEWS: &str = "
+-- Views that are over, until the directory knows that.
+CREATE TABLE closed (
+    id BLOB PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+-- A held view is counted down before it is shown and never taken up again: what an earlier release left open has been used.
+DELETE FROM views WHERE kind = 'offline';
+
+-- What time it was at the directory at least, and when that was here: which run of the machine, milliseconds since its start.
+ALTER TABLE self ADD COLUMN directory_time INTEGER;
+ALTER TABLE self ADD COLUMN directory_boot BLOB;
+ALTER TABLE self ADD COLUMN directory_since_boot INTEGER;
 ";

@@ -61,6 +61,9 @@ fn grant(owner: PeerId, viewer: PeerId, revision: u64) -> Grant {
         revision: Revision(revision),
         split: SplitId::from([1; 16]),
         sealed: SealedCopy { hash: hash(1), bytes: 100 },
+        check: None,
+        allow_offline: false,
+        returned: 0,
     }
 }
 
@@ -83,6 +86,7 @@ fn asked(revision: u64, state: RequestState) -> Request {
         created_at: Timestamp(1),
         decided_at: None,
         revision,
+        offline: false,
     }
 }
 
@@ -202,13 +206,20 @@ async fn a_revocation_ends_the_copy_the_share_the_open_views_and_the_held_ones()
     drop(bench.store.take_view(live.clone(), ImageNo(1)).await.unwrap());
     let taken = bench.store.take_checkout(live.clone(), ImageNo(1), Some(2)).await.unwrap().unwrap();
     let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 2 };
-    bench.store.hold(held, hash(1), vec![3]).await.unwrap();
+    assert!(bench.store.hold(held, hash(1), vec![3]).await.unwrap());
+    let late = bench.store.take_checkout(live.clone(), ImageNo(1), Some(1)).await.unwrap().unwrap();
+    let open = bench.store.take_view(live.clone(), ImageNo(1)).await.unwrap();
     let applied = bench.apply(vec![granted(2, Grant { revoked: true, ..received(2) })]).await.unwrap();
     assert_eq!((applied.free, applied.received.len()), (vec![hash(1)], 0));
     assert!(!bench.store.has_copy(hash(1)).await.unwrap());
     assert_eq!(bench.store.owner_share(ImageNo(1), received(1).split).await.unwrap(), None);
     assert!(!bench.store.left_open(live.clone(), ImageNo(1)).await.unwrap());
-    assert!(bench.store.take_held(live, ImageNo(1)).await.unwrap().is_none());
+    assert!(bench.store.next_held(ImageNo(1)).await.unwrap().is_none());
+    // What was on its way meanwhile comes to nothing.
+    assert!(!bench.store.close_view(open.view.id()).await.unwrap());
+    let held = Held { checkout: late.view.id(), image: ImageNo(1), left: 1 };
+    assert!(!bench.store.hold(held, hash(1), vec![3]).await.unwrap());
+    assert!(bench.store.next_held(ImageNo(1)).await.unwrap().is_none());
     assert!(!bench.store.copy_arrived(received(1), vec![7], Some(vec![])).await.unwrap());
 }
 
@@ -223,9 +234,9 @@ async fn a_replaced_image_frees_the_old_copy_unless_held_views_need_it() {
     let replaced = Grant { sealed: SealedCopy { hash: hash(2), bytes: 50 }, ..received(2) };
     let applied = bench.apply(vec![granted(2, replaced)]).await.unwrap();
     assert_eq!(applied.free, []);
-    let held = bench.store.take_held(live.clone(), ImageNo(1)).await.unwrap().unwrap();
+    let held = bench.store.next_held(ImageNo(1)).await.unwrap().unwrap();
     assert_eq!((held.hash, held.key.clone(), held.checkout), (hash(1), vec![3], checkout));
-    assert_eq!(bench.store.close_view(held.view.id()).await.unwrap(), [hash(1)]);
+    assert_eq!(bench.store.use_held(checkout).await.unwrap().unwrap().free, [hash(1)]);
     assert!(!bench.store.has_copy(hash(1)).await.unwrap());
 }
 
@@ -320,8 +331,51 @@ async fn an_open_view_is_taken_up_by_the_next_command_and_by_one_at_a_time() {
     let third = take().await.unwrap();
     assert_eq!((third.resumed, third.view.id()), (true, id));
     drop(third);
-    bench.store.close_view(id).await.unwrap();
+    assert!(bench.store.close_view(id).await.unwrap());
+    assert!(!bench.store.close_view(id).await.unwrap(), "it is closed once");
     assert!(!take().await.unwrap().resumed);
+}
+
+#[tokio::test]
+async fn closed_views_are_kept_until_the_directory_knows_them_and_those_that_never_came_about_are_not() {
+    let bench = bench().await;
+    let live = Live::default();
+    let closed = || bench.store.closed_views();
+    let mut started = Vec::new();
+    for _ in 0..3 {
+        started.push(bench.store.take_view(live.clone(), ImageNo(1)).await.unwrap());
+    }
+    let mut ids: Vec<_> = started.iter().map(|started| started.view.id()).collect();
+    bench.store.give_up_view(ids.pop().unwrap()).await.unwrap();
+    for id in &ids {
+        bench.store.close_view(*id).await.unwrap();
+    }
+    let taken = bench.store.take_checkout(live.clone(), ImageNo(1), Some(2)).await.unwrap().unwrap();
+    ids.push(taken.view.id());
+    let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 2 };
+    bench.store.hold(held, hash(1), vec![3]).await.unwrap();
+    ids.sort_unstable();
+    assert_eq!(closed().await.unwrap(), ids);
+    assert!(!bench.store.left_open(live, ImageNo(1)).await.unwrap());
+    bench.store.forget_closed(ids[..2].to_vec()).await.unwrap();
+    assert_eq!(closed().await.unwrap(), ids[2..]);
+}
+
+#[tokio::test]
+async fn the_directorys_time_goes_on_after_a_restart() {
+    let bench = bench().await;
+    assert_eq!(bench.store.clock().known(), None);
+    bench.store.directory_told(Timestamp(1_000)).await.unwrap();
+    bench.store.came_about(Timestamp(500)).await.unwrap();
+    let again = || Store::open(&bench.temp.path().join("peerd.db")).unwrap().0;
+    let known = again().clock().known().unwrap();
+    assert!(known >= Timestamp(1_000) && known < Timestamp(1_000_000), "{known:?}");
+    bench.store.came_about(Timestamp(5_000_000)).await.unwrap();
+    assert!(again().clock().known().unwrap() >= Timestamp(5_000_000));
+    // Its word counts, also if its clock was set back.
+    bench.store.directory_told(Timestamp(7)).await.unwrap();
+    bench.store.keep_time().await.unwrap();
+    assert!(again().clock().known().unwrap() < Timestamp(1_000_000));
 }
 
 #[tokio::test]
@@ -340,17 +394,18 @@ async fn held_views_are_counted_down_once_each_and_never_below_nothing() {
     let live = Live::default();
     let taken = bench.store.take_checkout(live.clone(), ImageNo(1), Some(2)).await.unwrap().unwrap();
     let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 2 };
-    bench.store.hold(held.clone(), hash(1), vec![3]).await.unwrap();
-    bench.store.hold(held, hash(1), vec![3]).await.unwrap();
-    let take = || bench.store.take_held(live.clone(), ImageNo(1));
-    drop(take().await.unwrap().unwrap());
-    let resumed = take().await.unwrap().unwrap();
-    assert_eq!(bench.store.held_left(ImageNo(1)).await.unwrap(), 1);
-    bench.store.close_view(resumed.view.id()).await.unwrap();
-    let last = take().await.unwrap().unwrap();
-    assert!(take().await.unwrap().is_none());
-    bench.store.close_view(last.view.id()).await.unwrap();
-    assert!(take().await.unwrap().is_none());
+    assert!(bench.store.hold(held.clone(), hash(1), vec![3]).await.unwrap());
+    assert!(!bench.store.hold(held, hash(1), vec![3]).await.unwrap(), "it is held once");
+    let next = || bench.store.next_held(ImageNo(1));
+    let checkout = taken.view.id();
+    for left in [1, 0] {
+        // Looking for it counts nothing.
+        assert_eq!(next().await.unwrap().unwrap().checkout, checkout);
+        assert_eq!(bench.store.held_left(ImageNo(1)).await.unwrap(), left + 1);
+        assert_eq!(bench.store.use_held(checkout).await.unwrap().unwrap().left, left);
+    }
+    assert!(next().await.unwrap().is_none());
+    assert!(bench.store.use_held(checkout).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -361,10 +416,11 @@ async fn views_that_are_being_given_back_cannot_be_used() {
     let taken = bench.store.take_checkout(live.clone(), ImageNo(1), Some(3)).await.unwrap().unwrap();
     let checkout = taken.view.id();
     bench.store.hold(Held { checkout, image: ImageNo(1), left: 3 }, hash(1), vec![3]).await.unwrap();
-    drop(bench.store.take_held(live.clone(), ImageNo(1)).await.unwrap());
+    bench.store.use_held(checkout).await.unwrap().unwrap();
     let returning = bench.store.begin_checkin(ImageNo(1)).await.unwrap();
     assert_eq!(returning, [Held { checkout, image: ImageNo(1), left: 2 }]);
-    assert!(bench.store.take_held(live, ImageNo(1)).await.unwrap().is_none());
+    assert!(bench.store.next_held(ImageNo(1)).await.unwrap().is_none());
+    assert!(bench.store.use_held(checkout).await.unwrap().is_none());
     assert_eq!(bench.store.returning().await.unwrap(), returning);
     bench.store.finish_checkin(checkout).await.unwrap();
     assert!(bench.store.returning().await.unwrap().is_empty());

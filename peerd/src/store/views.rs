@@ -1,10 +1,11 @@
 //! The viewer's ledger: views that have begun, and views held for use without the directory.
 //!
-//! What always holds: the ID of a view is durable before the directory is asked to count it, and stays until the picture has
-//! been shown; a held view is counted down in the same transaction that opens it. An open view belongs to at most one live
-//! command ([`Live`]); one that belongs to none was left by a crash or a lost connection, and is taken up again.
+//! What always holds: the ID of a view is durable before the directory is asked to count it, and stays until the view is closed,
+//! which is before its first byte is given out; a held view is counted down before that, too. An open view belongs to at most one
+//! live command ([`Live`]); one that belongs to none was left by a crash or a lost connection, and is taken up again. What was
+//! closed is kept until the directory knows it.
 
-use dos_protocol::{ImageNo, SealedHash, ViewId};
+use dos_protocol::{ImageNo, SealedHash, ViewId, limits::VIEWS_CLOSED_MAX};
 use rusqlite::{Connection, params};
 
 use super::{
@@ -12,9 +13,9 @@ use super::{
     live::{Live, Open},
     release,
 };
-use crate::rules::views::{self, HeldRow, OpenRow, Take, TakeHeld};
+use crate::rules::views::{self, HeldRow, OpenRow, Take};
 
-/// An open view, owned until dropped. Its row stays until [`Store::close_view`].
+/// An open view, owned until dropped. Its row stays until [`Store::close_view`] or [`Store::give_up_view`].
 pub(crate) type OpenView = Open<ViewId>;
 
 /// An open view that a command has started with.
@@ -39,17 +40,24 @@ pub(crate) struct Held {
     pub left: u32,
 }
 
-/// A held view that was opened.
+/// A held view that can be shown.
 #[derive(Debug)]
 pub(crate) struct HeldView {
-    /// The view.
-    pub view: OpenView,
     /// The checkout that it is of.
     pub checkout: ViewId,
     /// The sealed copy to show.
     pub hash: SealedHash,
     /// The content key, sealed by the vault for the row of the checkout.
     pub key: Vec<u8>,
+}
+
+/// A held view that was counted down.
+#[derive(Debug)]
+pub(crate) struct UsedHeld {
+    /// How many views of the image are left here.
+    pub left: u32,
+    /// Sealed copies that are superfluous now.
+    pub free: Vec<SealedHash>,
 }
 
 impl Store {
@@ -109,38 +117,69 @@ impl Store {
         .await
     }
 
-    /// The view is over: its picture has been shown, or it never came about. Returns the sealed copies that are
-    /// superfluous.
+    /// The view is over: from here on its picture may be given out, once. False if it is not open any more, because its grant
+    /// has ended.
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn close_view(&self, id: ViewId) -> Result<Vec<SealedHash>, Error> {
-        self.write(move |connection| {
-            execute(connection, "DELETE FROM views WHERE id = ?1", [id.as_bytes()])?;
-            drop_spent(connection)
+    pub(crate) async fn close_view(&self, id: ViewId) -> Result<bool, Error> {
+        self.write(move |connection| close(connection, id)).await
+    }
+
+    /// The view never came about: the directory does not know it.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn give_up_view(&self, id: ViewId) -> Result<(), Error> {
+        self.write(move |connection| delete(connection, id).map(drop)).await
+    }
+
+    /// Views that are over and of which the directory does not know that yet, some of the oldest.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn closed_views(&self) -> Result<Vec<ViewId>, Error> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id FROM closed ORDER BY id LIMIT ?1")?;
+            let mut rows = statement.query([i64::try_from(VIEWS_CLOSED_MAX).unwrap_or(i64::MAX)])?;
+            let mut ids = Vec::new();
+            while let Some(row) = rows.next()? {
+                ids.push(view_id(&row.get::<_, Vec<u8>>(0)?)?);
+            }
+            Ok(ids)
         })
         .await
     }
 
-    /// The checkout was paid: its views are held from now on, and its open row is gone.
+    /// The directory knows that these views are over.
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn hold(&self, held: Held, hash: SealedHash, key: Vec<u8>) -> Result<(), Error> {
+    pub(crate) async fn forget_closed(&self, ids: Vec<ViewId>) -> Result<(), Error> {
         self.write(move |connection| {
-            execute(
-                connection,
-                "INSERT OR IGNORE INTO held (checkout, image, hash, unused, key) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![
-                    held.checkout.as_bytes(),
-                    held.image.0.cast_signed(),
-                    hash.as_bytes(),
-                    held.left,
-                    key
-                ],
-            )?;
-            execute(connection, "DELETE FROM views WHERE id = ?1", [held.checkout.as_bytes()])?;
+            for id in ids {
+                execute(connection, "DELETE FROM closed WHERE id = ?1", [id.as_bytes()])?;
+            }
             Ok(())
+        })
+        .await
+    }
+
+    /// The checkout was paid: its views are held from now on, and it is closed. False if it is not open any more, because its
+    /// grant has ended: then nothing is held.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn hold(&self, held: Held, hash: SealedHash, key: Vec<u8>) -> Result<bool, Error> {
+        self.write(move |connection| {
+            if !close(connection, held.checkout)? {
+                return Ok(false);
+            }
+            let sql = "INSERT INTO held (checkout, image, hash, unused, key) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let image = held.image.0.cast_signed();
+            let values = params![held.checkout.as_bytes(), image, hash.as_bytes(), held.left, key];
+            execute(connection, sql, values)?;
+            Ok(true)
         })
         .await
     }
@@ -153,25 +192,36 @@ impl Store {
         self.read(move |connection| Ok(views::usable(&held_of(connection, image)?))).await
     }
 
-    /// Opens a held view: one that an earlier command has left open, or a fresh one, counted down. `None` if none is
-    /// held.
+    /// A held view of the image that can be shown, if there is one. It is still counted as held.
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn take_held(&self, live: Live, image: ImageNo) -> Result<Option<HeldView>, Error> {
-        self.write(move |connection| {
-            let open = open_rows(connection, &live, image, KIND_OFFLINE)?;
-            let (view, checkout) = match views::take_held(&open, &held_of(connection, image)?) {
-                TakeHeld::Nothing => return Ok(None),
-                TakeHeld::Resume { view, checkout } => (claim(&live, view)?, checkout),
-                TakeHeld::Begin { checkout, left } => {
-                    set_unused(connection, checkout, left)?;
-                    let fresh = insert(connection, (image, KIND_OFFLINE), 1, Some(checkout))?;
-                    (claim(&live, fresh)?, checkout)
-                }
+    pub(crate) async fn next_held(&self, image: ImageNo) -> Result<Option<HeldView>, Error> {
+        self.read(move |connection| {
+            let Some(HeldRow { checkout, .. }) = views::next_held(&held_of(connection, image)?) else {
+                return Ok(None);
             };
             let held = held_copy(connection, checkout)?;
-            Ok(held.map(|(hash, key)| HeldView { view, checkout, hash, key }))
+            Ok(held.map(|(hash, key)| HeldView { checkout, hash, key }))
+        })
+        .await
+    }
+
+    /// Counts a held view down: from here on its picture may be given out, once. `None` if the checkout has none any more.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn use_held(&self, checkout: ViewId) -> Result<Option<UsedHeld>, Error> {
+        self.write(move |connection| {
+            let rows = held_rows(connection, None)?;
+            let Some((image, row)) = rows.into_iter().find(|(_, row)| row.checkout == checkout) else {
+                return Ok(None);
+            };
+            let Some(used) = views::use_one(row) else { return Ok(None) };
+            save(connection, used)?;
+            let free = drop_spent(connection)?;
+            let left = views::usable(&held_of(connection, image)?);
+            Ok(Some(UsedHeld { left, free }))
         })
         .await
     }
@@ -183,7 +233,9 @@ impl Store {
     pub(crate) async fn begin_checkin(&self, image: ImageNo) -> Result<Vec<Held>, Error> {
         self.write(move |connection| {
             let rows = held_of(connection, image)?;
-            save(connection, image, rows.into_iter().map(views::give_back))?;
+            for row in rows {
+                save(connection, views::give_back(row))?;
+            }
             returning(connection, Some(image))
         })
         .await
@@ -204,24 +256,10 @@ impl Store {
     pub(crate) async fn finish_checkin(&self, checkout: ViewId) -> Result<Vec<SealedHash>, Error> {
         self.write(move |connection| drop_held(connection, checkout)).await
     }
-
-    /// Destroys the held views of an image, whose grant is over.
-    ///
-    /// # Errors
-    /// As in [`Error`].
-    pub(crate) async fn destroy_held(&self, image: ImageNo) -> Result<Vec<SealedHash>, Error> {
-        self.write(move |connection| {
-            let rows = held_of(connection, image)?;
-            save(connection, image, rows.into_iter().map(views::destroy))?;
-            drop_spent(connection)
-        })
-        .await
-    }
 }
 
 const KIND_VIEW: &str = "view";
 const KIND_CHECKOUT: &str = "checkout";
-const KIND_OFFLINE: &str = "offline";
 
 /// The open views of an image of this kind, the oldest first: their IDs begin with the time.
 fn open_rows(
@@ -231,14 +269,12 @@ fn open_rows(
     kind: &str,
 ) -> Result<Vec<OpenRow>, Error> {
     let mut statement = connection
-        .prepare_cached("SELECT id, views, checkout FROM views WHERE image = ?1 AND kind = ?2 ORDER BY id")?;
+        .prepare_cached("SELECT id, views FROM views WHERE image = ?1 AND kind = ?2 ORDER BY id")?;
     let mut rows = statement.query(params![image.0.cast_signed(), kind])?;
     let mut open = Vec::new();
     while let Some(row) = rows.next()? {
         let view = view_id(&row.get::<_, Vec<u8>>(0)?)?;
-        let checkout: Option<Vec<u8>> = row.get(2)?;
-        let checkout = checkout.map(|id| view_id(&id)).transpose()?;
-        open.push(OpenRow { view, views: row.get(1)?, checkout, owned: live.has(view) });
+        open.push(OpenRow { view, views: row.get(1)?, owned: live.has(view) });
     }
     Ok(open)
 }
@@ -257,7 +293,7 @@ fn start(
             Some(Started { view: claim(live, view)?, views, resumed: true })
         }
         Take::Begin(views) => {
-            let fresh = insert(connection, of, views, None)?;
+            let fresh = insert(connection, of, views)?;
             Some(Started { view: claim(live, fresh)?, views, resumed: false })
         }
     })
@@ -267,37 +303,38 @@ fn claim(live: &Live, view: ViewId) -> Result<OpenView, Error> {
     live.claim(view).ok_or(Error::Damaged("view ID"))
 }
 
-fn insert(
-    connection: &Connection,
-    (image, kind): (ImageNo, &str),
-    views: u32,
-    checkout: Option<ViewId>,
-) -> Result<ViewId, Error> {
+fn insert(connection: &Connection, (image, kind): (ImageNo, &str), views: u32) -> Result<ViewId, Error> {
     let id = ViewId::generate();
-    execute(
-        connection,
-        "INSERT INTO views (id, image, kind, views, checkout) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![id.as_bytes(), image.0.cast_signed(), kind, views, checkout.as_ref().map(ViewId::as_bytes)],
-    )?;
+    let sql = "INSERT INTO views (id, image, kind, views) VALUES (?1, ?2, ?3, ?4)";
+    execute(connection, sql, params![id.as_bytes(), image.0.cast_signed(), kind, views])?;
     Ok(id)
+}
+
+/// Forgets an open view. False if there is none.
+fn delete(connection: &Connection, id: ViewId) -> Result<bool, Error> {
+    Ok(execute(connection, "DELETE FROM views WHERE id = ?1", [id.as_bytes()])? > 0)
+}
+
+/// Closes an open view, for the directory to know. False if there is none.
+fn close(connection: &Connection, id: ViewId) -> Result<bool, Error> {
+    if !delete(connection, id)? {
+        return Ok(false);
+    }
+    execute(connection, "INSERT OR IGNORE INTO closed (id) VALUES (?1)", [id.as_bytes()])?;
+    Ok(true)
 }
 
 /// The checkouts of an image, or all, the oldest first, each with its image.
 fn held_rows(connection: &Connection, image: Option<ImageNo>) -> Result<Vec<(ImageNo, HeldRow)>, Error> {
     let which = if image.is_some() { "image = ?1" } else { "?1 IS NULL" };
-    let sql = format!(
-        "SELECT checkout, image, unused, in_return,
-                EXISTS (SELECT 1 FROM views WHERE views.checkout = held.checkout)
-         FROM held WHERE {which} ORDER BY checkout"
-    );
+    let sql = format!("SELECT checkout, image, unused, in_return FROM held WHERE {which} ORDER BY checkout");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params![image.map(|no| no.0.cast_signed())])?;
     let mut held = Vec::new();
     while let Some(row) = rows.next()? {
         let checkout = view_id(&row.get::<_, Vec<u8>>(0)?)?;
         let image = ImageNo(row.get::<_, i64>(1)?.cast_unsigned());
-        let (unused, in_return, shown) = (row.get(2)?, row.get(3)?, row.get(4)?);
-        held.push((image, HeldRow { checkout, unused, in_return, shown }));
+        held.push((image, HeldRow { checkout, unused: row.get(2)?, in_return: row.get(3)? }));
     }
     Ok(held)
 }
@@ -306,20 +343,9 @@ fn held_of(connection: &Connection, image: ImageNo) -> Result<Vec<HeldRow>, Erro
     Ok(held_rows(connection, Some(image))?.into_iter().map(|(_, row)| row).collect())
 }
 
-fn set_unused(connection: &Connection, checkout: ViewId, unused: u32) -> Result<(), Error> {
-    let sql = "UPDATE held SET unused = ?2 WHERE checkout = ?1";
-    execute(connection, sql, params![checkout.as_bytes(), unused])?;
-    Ok(())
-}
-
-/// Saves the checkouts of an image, of which nothing is being shown any more.
-fn save(connection: &Connection, image: ImageNo, rows: impl Iterator<Item = HeldRow>) -> Result<(), Error> {
-    let sql = "DELETE FROM views WHERE image = ?1 AND kind = ?2";
-    execute(connection, sql, params![image.0.cast_signed(), KIND_OFFLINE])?;
-    for row in rows {
-        let sql = "UPDATE held SET unused = ?2, in_return = ?3 WHERE checkout = ?1";
-        execute(connection, sql, params![row.checkout.as_bytes(), row.unused, row.in_return])?;
-    }
+fn save(connection: &Connection, row: HeldRow) -> Result<(), Error> {
+    let sql = "UPDATE held SET unused = ?2, in_return = ?3 WHERE checkout = ?1";
+    execute(connection, sql, params![row.checkout.as_bytes(), row.unused, row.in_return])?;
     Ok(())
 }
 

@@ -273,6 +273,9 @@ impl Actor {
         application: Option<Application>,
         Established { signed_in, stored, .. }: &Established,
     ) -> Result<(), WireError> {
+        if let Some(now) = signed_in.now {
+            self.local.store.directory_told(now).await?;
+        }
         if signed_in.since > *stored {
             tracing::warn!(stored = %stored, since = %signed_in.since, "updates are lost: this state directory is older than what the directory was told");
             self.local.store.skip_updates(signed_in.since).await?;

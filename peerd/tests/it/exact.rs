@@ -29,7 +29,7 @@ fn with_right(views: &str) -> (Stage, Peer, Peer, Vec<u8>) {
     let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
     let original = pictures::write(&alice.dir.join("sea.jpg"), 1);
     alice.ctl(&["add", "sea.jpg"]).ok();
-    alice.ctl(&["share", "sea", "bob", "--views", views]).ok();
+    alice.ctl(&["share", "sea", "bob", "--views", views, "--allow-offline"]).ok();
     wait_until("bob is told", || bob.right("/sea").is_some());
     bob.ctl(&["fetch", "alice/sea"]).ok();
     (stage, alice, bob, original)
@@ -247,4 +247,57 @@ fn lost_replies_cost_and_give_no_view() {
     bob.online();
     assert_eq!(bob.right("/sea").unwrap(), (0.into(), 60, "used_up".into()));
     wait_until("alice has every receipt", || alice.given("/sea").is_some_and(|right| right.1 == 60));
+}
+
+/// What the directory has in its database.
+fn database(stage: &Stage) -> rusqlite::Connection {
+    rusqlite::Connection::open(stage.path("dosd").join("dosd.db")).unwrap()
+}
+
+#[test]
+fn a_share_that_the_directory_has_lost_costs_one_view_that_is_shown_when_it_is_back() {
+    let (mut stage, _alice, bob, original) = with_right("5");
+    let share = |stage: &mut Stage, share: &[u8]| -> Vec<u8> {
+        stage.kill_dosd();
+        let database = database(stage);
+        let before = database.query_row("SELECT share FROM grants", [], |row| row.get(0)).unwrap();
+        database.execute("UPDATE grants SET share = ?1", [share]).unwrap();
+        drop(database);
+        stage.start_dosd();
+        bob.online();
+        before
+    };
+    let right = share(&mut stage, &[7; 32]);
+    for _ in 0..3 {
+        let error = bob.error(8, &["view", "alice/sea", "-o", "sea.jpg"]);
+        assert!(error["error"]["message"].as_str().unwrap().contains("stays open"), "{error}");
+        assert_eq!(bob.right("/sea").unwrap(), (4.into(), 1, "active".into()));
+    }
+    share(&mut stage, &right);
+    assert_eq!(bob.view("alice/sea"), original);
+    assert_eq!(bob.right("/sea").unwrap(), (4.into(), 1, "active".into()));
+    assert_eq!(bob.view("alice/sea"), original);
+    assert_eq!(bob.right("/sea").unwrap(), (3.into(), 2, "active".into()));
+}
+
+#[test]
+fn the_directory_learns_that_a_view_is_over_and_a_directory_that_is_away_learns_it_later() {
+    let (mut stage, _alice, bob, original) = with_right("9");
+    let closed = |stage: &Stage| -> (i64, i64) {
+        let count = "SELECT count(*), coalesce(sum(closed), 0) FROM views";
+        database(stage).query_row(count, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    for _ in 0..3 {
+        assert_eq!(bob.view("alice/sea"), original);
+    }
+    wait_until("three views are closed", || closed(&stage) == (3, 3));
+    bob.view("alice/sea");
+    stage.kill_dosd();
+    stage.start_dosd();
+    bob.online();
+    bob.ctl(&["checkout", "alice/sea", "--views", "2"]).ok();
+    wait_until("everything is closed", || closed(&stage) == (5, 5));
+    // What is over there can still be given back.
+    bob.ctl(&["checkin", "alice/sea"]).ok();
+    assert_eq!(bob.right("/sea").unwrap(), (5.into(), 4, "active".into()));
 }

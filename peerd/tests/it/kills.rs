@@ -1,8 +1,20 @@
 //! `kill -9` at each step of the story: what a command had confirmed is there, and everybody finds each other again.
 
+use std::{
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+    process::Stdio,
+};
+
+use dos_protocol::{
+    control::{Command, FromPeerd, ToPeerd},
+    frame,
+};
+use dos_testing::{Guarded, Signal};
+
 use crate::{
     pictures,
-    stage::{Stage, wait_until},
+    stage::{Peer, Stage, wait_until},
 };
 
 #[test]
@@ -27,7 +39,7 @@ fn killing_everybody_after_every_step_loses_nothing() {
     all_die(&mut stage, &mut alice, &mut bob);
     alice.ctl(&["add", "sea.jpg"]).fails(7);
     assert_eq!(bob.json(&["list", "alice"])["peers"][0]["images"][0]["name"], "sea");
-    alice.ctl(&["share", "sea", "bob", "--views", "3"]).ok();
+    alice.ctl(&["share", "sea", "bob", "--views", "3", "--allow-offline"]).ok();
     all_die(&mut stage, &mut alice, &mut bob);
     wait_until("bob is told", || bob.right("/sea").is_some_and(|right| right.0 == 3));
     bob.ctl(&["fetch", "alice/sea"]).ok();
@@ -69,29 +81,98 @@ fn a_killed_peer_is_seen_offline_and_comes_back_by_itself() {
     assert_eq!(alice.json(&["resolve", "bob"])["online"], true);
 }
 
-#[test]
-fn a_view_whose_command_is_killed_is_resumed_without_counting_again() {
-    let stage = Stage::new();
+/// Reads a picture to its end as a dosctl of the first release does, and maybe says then that it was shown.
+fn read_whole(bob: &Peer, offline: bool, shown: bool) -> Vec<u8> {
+    let mut stream = UnixStream::connect(bob.socket()).unwrap();
+    let view = Command::View { image: "alice/sea".parse().unwrap(), offline, asks: false };
+    stream.write_all(&frame::to_frame(&ToPeerd::Do(Box::new(view))).unwrap()).unwrap();
+    let mut picture = Vec::new();
+    loop {
+        let body = frame::read_blocking(&mut stream).unwrap().unwrap();
+        match frame::decode(&body).unwrap() {
+            FromPeerd::Data(piece) => picture.extend(piece),
+            FromPeerd::Done(_) if shown => {
+                drop(stream.write_all(&frame::to_frame(&ToPeerd::Shown).unwrap()));
+                assert!(!matches!(frame::read_blocking(&mut stream), Ok(Some(_))), "peerd hangs up");
+                return picture;
+            }
+            FromPeerd::Done(_) => return picture,
+            FromPeerd::Progress(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Alice has shared a large picture, and Bob has its copy.
+fn shared(stage: &Stage, views: &str) -> (Peer, Peer, Vec<u8>) {
     let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
-    let original = pictures::write(&alice.dir.join("sea.jpg"), 1);
+    let original = pictures::write_large(&alice.dir.join("sea.jpg"), 1, 2 << 20);
+    alice.ctl(&["add", "sea.jpg"]).ok();
+    alice.ctl(&["share", "sea", "bob", "--views", views, "--allow-offline"]).ok();
+    wait_until("bob is told", || bob.right("/sea").is_some());
+    bob.ctl(&["fetch", "alice/sea"]).ok();
+    (alice, bob, original)
+}
+
+#[test]
+fn a_daemon_that_dies_when_the_picture_is_in_place_has_counted_it() {
+    let stage = Stage::new();
+    let (alice, mut bob, original) = shared(&stage, "6");
+    bob.ctl(&["checkout", "alice/sea", "--views", "3"]).ok();
+    for offline in [false, true] {
+        for left in (0..3).rev() {
+            assert!(read_whole(&bob, offline, left == 0) == original, "{left} are left then");
+            bob.restart();
+        }
+    }
+    bob.online();
+    bob.ctl(&["view", "alice/sea", "-o", "x"]).fails(6);
+    bob.ctl(&["view", "alice/sea", "--offline", "-o", "x"]).fails(6);
+    bob.ctl(&["checkin", "alice/sea"]).fails(5);
+    assert_eq!(bob.right("/sea"), Some((0.into(), 6, "used_up".into())));
+    wait_until("alice has the receipts", || alice.given("/sea").is_some_and(|right| right.1 == 6));
+    assert_eq!(alice.json(&["shares", "--given"])["given"][0]["returned"], 0);
+}
+
+#[test]
+fn a_daemon_that_is_asked_to_stop_gives_the_picture_to_its_end() {
+    let stage = Stage::new();
+    let (alice, mut bob) = (stage.peer("alice"), stage.peer("bob"));
+    // More than fits in what lies between peerd and a reader that does not read.
+    let original = pictures::write_large(&alice.dir.join("sea.jpg"), 1, 8 << 20);
     alice.ctl(&["add", "sea.jpg"]).ok();
     alice.ctl(&["share", "sea", "bob", "--views", "1"]).ok();
     wait_until("bob is told", || bob.right("/sea").is_some());
-    // A command that hangs up when the picture is there, but before it says that it has shown it.
-    use std::io::Write;
-    let mut stream = std::os::unix::net::UnixStream::connect(bob.socket()).unwrap();
-    let view = dos_protocol::control::Command::View { image: "alice/sea".parse().unwrap(), offline: false };
-    let message = dos_protocol::control::ToPeerd::Do(Box::new(view));
-    stream.write_all(&dos_protocol::frame::to_frame(&message).unwrap()).unwrap();
-    loop {
-        let body = dos_protocol::frame::read_blocking(&mut stream).unwrap().unwrap();
-        if let dos_protocol::control::FromPeerd::Done(_) = dos_protocol::frame::decode(&body).unwrap() {
-            break;
+    let mut command = bob.command(&["view", "alice/sea", "-o", "-"]);
+    let mut viewing = Guarded::start(command.stdout(Stdio::piped()));
+    let (mut out, mut picture) = (viewing.stdout(), vec![0]);
+    out.read_exact(&mut picture).unwrap();
+    let peerd = bob.peerd.take().unwrap();
+    peerd.send(Signal::TERM);
+    out.read_to_end(&mut picture).unwrap();
+    assert!(picture == original, "{} bytes", picture.len());
+    assert!(viewing.wait().success());
+    assert!(peerd.signal(Signal::TERM).success());
+}
+
+#[test]
+fn a_reader_that_stops_early_has_used_the_view() {
+    let stage = Stage::new();
+    let (_alice, bob, original) = shared(&stage, "6");
+    bob.ctl(&["checkout", "alice/sea", "--views", "3"]).ok();
+    let early = original.len() * 975 / 1000;
+    for offline in [&[][..], &["--offline"][..]] {
+        for _ in 0..3 {
+            let mut command = bob.command(&[&["view", "alice/sea", "-o", "-"][..], offline].concat());
+            let mut viewing = Guarded::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
+            let mut start = vec![0; early];
+            viewing.stdout().read_exact(&mut start).unwrap();
+            assert!(start == original[..early]);
+            viewing.wait();
         }
     }
-    drop(stream);
-    assert_eq!(bob.right("/sea").unwrap().0, 0);
-    assert_eq!(bob.view("alice/sea"), original, "the counted view is resumed");
-    bob.ctl(&["view", "alice/sea", "-o", "x"]).fails(6);
-    assert_eq!(bob.right("/sea"), Some((0.into(), 1, "used_up".into())));
+    for offline in [&[][..], &["--offline"][..]] {
+        bob.ctl(&[&["view", "alice/sea", "-o", "-"][..], offline].concat()).fails(6);
+    }
+    assert_eq!(bob.right("/sea"), Some((0.into(), 6, "used_up".into())));
 }

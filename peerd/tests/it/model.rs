@@ -30,6 +30,7 @@ type Pair = (usize, usize);
 enum Op {
     Give(Pair, u32),
     Add(Pair, u32),
+    Consent(Pair, bool),
     Revoke(Pair),
     Request(Pair, u32),
     Cancel(Pair),
@@ -43,18 +44,29 @@ enum Op {
     Restart(usize),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Right {
     left: u32,
     used: u32,
     revoked: bool,
+    /// Whether the owner allows checkouts.
+    allowed: bool,
+    returned: u32,
+}
+
+/// What is asked for: views, and whether to check them out.
+type Asked = (u32, bool);
+
+/// Every other number of views is asked for to check them out.
+fn asked_for(views: u32) -> Asked {
+    (views, views % 2 == 1)
 }
 
 /// The whole truth.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Model {
     rights: BTreeMap<Pair, Right>,
-    asked: BTreeMap<Pair, u32>,
+    asked: BTreeMap<Pair, Asked>,
     held: BTreeMap<Pair, u32>,
     online: [bool; 3],
 }
@@ -68,16 +80,20 @@ impl Model {
         match *op {
             Op::Give(pair, views) => need(pair.0).map(|()| self.give(pair, |_| views)),
             Op::Add(pair, views) => need(pair.0).map(|()| self.give(pair, |left| left + views)),
+            Op::Consent(pair, allowed) => {
+                need(pair.0)?;
+                self.live(pair, Code::NotFound).map(|right| right.allowed = allowed)
+            }
             Op::Revoke(pair) => {
                 need(pair.0)?;
                 let right = self.rights.get_mut(&pair).ok_or(Code::NotFound)?;
-                (right.left, right.revoked) = (0, true);
+                (right.left, right.revoked, right.allowed) = (0, true, false);
                 self.forget_held(pair);
                 Ok(())
             }
             Op::Request(pair, views) => {
                 need(pair.1)?;
-                self.asked.insert(pair, views);
+                self.asked.insert(pair, asked_for(views));
                 Ok(())
             }
             Op::Cancel(pair) => {
@@ -86,8 +102,11 @@ impl Model {
             }
             Op::Approve(pair, views) => {
                 need(pair.0)?;
-                self.asked.remove(&pair).ok_or(Code::NotFound)?;
+                let (_, offline) = self.asked.remove(&pair).ok_or(Code::NotFound)?;
                 self.give(pair, |left| left + views);
+                if let (true, Some(right)) = (offline, self.rights.get_mut(&pair)) {
+                    right.allowed = true;
+                }
                 Ok(())
             }
             Op::Deny(pair) => {
@@ -98,6 +117,7 @@ impl Model {
             Op::View(pair) => self.spend(pair, 1),
             Op::Checkout(pair, views) => {
                 need(pair.1)?;
+                self.rights.get(&pair).filter(|right| right.allowed).ok_or(Code::Denied)?;
                 self.spend(pair, views)?;
                 *self.held.entry(pair).or_default() += views;
                 Ok(())
@@ -105,11 +125,7 @@ impl Model {
             Op::Checkin(pair) => {
                 self.held.get(&pair).ok_or(Code::NotFound)?;
                 need(pair.1)?;
-                let unused = self.held.remove(&pair).ok_or(Code::NotFound)?;
-                let right = self.rights.get_mut(&pair).ok_or(Code::NotFound)?;
-                right.left += unused;
-                right.used -= unused;
-                Ok(())
+                self.check_in(pair)
             }
             Op::SignOut(peer) => {
                 self.online[peer] = false;
@@ -132,7 +148,7 @@ impl Model {
 
     fn give(&mut self, pair: Pair, change: impl Fn(u32) -> u32) {
         let was_revoked = self.rights.get(&pair).is_some_and(|right| right.revoked);
-        let right = self.rights.entry(pair).or_insert(Right { left: 0, used: 0, revoked: false });
+        let right = self.rights.entry(pair).or_default();
         right.left = change(right.left);
         right.revoked = false;
         // A right given anew has a new key: what an absent viewer still holds is worth nothing from here on.
@@ -141,10 +157,23 @@ impl Model {
         }
     }
 
+    fn live(&mut self, pair: Pair, missing: Code) -> Result<&mut Right, Code> {
+        self.rights.get_mut(&pair).filter(|right| !right.revoked).ok_or(missing)
+    }
+
     fn spend(&mut self, pair: Pair, views: u32) -> Result<(), Code> {
-        let right = self.rights.get_mut(&pair).filter(|right| !right.revoked).ok_or(Code::Denied)?;
+        let right = self.live(pair, Code::Denied)?;
         right.left = right.left.checked_sub(views).ok_or(Code::Denied)?;
         right.used += views;
+        Ok(())
+    }
+
+    fn check_in(&mut self, pair: Pair) -> Result<(), Code> {
+        let unused = self.held.remove(&pair).ok_or(Code::NotFound)?;
+        let right = self.rights.get_mut(&pair).ok_or(Code::NotFound)?;
+        right.left += unused;
+        right.used -= unused;
+        right.returned += unused;
         Ok(())
     }
 
@@ -207,23 +236,38 @@ impl World {
             viewer: NAMES[pair.1].parse().unwrap(),
             views,
             expires: None,
+            allow_offline: None,
         };
         // A number that no request has: for answers to requests that do not exist.
         let request = |peer, pair| self.pending(peer, pair).unwrap_or(999_999);
         let (peer, command) = match *op {
             Op::Give(pair, views) => (pair.0, share(pair, ViewsChange::Set(Allowance::Views(views)))),
             Op::Add(pair, views) => (pair.0, share(pair, ViewsChange::Add(views))),
+            Op::Consent(pair, allowed) => {
+                let mut command = share(pair, ViewsChange::Keep);
+                if let Command::Share { allow_offline, .. } = &mut command {
+                    *allow_offline = Some(allowed);
+                }
+                (pair.0, command)
+            }
             Op::Revoke(pair) => (pair.0, share(pair, ViewsChange::Revoke)),
-            Op::Request(pair, views) => (pair.1, Command::Request { image: image(pair), views, note: None }),
+            Op::Request(pair, views) => {
+                let (views, offline) = asked_for(views);
+                (pair.1, Command::Request { image: image(pair), views, note: None, offline })
+            }
             Op::Cancel(pair) => (pair.1, Command::Cancel(request(pair.1, pair))),
             Op::Approve(pair, views) => (
                 pair.0,
-                Command::Approve { request: RequestArg::Access(request(pair.0, pair)), views: Some(views) },
+                Command::Approve {
+                    request: RequestArg::Access(request(pair.0, pair)),
+                    views: Some(views),
+                    allow_offline: None,
+                },
             ),
             Op::Deny(pair) => {
                 (pair.0, Command::Deny { request: RequestArg::Access(request(pair.0, pair)), reason: None })
             }
-            Op::View(pair) => (pair.1, Command::View { image: image(pair), offline: false }),
+            Op::View(pair) => (pair.1, Command::View { image: image(pair), offline: false, asks: false }),
             Op::Checkout(pair, views) => (pair.1, Command::Checkout { image: image(pair), views }),
             Op::Checkin(pair) => (pair.1, Command::Checkin(image(pair))),
             Op::SignOut(peer) => (peer, Command::Logout),
@@ -241,11 +285,11 @@ impl World {
     }
 
     /// What a peer believes, in the model's terms.
-    fn beliefs(&self, peer: usize) -> (BTreeMap<Pair, Right>, BTreeMap<Pair, u32>) {
+    fn beliefs(&self, peer: usize) -> (BTreeMap<Pair, Right>, BTreeMap<Pair, Asked>) {
         let index = |name: &Option<dos_protocol::PeerName>| {
             NAMES.iter().position(|known| name.as_ref().is_some_and(|name| name.as_str() == *known)).unwrap()
         };
-        let Ok(Outcome::Grants { given, received }) =
+        let Ok(Outcome::Grants { given, received, .. }) =
             self.run(peer, Command::Shares { given: true, received: true })
         else {
             panic!("no shares");
@@ -257,7 +301,9 @@ impl World {
             };
             let revoked = grant.state_at(Timestamp::now()) == GrantState::Revoked;
             let used = u32::try_from(grant.views_used).unwrap();
-            ((index(&grant.owner_name), index(&grant.viewer_name)), Right { left, used, revoked })
+            let returned = u32::try_from(grant.returned).unwrap();
+            let right = Right { left, used, revoked, allowed: grant.allow_offline, returned };
+            ((index(&grant.owner_name), index(&grant.viewer_name)), right)
         });
         let rights = rights.collect();
         let all = Command::Requests { incoming: true, outgoing: true, all: true };
@@ -266,8 +312,11 @@ impl World {
         };
         let pending =
             incoming.into_iter().chain(outgoing).filter(|asked| asked.state == RequestState::Pending);
-        let asked =
-            pending.map(|asked| ((index(&asked.owner_name), index(&asked.from_name)), asked.views)).collect();
+        let asked = pending.map(|asked| {
+            let pair = (index(&asked.owner_name), index(&asked.from_name));
+            (pair, (asked.views, asked.offline))
+        });
+        let asked = asked.collect();
         (rights, asked)
     }
 }
@@ -280,6 +329,7 @@ fn ops() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (pairs(), 0..5u32).prop_map(|(pair, views)| Op::Give(pair, views)),
         2 => (pairs(), 1..4u32).prop_map(|(pair, views)| Op::Add(pair, views)),
+        3 => (pairs(), any::<bool>()).prop_map(|(pair, allowed)| Op::Consent(pair, allowed)),
         2 => pairs().prop_map(Op::Revoke),
         3 => (pairs(), 1..5u32).prop_map(|(pair, views)| Op::Request(pair, views)),
         1 => pairs().prop_map(Op::Cancel),

@@ -53,6 +53,7 @@ async fn newer_directory(listener: TcpListener, tell: SyncSender<Read>) {
                         operations: true,
                         trust: false,
                         password_again: false,
+                        now: None,
                     };
                     say(&mut reader, &FromDirectory::Answer { id, answer: Answer::SignedIn(signed_in) })
                         .await;

@@ -29,6 +29,7 @@ fn three_more() -> Command {
         viewer: "bob".parse().unwrap(),
         views: ViewsChange::Add(3),
         expires: None,
+        allow_offline: None,
     }
 }
 

@@ -71,7 +71,7 @@ fn an_id_moves_to_a_new_machine_with_its_key_its_rights_and_exact_counts_and_bac
     let (alice, mut old) = (stage.peer("alice"), peer_with_password(&stage, "bob"));
     let original = pictures::write(&alice.dir.join("sea.jpg"), 1);
     alice.ctl(&["add", "sea.jpg"]).ok();
-    alice.ctl(&["share", "sea", "bob", "--views", "4"]).ok();
+    alice.ctl(&["share", "sea", "bob", "--views", "4", "--allow-offline"]).ok();
     wait_until("bob is told", || old.right("/sea").is_some());
     old.view("alice/sea");
     old.ctl(&["checkout", "alice/sea", "--views", "1"]).ok();
@@ -293,7 +293,7 @@ fn a_daemon_restored_from_an_old_backup_believes_what_the_directory_says() {
     let original = pictures::write(&alice.dir.join("sea.jpg"), 1);
     for name in ["sea", "gone", "taken"] {
         alice.ctl(&["add", "sea.jpg", "--name", name]).ok();
-        alice.ctl(&["share", name, "bob", "--views", "3"]).ok();
+        alice.ctl(&["share", name, "bob", "--views", "3", "--allow-offline"]).ok();
     }
     alice.ctl(&["add", "sea.jpg", "--name", "later"]).ok();
     wait_until("bob is told", || bob.right("/taken").is_some());
@@ -320,6 +320,6 @@ fn a_daemon_restored_from_an_old_backup_believes_what_the_directory_says() {
     assert_eq!(bob.right("/sea"), Some((json!(1), 2, "active".into())));
     let outgoing = bob.json(&["requests", "--outgoing"])["outgoing"].clone();
     assert_eq!(outgoing, json!([]), "it was answered");
-    bob.ctl(&["view", "alice/sea", "--offline", "-o", "x.jpg"]).fails(6);
+    bob.ctl(&["view", "alice/sea", "--offline", "-o", "y.jpg"]).fails(6);
     assert_eq!(bob.view("alice/later"), original);
 }

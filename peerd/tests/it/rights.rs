@@ -48,7 +48,7 @@ fn a_revocation_while_the_viewer_is_offline_deletes_the_copy_at_sign_in() {
     let (alice, mut bob) = (stage.peer("alice"), stage.peer("bob"));
     pictures::write(&alice.dir.join("sea.jpg"), 1);
     alice.ctl(&["add", "sea.jpg"]).ok();
-    alice.ctl(&["share", "sea", "bob", "--unlimited"]).ok();
+    alice.ctl(&["share", "sea", "bob", "--unlimited", "--allow-offline"]).ok();
     wait_until("bob is told", || bob.right("/sea").is_some_and(|right| right.0.is_null()));
     bob.view("alice/sea");
     bob.ctl(&["checkout", "alice/sea", "--views", "3"]).ok();
@@ -101,7 +101,7 @@ fn checked_out_views_work_without_the_directory_and_unused_ones_come_back() {
     let (alice, mut bob) = (stage.peer("alice"), stage.peer("bob"));
     let original = pictures::write(&alice.dir.join("sea.jpg"), 1);
     alice.ctl(&["add", "sea.jpg"]).ok();
-    alice.ctl(&["share", "sea", "bob", "--views", "5"]).ok();
+    alice.ctl(&["share", "sea", "bob", "--views", "5", "--allow-offline"]).ok();
     wait_until("bob is told", || bob.right("/sea").is_some());
     bob.ctl(&["checkout", "alice/sea", "--views", "6"]).fails(6);
     bob.ctl(&["checkout", "alice/sea", "--views", "3"]).ok();
@@ -115,6 +115,8 @@ fn checked_out_views_work_without_the_directory_and_unused_ones_come_back() {
     assert_eq!(bob.right("/sea"), Some((json!(4), 1, "active".into())));
     bob.ctl(&["view", "alice/sea", "--offline", "-o", "x"]).fails(6);
     wait_until("alice has the receipts", || alice.given("/sea").is_some_and(|right| right.1 == 1));
+    let given = alice.json(&["shares", "--given"])["given"][0].clone();
+    assert_eq!((&given["returned"], &given["allow_offline"]), (&json!(2), &json!(true)));
 }
 
 #[test]
@@ -143,4 +145,53 @@ fn an_offline_owner_changes_nothing() {
     let error = alice.error(4, &["share", "sea", "bob", "--views", "1"]);
     assert_eq!(error["error"]["code"], "offline");
     assert!(bob.right("/sea").is_none());
+}
+
+/// What the viewer is told when it checks a view out.
+fn refused_checkout(bob: &Peer) -> Value {
+    let mut error = bob.error(6, &["checkout", "alice/sea", "--views", "1"]);
+    error["error"].take()
+}
+
+#[test]
+fn checkouts_need_the_owners_consent_which_can_be_asked_for_given_and_taken_back() {
+    let stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    let original = pictures::write(&alice.dir.join("sea.jpg"), 1);
+    alice.ctl(&["add", "sea.jpg"]).ok();
+    alice.ctl(&["share", "sea", "bob", "--views", "9"]).ok();
+    wait_until("bob is told", || bob.right("/sea").is_some());
+    let refused = refused_checkout(&bob);
+    assert_eq!((&refused["code"], &refused["reason"]), (&json!("denied"), &json!("not_offline")));
+    assert_eq!(refused["hint"], "dosctl request alice/sea --offline");
+    assert_eq!(bob.right("/sea").unwrap().0, 9, "nothing was spent");
+
+    // Asked for and answered, in both ways.
+    let allowed = |expected: bool| {
+        let bobs = bob.json(&["shares", "--received"])["received"][0]["allow_offline"] == expected;
+        bobs && alice.json(&["shares", "--given"])["given"][0]["allow_offline"] == expected
+    };
+    for (answer, expected) in [(&["--no-offline"][..], false), (&[][..], true)] {
+        let request = bob.json(&["request", "alice/sea", "--offline"]);
+        assert_eq!(request["allow_offline"], true);
+        wait_until("alice sees it", || pending(&alice, "incoming").len() == 1);
+        assert_eq!(pending(&alice, "incoming")[0]["allow_offline"], true);
+        let number = request["request"].to_string();
+        alice.ctl(&[&["approve", &number][..], answer].concat()).ok();
+        wait_until("bob has the answer", || pending(&bob, "outgoing").is_empty() && allowed(expected));
+    }
+    bob.ctl(&["checkout", "alice/sea", "--views", "2"]).ok();
+
+    // Taken back: what is checked out stays so.
+    alice.ctl(&["share", "sea", "bob", "--no-offline"]).ok();
+    wait_until("bob is told", || allowed(false));
+    assert_eq!(refused_checkout(&bob)["reason"], "not_offline");
+    assert_eq!(bob.view_offline("alice/sea"), original);
+    bob.ctl(&["checkin", "alice/sea"]).ok();
+    wait_until("the return is in alice's books", || {
+        alice.json(&["shares", "--given"])["given"][0]["returned"] == 1
+    });
+    alice.ctl(&["share", "sea", "bob", "--allow-offline"]).ok();
+    wait_until("bob is told", || allowed(true));
+    bob.ctl(&["checkout", "alice/sea", "--views", "1"]).ok();
 }

@@ -136,7 +136,7 @@ fn a_view_that_is_asked_for_again_is_counted_once_and_the_inbox_of_who_is_away_i
     bob.ctl(&["logout"]).ok();
     reaches(directory, "dos_images", 1.0);
     wait_until("nothing is owed", || Samples::of(directory).value("dos_inbox_rows") == 0.0);
-    alice.ctl(&["share", "sea", "bob", "--views", "3"]).ok();
+    alice.ctl(&["share", "sea", "bob", "--views", "3", "--allow-offline"]).ok();
     reaches(directory, "dos_inbox_rows", 1.0);
     bob.ctl(&["login"]).ok();
     wait_until("bob is told", || bob.right("/sea").is_some());

@@ -91,6 +91,9 @@ pub enum Command {
         views: ViewsChange,
         /// For how long from now.
         expires: Option<Duration>,
+        /// Whether the viewer may check views out; as it is, if not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        allow_offline: Option<bool>,
     },
     /// The grants that one has given or received.
     Shares {
@@ -107,6 +110,9 @@ pub enum Command {
         views: u32,
         /// A word to the owner.
         note: Option<Box<str>>,
+        /// Whether checkouts are asked for, too.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        offline: bool,
     },
     /// Withdraws a request.
     Cancel(u64),
@@ -125,6 +131,9 @@ pub enum Command {
         request: RequestArg,
         /// As many views as asked, if not said.
         views: Option<u32>,
+        /// Whether the viewer may check views out; as asked, if not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        allow_offline: Option<bool>,
     },
     /// Refuses a request.
     Deny {
@@ -141,6 +150,9 @@ pub enum Command {
         image: ImageArg,
         /// Uses a held view, without the directory.
         offline: bool,
+        /// Whether dosctl wants [`super::FromPeerd::Ready`] before anything is spent, and answers it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        asks: bool,
     },
     /// Spends views up front and holds them.
     Checkout {

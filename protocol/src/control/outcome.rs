@@ -77,6 +77,9 @@ pub enum Outcome {
         given: Vec<Grant>,
         /// Those received.
         received: Vec<Grant>,
+        /// What time it is at the directory, as far as is known: by it a grant has expired or not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        now: Option<Timestamp>,
     },
     /// Of `request`, `cancel`, `approve` and `deny`.
     Request {

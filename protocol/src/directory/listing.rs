@@ -23,6 +23,9 @@ pub struct List {
     pub after: Option<Cursor>,
     /// Entries wanted, at most [`crate::limits::PAGE_MAX`].
     pub limit: u32,
+    /// In place of `seen_since`: peers that are online, or were within this time, in milliseconds by the directory's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_within_ms: Option<u64>,
 }
 
 /// Where a page of a listing ends.

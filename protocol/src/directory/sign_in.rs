@@ -8,6 +8,7 @@ use crate::{
     name::PeerName,
     password::Password,
     sealing::SealingKey,
+    time::Timestamp,
 };
 
 /// See [`super::Op::Register`].
@@ -78,4 +79,7 @@ pub struct SignedIn {
     /// The peer had a password that an older directory has kept in another form: it has to be set once more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub password_again: bool,
+    /// What time it is at the directory, by whose clock grants expire. One of the first release does not say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub now: Option<Timestamp>,
 }

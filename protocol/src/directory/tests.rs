@@ -118,7 +118,7 @@ fn a_request_may_carry_an_operation_id_and_an_older_peer_sends_none() {
 
 #[test]
 fn debug_never_shows_a_share() {
-    let key = KeyShare { split: SplitId::from([1; 16]), share: [0xab; 32] };
+    let key = KeyShare { split: SplitId::from([1; 16]), share: [0xab; 32], check: None };
     assert!(!format!("{key:?}").contains("171") && !format!("{key:?}").contains("ab, "));
 }
 
@@ -152,6 +152,9 @@ fn grant() -> Grant {
         revision: Revision(4),
         split: SplitId::from([5; 16]),
         sealed: SealedCopy { hash: [6; 32].into(), bytes: 164 },
+        check: None,
+        allow_offline: false,
+        returned: 0,
     }
 }
 
@@ -171,7 +174,9 @@ fn golden_bytes_of_operations_and_updates() {
         viewer: "bob".parse().unwrap(),
         views: ViewsChange::Set(Allowance::Views(2)),
         expiry: ExpiryChange::Keep,
-        key: Some(KeyShare { split: SplitId::from([5; 16]), share: [9; 32] }),
+        key: Some(KeyShare { split: SplitId::from([5; 16]), share: [9; 32], check: None }),
+        lasts_ms: None,
+        allow_offline: None,
     };
     let update =
         FromDirectory::Update { seq: Seq(8), at: Timestamp(1), update: Update::Grant(Box::new(grant())) };

@@ -31,6 +31,7 @@ pub(super) fn may_view(grant: &Grant, image: &str, now: Timestamp) -> String {
         (GrantState::Expired, _) => return format!("the grant of {image} to {viewer} has expired"),
         (GrantState::Revoked, _) => return format!("{viewer} may no longer view {image}"),
     };
+    let line = if grant.allow_offline { format!("{line}, and check views out") } else { line };
     match grant.expires_at {
         Some(at) => format!("{line}, until {} ({})", moment(at), relative(at, now)),
         None => line,
@@ -44,16 +45,26 @@ pub(crate) fn shares(text: &mut Text, given: Option<&[Grant]>, received: Option<
     for (heading, grants) in [("given", given), ("received", received)] {
         let Some(grants) = grants.filter(|grants| !grants.is_empty()) else { continue };
         begin(text, heading, both, &mut shown);
-        let mut table = Table::new(&["IMAGE", "VIEWER", ">LEFT", ">USED", "EXPIRES", "STATE"]);
+        // What came back is for the owner to know.
+        let returned = heading == "given";
+        let mut columns =
+            vec!["IMAGE", "VIEWER", ">LEFT", ">USED", ">RETURNED", "OFFLINE", "EXPIRES", "STATE"];
+        columns.retain(|column| returned || *column != ">RETURNED");
+        let mut table = Table::new(&columns);
         for grant in grants {
-            table.row(vec![
+            let mut row = vec![
                 owned(grant.owner_name.as_ref(), &grant.path),
                 peer(grant.viewer_name.as_ref(), grant.viewer),
                 grant.views_left.to_string(),
                 grant.views_used.to_string(),
+            ];
+            row.extend(returned.then(|| grant.returned.to_string()));
+            row.extend([
+                if grant.allow_offline { "allowed" } else { "no" }.into(),
                 grant.expires_at.map_or_else(|| "never".into(), |end| relative(end, text.now)),
                 grant.state_at(text.now).as_str().replace('_', " "),
             ]);
+            table.row(row);
         }
         table.show(text);
     }
@@ -85,13 +96,15 @@ pub(crate) fn requests(
     for (heading, requests) in [("incoming", incoming), ("outgoing", outgoing)] {
         let Some(requests) = requests.filter(|requests| !requests.is_empty()) else { continue };
         begin(text, heading, both, &mut shown);
-        let mut table = Table::new(&[">REQUEST", "IMAGE", "FROM", ">VIEWS", "STATE", "CREATED", "NOTE"]);
+        let mut table =
+            Table::new(&[">REQUEST", "IMAGE", "FROM", ">VIEWS", "OFFLINE", "STATE", "CREATED", "NOTE"]);
         for one in requests {
             table.row(vec![
                 one.request.to_string(),
                 owned(one.owner_name.as_ref(), &one.path),
                 peer(one.from_name.as_ref(), one.from),
                 one.views.to_string(),
+                if one.offline { "wanted" } else { "no" }.into(),
                 one.state.as_str().into(),
                 relative(one.created_at, text.now),
                 one.reason.as_deref().or(one.note.as_deref()).unwrap_or_default().into(),
@@ -110,7 +123,11 @@ pub(crate) fn requests(
 
 /// Of `request`, `cancel`, `approve` and `deny`.
 pub(crate) fn request(text: &mut Text, request: &Request, updated: bool) {
-    let (number, views) = (request.request, count(request.views.into(), "view"));
+    let number = request.request;
+    let mut views = count(request.views.into(), "view");
+    if request.offline && request.state == RequestState::Pending {
+        views += ", to check out";
+    }
     let image = owned(request.owner_name.as_ref(), &request.path);
     let from = peer(request.from_name.as_ref(), request.from);
     text.line(&match request.state {

@@ -25,7 +25,11 @@ pub(crate) fn event(text: &mut Text, event: &Event) {
         EventKind::Viewed { views, kind, grant } => {
             let viewer = peer(grant.viewer_name.as_ref(), grant.viewer);
             let did = viewing(*views, *kind, &grant.path.name);
-            format!("viewed    {viewer} {did}; {}", views_left(grant.views_left))
+            let returned = match grant.returned {
+                0 => String::new(),
+                returned => format!(", {returned} returned in all"),
+            };
+            format!("viewed    {viewer} {did}; {}{returned}", views_left(grant.views_left))
         }
         EventKind::Removed(path) => format!("image     {path} was removed"),
         EventKind::Fetched(path) => format!("image     {path} was fetched"),
@@ -73,7 +77,9 @@ fn of_request(request: &Request) -> String {
     let (number, views) = (request.request, count(request.views.into(), "view"));
     let (note, label) = match request.state {
         RequestState::Pending => {
-            (request.note.as_deref(), format!("request   {number}: {from} requests {views} of {image}"))
+            let offline = if request.offline { ", to check out" } else { "" };
+            let label = format!("request   {number}: {from} requests {views} of {image}{offline}");
+            (request.note.as_deref(), label)
         }
         RequestState::Cancelled => {
             (None, format!("request   {number}: {from} cancelled the request for {image}"))

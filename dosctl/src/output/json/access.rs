@@ -21,6 +21,8 @@ pub(crate) struct Grant<'a> {
     revision: Revision,
     owner_name: Option<&'a PeerName>,
     viewer_name: Option<&'a PeerName>,
+    returned: u64,
+    allow_offline: bool,
 }
 
 impl<'a> Grant<'a> {
@@ -37,6 +39,8 @@ impl<'a> Grant<'a> {
             revision: grant.revision,
             owner_name: grant.owner_name.as_ref(),
             viewer_name: grant.viewer_name.as_ref(),
+            returned: grant.returned,
+            allow_offline: grant.allow_offline,
         }
     }
 }
@@ -71,6 +75,7 @@ pub(crate) struct Request<'a> {
     decided_at: Option<Moment>,
     owner_name: Option<&'a PeerName>,
     from_name: Option<&'a PeerName>,
+    allow_offline: bool,
 }
 
 impl<'a> From<&'a directory::Request> for Request<'a> {
@@ -87,6 +92,7 @@ impl<'a> From<&'a directory::Request> for Request<'a> {
             decided_at: request.decided_at.map(Moment),
             owner_name: request.owner_name.as_ref(),
             from_name: request.from_name.as_ref(),
+            allow_offline: request.offline,
         }
     }
 }

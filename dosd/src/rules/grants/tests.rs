@@ -8,7 +8,15 @@ const PAST: Timestamp = Timestamp(NOW.0 - 1);
 const LATER: Timestamp = Timestamp(NOW.0 + 1);
 
 fn change(views: ViewsChange) -> Share {
-    Share { image: image().no, viewer: PeerRef::Id(bob()), views, expiry: ExpiryChange::Keep, key: None }
+    Share {
+        image: image().no,
+        viewer: PeerRef::Id(bob()),
+        views,
+        expiry: ExpiryChange::Keep,
+        key: None,
+        lasts_ms: None,
+        allow_offline: None,
+    }
 }
 
 fn with_key(views: ViewsChange) -> Share {
@@ -17,6 +25,14 @@ fn with_key(views: ViewsChange) -> Share {
 
 fn until(at: Timestamp, share: Share) -> Share {
     Share { expiry: ExpiryChange::At(at), ..share }
+}
+
+fn lasting(lasts_ms: u64, share: Share) -> Share {
+    Share { lasts_ms: Some(lasts_ms), ..share }
+}
+
+fn allowing(allow_offline: bool, share: Share) -> Share {
+    Share { allow_offline: Some(allow_offline), ..share }
 }
 
 fn state(old: Option<GrantRecord>) -> Sharing {
@@ -32,7 +48,7 @@ fn left(views: u32) -> GrantRecord {
 }
 
 fn revoked() -> GrantRecord {
-    GrantRecord { share: None, views_left: Allowance::Views(0), ..grant() }
+    GrantRecord { share: None, views_left: Allowance::Views(0), allow_offline: false, ..grant() }
 }
 
 fn unlimited() -> GrantRecord {
@@ -56,6 +72,9 @@ fn fresh(views: Allowance, used: u64, revision: u64) -> GrantRecord {
         views_used: used,
         expires_at: None,
         revision,
+        check: Some([9; 32].into()),
+        allow_offline: false,
+        returned: if used == 0 { 0 } else { 2 },
     }
 }
 
@@ -63,7 +82,8 @@ fn fresh(views: Allowance, used: u64, revision: u64) -> GrantRecord {
 fn views_are_set_added_kept_and_revoked() {
     use Allowance::{Unlimited, Views};
     use ViewsChange::{Add, Keep, Rekey, Revoke, Set};
-    let rekeyed = GrantRecord { split: [8; 16].into(), share: Some([8; 32]), ..grant() };
+    let check = Some([9; 32].into());
+    let rekeyed = GrantRecord { split: [8; 16].into(), share: Some([8; 32]), check, ..grant() };
     for (old, share, expected) in [
         (Some(grant()), change(Set(Views(2))), raised(left(2))),
         (Some(grant()), change(Set(Views(0))), raised(left(0))),
@@ -110,6 +130,7 @@ fn what_makes_no_sense_is_refused() {
         (None, with_key(Add(VIEWS_MAX + 1)), too_many),
         (Some(grant()), until(NOW, change(Keep)), "a grant cannot end in the past"),
         (Some(grant()), until(PAST, change(Set(Views(1)))), "a grant cannot end in the past"),
+        (Some(grant()), lasting(0, change(Keep)), "a grant cannot end at once"),
     ] {
         assert_eq!(result(old.clone(), &share), Err(expected.into()), "{share:?} of {old:?}");
     }
@@ -137,6 +158,11 @@ fn giving_views_lifts_an_end_in_the_past_and_nothing_else_does() {
         (LATER, until(Timestamp(NOW.0 + 9), change(Keep)), Some(Timestamp(NOW.0 + 9))),
         // What is revoked does not end any more.
         (LATER, until(PAST, change(Revoke)), Some(LATER)),
+        // A time to last counts from the directory's now, whatever moment the owner names beside it.
+        (LATER, lasting(9, change(Keep)), Some(Timestamp(NOW.0 + 9))),
+        (PAST, lasting(9, change(Add(1))), Some(Timestamp(NOW.0 + 9))),
+        (LATER, lasting(9, until(PAST, change(Keep))), Some(Timestamp(NOW.0 + 9))),
+        (LATER, lasting(u64::MAX, change(Keep)), Some(Timestamp(i64::MAX))),
     ] {
         let grant = result(Some(ending(at)), &share).unwrap();
         assert_eq!(grant.expires_at, expected, "{share:?} at {at:?}");
@@ -148,7 +174,7 @@ fn giving_views_lifts_an_end_in_the_past_and_nothing_else_does() {
 #[test]
 fn an_approval_adds_views_to_a_live_grant_or_gives_one() {
     use Allowance::Views;
-    let with_more = |old, views| GrantRecord::with_more(old, views, &key(8), NOW);
+    let with_more = |old, views| GrantRecord::with_more(old, (views, None), &key(8), NOW);
     assert_eq!(with_more(Some(grant()), 2), Ok(raised(left(7))));
     assert_eq!(with_more(Some(unlimited()), 2), Ok(raised(unlimited())));
     assert_eq!(with_more(Some(revoked()), 2), Ok(fresh(Views(2), 3, 10)));
@@ -157,6 +183,44 @@ fn an_approval_adds_views_to_a_live_grant_or_gives_one() {
     assert_eq!(with_more(Some(left(VIEWS_MAX)), 1).unwrap_err().code, Code::Invalid);
     for (at, expected) in [(PAST, None), (NOW, None), (LATER, Some(LATER))] {
         assert_eq!(with_more(Some(ending(at)), 1).unwrap().expires_at, expected, "{at:?}");
+    }
+}
+
+#[test]
+fn checkouts_are_allowed_by_the_owner_alone_and_a_grant_given_anew_does_not_allow_them() {
+    use ViewsChange::{Add, Keep, Rekey, Revoke, Set};
+    let silent = || GrantRecord { allow_offline: false, ..grant() };
+    for (old, share, expected) in [
+        (Some(silent()), change(Keep), false),
+        (Some(silent()), change(Add(1)), false),
+        (Some(silent()), allowing(true, change(Keep)), true),
+        (Some(silent()), allowing(true, change(Set(Allowance::Unlimited))), true),
+        (Some(grant()), change(Keep), true),
+        (Some(grant()), change(Add(1)), true),
+        (Some(grant()), with_key(Rekey), true),
+        (Some(grant()), allowing(false, change(Keep)), false),
+        (Some(grant()), allowing(true, change(Revoke)), false),
+        (Some(GrantRecord { allow_offline: true, ..revoked() }), with_key(Add(1)), false),
+        (Some(revoked()), allowing(true, with_key(Add(1))), true),
+        (None, with_key(Add(1)), false),
+        (None, allowing(true, with_key(Add(1))), true),
+        (None, allowing(false, with_key(Add(1))), false),
+    ] {
+        let told = format!("{share:?} of {old:?}");
+        assert_eq!(result(old, &share).unwrap().allow_offline, expected, "{told}");
+    }
+    assert!(result(None, &allowing(true, change(Keep))).is_err(), "there is nothing to allow it on");
+    let approved = |old, allow| GrantRecord::with_more(old, (1, allow), &key(8), NOW).unwrap().allow_offline;
+    for (old, allow, expected) in [
+        (Some(silent()), None, false),
+        (Some(silent()), Some(true), true),
+        (Some(grant()), None, true),
+        (Some(grant()), Some(false), false),
+        (Some(revoked()), None, false),
+        (None, None, false),
+        (None, Some(true), true),
+    ] {
+        assert_eq!(approved(old.clone(), allow), expected, "{old:?} {allow:?}");
     }
 }
 
@@ -176,6 +240,9 @@ fn both_sides_are_owed_the_grant_and_the_viewer_first() {
         revision: Revision(10),
         split: [3; 16].into(),
         sealed: image().sealed,
+        check: Some([5; 32].into()),
+        allow_offline: true,
+        returned: 2,
     };
     assert_eq!(decided.answer, expected);
     let owe = |peer| Owe { peer, update: Update::Grant(Box::new(expected.clone())), cause: None };

@@ -17,6 +17,7 @@ fn pending() -> RequestRecord {
         created_at: Timestamp(5),
         decided_at: None,
         revision: 4,
+        offline: false,
     }
 }
 
@@ -39,7 +40,7 @@ fn requesting(pending: Option<RequestRecord>) -> Requesting {
 }
 
 fn wanted(views: u32) -> Wanted {
-    Wanted { views, note: Some("more".into()) }
+    Wanted { views, note: Some("more".into()), offline: true }
 }
 
 fn owed(record: &RequestRecord, update: fn(Box<Request>) -> Update) -> [Owe; 2] {
@@ -54,9 +55,11 @@ fn a_request_is_new_or_changes_the_pending_one() {
         note: Some("more".into()),
         created_at: NOW,
         revision: 1,
+        offline: true,
         ..pending()
     };
-    let changed = RequestRecord { views: 7, note: Some("more".into()), revision: 5, ..pending() };
+    let changed =
+        RequestRecord { views: 7, note: Some("more".into()), revision: 5, offline: true, ..pending() };
     for (old, expected) in [(None, fresh), (Some(pending()), changed)] {
         let decided = request(requesting(old), wanted(7), NOW).unwrap();
         assert_eq!(decided.state, expected);
@@ -82,8 +85,9 @@ fn a_request_as_it_travels_has_everything() {
         created_at: Timestamp(5),
         decided_at: None,
         revision: 4,
+        offline: true,
     };
-    assert_eq!(pending().snapshot(&scope()), expected);
+    assert_eq!(RequestRecord { offline: true, ..pending() }.snapshot(&scope()), expected);
 }
 
 #[test]
@@ -139,7 +143,7 @@ fn a_pending_request_is_withdrawn_once_by_its_viewer() {
 }
 
 fn approve(views: Option<u32>) -> Decision {
-    Decision::Approve { views, key: key(8) }
+    Decision::Approve { views, key: key(8), allow_offline: None }
 }
 
 fn decided(
@@ -164,6 +168,25 @@ fn an_approval_gives_what_was_requested_or_what_the_owner_says() {
     }
     let (_, first) = decided(None, approve(None)).unwrap().state;
     assert_eq!(first.unwrap().split, key(8).split);
+}
+
+#[test]
+fn an_approval_allows_checkouts_only_if_the_owner_says_so() {
+    let silent = || GrantRecord { allow_offline: false, ..grant() };
+    for (old, asked, allow_offline, expected) in [
+        (Some(silent()), true, None, false),
+        (Some(silent()), false, Some(true), true),
+        (Some(grant()), false, None, true),
+        (Some(grant()), true, Some(false), false),
+        (None, true, None, false),
+        (None, true, Some(true), true),
+    ] {
+        let found = Some((RequestRecord { offline: asked, ..pending() }, scope()));
+        let decision = Decision::Approve { views: None, key: key(8), allow_offline };
+        let settled = decide((found, old), alice(), (11, decision), NOW).unwrap();
+        let (record, grant) = settled.state;
+        assert_eq!((grant.unwrap().allow_offline, record.offline), (expected, asked), "{allow_offline:?}");
+    }
 }
 
 #[test]

@@ -24,7 +24,14 @@ fn standing(grant: GrantRecord) -> Spending {
 }
 
 fn spent() -> ViewRecord {
-    ViewRecord { image: image().no, viewer: bob(), views: 1, kind: SpendKind::View, returned: None }
+    ViewRecord {
+        image: image().no,
+        viewer: bob(),
+        views: 1,
+        kind: SpendKind::View,
+        returned: None,
+        closed: false,
+    }
 }
 
 fn left(views_left: Allowance) -> GrantRecord {
@@ -62,17 +69,84 @@ fn the_same_view_again_counts_nothing() {
             .map_err(|error| (error.code, error.reason))
     };
     let used_up = left(Allowance::Views(0));
-    for grant in [grant(), used_up, GrantRecord { expires_at: Some(Timestamp(0)), ..grant() }] {
+    let later = GrantRecord { expires_at: Some(Timestamp(NOW.0 + 1)), ..grant() };
+    for grant in [grant(), used_up, later] {
         let decided = again(grant.clone(), spent()).unwrap();
         assert_eq!(decided.state, None);
         assert_eq!(decided.answer, Spent { share: [4; 32], grant: grant.snapshot(&scope()) });
         assert_eq!(decided.owed, []);
     }
-    assert_eq!(again(revoked(), spent()), Err((Code::Denied, Some(Reason::Revoked))));
+    let denied = |reason| Err((Code::Denied, Some(reason)));
+    assert_eq!(again(revoked(), spent()), denied(Reason::Revoked));
+    for at in [Timestamp(0), NOW] {
+        let ended = GrantRecord { expires_at: Some(at), ..grant() };
+        assert_eq!(again(ended.clone(), spent()), denied(Reason::Expired), "{at:?}");
+        let used_up = GrantRecord { views_left: Allowance::Views(0), ..ended };
+        assert_eq!(again(used_up, spent()), denied(Reason::Expired), "{at:?}");
+    }
     let other = ViewRecord { image: ImageNo(8), ..spent() };
     assert_eq!(again(grant(), other), Err((Code::Invalid, None)));
-    let other = ViewRecord { viewer: carol(), ..spent() };
+    let other = ViewRecord { viewer: carol(), closed: true, ..spent() };
     assert_eq!(again(grant(), other), Err((Code::Invalid, None)));
+}
+
+#[test]
+fn a_view_that_is_over_gets_the_share_no_more() {
+    let again = |earlier| {
+        let state = Spending { earlier: Some(earlier), ..standing(grant()) };
+        spend(state, &one(), NOW).map_err(|error| (error.reason, error.message))
+    };
+    let over = |text: &str| Err((Some(Reason::ViewClosed), text.into()));
+    assert_eq!(again(ViewRecord { closed: true, ..spent() }), over("that view is over"));
+    for (returned, closed) in [(0, false), (2, false), (2, true)] {
+        let checkout = ViewRecord { returned: Some(returned), closed, ..checked_out() };
+        assert_eq!(again(checkout), over("the views of that checkout were returned"));
+    }
+    assert!(again(checked_out()).is_ok());
+    let closed = ViewRecord { closed: true, ..checked_out() };
+    assert_eq!(again(closed.clone()), over("that view is over"));
+    // Its unused views can still be returned.
+    let state = Returning { checkout: Some(closed), ..returning(grant()) };
+    assert_eq!(checkin(state, bob(), &back(2)).unwrap().answer.views_left, Allowance::Views(7));
+}
+
+#[test]
+fn a_viewer_closes_its_own_views_once() {
+    for view in [spent(), checked_out(), ViewRecord { returned: Some(1), ..checked_out() }] {
+        let closed = ViewRecord { closed: true, ..view.clone() };
+        assert_eq!(close(Some(view.clone()), bob()), Some(closed.clone()));
+        assert_eq!(close(Some(closed), bob()), None);
+        assert_eq!(close(Some(view), carol()), None);
+    }
+    assert_eq!(close(None, bob()), None);
+}
+
+#[test]
+fn a_report_of_closed_views_is_bounded() {
+    assert_eq!(check_closing(0), Ok(()));
+    assert_eq!(check_closing(VIEWS_CLOSED_MAX), Ok(()));
+    assert_eq!(check_closing(VIEWS_CLOSED_MAX + 1).unwrap_err().code, Code::Invalid);
+}
+
+#[test]
+fn checkouts_need_the_owners_consent_and_views_do_not() {
+    let spent = |allow_offline, kind| {
+        let state = standing(GrantRecord { allow_offline, ..grant() });
+        spend(state, &Spend { kind, ..one() }, NOW).map(drop).map_err(|error| (error.code, error.reason))
+    };
+    let refused = Err((Code::Denied, Some(Reason::NotOffline)));
+    assert_eq!(spent(true, SpendKind::Checkout), Ok(()));
+    assert_eq!(spent(false, SpendKind::Checkout), refused);
+    assert_eq!(spent(true, SpendKind::View), Ok(()));
+    assert_eq!(spent(false, SpendKind::View), Ok(()));
+    // A checkout that was made before stays one.
+    let earlier = Some(checked_out());
+    let state = Spending { earlier, ..standing(GrantRecord { allow_offline: false, ..grant() }) };
+    assert!(spend_checkout(state).is_ok());
+}
+
+fn spend_checkout(state: Spending) -> Result<Decided<Counted, Spent>, WireError> {
+    spend(state, &Spend { kind: SpendKind::Checkout, views: 3, ..one() }, NOW)
 }
 
 #[test]
@@ -130,7 +204,8 @@ fn unused_views_come_back_up_to_the_largest_number_and_never_to_a_revoked_grant(
         (revoked(), 3, revoked()),
     ] {
         let decided = checkin(returning(before.clone()), bob(), &back(unused)).unwrap();
-        let after = GrantRecord { views_used: 3 - u64::from(unused), revision: 10, ..after };
+        let (used, returned) = (3 - u64::from(unused), 2 + u64::from(unused));
+        let after = GrantRecord { views_used: used, returned, revision: 10, ..after };
         assert_eq!(decided.state, Some(after.clone()), "{before:?}");
         let snapshot = after.snapshot(&scope());
         assert_eq!(decided.answer, snapshot);

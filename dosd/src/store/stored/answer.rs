@@ -8,7 +8,7 @@ use dos_protocol::{
 
 use super::{
     StoredError, VERSION, decode, encode,
-    v1::{self, Answer},
+    v1::{self, Answer, MoreOfGrant, MoreOfRequest},
 };
 
 /// What a change answers, if it can be asked again.
@@ -39,12 +39,16 @@ impl Answered for () {
 
 impl Answered for Grant {
     fn to_bytes(&self) -> Result<Vec<u8>, StoredError> {
-        encode(&Answer::Grant(self.into()))
+        encode(&match MoreOfGrant::of(self) {
+            None => Answer::Grant(self.into()),
+            Some(more) => Answer::FullerGrant(self.into(), more),
+        })
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Option<Self>, StoredError> {
         match read(bytes)? {
             Answer::Grant(grant) => Ok(Some(grant.try_into()?)),
+            Answer::FullerGrant(grant, more) => Ok(Some(more.on(grant)?)),
             _ => Ok(None),
         }
     }
@@ -52,12 +56,16 @@ impl Answered for Grant {
 
 impl Answered for Request {
     fn to_bytes(&self) -> Result<Vec<u8>, StoredError> {
-        encode(&Answer::Request(self.into()))
+        encode(&match MoreOfRequest::of(self) {
+            None => Answer::Request(self.into()),
+            Some(more) => Answer::FullerRequest(self.into(), more),
+        })
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Option<Self>, StoredError> {
         match read(bytes)? {
             Answer::Request(request) => Ok(Some(request.try_into()?)),
+            Answer::FullerRequest(request, more) => Ok(Some(more.on(request)?)),
             _ => Ok(None),
         }
     }

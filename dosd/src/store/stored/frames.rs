@@ -130,6 +130,9 @@ impl From<Grant> for model::Grant {
             revision: grant.revision,
             split: grant.split,
             sealed: SealedCopy { hash: grant.sealed.hash, bytes: grant.sealed.bytes },
+            check: None,
+            allow_offline: false,
+            returned: 0,
         }
     }
 }
@@ -155,6 +158,7 @@ impl From<Request> for directory::Request {
             created_at: request.created_at,
             decided_at: request.decided_at,
             revision: request.revision,
+            offline: false,
         }
     }
 }

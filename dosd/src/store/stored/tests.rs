@@ -34,6 +34,9 @@ fn grant() -> Grant {
         revision: Revision(10),
         split: [3; 16].into(),
         sealed: SealedCopy { hash: [2; 32].into(), bytes: 70_000 },
+        check: None,
+        allow_offline: false,
+        returned: 0,
     }
 }
 
@@ -63,6 +66,7 @@ fn request(state: RequestState) -> Request {
         created_at: Timestamp(1_700_000_000_000),
         decided_at: None,
         revision: 4,
+        offline: false,
     }
 }
 
@@ -142,6 +146,30 @@ fn every_update_is_written_and_read_as_version_1() {
         assert_eq!(hex(&encode_update(AT, &update).unwrap()), v1.trim_end(), "{name}");
         assert_eq!(decode_update(&bytes(v1)).unwrap(), (AT, update), "{name}");
     }
+}
+
+/// What grants and requests have gained since, in each of the places where they stand.
+fn fuller() -> (Grant, Request) {
+    let grant = Grant { check: Some([9; 32].into()), allow_offline: true, returned: 300, ..grant() };
+    (grant, Request { offline: true, ..request(RequestState::Pending) })
+}
+
+#[test]
+fn what_was_gained_stands_behind_what_there_was() {
+    let (grant, request) = fuller();
+    let viewed =
+        Viewed { view: ViewId::from([6; 16]), views: 3, kind: ViewedKind::Checkin, grant: grant.clone() };
+    for (golden, update) in [
+        (include_str!("golden/v1/fuller-grant.hex"), Update::Grant(Box::new(grant.clone()))),
+        (include_str!("golden/v1/fuller-viewed.hex"), Update::Viewed(Box::new(viewed))),
+        (include_str!("golden/v1/fuller-request.hex"), Update::Request(Box::new(request.clone()))),
+        (include_str!("golden/v1/fuller-decision.hex"), Update::Decision(Box::new(request.clone()))),
+    ] {
+        assert_eq!(hex(&encode_update(AT, &update).unwrap()), golden.trim_end());
+        assert_eq!(decode_update(&bytes(golden)).unwrap(), (AT, update));
+    }
+    check(include_str!("golden/v1/answer-fuller-grant.hex"), &grant);
+    check(include_str!("golden/v1/answer-fuller-request.hex"), &request);
 }
 
 #[test]

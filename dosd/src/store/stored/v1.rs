@@ -1,4 +1,5 @@
-//! Version 1 of what is stored. Released: fields and their order, variants and their order are never changed.
+//! Version 1 of what is stored. Released: fields and their order, variants and their order are never changed; new variants come
+//! at the end.
 
 use dos_protocol::{
     Allowance, ImageNo, PeerId, PeerName, Revision, Timestamp,
@@ -60,6 +61,61 @@ pub(super) enum Body<'a> {
         sent_at: i64,
         sealed: &'a [u8],
     },
+    /// From here on: what has gained something since, with that behind it.
+    FullerGrant(#[serde(borrow)] Grant<'a>, MoreOfGrant),
+    FullerViewed {
+        view: [u8; 16],
+        views: u32,
+        kind: Kind,
+        #[serde(borrow)]
+        grant: Grant<'a>,
+        more: MoreOfGrant,
+    },
+    FullerRequest(#[serde(borrow)] Request<'a>, MoreOfRequest),
+    FullerDecision(#[serde(borrow)] Request<'a>, MoreOfRequest),
+}
+
+/// What a grant has gained.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct MoreOfGrant {
+    check: Option<[u8; 32]>,
+    allow_offline: bool,
+    returned: u64,
+}
+
+/// What a request has gained.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct MoreOfRequest {
+    offline: bool,
+}
+
+impl MoreOfGrant {
+    /// That of a grant; nothing where it has nothing of it, so that it is stored as before.
+    pub(super) fn of(grant: &model::Grant) -> Option<Self> {
+        let check = grant.check.as_ref().map(|check| *check.as_bytes());
+        let more = Self { check, allow_offline: grant.allow_offline, returned: grant.returned };
+        (more != Self::default()).then_some(more)
+    }
+
+    /// The grant with it.
+    pub(super) fn on(self, grant: Grant<'_>) -> Result<model::Grant, StoredError> {
+        let grant = model::Grant::try_from(grant)?;
+        let check = self.check.map(Into::into);
+        Ok(model::Grant { check, allow_offline: self.allow_offline, returned: self.returned, ..grant })
+    }
+}
+
+impl MoreOfRequest {
+    /// That of a request; nothing where it has nothing of it.
+    pub(super) fn of(request: &directory::Request) -> Option<Self> {
+        let more = Self { offline: request.offline };
+        (more != Self::default()).then_some(more)
+    }
+
+    /// The request with it.
+    pub(super) fn on(self, request: Request<'_>) -> Result<directory::Request, StoredError> {
+        Ok(directory::Request { offline: self.offline, ..directory::Request::try_from(request)? })
+    }
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -167,6 +223,8 @@ pub(super) enum Answer<'a> {
     Image(Image<'a>),
     #[serde(borrow)]
     Blocked(Blocked<'a>),
+    FullerGrant(#[serde(borrow)] Grant<'a>, MoreOfGrant),
+    FullerRequest(#[serde(borrow)] Request<'a>, MoreOfRequest),
 }
 
 fn peer(number: u64) -> Result<PeerId, StoredError> {
@@ -244,6 +302,9 @@ impl TryFrom<Grant<'_>> for model::Grant {
             revision: Revision(grant.revision),
             split: grant.split.into(),
             sealed: grant.sealed.into(),
+            check: None,
+            allow_offline: false,
+            returned: 0,
         })
     }
 }
@@ -296,6 +357,7 @@ impl TryFrom<Request<'_>> for directory::Request {
             created_at: Timestamp(request.created_at),
             decided_at: request.decided_at.map(Timestamp),
             revision: request.revision,
+            offline: false,
         })
     }
 }
@@ -303,21 +365,21 @@ impl TryFrom<Request<'_>> for directory::Request {
 impl<'a> From<&'a Update> for Body<'a> {
     fn from(update: &'a Update) -> Self {
         match update {
-            Update::Grant(grant) => Self::Grant((&**grant).into()),
-            Update::Viewed(viewed) => Self::Viewed {
-                view: *viewed.view.as_bytes(),
-                views: viewed.views,
-                kind: match viewed.kind {
-                    ViewedKind::View => Kind::View,
-                    ViewedKind::Checkout => Kind::Checkout,
-                    ViewedKind::Checkin => Kind::Checkin,
-                },
-                grant: (&viewed.grant).into(),
+            Update::Grant(grant) => match MoreOfGrant::of(grant) {
+                None => Self::Grant((&**grant).into()),
+                Some(more) => Self::FullerGrant((&**grant).into(), more),
             },
+            Update::Viewed(viewed) => of_viewed(viewed),
             Update::Removed { image, path } => Self::Removed { image: image.0, path: path.into() },
             Update::Renamed { image, path } => Self::Renamed { image: image.0, path: path.into() },
-            Update::Request(request) => Self::Request((&**request).into()),
-            Update::Decision(request) => Self::Decision((&**request).into()),
+            Update::Request(request) => match MoreOfRequest::of(request) {
+                None => Self::Request((&**request).into()),
+                Some(more) => Self::FullerRequest((&**request).into(), more),
+            },
+            Update::Decision(request) => match MoreOfRequest::of(request) {
+                None => Self::Decision((&**request).into()),
+                Some(more) => Self::FullerDecision((&**request).into(), more),
+            },
             Update::Message(message) if message.sealed.is_some() => Self::Sealed {
                 message: *message.message.as_bytes(),
                 from: message.from.number(),
@@ -338,22 +400,35 @@ impl<'a> From<&'a Update> for Body<'a> {
     }
 }
 
+fn of_viewed(viewed: &directory::Viewed) -> Body<'_> {
+    let (view, views, grant) = (*viewed.view.as_bytes(), viewed.views, (&viewed.grant).into());
+    let kind = match viewed.kind {
+        ViewedKind::View => Kind::View,
+        ViewedKind::Checkout => Kind::Checkout,
+        ViewedKind::Checkin => Kind::Checkin,
+    };
+    match MoreOfGrant::of(&viewed.grant) {
+        None => Body::Viewed { view, views, kind, grant },
+        Some(more) => Body::FullerViewed { view, views, kind, grant, more },
+    }
+}
+
+fn viewed((view, views): ([u8; 16], u32), kind: Kind, grant: model::Grant) -> Update {
+    let kind = match kind {
+        Kind::View => ViewedKind::View,
+        Kind::Checkout => ViewedKind::Checkout,
+        Kind::Checkin => ViewedKind::Checkin,
+    };
+    Update::Viewed(Box::new(directory::Viewed { view: view.into(), views, kind, grant }))
+}
+
 impl TryFrom<Body<'_>> for Update {
     type Error = StoredError;
 
     fn try_from(body: Body<'_>) -> Result<Self, StoredError> {
         Ok(match body {
             Body::Grant(grant) => Self::Grant(Box::new(grant.try_into()?)),
-            Body::Viewed { view, views, kind, grant } => Self::Viewed(Box::new(directory::Viewed {
-                view: view.into(),
-                views,
-                kind: match kind {
-                    Kind::View => ViewedKind::View,
-                    Kind::Checkout => ViewedKind::Checkout,
-                    Kind::Checkin => ViewedKind::Checkin,
-                },
-                grant: grant.try_into()?,
-            })),
+            Body::Viewed { view, views, kind, grant } => viewed((view, views), kind, grant.try_into()?),
             Body::Removed { image, path } => Self::Removed { image: ImageNo(image), path: path.try_into()? },
             Body::Renamed { image, path } => Self::Renamed { image: ImageNo(image), path: path.try_into()? },
             Body::Request(request) => Self::Request(Box::new(request.try_into()?)),
@@ -383,6 +458,12 @@ impl TryFrom<Body<'_>> for Update {
                 }))
             }
             Body::Void => Self::Void,
+            Body::FullerGrant(grant, more) => Self::Grant(Box::new(more.on(grant)?)),
+            Body::FullerViewed { view, views, kind, grant, more } => {
+                viewed((view, views), kind, more.on(grant)?)
+            }
+            Body::FullerRequest(request, more) => Self::Request(Box::new(more.on(request)?)),
+            Body::FullerDecision(request, more) => Self::Decision(Box::new(more.on(request)?)),
         })
     }
 }

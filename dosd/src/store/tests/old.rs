@@ -26,6 +26,7 @@ const ROWS: &str = "
     INSERT INTO grants VALUES(7, :bob, :alice, zeroblob(16), zeroblob(32), 4, 6, NULL, 10);
     INSERT INTO views VALUES(x'00000000000000000000000000000001', 7, :bob, 1, 0, NULL, 9);
     INSERT INTO views VALUES(x'00000000000000000000000000000002', 7, :bob, 3, 1, NULL, 9);
+    INSERT INTO views VALUES(x'00000000000000000000000000000003', 7, :bob, 2, 1, 2, 9);
     INSERT INTO views_forgotten VALUES(7, :bob, 2);
     INSERT INTO requests VALUES(11, 7, :alice, :bob, 2, 0, 'please', NULL, 9, NULL, 1);
     INSERT INTO invites VALUES(zeroblob(32), 'abcd', 5, 4, 1, 9000000000000);
@@ -103,8 +104,9 @@ async fn a_database_of_the_release_before_opens_and_its_inbox_is_replayed() {
     assert_eq!((image.no.0, preview), (7, vec![1, 2, 3]));
     let grant = store.grant(peer(2), image.no, peer(2)).await.unwrap();
     assert_eq!((grant.views_left, grant.views_used), (Allowance::Views(4), 6));
+    assert_eq!((grant.returned, grant.allow_offline, grant.check), (2, false, None));
     let (requests, _) = store.requests(peer(1), None).await.unwrap();
-    assert_eq!((requests.len(), requests[0].state), (1, RequestState::Pending));
+    assert_eq!((requests.len(), requests[0].state, requests[0].offline), (1, RequestState::Pending, false));
     assert_eq!(store.invites(None, 10).await.unwrap()[0].uses_left, 4);
     assert_eq!(store.blocks(peer(1)).await.unwrap()[0].peer, peer(3));
     // The hash is gone, and what is left of it is that a password has to be set.

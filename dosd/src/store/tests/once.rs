@@ -32,7 +32,7 @@ fn publication() -> Publish {
 }
 
 fn key_share() -> KeyShare {
-    KeyShare { split: SplitId::from([3; 16]), share: [4; 32] }
+    KeyShare { split: SplitId::from([3; 16]), share: [4; 32], check: None }
 }
 
 fn more_views(image: dos_protocol::ImageNo, viewer: PeerId) -> Share {
@@ -42,12 +42,14 @@ fn more_views(image: dos_protocol::ImageNo, viewer: PeerId) -> Share {
         views: ViewsChange::Add(2),
         expiry: ExpiryChange::Keep,
         key: Some(key_share()),
+        lasts_ms: None,
+        allow_offline: None,
     }
 }
 
 fn access(owner: PeerId) -> RequestAccess {
     let image = ImageArg { owner: Some(PeerRef::Id(owner)), name: "sea".parse().unwrap() };
-    RequestAccess { image, views: 3, note: None }
+    RequestAccess { image, views: 3, note: None, offline: false }
 }
 
 /// Does it twice; the second time nothing is owed to anyone, and the answer is the same.
@@ -89,7 +91,7 @@ async fn every_change_is_done_once_per_operation() {
     let grant = twice(&store, &peers, || store.share(once(alice, 2), more_views(image, bob))).await;
     assert_eq!(grant.views_left, Allowance::Views(2));
     let request = twice(&store, &peers, || store.request(once(carol, 3), access(alice))).await.request;
-    let approve = || Decision::Approve { views: None, key: key_share() };
+    let approve = || Decision::Approve { views: None, key: key_share(), allow_offline: None };
     twice(&store, &peers, || store.decide(once(alice, 4), request, approve())).await;
     let second = store.request(by(carol, NOW), access(alice)).await.unwrap().request;
     twice(&store, &peers, || store.cancel(once(carol, 5), second)).await;

@@ -1,5 +1,7 @@
 //! A grant as it is stored.
 
+use std::num::NonZeroU64;
+
 use dos_protocol::{
     ImageNo, Revision, SplitId, Timestamp,
     model::{Allowance, Grant},
@@ -27,6 +29,13 @@ pub(in crate::store) struct GrantRow {
     revision: u64,
     split: ByteArray<16>,
     sealed: CopyRow,
+    // What later releases have added: left out where there is nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    check: Option<ByteArray<32>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    allow_offline: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    returned: Option<NonZeroU64>,
 }
 
 impl Stored for Grant {
@@ -50,6 +59,9 @@ impl Stored for Grant {
             revision: self.revision.0,
             split: ByteArray::new(*self.split.as_bytes()),
             sealed: self.sealed.into(),
+            check: self.check.map(|check| ByteArray::new(*check.as_bytes())),
+            allow_offline: self.allow_offline,
+            returned: NonZeroU64::new(self.returned),
         }
     }
 
@@ -67,6 +79,9 @@ impl Stored for Grant {
             revision: Revision(row.revision),
             split: SplitId::from(row.split.into_array()),
             sealed: row.sealed.into(),
+            check: row.check.map(|check| check.into_array().into()),
+            allow_offline: row.allow_offline,
+            returned: row.returned.map_or(0, NonZeroU64::get),
         })
     }
 }

@@ -26,6 +26,9 @@ pub(in crate::store) struct RequestRow {
     created_at: i64,
     decided_at: Option<i64>,
     revision: u64,
+    // What a later release has added: left out where there is nothing of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    offline: bool,
 }
 
 impl Stored for Request {
@@ -47,6 +50,7 @@ impl Stored for Request {
             created_at: self.created_at.0,
             decided_at: self.decided_at.map(|at| at.0),
             revision: self.revision,
+            offline: self.offline,
         }
     }
 
@@ -65,6 +69,7 @@ impl Stored for Request {
             created_at: Timestamp(row.created_at),
             decided_at: row.decided_at.map(Timestamp),
             revision: row.revision,
+            offline: row.offline,
         })
     }
 }

@@ -38,6 +38,9 @@ fn grant() -> Grant {
         revision: Revision(5),
         split: SplitId::from([1; 16]),
         sealed: copy(),
+        check: None,
+        allow_offline: false,
+        returned: 0,
     }
 }
 
@@ -56,6 +59,7 @@ fn request() -> Request {
         created_at: Timestamp(1_700_000_000_000),
         decided_at: Some(Timestamp(1_700_000_000_001)),
         revision: 4,
+        offline: false,
     }
 }
 
@@ -115,20 +119,41 @@ fn golden_bytes_of_everything_stored() {
 }
 
 #[test]
+fn golden_bytes_of_what_was_added() {
+    let fuller = Grant { check: Some([4; 32].into()), allow_offline: true, returned: 2, ..grant() };
+    let (golden, asked) =
+        (include_str!("golden/grant-fuller.hex"), include_str!("golden/request-fuller.hex"));
+    assert_eq!(hex(&encode(&fuller).unwrap()), golden.trim());
+    assert_eq!(decode::<Grant>(&bytes(golden.trim())).unwrap(), fuller);
+    let request = Request { offline: true, ..request() };
+    assert_eq!(hex(&encode(&request).unwrap()), asked.trim());
+    assert_eq!(decode::<Request>(&bytes(asked.trim())).unwrap(), request);
+}
+
+#[test]
 fn values_that_are_absent_or_at_their_bounds_come_back() {
     for grant in [
         Grant { views_left: Allowance::Unlimited, expires_at: None, owner_name: None, ..grant() },
         Grant { revoked: true, views_used: u64::MAX, revision: Revision(u64::MAX), ..grant() },
         Grant { views_left: Allowance::Views(0), expires_at: Some(Timestamp(i64::MIN)), ..grant() },
         Grant { viewer_name: Some("bob".parse().unwrap()), ..grant() },
+        Grant { check: Some([7; 32].into()), allow_offline: true, returned: u64::MAX, ..grant() },
     ] {
         assert_eq!(decode::<Grant>(&encode(&grant).unwrap()).unwrap(), grant);
     }
     for state in
         [RequestState::Pending, RequestState::Approved, RequestState::Denied, RequestState::Cancelled]
     {
-        let request =
-            Request { state, note: None, reason: None, decided_at: None, from_name: None, ..request() };
+        let offline = state == RequestState::Approved;
+        let request = Request {
+            state,
+            note: None,
+            reason: None,
+            decided_at: None,
+            from_name: None,
+            offline,
+            ..request()
+        };
         assert_eq!(decode::<Request>(&encode(&request).unwrap()).unwrap(), request);
     }
     for format in [Format::Jpeg, Format::Png, Format::WebP, Format::Gif, Format::Unknown] {

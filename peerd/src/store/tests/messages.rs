@@ -282,6 +282,7 @@ fn asked(owner: PeerId, from: PeerId) -> Request {
         created_at: Timestamp(1),
         decided_at: None,
         revision: 1,
+        offline: false,
     }
 }
 

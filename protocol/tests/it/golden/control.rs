@@ -61,17 +61,35 @@ fn images() -> Vec<Command> {
             viewer: "bob".parse().unwrap(),
             views: ViewsChange::Add(3),
             expires: Some(Duration::from_secs(3600)),
+            allow_offline: None,
         },
         Command::Shares { given: true, received: false },
-        Command::Request { image: image(), views: 3, note: Some("please".into()) },
+        Command::Request { image: image(), views: 3, note: Some("please".into()), offline: false },
         Command::Cancel(12),
         Command::Requests { incoming: true, outgoing: true, all: true },
-        Command::Approve { request: RequestArg::Access(12), views: Some(2) },
+        Command::Approve { request: RequestArg::Access(12), views: Some(2), allow_offline: None },
         Command::Deny { request: RequestArg::Contact(1), reason: Some("no".into()) },
         Command::Fetch(image()),
-        Command::View { image: image(), offline: true },
+        Command::View { image: image(), offline: true, asks: false },
         Command::Checkout { image: image(), views: 3 },
         Command::Checkin(image()),
+    ]
+}
+
+/// What later releases have added to commands that there were.
+fn additions() -> Vec<Command> {
+    let image = || "alice/sea".parse().unwrap();
+    vec![
+        Command::Share {
+            name: "sea".parse().unwrap(),
+            viewer: "bob".parse().unwrap(),
+            views: ViewsChange::Keep,
+            expires: None,
+            allow_offline: Some(true),
+        },
+        Command::Request { image: image(), views: 3, note: None, offline: true },
+        Command::Approve { request: RequestArg::Access(12), views: None, allow_offline: Some(false) },
+        Command::View { image: image(), offline: false, asks: true },
     ]
 }
 
@@ -100,9 +118,9 @@ fn messages() -> Vec<Command> {
 
 #[test]
 fn to_peerd() {
-    let commands = sessions().into_iter().chain(images()).chain(messages());
+    let commands = sessions().into_iter().chain(images()).chain(messages()).chain(additions());
     let perform = ToPeerd::Perform(Box::new(Command::Status));
-    let mut messages = vec![ToPeerd::Data(vec![1, 2, 3]), ToPeerd::Shown, perform];
+    let mut messages = vec![ToPeerd::Data(vec![1, 2, 3]), ToPeerd::Shown, perform, ToPeerd::Go];
     messages.extend(commands.map(|command| ToPeerd::Do(Box::new(command))));
     let samples = Samples { messages };
     samples.have_every::<ToPeerd>(&[]);
@@ -181,7 +199,7 @@ fn outcomes_of_images() -> Vec<Outcome> {
         Outcome::Removed(path()),
         Outcome::Preview { path: path(), preview: preview(), signature: Some(SignatureState::None) },
         Outcome::Grant(Box::new(grant())),
-        Outcome::Grants { given: vec![grant()], received: vec![grant()] },
+        Outcome::Grants { given: vec![grant()], received: vec![grant()], now: None },
         Outcome::Request { request: Box::new(request()), updated: true },
         Outcome::Requests { incoming: vec![request()], outgoing: vec![], contacts: vec![contact()] },
         Outcome::Contact(Box::new(contact())),
@@ -193,6 +211,7 @@ fn outcomes_of_images() -> Vec<Outcome> {
             views_left: Allowance::Unlimited,
         },
         Outcome::Held { path: path(), held: 3, views_left: Allowance::Views(2) },
+        Outcome::Grants { given: vec![], received: vec![], now: Some(at(6)) },
     ]
 }
 
@@ -275,6 +294,7 @@ fn from_peerd() {
         FromPeerd::Data(vec![1, 2, 3]),
         FromPeerd::Part(Box::new(Outcome::Blocks(vec![]))),
         FromPeerd::Failed(WireError::new(Code::NotFound, "there is no alice/sea")),
+        FromPeerd::Ready { bytes: 90 },
     ];
     messages.extend(outcomes.into_iter().map(|outcome| FromPeerd::Done(Box::new(outcome))));
     let event = |what| FromPeerd::Event(Box::new(Event { at: at(1), what }));

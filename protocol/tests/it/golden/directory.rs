@@ -5,9 +5,9 @@ use dos_protocol::{
     directory::{
         Answer, Blob, Block, Blocked, Broadcast, Call, Changes, Checkin, Contact, Cursor, Decide, Decision,
         Delivery, Escrow, ExpiryChange, FromDirectory, InboxMessage, List, LoggedIn, LoginStart, Notice,
-        NoticeKind, Op, Page, Presence, PreviewOf, Publish, Recover, Register, RequestAccess, Send, Sent,
-        Share, Sign, SignedIn, Spend, SpendKind, Spent, Subscription, Ticket, ToDirectory, Update, Viewed,
-        ViewedKind, ViewsChange,
+        NoticeKind, Op, Page, Presence, PreviewOf, Publish, Recover, Register, Request, RequestAccess, Send,
+        Sent, Share, Sign, SignedIn, Spend, SpendKind, Spent, Subscription, Ticket, ToDirectory, Update,
+        Viewed, ViewedKind, ViewsChange,
     },
     model::SessionEnd,
 };
@@ -15,8 +15,8 @@ use dos_protocol::{
 use super::{
     Samples,
     model::{
-        alice, at, bob, grant, image, inbox_message, key, message_id, name, original, peer, preview, record,
-        request, sealed, sealing_key, sign_in, split,
+        alice, at, bob, fuller_grant, fuller_key, grant, image, inbox_message, key, message_id, name,
+        original, peer, preview, record, request, sealed, sealing_key, sign_in, split,
     },
 };
 
@@ -26,7 +26,15 @@ fn spend(kind: SpendKind, views: u32) -> Op {
 }
 
 fn share(views: ViewsChange, expiry: ExpiryChange) -> Op {
-    Op::Share(Share { image: ImageNo(7), viewer: "bob".parse().unwrap(), views, expiry, key: Some(key()) })
+    Op::Share(Share {
+        image: ImageNo(7),
+        viewer: "bob".parse().unwrap(),
+        views,
+        expiry,
+        key: Some(key()),
+        lasts_ms: None,
+        allow_offline: None,
+    })
 }
 
 fn sessions() -> Vec<Op> {
@@ -60,6 +68,7 @@ fn sessions() -> Vec<Op> {
             online: true,
             after: Some(Cursor { peer: alice(), image: Some("sea".parse().unwrap()) }),
             limit: 50,
+            seen_within_ms: None,
         }),
     ]
 }
@@ -100,11 +109,49 @@ fn images_and_grants() -> Vec<Op> {
             image: "alice/sea".parse().unwrap(),
             views: 3,
             note: Some("please".into()),
+            offline: false,
         }),
         Op::Cancel(12),
-        Op::Decide(Decide { request: 12, decision: Decision::Approve { views: Some(2), key: key() } }),
+        Op::Decide(Decide {
+            request: 12,
+            decision: Decision::Approve { views: Some(2), key: key(), allow_offline: None },
+        }),
         Op::Decide(Decide { request: 12, decision: Decision::Deny { reason: Some("no".into()) } }),
         Op::Requests { after: Some(12) },
+    ]
+}
+
+/// What later releases have added to operations that there were.
+fn additions() -> Vec<Op> {
+    vec![
+        Op::List(List {
+            peer: None,
+            seen_since: None,
+            online: false,
+            after: None,
+            limit: 50,
+            seen_within_ms: Some(60_000),
+        }),
+        Op::Share(Share {
+            image: ImageNo(7),
+            viewer: "bob".parse().unwrap(),
+            views: ViewsChange::Keep,
+            expiry: ExpiryChange::At(at(9)),
+            key: Some(fuller_key()),
+            lasts_ms: Some(3_600_000),
+            allow_offline: Some(true),
+        }),
+        Op::Request(RequestAccess {
+            image: "alice/sea".parse().unwrap(),
+            views: 3,
+            note: None,
+            offline: true,
+        }),
+        Op::Decide(Decide {
+            request: 12,
+            decision: Decision::Approve { views: None, key: fuller_key(), allow_offline: Some(false) },
+        }),
+        Op::CloseViews(vec![ViewId::from([1; 16]), ViewId::from([2; 16])]),
     ]
 }
 
@@ -159,8 +206,12 @@ fn to_the_directory() {
             operation: Some(OperationId::from([3; 16])),
         },
     ];
-    let ops =
-        sessions().into_iter().chain(images_and_grants()).chain(messages_and_blocks()).chain(passwords());
+    let ops = sessions()
+        .into_iter()
+        .chain(images_and_grants())
+        .chain(messages_and_blocks())
+        .chain(passwords())
+        .chain(additions());
     messages.extend(ops.map(|op| ToDirectory::request(2, op)));
     let samples = Samples { messages };
     samples.have_every::<ToDirectory>(&[]);
@@ -181,6 +232,7 @@ fn answers() -> Vec<Answer> {
             operations: true,
             trust: true,
             password_again: false,
+            now: None,
         }),
         Answer::Page(Page { peers: vec![peer()], next: Some(Cursor { peer: alice(), image: None }) }),
         Answer::Peer(Box::new(peer())),
@@ -238,8 +290,12 @@ fn answers() -> Vec<Answer> {
             since: Seq(300),
             latest: Seq(302),
             operations: true,
-            password_again: true, trust: false
+            password_again: true,
+            trust: false,
+            now: Some(at(6)),
         }),
+        Answer::Grant(Box::new(fuller_grant())),
+        Answer::Request(Box::new(Request { offline: true, ..request() })),
     ]
 }
 
@@ -292,6 +348,14 @@ fn pushes() -> Vec<FromDirectory> {
                 .caused_by("views")
                 .hint("dosctl request alice/sea")
                 .retry_after(std::time::Duration::from_secs(1)),
+        },
+        FromDirectory::Refused {
+            id: Some(2),
+            error: WireError::new(Code::Denied, "over").because(Reason::ViewClosed),
+        },
+        FromDirectory::Refused {
+            id: Some(2),
+            error: WireError::new(Code::Denied, "not offline").because(Reason::NotOffline),
         },
     ]
 }

@@ -40,7 +40,17 @@ pub(super) fn split() -> SplitId {
 }
 
 pub(super) fn key() -> KeyShare {
-    KeyShare { split: split(), share: [7; 32] }
+    KeyShare { split: split(), share: [7; 32], check: None }
+}
+
+/// With everything that may be missing.
+pub(super) fn fuller_key() -> KeyShare {
+    KeyShare { check: Some([4; 32].into()), ..key() }
+}
+
+/// With everything that may be missing.
+pub(super) fn fuller_grant() -> Grant {
+    Grant { check: Some([4; 32].into()), allow_offline: true, returned: 2, ..grant() }
 }
 
 pub(super) fn original() -> Original {
@@ -65,6 +75,9 @@ pub(super) fn grant() -> Grant {
         revision: Revision(4),
         split: split(),
         sealed: sealed(),
+        check: None,
+        allow_offline: false,
+        returned: 0,
     }
 }
 
@@ -83,6 +96,7 @@ pub(super) fn request() -> Request {
         created_at: at(1),
         decided_at: Some(at(2)),
         revision: 2,
+        offline: false,
     }
 }
 

@@ -22,7 +22,7 @@ impl Story<'_> {
     pub(super) fn bob_takes_views_along(&mut self) -> Result<()> {
         let sea = self.sea();
         Self::act("Bob takes views along, for when there is no directory")?;
-        self.stage.alice.shell.run(&format!("dosctl share {sea} bob --add 3"))?;
+        self.stage.alice.shell.run(&format!("dosctl share {sea} bob --add 3 --allow-offline"))?;
         self.stage
             .bob
             .waits("of three views", || Ok(self.received()?.is_some_and(|right| right.left == 3)))?;
