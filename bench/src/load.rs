@@ -77,6 +77,7 @@ impl Caller {
             addresses: Vec::new(),
             force: true,
             stored: Seq(0),
+            state: None,
         };
         let op = match entry {
             Entry::Bare => return Ok(session),

@@ -105,6 +105,19 @@ impl ImageKeys {
     /// As in [`VaultError`].
     pub(crate) fn key_share(&self, image: ImageNo, viewer: PeerId) -> Result<KeyShare, VaultError> {
         let split = SplitId::from(random::bytes::<16>()?);
+        Ok(self.key_share_of(image, viewer, split)?)
+    }
+
+    /// The directory's share for one viewer under a split that there is.
+    ///
+    /// # Errors
+    /// As in [`VaultError`].
+    pub(crate) fn key_share_of(
+        &self,
+        image: ImageNo,
+        viewer: PeerId,
+        split: SplitId,
+    ) -> Result<KeyShare, VaultError> {
         let owner = self.owner_share(image, viewer, split)?;
         Ok(KeyShare { split, share: *self.content_key.complement(&owner).as_bytes() })
     }

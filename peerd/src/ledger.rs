@@ -364,7 +364,7 @@ async fn hold(
     let (spent, key) = spend(ledger, arg, ready, (&started, SpendKind::Checkout), &|_| ()).await?;
     let checkout = started.view.id();
     let key = identity.vault.seal(EventKind::HeldKey, checkout.as_bytes(), key.as_bytes())?;
-    let held = Held { checkout, image: spent.grant.image, left: started.views };
+    let held = Held { checkout, image: spent.grant.image, left: started.views, given_up: 0 };
     ledger.cache.store.hold(held, spent.grant.sealed.hash, key).await?;
     Ok(spent)
 }
@@ -392,7 +392,8 @@ pub(crate) async fn checkin(ledger: &Ledger, arg: &ImageArg, repeated: bool) -> 
 async fn give_back(ledger: &Ledger, held: &Held) -> Result<Option<Grant>, WireError> {
     // Which views are given back does not change once that has begun.
     let again = Repeat::Under(OperationId::from(*held.checkout.as_bytes()));
-    let checkin = Checkin { image: held.image, checkout: held.checkout, unused: held.left };
+    let Held { checkout, image, left: unused, given_up } = *held;
+    let checkin = Checkin { image, checkout, unused, given_up };
     let grant = match ledger.directory.send(Op::Checkin(checkin), again).await {
         Ok(Answer::Grant(grant)) => {
             ledger.cache.take_grant((*grant).clone()).await?;

@@ -29,7 +29,8 @@ pub mod tls;
 pub use duration::parse_duration;
 pub use error::{Code, Reason, WireError};
 pub use id::{
-    ImageId, ImageNo, Instance, MessageId, OperationId, PeerId, Revision, SealedHash, Seq, SplitId, ViewId,
+    ImageId, ImageNo, Incarnation, Instance, MessageId, Nonce, OperationId, PeerId, Revision, SealedHash,
+    Seq, SplitId, ViewId,
 };
 pub use invite::InviteCode;
 pub use key::PublicKey;

@@ -51,6 +51,9 @@ pub(crate) fn status(text: &mut Text, status: &Status) {
         let unknown = count(status.unknown_updates, "update");
         lines.push(("unknown", format!("{unknown} {were} made by a newer directory: update peerd")));
     }
+    for note in &status.notes {
+        lines.push(("note", format!("{} {}", moment(note.at), note.text)));
+    }
     lines.push(("version", status.version.to_string()));
     lines.push(("files", status.state_dir.display().to_string()));
     for (label, value) in lines {

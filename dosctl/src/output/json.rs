@@ -96,6 +96,14 @@ pub(crate) struct Status<'a> {
     pending: Pending,
     version: &'a str,
     state_dir: std::borrow::Cow<'a, str>,
+    notes: Vec<Note<'a>>,
+}
+
+/// What a user should know even if no one watched when it happened.
+#[derive(Debug, Serialize)]
+struct Note<'a> {
+    at: Moment,
+    text: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -126,6 +134,7 @@ impl<'a> From<&'a control::Status> for Status<'a> {
             },
             version: &status.version,
             state_dir: status.state_dir.to_string_lossy(),
+            notes: status.notes.iter().map(|note| Note { at: Moment(note.at), text: &note.text }).collect(),
         }
     }
 }

@@ -136,6 +136,7 @@ fn status(state: SessionState) -> Status {
         unknown_updates: 0,
         version: "0.1.0".into(),
         state_dir: "/home/a/.local/state/dos/peers/default".into(),
+        notes: Vec::new(),
     }
 }
 

@@ -27,6 +27,7 @@ fn status(profile: &str) -> FromPeerd {
         unknown_updates: 0,
         version: "0.1.0".into(),
         state_dir: "/nowhere".into(),
+        notes: Vec::new(),
     }))))
 }
 

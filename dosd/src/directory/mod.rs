@@ -1,11 +1,13 @@
 //! The operations: what a signed-in peer may ask, each in the file of its verb. Nothing here holds a socket.
 
+mod assert;
 mod block;
 mod broadcast;
 mod contact;
 mod deliver;
 mod list;
 mod password;
+mod proof;
 mod publish;
 mod relay;
 mod request;
@@ -24,13 +26,14 @@ use dos_daemon::rate::{KeyedRateLimiter, Rate};
 use dos_protocol::{
     Code, OperationId, PeerId, PublicKey, Seq, Timestamp, WireError,
     directory::{Answer, Op},
+    key::{SecretError, SecretKey},
     limits::ATTEMPTS_REMEMBERED_MAX,
     model::{Address, PeerRef},
 };
 
 pub use sign_in::Arrived;
 
-use self::password::Passwords;
+use self::{password::Passwords, proof::Proofs};
 use crate::{
     address::network_of,
     config::Settings,
@@ -56,6 +59,7 @@ pub struct Directory {
     messages: KeyedRateLimiter<PeerId>,
     handshakes: KeyedRateLimiter<IpAddr>,
     passwords: Passwords,
+    proofs: Proofs,
     /// Who has come online and is not yet written down.
     arrivals: Mutex<Vec<(PeerId, Timestamp)>>,
 }
@@ -67,6 +71,9 @@ pub(crate) fn outward(refusal: Refusal) -> WireError {
         Refusal::Store(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "an operation failed in the store");
             match error {
+                dos_sqlite::StoreError::Gone(_) => {
+                    WireError::new(Code::Internal, "the directory has lost its files; nothing was done")
+                }
                 dos_sqlite::StoreError::Full(_) => {
                     WireError::new(Code::Internal, "the directory's disk is full")
                 }
@@ -77,15 +84,23 @@ pub(crate) fn outward(refusal: Refusal) -> WireError {
 }
 
 impl Directory {
-    /// A directory on this store.
-    #[must_use]
-    pub fn new(store: Store, live: Arc<Live>, key: PublicKey, settings: Settings) -> Self {
+    /// A directory on this store, with this key.
+    ///
+    /// # Errors
+    /// If the key makes no public one.
+    pub fn new(
+        store: Store,
+        live: Arc<Live>,
+        secret: &SecretKey,
+        settings: Settings,
+    ) -> Result<Self, SecretError> {
         store.set_quotas(settings.limits.quotas());
-        Self {
+        Ok(Self {
             metrics: Metrics::new(live.queue_drops().clone()),
             store,
             live,
-            key,
+            key: secret.public()?,
+            proofs: Proofs::new(secret),
             settings: RwLock::new(Arc::new(settings)),
             registrations: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             broadcasts: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
@@ -93,7 +108,7 @@ impl Directory {
             handshakes: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             passwords: Passwords::new(),
             arrivals: Mutex::default(),
-        }
+        })
     }
 
     /// What is set now.
@@ -134,7 +149,7 @@ impl Directory {
     async fn dispatch(&self, caller: &Caller, op: Op, change: Change) -> Result<Answer, WireError> {
         let peer = caller.peer;
         match op {
-            Op::Register(_) | Op::SignIn(_) | Op::Recover(_) | Op::SignOut => {
+            Op::Register(_) | Op::SignIn(_) | Op::Recover(_) | Op::Reclaim(_) | Op::SignOut => {
                 return Err(WireError::new(Code::Invalid, "signed in already"));
             }
             // It belongs to the session, which keeps it.
@@ -167,6 +182,7 @@ impl Directory {
             Op::Requests { after } => self.requests(peer, after).await,
             Op::SetPassword(password) => return self.set_password(change, password).await,
             Op::Relay(to) => self.relay(peer, to),
+            Op::Assert(assertion) => self.assert(change, assertion).await,
         }
         .map_err(outward)
     }

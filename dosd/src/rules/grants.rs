@@ -23,6 +23,8 @@ pub(crate) struct GrantRecord {
     pub(crate) views_used: u64,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) revision: u64,
+    /// What was given: the views left and used together, as [`GrantRecord::settled`] has it; nothing of an unlimited one.
+    pub(crate) granted: Option<u64>,
 }
 
 /// An image as a grant or a request refers to it.
@@ -90,10 +92,20 @@ impl GrantRecord {
         self.share.is_some()
     }
 
-    fn revoked(mut self) -> Self {
+    pub(crate) fn revoked(mut self) -> Self {
         self.share = None;
         self.views_left = Allowance::Views(0);
         self.revision += 1;
+        self.settled()
+    }
+
+    /// The grant after its owner has decided how many views are left: that is what was granted. Whoever spends or returns views
+    /// afterwards leaves it as it is.
+    pub(crate) fn settled(mut self) -> Self {
+        self.granted = match self.views_left {
+            Allowance::Unlimited => None,
+            Allowance::Views(left) => Some(self.views_used.saturating_add(left.into())),
+        };
         self
     }
 
@@ -111,7 +123,7 @@ impl GrantRecord {
         grant.views_left = bounded(added(grant.views_left, views))?;
         grant.expires_at = unless_past(grant.expires_at, now);
         grant.revision += 1;
-        Ok(grant)
+        Ok(grant.settled())
     }
 }
 
@@ -181,7 +193,7 @@ fn changed(
         ExpiryChange::Keep => grant.expires_at,
     };
     grant.revision += 1;
-    Ok(Some(grant))
+    Ok(Some(grant.settled()))
 }
 
 /// A live grant under another content key: everything but the key stays.
@@ -200,6 +212,7 @@ fn renewed(old: Option<GrantRecord>, key: Option<&KeyShare>) -> Result<GrantReco
         views_used: old.as_ref().map_or(0, |grant| grant.views_used),
         expires_at: None,
         revision: old.as_ref().map_or(0, |grant| grant.revision),
+        granted: None,
     })
 }
 
@@ -247,6 +260,20 @@ pub(crate) fn viewer_forgotten(grants: Vec<(Scope, GrantRecord)>) -> Vec<Owe> {
         Owe::to(scope.owner(), Update::Grant(Box::new(grant)))
     })
     .collect()
+}
+
+/// Whether the counts of a grant fit together: what was granted is what is left and what is used. Of an unlimited grant nothing
+/// is left to be counted, and a revoked one has nothing left.
+pub(crate) fn sums(grant: &GrantRecord) -> Result<(), String> {
+    let expected = grant.clone().settled().granted;
+    if grant.share.is_none() && grant.views_left != Allowance::Views(0) {
+        return Err("it is revoked and has views left".into());
+    }
+    if grant.granted == expected {
+        return Ok(());
+    }
+    let number = |number: Option<u64>| number.map_or_else(|| "without a limit".into(), |n| n.to_string());
+    Err(format!("{} granted, {} left and used", number(grant.granted), number(expected)))
 }
 
 /// What a peer may do with another peer's image, given its grant and the state of its last request for it.

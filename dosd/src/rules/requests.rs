@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     ImageNo, PeerId, Reason, Timestamp, WireError,
-    directory::{Decision, Request, RequestState, Update},
+    directory::{Asserted, Decision, Request, RequestState, Update},
     limits::{REQUESTS_PENDING_MAX, TEXT_BYTES_MAX, VIEWS_MAX},
 };
 
@@ -13,6 +13,9 @@ use super::{
     names::PeerRecord,
     refusal::{conflict, denied, invalid, not_found},
 };
+
+/// The highest revision that is believed.
+const REVISION_MAX: u64 = 1 << 48;
 
 /// A request as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,6 +195,89 @@ pub(crate) fn decide(
     let answer = record.snapshot(&scope);
     owed.extend(owe_both(&answer, Update::Decision));
     Ok(Decided { state: (record, grant), answer, owed })
+}
+
+/// What an asserted request from an earlier incarnation is decided on.
+#[derive(Debug)]
+pub(crate) struct Remembered {
+    /// The image and the viewer that it names; nothing if one of the two is not there.
+    pub(crate) scope: Option<Scope>,
+    /// The request of this number.
+    pub(crate) known: Found,
+    /// The viewer's pending request for the image.
+    pub(crate) pending: Option<RequestRecord>,
+    /// The viewer's pending requests for all images of this owner.
+    pub(crate) pending_count: u64,
+    pub(crate) is_blocked: bool,
+    /// The last number that may have been given.
+    pub(crate) last: u64,
+}
+
+/// Decides what `caller` asserts of a request. Nothing comes of a request by itself, so either side may say that it was answered;
+/// only its viewer can bring one back.
+pub(crate) fn assert(
+    state: Remembered,
+    caller: PeerId,
+    told: &Request,
+) -> Decided<Option<RequestRecord>, Asserted> {
+    let nothing = |answer| Decided { state: None, answer, owed: Vec::new() };
+    let is_sound =
+        told.views > 0 && told.views <= VIEWS_MAX && told.request > 0 && told.request <= state.last;
+    let texts = [told.note.as_deref(), told.reason.as_deref()];
+    if !is_sound || texts.into_iter().any(|text| check_text(text).is_err()) || told.revision > REVISION_MAX {
+        return nothing(Asserted::Refused);
+    }
+    let Some(scope) = state.scope else { return nothing(Asserted::Missing) };
+    if scope.owner() != told.path.owner || (caller != scope.owner() && caller != scope.viewer) {
+        return nothing(Asserted::Refused);
+    }
+    let is_pending = told.state == RequestState::Pending;
+    let record = match state.known {
+        Some((known, _)) if known.viewer != scope.viewer || known.image != scope.image.no => {
+            return nothing(Asserted::Refused);
+        }
+        Some((known, _)) if known.state != RequestState::Pending || told.revision <= known.revision => {
+            return nothing(Asserted::Confirmed);
+        }
+        Some((known, _)) => {
+            // Each side's words are its own.
+            let (note, reason) = if caller == scope.viewer {
+                (told.note.clone(), known.reason)
+            } else {
+                (known.note, told.reason.clone())
+            };
+            let decided_at = if is_pending { None } else { told.decided_at };
+            let (views, state, revision) = (told.views, told.state, told.revision);
+            RequestRecord { views, state, note, reason, decided_at, revision, ..known }
+        }
+        None if !is_pending => return nothing(Asserted::Confirmed),
+        None if caller != scope.viewer => return nothing(Asserted::Missing),
+        None if state.is_blocked
+            || state.pending.is_some()
+            || state.pending_count >= REQUESTS_PENDING_MAX =>
+        {
+            return nothing(Asserted::Refused);
+        }
+        None => RequestRecord {
+            request: told.request,
+            image: scope.image.no,
+            owner: scope.owner(),
+            viewer: scope.viewer,
+            views: told.views,
+            state: RequestState::Pending,
+            note: told.note.clone(),
+            reason: None,
+            created_at: told.created_at,
+            decided_at: None,
+            revision: told.revision,
+        },
+    };
+    let update = match record.state {
+        RequestState::Pending | RequestState::Cancelled => Update::Request,
+        RequestState::Approved | RequestState::Denied => Update::Decision,
+    };
+    let owed = owe_both(&record.snapshot(&scope), update);
+    Decided { state: Some(record), answer: Asserted::Confirmed, owed }
 }
 
 /// The owner has blocked the viewer: its pending requests are denied.

@@ -71,6 +71,7 @@ pub(crate) fn grant() -> GrantRecord {
         views_used: 3,
         expires_at: None,
         revision: 9,
+        granted: Some(8),
     }
 }
 

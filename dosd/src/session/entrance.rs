@@ -45,6 +45,9 @@ pub(super) async fn sign_in(
         Ok(ToDirectory::Request { id, op: Op::Recover(recover), .. }) => {
             (Some(id), directory.recover(key, seen, *recover).await)
         }
+        Ok(ToDirectory::Request { id, op: Op::Reclaim(reclaim), .. }) => {
+            (Some(id), directory.reclaim(key, seen, *reclaim).await)
+        }
         Ok(ToDirectory::Request { id, .. }) => (Some(id), Err(WireError::new(Code::Denied, "sign in first"))),
         Ok(_) => (None, Err(WireError::new(Code::Denied, "sign in first"))),
     };

@@ -23,13 +23,13 @@ pub(super) const BEHIND_SCOPE: usize = 8;
 /// Grants `g` with their images `i`, owners `o` and viewers `v`.
 const JOINED: &str = "
     SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, g.viewer, v.name,
-           g.split, g.share, g.views_left, g.views_used, g.expires_at, g.revision
+           g.split, g.share, g.views_left, g.views_used, g.expires_at, g.revision, g.granted
     FROM grants g JOIN images i ON i.no = g.image JOIN peers o ON o.id = i.owner LEFT JOIN peers v ON v.id = g.viewer";
 
 /// An image, a viewer, and the viewer's grant if there is one.
 pub(super) const STANDING: &str = "
     SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, v.id, v.name,
-           g.split, g.share, g.views_left, g.views_used, g.expires_at, g.revision
+           g.split, g.share, g.views_left, g.views_used, g.expires_at, g.revision, g.granted
     FROM images i JOIN peers o ON o.id = i.owner JOIN peers v ON v.id = ?2
          LEFT JOIN grants g ON g.image = i.no AND g.viewer = v.id
     WHERE i.no = ?1";
@@ -37,12 +37,12 @@ pub(super) const STANDING: &str = "
 /// A page of the grants that a peer has given and received.
 const PAGE: &str = "
     SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, g.viewer, v.name,
-           g.split, g.share, g.views_left, g.views_used, g.expires_at, g.revision
+           g.split, g.share, g.views_left, g.views_used, g.expires_at, g.revision, g.granted
     FROM (
-        SELECT image, viewer, split, share, views_left, views_used, expires_at, revision
+        SELECT image, viewer, split, share, views_left, views_used, expires_at, revision, granted
         FROM grants WHERE owner = ?1 AND (image, viewer) > (?2, ?3)
         UNION ALL
-        SELECT image, viewer, split, share, views_left, views_used, expires_at, revision
+        SELECT image, viewer, split, share, views_left, views_used, expires_at, revision, granted
         FROM grants WHERE viewer = ?1 AND (image, viewer) > (?2, ?3)
         ORDER BY image, viewer LIMIT ?4
     ) g JOIN images i ON i.no = g.image JOIN peers o ON o.id = i.owner LEFT JOIN peers v ON v.id = g.viewer
@@ -71,6 +71,7 @@ pub(super) fn record(row: &Row<'_>, first: usize) -> rusqlite::Result<GrantRecor
         views_used: row::unsigned(row, first + 3)?,
         expires_at: row::time_or_none(row, first + 4)?,
         revision: row::unsigned(row, first + 5)?,
+        granted: row.get::<_, Option<i64>>(first + 6)?.map(|granted| u64::try_from(granted).unwrap_or(0)),
     })
 }
 
@@ -103,7 +104,7 @@ pub(super) fn of_images(
     let numbers: Vec<i64> = images.iter().map(|image| row::number(image.0)).collect();
     let statement = |list: &str| {
         format!(
-            "SELECT image, split, share, views_left, views_used, expires_at, revision
+            "SELECT image, split, share, views_left, views_used, expires_at, revision, granted
              FROM grants WHERE viewer = ?1 AND image IN ({list})"
         )
     };
@@ -134,11 +135,11 @@ pub(super) fn of_viewer(
 /// Saves a grant, whose revision was raised by a rule.
 pub(super) fn save(connection: &Connection, scope: &Scope, grant: &GrantRecord) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO grants(image, viewer, owner, split, share, views_left, views_used, expires_at, revision)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        "INSERT INTO grants(image, viewer, owner, split, share, views_left, views_used, expires_at, revision, granted)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT(image, viewer) DO UPDATE SET split = excluded.split, share = excluded.share,
              views_left = excluded.views_left, views_used = excluded.views_used,
-             expires_at = excluded.expires_at, revision = excluded.revision",
+             expires_at = excluded.expires_at, revision = excluded.revision, granted = excluded.granted",
     )?;
     statement
         .execute(params![
@@ -151,6 +152,7 @@ pub(super) fn save(connection: &Connection, scope: &Scope, grant: &GrantRecord) 
             row::number(grant.views_used),
             grant.expires_at.map(|at| at.0),
             row::number(grant.revision),
+            grant.granted.map(row::number),
         ])
         .map(drop)
 }

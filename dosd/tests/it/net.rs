@@ -54,7 +54,8 @@ impl Net {
         let address = link.address().parse().unwrap();
         let live = Arc::clone(&server.directory().live);
         let stop = CancellationToken::new();
-        let running = tokio::spawn(server.run(stop.clone()));
+        let serving = server.run(stop.clone());
+        let running = tokio::spawn(async { serving.await.unwrap() });
         Self { address, link, live, stop, running }
     }
 
@@ -110,7 +111,14 @@ pub(crate) fn register(name: &str, invite: Option<&str>) -> Op {
 }
 
 pub(crate) fn sign_in(instance: u64, stored: Seq) -> SignIn {
-    SignIn { instance: Instance(instance), port: 4000, addresses: Vec::new(), force: false, stored }
+    SignIn {
+        instance: Instance(instance),
+        port: 4000,
+        addresses: Vec::new(),
+        force: false,
+        stored,
+        state: None,
+    }
 }
 
 /// A peer's connection, driven by hand.

@@ -36,5 +36,6 @@ pub(super) fn run(services: &Arc<Services>) -> Result<Outcome, WireError> {
         unknown_updates: services.store.unknown_updates(),
         version: env!("CARGO_PKG_VERSION").into(),
         state_dir: services.dirs.root().to_owned(),
+        notes: services.feed.notes(),
     })))
 }

@@ -7,8 +7,11 @@
 pub(crate) mod cache;
 pub(crate) mod contacts;
 pub(crate) mod grants;
+pub(crate) mod meeting;
 pub(crate) mod messages;
+pub(crate) mod notes;
 pub(crate) mod pages;
+pub(crate) mod reconcile;
 pub(crate) mod requests;
 pub(crate) mod retry;
 pub(crate) mod spend;

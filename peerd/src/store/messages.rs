@@ -206,6 +206,13 @@ pub(super) fn is_here(connection: &Connection, sender: PeerId, message: MessageI
         .query_row(params![id(sender), message.as_bytes()], |row| row.get(0))?)
 }
 
+/// A message that this peer has sent was stored by its recipient.
+pub(super) fn delivered(connection: &Connection, me: PeerId, message: MessageId) -> Result<(), Error> {
+    let sql = "UPDATE messages SET delivery = ?3 WHERE sender = ?1 AND id = ?2 AND outgoing = 1";
+    execute(connection, sql, params![id(me), message.as_bytes(), delivery_text(Delivery::Delivered)])?;
+    Ok(())
+}
+
 /// Keeps a message at the next place. Nothing if it was here already; then only how far it got is noted.
 pub(super) fn keep(connection: &Connection, entry: &Entry<'_>) -> Result<Option<u64>, Error> {
     if is_here(connection, entry.sender, entry.message)? {

@@ -5,13 +5,16 @@
 //! own ([`stored`]). Secrets pass through sealed by the vault, never in the clear. Nothing here touches a socket or a sealed
 //! file; methods that make files superfluous return their hashes.
 
+mod asserting;
 mod blocks;
 mod contacts;
 mod grants;
 mod inbox;
 mod library;
 mod live;
+mod meeting;
 mod messages;
+mod notes;
 mod operations;
 mod page;
 mod relearn;
@@ -30,16 +33,18 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
-use dos_protocol::{Code, PeerId, SealedHash, Seq, WireError};
+use dos_protocol::{Code, PeerId, SealedHash, Seq, Timestamp, WireError, control::Note};
 use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterThread, open_writer};
 use rusqlite::{Connection, params};
 
 use crate::rules::grants::Needs;
 
+pub(crate) use asserting::{Asserting, Claim};
 pub(crate) use contacts::{Direct, Received, Verdict};
 pub(crate) use inbox::{Applied, Arrival, Incoming};
 pub(crate) use library::{OwnImage, Publication};
 pub(crate) use live::{Live, Open};
+pub(crate) use meeting::{Attempting, Met};
 pub(crate) use messages::{Mail, Me, Wanted};
 pub(crate) use operations::Change;
 pub(crate) use relearn::Inventory;
@@ -90,7 +95,7 @@ impl From<Error> for WireError {
 }
 
 /// What is known of this daemon itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Own {
     /// Whose database this is, once registered.
     pub peer: Option<PeerId>,
@@ -104,6 +109,8 @@ pub(crate) struct Own {
     pub mail: Mail,
     /// Updates of kinds that this version does not know.
     pub unknown: u64,
+    /// What the user should know.
+    pub notes: Vec<Note>,
 }
 
 /// The database.
@@ -198,6 +205,7 @@ fn own(connection: &Connection) -> Result<Own, Error> {
         requests: waiting(connection)?,
         mail: messages::mail(connection)?,
         unknown: unknown::count(connection)?,
+        notes: notes::all(connection, Timestamp::now())?,
     })
 }
 

@@ -159,8 +159,8 @@ async fn a_gap_is_refused_and_nothing_of_its_batch_is_applied() {
 #[tokio::test]
 async fn updates_forgotten_by_the_directory_are_skipped_and_never_taken_back() {
     let bench = bench().await;
-    bench.store.skip_updates(Seq(4)).await.unwrap();
-    bench.store.skip_updates(Seq(2)).await.unwrap();
+    bench.store.meet(Seq(4), None).await.unwrap();
+    bench.store.meet(Seq(2), None).await.unwrap();
     assert_eq!(bench.apply(vec![granted(5, received(1))]).await.unwrap().stored, Seq(5));
 }
 
@@ -169,7 +169,7 @@ async fn what_is_not_told_any_more_has_ended_unless_it_changed_meanwhile() {
     let bench = bench().await;
     bench.apply(vec![granted(1, received(1))]).await.unwrap();
     assert!(!bench.store.has_lost().await.unwrap());
-    bench.store.skip_updates(Seq(9)).await.unwrap();
+    bench.store.meet(Seq(9), None).await.unwrap();
     assert!(bench.store.has_lost().await.unwrap());
     let known = bench.store.inventory().await.unwrap();
     bench.store.take_grants(vec![received(2)]).await.unwrap();
@@ -198,7 +198,7 @@ async fn a_revocation_ends_the_copy_the_share_the_open_views_and_the_held_ones()
     let live = Live::default();
     drop(bench.store.take_view(live.clone(), ImageNo(1)).await.unwrap());
     let taken = bench.store.take_checkout(live.clone(), ImageNo(1), Some(2)).await.unwrap().unwrap();
-    let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 2 };
+    let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 2, given_up: 0 };
     bench.store.hold(held, hash(1), vec![3]).await.unwrap();
     let applied = bench.apply(vec![granted(2, Grant { revoked: true, ..received(2) })]).await.unwrap();
     assert_eq!((applied.free, applied.received.len()), (vec![hash(1)], 0));
@@ -216,7 +216,11 @@ async fn a_replaced_image_frees_the_old_copy_unless_held_views_need_it() {
     let live = Live::default();
     let taken = bench.store.take_checkout(live.clone(), ImageNo(1), Some(1)).await.unwrap().unwrap();
     let checkout = taken.view.id();
-    bench.store.hold(Held { checkout, image: ImageNo(1), left: 1 }, hash(1), vec![3]).await.unwrap();
+    bench
+        .store
+        .hold(Held { checkout, image: ImageNo(1), left: 1, given_up: 0 }, hash(1), vec![3])
+        .await
+        .unwrap();
     let replaced = Grant { sealed: SealedCopy { hash: hash(2), bytes: 50 }, ..received(2) };
     let applied = bench.apply(vec![granted(2, replaced)]).await.unwrap();
     assert_eq!(applied.free, []);
@@ -336,7 +340,7 @@ async fn held_views_are_counted_down_once_each_and_never_below_nothing() {
     bench.with_copy().await;
     let live = Live::default();
     let taken = bench.store.take_checkout(live.clone(), ImageNo(1), Some(2)).await.unwrap().unwrap();
-    let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 2 };
+    let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 2, given_up: 0 };
     bench.store.hold(held.clone(), hash(1), vec![3]).await.unwrap();
     bench.store.hold(held, hash(1), vec![3]).await.unwrap();
     let take = || bench.store.take_held(live.clone(), ImageNo(1));
@@ -357,10 +361,14 @@ async fn views_that_are_being_given_back_cannot_be_used() {
     let live = Live::default();
     let taken = bench.store.take_checkout(live.clone(), ImageNo(1), Some(3)).await.unwrap().unwrap();
     let checkout = taken.view.id();
-    bench.store.hold(Held { checkout, image: ImageNo(1), left: 3 }, hash(1), vec![3]).await.unwrap();
+    bench
+        .store
+        .hold(Held { checkout, image: ImageNo(1), left: 3, given_up: 0 }, hash(1), vec![3])
+        .await
+        .unwrap();
     drop(bench.store.take_held(live.clone(), ImageNo(1)).await.unwrap());
     let returning = bench.store.begin_checkin(ImageNo(1)).await.unwrap();
-    assert_eq!(returning, [Held { checkout, image: ImageNo(1), left: 2 }]);
+    assert_eq!(returning, [Held { checkout, image: ImageNo(1), left: 2, given_up: 0 }]);
     assert!(bench.store.take_held(live, ImageNo(1)).await.unwrap().is_none());
     assert_eq!(bench.store.returning().await.unwrap(), returning);
     bench.store.finish_checkin(checkout).await.unwrap();
@@ -413,7 +421,7 @@ async fn own_images_are_no_cached_copies_and_held_views_keep_theirs() {
     assert_eq!(bench.store.cached().await.unwrap(), [copy]);
     let live = Live::default();
     let taken = bench.store.take_checkout(live, ImageNo(1), Some(1)).await.unwrap().unwrap();
-    let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 1 };
+    let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 1, given_up: 0 };
     bench.store.hold(held, hash(1), vec![3]).await.unwrap();
     assert_eq!(bench.store.cached().await.unwrap(), [Cached { held: true, ..copy }]);
 }

@@ -8,7 +8,7 @@ use std::{future::pending, sync::Arc, time::Duration};
 use dos_protocol::{
     Code, Seq, Timestamp, WireError,
     control::{EventKind, SessionState},
-    directory::{Op, Recover, Register, SignIn, SignedIn},
+    directory::{Op, Reclaim, Recover, Register, SignIn, SignedIn},
 };
 use tokio::{
     task::JoinHandle,
@@ -23,7 +23,13 @@ use super::{
     session::{Ending, Request, Session},
     state::{Action, Event, Failed, Lost, Phase},
 };
-use crate::{addresses::announced, copies::blocking, identity::Identity, random::jitter};
+use crate::{
+    addresses::announced,
+    copies::blocking,
+    identity::Identity,
+    random::{self, jitter},
+    store::{Attempting, Met},
+};
 
 /// A session that lasted this long was a good one: the next attempt comes soon.
 const LASTED: Duration = Duration::from_secs(5);
@@ -106,6 +112,42 @@ pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: Cance
         }
     }
     actor.sign_out().await;
+}
+
+/// Signs in once, or registers.
+async fn attempt(
+    local: &Local,
+    identity: &Identity,
+    (entrance, force): (Option<Entrance>, bool),
+) -> Result<Established, Failure> {
+    let refused = |error| Failure::refused(error);
+    let nonce = random::bytes::<16>().map_err(|error| refused(error.into()))?;
+    let begun = local.store.begin_attempt(nonce.into()).await.map_err(|error| refused(error.into()))?;
+    let Attempting { stored, state, proof } = begun;
+    let (port, addresses) = announced(&local.config, local.listen, &identity.server);
+    let state = Some(state);
+    let sign_in = SignIn { instance: local.instance, port, addresses, force, stored, state };
+    let op = match entrance {
+        Some(Entrance::Register { name, invite, password }) => {
+            Op::Register(Register { name, invite, password, sign_in })
+        }
+        Some(Entrance::Recover { name, password }) => {
+            Op::Recover(Box::new(Recover { name, password, sign_in }))
+        }
+        None => Op::SignIn(sign_in),
+    };
+    let again = if let Op::SignIn(sign_in) = &op { Some(sign_in.clone()) } else { None };
+    let failure = match Box::pin(establish(identity, op, stored)).await {
+        Err(failure) if failure.kind == Failed::Unknown => failure,
+        other => return other,
+    };
+    // A directory that was restored may have forgotten this peer.
+    let (Some(id), Some(proof), Some(sign_in)) = (identity.id, proof, again) else { return Err(failure) };
+    let reclaim = Reclaim { id, name: identity.name.clone(), proof, sign_in };
+    match Box::pin(establish(identity, Op::Reclaim(Box::new(reclaim)), stored)).await {
+        Err(Failure { kind: Failed::Refused | Failed::Unknown, .. }) => Err(failure),
+        other => other,
+    }
 }
 
 impl Actor {
@@ -209,24 +251,13 @@ impl Actor {
     fn connect(&mut self, force: bool, identity: Option<Arc<Identity>>) {
         self.abandon();
         let Some(identity) = identity else { return };
-        let stored = self.local.feed.stored_now();
-        let (port, addresses) = announced(&self.local.config, self.local.listen, &identity.server);
-        let sign_in = SignIn { instance: self.local.instance, port, addresses, force, stored };
-        let (identity, op) = match &self.application {
-            Some(Application { identity, entrance }) => {
-                let op = match entrance.clone() {
-                    Entrance::Register { name, invite, password } => {
-                        Op::Register(Register { name, invite, password, sign_in })
-                    }
-                    Entrance::Recover { name, password } => {
-                        Op::Recover(Box::new(Recover { name, password, sign_in }))
-                    }
-                };
-                (Arc::clone(identity), op)
-            }
-            None => (identity, Op::SignIn(sign_in)),
+        let (identity, entrance) = match &self.application {
+            Some(Application { identity, entrance }) => (Arc::clone(identity), Some(entrance.clone())),
+            None => (identity, None),
         };
-        self.attempt = Some(tokio::spawn(async move { Box::pin(establish(&identity, op, stored)).await }));
+        let local = Arc::clone(&self.local);
+        let attempt = async move { Box::pin(attempt(&local, &identity, (entrance, force))).await };
+        self.attempt = Some(tokio::spawn(attempt));
     }
 
     async fn attempted(&mut self, outcome: Result<Established, Failure>) {
@@ -252,9 +283,13 @@ impl Actor {
     ) -> Result<(), WireError> {
         if signed_in.since > *stored {
             tracing::warn!(stored = %stored, since = %signed_in.since, "updates are lost: this state directory is older than what the directory was told");
-            self.local.store.skip_updates(signed_in.since).await?;
-            self.local.feed.set_stored(signed_in.since);
         }
+        let Met { news, notes, free } =
+            self.local.store.meet(signed_in.since, signed_in.data.clone()).await?;
+        self.local.inbox.cache.copies.remove(free).await;
+        self.local.feed.restored(&news, notes);
+        self.ends.reconciling.send_replace(self.local.store.is_asserting().await?);
+        self.local.feed.set_stored(signed_in.since.max(*stored));
         if let Some(Application { identity, entrance }) = application {
             let taken_back = matches!(entrance, Entrance::Recover { .. });
             self.local.store.bind(signed_in.id, taken_back).await?;

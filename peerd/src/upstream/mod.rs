@@ -125,6 +125,8 @@ pub(crate) struct Upstream {
     wishes: mpsc::Sender<Wish>,
     status: watch::Receiver<Status>,
     counters: Counters,
+    /// Whether changes wait until the directory was told what is known here.
+    reconciling: Arc<watch::Sender<bool>>,
 }
 
 /// What a session needs of this daemon.
@@ -147,6 +149,7 @@ pub(crate) struct Local {
 pub(crate) struct Ends {
     wishes: mpsc::Receiver<Wish>,
     status: watch::Sender<Status>,
+    reconciling: Arc<watch::Sender<bool>>,
 }
 
 impl Upstream {
@@ -163,7 +166,9 @@ impl Upstream {
             directory: None,
             handle: None,
         });
-        (Self { wishes, status, counters }, Ends { wishes: waiting, status: publisher })
+        let reconciling = Arc::new(watch::Sender::new(false));
+        let ends = Ends { wishes: waiting, status: publisher, reconciling: Arc::clone(&reconciling) };
+        (Self { wishes, status, counters, reconciling }, ends)
     }
 
     /// How it stands, now and from now on.
@@ -279,6 +284,9 @@ impl Upstream {
         let perhaps_done = |error| Unanswered { error, perhaps_done: true };
         let deadline = Instant::now() + REPEAT_PATIENCE;
         let mut handle = self.handle(Instant::now() + SESSION_PATIENCE).await.map_err(not_done)?;
+        if is_change(&op) {
+            self.unreconciled(deadline).await.map_err(not_done)?;
+        }
         let operation = if let Repeat::Under(operation) = repeat { Some(operation) } else { None };
         let request = Request { op, operation };
         loop {
@@ -300,6 +308,25 @@ impl Upstream {
             if doubles(&request.op) && !handle.knows_operations() {
                 return Err(perhaps_done(explain(lost)));
             }
+        }
+    }
+
+    /// The directory was told what is known here, or cannot be: changes go on.
+    pub(crate) fn reconciled(&self) {
+        self.reconciling.send_replace(false);
+    }
+
+    /// Waits while a directory that was restored is told what is known here: a change that came in between would be taken for
+    /// something that was known.
+    async fn unreconciled(&self, deadline: Instant) -> Result<(), WireError> {
+        let mut reconciling = self.reconciling.subscribe();
+        let told = reconciling.wait_for(|reconciling| !reconciling);
+        match timeout_at(deadline, told).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(WireError::new(
+                Code::Offline,
+                "the directory was restored and is being told what is known here; try again in a moment",
+            )),
         }
     }
 
@@ -337,6 +364,22 @@ impl Directory for Upstream {
     fn is_online(&self) -> bool {
         self.is_online()
     }
+}
+
+/// Whether it changes what peers assert.
+fn is_change(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Publish(_)
+            | Op::Remove(_)
+            | Op::Rename { .. }
+            | Op::Share(_)
+            | Op::Spend(_)
+            | Op::Checkin(_)
+            | Op::Request(_)
+            | Op::Cancel(_)
+            | Op::Decide(_)
+    )
 }
 
 /// Whether doing it twice is another thing than doing it once, also if the directory compares the states before and after.

@@ -51,6 +51,7 @@ async fn newer_directory(listener: TcpListener, tell: SyncSender<Read>) {
                         since: sign_in.stored,
                         latest,
                         operations: true,
+                        data: None,
                     };
                     say(&mut reader, &FromDirectory::Answer { id, answer: Answer::SignedIn(signed_in) })
                         .await;

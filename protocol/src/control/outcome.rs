@@ -217,4 +217,16 @@ pub struct Status {
     pub version: Box<str>,
     /// The state directory.
     pub state_dir: PathBuf,
+    /// What its user should know even if no one watched when it happened, the last one last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+}
+
+/// See [`Status::notes`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// When it happened.
+    pub at: Timestamp,
+    /// For people.
+    pub text: Box<str>,
 }

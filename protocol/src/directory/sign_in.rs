@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{DataState, PeerState};
 use crate::{
     id::{Instance, PeerId, Seq},
     model::Address,
@@ -37,6 +38,9 @@ pub struct SignIn {
     pub force: bool,
     /// The last update that it has stored: the directory may forget those up to it.
     pub stored: Seq,
+    /// What it knows of its own state and of the directory's; nothing of a peer of the first releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<PeerState>,
 }
 
 /// See [`super::Op::Recover`].
@@ -68,4 +72,7 @@ pub struct SignedIn {
     /// not, and would do the change twice.
     #[serde(default)]
     pub operations: bool,
+    /// The age of both sides' data; nothing of a directory of the first releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataState>,
 }

@@ -184,6 +184,7 @@ fn golden_bytes_of_operations_and_updates() {
             addresses: vec!["192.0.2.7:4000".parse().unwrap()],
             force: false,
             stored: Seq(0),
+            state: None,
         },
     };
     let recover = ToDirectory::request(1, Op::Recover(Box::new(recover)));

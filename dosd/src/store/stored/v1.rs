@@ -51,6 +51,10 @@ pub(super) enum Body<'a> {
         text: &'a str,
     },
     Void,
+    Delivered {
+        message: [u8; 16],
+        to: u64,
+    },
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -58,6 +62,7 @@ pub(super) enum Kind {
     View,
     Checkout,
     Checkin,
+    GivenUp,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -302,6 +307,7 @@ impl<'a> From<&'a Update> for Body<'a> {
                     ViewedKind::View => Kind::View,
                     ViewedKind::Checkout => Kind::Checkout,
                     ViewedKind::Checkin => Kind::Checkin,
+                    ViewedKind::GivenUp => Kind::GivenUp,
                 },
                 grant: (&viewed.grant).into(),
             },
@@ -317,6 +323,9 @@ impl<'a> From<&'a Update> for Body<'a> {
                 text: &message.text,
             },
             Update::Void => Self::Void,
+            Update::Delivered(delivered) => {
+                Self::Delivered { message: *delivered.message.as_bytes(), to: delivered.to.number() }
+            }
         }
     }
 }
@@ -334,6 +343,7 @@ impl TryFrom<Body<'_>> for Update {
                     Kind::View => ViewedKind::View,
                     Kind::Checkout => ViewedKind::Checkout,
                     Kind::Checkin => ViewedKind::Checkin,
+                    Kind::GivenUp => ViewedKind::GivenUp,
                 },
                 grant: grant.try_into()?,
             })),
@@ -351,6 +361,9 @@ impl TryFrom<Body<'_>> for Update {
                 }))
             }
             Body::Void => Self::Void,
+            Body::Delivered { message, to } => {
+                Self::Delivered(Box::new(directory::Delivered { message: message.into(), to: peer(to)? }))
+            }
         })
     }
 }

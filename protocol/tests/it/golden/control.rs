@@ -5,8 +5,8 @@ use std::time::Duration;
 use dos_protocol::{
     Allowance, Code, WireError,
     control::{
-        Command, ContactRequest, Event, EventKind, FromPeerd, ListQuery, Message, MessagesQuery, Outcome,
-        Progress, RequestArg, SessionState, Status, Step, ToPeerd, Way,
+        Command, ContactRequest, Event, EventKind, FromPeerd, ListQuery, Message, MessagesQuery, Note,
+        Outcome, Progress, RequestArg, SessionState, Status, Step, ToPeerd, Way,
     },
     directory::{
         Block, Blocked, Cursor, Delivery, Notice, NoticeKind, Presence, RequestState, ViewedKind, ViewsChange,
@@ -143,6 +143,7 @@ fn status() -> Status {
         unknown_updates: 4,
         version: "0.1.0".into(),
         state_dir: "/var/lib/peerd".into(),
+        notes: Vec::new(),
     }
 }
 
@@ -153,6 +154,10 @@ fn outcomes_of_sessions() -> Vec<Outcome> {
         Outcome::Registered { id: alice(), name: name("alice"), server: link() },
         Outcome::Session { id: alice(), state: SessionState::Online, replayed: 2 },
         Outcome::Status(Box::new(status())),
+        Outcome::Status(Box::new(Status {
+            notes: vec![Note { at: at(1), text: "restored".into() }],
+            ..status()
+        })),
         Outcome::Page { peers: vec![peer()], next: Some(Cursor { peer: alice(), image: None }) },
         Outcome::Peer(Box::new(peer())),
         Outcome::Pong { id: bob(), name: name("bob"), way, round_trip_us: 250 },
