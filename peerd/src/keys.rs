@@ -105,7 +105,7 @@ impl ImageKeys {
     /// As in [`VaultError`].
     pub(crate) fn key_share(&self, image: ImageNo, viewer: PeerId) -> Result<KeyShare, VaultError> {
         let split = SplitId::from(random::bytes::<16>()?);
-        Ok(self.key_share_of(image, viewer, split)?)
+        self.key_share_of(image, viewer, split)
     }
 
     /// The directory's share for one viewer under a split that there is.

@@ -6,6 +6,8 @@ mod control;
 mod cutter;
 mod earlier;
 mod exact;
+mod healing;
+mod history;
 mod kills;
 mod looking;
 mod manager;
