@@ -111,7 +111,8 @@ async fn prepare(
             let (mut grants, mut keys) = (Vec::new(), Keys::new());
             for entry in &page {
                 let grant = entry.grant()?;
-                keys.push((entry.key(), grant.revoked));
+                // Of a received one that is revoked the owner tells; of a given one its viewer may come back.
+                keys.push((entry.key(), grant.revoked && claim == Claim::Received));
                 grants.push(asserted(reconciling, claim, grant).await?);
             }
             (Some(Assertion::Grants(grants)), keys)
@@ -140,7 +141,7 @@ async fn prepare(
             let keys = page.iter().map(Asserting::key).zip(ended).collect();
             (Some(Assertion::Requests(requests)), keys)
         }
-        Claim::Message => (None, Keys::new()),
+        Claim::Block | Claim::Message => (None, Keys::new()),
     })
 }
 
@@ -221,8 +222,33 @@ pub(crate) async fn send_again(reconciling: &Reconciling) -> Result<(), WireErro
 /// # Errors
 /// If the directory cannot be asked, or the store fails.
 pub(crate) async fn block_again(reconciling: &Reconciling) -> Result<(), WireError> {
+    let (store, directory) = (&reconciling.cache.store, &*reconciling.directory);
+    let mut after = None;
+    loop {
+        let page = store.asserting(Claim::Block, after).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.key());
+        for entry in page {
+            let Some(peer) = entry.peer() else {
+                unblock_others(reconciling).await?;
+                store.asserted(Claim::Block, vec![entry.key()]).await?;
+                continue;
+            };
+            match directory.request_again(Op::Block(PeerRef::Id(peer))).await {
+                Ok(_) => {}
+                // A peer that is not back yet stays blocked here meanwhile.
+                Err(error) if error.code == Code::NotFound => continue,
+                Err(error) if error.code == Code::Denied && error.reason != Some(Reason::Limit) => {}
+                Err(error) => return Err(error),
+            }
+            store.asserted(Claim::Block, vec![entry.key()]).await?;
+        }
+    }
+}
+
+/// Lifts blocks that this peer has lifted before.
+async fn unblock_others(reconciling: &Reconciling) -> Result<(), WireError> {
     let directory = &*reconciling.directory;
-    let there: HashSet<PeerId> = blocks::all(directory).await?.into_iter().map(|block| block.peer).collect();
     let (mut here, mut after) = (HashSet::new(), None);
     loop {
         let page = reconciling.cache.store.blocked_peers(after).await?;
@@ -230,16 +256,11 @@ pub(crate) async fn block_again(reconciling: &Reconciling) -> Result<(), WireErr
         after = Some(last.clone());
         here.extend(page.into_iter().map(|block| block.peer));
     }
-    for peer in here.difference(&there) {
-        match directory.request_again(Op::Block(PeerRef::Id(*peer))).await {
-            // A peer that is not there yet is blocked here meanwhile.
-            Ok(_) => {}
-            Err(error) if matches!(error.code, Code::NotFound | Code::Denied) => {}
-            Err(error) => return Err(error),
+    for block in blocks::all(directory).await? {
+        if here.contains(&block.peer) {
+            continue;
         }
-    }
-    for peer in there.difference(&here) {
-        match directory.request_again(Op::Unblock(PeerRef::Id(*peer))).await {
+        match directory.request_again(Op::Unblock(PeerRef::Id(block.peer))).await {
             Ok(_) => {}
             Err(error) if error.code == Code::NotFound => {}
             Err(error) => return Err(error),

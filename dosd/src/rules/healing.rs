@@ -152,11 +152,8 @@ fn given(scope: &Scope, told: &Grant, key: Option<&KeyShare>) -> Outcome {
 
 fn by_viewer(state: Asserting, told: &Grant) -> Outcome {
     let Some(now) = state.grant else { return nothing(Asserted::Missing) };
-    if let Some(outcome) = revoked(&state.scope, now.clone(), told) {
-        return outcome;
-    }
     let Some(fork) = state.fork.filter(|fork| told.revision.0 > fork.used_revision) else {
-        return nothing(Asserted::Confirmed);
+        return revoked(&state.scope, now, told).unwrap_or_else(|| nothing(Asserted::Confirmed));
     };
     let used = fork.used.max(told.views_used);
     let moved = Fork {
@@ -169,6 +166,10 @@ fn by_viewer(state: Asserting, told: &Grant) -> Outcome {
     let mut next = rebased(&now, &fork, &moved);
     if now.split != fork.split || now.share.is_none() {
         next.views_left = now.views_left;
+    }
+    if told.revoked && told.split == now.split {
+        next.share = None;
+        next.views_left = Allowance::Views(0);
     }
     // What the viewer knows beyond that, the owner has decided, and can confirm.
     let agrees = next.views_left == told.views_left

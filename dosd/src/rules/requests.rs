@@ -206,6 +206,8 @@ pub(crate) struct Remembered {
     pub(crate) known: Found,
     /// The viewer's pending request for the image.
     pub(crate) pending: Option<RequestRecord>,
+    /// The viewer's last request for the image: its number and its state.
+    pub(crate) newest: Option<(u64, RequestState)>,
     /// The viewer's pending requests for all images of this owner.
     pub(crate) pending_count: u64,
     pub(crate) is_blocked: bool,
@@ -213,13 +215,21 @@ pub(crate) struct Remembered {
     pub(crate) last: u64,
 }
 
+/// A request that was asserted, as it is to be saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Restored {
+    pub(crate) record: RequestRecord,
+    /// The answered request that it takes the place of: more than one of a viewer and an image from before are of no use.
+    pub(crate) replaces: Option<u64>,
+}
+
 /// Decides what `caller` asserts of a request. Nothing comes of a request by itself, so either side may say that it was answered;
-/// only its viewer can bring one back.
+/// only its viewer can bring a pending one back. Of answered ones the last is known, as it was.
 pub(crate) fn assert(
     state: Remembered,
     caller: PeerId,
     told: &Request,
-) -> Decided<Option<RequestRecord>, Asserted> {
+) -> Decided<Option<Restored>, Asserted> {
     let nothing = |answer| Decided { state: None, answer, owed: Vec::new() };
     let is_sound =
         told.views > 0 && told.views <= VIEWS_MAX && told.request > 0 && told.request <= state.last;
@@ -232,6 +242,7 @@ pub(crate) fn assert(
         return nothing(Asserted::Refused);
     }
     let is_pending = told.state == RequestState::Pending;
+    let mut replaces = None;
     let record = match state.known {
         Some((known, _)) if known.viewer != scope.viewer || known.image != scope.image.no => {
             return nothing(Asserted::Refused);
@@ -250,7 +261,15 @@ pub(crate) fn assert(
             let (views, state, revision) = (told.views, told.state, told.revision);
             RequestRecord { views, state, note, reason, decided_at, revision, ..known }
         }
-        None if !is_pending => return nothing(Asserted::Confirmed),
+        None if !is_pending => match state.newest {
+            Some((newest, of)) if newest > told.request || of == RequestState::Pending => {
+                return nothing(Asserted::Confirmed);
+            }
+            newest => {
+                replaces = newest.map(|(newest, _)| newest);
+                lost(&scope, told)
+            }
+        },
         None if caller != scope.viewer => return nothing(Asserted::Missing),
         None if state.is_blocked
             || state.pending.is_some()
@@ -258,26 +277,32 @@ pub(crate) fn assert(
         {
             return nothing(Asserted::Refused);
         }
-        None => RequestRecord {
-            request: told.request,
-            image: scope.image.no,
-            owner: scope.owner(),
-            viewer: scope.viewer,
-            views: told.views,
-            state: RequestState::Pending,
-            note: told.note.clone(),
-            reason: None,
-            created_at: told.created_at,
-            decided_at: None,
-            revision: told.revision,
-        },
+        None => lost(&scope, told),
     };
     let update = match record.state {
         RequestState::Pending | RequestState::Cancelled => Update::Request,
         RequestState::Approved | RequestState::Denied => Update::Decision,
     };
     let owed = owe_both(&record.snapshot(&scope), update);
-    Decided { state: Some(record), answer: Asserted::Confirmed, owed }
+    Decided { state: Some(Restored { record, replaces }), answer: Asserted::Confirmed, owed }
+}
+
+/// A request that the directory has lost. The owner's words are not taken from anyone.
+fn lost(scope: &Scope, told: &Request) -> RequestRecord {
+    let is_pending = told.state == RequestState::Pending;
+    RequestRecord {
+        request: told.request,
+        image: scope.image.no,
+        owner: scope.owner(),
+        viewer: scope.viewer,
+        views: told.views,
+        state: told.state,
+        note: told.note.clone(),
+        reason: None,
+        created_at: told.created_at,
+        decided_at: if is_pending { None } else { told.decided_at },
+        revision: told.revision,
+    }
 }
 
 /// The owner has blocked the viewer: its pending requests are denied.

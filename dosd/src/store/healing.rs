@@ -35,8 +35,8 @@ impl Store {
             let (answers, rows) = match assertion {
                 Assertion::Removed(numbers) => removed(connection, change, numbers)?,
                 Assertion::Image(image) => {
-                    let answer = self::image(connection, change, (&image, quotas))?;
-                    (vec![answer], Vec::new())
+                    let (answer, rows) = self::image(connection, change, (&image, quotas))?;
+                    (vec![answer], rows)
                 }
                 Assertion::Grants(asserted) => all(asserted, |one| grant(connection, change, &one))?,
                 Assertion::Checkouts(asserted) => all(asserted, |one| checkout(connection, change, &one))?,
@@ -78,7 +78,7 @@ fn image(
     connection: &Connection,
     change: Change,
     (asserted, quotas): (&AssertedImage, Quotas),
-) -> Result<Asserted, Refusal> {
+) -> Result<(Asserted, Vec<InboxRow>), Refusal> {
     let (owner, publish) = (change.peer, &asserted.publish);
     let (images, preview_bytes) = images::counts(connection, owner)?;
     let state = Remembered {
@@ -91,8 +91,8 @@ fn image(
     };
     let info = publish::published(owner, asserted.image, publish);
     match publish::assert(&state, &info) {
-        Kept::Refused => return Ok(Asserted::Refused),
-        Kept::Unchanged => return Ok(Asserted::Confirmed),
+        Kept::Refused => return Ok((Asserted::Refused, Vec::new())),
+        Kept::Unchanged => return Ok((Asserted::Confirmed, Vec::new())),
         Kept::Written { displaced } => {
             if let Some((no, name)) = displaced {
                 rename(connection, no, &name)?;
@@ -105,7 +105,8 @@ fn image(
             images::count(connection, owner, added, i64::from(info.preview.bytes) - before)?;
         }
     }
-    Ok(Asserted::Confirmed)
+    // Holders of grants may have been told the older name or content since.
+    Ok((Asserted::Confirmed, grants::touch_all(connection, asserted.image, change.now)?))
 }
 
 fn rename(connection: &Connection, no: ImageNo, name: &ImageName) -> rusqlite::Result<()> {

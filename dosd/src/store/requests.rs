@@ -157,6 +157,19 @@ pub(super) fn deny_all(
     Ok((count, inbox::owe(connection, requests::deny_all(pending, now), now)?))
 }
 
+/// The last request of a viewer for an image: its number and its state.
+fn newest(
+    connection: &Connection,
+    image: ImageNo,
+    (owner, viewer): (PeerId, PeerId),
+) -> rusqlite::Result<Option<(u64, RequestState)>> {
+    let sql = "SELECT request, state FROM requests WHERE viewer = ?1 AND owner = ?2 AND image = ?3
+               ORDER BY request DESC LIMIT 1";
+    let key = params![row::peer_number(viewer), row::peer_number(owner), row::number(image.0)];
+    let newest = |row: &Row<'_>| Ok((row::unsigned(row, 0)?, row::one_of(row, 1, state)?));
+    connection.prepare_cached(sql)?.query_row(key, newest).optional()
+}
+
 /// Takes a request that a peer asserts from an earlier incarnation.
 pub(super) fn assert(
     connection: &Connection,
@@ -169,12 +182,17 @@ pub(super) fn assert(
         scope: standing.map(|(scope, _)| scope),
         known: find(connection, told.request)?,
         pending: find_pending(connection, told.image, (owner, viewer))?,
+        newest: newest(connection, told.image, (owner, viewer))?,
         pending_count: count_pending(connection, owner, viewer)?,
         is_blocked: blocks::is_blocked(connection, owner, viewer)?,
         last: healing::last(connection, "request")?,
     };
     let decided = requests::assert(state, change.peer, &told);
-    if let Some(record) = &decided.state {
+    if let Some(requests::Restored { record, replaces }) = &decided.state {
+        if let Some(replaced) = replaces {
+            let sql = "DELETE FROM requests WHERE request = ?1";
+            connection.prepare_cached(sql)?.execute([row::number(*replaced)])?;
+        }
         save(connection, record)?;
     }
     Ok((decided.answer, inbox::owe(connection, decided.owed, change.now)?))

@@ -100,9 +100,7 @@ async fn reconcile(chores: &Chores, again: &mut Again) {
     chores.upstream.reconciled();
     let rest = async {
         if outcome? {
-            if again.rounds == 0 {
-                reconcile::block_again(&chores.reconciling).await?;
-            }
+            reconcile::block_again(&chores.reconciling).await?;
             reconcile::send_again(&chores.reconciling).await?;
         }
         Ok::<bool, WireError>(chores.reconciling.cache.store.is_asserting().await?)

@@ -9,6 +9,7 @@ pub(crate) struct Left {
     pub(crate) grants: u64,
     pub(crate) checkouts: u64,
     pub(crate) requests: u64,
+    pub(crate) blocks: u64,
     pub(crate) messages: u64,
 }
 
@@ -19,6 +20,7 @@ impl Left {
             (self.grants, "grant"),
             (self.checkouts, "checkout"),
             (self.requests, "request"),
+            (self.blocks, "block"),
             (self.messages, "message"),
         ];
         let parts = parts.into_iter().filter(|(count, _)| *count > 0);
@@ -70,11 +72,11 @@ mod tests {
     fn a_restored_directory_is_reported_once_with_what_it_could_not_confirm() {
         let nothing = Left::default();
         let some = Left { grants: 2, messages: 1, ..nothing };
-        let all = Left { images: 1, grants: 1, checkouts: 1, requests: 1, messages: 2 };
+        let all = Left { images: 1, grants: 1, checkouts: 1, requests: 1, blocks: 1, messages: 2 };
         let restored = "the directory was restored from older data and was told what is known here";
         let waits = format!("{restored}; not confirmed until others are back: 2 grants, 1 message");
         let over = "since the directory was restored no one has confirmed: \
-                    1 image, 1 grant, 1 checkout, 1 request, 2 messages";
+                    1 image, 1 grant, 1 checkout, 1 request, 1 block, 2 messages";
         let refused = "the directory was restored and refuses 3 things that were known here";
         for (is_first, count, waiting, given_up, expected) in [
             (false, 0, some, nothing, vec![]),

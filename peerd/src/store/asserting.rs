@@ -36,6 +36,8 @@ pub(crate) enum Claim {
     Checkout,
     /// A request, made or received.
     Request,
+    /// A peer that is blocked; one entry without a peer says that others may not be blocked any more.
+    Block,
     /// A message of which it is not known that it arrived.
     Message,
 }
@@ -49,6 +51,7 @@ impl Claim {
             Self::Received => "received",
             Self::Checkout => "checkout",
             Self::Request => "request",
+            Self::Block => "block",
             Self::Message => "message",
         }
     }
@@ -74,6 +77,11 @@ impl Asserting {
     /// The image that it names.
     pub(crate) fn image(&self) -> ImageNo {
         ImageNo(self.number.cast_unsigned())
+    }
+
+    /// The peer that it names, if it names one.
+    pub(crate) fn peer(&self) -> Option<PeerId> {
+        (self.number != 0).then(|| peer_of(self.peer).ok()).flatten()
     }
 
     fn bytes(&self) -> &[u8] {
@@ -121,6 +129,8 @@ pub(super) fn begin(connection: &Connection, now: Timestamp, resent_since: Times
         "INSERT OR REPLACE INTO asserting
              SELECT 'checkout', row_number() OVER (ORDER BY checkout), image, ?1, checkout FROM held",
         "INSERT OR REPLACE INTO asserting SELECT 'request', request, 0, ?1, body FROM asks",
+        "INSERT OR REPLACE INTO asserting SELECT 'block', 1, peer, ?1, NULL FROM blocks",
+        "INSERT OR REPLACE INTO asserting VALUES ('block', 0, 0, ?1, NULL)",
     ] {
         execute(connection, sql, [now.0])?;
     }
@@ -305,6 +315,7 @@ fn left(connection: &Connection, which: &str, moment: Timestamp) -> Result<Left,
             "given" | "received" => left.grants += count,
             "checkout" => left.checkouts += count,
             "request" => left.requests += count,
+            "block" => left.blocks += count,
             "message" => left.messages += count,
             _ => {}
         }

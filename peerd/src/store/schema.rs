@@ -256,7 +256,8 @@ CREATE INDEX removed_images_by_time ON removed_images (at);
 
 -- What is known from an earlier incarnation of the directory's data and not confirmed by this one.
 CREATE TABLE asserting (
-    kind   TEXT NOT NULL CHECK (kind IN ('removed', 'image', 'given', 'received', 'checkout', 'request', 'message')),
+    kind   TEXT NOT NULL CHECK (kind IN
+               ('removed', 'image', 'given', 'received', 'checkout', 'request', 'block', 'message')),
     number INTEGER NOT NULL,
     peer   INTEGER NOT NULL,
     since  INTEGER NOT NULL,

@@ -119,10 +119,10 @@ fn a_state_that_is_no_newer_changes_nothing_unless_it_is_a_revocation() {
 fn a_revocation_wins_over_whatever_was_viewed_since_the_restore() {
     let since = GrantRecord { views_left: views(1), views_used: 7, revision: 13, ..grant() };
     for (caller, asserted) in
-        [(alice(), owner(gone(told(10, 3, (0, 3))))), (bob(), viewer(gone(told(10, 3, (0, 3)))))]
+        [(alice(), owner(gone(told(10, 3, (0, 4))))), (bob(), viewer(gone(told(10, 3, (0, 4)))))]
     {
         let (next, ..) = heal(&state(since.clone()), caller, &asserted);
-        assert_eq!(short(&next.grant.unwrap()), (views(0), 7, 14, false));
+        assert_eq!(short(&next.grant.unwrap()), (views(0), 8, 14, false), "with the view before it");
     }
 }
 

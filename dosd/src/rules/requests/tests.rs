@@ -222,6 +222,7 @@ fn remembered(known: Option<RequestRecord>) -> Remembered {
         scope: Some(scope()),
         known: known.map(|record| (record, scope())),
         pending: None,
+        newest: None,
         pending_count: 0,
         is_blocked: false,
         last: 11,
@@ -252,7 +253,8 @@ fn a_pending_request_takes_the_newer_state_that_either_side_asserts() {
             (bob(), RequestRecord { note: Some("told note".into()), ..next.clone() }),
         ] {
             let decided = assert(remembered(Some(pending())), caller, &told(state));
-            assert_eq!(decided.state, Some(expected.clone()), "{state:?} by {caller}");
+            let restored = Restored { record: expected.clone(), replaces: None };
+            assert_eq!(decided.state, Some(restored), "{state:?} by {caller}");
             assert_eq!(
                 (decided.answer, decided.owed),
                 (Asserted::Confirmed, owed(&expected, update).to_vec())
@@ -272,17 +274,28 @@ fn an_asserted_request_that_is_no_newer_or_was_answered_changes_nothing() {
 }
 
 #[test]
-fn a_lost_request_comes_back_from_its_viewer_alone_and_only_while_it_waits() {
-    use RequestState::{Approved, Pending};
-    let back = RequestRecord { views: 3, note: Some("told note".into()), revision: 6, ..pending() };
-    for (caller, state, expected) in [
-        (bob(), Pending, (Some(back), Asserted::Confirmed)),
-        (alice(), Pending, (None, Asserted::Missing)),
-        (bob(), Approved, (None, Asserted::Confirmed)),
-        (alice(), Approved, (None, Asserted::Confirmed)),
+fn a_lost_request_comes_back_from_its_viewer_alone_or_answered_as_the_last_one() {
+    use RequestState::{Approved, Cancelled, Denied, Pending};
+    let back = |state, replaces| {
+        let decided_at = (state != Pending).then_some(Timestamp(8));
+        let note = Some("told note".into());
+        let record = RequestRecord { views: 3, note, revision: 6, state, decided_at, ..pending() };
+        (Some(Restored { record, replaces }), Asserted::Confirmed)
+    };
+    let nothing = |answer| (None, answer);
+    for (caller, state, newest, expected) in [
+        (bob(), Pending, None, back(Pending, None)),
+        (bob(), Pending, Some((5, Denied)), back(Pending, None)),
+        (alice(), Pending, None, nothing(Asserted::Missing)),
+        (bob(), Denied, None, back(Denied, None)),
+        (alice(), Denied, None, back(Denied, None)),
+        (alice(), Approved, Some((5, Denied)), back(Approved, Some(5))),
+        (bob(), Cancelled, Some((5, Approved)), back(Cancelled, Some(5))),
+        (bob(), Denied, Some((12, Approved)), nothing(Asserted::Confirmed)),
+        (bob(), Denied, Some((5, Pending)), nothing(Asserted::Confirmed)),
     ] {
-        let decided = assert(remembered(None), caller, &told(state));
-        assert_eq!((decided.state, decided.answer), expected, "{caller} {state:?}");
+        let decided = assert(Remembered { newest, ..remembered(None) }, caller, &told(state));
+        assert_eq!((decided.state, decided.answer), expected, "{caller} {state:?} {newest:?}");
     }
     for state in [
         Remembered { is_blocked: true, ..remembered(None) },
