@@ -6,10 +6,11 @@ use std::{
 };
 
 use dos_daemon::dir::{self, Lock, LockError, Secret};
-use dos_protocol::key::{SecretError, SecretKey};
+use dos_protocol::{
+    PublicKey,
+    key::{SecretError, SecretKey},
+};
 use zeroize::Zeroizing;
-
-use crate::rules::identity::{self, Alien, Remembered};
 
 /// The file with the server's key.
 const KEY_NAME: &str = "server.key";
@@ -98,28 +99,28 @@ impl DataDir {
         self.join(KEY_NAME).exists()
     }
 
-    /// The server's key; made, durably, when there is none and no peer knows another one.
+    /// The server's key; made, durably, when there is none. `check` says why the key that there is, or a new one, must not be
+    /// used.
     ///
     /// # Errors
     /// As in [`DataDirError`].
-    pub(crate) fn server_key(&self, remembered: &Remembered) -> Result<SecretKey, DataDirError> {
+    pub(crate) fn server_key(
+        &self,
+        check: impl FnOnce(Option<&PublicKey>, PathBuf) -> Result<(), DataDirError>,
+    ) -> Result<SecretKey, DataDirError> {
         let path = self.join(KEY_NAME);
-        let alien = |alien| match alien {
-            Alien::Missing => DataDirError::KeyLost(self.join(KEY_NAME), remembered.peers),
-            Alien::Other => DataDirError::KeyAlien(self.join(KEY_NAME), remembered.peers),
-        };
         let mut text = Zeroizing::new(String::new());
         match dir::read_private(&path, KEY_FILE_BYTES_MAX, &mut text) {
             Ok(Secret::Read) => {
                 let key: SecretKey =
                     text.trim().parse().map_err(|error| DataDirError::Key(path.clone(), error))?;
                 let public = key.public().map_err(|error| DataDirError::Key(path, error))?;
-                identity::check(Some(&public), remembered).map_err(alien)?;
+                check(Some(&public), self.join(KEY_NAME))?;
                 Ok(key)
             }
             Ok(Secret::Exposed) => Err(DataDirError::Exposed(path)),
             Ok(Secret::Missing) => {
-                identity::check(None, remembered).map_err(alien)?;
+                check(None, path.clone())?;
                 let key = SecretKey::generate().map_err(DataDirError::Random)?;
                 text.push_str(&key.to_text());
                 text.push('\n');
@@ -153,8 +154,8 @@ mod tests {
     fn the_key_survives_and_is_private() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("a/b");
-        let first = DataDir::open(&path).unwrap().server_key(&Remembered::default()).unwrap();
-        let again = DataDir::open(&path).unwrap().server_key(&Remembered::default()).unwrap();
+        let first = DataDir::open(&path).unwrap().server_key(|_, _| Ok(())).unwrap();
+        let again = DataDir::open(&path).unwrap().server_key(|_, _| Ok(())).unwrap();
         assert_eq!(first.public().unwrap(), again.public().unwrap());
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(&path.join("server.key"))), (0o700, 0o600));
@@ -171,8 +172,8 @@ mod tests {
     fn a_key_that_others_can_read_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         let dir = DataDir::open(temp.path()).unwrap();
-        drop(dir.server_key(&Remembered::default()).unwrap());
+        drop(dir.server_key(|_, _| Ok(())).unwrap());
         std::fs::set_permissions(dir.join("server.key"), PermissionsExt::from_mode(0o644)).unwrap();
-        assert!(matches!(dir.server_key(&Remembered::default()), Err(DataDirError::Exposed(_))));
+        assert!(matches!(dir.server_key(|_, _| Ok(())), Err(DataDirError::Exposed(_))));
     }
 }

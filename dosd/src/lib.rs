@@ -41,6 +41,7 @@ use crate::{
     directory::Directory,
     live::Live,
     phase::Phase,
+    rules::identity::{self, Alien, Remembered},
     store::Store,
 };
 
@@ -117,7 +118,8 @@ impl Server {
     pub fn start_on(config: &Config, passed: Option<std::net::TcpListener>) -> Result<Self, StartError> {
         let data_dir = DataDir::open(&config.data_dir)?;
         let database = data_dir.join(DATABASE_NAME);
-        let secret = data_dir.server_key(&store::remembered(&database)?)?;
+        let remembered = store::remembered(&database)?;
+        let secret = data_dir.server_key(|key, path| fits(key, &remembered, path))?;
         let key = secret.public()?;
         let tls = ServerTls::new(&secret, Alpn::Directory)?;
         let live = Arc::new(Live::default());
@@ -220,6 +222,14 @@ impl Server {
         phase.send_replace(Phase::Ended);
         ended
     }
+}
+
+/// Refuses a key, or a new one where there is none, that the peers in the database do not know.
+fn fits(key: Option<&PublicKey>, remembered: &Remembered, path: PathBuf) -> Result<(), DataDirError> {
+    identity::check(key, remembered).map_err(|alien| match alien {
+        Alien::Missing => DataDirError::KeyLost(path, remembered.peers),
+        Alien::Other => DataDirError::KeyAlien(path, remembered.peers),
+    })
 }
 
 /// Remembers the directory's key, then waits until its files are gone.
