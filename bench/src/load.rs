@@ -81,6 +81,7 @@ impl Caller {
             force: true,
             stored: Seq(0),
             sealing: Some(self.sealing.clone()),
+            state: None,
         };
         let op = match entry {
             Entry::Bare => return Ok(session),

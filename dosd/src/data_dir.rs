@@ -6,7 +6,10 @@ use std::{
 };
 
 use dos_daemon::dir::{self, Lock, LockError, Secret};
-use dos_protocol::key::{SecretError, SecretKey};
+use dos_protocol::{
+    PublicKey,
+    key::{SecretError, SecretKey},
+};
 use zeroize::Zeroizing;
 
 /// The file with the server's key.
@@ -36,6 +39,22 @@ pub enum DataDirError {
     /// The key file has no key in it.
     #[error("the key file {path} is damaged", path = .0.display())]
     Key(PathBuf, #[source] SecretError),
+    /// The key is gone, and the database has peers that know it.
+    #[error(
+        "there is no key file {path}, and the database beside it has {peers} that know the directory by its key: put the \
+         server.key back that was kept beside the backups; a new key would be another directory to all of them",
+        path = .0.display(),
+        peers = count_of(*.1)
+    )]
+    KeyLost(PathBuf, u64),
+    /// The key is another one than the one that the peers in the database know.
+    #[error(
+        "{path} is not the key that the {peers} in the database beside it know the directory by: put the server.key back that \
+         belongs to this database, or the database that belongs to this key",
+        path = .0.display(),
+        peers = count_of(*.1)
+    )]
+    KeyAlien(PathBuf, u64),
     /// No key can be made.
     #[error("cannot make a key")]
     Random(#[source] SecretError),
@@ -80,17 +99,28 @@ impl DataDir {
         self.join(KEY_NAME).exists()
     }
 
-    /// The server's key; made, durably, when there is none.
+    /// The server's key; made, durably, when there is none. `check` says why the key that there is, or a new one, must not be
+    /// used.
     ///
     /// # Errors
     /// As in [`DataDirError`].
-    pub(crate) fn server_key(&self) -> Result<SecretKey, DataDirError> {
+    pub(crate) fn server_key(
+        &self,
+        check: impl FnOnce(Option<&PublicKey>, PathBuf) -> Result<(), DataDirError>,
+    ) -> Result<SecretKey, DataDirError> {
         let path = self.join(KEY_NAME);
         let mut text = Zeroizing::new(String::new());
         match dir::read_private(&path, KEY_FILE_BYTES_MAX, &mut text) {
-            Ok(Secret::Read) => text.trim().parse().map_err(|error| DataDirError::Key(path, error)),
+            Ok(Secret::Read) => {
+                let key: SecretKey =
+                    text.trim().parse().map_err(|error| DataDirError::Key(path.clone(), error))?;
+                let public = key.public().map_err(|error| DataDirError::Key(path, error))?;
+                check(Some(&public), self.join(KEY_NAME))?;
+                Ok(key)
+            }
             Ok(Secret::Exposed) => Err(DataDirError::Exposed(path)),
             Ok(Secret::Missing) => {
+                check(None, path.clone())?;
                 let key = SecretKey::generate().map_err(DataDirError::Random)?;
                 text.push_str(&key.to_text());
                 text.push('\n');
@@ -101,6 +131,10 @@ impl DataDir {
             Err(error) => Err(DataDirError::KeyFile(path, error)),
         }
     }
+}
+
+fn count_of(peers: u64) -> String {
+    if peers == 1 { "one peer".into() } else { format!("{peers} peers") }
 }
 
 fn locked(path: &Path, error: LockError) -> DataDirError {
@@ -120,8 +154,8 @@ mod tests {
     fn the_key_survives_and_is_private() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("a/b");
-        let first = DataDir::open(&path).unwrap().server_key().unwrap();
-        let again = DataDir::open(&path).unwrap().server_key().unwrap();
+        let first = DataDir::open(&path).unwrap().server_key(|_, _| Ok(())).unwrap();
+        let again = DataDir::open(&path).unwrap().server_key(|_, _| Ok(())).unwrap();
         assert_eq!(first.public().unwrap(), again.public().unwrap());
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(&path.join("server.key"))), (0o700, 0o600));
@@ -138,8 +172,8 @@ mod tests {
     fn a_key_that_others_can_read_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         let dir = DataDir::open(temp.path()).unwrap();
-        drop(dir.server_key().unwrap());
+        drop(dir.server_key(|_, _| Ok(())).unwrap());
         std::fs::set_permissions(dir.join("server.key"), PermissionsExt::from_mode(0o644)).unwrap();
-        assert!(matches!(dir.server_key(), Err(DataDirError::Exposed(_))));
+        assert!(matches!(dir.server_key(|_, _| Ok(())), Err(DataDirError::Exposed(_))));
     }
 }

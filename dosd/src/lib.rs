@@ -21,7 +21,7 @@ pub mod rules;
 mod session;
 pub mod store;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use dos_daemon::{http, notify};
 use dos_protocol::{
@@ -42,6 +42,7 @@ use crate::{
     directory::Directory,
     live::Live,
     phase::Phase,
+    rules::identity::{self, Alien, Remembered},
     store::Store,
 };
 
@@ -79,6 +80,14 @@ pub enum StartError {
     Admin(#[from] admin::AdminError),
 }
 
+/// Why a server ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Its files are gone: what was confirmed since would not be found by the next start.
+    #[error("the file {path} was removed or replaced while the server ran", path = .0.display())]
+    Gone(PathBuf),
+}
+
 /// A server whose port, sockets and store are open.
 pub struct Server {
     directory: Arc<Directory>,
@@ -112,12 +121,14 @@ impl Server {
     /// As in [`StartError`].
     pub fn start_on(config: &Config, passed: Option<std::net::TcpListener>) -> Result<Self, StartError> {
         let data_dir = DataDir::open(&config.data_dir)?;
-        let secret = data_dir.server_key()?;
+        let database = data_dir.join(DATABASE_NAME);
+        let remembered = store::remembered(&database)?;
+        let secret = data_dir.server_key(|key, path| fits(key, &remembered, path))?;
         let key = secret.public()?;
         let tls = ServerTls::new(&secret, Alpn::Directory)?;
         let passwords = Setup::derive(&secret)?;
         let live = Arc::new(Live::default());
-        let (store, writer) = Store::open(&data_dir.join(DATABASE_NAME), Arc::clone(&live) as _)?;
+        let (store, writer) = Store::open(&database, Arc::clone(&live) as _)?;
         let failed = |error| StartError::Listen(config.listen, error);
         let listener = match passed {
             Some(listener) => TcpListener::from_std(listener).map_err(StartError::Passed)?,
@@ -128,7 +139,7 @@ impl Server {
         let page = config.metrics.map(open_page).transpose()?;
         let door = Door::open(&data_dir.join(SOCKET_NAME))?;
         let link = join_link(key, bound, config.advertise.clone());
-        let directory = Arc::new(Directory::new(store, live, key, passwords, config.settings.clone()));
+        let directory = Arc::new(Directory::new(store, live, (&secret, passwords), config.settings.clone())?);
         tracing::info!(listen = %bound, data_dir = %config.data_dir.display(), "the directory is open");
         Ok(Self { directory, tls, listener, door, page, link, writer, data_dir })
     }
@@ -152,7 +163,18 @@ impl Server {
     }
 
     /// Serves until `stop` or the operator ends it; then tells every peer, finishes what was accepted, and returns.
-    pub async fn run(self, stop: CancellationToken) {
+    ///
+    /// # Errors
+    /// [`RunError`] if it had to end by itself.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
+        let ended = Box::pin(self.serve(stop)).await;
+        if let Err(error) = &ended {
+            tracing::error!(error = error as &dyn std::error::Error, "the directory has ended by itself");
+        }
+        ended
+    }
+
+    async fn serve(self, stop: CancellationToken) -> Result<(), RunError> {
         let (plan, mut planned) = watch::channel(None);
         let (phase, phases) = watch::channel(Phase::Open);
         let operator = Arc::new(Operator::new(Arc::clone(&self.directory), self.link, plan));
@@ -166,7 +188,12 @@ impl Server {
             listener::listen(self.listener, self.tls, Arc::clone(&self.directory), closing.clone());
         let mut listening = tokio::spawn(listening);
         let reporting = tokio::spawn(manager::report(Arc::clone(&self.directory)));
+        let mut ended = Ok(());
         let why = tokio::select! {
+            path = lost(&self.directory) => {
+                ended = Err(RunError::Gone(path));
+                admin::closing(None)
+            }
             () = stop.cancelled() => admin::closing(None),
             why = admin::due(&mut planned) => why,
             _ = &mut listening => {
@@ -198,7 +225,24 @@ impl Server {
         tracing::info!("the directory is closed");
         drop(self.data_dir);
         phase.send_replace(Phase::Ended);
+        ended
     }
+}
+
+/// Refuses a key, or a new one where there is none, that the peers in the database do not know.
+fn fits(key: Option<&PublicKey>, remembered: &Remembered, path: PathBuf) -> Result<(), DataDirError> {
+    identity::check(key, remembered).map_err(|alien| match alien {
+        Alien::Missing => DataDirError::KeyLost(path, remembered.peers),
+        Alien::Other => DataDirError::KeyAlien(path, remembered.peers),
+    })
+}
+
+/// Remembers the directory's key, then waits until its files are gone.
+async fn lost(directory: &Directory) -> PathBuf {
+    if let Err(error) = directory.store.remember_key(directory.key).await {
+        tracing::warn!(%error, "cannot remember the directory's key");
+    }
+    directory.store.gone().await
 }
 
 fn join_link(key: PublicKey, bound: SocketAddr, advertise: Option<(String, u16)>) -> JoinLink {

@@ -59,7 +59,7 @@ fn serve(options: Serve) -> anyhow::Result<()> {
         };
         let stop = CancellationToken::new();
         tokio::select! {
-            () = Box::pin(server.run(stop.clone())) => Ok(()),
+            ended = Box::pin(server.run(stop.clone())) => Ok(ended?),
             never = signals.handle(stop, reload) => match never {},
         }
     })

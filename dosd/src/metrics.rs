@@ -26,6 +26,7 @@ pub(crate) enum Entrance {
     SignIn,
     Register,
     Login,
+    Reclaim,
     /// By none of these.
     None,
 }
@@ -36,6 +37,7 @@ impl Entrance {
             Op::SignIn(_) => Self::SignIn,
             Op::Register(_) => Self::Register,
             Op::LoginStart(_) | Op::LoginFinish(_) => Self::Login,
+            Op::Reclaim(_) => Self::Reclaim,
             _ => Self::None,
         }
     }
@@ -45,6 +47,7 @@ impl Entrance {
             Self::SignIn => "sign_in",
             Self::Register => "register",
             Self::Login => "login",
+            Self::Reclaim => "reclaim",
             Self::None => "none",
         }
     }
@@ -85,7 +88,7 @@ impl Metrics {
         for why in ["failed", "limit"] {
             drop(metrics.handshake_failures.get_or_create(&[("why", why)]));
         }
-        for kind in [ViewedKind::View, ViewedKind::Checkout, ViewedKind::Checkin] {
+        for kind in [ViewedKind::View, ViewedKind::Checkout, ViewedKind::Checkin, ViewedKind::GivenUp] {
             drop(metrics.views.get_or_create(&[("kind", kind.as_str())]));
         }
         Self { registry: metrics.registered(queue_drops), ..metrics }

@@ -31,7 +31,10 @@ pub(crate) async fn refresh(store: &Store, directory: &dyn Directory) -> Result<
 }
 
 /// The directory's list, page by page; in one answer from a directory that is older than the pages.
-async fn all(directory: &dyn Directory) -> Result<Vec<Block>, WireError> {
+///
+/// # Errors
+/// What the directory refuses; `offline`.
+pub(crate) async fn all(directory: &dyn Directory) -> Result<Vec<Block>, WireError> {
     let (mut blocks, mut after) = (Vec::new(), None);
     loop {
         match directory.request(Op::BlocksPage { after }).await {

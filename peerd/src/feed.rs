@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use dos_protocol::{
     Seq, Timestamp,
-    control::EventKind,
+    control::{EventKind, Note},
     directory::{Changes, Notice, NoticeKind},
 };
 use tokio::sync::watch;
@@ -27,6 +27,7 @@ pub(crate) struct Feed {
     refused: AtomicU64,
     mail: watch::Sender<Mail>,
     stored: watch::Sender<Seq>,
+    notes: watch::Sender<Vec<Note>>,
 }
 
 impl Feed {
@@ -38,6 +39,7 @@ impl Feed {
             refused: AtomicU64::new(own.refused),
             mail: watch::Sender::new(own.mail),
             stored: watch::Sender::new(own.stored),
+            notes: watch::Sender::new(own.notes.clone()),
         }
     }
 
@@ -84,6 +86,20 @@ impl Feed {
     /// Updates up to this one are durable.
     pub(crate) fn set_stored(&self, stored: Seq) {
         self.stored.send_replace(stored);
+    }
+
+    /// What the user should know even if no one watched when it happened.
+    pub(crate) fn notes(&self) -> Vec<Note> {
+        self.notes.borrow().clone()
+    }
+
+    /// Data was restored: tells what is new to those who watch, and keeps all of it for the others.
+    pub(crate) fn restored(&self, news: &[Box<str>], notes: Vec<Note>) {
+        self.notes.send_replace(notes);
+        for text in news {
+            tracing::warn!(%text, "restored");
+            self.notice(NoticeKind::Restored, text);
+        }
     }
 
     /// Passes on what the directory reports of other peers' presence.

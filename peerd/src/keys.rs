@@ -129,6 +129,19 @@ impl ImageKeys {
         front.copy_from_slice(&drawn);
         mark.copy_from_slice(&self.mark(&drawn)?);
         let split = SplitId::from(split);
+        self.key_share_of(image, viewer, split)
+    }
+
+    /// The directory's share for one viewer under a split that there is.
+    ///
+    /// # Errors
+    /// As in [`VaultError`].
+    pub(crate) fn key_share_of(
+        &self,
+        image: ImageNo,
+        viewer: (PeerId, &PublicKey),
+        split: SplitId,
+    ) -> Result<KeyShare, VaultError> {
         let owner = self.owner_share(image, viewer, split)?;
         let check = Some(owner.commitment().into());
         Ok(KeyShare { split, share: *self.content_key.complement(&owner).as_bytes(), check })

@@ -45,6 +45,7 @@ mod opened;
 mod peer;
 mod presence;
 mod random;
+mod reconcile;
 mod relearn;
 mod requests;
 mod rights;
@@ -92,6 +93,7 @@ use inbox::Inbox;
 use ledger::Ledger;
 use library::Library;
 use peer::{Peers, fetch::Owners, relay::CALLS_WAITING_MAX};
+use reconcile::Reconciling;
 use relearn::Relearning;
 use requests::Requests;
 use rights::Grants;
@@ -412,6 +414,13 @@ fn spawn_others(
         library: Arc::clone(&services.library),
         ledger: Arc::clone(&services.ledger),
         relearning: Arc::clone(&services.relearning),
+        reconciling: Reconciling {
+            cache: services.cache.clone(),
+            identity: Arc::clone(&services.identity),
+            directory: Arc::clone(&services.upstream) as _,
+            trust: Arc::clone(&services.trust),
+            feed: Arc::clone(&services.feed),
+        },
     };
     let fetching = Fetching {
         upstream: Arc::clone(&services.upstream),

@@ -153,7 +153,7 @@ impl SealedFile {
     pub(crate) async fn preview(self, places: &Semaphore) -> Result<(Self, Original, Preview), WireError> {
         let _place = places.acquire().await.map_err(|_| cut_off())?;
         let (sealed, picture) = blocking(move || {
-            let picture = self.look();
+            let picture = look(&self.file, &self.key);
             (self, picture)
         })
         .await?;
@@ -165,24 +165,7 @@ impl SealedFile {
             height: picture.height,
             bytes: sealed.sealed.plain_bytes,
         };
-        let preview = Preview {
-            format: Format::Jpeg,
-            width: picture.preview.width,
-            height: picture.preview.height,
-            data: picture.preview.jpeg,
-        };
-        Ok((sealed, original, preview))
-    }
-
-    fn look(&self) -> Result<Picture, WireError> {
-        let unreadable = |error: &dyn std::error::Error| {
-            WireError::new(Code::Internal, "the sealed copy cannot be read").caused_by(error.to_string())
-        };
-        let opener = Opener::new(&self.file, &self.key).map_err(|error| unreadable(&error))?;
-        dos_preview::make(opener).map_err(|error| match error {
-            PreviewError::Io(error) => unreadable(&error),
-            other => WireError::new(Code::Invalid, other.to_string()),
-        })
+        Ok((sealed, original, preview(picture.preview)))
     }
 
     /// Puts the file in place, for good.
@@ -196,6 +179,39 @@ impl SealedFile {
             .await?
             .map_err(|error| disk_error("cannot keep the sealed copy", &error))
     }
+}
+
+/// The preview of an image of one's own, made anew from its sealed copy.
+///
+/// # Errors
+/// If the copy is not here, or cannot be read.
+pub(crate) async fn preview_of(
+    copies: &Copies,
+    hash: SealedHash,
+    key: ContentKey,
+) -> Result<Preview, WireError> {
+    let path = copies.path(&hash);
+    blocking(move || {
+        let file = File::open(&path).map_err(|error| disk_error("cannot open the sealed copy", &error))?;
+        Ok(preview(look(&file, &key)?.preview))
+    })
+    .await?
+}
+
+fn preview(made: dos_preview::Preview) -> Preview {
+    Preview { format: Format::Jpeg, width: made.width, height: made.height, data: made.jpeg }
+}
+
+/// Looks at an image through its sealed copy.
+fn look(file: &File, key: &ContentKey) -> Result<Picture, WireError> {
+    let unreadable = |error: &dyn std::error::Error| {
+        WireError::new(Code::Internal, "the sealed copy cannot be read").caused_by(error.to_string())
+    };
+    let opener = Opener::new(file, key).map_err(|error| unreadable(&error))?;
+    dos_preview::make(opener).map_err(|error| match error {
+        PreviewError::Io(error) => unreadable(&error),
+        other => WireError::new(Code::Invalid, other.to_string()),
+    })
 }
 
 fn format(format: dos_preview::Format) -> Format {

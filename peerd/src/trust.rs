@@ -14,15 +14,17 @@ use dos_protocol::{
     WireError,
     control::{Contact as Known, EventKind, OtherKey},
     directory::{Answer, Contact, Op},
+    key::SecretKey,
     model::{ImageInfo, PeerInfo},
     record::{ImageRecord, SignatureState, SignedImage},
+    sealing::{Letter, Route, seal},
 };
 
 use crate::{
     directory::{Directory, unexpected},
     feed::Feed,
     rules::trust::{self as rule, Judged, Seen, judge},
-    store::{Error, Met, Pin, SeenImage, Store, Told},
+    store::{Compared, Error, Pin, SeenImage, Store, Told},
 };
 
 /// Whom to believe.
@@ -123,14 +125,31 @@ impl Trust {
         Ok((pin.contact.key, sealing))
     }
 
+    /// A message of this peer's, sealed to its recipient, which is a contact from now on.
+    ///
+    /// # Errors
+    /// As [`Self::sealing_key`].
+    pub(crate) async fn seal(
+        &self,
+        secret: &SecretKey,
+        route: &Route,
+        letter: &Letter,
+    ) -> Result<Box<[u8]>, WireError> {
+        let (key, sealing) = self.sealing_key(route.to).await?;
+        let sealed = seal(route, secret, (&key, &sealing), letter).map_err(|error| {
+            WireError::new(Code::Internal, "the message cannot be sealed").caused_by(error.to_string())
+        })?;
+        Ok(sealed.into())
+    }
+
     /// Compares a key with the pinned one; the first one is pinned.
     ///
     /// # Errors
     /// `denied` if another key is pinned.
     pub(crate) async fn meet(&self, told: Told) -> Result<(), WireError> {
-        match self.store.meet(told).await? {
-            Met::Known(_) => Ok(()),
-            Met::Changed { contact, news } => Err(self.changed(*contact, news).await),
+        match self.store.compare(told).await? {
+            Compared::Known(_) => Ok(()),
+            Compared::Changed { contact, news } => Err(self.changed(*contact, news).await),
         }
     }
 

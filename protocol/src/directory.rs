@@ -5,6 +5,7 @@
 //! between them. Updates come in the order of their numbers, without gaps, and again after a reconnection until they
 //! are acknowledged.
 
+mod healing;
 mod listing;
 mod message;
 mod name;
@@ -16,6 +17,10 @@ mod read;
 mod sign_in;
 mod update;
 
+pub use healing::{
+    Asserted, AssertedCheckout, AssertedGrant, AssertedImage, Assertion, Attempt, DataState, PeerState,
+    Proof, Reclaim,
+};
 pub use listing::{Cursor, List, Page};
 pub use message::{Block, Blocked, Broadcast, Delivery, InboxMessage, Send, Sent};
 pub use password::{Blob, BlobError, Escrow, LoggedIn, LoginStart};
@@ -24,7 +29,7 @@ pub use publish::{Preview, PreviewOf, Publish, Sign};
 pub use reach::{Call, Contact, RELAY_MAGIC, RELAY_OPEN, Ticket};
 pub use read::{Incoming, UnknownUpdate, read_message, read_request};
 pub use sign_in::{Recover, Register, SignIn, SignedIn};
-pub use update::{Notice, NoticeKind, Update, Viewed, ViewedKind};
+pub use update::{Delivered, Notice, NoticeKind, Update, Viewed, ViewedKind};
 
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};
@@ -221,6 +226,10 @@ pub enum Op {
     /// Views of one's own are over: their IDs get the directory's share no more. At most [`crate::limits::VIEWS_CLOSED_MAX`]; what is
     /// not known, or over already, is passed over, so that it can be asked any number of times.
     CloseViews(Vec<ViewId>),
+    /// Binds the connection's key to the ID that it had, and signs in: to a directory that was restored and does not know it.
+    Reclaim(Box<Reclaim>),
+    /// Tells a directory that was restored what one knows from before.
+    Assert(Assertion),
 }
 
 /// See [`Op::Share`].
@@ -328,6 +337,15 @@ pub struct Checkin {
     pub checkout: ViewId,
     /// How many of its views were not used.
     pub unused: u32,
+    /// How many of its views the viewer's state had that was put back from a copy: they may have been used, so they are not given
+    /// back, and the checkout is over.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub given_up: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// See [`Op::Request`].
@@ -441,6 +459,8 @@ pub enum Answer {
     LoginStarted(Blob),
     /// The password was right.
     LoggedIn(Box<LoggedIn>),
+    /// What came of each thing that was asserted, in their order.
+    Asserted(Vec<Asserted>),
 }
 
 /// See [`Answer::Spent`].

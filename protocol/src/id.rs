@@ -326,3 +326,43 @@ drawn! {
     /// answered the same, for [`crate::limits::OPERATION_REMEMBERED`]. Unique only beside its peer.
     OperationId
 }
+
+/// Defines 16 random bytes that travel as a byte string.
+macro_rules! random_bytes {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(#[serde(with = "serde_bytes")] [u8; 16]);
+
+        impl $name {
+            /// Its 16 bytes.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl From<[u8; 16]> for $name {
+            fn from(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&uuid::Uuid::from_bytes(self.0), f)
+            }
+        }
+    };
+}
+
+random_bytes! {
+    /// Which history the directory's data belongs to: drawn anew when the data is restored from a backup, or turns out to be older
+    /// than what a peer has acknowledged.
+    Incarnation
+}
+random_bytes! {
+    /// Tells two attempts to sign in that have the same number apart.
+    Nonce
+}

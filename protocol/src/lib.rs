@@ -38,8 +38,8 @@ pub use duration::parse_duration;
 pub use error::{Code, Reason, WireError};
 pub use fingerprint::Fingerprint;
 pub use id::{
-    ImageId, ImageNo, Instance, MessageId, OperationId, PeerId, Revision, SealedHash, Seq, ShareCheck,
-    SplitId, ViewId,
+    ImageId, ImageNo, Incarnation, Instance, MessageId, Nonce, OperationId, PeerId, Revision, SealedHash,
+    Seq, ShareCheck, SplitId, ViewId,
 };
 pub use invite::InviteCode;
 pub use key::PublicKey;

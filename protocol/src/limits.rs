@@ -138,6 +138,9 @@ pub const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(4);
 /// Requests of one viewer that may wait for one owner's answer; more is a nuisance to that owner.
 pub const REQUESTS_PENDING_MAX: u64 = 100;
 
+/// Things of one kind that a peer asserts in one request: a batch is one transaction of the directory, some milliseconds.
+pub const ASSERTED_MAX: usize = 100;
+
 /// How long an invite lasts if nothing else is said: long enough to be sent and read, short enough to be forgotten.
 pub const INVITE_TIME: Duration = Duration::from_secs(7 * 24 * 3600);
 

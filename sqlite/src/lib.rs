@@ -4,6 +4,7 @@
 //! contains it has reached the disk (`synchronous=FULL`), and what runs after a commit runs in the order of the
 //! operations. Nothing here knows what is stored.
 
+mod files;
 mod open;
 mod reader;
 mod schema;
@@ -14,7 +15,7 @@ pub use reader::Readers;
 pub use schema::{Migration, Schema, copy_name};
 pub use writer::{Writer, WriterStats, WriterThread};
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 /// Why the store could not do something.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -28,6 +29,9 @@ pub enum StoreError {
     /// An operation beside this one made SQLite undo the whole transaction (a full disk, a failing one).
     #[error("the database undid the change")]
     Undone,
+    /// The database's files are not where they were opened: what was asked is not answered as done, since no restart would find it.
+    #[error("the database's file {path} was removed or replaced", path = .0.display())]
+    Gone(PathBuf),
     /// The store has been closed.
     #[error("the database is closed")]
     Closed,

@@ -2,10 +2,11 @@
 //!
 //! Each operation runs in a savepoint: if it fails, its own changes are undone and the others go on. After the commit
 //! every operation's `then` and its answer are given in the order in which they ran. If the commit fails, all of the
-//! batch is undone and every operation of it is told so.
+//! batch is undone and every operation of it is told so. A writer that watches the database's files stops for good when they are gone.
 
 use std::{
     io,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,9 +17,9 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{OpenError, StoreError};
+use crate::{OpenError, StoreError, files::Files};
 
 /// Operations that wait for the writer; more wait for a place in this queue.
 const QUEUE_MAX: usize = 1024;
@@ -38,6 +39,7 @@ const CHECKPOINT_PAUSE: Duration = Duration::from_millis(20);
 pub struct Writer {
     queue: mpsc::Sender<Box<dyn Job>>,
     counters: Arc<Counters>,
+    gone: watch::Receiver<Option<PathBuf>>,
 }
 
 /// Waits for the writer's end.
@@ -135,9 +137,32 @@ impl Writer {
     /// # Errors
     /// [`OpenError::Thread`].
     pub fn start(connection: Connection, checkpoints: Connection) -> Result<(Self, WriterThread), OpenError> {
+        Self::start_with(connection, checkpoints, None)
+    }
+
+    /// As [`Writer::start`]; before anything is answered it is seen to that the files of the database at `path` are still there. If
+    /// they are not, that is refused with [`StoreError::Gone`], and so is everything later.
+    ///
+    /// # Errors
+    /// [`OpenError::Thread`]; [`OpenError::File`] if there is no such file.
+    pub fn start_watching(
+        connection: Connection,
+        checkpoints: Connection,
+        path: &Path,
+    ) -> Result<(Self, WriterThread), OpenError> {
+        let files = Files::of(path).map_err(|error| OpenError::File(path.to_owned(), error))?;
+        Self::start_with(connection, checkpoints, Some(files))
+    }
+
+    fn start_with(
+        connection: Connection,
+        checkpoints: Connection,
+        files: Option<Files>,
+    ) -> Result<(Self, WriterThread), OpenError> {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let counters = Arc::new(Counters::default());
         let (committed, commits) = sync_channel(1);
+        let (lost, gone) = watch::channel(None);
         let checkpointer = spawn("checkpointer", move || {
             let mut seen = 0;
             let mut idle = false;
@@ -163,15 +188,15 @@ impl Writer {
             }
         })?;
         let thread = {
-            let counters = Arc::clone(&counters);
+            let writing = Writing { connection, files, gone: lost, counters: Arc::clone(&counters) };
             spawn("writer", move || {
-                write(&connection, waiting, &counters, &committed);
+                let connection = writing.run(waiting, &committed);
                 drop(connection);
                 drop(committed);
                 drop(checkpointer.join());
             })?
         };
-        Ok((Self { queue, counters }, WriterThread(thread)))
+        Ok((Self { queue, counters, gone }, WriterThread(thread)))
     }
 
     /// Does `work` in a transaction and answers when it is durable. `work` must not commit or roll back itself.
@@ -214,7 +239,18 @@ impl Writer {
     /// Waits for its turn and tells whether the writer does its work: `true` once everything before is durable or has
     /// failed, `false` if the writer is gone. It writes nothing itself.
     pub async fn answers(&self) -> bool {
-        !matches!(self.call(|_| Ok::<(), StoreError>(())).await, Err(StoreError::Closed))
+        let answer = self.call(|_| Ok::<(), StoreError>(())).await;
+        !matches!(answer, Err(StoreError::Closed | StoreError::Gone(_)))
+    }
+
+    /// Waits until the database's files are gone, and tells which one; for ever if they stay or are not watched.
+    pub async fn gone(&self) -> PathBuf {
+        let mut gone = self.gone.clone();
+        let path = gone.wait_for(Option::is_some).await.ok().and_then(|path| path.clone());
+        match path {
+            Some(path) => path,
+            None => std::future::pending().await,
+        }
     }
 
     /// How much was written since the start.
@@ -232,35 +268,61 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     thread::Builder::new().name(name.into()).spawn(work).map_err(|error: io::Error| OpenError::Thread(error))
 }
 
-fn write(
-    connection: &Connection,
-    mut waiting: mpsc::Receiver<Box<dyn Job>>,
-    counters: &Counters,
-    committed: &SyncSender<()>,
-) {
-    let mut batch = Vec::with_capacity(BATCH_MAX);
-    while let Some(first) = waiting.blocking_recv() {
-        batch.push(first);
-        while batch.len() < BATCH_MAX {
-            let Ok(next) = waiting.try_recv() else { break };
-            batch.push(next);
-        }
-        let size = u64::try_from(batch.len()).unwrap_or(0);
-        let outcome = commit(connection, &mut batch);
-        match &outcome {
-            Ok(()) => {
-                counters.commits.fetch_add(1, Ordering::Relaxed);
-                counters.operations.fetch_add(size, Ordering::Relaxed);
-                // One signal that waits is as good as many.
-                let _ = committed.try_send(());
+/// What the writer's thread works with.
+struct Writing {
+    connection: Connection,
+    files: Option<Files>,
+    gone: watch::Sender<Option<PathBuf>>,
+    counters: Arc<Counters>,
+}
+
+impl Writing {
+    /// Runs until every handle is gone, and gives the connection back.
+    fn run(mut self, mut waiting: mpsc::Receiver<Box<dyn Job>>, committed: &SyncSender<()>) -> Connection {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        while let Some(first) = waiting.blocking_recv() {
+            batch.push(first);
+            while batch.len() < BATCH_MAX {
+                let Ok(next) = waiting.try_recv() else { break };
+                batch.push(next);
             }
-            Err(error) => {
-                counters.failures.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(error = error as &dyn std::error::Error, operations = size, "commit failed");
+            let size = u64::try_from(batch.len()).unwrap_or(0);
+            let outcome = self.commit(&mut batch);
+            match &outcome {
+                Ok(()) => {
+                    self.counters.commits.fetch_add(1, Ordering::Relaxed);
+                    self.counters.operations.fetch_add(size, Ordering::Relaxed);
+                    // One signal that waits is as good as many.
+                    let _ = committed.try_send(());
+                }
+                Err(error) => {
+                    self.counters.failures.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(
+                        error = error as &dyn std::error::Error,
+                        operations = size,
+                        "commit failed"
+                    );
+                }
+            }
+            for job in batch.drain(..) {
+                job.finish(outcome.clone());
             }
         }
-        for job in batch.drain(..) {
-            job.finish(outcome.clone());
+        self.connection
+    }
+
+    fn commit(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        if let Some(path) = &*self.gone.borrow() {
+            return Err(StoreError::Gone(path.clone()));
+        }
+        commit(&self.connection, batch)?;
+        // After the commit: what was written to files that lost their names meanwhile is not confirmed.
+        match self.files.as_mut().map(Files::look) {
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(path)) => {
+                self.gone.send_replace(Some(path.clone()));
+                Err(StoreError::Gone(path))
+            }
         }
     }
 }

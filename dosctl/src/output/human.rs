@@ -64,6 +64,9 @@ pub(crate) fn status(text: &mut Text, status: &Status) {
     if status.password_again {
         lines.push(("password", "set your password once more: dosctl password".into()));
     }
+    for note in &status.notes {
+        lines.push(("note", format!("{} {}", moment(note.at), note.text)));
+    }
     lines.push(("version", status.version.to_string()));
     lines.push(("files", status.state_dir.display().to_string()));
     for (label, value) in lines {

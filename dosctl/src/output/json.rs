@@ -100,6 +100,14 @@ pub(crate) struct Status<'a> {
     state_dir: std::borrow::Cow<'a, str>,
     /// Whether the password has to be set once more.
     password_again: bool,
+    notes: Vec<Note<'a>>,
+}
+
+/// What a user should know even if no one watched when it happened.
+#[derive(Debug, Serialize)]
+struct Note<'a> {
+    at: Moment,
+    text: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -135,6 +143,7 @@ impl<'a> From<&'a control::Status> for Status<'a> {
             version: &status.version,
             state_dir: status.state_dir.to_string_lossy(),
             password_again: status.password_again,
+            notes: status.notes.iter().map(|note| Note { at: Moment(note.at), text: &note.text }).collect(),
         }
     }
 }

@@ -147,6 +147,7 @@ fn status(state: SessionState) -> Status {
         key_changes: 0,
         refused_messages: 0,
         password_again: false,
+        notes: Vec::new(),
     }
 }
 

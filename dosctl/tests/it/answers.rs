@@ -30,6 +30,7 @@ fn status(profile: &str) -> FromPeerd {
         key_changes: 0,
         refused_messages: 0,
         password_again: false,
+        notes: Vec::new(),
     }))))
 }
 

@@ -1,11 +1,13 @@
 //! The operations: what a signed-in peer may ask, each in the file of its verb. Nothing here holds a socket.
 
+mod assert;
 mod block;
 mod broadcast;
 mod contact;
 mod deliver;
 mod list;
 mod password;
+mod proof;
 mod publish;
 mod relay;
 mod request;
@@ -24,6 +26,7 @@ use dos_daemon::rate::{KeyedRateLimiter, Rate};
 use dos_protocol::{
     Code, OperationId, PeerId, PublicKey, Seq, Timestamp, WireError,
     directory::{Answer, Op},
+    key::{SecretError, SecretKey},
     limits::ATTEMPTS_REMEMBERED_MAX,
     model::{Address, PeerRef},
     opaque::Setup,
@@ -32,7 +35,7 @@ use dos_protocol::{
 pub(crate) use password::{LoginPending, outdated};
 pub use sign_in::Arrived;
 
-use self::password::Passwords;
+use self::{password::Passwords, proof::Proofs};
 use crate::{
     address::network_of,
     config::Settings,
@@ -58,6 +61,7 @@ pub struct Directory {
     messages: KeyedRateLimiter<PeerId>,
     handshakes: KeyedRateLimiter<IpAddr>,
     passwords: Passwords,
+    proofs: Proofs,
     /// Who has come online and is not yet written down.
     arrivals: Mutex<Vec<(PeerId, Timestamp)>>,
 }
@@ -69,6 +73,9 @@ pub(crate) fn outward(refusal: Refusal) -> WireError {
         Refusal::Store(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "an operation failed in the store");
             match error {
+                dos_sqlite::StoreError::Gone(_) => {
+                    WireError::new(Code::Internal, "the directory has lost its files; nothing was done")
+                }
                 dos_sqlite::StoreError::Full(_) => {
                     WireError::new(Code::Internal, "the directory's disk is full")
                 }
@@ -79,15 +86,23 @@ pub(crate) fn outward(refusal: Refusal) -> WireError {
 }
 
 impl Directory {
-    /// A directory on this store; `setup` is its part of what passwords need.
-    #[must_use]
-    pub fn new(store: Store, live: Arc<Live>, key: PublicKey, setup: Setup, settings: Settings) -> Self {
+    /// A directory on this store, with this key; `setup` is its part of what passwords need.
+    ///
+    /// # Errors
+    /// If the key makes no public one.
+    pub fn new(
+        store: Store,
+        live: Arc<Live>,
+        (secret, setup): (&SecretKey, Setup),
+        settings: Settings,
+    ) -> Result<Self, SecretError> {
         store.set_quotas(settings.limits.quotas());
-        Self {
+        Ok(Self {
             metrics: Metrics::new(live.queue_drops().clone()),
             store,
             live,
-            key,
+            key: secret.public()?,
+            proofs: Proofs::new(secret),
             settings: RwLock::new(Arc::new(settings)),
             registrations: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             broadcasts: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
@@ -95,7 +110,7 @@ impl Directory {
             handshakes: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             passwords: Passwords::new(setup),
             arrivals: Mutex::default(),
-        }
+        })
     }
 
     /// What is set now.
@@ -136,7 +151,12 @@ impl Directory {
     async fn dispatch(&self, caller: &Caller, op: Op, change: Change) -> Result<Answer, WireError> {
         let peer = caller.peer;
         match op {
-            Op::Register(_) | Op::SignIn(_) | Op::SignOut | Op::LoginStart(_) | Op::LoginFinish(_) => {
+            Op::Register(_)
+            | Op::SignIn(_)
+            | Op::Reclaim(_)
+            | Op::SignOut
+            | Op::LoginStart(_)
+            | Op::LoginFinish(_) => {
                 return Err(WireError::new(Code::Invalid, "signed in already"));
             }
             Op::Recover(_) | Op::SetPassword(Some(_)) => return Err(outdated()),
@@ -176,6 +196,7 @@ impl Directory {
             Op::PasswordRemove | Op::SetPassword(None) => return self.set_password(change, None).await,
             Op::Relay(to) => self.relay(peer, to),
             Op::CloseViews(views) => self.close_views(change, views).await,
+            Op::Assert(assertion) => self.assert(change, assertion).await,
         }
         .map_err(outward)
     }

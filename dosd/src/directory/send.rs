@@ -35,10 +35,12 @@ impl Directory {
         }
         let (to, unknown) = self.resolved(caller.peer, send.to);
         send.to = to;
+        let message = send.message;
         let accepted = self.store.send(change, send).await;
         let accepted = accepted.map_err(|refusal| unknown.unwrap_or(refusal))?;
         let delivery = match accepted.is_waiting {
-            true => self.delivery(caller, accepted.to, accepted.seq).await,
+            true if self.is_stored(caller, accepted.to, accepted.seq).await => Delivery::Delivered,
+            true => self.store.queued(caller.peer, message).await?,
             false => Delivery::Delivered,
         };
         let sent = Sent { to: accepted.to, to_name: accepted.to_name, at: accepted.at, delivery };
@@ -47,7 +49,7 @@ impl Directory {
 
     /// Waits until the recipient has stored the row, if it is online, but not for long, nor after one of the two sessions
     /// has come to its end.
-    async fn delivery(&self, caller: &Caller, to: PeerId, seq: Seq) -> Delivery {
+    async fn is_stored(&self, caller: &Caller, to: PeerId, seq: Seq) -> bool {
         let stored = async {
             tokio::select! {
                 biased;
@@ -55,9 +57,6 @@ impl Directory {
                 () = caller.ending.wait() => false,
             }
         };
-        match timeout(DELIVERY_TIME_MAX, stored).await {
-            Ok(true) => Delivery::Delivered,
-            Ok(false) | Err(_) => Delivery::Queued,
-        }
+        timeout(DELIVERY_TIME_MAX, stored).await.unwrap_or(false)
     }
 }

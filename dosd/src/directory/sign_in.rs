@@ -9,7 +9,7 @@ use std::{
 use dos_daemon::rate::Rate;
 use dos_protocol::{
     Code, InviteCode, PublicKey, Reason, Seq, Timestamp, WireError,
-    directory::{Register, SignIn, SignedIn},
+    directory::{DataState, NoticeKind, Reclaim, Register, SignIn, SignedIn},
     limits::ADDRESSES_MAX,
     model::{Address, SessionEnd},
 };
@@ -20,8 +20,8 @@ use crate::{
     address::network_of,
     config::Registration,
     live::{Arrival, ArrivalError, Claim, Handle, Push, reachable_at},
-    rules::refusal::{conflict, reached},
-    store::{Admission, NewPeer, PeerRecord, Refusal, Store},
+    rules::refusal::{conflict, reached, unknown_key},
+    store::{self, Admission, NewPeer, PeerRecord, Store},
 };
 
 /// A peer that finds the directory full comes back after this time.
@@ -32,6 +32,10 @@ const STORED_MAX: Seq = Seq(1 << 62);
 
 /// The address of a peer that cannot be reached.
 const NOWHERE: Address = Address(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
+
+/// To the peers whose sessions end since the data is in another incarnation: they come back by themselves and meet it.
+const OLDER: &str =
+    "the directory's data was put back from an older copy: it learns again what its peers know";
 
 /// How long arrivals are collected before they are written down.
 const ARRIVALS_PAUSE: Duration = Duration::from_secs(1);
@@ -90,6 +94,31 @@ impl Directory {
         tracing::info!(peer = %known.id, address = %seen, "registered");
         let claim = if register.sign_in.force { Claim::Forced } else { Claim::Polite };
         self.arrive(known, seen, register.sign_in, claim).await
+    }
+
+    /// Gives the holder of `key` back the ID that it had, and signs it in.
+    ///
+    /// # Errors
+    /// `not_found` without a proof, or if the data was not restored; `conflict` if the ID is another's.
+    pub async fn reclaim(
+        self: &Arc<Self>,
+        key: PublicKey,
+        seen: IpAddr,
+        reclaim: Reclaim,
+    ) -> Result<(Arrived, SignedIn), WireError> {
+        let rate = Rate::per_minute(self.settings().registrations_per_minute.into());
+        if let Err(wait) = self.registrations.take(network_of(seen), rate, Instant::now()) {
+            let error = WireError::new(Code::Denied, "too many registrations from this address");
+            return Err(error.because(Reason::Limit).retry_after(wait));
+        }
+        if !self.proofs.is_of(&reclaim.proof, reclaim.id, &key) {
+            return Err(unknown_key());
+        }
+        let known = self.store.reclaim((reclaim.id, key), reclaim.name, Timestamp::now()).await;
+        let known = known.map_err(outward)?;
+        tracing::info!(peer = %known.id, address = %seen, "has its ID back");
+        let claim = if reclaim.sign_in.force { Claim::Forced } else { Claim::Polite };
+        self.arrive(known, seen, reclaim.sign_in, claim).await
     }
 
     /// What lets a peer in that brings this invite.
@@ -155,36 +184,37 @@ impl Directory {
         let (session, pushes) = self.live.arrive(arrival).map_err(|error| match error {
             ArrivalError::Taken => conflict(error.to_string()),
         })?;
-        let (since, latest) = match self.span(&known, sign_in.stored).await {
-            Ok(span) => span,
+        let arrived =
+            store::Arrival { peer: known.id, key: known.key, stored: sign_in.stored, state: sign_in.state };
+        let entered = match self.store.sign_in(arrived, now).await {
+            Ok(entered) => entered,
             Err(refusal) => {
                 self.live.leave(&session, SessionEnd::Dropped);
                 return Err(outward(refusal));
             }
         };
         self.note_seen(known.id, now);
+        if entered.is_new {
+            tracing::warn!(peer = %known.id, "the data is older than what this peer has acknowledged: it is another incarnation from now on");
+            self.live.close_others(known.id, NoticeKind::Shutdown, OLDER);
+        }
+        let store::Entered { since, latest, incarnation, renewed, restored, attempts, .. } = entered;
+        let proof = self.proofs.of(known.id, &known.key);
+        let data = Some(DataState { incarnation, renewed, restored, attempts, proof });
+        let (id, name) = (known.id, known.name);
         let answer = SignedIn {
-            id: known.id,
-            name: known.name,
+            id,
+            name,
             address,
             since,
             latest,
             operations: true,
-            trust: true,
-            password_again: known.password_again,
-            now: Some(Timestamp::now()),
+            data,
+            now: None,
+            password_again: false,
+            trust: false,
         };
         Ok((Arrived { session, pushes, stored: since, latest }, answer))
-    }
-
-    /// After which row the peer goes on with its inbox, and which row is the last.
-    async fn span(&self, known: &PeerRecord, stored: Seq) -> Result<(Seq, Seq), Refusal> {
-        let (since, latest) = self.store.inbox_span(known.id, stored).await?;
-        if stored <= latest {
-            return Ok((since, latest));
-        }
-        self.store.advance_inbox(known.id, stored).await?;
-        Ok((since, stored))
     }
 
     /// Makes a peer offline, unless it has a newer session, and writes down when and why.
@@ -237,7 +267,7 @@ impl Directory {
 }
 
 async fn acknowledge(store: &Store, peer: dos_protocol::PeerId, stored: Seq) {
-    if let Err(error) = store.acknowledge(peer, stored).await {
+    if let Err(error) = store.acknowledge(peer, stored, Timestamp::now()).await {
         tracing::warn!(%peer, %error, "cannot delete acknowledged updates");
     }
 }

@@ -23,10 +23,11 @@ impl Directory {
     }
 
     pub(super) async fn checkin(&self, change: Change, checkin: Checkin) -> Result<Answer, Refusal> {
-        let unused = checkin.unused;
+        let (unused, given_up) = (checkin.unused, checkin.given_up);
         let grant = self.store.checkin(change, checkin).await?;
         if grant.is_new {
             self.metrics.viewed(ViewedKind::Checkin, unused);
+            self.metrics.viewed(ViewedKind::GivenUp, given_up);
         }
         Ok(Answer::Grant(Box::new(grant.value)))
     }

@@ -246,6 +246,13 @@ impl Live {
         count(others.filter(|other| other.push(Push::Broadcast(Arc::clone(frame)))))
     }
 
+    /// Has every session but that of `peer` send this and hang up.
+    pub fn close_others(&self, peer: PeerId, kind: NoticeKind, text: &str) {
+        for session in self.sessions().values().filter(|session| session.peer != peer) {
+            session.push(Push::Close(notice(kind, text)));
+        }
+    }
+
     /// Has every session send this and hang up.
     pub fn close_all(&self, kind: NoticeKind, text: &str) {
         for session in self.sessions().values() {

@@ -31,6 +31,8 @@ pub(crate) struct GrantRecord {
     pub(crate) allow_offline: bool,
     /// Views given back from checkouts, across revocations too.
     pub(crate) returned: u64,
+    /// What was given: the views left and used together, as [`GrantRecord::settled`] has it; nothing of an unlimited one.
+    pub(crate) granted: Option<u64>,
 }
 
 /// An image as a grant or a request refers to it.
@@ -101,11 +103,21 @@ impl GrantRecord {
         self.share.is_some()
     }
 
-    fn revoked(mut self) -> Self {
+    pub(crate) fn revoked(mut self) -> Self {
         self.share = None;
         self.views_left = Allowance::Views(0);
         self.allow_offline = false;
         self.revision += 1;
+        self.settled()
+    }
+
+    /// The grant after its owner has decided how many views are left: that is what was granted. Whoever spends or returns views
+    /// afterwards leaves it as it is.
+    pub(crate) fn settled(mut self) -> Self {
+        self.granted = match self.views_left {
+            Allowance::Unlimited => None,
+            Allowance::Views(left) => Some(self.views_used.saturating_add(left.into())),
+        };
         self
     }
 
@@ -124,7 +136,7 @@ impl GrantRecord {
         grant.expires_at = unless_past(grant.expires_at, now);
         grant.allow_offline = allow_offline.unwrap_or(grant.allow_offline);
         grant.revision += 1;
-        Ok(grant)
+        Ok(grant.settled())
     }
 }
 
@@ -197,7 +209,7 @@ fn changed(
     };
     grant.allow_offline = share.allow_offline.unwrap_or(grant.allow_offline);
     grant.revision += 1;
-    Ok(Some(grant))
+    Ok(Some(grant.settled()))
 }
 
 /// A live grant under another content key: everything but the key stays.
@@ -219,6 +231,7 @@ fn renewed(old: Option<GrantRecord>, key: Option<&KeyShare>) -> Result<GrantReco
         check: key.check,
         allow_offline: false,
         returned: old.as_ref().map_or(0, |grant| grant.returned),
+        granted: None,
     })
 }
 
@@ -266,6 +279,20 @@ pub(crate) fn viewer_forgotten(grants: Vec<(Scope, GrantRecord)>) -> Vec<Owe> {
         Owe::to(scope.owner(), Update::Grant(Box::new(grant)))
     })
     .collect()
+}
+
+/// Whether the counts of a grant fit together: what was granted is what is left and what is used. Of an unlimited grant nothing
+/// is left to be counted, and a revoked one has nothing left.
+pub(crate) fn sums(grant: &GrantRecord) -> Result<(), String> {
+    let expected = grant.clone().settled().granted;
+    if grant.share.is_none() && grant.views_left != Allowance::Views(0) {
+        return Err("it is revoked and has views left".into());
+    }
+    if grant.granted == expected {
+        return Ok(());
+    }
+    let number = |number: Option<u64>| number.map_or_else(|| "without a limit".into(), |n| n.to_string());
+    Err(format!("{} granted, {} left and used", number(grant.granted), number(expected)))
 }
 
 /// What a peer may do with another peer's image, given its grant and the state of its last request for it.

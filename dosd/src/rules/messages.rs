@@ -1,8 +1,8 @@
 //! Messages: taken into the recipient's inbox, unless the recipient takes nothing from the sender or has no room.
 
 use dos_protocol::{
-    PeerId, PeerName, PublicKey, Timestamp, WireError,
-    directory::{InboxMessage, Send, Update},
+    MessageId, PeerId, PeerName, PublicKey, Timestamp, WireError,
+    directory::{Delivered, InboxMessage, Send, Update},
     limits::MESSAGE_BYTES_MAX,
     sealing::{SEALED_MESSAGE_BYTES_MAX, SEALED_OVERHEAD},
 };
@@ -65,6 +65,25 @@ fn too_long() -> WireError {
     invalid(format!("a message has at most {MESSAGE_BYTES_MAX} bytes"))
 }
 
+/// A message whose sender was told that it waits, and which its recipient has stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) sender: PeerId,
+    pub(crate) message: MessageId,
+    /// Whether the sender knows such an update: one of the first releases does not.
+    pub(crate) knows: bool,
+}
+
+/// Owes to the senders that their messages were stored.
+pub(crate) fn delivered(recipient: PeerId, taken: Vec<Taken>) -> Vec<Owe> {
+    let known = taken.into_iter().filter(|taken| taken.knows);
+    known
+        .map(|Taken { sender, message, .. }| {
+            Owe::to(sender, Update::Delivered(Box::new(Delivered { message, to: recipient })))
+        })
+        .collect()
+}
+
 /// Refuses the text of a message that is empty or too long.
 pub(crate) fn check_text(text: &str) -> Result<(), WireError> {
     if text.trim().is_empty() {
@@ -78,7 +97,7 @@ pub(crate) fn check_text(text: &str) -> Result<(), WireError> {
 
 #[cfg(test)]
 mod tests {
-    use dos_protocol::{Code, MessageId, Reason, model::PeerRef};
+    use dos_protocol::{Code, Reason, model::PeerRef};
 
     use super::{super::samples::*, *};
 
@@ -159,6 +178,20 @@ mod tests {
             let error = send(&state, letter(), NOW).unwrap_err();
             assert_eq!((error.code, error.reason), (code, reason), "{state:?}");
         }
+    }
+
+    #[test]
+    fn a_sender_that_knows_such_an_update_is_owed_that_its_message_was_stored() {
+        let taken = |sender, number, knows| Taken { sender, message: MessageId::from([number; 16]), knows };
+        let owed = delivered(
+            bob(),
+            vec![taken(alice(), 1, true), taken(carol(), 2, false), taken(alice(), 3, true)],
+        );
+        let update = |number| {
+            let message = MessageId::from([number; 16]);
+            Owe::to(alice(), Update::Delivered(Box::new(Delivered { message, to: bob() })))
+        };
+        assert_eq!(owed, [update(1), update(3)]);
     }
 
     #[test]

@@ -5,7 +5,10 @@
 
 pub(crate) mod blocks;
 pub(crate) mod grants;
+pub(crate) mod healing;
+pub(crate) mod identity;
 pub(crate) mod inbox;
+pub(crate) mod incarnation;
 pub(crate) mod invites;
 pub(crate) mod lockout;
 pub(crate) mod messages;

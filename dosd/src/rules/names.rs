@@ -7,7 +7,7 @@ use dos_protocol::{
 
 use super::{
     invites::{self, Admission, InviteUses},
-    refusal::{conflict, invalid, key_registered},
+    refusal::{conflict, invalid, key_registered, unknown_key},
 };
 
 /// A registered peer.
@@ -89,6 +89,51 @@ pub(crate) fn register(state: Registering, new: &NewPeer, now: Timestamp) -> Res
         Some(name) if state.name_taken => Err(conflict(format!("the name {name} is taken"))),
         _ => Ok(Registered::New(invite)),
     }
+}
+
+/// What it is decided on that a key has its ID back, which it has proved to have had.
+#[derive(Debug)]
+pub(crate) struct Reclaiming {
+    /// The peer that has the key.
+    pub(crate) holder: Option<PeerRecord>,
+    /// Whether another key has the ID.
+    pub(crate) id_taken: bool,
+    /// Whether another peer has the name.
+    pub(crate) name_taken: bool,
+    /// Whether the data is in its first incarnation: then it has lost no one.
+    pub(crate) is_first: bool,
+}
+
+/// What becomes of that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reclaimed {
+    /// The key has the ID already.
+    Again(PeerRecord),
+    /// It has it again, with its name or, if that is taken, without.
+    Back(Option<PeerName>),
+}
+
+/// Gives a key its ID back. The proof that comes with it, which only this directory can have made for this key and this ID, stands for
+/// the invite: whoever has none cannot claim anything.
+pub(crate) fn reclaim(state: Reclaiming, id: PeerId, name: Option<PeerName>) -> Result<Reclaimed, WireError> {
+    match state.holder {
+        Some(holder) if holder.id == id => return Ok(Reclaimed::Again(holder)),
+        Some(holder) => return Err(key_registered(holder.id)),
+        None => {}
+    }
+    // An ID that was removed, or recovered with its password by another key, is lost for good.
+    if state.is_first {
+        return Err(unknown_key());
+    }
+    if state.id_taken {
+        return Err(conflict(format!("another key has the ID {id}")));
+    }
+    Ok(Reclaimed::Back(name.filter(|_| !state.name_taken)))
+}
+
+/// Refuses a peer that was removed meanwhile. `holder` is the peer that has the key now.
+pub(crate) fn check_key(peer: PeerId, holder: Option<PeerId>) -> Result<(), WireError> {
+    if holder == Some(peer) { Ok(()) } else { Err(unknown_key()) }
 }
 
 const NAMELESS: &str = "a password is of use only with a name, and this peer has none";
@@ -181,6 +226,32 @@ mod tests {
         assert_eq!(credential(&"bert".parse().unwrap(), Some(bob())), bobs);
         assert_ne!(credential(&name, Some(carol())), bobs);
         assert_eq!(credential(&name, None), b"name\0bob");
+    }
+
+    #[test]
+    fn a_removed_peer_does_not_sign_in() {
+        assert_eq!(check_key(bob(), Some(bob())), Ok(()));
+        assert_eq!(check_key(bob(), Some(carol())), Err(unknown_key()));
+        assert_eq!(check_key(bob(), None), Err(unknown_key()));
+    }
+
+    #[test]
+    fn a_key_has_its_id_back_only_from_a_directory_that_was_restored() {
+        let name = || Some("bob".parse::<PeerName>().unwrap());
+        let state =
+            |holder, id_taken, name_taken, is_first| Reclaiming { holder, id_taken, name_taken, is_first };
+        let other = PeerRecord { id: carol(), ..record() };
+        for (state, expected) in [
+            (state(Some(record()), true, true, true), Ok(Reclaimed::Again(record()))),
+            (state(Some(other), false, false, false), Err(key_registered(carol()))),
+            (state(None, false, false, true), Err(unknown_key())),
+            (state(None, true, false, false), Err(conflict(format!("another key has the ID {}", bob())))),
+            (state(None, false, false, false), Ok(Reclaimed::Back(name()))),
+            (state(None, false, true, false), Ok(Reclaimed::Back(None))),
+        ] {
+            let told = format!("{state:?}");
+            assert_eq!(reclaim(state, bob(), name()), expected, "{told}");
+        }
     }
 
     #[test]

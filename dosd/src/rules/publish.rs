@@ -56,6 +56,74 @@ pub(crate) fn publish(state: Publishing, publish: &Publish) -> Result<Published,
     Ok(state.existing.map_or(Published::New, Published::Replaced))
 }
 
+/// What an image that its owner asserts from an earlier incarnation is decided on.
+#[derive(Debug)]
+pub(crate) struct Remembered {
+    /// The image of this number.
+    pub(crate) known: Option<ImageInfo>,
+    /// The owner's image of this name.
+    pub(crate) named: Option<ImageInfo>,
+    /// The last number that may have been given.
+    pub(crate) last: u64,
+    /// As in [`Publishing`].
+    pub(crate) images: u64,
+    /// As in [`Publishing`].
+    pub(crate) preview_bytes: u64,
+    pub(crate) quotas: Quotas,
+}
+
+/// What becomes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Kept {
+    /// It is there as it is asserted.
+    Unchanged,
+    /// It is written, in place of what has its number.
+    Written {
+        /// Another image of the owner has its name, and is called otherwise until its owner asserts how.
+        displaced: Option<(ImageNo, ImageName)>,
+    },
+    /// The number is another owner's, was never given, or there is no room.
+    Refused,
+}
+
+/// Decides on an image that its owner asserts. The owner's word counts: what the directory has is from before.
+///
+/// A number that is free may be asserted by another peer than the one that had it; then that one is refused, and told. Numbers that are given
+/// from now on are beyond all of these.
+/// Whether the owner's word for the first is later than that for the second.
+fn is_newer(image: &ImageInfo, known: &ImageInfo) -> bool {
+    let revision = |image: &ImageInfo| image.record.map(|record| record.revision);
+    revision(image) > revision(known)
+}
+
+pub(crate) fn assert(state: &Remembered, image: &ImageInfo) -> Kept {
+    let is_alien = state.known.as_ref().is_some_and(|known| known.owner != image.owner);
+    if is_alien || image.no.0 == 0 || image.no.0 > state.last {
+        return Kept::Refused;
+    }
+    let gone = match &state.known {
+        Some(known)
+            if known.sealed == image.sealed && known.name == image.name && !is_newer(image, known) =>
+        {
+            return Kept::Unchanged;
+        }
+        Some(known) => u64::from(known.preview.bytes),
+        None if state.images >= state.quotas.images => return Kept::Refused,
+        None => 0,
+    };
+    let bytes = state.preview_bytes.saturating_sub(gone).saturating_add(image.preview.bytes.into());
+    if bytes > state.quotas.preview_bytes {
+        return Kept::Refused;
+    }
+    let other = state.named.as_ref().filter(|named| named.no != image.no);
+    let displaced = match other.map(|other| (other.no, format!("{}~displaced", other.no).parse())) {
+        None => None,
+        Some((no, Ok(name))) => Some((no, name)),
+        Some((_, Err(_))) => return Kept::Refused,
+    };
+    Kept::Written { displaced }
+}
+
 /// The image as it is listed once it is published.
 pub(crate) fn published(owner: PeerId, no: ImageNo, publish: &Publish) -> ImageInfo {
     ImageInfo {
@@ -137,6 +205,17 @@ pub(crate) fn no_image(owner: PeerId, name: &ImageName) -> WireError {
 
 fn name_taken(name: &ImageName) -> WireError {
     conflict(format!("you have an image named {name} already"))
+}
+
+/// Whether an image that is kept can have been published.
+pub(crate) fn is_possible(image: &ImageInfo) -> bool {
+    let (original, preview) = (&image.original, &image.preview);
+    let has_pixels = |width: u32, height: u32| width > 0 && height > 0;
+    has_pixels(original.width, original.height)
+        && has_pixels(preview.width, preview.height)
+        && preview.bytes > 0
+        && original.bytes > 0
+        && image.sealed.bytes > original.bytes
 }
 
 const UNKNOWN_FORMAT: &str = "the directory does not know this format";

@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     ImageNo, PeerId, Reason, Timestamp, WireError,
-    directory::{Decision, Request, RequestState, Update},
+    directory::{Asserted, Decision, Request, RequestState, Update},
     limits::{REQUESTS_PENDING_MAX, TEXT_BYTES_MAX, VIEWS_MAX},
 };
 
@@ -13,6 +13,9 @@ use super::{
     names::PeerRecord,
     refusal::{conflict, denied, invalid, not_found},
 };
+
+/// The highest revision that is believed.
+const REVISION_MAX: u64 = 1 << 48;
 
 /// A request as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,6 +201,115 @@ pub(crate) fn decide(
     let answer = record.snapshot(&scope);
     owed.extend(owe_both(&answer, Update::Decision));
     Ok(Decided { state: (record, grant), answer, owed })
+}
+
+/// What an asserted request from an earlier incarnation is decided on.
+#[derive(Debug)]
+pub(crate) struct Remembered {
+    /// The image and the viewer that it names; nothing if one of the two is not there.
+    pub(crate) scope: Option<Scope>,
+    /// The request of this number.
+    pub(crate) known: Found,
+    /// The viewer's pending request for the image.
+    pub(crate) pending: Option<RequestRecord>,
+    /// The viewer's last request for the image: its number and its state.
+    pub(crate) newest: Option<(u64, RequestState)>,
+    /// The viewer's pending requests for all images of this owner.
+    pub(crate) pending_count: u64,
+    pub(crate) is_blocked: bool,
+    /// The last number that may have been given.
+    pub(crate) last: u64,
+}
+
+/// A request that was asserted, as it is to be saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Restored {
+    pub(crate) record: RequestRecord,
+    /// The answered request that it takes the place of: more than one of a viewer and an image from before are of no use.
+    pub(crate) replaces: Option<u64>,
+}
+
+/// Decides what `caller` asserts of a request. Nothing comes of a request by itself, so either side may say that it was answered;
+/// only its viewer can bring a pending one back. Of answered ones the last is known, as it was.
+pub(crate) fn assert(
+    state: Remembered,
+    caller: PeerId,
+    told: &Request,
+) -> Decided<Option<Restored>, Asserted> {
+    let nothing = |answer| Decided { state: None, answer, owed: Vec::new() };
+    let is_sound =
+        told.views > 0 && told.views <= VIEWS_MAX && told.request > 0 && told.request <= state.last;
+    let texts = [told.note.as_deref(), told.reason.as_deref()];
+    if !is_sound || texts.into_iter().any(|text| check_text(text).is_err()) || told.revision > REVISION_MAX {
+        return nothing(Asserted::Refused);
+    }
+    let Some(scope) = state.scope else { return nothing(Asserted::Missing) };
+    if scope.owner() != told.path.owner || (caller != scope.owner() && caller != scope.viewer) {
+        return nothing(Asserted::Refused);
+    }
+    let is_pending = told.state == RequestState::Pending;
+    let mut replaces = None;
+    let record = match state.known {
+        Some((known, _)) if known.viewer != scope.viewer || known.image != scope.image.no => {
+            return nothing(Asserted::Refused);
+        }
+        Some((known, _)) if known.state != RequestState::Pending || told.revision <= known.revision => {
+            return nothing(Asserted::Confirmed);
+        }
+        Some((known, _)) => {
+            // Each side's words are its own.
+            let (note, reason) = if caller == scope.viewer {
+                (told.note.clone(), known.reason)
+            } else {
+                (known.note, told.reason.clone())
+            };
+            let decided_at = if is_pending { None } else { told.decided_at };
+            let (views, state, revision) = (told.views, told.state, told.revision);
+            RequestRecord { views, state, note, reason, decided_at, revision, ..known }
+        }
+        None if !is_pending => match state.newest {
+            Some((newest, of)) if newest > told.request || of == RequestState::Pending => {
+                return nothing(Asserted::Confirmed);
+            }
+            newest => {
+                replaces = newest.map(|(newest, _)| newest);
+                lost(&scope, told)
+            }
+        },
+        None if caller != scope.viewer => return nothing(Asserted::Missing),
+        None if state.is_blocked
+            || state.pending.is_some()
+            || state.pending_count >= REQUESTS_PENDING_MAX =>
+        {
+            return nothing(Asserted::Refused);
+        }
+        None => lost(&scope, told),
+    };
+    let update = match record.state {
+        RequestState::Pending | RequestState::Cancelled => Update::Request,
+        RequestState::Approved | RequestState::Denied => Update::Decision,
+    };
+    let owed = owe_both(&record.snapshot(&scope), update);
+    Decided { state: Some(Restored { record, replaces }), answer: Asserted::Confirmed, owed }
+}
+
+/// A request that the directory has lost. The owner's words are not taken from anyone.
+fn lost(scope: &Scope, told: &Request) -> RequestRecord {
+    let is_pending = told.state == RequestState::Pending;
+    RequestRecord {
+        request: told.request,
+        image: scope.image.no,
+        owner: scope.owner(),
+        viewer: scope.viewer,
+        views: told.views,
+        state: told.state,
+        note: told.note.clone(),
+        reason: None,
+        created_at: told.created_at,
+        decided_at: if is_pending { None } else { told.decided_at },
+        revision: told.revision,
+        offline: false,
+    }
 }
 
 /// The owner has blocked the viewer: its pending requests are denied.

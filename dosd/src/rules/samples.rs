@@ -76,6 +76,7 @@ pub(crate) fn grant() -> GrantRecord {
         check: Some([5; 32].into()),
         allow_offline: true,
         returned: 2,
+        granted: Some(8),
     }
 }
 

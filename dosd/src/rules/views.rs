@@ -155,9 +155,11 @@ pub(crate) struct Returning {
     pub(crate) checkout: Option<ViewRecord>,
     pub(crate) scope: Option<Scope>,
     pub(crate) grant: Option<GrantRecord>,
+    /// Whether the owner knows a receipt for views that were given up: one of the first releases does not.
+    pub(crate) owner_knows: bool,
 }
 
-/// Gives back unused views of a checkout; the state is the grant to be saved, and nothing if they were given back before.
+/// Gives back unused views of a checkout, or gives them up, which ends the checkout and returns nothing; the state is the grant to be saved, and nothing if they were given back before.
 pub(crate) fn checkin(
     state: Returning,
     viewer: PeerId,
@@ -174,21 +176,33 @@ pub(crate) fn checkin(
         let answer = grant.snapshot(&scope);
         return Ok(Decided { state: None, answer, owed: Vec::new() });
     }
-    if checkin.unused > checkout.views {
+    if checkin.unused.saturating_add(checkin.given_up) > checkout.views {
         return Err(invalid("more views than were checked out"));
     }
     grant.views_used = grant.views_used.saturating_sub(u64::from(checkin.unused));
     grant.returned += u64::from(checkin.unused);
-    // What comes back to a revoked grant is worth nothing any more.
-    if grant.share.is_some() {
-        grant.views_left = match added(grant.views_left, checkin.unused) {
-            Allowance::Views(views) => Allowance::Views(views.min(VIEWS_MAX)),
-            Allowance::Unlimited => Allowance::Unlimited,
-        };
+    // What comes back to a revoked grant is worth nothing any more, and what is beyond the largest number neither.
+    let is_whole = match added(grant.views_left, checkin.unused) {
+        _ if grant.share.is_none() => false,
+        Allowance::Views(views) if views > VIEWS_MAX => {
+            grant.views_left = Allowance::Views(VIEWS_MAX);
+            false
+        }
+        left => {
+            grant.views_left = left;
+            true
+        }
+    };
+    if !is_whole {
+        grant = grant.settled();
     }
     grant.revision += 1;
     let answer = grant.snapshot(&scope);
-    let owed = vec![receipt(checkin.checkout, checkin.unused, ViewedKind::Checkin, &answer)];
+    let (views, kind) = match checkin.given_up {
+        given_up if given_up > 0 && state.owner_knows => (given_up, ViewedKind::GivenUp),
+        _ => (checkin.unused, ViewedKind::Checkin),
+    };
+    let owed = vec![receipt(checkin.checkout, views, kind, &answer)];
     Ok(Decided { state: Some(grant), answer, owed })
 }
 

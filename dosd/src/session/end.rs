@@ -56,7 +56,10 @@ impl End {
                 NoticeKind::Kicked => SessionEnd::Kicked,
                 NoticeKind::Idle => SessionEnd::Idle,
                 NoticeKind::Replaced => SessionEnd::TakenOver,
-                NoticeKind::Superseded | NoticeKind::Announcement | NoticeKind::Missed => SessionEnd::Closed,
+                NoticeKind::Superseded
+                | NoticeKind::Announcement
+                | NoticeKind::Missed
+                | NoticeKind::Restored => SessionEnd::Closed,
             },
             Self::Broken(_)
             | Self::Silent

@@ -46,6 +46,9 @@ pub(super) async fn sign_in(
         Ok(ToDirectory::Request { id, op: Op::LoginStart(start), .. }) => {
             return Err(log_in(directory, seen, reader, (id, *start)).await);
         }
+        Ok(ToDirectory::Request { id, op: Op::Reclaim(reclaim), .. }) => {
+            (Some(id), directory.reclaim(key, seen, *reclaim).await)
+        }
         Ok(ToDirectory::Request { id, op: Op::Recover(_), .. }) => (Some(id), Err(outdated())),
         Ok(ToDirectory::Request { id, .. }) => (Some(id), Err(not_yet())),
         Ok(_) => (None, Err(not_yet())),

@@ -74,7 +74,7 @@ pub(crate) async fn serve(
     let mut reader = Reader::new(stream);
     // Boxed, so that what only the sign-in needs is freed before the session begins.
     let signing_in = Box::pin(entrance::sign_in(directory, key, seen, &mut reader));
-    let Arrived { session, pushes, stored, .. } = match signing_in.await {
+    let Arrived { session, pushes, stored, latest } = match signing_in.await {
         Ok(arrived) => arrived,
         Err(end) => return (None, end),
     };
@@ -87,7 +87,7 @@ pub(crate) async fn serve(
         reader,
         in_flight: FuturesUnordered::new(),
         catching_up: None,
-        replay: Replay::after(stored),
+        replay: Replay::after(stored, latest),
         clock: Clock::new(Instant::now(), clock::pause_of(peer.number())),
         ping: 0,
         pings: Pings::default(),

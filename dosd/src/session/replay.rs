@@ -12,16 +12,19 @@ pub(super) struct Replay {
     acked: Seq,
     /// The acknowledgement up to which rows are deleted in the store.
     forgotten: Seq,
+    /// The last row that waited when the session began, if any did.
+    backlog: Seq,
 }
 
-/// Acknowledged rows are deleted when there are this many, or when the session has time: one transaction for each would cost
-/// as much as the change that caused the row.
+/// Acknowledged rows are deleted when there are this many, when they are all that waited, or when the session has time: one
+/// transaction for each would cost as much as the change that caused the row.
 const FORGET_AT_ONCE: u64 = 64;
 
 impl Replay {
-    /// The peer has stored everything up to `stored`.
-    pub(super) fn after(stored: Seq) -> Self {
-        Self { sent: stored, acked: stored, forgotten: Seq(0) }
+    /// The peer has stored everything up to `stored`; rows up to `latest` wait.
+    pub(super) fn after(stored: Seq, latest: Seq) -> Self {
+        let backlog = if latest > stored { latest } else { Seq(0) };
+        Self { sent: stored, acked: stored, forgotten: Seq(0), backlog }
     }
 
     fn has_room(&self) -> bool {
@@ -61,7 +64,9 @@ impl Replay {
     /// Up to which row the store can forget, if that is worth a transaction.
     pub(super) fn forget(&mut self, has_time: bool) -> Option<Seq> {
         let waiting = self.acked.0.saturating_sub(self.forgotten.0);
-        let worth = waiting >= FORGET_AT_ONCE || (has_time && waiting > 0);
+        // Senders wait for news of what waited.
+        let is_through = self.forgotten < self.backlog && self.acked >= self.backlog;
+        let worth = waiting >= FORGET_AT_ONCE || (has_time && waiting > 0) || is_through;
         worth.then(|| {
             self.forgotten = self.acked;
             self.acked
@@ -75,7 +80,7 @@ mod tests {
 
     #[test]
     fn rows_go_out_in_order_and_gaps_are_read_from_the_store() {
-        let mut replay = Replay::after(Seq(5));
+        let mut replay = Replay::after(Seq(5), Seq(5));
         assert!(!replay.takes(Seq(5)), "sent before");
         assert!(!replay.takes(Seq(7)), "a gap");
         assert_eq!(replay.wants(Seq(7)), Some(Seq(5)));
@@ -85,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_does_not_acknowledge_is_waited_for() {
-        let mut replay = Replay::after(Seq(0));
+        let mut replay = Replay::after(Seq(0), Seq(0));
         let window = u64::try_from(UPDATES_UNACKED_MAX).unwrap();
         assert!((1..=window).all(|seq| replay.takes(Seq(seq))));
         assert!(!replay.takes(Seq(window + 1)));
@@ -96,25 +101,38 @@ mod tests {
 
     #[test]
     fn rows_that_are_gone_are_noticed() {
-        let replay = Replay::after(Seq(5));
+        let replay = Replay::after(Seq(5), Seq(5));
         assert!(replay.goes_on_with(Some(Seq(6))));
         assert!(!replay.goes_on_with(Some(Seq(8))) && !replay.goes_on_with(None));
     }
 
     #[test]
     fn what_was_never_sent_cannot_be_acknowledged() {
-        let mut replay = Replay::after(Seq(3));
+        let mut replay = Replay::after(Seq(3), Seq(3));
         assert!(!replay.acknowledge(Seq(4)));
         assert!(replay.acknowledge(Seq(3)));
     }
 
     #[test]
     fn rows_are_forgotten_in_bunches_or_when_there_is_time() {
-        let mut replay = Replay::after(Seq(0));
+        let mut replay = Replay::after(Seq(0), Seq(0));
         assert!((1..=FORGET_AT_ONCE).all(|seq| replay.takes(Seq(seq))));
         assert!(replay.acknowledge(Seq(FORGET_AT_ONCE - 1)));
         assert_eq!(replay.forget(false), None);
         assert_eq!(replay.forget(true), Some(Seq(FORGET_AT_ONCE - 1)));
         assert_eq!(replay.forget(true), None);
+    }
+
+    #[test]
+    fn rows_that_waited_are_forgotten_as_soon_as_all_are_stored() {
+        let mut replay = Replay::after(Seq(5), Seq(7));
+        assert!((6..=9).all(|seq| replay.takes(Seq(seq))));
+        for (acked, forgotten) in [(6, None), (7, Some(Seq(7))), (8, None), (9, None)] {
+            assert!(replay.acknowledge(Seq(acked)));
+            assert_eq!(replay.forget(false), forgotten, "{acked}");
+        }
+        let mut nothing_waited = Replay::after(Seq(5), Seq(5));
+        assert!(nothing_waited.takes(Seq(6)) && nothing_waited.acknowledge(Seq(6)));
+        assert_eq!(nothing_waited.forget(false), None);
     }
 }

@@ -10,7 +10,7 @@ use dos_sqlite::StoreError;
 use rusqlite::Connection;
 use tokio::task::spawn_blocking;
 
-use super::{Refusal, Store, row, schema::SCHEMA};
+use super::{Refusal, Store, audit, row, schema::SCHEMA};
 use crate::rules::refusal::{invalid, not_found};
 
 /// Findings of one kind that are reported; a store that is so broken needs its backup.
@@ -161,6 +161,10 @@ fn read(connection: &Connection) -> Result<Checked, Refusal> {
         for invariant in INVARIANTS.iter().chain(later) {
             let sql = invariant.replace("counted_views", counted_views(version));
             findings.append(&mut texts(connection, &sql)?);
+        }
+        if version >= audit::SINCE {
+            let most = usize::try_from(FINDINGS_MAX).unwrap_or(usize::MAX);
+            findings.append(&mut audit::findings(connection, most)?);
         }
     }
     let count = |table| {

@@ -24,14 +24,14 @@ pub(super) const BEHIND_SCOPE: usize = 8;
 const JOINED: &str = "
     SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, g.viewer, v.name,
            g.split, g.share, g.views_left, g.views_used, g.expires_at, g.revision,
-           g.share_check, g.allow_offline, g.returned
+           g.share_check, g.allow_offline, g.returned, g.granted
     FROM grants g JOIN images i ON i.no = g.image JOIN peers o ON o.id = i.owner LEFT JOIN peers v ON v.id = g.viewer";
 
 /// An image, a viewer, and the viewer's grant if there is one.
 pub(super) const STANDING: &str = "
     SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, v.id, v.name,
            g.split, g.share, g.views_left, g.views_used, g.expires_at, g.revision,
-           g.share_check, g.allow_offline, g.returned
+           g.share_check, g.allow_offline, g.returned, g.granted
     FROM images i JOIN peers o ON o.id = i.owner JOIN peers v ON v.id = ?2
          LEFT JOIN grants g ON g.image = i.no AND g.viewer = v.id
     WHERE i.no = ?1";
@@ -40,14 +40,14 @@ pub(super) const STANDING: &str = "
 const PAGE: &str = "
     SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, g.viewer, v.name,
            g.split, g.share, g.views_left, g.views_used, g.expires_at, g.revision,
-           g.share_check, g.allow_offline, g.returned
+           g.share_check, g.allow_offline, g.returned, g.granted
     FROM (
         SELECT image, viewer, split, share, views_left, views_used, expires_at, revision,
-               share_check, allow_offline, returned
+               share_check, allow_offline, returned, granted
         FROM grants WHERE owner = ?1 AND (image, viewer) > (?2, ?3)
         UNION ALL
         SELECT image, viewer, split, share, views_left, views_used, expires_at, revision,
-               share_check, allow_offline, returned
+               share_check, allow_offline, returned, granted
         FROM grants WHERE viewer = ?1 AND (image, viewer) > (?2, ?3)
         ORDER BY image, viewer LIMIT ?4
     ) g JOIN images i ON i.no = g.image JOIN peers o ON o.id = i.owner LEFT JOIN peers v ON v.id = g.viewer
@@ -79,6 +79,7 @@ pub(super) fn record(row: &Row<'_>, first: usize) -> rusqlite::Result<GrantRecor
         check: row::bytes_or_none::<32>(row, first + 6)?.map(Into::into),
         allow_offline: row.get(first + 7)?,
         returned: row::unsigned(row, first + 8)?,
+        granted: row.get::<_, Option<i64>>(first + 9)?.map(|granted| u64::try_from(granted).unwrap_or(0)),
     })
 }
 
@@ -112,7 +113,7 @@ pub(super) fn of_images(
     let statement = |list: &str| {
         format!(
             "SELECT image, split, share, views_left, views_used, expires_at, revision,
-                    share_check, allow_offline, returned
+                    share_check, allow_offline, returned, granted
              FROM grants WHERE viewer = ?1 AND image IN ({list})"
         )
     };
@@ -144,12 +145,12 @@ pub(super) fn of_viewer(
 pub(super) fn save(connection: &Connection, scope: &Scope, grant: &GrantRecord) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO grants(image, viewer, owner, split, share, views_left, views_used, expires_at, revision,
-                            share_check, allow_offline, returned)
-         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                            share_check, allow_offline, returned, granted)
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
          ON CONFLICT(image, viewer) DO UPDATE SET split = excluded.split, share = excluded.share,
              views_left = excluded.views_left, views_used = excluded.views_used,
              expires_at = excluded.expires_at, revision = excluded.revision, share_check = excluded.share_check,
-             allow_offline = excluded.allow_offline, returned = excluded.returned",
+             allow_offline = excluded.allow_offline, returned = excluded.returned, granted = excluded.granted",
     )?;
     statement
         .execute(params![
@@ -165,6 +166,7 @@ pub(super) fn save(connection: &Connection, scope: &Scope, grant: &GrantRecord) 
             grant.check.as_ref().map(|check| check.as_bytes().as_slice()),
             grant.allow_offline,
             row::number(grant.returned),
+            grant.granted.map(row::number),
         ])
         .map(drop)
 }

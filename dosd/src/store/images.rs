@@ -182,6 +182,7 @@ pub(super) fn remove(
     for sql in [
         "DELETE FROM grants WHERE image = ?1",
         "DELETE FROM views_forgotten WHERE image = ?1",
+        "DELETE FROM forks WHERE image = ?1",
         "DELETE FROM previews WHERE image = ?1",
     ] {
         connection.prepare_cached(sql)?.execute([row::number(image.no.0)])?;
@@ -199,7 +200,7 @@ fn concerned(connection: &Connection, image: ImageNo) -> rusqlite::Result<Vec<Pe
     statement.query_map([row::number(image.0)], |row| row::peer(row, 0))?.collect()
 }
 
-fn delete(connection: &Connection, no: ImageNo) -> rusqlite::Result<()> {
+pub(super) fn delete(connection: &Connection, no: ImageNo) -> rusqlite::Result<()> {
     connection.prepare_cached("DELETE FROM images WHERE no = ?1")?.execute([row::number(no.0)]).map(drop)
 }
 
@@ -210,12 +211,17 @@ pub(super) fn all_of(connection: &Connection, owner: PeerId) -> rusqlite::Result
 }
 
 /// How many images a peer has, and how many bytes their previews have together.
-fn counts(connection: &Connection, owner: PeerId) -> rusqlite::Result<(u64, u64)> {
+pub(super) fn counts(connection: &Connection, owner: PeerId) -> rusqlite::Result<(u64, u64)> {
     let mut statement = connection.prepare_cached("SELECT images, preview_bytes FROM peers WHERE id = ?1")?;
     statement.query_row([row::peer_number(owner)], |row| Ok((row::unsigned(row, 0)?, row::unsigned(row, 1)?)))
 }
 
-fn write(connection: &Connection, image: &ImageInfo, preview: &[u8], now: Timestamp) -> rusqlite::Result<()> {
+pub(super) fn write(
+    connection: &Connection,
+    image: &ImageInfo,
+    preview: &[u8],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
     let sql = format!(
         "INSERT INTO images({}, published_at) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
         row::IMAGE_COLUMNS
@@ -244,14 +250,44 @@ fn write(connection: &Connection, image: &ImageInfo, preview: &[u8], now: Timest
 fn write_preview(connection: &Connection, image: ImageNo, preview: &[u8]) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO previews(image, data) VALUES(?1, ?2) ON CONFLICT(image) DO UPDATE SET data = excluded.data",
+            "INSERT INTO previews(image, data, hash) VALUES(?1, ?2, ?3)
+             ON CONFLICT(image) DO UPDATE SET data = excluded.data, hash = excluded.hash",
         )?
-        .execute(params![row::number(image.0), preview])
+        .execute(params![row::number(image.0), preview, hash_of(preview).as_slice()])
         .map(drop)
 }
 
+/// The hash of a preview, by which it is verified.
+pub(super) fn hash_of(preview: &[u8]) -> [u8; 32] {
+    *blake3::hash(preview).as_bytes()
+}
+
+/// Previews that are hashed in one transaction.
+const HASHED_AT_ONCE: u32 = 500;
+
+/// Writes down the hashes of previews of an older version, which wrote none.
+pub(super) fn hash_previews(connection: &Connection) -> rusqlite::Result<()> {
+    loop {
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        let mut statement =
+            connection.prepare_cached("SELECT image, data FROM previews WHERE hash IS NULL LIMIT ?1")?;
+        let hashed = statement.query_map([HASHED_AT_ONCE], |row| {
+            Ok((row.get::<_, i64>(0)?, hash_of(row.get_ref(1)?.as_blob().unwrap_or_default())))
+        })?;
+        let hashed = hashed.collect::<Result<Vec<_>, _>>()?;
+        let mut save = connection.prepare_cached("UPDATE previews SET hash = ?2 WHERE image = ?1")?;
+        for (image, hash) in &hashed {
+            save.execute(params![image, hash.as_slice()])?;
+        }
+        connection.execute_batch("COMMIT")?;
+        if hashed.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
 /// Images and bytes of previews more, or fewer.
-fn count(connection: &Connection, owner: PeerId, images: i64, bytes: i64) -> rusqlite::Result<()> {
+pub(super) fn count(connection: &Connection, owner: PeerId, images: i64, bytes: i64) -> rusqlite::Result<()> {
     let sql = "UPDATE peers SET images = images + ?2, preview_bytes = preview_bytes + ?3 WHERE id = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     statement.execute(params![row::peer_number(owner), images, bytes]).map(drop)

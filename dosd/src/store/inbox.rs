@@ -4,7 +4,7 @@
 use dos_protocol::{PeerId, Seq, Timestamp, directory::Update};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
 
-use super::{InboxRow, Refusal, Store, row, stored};
+use super::{Changed, InboxRow, Refusal, Store, messages, row, stored};
 use crate::rules::{
     Cause, Owe, Quotas,
     inbox::{Waiting, numbered},
@@ -171,10 +171,66 @@ pub(super) const COUNT_SENDER: &str =
 pub(super) const SPAN: &str = "SELECT coalesce(
     (SELECT max(seq) FROM inbox WHERE peer = ?1) - (SELECT min(seq) FROM inbox WHERE peer = ?1) + 1, 0)";
 
-fn latest(connection: &Connection, peer: PeerId) -> rusqlite::Result<Seq> {
+/// The number of the last row ever added.
+pub(super) fn latest(connection: &Connection, peer: PeerId) -> rusqlite::Result<Seq> {
     let mut statement = connection.prepare_cached("SELECT latest FROM inbox_heads WHERE peer = ?1")?;
     let latest = statement.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0)).optional()?;
     Ok(Seq(latest.unwrap_or(0)))
+}
+
+/// When a row came about that waits.
+pub(super) fn row_at(connection: &Connection, peer: PeerId, seq: Seq) -> Result<Option<Timestamp>, Refusal> {
+    let mut statement = connection.prepare_cached("SELECT body FROM inbox WHERE peer = ?1 AND seq = ?2")?;
+    let mut rows = statement.query(params![row::peer_number(peer), row::number(seq.0)])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let body = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+    Ok(Some(stored::decode_update(body)?.0))
+}
+
+/// Raises the numbers of all rows that wait for a peer, with whatever refers to them, and its head to `latest`.
+pub(super) fn raise_rows(
+    connection: &Connection,
+    peer: PeerId,
+    raise: u64,
+    latest: Seq,
+) -> Result<(), Refusal> {
+    let (number, raise) = (row::peer_number(peer), row::number(raise));
+    raise_receipts(connection, peer, raise)?;
+    for sql in [
+        // A message that has no row any more is delivered, and any number says so.
+        "UPDATE messages SET seq = seq + ?2 WHERE recipient = ?1
+             AND EXISTS(SELECT 1 FROM inbox WHERE peer = ?1 AND inbox.seq = messages.seq)",
+        // By way of numbers that no row has, since two rows never have the same one.
+        "UPDATE inbox SET seq = -(seq + ?2) WHERE peer = ?1",
+        "UPDATE inbox SET seq = -seq WHERE peer = ?1 AND seq < 0",
+    ] {
+        let mut statement = connection.prepare(sql)?;
+        match statement.parameter_count() {
+            1 => statement.execute([number])?,
+            _ => statement.execute([number, raise])?,
+        };
+    }
+    connection.execute(
+        "INSERT INTO inbox_heads(peer, latest) VALUES(?1, ?2)
+         ON CONFLICT(peer) DO UPDATE SET latest = max(inbox_heads.latest, excluded.latest)",
+        params![number, row::number(latest.0)],
+    )?;
+    Ok(())
+}
+
+/// The receipts among the rows that wait: the views know their places.
+fn raise_receipts(connection: &Connection, peer: PeerId, raise: i64) -> Result<(), Refusal> {
+    let mut statement = connection.prepare("SELECT seq, body FROM inbox WHERE peer = ?1 AND kind IS NULL")?;
+    let mut raised =
+        connection.prepare("UPDATE views SET receipt = receipt + ?3 WHERE view = ?1 AND receipt = ?2")?;
+    let mut rows = statement.query([row::peer_number(peer)])?;
+    while let Some(row) = rows.next()? {
+        let body = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        if let Update::Viewed(viewed) = stored::decode_update(body)?.1 {
+            raised.execute(params![viewed.view.as_bytes().as_slice(), row.get::<_, i64>(0)?, raise])?;
+        }
+    }
+    Ok(())
 }
 
 impl Store {
@@ -205,54 +261,16 @@ impl Store {
         .await
     }
 
-    /// Where a peer that has stored everything up to `stored` goes on, and the number of the last row ever added. The
-    /// first is `stored`, unless later rows were acknowledged and are gone.
+    /// Forgets the rows up to `stored`, which the peer has stored, and owes that to the senders of messages among them.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn inbox_span(&self, peer: PeerId, stored: Seq) -> Result<(Seq, Seq), Refusal> {
-        self.read_brief(move |connection| {
-            let latest = latest(connection, peer)?;
-            let mut statement = connection.prepare_cached("SELECT min(seq) FROM inbox WHERE peer = ?1")?;
-            let first: Option<i64> = statement.query_row([row::peer_number(peer)], |row| row.get(0))?;
-            let gone = first.map_or(latest.0, |first| u64::try_from(first).unwrap_or(1).saturating_sub(1));
-            Ok((Seq(gone.max(stored.0)), latest))
-        })
-        .await
-    }
-
-    /// Forgets the rows up to `stored`, which the peer has stored.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub async fn acknowledge(&self, peer: PeerId, stored: Seq) -> Result<(), Refusal> {
+    pub async fn acknowledge(&self, peer: PeerId, stored: Seq, now: Timestamp) -> Result<(), Refusal> {
         self.change(move |connection| {
             connection
                 .prepare_cached("DELETE FROM inbox WHERE peer = ?1 AND seq <= ?2")?
                 .execute(params![row::peer_number(peer), row::number(stored.0)])?;
-            Ok(().into())
-        })
-        .await
-    }
-
-    /// Makes the numbers go on after `stored`, if the peer has stored more than we ever sent: the directory was restored
-    /// from a backup, and numbers that the peer knows must not be given again.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub async fn advance_inbox(&self, peer: PeerId, stored: Seq) -> Result<(), Refusal> {
-        self.change(move |connection| {
-            connection.execute(
-                "INSERT INTO inbox_heads(peer, latest) VALUES(?1, ?2)
-                 ON CONFLICT(peer) DO UPDATE SET latest = excluded.latest WHERE inbox_heads.latest < excluded.latest",
-                params![row::peer_number(peer), row::number(stored.0)],
-            )?;
-            // What the peer has stored under other meanings is never sent; without it the rows have no gap.
-            connection.execute(
-                "DELETE FROM inbox WHERE peer = ?1 AND seq <= ?2",
-                params![row::peer_number(peer), row::number(stored.0)],
-            )?;
-            Ok(().into())
+            Ok(Changed::owing((), messages::delivered(connection, (peer, stored), now)?))
         })
         .await
     }

@@ -1,12 +1,14 @@
 //! Messages: taken once, put into the recipient's inbox, and remembered for a while, so that the same one again is the same.
 
 use dos_protocol::{
-    MessageId, PeerId, PeerName, Seq, Timestamp, directory::Send, limits::MESSAGE_REMEMBERED,
+    MessageId, PeerId, PeerName, Seq, Timestamp,
+    directory::{Delivery, Send},
+    limits::MESSAGE_REMEMBERED,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Change, Changed, InboxRow, Refusal, Store, blocks, inbox, peers, row};
-use crate::rules::messages::{self, Sending};
+use crate::rules::messages::{self, Sending, Taken};
 
 /// A message that was taken, now or before.
 #[derive(Debug, Clone)]
@@ -31,11 +33,16 @@ const FIND: &str = "SELECT m.recipient, p.name, m.sent_at, m.seq,
     FROM messages m LEFT JOIN peers p ON p.id = m.recipient WHERE m.sender = ?1 AND m.message = ?2";
 
 const FORGET_OLD: &str = "DELETE FROM messages WHERE (sender, message) IN
-    (SELECT sender, message FROM messages WHERE sent_at < ?1 ORDER BY sent_at LIMIT ?2)";
+    (SELECT sender, message FROM messages WHERE owing = 0 AND sent_at < ?1 ORDER BY sent_at LIMIT ?2)";
+
+const OWING: &str = "SELECT m.sender, m.message, s.knows FROM messages m JOIN peers s ON s.id = m.sender
+    WHERE m.recipient = ?1 AND m.seq <= ?2 AND m.owing = 1 ORDER BY m.seq";
+
+const SETTLE: &str = "UPDATE messages SET owing = 0 WHERE recipient = ?1 AND seq <= ?2 AND owing = 1";
 
 /// All of them go by an index.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 4] = [FIND, inbox::COUNT_SENDER, inbox::SPAN, FORGET_OLD];
+pub(super) const STATEMENTS: [&str; 6] = [FIND, inbox::COUNT_SENDER, inbox::SPAN, FORGET_OLD, OWING, SETTLE];
 
 impl Store {
     /// Takes a message into its recipient's inbox. The same one again changes nothing.
@@ -77,6 +84,47 @@ impl Store {
         })
         .await
     }
+}
+
+impl Store {
+    /// How far a message got whose recipient did not store it in time. Its sender is answered so, and if it waits still, is owed
+    /// that it was stored.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn queued(&self, sender: PeerId, message: MessageId) -> Result<Delivery, Refusal> {
+        self.change(move |connection| {
+            let waits = find(connection, sender, message)?.is_some_and(|accepted| accepted.is_waiting);
+            if !waits {
+                return Ok(Delivery::Delivered.into());
+            }
+            connection
+                .prepare_cached("UPDATE messages SET owing = 1 WHERE sender = ?1 AND message = ?2")?
+                .execute(params![row::peer_number(sender), message.as_bytes().as_slice()])?;
+            Ok(Delivery::Queued.into())
+        })
+        .await
+    }
+}
+
+/// The recipient has stored its rows up to this one: owes that to the senders that were told that their messages wait.
+pub(super) fn delivered(
+    connection: &Connection,
+    (recipient, stored): (PeerId, Seq),
+    now: Timestamp,
+) -> Result<Vec<InboxRow>, Refusal> {
+    let key = params![row::peer_number(recipient), row::number(stored.0)];
+    let mut statement = connection.prepare_cached(OWING)?;
+    let taken = statement.query_map(key, |row| {
+        let message = MessageId::from(row::bytes::<16>(row, 1)?);
+        Ok(Taken { sender: row::peer(row, 0)?, message, knows: row.get(2)? })
+    })?;
+    let taken = taken.collect::<Result<Vec<_>, _>>()?;
+    if taken.is_empty() {
+        return Ok(Vec::new());
+    }
+    connection.prepare_cached(SETTLE)?.execute(key)?;
+    inbox::owe(connection, messages::delivered(recipient, taken), now)
 }
 
 /// The message that was taken under this ID, as it is now.

@@ -4,13 +4,17 @@
 //! makes the directory owe to peers are committed together. After the commit, before the answer, the rows are handed to the
 //! [`Deliver`] in the order of their transactions.
 
+mod audit;
 mod backup;
 mod blocks;
 mod check;
 mod done;
 mod grants;
+mod healing;
+mod identity;
 mod images;
 mod inbox;
+mod incarnation;
 mod invites;
 mod listing;
 mod messages;
@@ -47,6 +51,8 @@ pub use crate::rules::{
     names::{NewPeer, PeerRecord},
 };
 pub use check::check;
+pub(crate) use identity::remembered;
+pub use incarnation::{Arrival, Entered};
 pub use invites::NewInvite;
 pub use listing::{Filter, PageQuery, Peers};
 pub use messages::AcceptedMessage;
@@ -175,9 +181,10 @@ impl Store {
     /// As in [`OpenError`].
     pub fn open(path: &Path, deliver: Arc<dyn Deliver>) -> Result<(Self, WriterThread), OpenError> {
         let writing = dos_sqlite::open_writer(path, &schema::SCHEMA)?;
+        images::hash_previews(&writing)?;
         let checkpoints = dos_sqlite::open_writer(path, &schema::SCHEMA)?;
         blocks::deliver_all(&writing, &*deliver)?;
-        let (writer, thread) = Writer::start(writing, checkpoints)?;
+        let (writer, thread) = Writer::start_watching(writing, checkpoints, path)?;
         let readers = Readers::open(path, READERS)?;
         let quotas = Arc::default();
         Ok((Self { writer, readers, deliver, path: path.to_owned(), quotas }, thread))
@@ -196,6 +203,11 @@ impl Store {
     #[must_use]
     pub fn stats(&self) -> WriterStats {
         self.writer.stats()
+    }
+
+    /// Waits until the database's files are gone, and tells which one; for ever while they stay.
+    pub async fn gone(&self) -> PathBuf {
+        self.writer.gone().await
     }
 
     /// Whether the writer does its work; takes as long as what waits for it.

@@ -7,9 +7,9 @@ use dos_protocol::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Admission, Refusal, Store, invites, row, set};
+use super::{Admission, Refusal, Store, incarnation, invites, row, set};
 use crate::rules::{
-    names::{self, NewPeer, PeerRecord, Registered, Registering},
+    names::{self, NewPeer, PeerRecord, Reclaimed, Reclaiming, Registered, Registering},
     refusal::{no_peer, unknown_key},
 };
 
@@ -124,6 +124,48 @@ impl Store {
                         password_again: false,
                     };
                     Ok(record.into())
+                }
+            }
+        })
+        .await
+    }
+
+    /// Gives a key back the ID that it has proved to have had, if the data was restored and does not know it.
+    ///
+    /// # Errors
+    /// `not_found` if the data was not restored; `conflict` if the ID or the key is another's.
+    pub async fn reclaim(
+        &self,
+        (id, key): (PeerId, PublicKey),
+        name: Option<PeerName>,
+        now: Timestamp,
+    ) -> Result<PeerRecord, Refusal> {
+        self.change(move |connection| {
+            let named = match &name {
+                Some(name) => by_name(connection, name)?,
+                None => None,
+            };
+            let state = Reclaiming {
+                holder: by_key(connection, &key)?,
+                id_taken: by_id(connection, id)?.is_some(),
+                name_taken: named.is_some(),
+                is_first: incarnation::data(connection)?.renewed_at.is_none(),
+            };
+            match names::reclaim(state, id, name)? {
+                Reclaimed::Again(peer) => Ok(peer.into()),
+                Reclaimed::Back(name) => {
+                    let new = NewPeer { name: name.clone(), admission: Admission::Open };
+                    insert(connection, (id, key), &new, now)?;
+                    Ok(PeerRecord {
+                        id,
+                        key,
+                        name,
+                        last_seen: now,
+                        last_end: None,
+                        password_again: false,
+                        sealing: None,
+                    }
+                    .into())
                 }
             }
         })

@@ -160,6 +160,7 @@ fn erase(connection: &Connection, peer: PeerId) -> rusqlite::Result<()> {
         "DELETE FROM grants WHERE viewer = ?1",
         "DELETE FROM views WHERE viewer = ?1",
         "DELETE FROM views_forgotten WHERE viewer = ?1",
+        "DELETE FROM forks WHERE viewer = ?1",
         "DELETE FROM requests WHERE viewer = ?1 OR owner = ?1",
         "DELETE FROM inbox WHERE peer = ?1",
         "DELETE FROM inbox_heads WHERE peer = ?1",

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use dos_protocol::{
     ImageNo, PeerId, Timestamp,
-    directory::{Decision, Request, RequestAccess, RequestState},
+    directory::{Asserted, Decision, Request, RequestAccess, RequestState},
     limits::PAGE_MAX,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     Change, Changed, InboxRow, Refusal, Store, blocks,
     grants::{self, BEHIND_SCOPE, scope},
-    images, inbox, next_number, peers, row, set,
+    healing, images, inbox, next_number, peers, row, set,
 };
 use crate::rules::{
     Decided,
@@ -156,6 +156,47 @@ pub(super) fn deny_all(
         )?
         .execute(params![row::peer_number(viewer), row::peer_number(owner), now.0])?;
     Ok((count, inbox::owe(connection, requests::deny_all(pending, now), now)?))
+}
+
+/// The last request of a viewer for an image: its number and its state.
+fn newest(
+    connection: &Connection,
+    image: ImageNo,
+    (owner, viewer): (PeerId, PeerId),
+) -> rusqlite::Result<Option<(u64, RequestState)>> {
+    let sql = "SELECT request, state FROM requests WHERE viewer = ?1 AND owner = ?2 AND image = ?3
+               ORDER BY request DESC LIMIT 1";
+    let key = params![row::peer_number(viewer), row::peer_number(owner), row::number(image.0)];
+    let newest = |row: &Row<'_>| Ok((row::unsigned(row, 0)?, row::one_of(row, 1, state)?));
+    connection.prepare_cached(sql)?.query_row(key, newest).optional()
+}
+
+/// Takes a request that a peer asserts from an earlier incarnation.
+pub(super) fn assert(
+    connection: &Connection,
+    change: Change,
+    told: Request,
+) -> Result<(Asserted, Vec<InboxRow>), Refusal> {
+    let (owner, viewer) = (told.path.owner, told.from);
+    let standing = grants::standing(connection, told.image, viewer)?;
+    let state = requests::Remembered {
+        scope: standing.map(|(scope, _)| scope),
+        known: find(connection, told.request)?,
+        pending: find_pending(connection, told.image, (owner, viewer))?,
+        newest: newest(connection, told.image, (owner, viewer))?,
+        pending_count: count_pending(connection, owner, viewer)?,
+        is_blocked: blocks::is_blocked(connection, owner, viewer)?,
+        last: healing::last(connection, "request")?,
+    };
+    let decided = requests::assert(state, change.peer, &told);
+    if let Some(requests::Restored { record, replaces }) = &decided.state {
+        if let Some(replaced) = replaces {
+            let sql = "DELETE FROM requests WHERE request = ?1";
+            connection.prepare_cached(sql)?.execute([row::number(*replaced)])?;
+        }
+        save(connection, record)?;
+    }
+    Ok((decided.answer, inbox::owe(connection, decided.owed, change.now)?))
 }
 
 fn save(connection: &Connection, record: &RequestRecord) -> rusqlite::Result<()> {

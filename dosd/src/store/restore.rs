@@ -1,7 +1,7 @@
 //! A database made from a backup, for a directory that has none.
 //!
 //! What always holds: the backup stays as it is; nothing has the database's name before it is verified, complete and
-//! durable. Numbers that were given after the backup was made are not given again: peers know them.
+//! durable. What it is made from is another incarnation: numbers that were given after the backup was made are not given again.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -10,15 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dos_protocol::{Code, WireError, admin::Checked};
-use rusqlite::{Connection, OpenFlags};
+use dos_protocol::{Code, Timestamp, WireError, admin::Checked};
 
-use super::{Refusal, check::check};
+use super::{Refusal, check::check, images, incarnation, schema::SCHEMA};
 use crate::rules::refusal::conflict;
-
-/// Numbers and revisions jump by this: more than any directory gives between a backup and a loss. A peer takes no state
-/// of a grant that is older than what it knows, and must not take another image for one that it knows.
-const LEAP: u32 = 1_000_000;
 
 /// Copies the backup `from` to `to` and tells what is in it.
 ///
@@ -44,7 +39,10 @@ pub fn restore(from: &Path, to: &Path) -> Result<Checked, Refusal> {
         let why = format!("the backup {} is not sound", from.display());
         return Err(WireError::new(Code::Invalid, why).caused_by(checked.findings.join("; ")).into());
     }
-    leap(&new.0)?;
+    let version = version(&new.0)?;
+    renew(&new.0)?;
+    // The backup is the copy of the older version.
+    drop(fs::remove_file(dos_sqlite::copy_name(&new.0, version)));
     let failed = |error| unwritable(to, &error);
     File::open(&new.0).and_then(|file| file.sync_all()).map_err(failed)?;
     fs::rename(&new.0, to).map_err(failed)?;
@@ -67,6 +65,13 @@ impl Drop for Unfinished {
     }
 }
 
+fn version(database: &Path) -> Result<usize, Refusal> {
+    let connection = dos_sqlite::open_reader(database)
+        .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok(usize::try_from(version).unwrap_or(0))
+}
+
 fn log_of(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push("-wal");
@@ -86,16 +91,14 @@ fn copy(from: &Path, new: &Path) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn leap(new: &Path) -> Result<(), Refusal> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(new, flags)?;
-    connection.execute_batch(&format!(
-        "BEGIN;
-         UPDATE counters SET last = last + {LEAP};
-         UPDATE grants SET revision = revision + {LEAP};
-         UPDATE requests SET revision = revision + {LEAP};
-         COMMIT;"
-    ))?;
+/// Brings the copy up to date and makes it another incarnation.
+fn renew(new: &Path) -> Result<(), Refusal> {
+    let connection = dos_sqlite::open_writer(new, &SCHEMA)
+        .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
+    images::hash_previews(&connection)?;
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    incarnation::renew(&connection, Timestamp::now())?;
+    connection.execute_batch("COMMIT")?;
     // The last connection copies the log into the database and removes it.
     connection.close().map_err(|(_, error)| error.into())
 }

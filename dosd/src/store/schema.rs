@@ -15,6 +15,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: SEVENTH },
         Migration { sql: PASSWORDS },
         Migration { sql: VIEWS_CLOSED },
+        Migration { sql: HEALING },
     ],
 };
 
@@ -228,4 +229,54 @@ ALTER TABLE views ADD COLUMN closed INTEGER NOT NULL DEFAULT 0;
 
 -- Whether checkouts are asked for.
 ALTER TABLE requests ADD COLUMN offline INTEGER NOT NULL DEFAULT 0;
+";
+
+const HEALING: &str = "
+-- One row: which history this data belongs to, since when if it is not the first one, and the public key by which peers know the
+-- directory.
+CREATE TABLE directory(
+    one         INTEGER PRIMARY KEY CHECK(one = 1),
+    incarnation BLOB    NOT NULL CHECK(length(incarnation) = 16),
+    renewed_at  INTEGER,
+    key         BLOB    CHECK(length(key) = 32)
+);
+INSERT INTO directory(one, incarnation) VALUES(1, randomblob(16));
+
+-- Of a peer: the incarnation in which it signed in last, the highest of its attempts to sign in, and whether it knows what is
+-- told since this version.
+ALTER TABLE peers ADD COLUMN met BLOB;
+ALTER TABLE peers ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE peers ADD COLUMN nonce BLOB;
+ALTER TABLE peers ADD COLUMN knows INTEGER NOT NULL DEFAULT 0;
+
+-- What the sender of a message is owed: that it was stored, if it was told that the message waits.
+ALTER TABLE messages ADD COLUMN owing INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX messages_owing ON messages(recipient, seq) WHERE owing = 1;
+DROP INDEX messages_by_age;
+CREATE INDEX messages_by_age ON messages(sent_at) WHERE owing = 0;
+
+-- What a grant gave: its views left and used together; nothing of an unlimited one.
+ALTER TABLE grants ADD COLUMN granted INTEGER;
+UPDATE grants SET granted = views_used + views_left WHERE views_left IS NOT NULL;
+
+-- Of each grant that there was when this incarnation began: what is known of it from before. `left` is nothing where it is
+-- unlimited; `claimed` counts the used views that were asserted and that no view ID stands for.
+CREATE TABLE forks(
+    image          INTEGER NOT NULL,
+    viewer         INTEGER NOT NULL,
+    split          BLOB    NOT NULL,
+    owner_revision INTEGER NOT NULL,
+    used_revision  INTEGER NOT NULL,
+    used           INTEGER NOT NULL,
+    left           INTEGER,
+    claimed        INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY(image, viewer)
+) WITHOUT ROWID;
+
+-- The hash (BLAKE3) of a preview; nothing until it was computed.
+ALTER TABLE previews ADD COLUMN hash BLOB;
+CREATE INDEX previews_unhashed ON previews(image) WHERE hash IS NULL;
+
+-- The place of a view's receipt in the inbox of the owner; nothing for those from before.
+ALTER TABLE views ADD COLUMN receipt INTEGER;
 ";

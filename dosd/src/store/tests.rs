@@ -222,7 +222,7 @@ async fn lived_in(dir: &Path) {
         let (split, sealed) = (SplitId::from([3; 16]), SealedHash::from([1; 32]));
         store.spend(by(viewer, NOW), Spend { image, view, views, kind, split, sealed }).await.unwrap();
         if kind == SpendKind::Checkout {
-            let checkin = dos_protocol::directory::Checkin { image, checkout: view, unused: 1 };
+            let checkin = dos_protocol::directory::Checkin { image, checkout: view, unused: 1, given_up: 0 };
             store.checkin(by(viewer, NOW), checkin).await.unwrap();
         }
     }
@@ -254,7 +254,9 @@ async fn forgotten_receipts_stay_counted_and_open_checkouts_stay() {
     let path = dir.path().join("dosd.db");
     let connection = Connection::open(&path).unwrap();
     connection.execute("UPDATE views SET returned = NULL WHERE kind = 1", []).unwrap();
-    connection.execute("UPDATE grants SET views_used = views_used + 1", []).unwrap();
+    connection
+        .execute("UPDATE grants SET views_used = views_used + 1, views_left = views_left - 1", [])
+        .unwrap();
     drop(connection);
     let (store, thread) = open(dir.path());
     let after = |step: ReceiptsStep| (step.forgotten, step.next);
@@ -303,7 +305,7 @@ async fn every_broken_invariant_is_found() {
         ("UPDATE peers SET preview_bytes = 7", "bytes of previews counted"),
         ("DELETE FROM previews", "has no preview"),
         ("UPDATE previews SET data = x'00'", "bytes, not"),
-        ("INSERT INTO previews VALUES(99, x'00')", "not there"),
+        ("INSERT INTO previews(image, data) VALUES(99, x'00')", "not there"),
         ("UPDATE counters SET last = 0 WHERE name = 'image'", "counter of images"),
         ("INSERT INTO requests VALUES(5, 1, 1, 2, 1, 1, NULL, NULL, 1, 1, 1, 0)", "counter of requests"),
         ("UPDATE images SET owner = 77", "refers to a row"),
@@ -313,6 +315,24 @@ async fn every_broken_invariant_is_found() {
         ("UPDATE messages SET seq = 99", "row 99 is beyond"),
         ("UPDATE inbox SET kind = NULL WHERE sender IS NOT NULL", "and of kind"),
         ("UPDATE blocks SET blocked = blocker", "or both are one"),
+        ("UPDATE grants SET views_left = views_left + 1", "granted"),
+        ("UPDATE grants SET views_left = NULL", "without a limit left"),
+        ("UPDATE grants SET granted = granted + 1", "granted"),
+        ("UPDATE grants SET share = NULL", "revoked and has views left"),
+        ("UPDATE grants SET split = x'00'", "cannot be read"),
+        ("UPDATE previews SET data = zeroblob(10)", "does not have the hash"),
+        ("UPDATE previews SET hash = NULL", "does not have the hash"),
+        ("UPDATE images SET sealed_bytes = 1", "cannot be what"),
+        ("UPDATE images SET format = 'song'", "cannot be what"),
+        ("UPDATE inbox SET body = x'0100'", "cannot be read"),
+        ("UPDATE views SET receipt = receipt + 1 WHERE kind = 0", "receipt of a view"),
+        ("UPDATE views SET receipt = 999 WHERE kind = 0", "is not there"),
+        ("DELETE FROM views WHERE kind = 1", "receipt of a view"),
+        (
+            "UPDATE inbox SET body = (SELECT body FROM inbox WHERE kind = 1)
+             WHERE seq IN (SELECT receipt FROM views)",
+            "not the receipt that it must be",
+        ),
     ] {
         let path = dir.path().join("broken.db");
         std::fs::write(&path, &sound).unwrap();
@@ -432,7 +452,7 @@ async fn a_thousand_messages_wait_for_one_recipient_and_then_no_more_until_it_ha
     assert!(matches!(store.send(by(alice, NOW), letter(bob)).await, Err(Refusal::Refused(error))
             if error.reason == Some(Reason::Limit)));
     assert!(store.send(by(carol, NOW), letter(bob)).await.is_ok(), "others are not concerned");
-    store.acknowledge(bob, dos_protocol::Seq(1)).await.unwrap();
+    store.acknowledge(bob, dos_protocol::Seq(1), NOW).await.unwrap();
     assert!(store.send(by(alice, NOW), letter(bob)).await.is_ok());
     close((store, thread)).await;
 }

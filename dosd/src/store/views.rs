@@ -1,13 +1,13 @@
 //! Views: loaded, spent by a rule, and saved with their receipt.
 
 use dos_protocol::{
-    ImageNo, ViewId,
+    ImageNo, Seq, Timestamp, ViewId,
     directory::{Checkin, Spend, SpendKind, Spent},
     model::Grant,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Change, Changed, Refusal, Store, grants, inbox, row};
+use super::{Change, Changed, Refusal, Store, grants, inbox, incarnation, row};
 use crate::rules::views::{self, Returning, Spending, ViewRecord};
 
 fn kind_number(kind: SpendKind) -> i64 {
@@ -21,7 +21,7 @@ fn kind(number: i64) -> Option<SpendKind> {
     [SpendKind::View, SpendKind::Checkout].into_iter().find(|kind| kind_number(*kind) == number)
 }
 
-fn find(connection: &Connection, view: ViewId) -> rusqlite::Result<Option<ViewRecord>> {
+pub(super) fn find(connection: &Connection, view: ViewId) -> rusqlite::Result<Option<ViewRecord>> {
     let mut statement = connection
         .prepare_cached("SELECT image, viewer, views, kind, returned, closed FROM views WHERE view = ?1")?;
     statement
@@ -61,11 +61,12 @@ impl Store {
             let state = Spending { scope: scope.clone(), grant: grant.flatten(), earlier };
             let decided = views::spend(state, &spend, change.now)?;
             let is_new = decided.state.is_some();
+            let rows = inbox::owe(connection, decided.owed, change.now)?;
             if let (Some(scope), Some((grant, view))) = (scope, decided.state) {
                 grants::save(connection, &scope, &grant)?;
-                insert(connection, spend.view, &view, change)?;
+                let receipt = rows.iter().find(|row| row.peer == scope.owner()).map(|row| row.seq);
+                insert(connection, spend.view, &view, (change.now, receipt))?;
             }
-            let rows = inbox::owe(connection, decided.owed, change.now)?;
             Ok(Changed::owing(Counted { value: decided.answer, is_new }, rows))
         })
         .await
@@ -79,7 +80,11 @@ impl Store {
         self.change(move |connection| {
             let checkout = find(connection, checkin.checkout)?;
             let (scope, grant) = grants::standing(connection, checkin.image, change.peer)?.unzip();
-            let state = Returning { checkout, scope: scope.clone(), grant: grant.flatten() };
+            let owner_knows = match &scope {
+                Some(scope) => incarnation::knows(connection, scope.owner())?,
+                None => false,
+            };
+            let state = Returning { checkout, scope: scope.clone(), grant: grant.flatten(), owner_knows };
             let decided = views::checkin(state, change.peer, &checkin)?;
             let is_new = decided.state.is_some();
             if let (Some(scope), Some(grant)) = (scope, decided.state) {
@@ -113,10 +118,16 @@ impl Store {
     }
 }
 
-fn insert(connection: &Connection, id: ViewId, view: &ViewRecord, change: Change) -> rusqlite::Result<()> {
+/// Writes a view down, with the place of its receipt in the owner's inbox.
+pub(super) fn insert(
+    connection: &Connection,
+    id: ViewId,
+    view: &ViewRecord,
+    (now, receipt): (Timestamp, Option<Seq>),
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO views(view, image, viewer, views, kind, spent_at) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO views(view, image, viewer, views, kind, spent_at, receipt) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             id.as_bytes().as_slice(),
@@ -124,7 +135,8 @@ fn insert(connection: &Connection, id: ViewId, view: &ViewRecord, change: Change
             row::peer_number(view.viewer),
             view.views,
             kind_number(view.kind),
-            change.now.0
+            now.0,
+            receipt.map(|seq| row::number(seq.0)),
         ])
         .map(drop)
 }

@@ -105,6 +105,8 @@ async fn a_directory_that_lost_its_state_gives_no_number_twice() {
     let mut again = Client::connect(&net, bob.secret.clone()).await;
     again.enter(Op::SignIn(sign_in(1, Seq(50)))).await.unwrap();
     assert_eq!(again.signed_in.as_ref().unwrap().latest, Seq(50));
+    // The data is in another incarnation, which everybody has to meet.
+    let mut alice = net.again(&alice).await;
     alice.share(sea.no, bob.id(), views(1)).await;
     assert_eq!(left(again.update().await), Allowance::Views(1));
     assert_eq!(again.stored, Seq(51));

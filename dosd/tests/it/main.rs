@@ -8,6 +8,7 @@ mod care;
 mod commands;
 mod crowd;
 mod full_disk;
+mod healing;
 mod inbox;
 mod limits;
 mod manager;

@@ -54,7 +54,8 @@ impl Net {
         let address = link.address().parse().unwrap();
         let live = Arc::clone(&server.directory().live);
         let stop = CancellationToken::new();
-        let running = tokio::spawn(server.run(stop.clone()));
+        let serving = server.run(stop.clone());
+        let running = tokio::spawn(async { serving.await.unwrap() });
         Self { address, link, live, stop, running }
     }
 
@@ -117,6 +118,7 @@ pub(crate) fn sign_in(instance: u64, stored: Seq) -> SignIn {
         force: false,
         stored,
         sealing: None,
+        state: None,
     }
 }
 

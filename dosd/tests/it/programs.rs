@@ -6,10 +6,10 @@ use std::{path::Path, process::Stdio, time::Duration};
 use crate::commands::{dosd, run};
 
 /// A running `dosd serve`, killed if a test fails.
-struct Served(Guarded);
+pub(crate) struct Served(pub(crate) Guarded);
 
 impl Served {
-    async fn start(data_dir: &Path, args: &[&str]) -> Self {
+    pub(crate) async fn start(data_dir: &Path, args: &[&str]) -> Self {
         let mut command = dosd(data_dir);
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn"]).args(args).stderr(Stdio::null());
         let served = Self(Guarded::start(&mut command));
@@ -18,7 +18,7 @@ impl Served {
     }
 
     /// Its exit code. It must end within the time that it has for that.
-    fn exit_code(&mut self) -> Option<i32> {
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
         self.0.wait_within(Duration::from_secs(5)).code()
     }
 }

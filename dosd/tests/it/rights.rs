@@ -161,7 +161,7 @@ async fn unused_views_of_a_checkout_come_back_once() {
     let take = Spend { views: 4, kind: SpendKind::Checkout, ..spend(sea.no, checkout) };
     assert!(bob.ask(Op::Spend(take)).await.is_ok());
     for _ in 0..2 {
-        let back = Op::Checkin(Checkin { image: sea.no, checkout, unused: 3 });
+        let back = Op::Checkin(Checkin { image: sea.no, checkout, unused: 3, given_up: 0 });
         let Ok(Answer::Grant(grant)) = bob.ask(back).await else { panic!() };
         assert_eq!((grant.views_left, grant.views_used), (Allowance::Views(9), 1));
     }
@@ -173,7 +173,7 @@ async fn unused_views_of_a_checkout_come_back_once() {
         })
         .collect();
     assert_eq!(kinds, [(ViewedKind::Checkout, 4), (ViewedKind::Checkin, 3)]);
-    let alien = Op::Checkin(Checkin { image: sea.no, checkout: ViewId::generate(), unused: 1 });
+    let alien = Op::Checkin(Checkin { image: sea.no, checkout: ViewId::generate(), unused: 1, given_up: 0 });
     assert_eq!(bob.refusal(alien).await.0, Code::NotFound);
     net.stop().await;
 }

@@ -14,12 +14,15 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    blocks, directory::Directory, ledger, ledger::Ledger, library, library::Library, random::jitter, relearn,
-    relearn::Relearning, trust::Trust, upstream::Upstream,
+    blocks, directory::Directory, ledger, ledger::Ledger, library, library::Library, random::jitter,
+    reconcile, reconcile::Reconciling, relearn, relearn::Relearning, trust::Trust, upstream::Upstream,
 };
 
 /// Between two rounds, and up to half as much again.
 const ROUND_AFTER: Duration = Duration::from_secs(240);
+
+/// What a restored directory could not confirm is asserted again after this time, then after twice as long, and so on.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// What the rounds work with.
 #[derive(Debug)]
@@ -28,6 +31,7 @@ pub(crate) struct Chores {
     pub(crate) library: Arc<Library>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) relearning: Arc<Relearning>,
+    pub(crate) reconciling: Reconciling,
 }
 
 /// Runs until `stop`: a round after each sign-in, and one every few minutes.
@@ -37,8 +41,19 @@ pub(crate) async fn run(chores: Chores, stop: CancellationToken) {
     let mut blocks_known = None;
     let mut next_round = Instant::now() + spread(ROUND_AFTER);
     let mut last_session = None;
+    let mut again = Again::default();
     loop {
         let session = status.borrow_and_update().online();
+        if session.is_some() && (session != last_session || again.is_due()) {
+            if session != last_session {
+                again = Again::default();
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = reconcile(&chores, &mut again) => {}
+            }
+        }
         if session.is_some() && (session != last_session || next_round <= Instant::now()) {
             last_session = session;
             next_round = Instant::now() + spread(ROUND_AFTER);
@@ -52,7 +67,51 @@ pub(crate) async fn run(chores: Chores, stop: CancellationToken) {
             biased;
             () = stop.cancelled() => return,
             changed = status.changed() => if changed.is_err() { return },
-            () = sleep_until(next_round), if session.is_some() => {}
+            () = sleep_until(again.earlier(next_round)), if session.is_some() => {}
+        }
+    }
+}
+
+/// When what the directory could not confirm is asserted again: soon, and then later and later, as others come back.
+#[derive(Debug, Default)]
+struct Again {
+    rounds: u32,
+    at: Option<Instant>,
+}
+
+impl Again {
+    fn is_due(&self) -> bool {
+        self.at.is_some_and(|at| at <= Instant::now())
+    }
+
+    fn earlier(&self, other: Instant) -> Instant {
+        self.at.map_or(other, |at| at.min(other))
+    }
+
+    fn later(&mut self) {
+        let pause = AGAIN_AFTER.saturating_mul(1 << self.rounds.min(8)).min(ROUND_AFTER);
+        self.rounds = self.rounds.saturating_add(1);
+        self.at = Some(Instant::now() + spread(pause));
+    }
+}
+
+/// Tells a directory that was restored what is known here. Changes wait for the first round.
+async fn reconcile(chores: &Chores, again: &mut Again) {
+    let outcome = Box::pin(reconcile::run(&chores.reconciling)).await;
+    chores.upstream.reconciled();
+    let rest = async {
+        if outcome? {
+            reconcile::block_again(&chores.reconciling).await?;
+            reconcile::send_again(&chores.reconciling).await?;
+        }
+        Ok::<bool, WireError>(chores.reconciling.cache.store.is_asserting().await?)
+    };
+    match Box::pin(rest).await {
+        Ok(false) => again.at = None,
+        Ok(true) => again.later(),
+        Err(error) => {
+            tracing::debug!(error = %error.message, "the directory does not know yet what is known here");
+            again.later();
         }
     }
 }

@@ -11,7 +11,7 @@ use dos_protocol::{
     directory::{Answer, Op, Send, Sent},
     model::PeerInfo,
     peer::DirectMessage,
-    sealing::{Letter, Route, seal},
+    sealing::{Letter, Route},
 };
 
 use super::{Finished, Services, WhenShown, resolve::resolve};
@@ -67,19 +67,17 @@ async fn through_directory(
     if recipient == me {
         return Err(to_oneself());
     }
-    let key = match services.trust.sealing_key(recipient).await {
-        Ok(key) => key,
-        Err(error) => return Err(services.trust.missing(&to, error).await),
-    };
+    // Before an ID is drawn: a message that cannot be sealed was never begun.
+    if let Err(error) = services.trust.sealing_key(recipient).await {
+        return Err(services.trust.missing(&to, error).await);
+    }
     let (_, identity) = services.identity.registered().ok_or_else(unregistered)?;
     let sending = services.store.begin_send(services.sends.clone(), outgoing.clone()).await?;
     let message = sending.open.id();
     let letter = Letter { written_at: sending.begun_at, text };
     let route = Route { from: me, to: recipient, message };
-    let sealed = seal(&route, &identity.secret, (&key.0, &key.1), &letter).map_err(|error| {
-        WireError::new(Code::Internal, "the message cannot be sealed").caused_by(error.to_string())
-    })?;
-    let send = Send { message, to: PeerRef::Id(recipient), text: "".into(), sealed: Some(sealed.into()) };
+    let sealed = services.trust.seal(&identity.secret, &route, &letter).await?;
+    let send = Send { message, to: PeerRef::Id(recipient), text: "".into(), sealed: Some(sealed) };
     match services.upstream.request_tracked(Op::Send(send)).await {
         Ok(Answer::Sent(sent)) => finish(services, (me, sending.open), outgoing, (*sent, None)).await,
         Ok(_) => Err(unexpected()),

@@ -39,5 +39,6 @@ pub(super) fn run(services: &Arc<Services>) -> Result<Outcome, WireError> {
         version: env!("CARGO_PKG_VERSION").into(),
         state_dir: services.dirs.root().to_owned(),
         password_again: services.upstream.password_again(),
+        notes: services.feed.notes(),
     })))
 }

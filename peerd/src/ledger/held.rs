@@ -125,7 +125,7 @@ async fn hold(
     opened(ledger, arg, &spent.grant, &key).await?;
     let checkout = started.view.id();
     let key = identity.vault.seal(EventKind::HeldKey, checkout.as_bytes(), key.as_bytes())?;
-    let held = Held { checkout, image: spent.grant.image, left: started.views };
+    let held = Held { checkout, image: spent.grant.image, left: started.views, given_up: 0 };
     if !ledger.cache.store.hold(held, spent.grant.sealed.hash, key).await? {
         return Err(denied(arg, Reason::Revoked));
     }
@@ -157,7 +157,7 @@ pub(crate) async fn checkin(ledger: &Ledger, arg: &ImageArg, repeated: bool) -> 
 async fn give_back(ledger: &Ledger, held: &Held) -> Result<Option<Grant>, WireError> {
     // Which views are given back does not change once that has begun.
     let again = Repeat::Under(OperationId::from(*held.checkout.as_bytes()));
-    let checkin = Checkin { image: held.image, checkout: held.checkout, unused: held.left };
+    let checkin = Checkin { image: held.image, checkout: held.checkout, unused: held.left, given_up: 0 };
     let grant = match ledger.directory.send(Op::Checkin(checkin), again).await {
         Ok(Answer::Grant(grant)) => {
             ledger.cache.take_grant((*grant).clone()).await?;

@@ -49,7 +49,8 @@ pub(crate) fn late(update: &Update) -> Late {
         | Update::Request(_)
         | Update::Decision(_)
         | Update::Message(_)
-        | Update::Void => Late::Apply,
+        | Update::Void
+        | Update::Delivered(_) => Late::Apply,
     }
 }
 
@@ -73,7 +74,7 @@ impl Unknown {
 mod tests {
     use dos_protocol::{
         ImageNo, MessageId, Timestamp, ViewId,
-        directory::{InboxMessage, RequestState, Viewed, ViewedKind},
+        directory::{Delivered, InboxMessage, RequestState, Viewed, ViewedKind},
     };
 
     use super::{
@@ -122,6 +123,10 @@ mod tests {
             (Update::Decision(Box::new(request(1, RequestState::Denied))), Late::Apply),
             (Update::Message(Box::new(letter)), Late::Apply),
             (Update::Void, Late::Apply),
+            (
+                Update::Delivered(Box::new(Delivered { message: MessageId::generate(), to: alice() })),
+                Late::Apply,
+            ),
         ] {
             assert_eq!(late(&update), expected, "{}", update.kind());
         }

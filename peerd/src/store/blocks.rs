@@ -55,6 +55,7 @@ impl Store {
     pub(crate) async fn unblock(&self, peer: PeerId) -> Result<(), Error> {
         self.write(move |connection| {
             execute(connection, "DELETE FROM blocks WHERE peer = ?1", [id(peer)])?;
+            execute(connection, "DELETE FROM asserting WHERE kind = 'block' AND peer = ?1", [id(peer)])?;
             changed(connection)
         })
         .await
@@ -78,7 +79,10 @@ impl Store {
             if revision(connection)? != since {
                 return Ok(false);
             }
-            execute(connection, "DELETE FROM blocks", [])?;
+            // What a directory that was restored does not know yet stays.
+            let sql =
+                "DELETE FROM blocks WHERE peer NOT IN (SELECT peer FROM asserting WHERE kind = 'block')";
+            execute(connection, sql, [])?;
             for block in blocks.iter().take(BLOCKS_MAX) {
                 insert(connection, block)?;
             }

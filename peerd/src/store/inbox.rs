@@ -13,7 +13,9 @@ use dos_protocol::{
 };
 use rusqlite::{Connection, params};
 
-use super::{Error, Mail, Store, execute, grants, library, messages, messages::Taken, requests, unknown};
+use super::{
+    Error, Mail, Store, execute, grants, library, messages, messages::Taken, requests, sending, unknown,
+};
 use crate::rules::{
     trust::Proof,
     updates::{Position, position},
@@ -111,6 +113,7 @@ impl Store {
 fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Applied, Error> {
     let before = super::own(connection)?;
     let mut applied = Applied { stored: before.stored, ..Applied::default() };
+    let mut last = None;
     for arrival in arrivals {
         match arrival {
             Arrival::Broadcast(incoming, proof) => {
@@ -124,12 +127,14 @@ fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Ap
             }
             Arrival::Update(Incoming { seq, at, update, .. }) => {
                 if is_next(*seq, &mut applied)? {
+                    last = Some(*at);
                     one(connection, me, (*at, update), &mut applied)?;
                     applied.kinds.push(update.kind());
                 }
             }
             Arrival::Unknown(update) => {
                 if is_next(update.seq, &mut applied)? {
+                    last = Some(update.at);
                     unknown::keep(connection, update)?;
                     applied.unknown_came = true;
                     applied.kinds.push(UNKNOWN_KIND);
@@ -138,7 +143,8 @@ fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Ap
         }
     }
     if applied.stored != before.stored {
-        execute(connection, "UPDATE self SET stored_seq = ?1", params![applied.stored.0.cast_signed()])?;
+        let sql = "UPDATE self SET stored_seq = ?1, stored_at = ?2";
+        execute(connection, sql, params![applied.stored.0.cast_signed(), last.map(|at| at.0)])?;
     }
     if !applied.refusals.is_empty() {
         let refused = i64::try_from(applied.refusals.len()).unwrap_or(i64::MAX);
@@ -222,6 +228,7 @@ pub(super) fn one(
             message(connection, (me, at), (incoming, Proof::None, false), applied)?;
         }
         Update::Void => {}
+        Update::Delivered(delivered) => sending::stored(connection, me, delivered.message)?,
         Update::Decision(request) => {
             if requests::receive(connection, Some(me), request)? {
                 applied.events.push((at, EventKind::Decision(request.clone())));

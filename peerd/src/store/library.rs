@@ -8,8 +8,8 @@ use dos_protocol::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    Error, Store, execute, grants, hash_of, release, requests,
-    stored::{decode, encode},
+    Error, Store, asserting, execute, grants, hash_of, release, requests,
+    stored::{self, decode, encode},
 };
 
 /// An image of one's own.
@@ -134,11 +134,19 @@ impl Store {
                 .optional()?;
             let body = encode(&info)?;
             let hash = info.sealed.hash;
+            let sql = "SELECT publish FROM publications WHERE hash = ?1";
+            let publish = stored::one::<Publish>(connection, sql, [hash.as_bytes()])?;
             execute(
                 connection,
-                "INSERT OR REPLACE INTO images (no, name, hash, content_key, share_secret, info)
-                 SELECT ?1, ?2, hash, content_key, share_secret, ?3 FROM publications WHERE hash = ?4",
-                params![info.no.0.cast_signed(), info.name.as_str(), body, hash.as_bytes()],
+                "INSERT OR REPLACE INTO images (no, name, hash, content_key, share_secret, info, preview)
+                 SELECT ?1, ?2, hash, content_key, share_secret, ?3, ?5 FROM publications WHERE hash = ?4",
+                params![
+                    info.no.0.cast_signed(),
+                    info.name.as_str(),
+                    body,
+                    hash.as_bytes(),
+                    publish.map(|publish| publish.preview.data)
+                ],
             )?;
             execute(connection, "DELETE FROM publications WHERE hash = ?1", [hash.as_bytes()])?;
             release_all(connection, replaced.iter().map(|old| hash_of(old)))
@@ -277,6 +285,9 @@ pub(super) fn remove(connection: &Connection, no: ImageNo) -> Result<Vec<SealedH
     let mut statement = connection.prepare_cached("SELECT hash FROM images WHERE no = ?1")?;
     let hash: Option<Vec<u8>> = statement.query_row([no.0.cast_signed()], |row| row.get(0)).optional()?;
     execute(connection, "DELETE FROM images WHERE no = ?1", [no.0.cast_signed()])?;
+    if hash.is_some() {
+        asserting::remember_removed(connection, no)?;
+    }
     let mut free = grants::end_all(connection, no)?;
     requests::end_all(connection, no)?;
     free.extend(release_all(connection, hash.iter().map(|old| hash_of(old)))?);

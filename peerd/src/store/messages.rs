@@ -12,7 +12,7 @@ use dos_protocol::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    Error, Met, Pin, Store, Told, execute, id, page, peer_of, pins,
+    Compared, Error, Pin, Store, Told, execute, id, page, peer_of, pins,
     stored::{delivery, delivery_text, peer_name},
 };
 use crate::rules::{
@@ -203,7 +203,7 @@ pub(super) fn receive(
         // A broadcast is heard by everybody: it makes nobody a contact.
         Credit::First(key) if !broadcast => {
             let name = incoming.from_name.clone();
-            pins::meet(connection, &Told { peer: incoming.from, key, sealing: None, name })?;
+            pins::compare(connection, &Told { peer: incoming.from, key, sealing: None, name })?;
             true
         }
         Credit::First(_) => true,
@@ -248,9 +248,9 @@ fn refuse(connection: &Connection, incoming: &InboxMessage, why: Distrust) -> Re
         ),
         Distrust::KeyChanged(key) => {
             let told = Told { peer: incoming.from, key, sealing: None, name: None };
-            let changed = match pins::meet(connection, &told)? {
-                Met::Changed { contact, news: true } => Some(contact),
-                Met::Changed { .. } | Met::Known(_) => None,
+            let changed = match pins::compare(connection, &told)? {
+                Compared::Changed { contact, news: true } => Some(contact),
+                Compared::Changed { .. } | Compared::Known(_) => None,
             };
             let text =
                 format!("a message from {who} was refused: it is signed with another key than that of {who}");
@@ -266,6 +266,13 @@ pub(super) fn is_here(connection: &Connection, sender: PeerId, message: MessageI
     Ok(connection
         .prepare_cached(sql)?
         .query_row(params![id(sender), message.as_bytes()], |row| row.get(0))?)
+}
+
+/// A message that this peer has sent was stored by its recipient.
+pub(super) fn delivered(connection: &Connection, me: PeerId, message: MessageId) -> Result<(), Error> {
+    let sql = "UPDATE messages SET delivery = ?3 WHERE sender = ?1 AND id = ?2 AND outgoing = 1";
+    execute(connection, sql, params![id(me), message.as_bytes(), delivery_text(Delivery::Delivered)])?;
+    Ok(())
 }
 
 /// Keeps a message at the next place. Nothing if it was here already; then only how far it got is noted.

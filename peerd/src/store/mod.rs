@@ -5,13 +5,16 @@
 //! own ([`stored`]). Secrets pass through sealed by the vault, never in the clear. Nothing here touches a socket or a sealed
 //! file; methods that make files superfluous return their hashes.
 
+mod asserting;
 mod blocks;
 mod contacts;
 mod grants;
 mod inbox;
 mod library;
 mod live;
+mod meeting;
 mod messages;
+mod notes;
 mod operations;
 mod page;
 mod pins;
@@ -33,19 +36,21 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
-use dos_protocol::{Code, PeerId, SealedHash, Seq, WireError};
+use dos_protocol::{Code, PeerId, SealedHash, Seq, Timestamp, WireError, control::Note};
 use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterThread, open_writer};
 use rusqlite::{Connection, params};
 
 use crate::{clock::Clock, rules::grants::Needs};
 
+pub(crate) use asserting::{Asserting, Claim, Unsure};
 pub(crate) use contacts::{Direct, Received, Verdict};
 pub(crate) use inbox::{Applied, Arrival, Incoming};
 pub(crate) use library::{OwnImage, Publication};
 pub(crate) use live::{Live, Open};
+pub(crate) use meeting::{Attempting, Met};
 pub(crate) use messages::{Mail, Me, Wanted};
 pub(crate) use operations::Change;
-pub(crate) use pins::{Met, Pin, Told};
+pub(crate) use pins::{Compared, Pin, Told};
 pub(crate) use relearn::Inventory;
 pub(crate) use seen::SeenImage;
 pub(crate) use sending::{Outgoing, delivered};
@@ -95,7 +100,7 @@ impl From<Error> for WireError {
 }
 
 /// What is known of this daemon itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Own {
     /// Whose database this is, once registered.
     pub peer: Option<PeerId>,
@@ -111,6 +116,8 @@ pub(crate) struct Own {
     pub unknown: u64,
     /// Messages that were refused.
     pub refused: u64,
+    /// What the user should know.
+    pub notes: Vec<Note>,
 }
 
 /// The database.
@@ -238,6 +245,7 @@ fn own(connection: &Connection) -> Result<Own, Error> {
         mail: messages::mail(connection)?,
         unknown: unknown::count(connection)?,
         refused: refused.cast_unsigned(),
+        notes: notes::all(connection, Timestamp::now())?,
     })
 }
 

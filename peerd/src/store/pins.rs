@@ -44,7 +44,7 @@ pub(crate) struct Told {
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Met {
+pub(crate) enum Compared {
     /// The key is the pinned one, maybe since now.
     Known(Box<Pin>),
     /// Another one is pinned; `news` tells whether this one was not seen before.
@@ -130,16 +130,16 @@ impl Store {
     ///
     /// # Errors
     /// As in [`Error`].
-    pub(crate) async fn meet(&self, told: Told) -> Result<Met, Error> {
+    pub(crate) async fn compare(&self, told: Told) -> Result<Compared, Error> {
         let known = self.pin(told.peer).await?;
         if let Some(pin) = known
             && judge(Some(&pin.contact.key), &told.key) == Judged::Same
             && (told.sealing.is_none() || pin.sealing == told.sealing)
         {
             // Nothing to write: the common case.
-            return Ok(Met::Known(Box::new(pin)));
+            return Ok(Compared::Known(Box::new(pin)));
         }
-        self.write(move |connection| meet(connection, &told)).await
+        self.write(move |connection| compare(connection, &told)).await
     }
 
     /// Notes that the name of a contact leads to another peer now. Returns the contact, and whether that is new.
@@ -222,14 +222,14 @@ impl Store {
 }
 
 /// Compares a key with the pinned one; the first one is pinned.
-pub(super) fn meet(connection: &Connection, told: &Told) -> Result<Met, Error> {
+pub(super) fn compare(connection: &Connection, told: &Told) -> Result<Compared, Error> {
     let known = find(connection, told.peer)?;
     match (judge(known.as_ref().map(|pin| &pin.contact.key), &told.key), known) {
         (Judged::Changed, Some(pin)) => {
             let other = OtherKey { peer: told.peer, key: told.key, at: Timestamp::now() };
             let news = set_other(connection, &pin, other)?;
             let contact = find(connection, told.peer)?.ok_or(Error::Damaged("contact"))?.contact;
-            return Ok(Met::Changed { contact: Box::new(contact), news });
+            return Ok(Compared::Changed { contact: Box::new(contact), news });
         }
         (Judged::Same, Some(pin)) => {
             if let Some(sealing) = told.sealing.filter(|sealing| pin.sealing != Some(*sealing)) {
@@ -239,7 +239,7 @@ pub(super) fn meet(connection: &Connection, told: &Told) -> Result<Met, Error> {
         }
         _ => save(connection, told, Trust::FirstUse)?,
     }
-    find(connection, told.peer)?.map(|pin| Met::Known(Box::new(pin))).ok_or(Error::Damaged("contact"))
+    find(connection, told.peer)?.map(|pin| Compared::Known(Box::new(pin))).ok_or(Error::Damaged("contact"))
 }
 
 pub(super) fn find(connection: &Connection, peer: PeerId) -> Result<Option<Pin>, Error> {

@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use dos_protocol::{ImageNo, PeerId, Revision, SealedHash, Seq, model::Grant};
+use dos_protocol::{ImageNo, PeerId, Revision, SealedHash, model::Grant};
 use rusqlite::params;
 
-use super::{Error, Store, execute, grants, hash_of, peer_of, release};
+use super::{Error, Store, asserting::ASSERTED_GRANT, execute, grants, hash_of, peer_of, release};
 use crate::rules;
 
 /// What is known here before the directory is asked. What it reports is taken out.
@@ -25,23 +25,6 @@ pub(crate) struct Inventory {
 }
 
 impl Store {
-    /// Goes on behind updates that the directory has deleted, as this peer acknowledged them once: they are lost here, which
-    /// is written down. Views that were checked out or in flight in what is here may have been used since: they are given up.
-    ///
-    /// # Errors
-    /// As in [`Error`].
-    pub(crate) async fn skip_updates(&self, since: Seq) -> Result<(), Error> {
-        self.write(move |connection| {
-            let sql = "UPDATE self SET lost = 1, stored_seq = ?1 WHERE stored_seq < ?1";
-            if execute(connection, sql, params![since.0.cast_signed()])? > 0 {
-                execute(connection, "DELETE FROM held", [])?;
-                execute(connection, "DELETE FROM views", [])?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
     /// Whether something was lost that is not relearned.
     ///
     /// # Errors
@@ -57,8 +40,10 @@ impl Store {
     pub(crate) async fn inventory(&self) -> Result<Inventory, Error> {
         self.read(|connection| {
             let mut known = Inventory::default();
-            let mut statement =
-                connection.prepare("SELECT image, viewer, revision FROM grants WHERE revoked = 0")?;
+            // What is to be asserted is not given up because the directory does not know it yet.
+            let mut statement = connection.prepare(&format!(
+                "SELECT image, viewer, revision FROM grants WHERE revoked = 0 AND NOT {ASSERTED_GRANT}"
+            ))?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 let image = ImageNo(row.get::<_, i64>(0)?.cast_unsigned());

@@ -21,6 +21,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: TRUST },
         Migration { sql: OFFLINE_BECAUSE },
         Migration { sql: CLOSED_VIEWS },
+        Migration { sql: HEALING },
     ],
 };
 
@@ -282,4 +283,49 @@ DELETE FROM views WHERE kind = 'offline';
 ALTER TABLE self ADD COLUMN directory_time INTEGER;
 ALTER TABLE self ADD COLUMN directory_boot BLOB;
 ALTER TABLE self ADD COLUMN directory_since_boot INTEGER;
+";
+
+const HEALING: &str = "
+-- How often this state has tried to sign in, when its last update came about, which incarnation of the directory's data it has
+-- met, and what proves to the directory that the ID is its own.
+ALTER TABLE self ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE self ADD COLUMN stored_at INTEGER;
+ALTER TABLE self ADD COLUMN incarnation BLOB;
+ALTER TABLE self ADD COLUMN proof BLOB;
+-- Whether it is to be reported that the directory was restored.
+ALTER TABLE self ADD COLUMN reporting INTEGER NOT NULL DEFAULT 0;
+
+-- Views of a checkout that were held when this state turned out to be one put back from a copy.
+ALTER TABLE held ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0;
+
+-- Whether the directory has said already that the recipient has stored the message.
+ALTER TABLE sending ADD COLUMN stored INTEGER NOT NULL DEFAULT 0;
+
+-- The preview that an image was published with, as it was sent; nothing for those of earlier releases until it was asked for.
+ALTER TABLE images ADD COLUMN preview BLOB;
+
+-- Images of one's own that were removed: a directory that is restored from an older backup has them again.
+CREATE TABLE removed_images (
+    no INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX removed_images_by_time ON removed_images (at);
+
+-- What is known from an earlier incarnation of the directory's data and not confirmed by this one.
+CREATE TABLE asserting (
+    kind   TEXT NOT NULL CHECK (kind IN
+               ('removed', 'image', 'given', 'received', 'checkout', 'request', 'block', 'message')),
+    number INTEGER NOT NULL,
+    peer   INTEGER NOT NULL,
+    since  INTEGER NOT NULL,
+    body   BLOB,
+    PRIMARY KEY (kind, number, peer)
+) STRICT, WITHOUT ROWID;
+
+-- What a user should know even if no one watched when it happened.
+CREATE TABLE notes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at     INTEGER NOT NULL,
+    text   TEXT NOT NULL
+) STRICT;
 ";

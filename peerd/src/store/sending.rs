@@ -13,7 +13,7 @@ use rusqlite::{Connection, params};
 use super::{
     Error, Store, execute,
     live::{Live, Open},
-    messages::{Entry, Kind, Mail, keep, mail},
+    messages::{self, Entry, Kind, Mail, keep, mail},
 };
 use crate::rules::messages::same_message;
 
@@ -78,7 +78,8 @@ impl Store {
         then: impl FnOnce(Mail) + Send + 'static,
     ) -> Result<(), Error> {
         let work = move |connection: &Connection| {
-            let kind = if outgoing.direct { Kind::SentDirect } else { Kind::Sent(sent.delivery) };
+            let delivery = if is_stored(connection, message)? { Delivery::Delivered } else { sent.delivery };
+            let kind = if outgoing.direct { Kind::SentDirect } else { Kind::Sent(delivery) };
             let to_name: Option<&PeerName> = sent.to_name.as_ref();
             let other = Some((sent.to, to_name));
             keep(
@@ -109,6 +110,18 @@ impl Store {
         })
         .await
     }
+}
+
+/// The recipient has stored a message of `me`. The directory may say so before its answer to the message is here.
+pub(super) fn stored(connection: &Connection, me: PeerId, message: MessageId) -> Result<(), Error> {
+    messages::delivered(connection, me, message)?;
+    execute(connection, "UPDATE sending SET stored = 1 WHERE id = ?1", [message.as_bytes()])?;
+    Ok(())
+}
+
+fn is_stored(connection: &Connection, message: MessageId) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM sending WHERE id = ?1 AND stored = 1)";
+    Ok(connection.prepare_cached(sql)?.query_row([message.as_bytes()], |row| row.get(0))?)
 }
 
 /// What was taken, of a direct message.

@@ -166,8 +166,8 @@ async fn a_gap_is_refused_and_nothing_of_its_batch_is_applied() {
 #[tokio::test]
 async fn updates_forgotten_by_the_directory_are_skipped_and_never_taken_back() {
     let bench = bench().await;
-    bench.store.skip_updates(Seq(4)).await.unwrap();
-    bench.store.skip_updates(Seq(2)).await.unwrap();
+    bench.store.meet(Seq(4), None).await.unwrap();
+    bench.store.meet(Seq(2), None).await.unwrap();
     assert_eq!(bench.apply(vec![granted(5, received(1))]).await.unwrap().stored, Seq(5));
 }
 
@@ -176,7 +176,7 @@ async fn what_is_not_told_any_more_has_ended_unless_it_changed_meanwhile() {
     let bench = bench().await;
     bench.apply(vec![granted(1, received(1))]).await.unwrap();
     assert!(!bench.store.has_lost().await.unwrap());
-    bench.store.skip_updates(Seq(9)).await.unwrap();
+    bench.store.meet(Seq(9), None).await.unwrap();
     assert!(bench.store.has_lost().await.unwrap());
     let known = bench.store.inventory().await.unwrap();
     bench.store.take_grants(vec![received(2)]).await.unwrap();
@@ -205,7 +205,7 @@ async fn a_revocation_ends_the_copy_the_share_the_open_views_and_the_held_ones()
     let live = Live::default();
     drop(bench.store.take_view(live.clone(), ImageNo(1)).await.unwrap());
     let taken = bench.store.take_checkout(live.clone(), ImageNo(1), Some(2)).await.unwrap().unwrap();
-    let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 2 };
+    let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 2, given_up: 0 };
     assert!(bench.store.hold(held, hash(1), vec![3]).await.unwrap());
     let late = bench.store.take_checkout(live.clone(), ImageNo(1), Some(1)).await.unwrap().unwrap();
     let open = bench.store.take_view(live.clone(), ImageNo(1)).await.unwrap();
@@ -217,7 +217,7 @@ async fn a_revocation_ends_the_copy_the_share_the_open_views_and_the_held_ones()
     assert!(bench.store.next_held(ImageNo(1)).await.unwrap().is_none());
     // What was on its way meanwhile comes to nothing.
     assert!(!bench.store.close_view(open.view.id()).await.unwrap());
-    let held = Held { checkout: late.view.id(), image: ImageNo(1), left: 1 };
+    let held = Held { checkout: late.view.id(), image: ImageNo(1), left: 1, given_up: 0 };
     assert!(!bench.store.hold(held, hash(1), vec![3]).await.unwrap());
     assert!(bench.store.next_held(ImageNo(1)).await.unwrap().is_none());
     assert!(!bench.store.copy_arrived(received(1), vec![7], Some(vec![])).await.unwrap());
@@ -230,7 +230,11 @@ async fn a_replaced_image_frees_the_old_copy_unless_held_views_need_it() {
     let live = Live::default();
     let taken = bench.store.take_checkout(live.clone(), ImageNo(1), Some(1)).await.unwrap().unwrap();
     let checkout = taken.view.id();
-    bench.store.hold(Held { checkout, image: ImageNo(1), left: 1 }, hash(1), vec![3]).await.unwrap();
+    bench
+        .store
+        .hold(Held { checkout, image: ImageNo(1), left: 1, given_up: 0 }, hash(1), vec![3])
+        .await
+        .unwrap();
     let replaced = Grant { sealed: SealedCopy { hash: hash(2), bytes: 50 }, ..received(2) };
     let applied = bench.apply(vec![granted(2, replaced)]).await.unwrap();
     assert_eq!(applied.free, []);
@@ -352,7 +356,7 @@ async fn closed_views_are_kept_until_the_directory_knows_them_and_those_that_nev
     }
     let taken = bench.store.take_checkout(live.clone(), ImageNo(1), Some(2)).await.unwrap().unwrap();
     ids.push(taken.view.id());
-    let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 2 };
+    let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 2, given_up: 0 };
     bench.store.hold(held, hash(1), vec![3]).await.unwrap();
     ids.sort_unstable();
     assert_eq!(closed().await.unwrap(), ids);
@@ -393,7 +397,7 @@ async fn held_views_are_counted_down_once_each_and_never_below_nothing() {
     bench.with_copy().await;
     let live = Live::default();
     let taken = bench.store.take_checkout(live.clone(), ImageNo(1), Some(2)).await.unwrap().unwrap();
-    let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 2 };
+    let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 2, given_up: 0 };
     assert!(bench.store.hold(held.clone(), hash(1), vec![3]).await.unwrap());
     assert!(!bench.store.hold(held, hash(1), vec![3]).await.unwrap(), "it is held once");
     let next = || bench.store.next_held(ImageNo(1));
@@ -415,10 +419,14 @@ async fn views_that_are_being_given_back_cannot_be_used() {
     let live = Live::default();
     let taken = bench.store.take_checkout(live.clone(), ImageNo(1), Some(3)).await.unwrap().unwrap();
     let checkout = taken.view.id();
-    bench.store.hold(Held { checkout, image: ImageNo(1), left: 3 }, hash(1), vec![3]).await.unwrap();
+    bench
+        .store
+        .hold(Held { checkout, image: ImageNo(1), left: 3, given_up: 0 }, hash(1), vec![3])
+        .await
+        .unwrap();
     bench.store.use_held(checkout).await.unwrap().unwrap();
     let returning = bench.store.begin_checkin(ImageNo(1)).await.unwrap();
-    assert_eq!(returning, [Held { checkout, image: ImageNo(1), left: 2 }]);
+    assert_eq!(returning, [Held { checkout, image: ImageNo(1), left: 2, given_up: 0 }]);
     assert!(bench.store.next_held(ImageNo(1)).await.unwrap().is_none());
     assert!(bench.store.use_held(checkout).await.unwrap().is_none());
     assert_eq!(bench.store.returning().await.unwrap(), returning);
@@ -472,7 +480,7 @@ async fn own_images_are_no_cached_copies_and_held_views_keep_theirs() {
     assert_eq!(bench.store.cached().await.unwrap(), [copy]);
     let live = Live::default();
     let taken = bench.store.take_checkout(live, ImageNo(1), Some(1)).await.unwrap().unwrap();
-    let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 1 };
+    let held = Held { checkout: taken.view.id(), image: ImageNo(1), left: 1, given_up: 0 };
     bench.store.hold(held, hash(1), vec![3]).await.unwrap();
     assert_eq!(bench.store.cached().await.unwrap(), [Cached { held: true, ..copy }]);
 }

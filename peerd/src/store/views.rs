@@ -38,6 +38,8 @@ pub(crate) struct Held {
     pub image: ImageNo,
     /// How many are left.
     pub left: u32,
+    /// How many were held when this state turned out to be one put back from a copy: they are not given back.
+    pub given_up: u32,
 }
 
 /// A held view that can be shown.
@@ -357,7 +359,43 @@ fn held_copy(connection: &Connection, checkout: ViewId) -> Result<Option<(Sealed
 
 fn returning(connection: &Connection, image: Option<ImageNo>) -> Result<Vec<Held>, Error> {
     let rows = held_rows(connection, image)?.into_iter().filter(|(_, row)| row.in_return);
-    Ok(rows.map(|(image, row)| Held { checkout: row.checkout, image, left: row.unused }).collect())
+    rows.map(|(image, row)| {
+        let sql = "SELECT given_up FROM held WHERE checkout = ?1";
+        let given_up =
+            connection.prepare_cached(sql)?.query_row([row.checkout.as_bytes()], |row| row.get(0))?;
+        Ok(Held { checkout: row.checkout, image, left: row.unused, given_up })
+    })
+    .collect()
+}
+
+/// Gives up everything that is held or open: its keys are destroyed, and it is reported like what is given back. Returns how many
+/// views of each image that were.
+pub(super) fn give_up(connection: &Connection) -> Result<Vec<(ImageNo, u32)>, Error> {
+    // Of an open checkout it is not known whether it was paid, and of a paid one not what became of its views.
+    for sql in [
+        "INSERT OR IGNORE INTO held (checkout, image, hash, unused, in_return, key, given_up)
+         SELECT id, image, zeroblob(32), 0, 1, x'', views FROM views WHERE kind = 'checkout'",
+        "DELETE FROM views",
+        "UPDATE held SET given_up = unused, unused = 0, in_return = 1, key = x'' WHERE in_return = 0",
+        "DELETE FROM held WHERE in_return = 1 AND unused = 0 AND given_up = 0",
+    ] {
+        execute(connection, sql, [])?;
+    }
+    let sql = "SELECT image, sum(given_up) FROM held WHERE given_up > 0 GROUP BY image ORDER BY image";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows =
+        statement.query_map([], |row| Ok((ImageNo(row.get::<_, i64>(0)?.cast_unsigned()), row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Sealed copies that were held, and are needed by nothing else any more perhaps.
+pub(super) fn superfluous(connection: &Connection) -> Result<Vec<SealedHash>, Error> {
+    let sql = "SELECT hash FROM copies WHERE hash NOT IN (SELECT hash FROM held)
+                   AND hash NOT IN (SELECT hash FROM images) AND hash NOT IN (SELECT hash FROM publications)
+                   AND hash NOT IN (SELECT hash FROM grants WHERE revoked = 0)";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
+    rows.map(|hash| hash_of(&hash?)).collect()
 }
 
 /// Forgets the checkouts of which nothing is left. Returns the sealed copies that are superfluous.

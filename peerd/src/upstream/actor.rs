@@ -10,9 +10,9 @@ use std::{
 };
 
 use dos_protocol::{
-    Code, Seq, Timestamp, WireError,
+    Code, PeerName, Seq, Timestamp, WireError,
     control::{EventKind, SessionState},
-    directory::{Notice, NoticeKind, Op, Register, SignIn, SignedIn},
+    directory::{Notice, NoticeKind, Op, Reclaim, Register, SignIn, SignedIn},
     sealing::sealing_key,
 };
 use tokio::{
@@ -28,7 +28,13 @@ use super::{
     session::{Ending, Request, Session},
     state::{Action, Event, Failed, Lost, Phase},
 };
-use crate::{addresses::announced, copies::blocking, identity::Identity, random::jitter};
+use crate::{
+    addresses::announced,
+    copies::blocking,
+    identity::Identity,
+    random::{self, jitter},
+    store::{Attempting, Met},
+};
 
 /// A session that lasted this long was a good one: the next attempt comes soon.
 const LASTED: Duration = Duration::from_secs(5);
@@ -113,6 +119,39 @@ pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: Cance
         }
     }
     actor.sign_out().await;
+}
+
+/// Signs in once, or registers.
+async fn attempt(
+    local: &Local,
+    identity: &Identity,
+    (entrance, force): (Option<(Option<PeerName>, Option<Box<str>>)>, bool),
+) -> Result<Established, Failure> {
+    let refused = |error| Failure::refused(error);
+    let nonce = random::bytes::<16>().map_err(|error| refused(error.into()))?;
+    let begun = local.store.begin_attempt(nonce.into()).await.map_err(|error| refused(error.into()))?;
+    let Attempting { stored, state, proof } = begun;
+    let (port, addresses) = announced(&local.config, local.listen, &identity.server);
+    let state = Some(state);
+    // No seed fails here.
+    let sealing = sealing_key(&identity.secret).ok().map(Box::new);
+    let sign_in = SignIn { instance: local.instance, port, addresses, force, stored, sealing, state };
+    let op = match entrance {
+        Some((name, invite)) => Op::Register(Register { name, invite, password: None, sign_in }),
+        None => Op::SignIn(sign_in),
+    };
+    let again = if let Op::SignIn(sign_in) = &op { Some(sign_in.clone()) } else { None };
+    let failure = match Box::pin(establish(identity, op, stored)).await {
+        Err(failure) if failure.kind == Failed::Unknown => failure,
+        other => return other,
+    };
+    // A directory that was restored may have forgotten this peer.
+    let (Some(id), Some(proof), Some(sign_in)) = (identity.id, proof, again) else { return Err(failure) };
+    let reclaim = Reclaim { id, name: identity.name.clone(), proof, sign_in };
+    match Box::pin(establish(identity, Op::Reclaim(Box::new(reclaim)), stored)).await {
+        Err(Failure { kind: Failed::Refused | Failed::Unknown, .. }) => Err(failure),
+        other => other,
+    }
 }
 
 impl Actor {
@@ -236,20 +275,15 @@ impl Actor {
     fn connect(&mut self, force: bool, identity: Option<Arc<Identity>>) {
         self.abandon();
         let Some(identity) = identity else { return };
-        let stored = self.local.feed.stored_now();
-        let (port, addresses) = announced(&self.local.config, self.local.listen, &identity.server);
-        // That of the identity with which it signs in: an application's is another one. No seed fails here.
-        let applying = self.application.as_ref().map(|application| &application.identity);
-        let sealing = sealing_key(&applying.unwrap_or(&identity).secret).ok().map(Box::new);
-        let sign_in = SignIn { instance: self.local.instance, port, addresses, force, stored, sealing };
-        let (identity, op) = match &self.application {
+        let (identity, entrance) = match &self.application {
             Some(Application { identity, name, invite }) => {
-                let (name, invite) = (name.clone(), invite.clone());
-                (Arc::clone(identity), Op::Register(Register { name, invite, password: None, sign_in }))
+                (Arc::clone(identity), Some((name.clone(), invite.clone())))
             }
-            None => (identity, Op::SignIn(sign_in)),
+            None => (identity, None),
         };
-        self.attempt = Some(tokio::spawn(async move { Box::pin(establish(&identity, op, stored)).await }));
+        let local = Arc::clone(&self.local);
+        let attempt = async move { Box::pin(attempt(&local, &identity, (entrance, force))).await };
+        self.attempt = Some(tokio::spawn(attempt));
     }
 
     async fn attempted(&mut self, outcome: Result<Established, Failure>) {
@@ -278,9 +312,13 @@ impl Actor {
         }
         if signed_in.since > *stored {
             tracing::warn!(stored = %stored, since = %signed_in.since, "updates are lost: this state directory is older than what the directory was told");
-            self.local.store.skip_updates(signed_in.since).await?;
-            self.local.feed.set_stored(signed_in.since);
         }
+        let Met { news, notes, free } =
+            self.local.store.meet(signed_in.since, signed_in.data.clone()).await?;
+        self.local.inbox.cache.copies.remove(free).await;
+        self.local.feed.restored(&news, notes);
+        self.ends.reconciling.send_replace(self.local.store.is_asserting().await?);
+        self.local.feed.set_stored(signed_in.since.max(*stored));
         if let Some(Application { identity, .. }) = application {
             self.local.store.bind(signed_in.id, false).await?;
             let (local, id, name) = (Arc::clone(&self.local), signed_in.id, signed_in.name.clone());

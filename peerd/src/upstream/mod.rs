@@ -115,6 +115,8 @@ pub(crate) struct Upstream {
     status: watch::Receiver<Status>,
     counters: Counters,
     password_again: Arc<AtomicBool>,
+    /// Whether changes wait until the directory was told what is known here.
+    reconciling: Arc<watch::Sender<bool>>,
 }
 
 /// What a session needs of this daemon.
@@ -138,6 +140,7 @@ pub(crate) struct Ends {
     wishes: mpsc::Receiver<Wish>,
     status: watch::Sender<Status>,
     password_again: Arc<AtomicBool>,
+    reconciling: Arc<watch::Sender<bool>>,
 }
 
 impl Upstream {
@@ -155,8 +158,14 @@ impl Upstream {
             handle: None,
         });
         let password_again = Arc::new(AtomicBool::new(false));
-        let ends = Ends { wishes: waiting, status: publisher, password_again: Arc::clone(&password_again) };
-        (Self { wishes, status, counters, password_again }, ends)
+        let reconciling = Arc::new(watch::Sender::new(false));
+        let ends = Ends {
+            wishes: waiting,
+            status: publisher,
+            password_again: Arc::clone(&password_again),
+            reconciling: Arc::clone(&reconciling),
+        };
+        (Self { wishes, status, counters, password_again, reconciling }, ends)
     }
 
     /// How it stands, now and from now on.
@@ -222,6 +231,9 @@ impl Upstream {
         let perhaps_done = |error| Unanswered { error, perhaps_done: true };
         let deadline = Instant::now() + REPEAT_PATIENCE;
         let mut handle = self.handle(Instant::now() + SESSION_PATIENCE).await.map_err(not_done)?;
+        if is_change(&op) {
+            self.unreconciled(deadline).await.map_err(not_done)?;
+        }
         let operation = if let Repeat::Under(operation) = repeat { Some(operation) } else { None };
         let request = Request { op, operation };
         loop {
@@ -243,6 +255,25 @@ impl Upstream {
             if doubles(&request.op) && !handle.knows_operations() {
                 return Err(perhaps_done(explain(lost)));
             }
+        }
+    }
+
+    /// The directory was told what is known here, or cannot be: changes go on.
+    pub(crate) fn reconciled(&self) {
+        self.reconciling.send_replace(false);
+    }
+
+    /// Waits while a directory that was restored is told what is known here: a change that came in between would be taken for
+    /// something that was known.
+    async fn unreconciled(&self, deadline: Instant) -> Result<(), WireError> {
+        let mut reconciling = self.reconciling.subscribe();
+        let told = reconciling.wait_for(|reconciling| !reconciling);
+        match timeout_at(deadline, told).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(WireError::new(
+                Code::Offline,
+                "the directory was restored and is being told what is known here; try again in a moment",
+            )),
         }
     }
 
@@ -280,6 +311,22 @@ impl Directory for Upstream {
     fn is_online(&self) -> bool {
         self.is_online()
     }
+}
+
+/// Whether it changes what peers assert.
+fn is_change(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Publish(_)
+            | Op::Remove(_)
+            | Op::Rename { .. }
+            | Op::Share(_)
+            | Op::Spend(_)
+            | Op::Checkin(_)
+            | Op::Request(_)
+            | Op::Cancel(_)
+            | Op::Decide(_)
+    )
 }
 
 /// Whether doing it twice is another thing than doing it once, also if the directory compares the states before and after.

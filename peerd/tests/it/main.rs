@@ -8,6 +8,8 @@ mod cutter;
 mod earlier;
 mod escrow;
 mod exact;
+mod healing;
+mod history;
 mod kills;
 mod looking;
 mod manager;

@@ -54,6 +54,7 @@ async fn newer_directory(listener: TcpListener, tell: SyncSender<Read>) {
                         trust: false,
                         password_again: false,
                         now: None,
+                        data: None,
                     };
                     say(&mut reader, &FromDirectory::Answer { id, answer: Answer::SignedIn(signed_in) })
                         .await;

@@ -187,6 +187,31 @@ impl Stage {
         self.dosd.take().unwrap().kill();
     }
 
+    /// Has the directory write a backup of this name.
+    pub(crate) fn backup(&self, name: &str) {
+        let file = self.path(name);
+        let saved = self.operate(&["backup", file.to_str().unwrap()]);
+        assert!(saved.status.success(), "{}", String::from_utf8_lossy(&saved.stderr));
+    }
+
+    /// Stops the directory and starts it again from a backup, as an operator does.
+    pub(crate) fn restore(&mut self, name: &str) {
+        self.dosd.take().unwrap().signal(Signal::TERM);
+        let (data, old) = (self.path("dosd"), self.path(&format!("{name}.before")));
+        fs::rename(&data, &old).unwrap();
+        let restored = self.operate(&["restore", self.path(name).to_str().unwrap()]);
+        assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+        fs::copy(old.join("server.key"), data.join("server.key")).unwrap();
+        self.start_dosd();
+    }
+
+    /// Fails unless the directory's store is sound.
+    #[track_caller]
+    pub(crate) fn is_sound(&self) {
+        let checked = self.operate(&["check"]);
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+    }
+
     /// Runs an operator's command.
     pub(crate) fn operate(&self, args: &[&str]) -> std::process::Output {
         Command::new(program("dosd")).args(args).arg("--data-dir").arg(self.path("dosd")).output().unwrap()
@@ -361,6 +386,13 @@ impl Peer {
     pub(crate) fn given(&self, image: &str) -> Option<(Value, u64, String)> {
         let shares = self.json(&["shares", "--given"]);
         right(&shares["given"], image)
+    }
+
+    /// What `status` tells of restored data.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let status = self.json(&["status"]);
+        let notes = status["notes"].as_array().unwrap().iter();
+        notes.map(|note| note["text"].as_str().unwrap().to_owned()).collect()
     }
 
     pub(crate) fn log(&self) -> String {

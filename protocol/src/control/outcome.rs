@@ -246,4 +246,16 @@ pub struct Status {
     /// The password has to be set once more.
     #[serde(default)]
     pub password_again: bool,
+    /// What its user should know even if no one watched when it happened, the last one last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+}
+
+/// See [`Status::notes`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// When it happened.
+    pub at: Timestamp,
+    /// For people.
+    pub text: Box<str>,
 }

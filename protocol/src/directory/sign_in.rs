@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{DataState, PeerState};
 use crate::{
     id::{Instance, PeerId, Seq},
     model::Address,
@@ -42,6 +43,9 @@ pub struct SignIn {
     /// The key to which messages to this peer are sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealing: Option<Box<SealingKey>>,
+    /// What it knows of its own state and of the directory's; nothing of a peer of the first releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<PeerState>,
 }
 
 /// See [`super::Op::Recover`]: of peers of the first release.
@@ -82,4 +86,7 @@ pub struct SignedIn {
     /// What time it is at the directory, by whose clock grants expire. One of the first release does not say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub now: Option<Timestamp>,
+    /// The age of both sides' data; nothing of a directory of the first releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataState>,
 }

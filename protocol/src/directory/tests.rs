@@ -190,6 +190,7 @@ fn golden_bytes_of_operations_and_updates() {
             force: false,
             stored: Seq(0),
             sealing: None,
+            state: None,
         },
     };
     let recover = ToDirectory::request(1, Op::Recover(Box::new(recover)));

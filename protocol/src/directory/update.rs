@@ -6,7 +6,7 @@ use strum::{IntoStaticStr, VariantNames};
 
 use super::{InboxMessage, Request};
 use crate::{
-    id::{ImageNo, ViewId},
+    id::{ImageNo, MessageId, PeerId, ViewId},
     model::{Grant, ImagePath},
 };
 
@@ -42,6 +42,17 @@ pub enum Update {
     Message(Box<InboxMessage>),
     /// Nothing: what stood here is gone. The number remains, so that there is no gap.
     Void,
+    /// A message that the sender was told is queued was stored by its recipient. To its sender.
+    Delivered(Box<Delivered>),
+}
+
+/// See [`Update::Delivered`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// The sender's ID for it.
+    pub message: MessageId,
+    /// Its recipient.
+    pub to: PeerId,
 }
 
 /// See [`Update::Viewed`].
@@ -68,6 +79,8 @@ pub enum ViewedKind {
     Checkout,
     /// Given back from a checkout.
     Checkin,
+    /// Held under a checkout by a state of the viewer that was put back from a copy: they stay counted, and are not held any more.
+    GivenUp,
 }
 
 impl ViewedKind {
@@ -113,6 +126,8 @@ pub enum NoticeKind {
     Replaced,
     /// Something happened faster than it could be reported. peerd says it to watchers; the directory does not.
     Missed,
+    /// Data was restored, and what that has cost. peerd says it to watchers; the directory does not.
+    Restored,
     /// The operator has something to say; the session goes on. A kind that a newer directory knows is read as this one.
     #[serde(other)]
     Announcement,

@@ -213,3 +213,21 @@ async fn a_writer_that_hangs_or_is_gone_does_not_answer() {
     drop(writer);
     thread.join();
 }
+
+#[tokio::test]
+async fn nothing_is_answered_as_done_once_the_files_are_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data/db");
+    std::fs::create_dir(path.parent().unwrap()).unwrap();
+    let (writing, checkpoints) = (open_writer(&path, &SCHEMA).unwrap(), open_writer(&path, &SCHEMA).unwrap());
+    let (writer, thread) = Writer::start_watching(writing, checkpoints, &path).unwrap();
+    assert!(writer.call(insert(1)).await.is_ok());
+    std::fs::rename(path.parent().unwrap(), dir.path().join("moved")).unwrap();
+    assert!(matches!(writer.call(insert(2)).await, Err(StoreError::Gone(gone)) if gone == path));
+    assert_eq!(writer.gone().await, path);
+    // Also if they come back: what was written meanwhile may have gone elsewhere.
+    std::fs::rename(dir.path().join("moved"), path.parent().unwrap()).unwrap();
+    assert!(matches!(writer.call(insert(3)).await, Err(StoreError::Gone(_))) && !writer.answers().await);
+    drop(writer);
+    thread.join();
+}

@@ -68,6 +68,10 @@ fn viewing(views: u32, kind: ViewedKind, image: &ImageName) -> String {
         ViewedKind::View => format!("viewed {image}"),
         ViewedKind::Checkout => format!("checked out {} of {image}", count(views.into(), "view")),
         ViewedKind::Checkin => format!("returned {} of {image}", count(views.into(), "view")),
+        ViewedKind::GivenUp => format!(
+            "gave up {} of {image}: its state was put back from a copy",
+            count(views.into(), "held view")
+        ),
     }
 }
 

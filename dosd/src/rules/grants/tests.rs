@@ -44,15 +44,15 @@ fn result(old: Option<GrantRecord>, change: &Share) -> Result<GrantRecord, Box<s
 }
 
 fn left(views: u32) -> GrantRecord {
-    GrantRecord { views_left: Allowance::Views(views), ..grant() }
+    GrantRecord { views_left: Allowance::Views(views), ..grant() }.settled()
 }
 
 fn revoked() -> GrantRecord {
-    GrantRecord { share: None, views_left: Allowance::Views(0), allow_offline: false, ..grant() }
+    GrantRecord { share: None, views_left: Allowance::Views(0), allow_offline: false, ..grant() }.settled()
 }
 
 fn unlimited() -> GrantRecord {
-    GrantRecord { views_left: Allowance::Unlimited, ..grant() }
+    GrantRecord { views_left: Allowance::Unlimited, ..grant() }.settled()
 }
 
 fn ending(at: Timestamp) -> GrantRecord {
@@ -75,6 +75,26 @@ fn fresh(views: Allowance, used: u64, revision: u64) -> GrantRecord {
         check: Some([9; 32].into()),
         allow_offline: false,
         returned: if used == 0 { 0 } else { 2 },
+        granted: None,
+    }
+    .settled()
+}
+
+#[test]
+fn the_counts_of_a_grant_fit_together() {
+    let with = |granted| GrantRecord { granted, ..grant() };
+    for (grant, expected) in [
+        (grant(), Ok(())),
+        (left(0), Ok(())),
+        (unlimited(), Ok(())),
+        (revoked(), Ok(())),
+        (with(Some(7)), Err("7 granted, 8 left and used")),
+        (with(Some(9)), Err("9 granted, 8 left and used")),
+        (with(None), Err("without a limit granted, 8 left and used")),
+        (GrantRecord { granted: Some(8), ..unlimited() }, Err("8 granted, without a limit left and used")),
+        (GrantRecord { share: None, ..grant() }, Err("it is revoked and has views left")),
+    ] {
+        assert_eq!(sums(&grant), expected.map_err(String::from), "{grant:?}");
     }
 }
 

@@ -195,3 +195,80 @@ fn an_owners_word_comes_with_its_preview_and_never_goes_back() {
     let other = Sign { sealed: [9; 32].into(), ..word(7) };
     assert_eq!(sign(&image(), &other, (0, quotas)).unwrap_err().code, Code::Stale);
 }
+
+fn remembered(known: Option<ImageInfo>, named: Option<ImageInfo>) -> Remembered {
+    let quotas = Quotas { images: 3, preview_bytes: 100, ..Quotas::default() };
+    Remembered { known, named, last: 9, images: 2, preview_bytes: 70, quotas }
+}
+
+#[test]
+fn an_image_that_is_asserted_is_kept_as_its_owner_says() {
+    let other = ImageInfo { no: ImageNo(3), ..image() };
+    let newer = ImageInfo { sealed: SealedCopy { hash: [5; 32].into(), bytes: 164 }, ..image() };
+    let renamed = ImageInfo { name: "lake".parse().unwrap(), ..image() };
+    let signed = |revision| ImageInfo { record: Some(word_of(revision)), ..image() };
+    let written = |displaced| Kept::Written { displaced };
+    let displaced = || Some((ImageNo(3), "3~displaced".parse().unwrap()));
+    for (state, asserted, expected) in [
+        (remembered(None, None), image(), written(None)),
+        (remembered(Some(image()), Some(image())), image(), Kept::Unchanged),
+        (remembered(Some(signed(7)), Some(signed(7))), signed(7), Kept::Unchanged),
+        (remembered(Some(signed(7)), Some(signed(7))), signed(6), Kept::Unchanged),
+        (remembered(Some(signed(7)), Some(signed(7))), image(), Kept::Unchanged),
+        (remembered(Some(signed(7)), Some(signed(7))), signed(8), written(None)),
+        (remembered(Some(image()), Some(image())), signed(1), written(None)),
+        (remembered(Some(image()), Some(image())), newer, written(None)),
+        (remembered(Some(image()), None), renamed.clone(), written(None)),
+        (remembered(Some(image()), Some(other.clone())), renamed, written(displaced())),
+        (remembered(None, Some(other)), image(), written(displaced())),
+    ] {
+        assert_eq!(assert(&state, &asserted), expected, "{state:?}");
+    }
+}
+
+#[test]
+fn numbers_of_others_numbers_never_given_and_what_has_no_room_are_refused() {
+    let alien = ImageInfo { owner: bob(), ..image() };
+    let numbered = |no| ImageInfo { no: ImageNo(no), ..image() };
+    let large = |bytes| {
+        let mut large = image();
+        large.preview.bytes = bytes;
+        large.sealed.bytes += 1;
+        large
+    };
+    let written = Kept::Written { displaced: None };
+    for (state, asserted, expected) in [
+        (remembered(Some(alien), None), image(), Kept::Refused),
+        (remembered(None, None), numbered(0), Kept::Refused),
+        (remembered(None, None), numbered(9), written.clone()),
+        (remembered(None, None), numbered(10), Kept::Refused),
+        (Remembered { images: 3, ..remembered(None, None) }, image(), Kept::Refused),
+        (Remembered { images: 3, ..remembered(Some(image()), None) }, large(10), written.clone()),
+        (remembered(None, None), large(30), written.clone()),
+        (remembered(None, None), large(31), Kept::Refused),
+        (remembered(Some(image()), None), large(40), written),
+        (remembered(Some(image()), None), large(41), Kept::Refused),
+    ] {
+        assert_eq!(assert(&state, &asserted), expected, "{state:?}");
+    }
+}
+
+#[test]
+fn an_image_that_cannot_have_been_published_is_known() {
+    type Do = fn(&mut ImageInfo);
+    let damages: [Do; 7] = [
+        |image| image.original.width = 0,
+        |image| image.original.height = 0,
+        |image| image.preview.width = 0,
+        |image| image.preview.height = 0,
+        |image| image.preview.bytes = 0,
+        |image| image.original.bytes = 0,
+        |image| image.sealed.bytes = image.original.bytes,
+    ];
+    assert!(is_possible(&image()));
+    for (number, damage) in damages.into_iter().enumerate() {
+        let mut damaged = image();
+        damage(&mut damaged);
+        assert!(!is_possible(&damaged), "{number}");
+    }
+}

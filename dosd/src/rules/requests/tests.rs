@@ -159,7 +159,7 @@ fn an_approval_gives_what_was_requested_or_what_the_owner_says() {
     for (views, left) in [(None, 7), (Some(1), 6), (Some(9), 14)] {
         let decided = decided(Some(grant()), approve(views)).unwrap();
         let record = RequestRecord { views: left - 5, ..ended(RequestState::Approved) };
-        let grant = GrantRecord { views_left: Allowance::Views(left), revision: 10, ..grant() };
+        let grant = GrantRecord { views_left: Allowance::Views(left), revision: 10, ..grant() }.settled();
         let mut expected = grants::owe_both(&grant.snapshot(&scope()));
         expected.extend(owed(&record, Update::Decision));
         assert_eq!(decided.state, (record.clone(), Some(grant)));
@@ -238,4 +238,121 @@ fn a_text_has_at_most_1024_bytes() {
     assert_eq!(check_text(Some(&"x".repeat(1024))), Ok(()));
     let error = check_text(Some(&"x".repeat(1025))).unwrap_err();
     assert_eq!((error.code, &*error.message), (Code::Invalid, "a text has at most 1024 bytes"));
+}
+
+fn remembered(known: Option<RequestRecord>) -> Remembered {
+    Remembered {
+        scope: Some(scope()),
+        known: known.map(|record| (record, scope())),
+        pending: None,
+        newest: None,
+        pending_count: 0,
+        is_blocked: false,
+        last: 11,
+    }
+}
+
+/// Revision 6 of the sample request.
+fn told(state: RequestState) -> Request {
+    let decided_at = (state != RequestState::Pending).then_some(Timestamp(8));
+    let texts = (Some("told note".into()), Some("told reason".into()));
+    RequestRecord { state, decided_at, views: 3, note: texts.0, reason: texts.1, revision: 6, ..pending() }
+        .snapshot(&scope())
+}
+
+#[test]
+fn a_pending_request_takes_the_newer_state_that_either_side_asserts() {
+    use RequestState::{Approved, Cancelled, Denied, Pending};
+    for (state, update) in [
+        (Pending, Update::Request as fn(_) -> _),
+        (Cancelled, Update::Request),
+        (Approved, Update::Decision),
+        (Denied, Update::Decision),
+    ] {
+        let decided_at = (state != Pending).then_some(Timestamp(8));
+        let next = RequestRecord { state, decided_at, views: 3, revision: 6, ..pending() };
+        for (caller, expected) in [
+            (alice(), RequestRecord { reason: Some("told reason".into()), ..next.clone() }),
+            (bob(), RequestRecord { note: Some("told note".into()), ..next.clone() }),
+        ] {
+            let decided = assert(remembered(Some(pending())), caller, &told(state));
+            let restored = Restored { record: expected.clone(), replaces: None };
+            assert_eq!(decided.state, Some(restored), "{state:?} by {caller}");
+            assert_eq!(
+                (decided.answer, decided.owed),
+                (Asserted::Confirmed, owed(&expected, update).to_vec())
+            );
+        }
+    }
+}
+
+#[test]
+fn an_asserted_request_that_is_no_newer_or_was_answered_changes_nothing() {
+    let ended = RequestRecord { state: RequestState::Denied, ..pending() };
+    let newer = RequestRecord { revision: 6, ..pending() };
+    for known in [ended, newer] {
+        let decided = assert(remembered(Some(known)), bob(), &told(RequestState::Cancelled));
+        assert_eq!((decided.state, decided.answer), (None, Asserted::Confirmed));
+    }
+}
+
+#[test]
+fn a_lost_request_comes_back_from_its_viewer_alone_or_answered_as_the_last_one() {
+    use RequestState::{Approved, Cancelled, Denied, Pending};
+    let back = |state, replaces| {
+        let decided_at = (state != Pending).then_some(Timestamp(8));
+        let note = Some("told note".into());
+        let record = RequestRecord { views: 3, note, revision: 6, state, decided_at, ..pending() };
+        (Some(Restored { record, replaces }), Asserted::Confirmed)
+    };
+    let nothing = |answer| (None, answer);
+    for (caller, state, newest, expected) in [
+        (bob(), Pending, None, back(Pending, None)),
+        (bob(), Pending, Some((5, Denied)), back(Pending, None)),
+        (alice(), Pending, None, nothing(Asserted::Missing)),
+        (bob(), Denied, None, back(Denied, None)),
+        (alice(), Denied, None, back(Denied, None)),
+        (alice(), Approved, Some((5, Denied)), back(Approved, Some(5))),
+        (bob(), Cancelled, Some((5, Approved)), back(Cancelled, Some(5))),
+        (bob(), Denied, Some((12, Approved)), nothing(Asserted::Confirmed)),
+        (bob(), Denied, Some((5, Pending)), nothing(Asserted::Confirmed)),
+    ] {
+        let decided = assert(Remembered { newest, ..remembered(None) }, caller, &told(state));
+        assert_eq!((decided.state, decided.answer), expected, "{caller} {state:?} {newest:?}");
+    }
+    for state in [
+        Remembered { is_blocked: true, ..remembered(None) },
+        Remembered { pending: Some(pending()), ..remembered(None) },
+        Remembered { pending_count: REQUESTS_PENDING_MAX, ..remembered(None) },
+        Remembered { last: 10, ..remembered(None) },
+    ] {
+        let decided = assert(state, bob(), &told(Pending));
+        assert_eq!((decided.state, decided.answer), (None, Asserted::Refused));
+    }
+}
+
+#[test]
+fn an_impossible_or_alien_request_is_refused() {
+    use RequestState::Pending;
+    let sound = || told(Pending);
+    let alien = RequestRecord { viewer: carol(), ..pending() };
+    let elsewhere = RequestRecord { image: ImageNo(8), ..pending() };
+    let path = |owner| dos_protocol::ImagePath { owner, ..sound().path };
+    for (state, caller, told) in [
+        (remembered(None), bob(), Request { views: 0, ..sound() }),
+        (remembered(None), bob(), Request { views: VIEWS_MAX + 1, ..sound() }),
+        (remembered(None), bob(), Request { request: 0, ..sound() }),
+        (remembered(None), bob(), Request { revision: u64::MAX, ..sound() }),
+        (remembered(None), bob(), Request { note: Some("x".repeat(1_025).into()), ..sound() }),
+        (remembered(None), bob(), Request { reason: Some("x".repeat(1_025).into()), ..sound() }),
+        (remembered(None), carol(), sound()),
+        (remembered(None), bob(), Request { path: path(carol()), ..sound() }),
+        (remembered(Some(alien)), bob(), sound()),
+        (remembered(Some(elsewhere)), bob(), sound()),
+    ] {
+        let decided = assert(state, caller, &told);
+        assert_eq!((decided.state, decided.answer), (None, Asserted::Refused), "{told:?}");
+    }
+    let gone = Remembered { scope: None, ..remembered(None) };
+    assert_eq!(assert(gone, bob(), &sound()).answer, Asserted::Missing);
 }

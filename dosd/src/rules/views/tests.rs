@@ -35,11 +35,11 @@ fn spent() -> ViewRecord {
 }
 
 fn left(views_left: Allowance) -> GrantRecord {
-    GrantRecord { views_left, ..grant() }
+    GrantRecord { views_left, ..grant() }.settled()
 }
 
 fn revoked() -> GrantRecord {
-    GrantRecord { share: None, views_left: Allowance::Views(0), ..grant() }
+    GrantRecord { share: None, views_left: Allowance::Views(0), ..grant() }.settled()
 }
 
 #[test]
@@ -52,7 +52,12 @@ fn views_are_counted_down_and_the_owner_gets_a_receipt() {
         (Unlimited, VIEWS_MAX, SpendKind::Checkout, Unlimited, ViewedKind::Checkout),
     ] {
         let decided = spend(standing(left(before)), &Spend { views, kind, ..one() }, NOW).unwrap();
-        let counted = GrantRecord { views_used: 3 + u64::from(views), revision: 10, ..left(after) };
+        let counted = GrantRecord {
+            views_used: 3 + u64::from(views),
+            revision: 10,
+            granted: left(before).granted,
+            ..left(after)
+        };
         let record = ViewRecord { views, kind, ..spent() };
         assert_eq!(decided.state, Some((counted.clone(), record)));
         let snapshot = counted.snapshot(&scope());
@@ -180,7 +185,7 @@ fn what_may_not_be_viewed_is_refused_with_its_reason() {
 }
 
 fn back(unused: u32) -> Checkin {
-    Checkin { image: image().no, checkout: view(), unused }
+    Checkin { image: image().no, checkout: view(), unused, given_up: 0 }
 }
 
 fn checked_out() -> ViewRecord {
@@ -188,7 +193,7 @@ fn checked_out() -> ViewRecord {
 }
 
 fn returning(grant: GrantRecord) -> Returning {
-    Returning { checkout: Some(checked_out()), scope: Some(scope()), grant: Some(grant) }
+    Returning { checkout: Some(checked_out()), scope: Some(scope()), grant: Some(grant), owner_knows: true }
 }
 
 #[test]
@@ -205,7 +210,8 @@ fn unused_views_come_back_up_to_the_largest_number_and_never_to_a_revoked_grant(
     ] {
         let decided = checkin(returning(before.clone()), bob(), &back(unused)).unwrap();
         let (used, returned) = (3 - u64::from(unused), 2 + u64::from(unused));
-        let after = GrantRecord { views_used: used, returned, revision: 10, ..after };
+        // What was granted stays so, unless less of it comes back than was checked out.
+        let after = GrantRecord { views_used: used, returned, revision: 10, ..after }.settled();
         assert_eq!(decided.state, Some(after.clone()), "{before:?}");
         let snapshot = after.snapshot(&scope());
         assert_eq!(decided.answer, snapshot);
@@ -215,6 +221,22 @@ fn unused_views_come_back_up_to_the_largest_number_and_never_to_a_revoked_grant(
     let odd = GrantRecord { views_used: 1, ..grant() };
     let decided = checkin(returning(odd), bob(), &back(3)).unwrap();
     assert_eq!(decided.answer.views_used, 0, "a count never falls below zero");
+}
+
+#[test]
+fn views_of_a_state_that_was_put_back_are_given_up_and_stay_used() {
+    for (owner_knows, views, kind) in [(true, 2, ViewedKind::GivenUp), (false, 0, ViewedKind::Checkin)] {
+        let state = Returning { owner_knows, ..returning(grant()) };
+        let decided = checkin(state, bob(), &Checkin { given_up: 2, ..back(0) }).unwrap();
+        let after = GrantRecord { revision: 10, ..grant() };
+        assert_eq!(decided.state, Some(after.clone()));
+        let viewed = Viewed { view: view(), views, kind, grant: after.snapshot(&scope()) };
+        assert_eq!(decided.owed, [Owe::to(alice(), Update::Viewed(Box::new(viewed)))], "{owner_knows}");
+    }
+    for (unused, given_up) in [(0, 4), (2, 2), (1, u32::MAX)] {
+        let error = checkin(returning(grant()), bob(), &Checkin { given_up, ..back(unused) }).unwrap_err();
+        assert_eq!(error.code, Code::Invalid, "{unused} {given_up}");
+    }
 }
 
 #[test]

@@ -27,6 +27,11 @@ fn read(bytes: &[u8]) -> Result<Answer<'_>, StoredError> {
     }
 }
 
+/// Whether this is a kept answer, of whichever change.
+pub(in crate::store) fn is_answer(bytes: &[u8]) -> bool {
+    read(bytes).is_ok()
+}
+
 impl Answered for () {
     fn to_bytes(&self) -> Result<Vec<u8>, StoredError> {
         encode(&Answer::Done)

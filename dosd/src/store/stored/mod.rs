@@ -10,7 +10,7 @@ mod v1;
 
 use dos_protocol::{Timestamp, directory::Update};
 
-pub(super) use answer::Answered;
+pub(super) use answer::{Answered, is_answer};
 
 /// The version that is written.
 const VERSION: u8 = 1;

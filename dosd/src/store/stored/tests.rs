@@ -4,7 +4,7 @@
 
 use dos_protocol::{
     Allowance, ImageNo, MessageId, PeerId, Revision, ViewId,
-    directory::{Blocked, InboxMessage, Request, RequestState, Viewed, ViewedKind},
+    directory::{Blocked, Delivered, InboxMessage, Request, RequestState, Viewed, ViewedKind},
     model::{Format, Grant, ImageInfo, ImagePath, Original, PreviewInfo, SealedCopy},
 };
 
@@ -131,6 +131,15 @@ pub(in crate::store) fn updates() -> Vec<(Golden, Update)> {
     ]
 }
 
+/// What no frame of the release before holds.
+fn newer() -> Vec<(&'static str, &'static str, Update)> {
+    let delivered = Delivered { message: MessageId::from([5; 16]), to: peer(2) };
+    vec![
+        ("viewed-given-up", include_str!("golden/v1/viewed-given-up.hex"), viewed(ViewedKind::GivenUp)),
+        ("delivered", include_str!("golden/v1/delivered.hex"), Update::Delivered(Box::new(delivered))),
+    ]
+}
+
 pub(in crate::store) fn bytes(hex: &str) -> Vec<u8> {
     let hex = hex.trim_end();
     (0..hex.len()).step_by(2).map(|place| u8::from_str_radix(&hex[place..place + 2], 16).unwrap()).collect()
@@ -170,6 +179,14 @@ fn what_was_gained_stands_behind_what_there_was() {
     }
     check(include_str!("golden/v1/answer-fuller-grant.hex"), &grant);
     check(include_str!("golden/v1/answer-fuller-request.hex"), &request);
+}
+
+#[test]
+fn what_was_added_since_is_written_and_read_as_version_1() {
+    for (name, v1, update) in newer() {
+        assert_eq!(hex(&encode_update(AT, &update).unwrap()), v1.trim_end(), "{name}");
+        assert_eq!(decode_update(&bytes(v1)).unwrap(), (AT, update), "{name}");
+    }
 }
 
 #[test]

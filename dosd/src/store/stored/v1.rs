@@ -52,15 +52,6 @@ pub(super) enum Body<'a> {
         text: &'a str,
     },
     Void,
-    /// A message that only its recipient can read.
-    Sealed {
-        message: [u8; 16],
-        from: u64,
-        from_name: Option<&'a str>,
-        from_key: Option<[u8; 32]>,
-        sent_at: i64,
-        sealed: &'a [u8],
-    },
     /// From here on: what has gained something since, with that behind it.
     FullerGrant(#[serde(borrow)] Grant<'a>, MoreOfGrant),
     FullerViewed {
@@ -73,6 +64,19 @@ pub(super) enum Body<'a> {
     },
     FullerRequest(#[serde(borrow)] Request<'a>, MoreOfRequest),
     FullerDecision(#[serde(borrow)] Request<'a>, MoreOfRequest),
+    /// A message that only its recipient can read.
+    Sealed {
+        message: [u8; 16],
+        from: u64,
+        from_name: Option<&'a str>,
+        from_key: Option<[u8; 32]>,
+        sent_at: i64,
+        sealed: &'a [u8],
+    },
+    Delivered {
+        message: [u8; 16],
+        to: u64,
+    },
 }
 
 /// What a grant has gained.
@@ -123,6 +127,7 @@ pub(super) enum Kind {
     View,
     Checkout,
     Checkin,
+    GivenUp,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -396,6 +401,9 @@ impl<'a> From<&'a Update> for Body<'a> {
                 text: &message.text,
             },
             Update::Void => Self::Void,
+            Update::Delivered(delivered) => {
+                Self::Delivered { message: *delivered.message.as_bytes(), to: delivered.to.number() }
+            }
         }
     }
 }
@@ -406,6 +414,7 @@ fn of_viewed(viewed: &directory::Viewed) -> Body<'_> {
         ViewedKind::View => Kind::View,
         ViewedKind::Checkout => Kind::Checkout,
         ViewedKind::Checkin => Kind::Checkin,
+        ViewedKind::GivenUp => Kind::GivenUp,
     };
     match MoreOfGrant::of(&viewed.grant) {
         None => Body::Viewed { view, views, kind, grant },
@@ -418,6 +427,7 @@ fn viewed((view, views): ([u8; 16], u32), kind: Kind, grant: model::Grant) -> Up
         Kind::View => ViewedKind::View,
         Kind::Checkout => ViewedKind::Checkout,
         Kind::Checkin => ViewedKind::Checkin,
+        Kind::GivenUp => ViewedKind::GivenUp,
     };
     Update::Viewed(Box::new(directory::Viewed { view: view.into(), views, kind, grant }))
 }
@@ -464,6 +474,9 @@ impl TryFrom<Body<'_>> for Update {
             }
             Body::FullerRequest(request, more) => Self::Request(Box::new(more.on(request)?)),
             Body::FullerDecision(request, more) => Self::Decision(Box::new(more.on(request)?)),
+            Body::Delivered { message, to } => {
+                Self::Delivered(Box::new(directory::Delivered { message: message.into(), to: peer(to)? }))
+            }
         })
     }
 }

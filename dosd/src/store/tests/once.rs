@@ -188,7 +188,7 @@ async fn a_rename_is_owed_to_every_holder_in_order_and_without_a_gap() {
         joined.push(viewer);
     }
     let given = u64::from(viewers);
-    store.acknowledge(alice, Seq(given)).await.unwrap();
+    store.acknowledge(alice, Seq(given), NOW).await.unwrap();
     store.rename_image(by(alice, NOW), image, ("lake".parse().unwrap(), None)).await.unwrap();
     let (mut after, mut rows) = (Seq(given), 0);
     while let page = store.replay(alice, after).await.unwrap()

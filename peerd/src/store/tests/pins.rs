@@ -51,16 +51,16 @@ impl Bench {
 #[tokio::test]
 async fn the_first_key_is_pinned_and_another_one_noted_beside_it() {
     let bench = bench().await;
-    assert!(matches!(bench.store.meet(told(1, None)).await.unwrap(), Met::Known(_)));
+    assert!(matches!(bench.store.compare(told(1, None)).await.unwrap(), Compared::Known(_)));
     let pin = bench.contact_known().await;
     assert_eq!((pin.contact.key, pin.contact.trust, pin.sealing), (key(1), Some(Trust::FirstUse), None));
     // A sealing key that comes later is taken over; one is not lost when none is told.
-    bench.store.meet(told(1, Some(sealing()))).await.unwrap();
-    bench.store.meet(told(1, None)).await.unwrap();
+    bench.store.compare(told(1, Some(sealing()))).await.unwrap();
+    bench.store.compare(told(1, None)).await.unwrap();
     assert_eq!(bench.contact_known().await.sealing, Some(sealing()));
     for news in [true, false] {
-        match bench.store.meet(told(2, Some(sealing()))).await.unwrap() {
-            Met::Changed { contact, news: is_news } => {
+        match bench.store.compare(told(2, Some(sealing()))).await.unwrap() {
+            Compared::Changed { contact, news: is_news } => {
                 assert_eq!((contact.key, is_news), (key(1), news));
                 assert_eq!(contact.other.map(|other| (other.peer, other.key)), Some((other(), key(2))));
             }
@@ -75,8 +75,8 @@ async fn the_first_key_is_pinned_and_another_one_noted_beside_it() {
 #[tokio::test]
 async fn a_person_replaces_a_key_or_keeps_it() {
     let bench = bench().await;
-    bench.store.meet(told(1, Some(sealing()))).await.unwrap();
-    bench.store.meet(told(2, None)).await.unwrap();
+    bench.store.compare(told(1, Some(sealing()))).await.unwrap();
+    bench.store.compare(told(2, None)).await.unwrap();
     let kept = bench.store.keep_key(other()).await.unwrap().unwrap();
     assert_eq!((kept.key, kept.other), (key(1), None));
     let (contact, replaced) = bench.store.trust(told(1, None)).await.unwrap();
@@ -91,7 +91,7 @@ async fn a_person_replaces_a_key_or_keeps_it() {
 async fn a_name_is_that_of_the_peer_that_was_trusted_last_under_it() {
     let bench = bench().await;
     let bob: dos_protocol::PeerName = "bob".parse().unwrap();
-    bench.store.meet(told(1, None)).await.unwrap();
+    bench.store.compare(told(1, None)).await.unwrap();
     let third: PeerId = "9zMsRo4T".parse().unwrap();
     let noted = OtherKey { peer: third, key: key(3), at: Timestamp(7) };
     let (contact, news) = bench.store.note_other(other(), noted).await.unwrap().unwrap();
@@ -109,9 +109,9 @@ async fn a_name_is_that_of_the_peer_that_was_trusted_last_under_it() {
 async fn a_message_without_a_signature_is_taken_from_those_alone_who_do_not_sign() {
     let bench = bench().await;
     bench.apply(vec![arrival(1, Proof::None)]).await.unwrap();
-    bench.store.meet(told(1, None)).await.unwrap();
+    bench.store.compare(told(1, None)).await.unwrap();
     bench.apply(vec![arrival(2, Proof::None)]).await.unwrap();
-    bench.store.meet(told(1, Some(sealing()))).await.unwrap();
+    bench.store.compare(told(1, Some(sealing()))).await.unwrap();
     let applied =
         bench.apply(vec![arrival(3, Proof::None), arrival(4, Proof::Signed(key(1)))]).await.unwrap();
     assert_eq!((applied.stored, applied.refused, applied.events.len()), (Seq(4), 1, 1));
@@ -158,6 +158,6 @@ async fn those_with_whom_there_is_a_relation_and_no_key_are_found() {
     bench.apply(vec![arrival(1, Proof::None)]).await.unwrap();
     assert_eq!(bench.store.unpinned(None, 10).await.unwrap(), [other()]);
     assert!(bench.store.unpinned(Some(other()), 10).await.unwrap().is_empty());
-    bench.store.meet(told(1, None)).await.unwrap();
+    bench.store.compare(told(1, None)).await.unwrap();
     assert!(bench.store.unpinned(None, 10).await.unwrap().is_empty());
 }

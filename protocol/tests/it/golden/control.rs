@@ -6,7 +6,7 @@ use dos_protocol::{
     Allowance, Card, Code, WireError,
     control::{
         Command, Contact, ContactRequest, Event, EventKind, FromPeerd, ListQuery, Message, MessagesQuery,
-        OtherKey, Outcome, Progress, RequestArg, SessionState, Status, Step, ToPeerd, Trust, Way,
+        Note, OtherKey, Outcome, Progress, RequestArg, SessionState, Status, Step, ToPeerd, Trust, Way,
     },
     directory::{
         Block, Blocked, Cursor, Delivery, Notice, NoticeKind, Presence, RequestState, ViewedKind, ViewsChange,
@@ -176,6 +176,7 @@ fn status() -> Status {
         key_changes: 1,
         refused_messages: 2,
         password_again: true,
+        notes: Vec::new(),
     }
 }
 
@@ -186,6 +187,10 @@ fn outcomes_of_sessions() -> Vec<Outcome> {
         Outcome::Registered { id: alice(), name: name("alice"), server: link() },
         Outcome::Session { id: alice(), state: SessionState::Online, replayed: 2 },
         Outcome::Status(Box::new(status())),
+        Outcome::Status(Box::new(Status {
+            notes: vec![Note { at: at(1), text: "restored".into() }],
+            ..status()
+        })),
         Outcome::Page { peers: vec![peer()], next: Some(Cursor { peer: alice(), image: None }) },
         Outcome::Peer(Box::new(peer())),
         Outcome::Pong { id: bob(), name: name("bob"), way, round_trip_us: 250 },

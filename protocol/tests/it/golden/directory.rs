@@ -3,11 +3,12 @@
 use dos_protocol::{
     Allowance, Code, ImageNo, OperationId, Reason, Seq, Timestamp, ViewId, WireError,
     directory::{
-        Answer, Blob, Block, Blocked, Broadcast, Call, Changes, Checkin, Contact, Cursor, Decide, Decision,
-        Delivery, Escrow, ExpiryChange, FromDirectory, InboxMessage, List, LoggedIn, LoginStart, Notice,
-        NoticeKind, Op, Page, Presence, PreviewOf, Publish, Recover, Register, Request, RequestAccess, Send,
-        Sent, Share, Sign, SignedIn, Spend, SpendKind, Spent, Subscription, Ticket, ToDirectory, Update,
-        Viewed, ViewedKind, ViewsChange,
+        Answer, Asserted, AssertedCheckout, AssertedGrant, AssertedImage, Assertion, Blob, Block, Blocked,
+        Broadcast, Call, Changes, Checkin, Contact, Cursor, Decide, Decision, Delivered, Delivery, Escrow,
+        ExpiryChange, FromDirectory, InboxMessage, List, LoggedIn, LoginStart, Notice, NoticeKind, Op, Page,
+        Presence, PreviewOf, Publish, Reclaim, Recover, Register, Request, RequestAccess, Send, Sent, Share,
+        Sign, SignIn, SignedIn, Spend, SpendKind, Spent, Subscription, Ticket, ToDirectory, Update, Viewed,
+        ViewedKind, ViewsChange,
     },
     model::SessionEnd,
 };
@@ -15,8 +16,8 @@ use dos_protocol::{
 use super::{
     Samples,
     model::{
-        alice, at, bob, fuller_grant, fuller_key, grant, image, inbox_message, key, message_id, name,
-        original, peer, preview, record, request, sealed, sealing_key, sign_in, split,
+        alice, at, bob, data_state, fuller_grant, fuller_key, grant, image, inbox_message, key, message_id,
+        name, original, peer, peer_state, preview, record, request, sealed, sealing_key, sign_in, split,
     },
 };
 
@@ -104,7 +105,8 @@ fn images_and_grants() -> Vec<Op> {
         Op::Grants { after: Some((ImageNo(7), bob())) },
         spend(SpendKind::View, 1),
         spend(SpendKind::Checkout, 4),
-        Op::Checkin(Checkin { image: ImageNo(7), checkout: ViewId::from([1; 16]), unused: 2 }),
+        Op::Checkin(Checkin { image: ImageNo(7), checkout: ViewId::from([1; 16]), unused: 2, given_up: 0 }),
+        Op::Checkin(Checkin { image: ImageNo(7), checkout: ViewId::from([1; 16]), unused: 0, given_up: 2 }),
         Op::Request(RequestAccess {
             image: "alice/sea".parse().unwrap(),
             views: 3,
@@ -195,6 +197,35 @@ fn passwords() -> Vec<Op> {
     ]
 }
 
+fn healing() -> Vec<Op> {
+    let publish = Publish {
+        name: "sea".parse().unwrap(),
+        original: original(),
+        sealed: sealed(),
+        preview: preview(),
+        replace: false,
+        record: Some(record()),
+    };
+    let checkout = AssertedCheckout { image: ImageNo(7), checkout: ViewId::from([1; 16]), unused: 2 };
+    vec![
+        Op::SignIn(SignIn { state: Some(peer_state()), ..sign_in() }),
+        Op::Reclaim(Box::new(Reclaim {
+            id: alice(),
+            name: name("alice"),
+            proof: [6; 32].into(),
+            sign_in: sign_in(),
+        })),
+        Op::Assert(Assertion::Removed(vec![ImageNo(7)])),
+        Op::Assert(Assertion::Image(Box::new(AssertedImage { image: ImageNo(7), publish }))),
+        Op::Assert(Assertion::Grants(vec![
+            AssertedGrant { grant: grant(), key: Some(key()) },
+            AssertedGrant { grant: grant(), key: None },
+        ])),
+        Op::Assert(Assertion::Checkouts(vec![checkout])),
+        Op::Assert(Assertion::Requests(vec![request()])),
+    ]
+}
+
 #[test]
 fn to_the_directory() {
     let mut messages = vec![
@@ -211,7 +242,8 @@ fn to_the_directory() {
         .chain(images_and_grants())
         .chain(messages_and_blocks())
         .chain(passwords())
-        .chain(additions());
+        .chain(additions())
+        .chain(healing());
     messages.extend(ops.map(|op| ToDirectory::request(2, op)));
     let samples = Samples { messages };
     samples.have_every::<ToDirectory>(&[]);
@@ -233,7 +265,18 @@ fn answers() -> Vec<Answer> {
             trust: true,
             password_again: false,
             now: None,
+            data: None,
         }),
+        Answer::SignedIn(SignedIn {
+            id: alice(),
+            name: None,
+            address: "192.0.2.7:4000".parse().unwrap(),
+            since: Seq(300),
+            latest: Seq(302),
+            operations: true,
+            data: Some(data_state()),
+        }),
+        Answer::Asserted(vec![Asserted::Confirmed, Asserted::Missing, Asserted::Refused]),
         Answer::Page(Page { peers: vec![peer()], next: Some(Cursor { peer: alice(), image: None }) }),
         Answer::Peer(Box::new(peer())),
         Answer::Contact(Contact {
@@ -321,6 +364,8 @@ fn updates() -> Vec<Update> {
             ..inbox_message()
         })),
         Update::Void,
+        viewed(ViewedKind::GivenUp),
+        Update::Delivered(Box::new(Delivered { message: message_id(), to: bob() })),
     ]
 }
 

@@ -2,7 +2,9 @@
 
 use dos_protocol::{
     Allowance, ImageNo, JoinLink, MessageId, PeerId, PeerName, Revision, SealingKey, Seq, SplitId, Timestamp,
-    directory::{InboxMessage, KeyShare, Preview, Request, RequestState, SignIn},
+    directory::{
+        Attempt, DataState, InboxMessage, KeyShare, PeerState, Preview, Request, RequestState, SignIn,
+    },
     model::{
         Access, AccessState, Format, Grant, ImageInfo, Original, PeerInfo, PreviewInfo, SealedCopy,
         SessionEnd,
@@ -164,5 +166,16 @@ pub(super) fn sign_in() -> SignIn {
         force: true,
         stored: Seq(300),
         sealing: Some(Box::new(sealing_key())),
+        state: None,
     }
+}
+
+pub(super) fn peer_state() -> PeerState {
+    let attempt = Attempt { number: 12, nonce: [2; 16].into() };
+    PeerState { attempt, incarnation: Some([4; 16].into()), stored_at: Some(at(3)) }
+}
+
+pub(super) fn data_state() -> DataState {
+    let incarnation = [4; 16].into();
+    DataState { incarnation, renewed: true, restored: true, attempts: 12, proof: [6; 32].into() }
 }

@@ -1,0 +1,263 @@
+use dos_protocol::Timestamp;
+
+use super::{
+    super::{Owe, samples::*},
+    *,
+};
+
+/// The state of the grant in the backup: revision 9, five views left of eight, split 3.
+fn backup() -> Fork {
+    let record = grant();
+    Fork {
+        split: record.split,
+        owner_revision: 9,
+        used_revision: 9,
+        used: 3,
+        left: Allowance::Views(5),
+        claimed: 0,
+    }
+}
+
+fn state(grant: GrantRecord) -> Asserting {
+    Asserting { scope: scope(), grant: Some(grant), fork: Some(backup()) }
+}
+
+fn told(revision: u64, split: u8, (left, used): (u32, u64)) -> Grant {
+    let record = GrantRecord {
+        split: [split; 16].into(),
+        views_left: Allowance::Views(left),
+        views_used: used,
+        revision,
+        ..grant()
+    };
+    record.snapshot(&scope())
+}
+
+fn owner(grant: Grant) -> AssertedGrant {
+    let key = (!grant.revoked).then_some(KeyShare { split: grant.split, share: [7; 32] });
+    AssertedGrant { grant, key }
+}
+
+fn viewer(grant: Grant) -> AssertedGrant {
+    AssertedGrant { grant, key: None }
+}
+
+fn gone(grant: Grant) -> Grant {
+    Grant { revoked: true, views_left: Allowance::Views(0), ..grant }
+}
+
+/// Views left, views used, revision, whether it is live.
+type Short = (Allowance, u64, u64, bool);
+
+fn short(grant: &GrantRecord) -> Short {
+    (grant.views_left, grant.views_used, grant.revision, grant.share.is_some())
+}
+
+fn heal(state: &Asserting, caller: PeerId, asserted: &AssertedGrant) -> (Asserting, Asserted, Vec<Owe>) {
+    let decided = assert(state.clone(), caller, asserted);
+    let mut next = state.clone();
+    if let Some(healed) = decided.state {
+        let before = state.grant.as_ref().map_or(0, |grant| grant.views_used.cast_signed());
+        assert_eq!(healed.grant.views_used.cast_signed() - before, healed.without_receipt);
+        if healed.fork.is_some() {
+            next.fork = healed.fork;
+        }
+        next.grant = Some(healed.grant);
+    }
+    (next, decided.answer, decided.owed)
+}
+
+fn views(left: u32) -> Allowance {
+    Allowance::Views(left)
+}
+
+#[test]
+fn a_newer_state_of_the_owner_is_taken_as_it_is() {
+    for (asserted, expected) in [
+        (owner(told(12, 3, (7, 4))), (views(7), 4, 12, true)),
+        (owner(told(12, 4, (2, 4))), (views(2), 4, 12, true)),
+        (owner(gone(told(12, 3, (0, 4)))), (views(0), 4, 12, false)),
+        (owner(gone(told(12, 4, (0, 4)))), (views(0), 4, 12, false)),
+        // Views that were given back.
+        (owner(told(12, 3, (7, 1))), (views(7), 1, 12, true)),
+    ] {
+        let (next, answer, owed) = heal(&state(grant()), alice(), &asserted);
+        let healed = next.grant.unwrap();
+        assert_eq!((short(&healed), answer), (expected, Asserted::Confirmed), "{asserted:?}");
+        assert_eq!(owed, owe_both(&healed.snapshot(&scope())));
+        assert_eq!(healed.split, asserted.grant.split);
+        assert_eq!(healed.share, asserted.key.as_ref().map(|key| key.share));
+    }
+}
+
+#[test]
+fn a_state_that_is_no_newer_changes_nothing_unless_it_is_a_revocation() {
+    for revision in [8, 9] {
+        for (caller, asserted) in [
+            (alice(), owner(told(revision, 3, (9, 9)))),
+            (bob(), viewer(told(revision, 3, (9, 9)))),
+            (alice(), owner(gone(told(revision, 4, (0, 9))))),
+            (bob(), viewer(gone(told(revision, 4, (0, 9))))),
+        ] {
+            let (next, answer, owed) = heal(&state(grant()), caller, &asserted);
+            assert_eq!((next.grant, answer), (Some(grant()), Asserted::Confirmed), "{asserted:?}");
+            assert!(owed.is_empty());
+        }
+        for (caller, asserted) in [
+            (alice(), owner(gone(told(revision, 3, (0, 3))))),
+            (bob(), viewer(gone(told(revision, 3, (0, 3))))),
+        ] {
+            let (next, answer, owed) = heal(&state(grant()), caller, &asserted);
+            let healed = next.grant.unwrap();
+            assert_eq!(short(&healed), (views(0), 3, 10, false), "{asserted:?}");
+            assert_eq!((answer, owed), (Asserted::Confirmed, owe_both(&healed.snapshot(&scope()))));
+        }
+    }
+}
+
+#[test]
+fn a_revocation_wins_over_whatever_was_viewed_since_the_restore() {
+    let since = GrantRecord { views_left: views(1), views_used: 7, revision: 13, ..grant() };
+    for (caller, asserted) in
+        [(alice(), owner(gone(told(10, 3, (0, 4))))), (bob(), viewer(gone(told(10, 3, (0, 4)))))]
+    {
+        let (next, ..) = heal(&state(since.clone()), caller, &asserted);
+        assert_eq!(short(&next.grant.unwrap()), (views(0), 8, 14, false), "with the view before it");
+    }
+}
+
+#[test]
+fn it_does_not_matter_who_comes_back_first() {
+    // The owner gave five more (revision 10), and knows nothing of the three views that followed (11 to 13).
+    let (by_owner, by_viewer) = (owner(told(10, 3, (10, 3))), viewer(told(13, 3, (7, 6))));
+    let (one, answer, _) = heal(&state(grant()), bob(), &by_viewer);
+    assert_eq!(answer, Asserted::Missing, "that there were five more only the owner can say");
+    assert_eq!(short(one.grant.as_ref().unwrap()), (views(2), 6, 13, true));
+    let (one, answer, _) = heal(&one, alice(), &by_owner);
+    assert_eq!(answer, Asserted::Confirmed);
+    let (one, answer, _) = heal(&one, bob(), &by_viewer);
+    assert_eq!(answer, Asserted::Confirmed, "asserted again");
+    let (other, ..) = heal(&state(grant()), alice(), &by_owner);
+    assert_eq!(short(other.grant.as_ref().unwrap()), (views(10), 3, 10, true));
+    let (other, answer, _) = heal(&other, bob(), &by_viewer);
+    assert_eq!(answer, Asserted::Confirmed);
+    for healed in [one.grant.unwrap(), other.grant.unwrap()] {
+        assert_eq!((healed.views_left, healed.views_used), (views(7), 6));
+        assert_eq!(healed.granted, Some(13));
+    }
+}
+
+#[test]
+fn what_has_happened_since_stays_on_top() {
+    // Two views since the restore.
+    let since = GrantRecord { views_left: views(3), views_used: 5, revision: 11, ..grant() };
+    let (next, ..) = heal(&state(since.clone()), bob(), &viewer(told(10, 3, (4, 4))));
+    assert_eq!(short(&next.grant.unwrap()), (views(2), 6, 12, true));
+    let (next, ..) = heal(&state(since.clone()), alice(), &owner(told(12, 3, (10, 3))));
+    assert_eq!(short(&next.grant.unwrap()), (views(8), 5, 13, true));
+    // Given anew since: another splitting.
+    let anew = GrantRecord { split: [8; 16].into(), share: Some([8; 32]), ..since };
+    for (caller, asserted, used) in [
+        (alice(), owner(told(12, 4, (10, 4))), 6),
+        (bob(), viewer(told(12, 3, (4, 4))), 6),
+        (alice(), owner(gone(told(12, 3, (0, 3)))), 5),
+    ] {
+        let (next, ..) = heal(&state(anew.clone()), caller, &asserted);
+        let healed = next.grant.unwrap();
+        assert_eq!((healed.split, healed.share), (anew.split, anew.share), "{asserted:?}");
+        assert_eq!((healed.views_left, healed.views_used), (views(3), used), "{asserted:?}");
+    }
+}
+
+#[test]
+fn a_viewer_gains_nothing_by_what_it_asserts() {
+    for asserted in [
+        told(20, 3, (50, 0)),
+        Grant { views_left: Allowance::Unlimited, ..told(20, 3, (0, 3)) },
+        Grant { expires_at: Some(Timestamp(i64::MAX)), ..told(20, 3, (5, 3)) },
+        told(20, 9, (5, 3)),
+    ] {
+        let (next, _, owed) = heal(&state(grant()), bob(), &viewer(asserted.clone()));
+        assert_eq!((next.grant, owed.len()), (Some(grant()), 0), "{asserted:?}");
+    }
+    let over = GrantRecord { share: None, views_left: views(0), ..grant() };
+    let (next, ..) = heal(&state(over.clone()), bob(), &viewer(told(20, 3, (50, 4))));
+    let healed = next.grant.unwrap();
+    assert_eq!((healed.share, healed.views_left, healed.views_used), (None, views(0), 4));
+}
+
+#[test]
+fn a_grant_that_the_directory_has_lost_comes_back_from_its_owner_alone() {
+    let lost = Asserting { scope: scope(), grant: None, fork: None };
+    let (next, answer, owed) = heal(&lost, bob(), &viewer(told(5, 4, (2, 1))));
+    assert_eq!((next.grant, answer, owed.len()), (None, Asserted::Missing, 0));
+    let (next, answer, owed) = heal(&lost, alice(), &owner(told(5, 4, (2, 1))));
+    let healed = next.grant.clone().unwrap();
+    assert_eq!((short(&healed), answer), ((views(2), 1, 5, true), Asserted::Confirmed));
+    assert_eq!(owed, owe_both(&healed.snapshot(&scope())));
+    // The viewer's views of before come on top.
+    let (next, ..) = heal(&next, bob(), &viewer(told(6, 4, (1, 2))));
+    assert_eq!(short(&next.grant.unwrap()), (views(1), 2, 6, true));
+    let (next, ..) = heal(&lost, alice(), &owner(gone(told(5, 4, (0, 1)))));
+    assert_eq!(short(&next.grant.unwrap()), (views(0), 1, 5, false));
+    let without_key = AssertedGrant { key: None, ..owner(told(5, 4, (2, 1))) };
+    assert_eq!(heal(&lost, alice(), &without_key).1, Asserted::Refused);
+    let alien_key = AssertedGrant { key: Some(key(9)), ..owner(told(5, 4, (2, 1))) };
+    assert_eq!(heal(&lost, alice(), &alien_key).1, Asserted::Refused);
+}
+
+#[test]
+fn a_revocation_that_came_from_the_viewer_gives_way_to_a_grant_given_anew() {
+    let (next, ..) = heal(&state(grant()), bob(), &viewer(gone(told(10, 3, (0, 3)))));
+    let (next, ..) = heal(&next, alice(), &owner(told(11, 4, (6, 3))));
+    let healed = next.grant.unwrap();
+    assert_eq!((healed.split, healed.views_left, healed.views_used), ([4; 16].into(), views(6), 3));
+    assert!(healed.share.is_some() && healed.revision > 11);
+    // But never to an older state under the same splitting.
+    let (next, ..) = heal(&state(grant()), bob(), &viewer(gone(told(12, 3, (0, 3)))));
+    let (next, ..) = heal(&next, alice(), &owner(told(10, 3, (6, 3))));
+    assert_eq!(next.grant.unwrap().share, None);
+}
+
+#[test]
+fn unlimited_grants_stay_so_and_become_so() {
+    let unlimited = |grant: Grant| Grant { views_left: Allowance::Unlimited, ..grant };
+    let (next, ..) = heal(&state(grant()), alice(), &owner(unlimited(told(12, 3, (0, 4)))));
+    assert_eq!(short(next.grant.as_ref().unwrap()), (Allowance::Unlimited, 4, 12, true));
+    let (next, ..) = heal(&next, bob(), &viewer(unlimited(told(14, 3, (0, 6)))));
+    let healed = next.grant.unwrap();
+    assert_eq!((short(&healed), healed.granted), ((Allowance::Unlimited, 6, 14, true), None));
+}
+
+#[test]
+fn impossible_numbers_and_strangers_are_refused() {
+    let too_many = Grant { views_left: views(VIEWS_MAX + 1), ..told(12, 3, (0, 4)) };
+    for asserted in [told(12, 3, (5, u64::MAX)), told(u64::MAX, 3, (5, 3)), too_many] {
+        for (caller, asserted) in [(alice(), owner(asserted.clone())), (bob(), viewer(asserted))] {
+            assert_eq!(heal(&state(grant()), caller, &asserted).1, Asserted::Refused, "{asserted:?}");
+        }
+    }
+    assert_eq!(heal(&state(grant()), carol(), &owner(told(12, 3, (5, 3)))).1, Asserted::Refused);
+    let full = owner(told(12, 3, (VIEWS_MAX, 3)));
+    assert_eq!(heal(&state(grant()), alice(), &full).0.grant.unwrap().views_left, views(VIEWS_MAX));
+}
+
+#[test]
+fn a_checkout_is_taken_for_views_that_were_asserted_as_used_and_for_no_others() {
+    let with = |claimed| Some(Fork { claimed, ..backup() });
+    for (fork, unused, expected) in [
+        (with(3), 2, Ok(1)),
+        (with(3), 3, Ok(0)),
+        (with(3), 4, Err(Asserted::Missing)),
+        (with(3), 0, Err(Asserted::Confirmed)),
+        (None, 1, Err(Asserted::Missing)),
+    ] {
+        assert_eq!(checkout(fork.clone(), unused).map(|fork| fork.claimed), expected, "{fork:?} {unused}");
+    }
+    let (next, ..) = heal(&state(grant()), bob(), &viewer(told(12, 3, (2, 6))));
+    assert_eq!(next.fork.unwrap().claimed, 3);
+    let (next, ..) = heal(&state(grant()), alice(), &owner(told(12, 3, (4, 4))));
+    assert_eq!(next.fork.unwrap().claimed, 1);
+    let (next, ..) = heal(&state(grant()), alice(), &owner(told(12, 3, (7, 1))));
+    assert_eq!(next.fork.unwrap().claimed, 0);
+}

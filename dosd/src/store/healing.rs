@@ -1,0 +1,233 @@
+//! What peers assert from an earlier incarnation of the data: loaded, decided by rules, and saved, a batch in a transaction.
+//!
+//! What always holds: asserting the same again changes nothing, and in the first incarnation nothing does.
+
+use dos_protocol::{
+    ImageName, ImageNo, PeerId,
+    directory::{Asserted, AssertedCheckout, AssertedGrant, AssertedImage, Assertion, SpendKind},
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    Change, Changed, InboxRow, Refusal, Store, grants, images, inbox, incarnation, requests, row, views,
+};
+use crate::rules::{
+    Quotas,
+    grants::Scope,
+    healing::{self, Asserting, Fork, Healed},
+    publish::{self, Kept, Remembered},
+    views::ViewRecord,
+};
+
+type Batch = (Vec<Asserted>, Vec<InboxRow>);
+
+impl Store {
+    /// Takes what a peer asserts. The answers come in the order of the things that are asserted.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn assert(&self, change: Change, assertion: Assertion) -> Result<Vec<Asserted>, Refusal> {
+        let quotas = self.quotas();
+        self.change(move |connection| {
+            if incarnation::data(connection)?.renewed_at.is_none() {
+                return Ok(vec![Asserted::Confirmed; assertion.count()].into());
+            }
+            let (answers, rows) = match assertion {
+                Assertion::Removed(numbers) => removed(connection, change, numbers)?,
+                Assertion::Image(image) => {
+                    let (answer, rows) = self::image(connection, change, (&image, quotas))?;
+                    (vec![answer], rows)
+                }
+                Assertion::Grants(asserted) => all(asserted, |one| grant(connection, change, &one))?,
+                Assertion::Checkouts(asserted) => all(asserted, |one| checkout(connection, change, &one))?,
+                Assertion::Requests(asserted) => {
+                    all(asserted, |one| requests::assert(connection, change, one))?
+                }
+            };
+            Ok(Changed::owing(answers, rows))
+        })
+        .await
+    }
+}
+
+fn all<T>(
+    asserted: Vec<T>,
+    mut one: impl FnMut(T) -> Result<(Asserted, Vec<InboxRow>), Refusal>,
+) -> Result<Batch, Refusal> {
+    let mut batch = Batch::default();
+    for thing in asserted {
+        let (answer, rows) = one(thing)?;
+        batch.0.push(answer);
+        batch.1.extend(rows);
+    }
+    Ok(batch)
+}
+
+fn removed(connection: &Connection, change: Change, numbers: Vec<ImageNo>) -> Result<Batch, Refusal> {
+    all(numbers, |no| {
+        let image = images::by_no(connection, no)?.filter(|image| image.owner == change.peer);
+        let rows = match image {
+            Some(image) => images::remove(connection, &image, change.now)?,
+            None => Vec::new(),
+        };
+        Ok((Asserted::Confirmed, rows))
+    })
+}
+
+fn image(
+    connection: &Connection,
+    change: Change,
+    (asserted, quotas): (&AssertedImage, Quotas),
+) -> Result<(Asserted, Vec<InboxRow>), Refusal> {
+    let (owner, publish) = (change.peer, &asserted.publish);
+    let (images, preview_bytes) = images::counts(connection, owner)?;
+    let state = Remembered {
+        known: images::by_no(connection, asserted.image)?,
+        named: images::by_name(connection, owner, &publish.name)?,
+        last: last(connection, "image")?,
+        images,
+        preview_bytes,
+        quotas,
+    };
+    let info = publish::published(owner, asserted.image, publish);
+    match publish::assert(&state, &info) {
+        Kept::Refused => return Ok((Asserted::Refused, Vec::new())),
+        Kept::Unchanged => return Ok((Asserted::Confirmed, Vec::new())),
+        Kept::Written { displaced } => {
+            if let Some((no, name)) = displaced {
+                rename(connection, no, &name)?;
+            }
+            let is_new = state.known.is_none();
+            let before = state.known.map_or(0, |known| i64::from(known.preview.bytes));
+            let added = i64::from(is_new);
+            images::delete(connection, info.no)?;
+            images::write(connection, &info, &publish.preview.data, change.now)?;
+            images::count(connection, owner, added, i64::from(info.preview.bytes) - before)?;
+        }
+    }
+    // Holders of grants may have been told the older name or content since.
+    Ok((Asserted::Confirmed, grants::touch_all(connection, asserted.image, change.now)?))
+}
+
+fn rename(connection: &Connection, no: ImageNo, name: &ImageName) -> rusqlite::Result<()> {
+    let sql = "UPDATE images SET name = ?2 WHERE no = ?1";
+    connection.prepare_cached(sql)?.execute(params![row::number(no.0), name.as_str()]).map(drop)
+}
+
+/// The last number of a sequence. A number beyond it was never given.
+pub(super) fn last(connection: &Connection, counter: &str) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached("SELECT last FROM counters WHERE name = ?1")?;
+    statement.query_row([counter], |row| row::unsigned(row, 0))
+}
+
+fn grant(
+    connection: &Connection,
+    change: Change,
+    asserted: &AssertedGrant,
+) -> Result<(Asserted, Vec<InboxRow>), Refusal> {
+    let (image, viewer) = (asserted.grant.image, asserted.grant.viewer);
+    let Some((scope, grant)) = grants::standing(connection, image, viewer)? else {
+        return Ok((Asserted::Missing, Vec::new()));
+    };
+    // A viewer may know an image that had this number in another history.
+    if scope.owner() != asserted.grant.path.owner || scope.viewer == scope.owner() {
+        return Ok((Asserted::Refused, Vec::new()));
+    }
+    let fork = fork(connection, image, viewer)?;
+    let state = Asserting { scope: scope.clone(), grant, fork };
+    let decided = healing::assert(state, change.peer, asserted);
+    if let Some(Healed { grant, fork, without_receipt }) = decided.state {
+        grants::save(connection, &scope, &grant)?;
+        if let Some(fork) = fork {
+            save_fork(connection, &scope, &fork)?;
+        }
+        count_without_receipt(connection, (image, viewer), without_receipt)?;
+    }
+    Ok((decided.answer, inbox::owe(connection, decided.owed, change.now)?))
+}
+
+fn checkout(
+    connection: &Connection,
+    change: Change,
+    asserted: &AssertedCheckout,
+) -> Result<(Asserted, Vec<InboxRow>), Refusal> {
+    let AssertedCheckout { image, checkout, unused } = *asserted;
+    let answer = |answer| Ok((answer, Vec::new()));
+    if let Some(known) = views::find(connection, checkout)? {
+        let is_same = known.image == image && known.viewer == change.peer;
+        return answer(if is_same { Asserted::Confirmed } else { Asserted::Refused });
+    }
+    let Some((scope, _)) = grants::standing(connection, image, change.peer)? else {
+        return answer(Asserted::Missing);
+    };
+    let fork = match healing::checkout(fork(connection, image, change.peer)?, unused) {
+        Ok(fork) => fork,
+        Err(other) => return answer(other),
+    };
+    save_fork(connection, &scope, &fork)?;
+    count_without_receipt(connection, (image, change.peer), -i64::from(unused))?;
+    let view = ViewRecord {
+        image,
+        viewer: change.peer,
+        views: unused,
+        kind: SpendKind::Checkout,
+        returned: None,
+        closed: false,
+    };
+    views::insert(connection, checkout, &view, (change.now, None))?;
+    answer(Asserted::Confirmed)
+}
+
+fn fork(connection: &Connection, image: ImageNo, viewer: PeerId) -> rusqlite::Result<Option<Fork>> {
+    let sql = "SELECT split, owner_revision, used_revision, used, left, claimed FROM forks
+               WHERE image = ?1 AND viewer = ?2";
+    let key = params![row::number(image.0), row::peer_number(viewer)];
+    let fork = |row: &rusqlite::Row<'_>| {
+        Ok(Fork {
+            split: row::bytes::<16>(row, 0)?.into(),
+            owner_revision: row::unsigned(row, 1)?,
+            used_revision: row::unsigned(row, 2)?,
+            used: row::unsigned(row, 3)?,
+            left: row.get::<_, Option<u32>>(4)?.into(),
+            claimed: row::unsigned(row, 5)?,
+        })
+    };
+    connection.prepare_cached(sql)?.query_row(key, fork).optional()
+}
+
+fn save_fork(connection: &Connection, scope: &Scope, fork: &Fork) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO forks(image, viewer, split, owner_revision, used_revision, used, left, claimed)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            row::number(scope.image.no.0),
+            row::peer_number(scope.viewer),
+            fork.split.as_bytes().as_slice(),
+            row::number(fork.owner_revision),
+            row::number(fork.used_revision),
+            row::number(fork.used),
+            Option::<u32>::from(fork.left),
+            row::number(fork.claimed),
+        ])
+        .map(drop)
+}
+
+/// Used views that no view ID stands for: like those whose receipts are forgotten.
+fn count_without_receipt(
+    connection: &Connection,
+    (image, viewer): (ImageNo, PeerId),
+    views: i64,
+) -> rusqlite::Result<()> {
+    if views == 0 {
+        return Ok(());
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO views_forgotten(image, viewer, views) VALUES(?1, ?2, ?3)
+             ON CONFLICT(image, viewer) DO UPDATE SET views = views + excluded.views",
+        )?
+        .execute(params![row::number(image.0), row::peer_number(viewer), views])
+        .map(drop)
+}

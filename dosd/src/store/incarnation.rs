@@ -1,0 +1,169 @@
+//! Which history the data belongs to, and peers that sign in to it.
+//!
+//! What always holds: that a peer has signed in, what its attempt was, and what that proves about the data is one transaction. The
+//! numbers of an inbox never go back behind what its peer has stored.
+
+use dos_protocol::{
+    Incarnation, Nonce, PeerId, PublicKey, Seq, Timestamp,
+    directory::{Attempt, PeerState},
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Refusal, Store, inbox, peers, row};
+use crate::rules::{
+    incarnation::{self, Arriving, Told},
+    names::check_key,
+};
+
+/// Numbers and the revisions of grants jump by this in another incarnation: more than any directory gives between a backup and a
+/// loss. A peer must not take another image for one that it knows, and takes no state of a grant that is older than what it knows:
+/// what comes of all that peers assert must be newer than all of it.
+const LEAP: u32 = 1_000_000;
+
+/// A peer that has proved its key and signs in.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// Which.
+    pub peer: PeerId,
+    /// Its key.
+    pub key: PublicKey,
+    /// The last update that it has stored.
+    pub stored: Seq,
+    /// What it knows of the age of data.
+    pub state: Option<PeerState>,
+}
+
+/// A peer that has signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entered {
+    /// Updates after this one follow.
+    pub since: Seq,
+    /// The last update.
+    pub latest: Seq,
+    /// The incarnation of the data.
+    pub incarnation: Incarnation,
+    /// It is not the first one.
+    pub renewed: bool,
+    /// It is another one from now on: this peer has proved that the data is older than what it has.
+    pub is_new: bool,
+    /// The peer's state was put back from a copy.
+    pub restored: bool,
+    /// The highest of its attempts to sign in.
+    pub attempts: u64,
+}
+
+/// The history that the data belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Data {
+    pub(super) incarnation: Incarnation,
+    /// When it began; nothing of the first one.
+    pub(super) renewed_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// Signs a peer in: notes its attempt and the incarnation that it meets, and decides where its inbox goes on.
+    ///
+    /// # Errors
+    /// `not_found` if the peer's key is not that key any more.
+    pub async fn sign_in(&self, arrival: Arrival, now: Timestamp) -> Result<Entered, Refusal> {
+        self.change(move |connection| {
+            let peer = arrival.peer;
+            check_key(peer, peers::by_key(connection, &arrival.key)?.map(|holder| holder.id))?;
+            let arriving = arriving(connection, peer, arrival.stored)?;
+            let told = Told { stored: arrival.stored, state: arrival.state.as_ref() };
+            let entered = incarnation::enter(&arriving, told, now);
+            let incarnation::Entered { restored, renews, raise, since, latest } = entered;
+            if renews {
+                renew(connection, now)?;
+            }
+            if latest > arriving.latest || raise > 0 {
+                inbox::raise_rows(connection, peer, raise, latest)?;
+            }
+            let Data { incarnation, renewed_at } = data(connection)?;
+            let renewed = renewed_at.is_some();
+            let attempts = incarnation::highest(&arriving, told);
+            note(connection, &arrival, (arriving.met, attempts), incarnation)?;
+            Ok(Entered { since, latest, incarnation, renewed, is_new: renews, restored, attempts }.into())
+        })
+        .await
+    }
+}
+
+/// The history that the data belongs to.
+pub(super) fn data(connection: &Connection) -> rusqlite::Result<Data> {
+    let sql = "SELECT incarnation, renewed_at FROM directory";
+    connection.prepare_cached(sql)?.query_row([], |row| {
+        Ok(Data { incarnation: row::bytes::<16>(row, 0)?.into(), renewed_at: row::time_or_none(row, 1)? })
+    })
+}
+
+/// From now on the data is in another incarnation: numbers that were given and lost are not given again, and of each grant it is
+/// written down how it is now, since what peers assert is to be told from what happens from now on.
+pub(super) fn renew(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "UPDATE directory SET incarnation = randomblob(16), renewed_at = {now};
+         UPDATE counters SET last = last + {LEAP};
+         DELETE FROM forks;
+         INSERT INTO forks(image, viewer, split, owner_revision, used_revision, used, left)
+             SELECT image, viewer, split, revision, revision, views_used, views_left FROM grants;
+         UPDATE grants SET revision = revision + {LEAP};",
+        now = now.0
+    ))
+}
+
+fn arriving(connection: &Connection, peer: PeerId, stored: Seq) -> Result<Arriving, Refusal> {
+    let Data { incarnation, renewed_at } = data(connection)?;
+    let number = row::peer_number(peer);
+    let (met, attempt) = connection
+        .prepare_cached("SELECT met, attempt, nonce FROM peers WHERE id = ?1")?
+        .query_row([number], |row| {
+            let met = row.get_ref(0)?.as_blob_or_null()?.and_then(|met| <[u8; 16]>::try_from(met).ok());
+            let nonce = row.get_ref(2)?.as_blob_or_null()?.and_then(|nonce| <[u8; 16]>::try_from(nonce).ok());
+            let highest = row::unsigned(row, 1)?;
+            let attempt = nonce.map(|nonce| Attempt { number: highest, nonce: Nonce::from(nonce) });
+            Ok((met.map(Incarnation::from), attempt))
+        })?;
+    let first: Option<i64> = connection
+        .prepare_cached("SELECT min(seq) FROM inbox WHERE peer = ?1")?
+        .query_row([number], |row| row.get(0))?;
+    Ok(Arriving {
+        incarnation,
+        renewed_at,
+        met,
+        attempt,
+        first: first.map(|first| Seq(u64::try_from(first).unwrap_or(1))),
+        latest: inbox::latest(connection, peer)?,
+        row_at: inbox::row_at(connection, peer, stored)?,
+    })
+}
+
+/// Writes down what is not written already: of a peer of the first releases that comes back nothing is.
+fn note(
+    connection: &Connection,
+    arrival: &Arrival,
+    (met, attempts): (Option<Incarnation>, u64),
+    incarnation: Incarnation,
+) -> rusqlite::Result<()> {
+    let attempt = arrival.state.as_ref().map(|state| state.attempt);
+    if attempt.is_none() && met == Some(incarnation) {
+        return Ok(());
+    }
+    connection
+        .prepare_cached(
+            "UPDATE peers SET met = ?2, knows = ?3, attempt = ?4, nonce = coalesce(?5, nonce) WHERE id = ?1",
+        )?
+        .execute(params![
+            row::peer_number(arrival.peer),
+            incarnation.as_bytes().as_slice(),
+            attempt.is_some(),
+            row::number(attempts),
+            attempt.as_ref().map(|attempt| attempt.nonce.as_bytes().as_slice()),
+        ])
+        .map(drop)
+}
+
+/// Whether a peer knows what is told since this version.
+pub(super) fn knows(connection: &Connection, peer: PeerId) -> rusqlite::Result<bool> {
+    let mut statement = connection.prepare_cached("SELECT knows FROM peers WHERE id = ?1")?;
+    Ok(statement.query_row([row::peer_number(peer)], |row| row.get(0)).optional()?.unwrap_or(false))
+}
