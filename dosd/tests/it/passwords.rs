@@ -50,7 +50,7 @@ async fn set_password(client: &mut Client, net: &Net, password: &str) -> Result<
     client.ask(Op::PasswordFinish(Box::new(escrow))).await
 }
 
-async fn peer_with_password(net: &Net, name: &str) -> Client {
+pub(crate) async fn peer_with_password(net: &Net, name: &str) -> Client {
     let mut client = net.peer(name).await;
     assert_eq!(set_password(&mut client, net, PASSWORD).await, Ok(Answer::Done));
     client
