@@ -81,6 +81,8 @@ pub enum ToDosd {
     },
     /// How the directory does.
     Stats,
+    /// Deletes what is kept for a peer's password.
+    ClearPassword(PeerRef),
 }
 
 /// Whom a command is about.
@@ -124,6 +126,13 @@ pub enum FromDosd {
     Stats(Box<Stats>),
     /// That was all.
     Done,
+    /// Nothing is kept for a peer's password any more.
+    PasswordCleared {
+        /// Whose.
+        peer: PeerId,
+        /// Whether there was one.
+        was_set: bool,
+    },
     /// Refused, or it went wrong on the way.
     Failed(WireError),
 }

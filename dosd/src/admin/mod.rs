@@ -11,6 +11,7 @@ mod door;
 mod invite;
 mod kick;
 mod link;
+mod password;
 mod peers;
 mod ping;
 mod prune;
@@ -89,6 +90,7 @@ impl Operator {
                 self.prune(peers_unseen_ms, receipts_older_ms, dry, replies).await
             }
             ToDosd::Stats => self.stats(replies).await,
+            ToDosd::ClearPassword(peer) => self.clear_password(&peer, replies).await,
         }
     }
 

@@ -23,7 +23,8 @@ pub struct PeerRecord {
     pub last_seen: Timestamp,
     /// Why its last session ended, if that was written down.
     pub last_end: Option<SessionEnd>,
-    /// It had a password of which an older version kept a hash, and has not set one since.
+    /// It had a password of which nothing is kept any more (of an older version's, or one that the operator has cleared), and
+    /// has not set one since.
     pub password_again: bool,
 }
 

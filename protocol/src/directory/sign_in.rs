@@ -68,7 +68,8 @@ pub struct SignedIn {
     /// not, and would do the change twice.
     #[serde(default)]
     pub operations: bool,
-    /// The peer had a password that an older directory has kept in another form: it has to be set once more.
+    /// The peer had a password that the directory has no more (an older one kept it in another form, or the operator has
+    /// cleared it): it has to be set once more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub password_again: bool,
 }
