@@ -52,15 +52,6 @@ pub(super) enum Body<'a> {
         text: &'a str,
     },
     Void,
-    /// A message that only its recipient can read.
-    Sealed {
-        message: [u8; 16],
-        from: u64,
-        from_name: Option<&'a str>,
-        from_key: Option<[u8; 32]>,
-        sent_at: i64,
-        sealed: &'a [u8],
-    },
     /// From here on: what has gained something since, with that behind it.
     FullerGrant(#[serde(borrow)] Grant<'a>, MoreOfGrant),
     FullerViewed {
@@ -73,6 +64,15 @@ pub(super) enum Body<'a> {
     },
     FullerRequest(#[serde(borrow)] Request<'a>, MoreOfRequest),
     FullerDecision(#[serde(borrow)] Request<'a>, MoreOfRequest),
+    /// A message that only its recipient can read.
+    Sealed {
+        message: [u8; 16],
+        from: u64,
+        from_name: Option<&'a str>,
+        from_key: Option<[u8; 32]>,
+        sent_at: i64,
+        sealed: &'a [u8],
+    },
 }
 
 /// What a grant has gained.
