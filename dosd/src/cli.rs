@@ -67,6 +67,8 @@ pub enum Command {
     Prune(Prune),
     /// Show the server's figures: sessions, peers, images, grants, views, the store's work
     Stats(AdminArgs),
+    /// Delete what is kept for a peer's password, which then opens nothing any more
+    Password(Password),
 }
 
 /// Options of `serve`.
@@ -260,6 +262,17 @@ pub struct Prune {
     /// Only show what would be deleted
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub ask: AdminArgs,
+}
+
+/// Options of `password`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Password {
+    /// Delete that of this peer: its ID, its name or its address
+    #[arg(long, value_name = "PEER", required = true)]
+    pub clear: PeerRef,
     #[command(flatten)]
     pub ask: AdminArgs,
 }

@@ -83,6 +83,8 @@ pub enum ToDosd {
     Stats,
     /// Forgets a peer for good: its ID, name, images, grants, requests, messages.
     Remove(PeerRef),
+    /// Deletes what is kept for a peer's password.
+    ClearPassword(PeerRef),
 }
 
 /// Whom a command is about.
@@ -126,6 +128,13 @@ pub enum FromDosd {
     Stats(Box<Stats>),
     /// That was all.
     Done,
+    /// Nothing is kept for a peer's password any more.
+    PasswordCleared {
+        /// Whose.
+        peer: PeerId,
+        /// Whether there was one.
+        was_set: bool,
+    },
     /// Refused, or it went wrong on the way.
     Failed(WireError),
     /// A peer was forgotten.

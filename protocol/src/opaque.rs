@@ -1,40 +1,44 @@
 //! Passwords by OPAQUE (RFC 9807): the directory recognises a peer by its password without ever having it, nor anything from
-//! which it could be guessed without the directory's own secret. Both sides are here, so that they agree on everything.
+//! which it could be guessed without the directory's own secret. Here is the directory's side; the peer's is in `peer`, in
+//! programs that have passwords to stretch (feature `stretch`).
 //!
-//! Ristretto255, TripleDH and SHA-512, as in the RFC's first configuration; passwords are stretched with Argon2id (RFC 9106) of
-//! [`MEMORY_KIB`], [`PASSES`] and one lane, by the peer alone. The directory's public key, by which peers know it, is the server's
+//! Ristretto255, TripleDH and SHA-512, as in the RFC's first configuration, with Argon2id (RFC 9106) of 64 MiB, three passes and
+//! one lane, which the peer alone computes. The directory's public key, by which peers know it, is the server's
 //! identity in every exchange: what one directory passes on from another one is refused. No side tells why it refuses a login:
 //! to the peer a wrong password and a directory that has altered something look the same.
 //!
-//! Nothing here knows a socket, a name or a store. What [`Registering`] and [`LoggingIn`] do last takes a quarter of a second.
+//! Nothing here knows a socket, a name or a store.
+
+#[cfg(feature = "stretch")]
+mod peer;
+#[cfg(test)]
+#[cfg(feature = "stretch")]
+mod tests;
 
 use std::fmt;
 
-use argon2::{Algorithm, Argon2, Params, Version};
 use opaque_ke::{
-    CipherSuite, ClientLogin, ClientLoginFinishParameters, ClientRegistration,
-    ClientRegistrationFinishParameters, CredentialFinalization, CredentialRequest, CredentialResponse,
-    Identifiers, RegistrationRequest, RegistrationResponse, RegistrationUpload, Ristretto255, ServerLogin,
-    ServerLoginParameters, ServerRegistration, ServerSetup, TripleDh,
+    CipherSuite, CredentialFinalization, CredentialRequest, Identifiers, RegistrationRequest,
+    RegistrationUpload, Ristretto255, ServerLogin, ServerLoginParameters, ServerRegistration, ServerSetup,
+    TripleDh,
     errors::{InternalError, ProtocolError},
-    generic_array::{ArrayLength, GenericArray},
     keypair::PrivateKey,
-    ksf::Ksf,
     rand::{CryptoRng, Error as RandomError, RngCore},
+};
+#[cfg(not(feature = "stretch"))]
+use opaque_ke::{
+    generic_array::{ArrayLength, GenericArray},
+    ksf::Ksf,
 };
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     key::{PublicKey, SecretKey},
-    password::Password,
     random,
 };
 
-/// Memory that one password is stretched in, in KiB.
-pub const MEMORY_KIB: u32 = 64 << 10;
-
-/// Passes over that memory.
-pub const PASSES: u32 = 3;
+#[cfg(feature = "stretch")]
+pub use peer::{ExportKey, LoggingIn, Proved, Registered, Registering};
 
 /// Tells our exchanges from those of other protocols.
 const CONTEXT: &[u8] = b"dos/1 password";
@@ -50,39 +54,6 @@ const KEY_BYTES: usize = 32;
 
 /// A record: a public key, a masking key, a nonce, a MAC.
 const RECORD_BYTES: usize = 192;
-
-/// Bytes of the export key.
-pub const EXPORT_KEY_BYTES: usize = 64;
-
-/// What only the password gives, and the directory never has: another one for every password that is set. Never shown, wiped
-/// when dropped.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ExportKey(Zeroizing<[u8; EXPORT_KEY_BYTES]>);
-
-impl ExportKey {
-    /// Its bytes, from which other keys are derived.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; EXPORT_KEY_BYTES] {
-        &self.0
-    }
-
-    /// Takes it out of what a library returns.
-    fn take(bytes: &mut [u8]) -> Result<Self, OpaqueError> {
-        let mut key = Zeroizing::new([0; EXPORT_KEY_BYTES]);
-        let fits = bytes.len() == key.len();
-        if fits {
-            key.copy_from_slice(bytes);
-        }
-        bytes.zeroize();
-        if fits { Ok(Self(key)) } else { Err(OpaqueError::Failed) }
-    }
-}
-
-impl fmt::Debug for ExportKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ExportKey(..)")
-    }
-}
 
 /// Why an exchange ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -121,22 +92,14 @@ impl CipherSuite for Suite {
     type Ksf = Stretch;
 }
 
-/// Argon2id. The salt is of no use here (RFC 9807, section 7): what is stretched depends on the directory's secret already.
+/// What stretches passwords: Argon2id, where a peer is part of the program. A directory never stretches one.
 #[derive(Debug, Default)]
 struct Stretch;
 
+#[cfg(not(feature = "stretch"))]
 impl Ksf for Stretch {
-    fn hash<L: ArrayLength<u8>>(
-        &self,
-        input: GenericArray<u8, L>,
-    ) -> Result<GenericArray<u8, L>, InternalError> {
-        let params =
-            Params::new(MEMORY_KIB, PASSES, 1, Some(L::USIZE)).map_err(|_| InternalError::KsfError)?;
-        let mut output = GenericArray::default();
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(&input, &[0; 16], &mut output)
-            .map_err(|_| InternalError::KsfError)?;
-        Ok(output)
+    fn hash<L: ArrayLength<u8>>(&self, _: GenericArray<u8, L>) -> Result<GenericArray<u8, L>, InternalError> {
+        Err(InternalError::KsfError)
     }
 }
 
@@ -177,97 +140,6 @@ impl CryptoRng for Draw {}
 
 fn of(directory: &PublicKey) -> Identifiers<'_> {
     Identifiers { client: None, server: Some(directory.as_bytes()) }
-}
-
-/// The peer's side of setting a password.
-pub struct Registering {
-    state: ClientRegistration<Suite>,
-    password: Password,
-}
-
-impl fmt::Debug for Registering {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Registering(..)")
-    }
-}
-
-/// A password as the directory will keep it.
-#[derive(Debug)]
-pub struct Registered {
-    /// For the directory.
-    pub record: Vec<u8>,
-    /// For what is sealed with the password.
-    pub export_key: ExportKey,
-}
-
-impl Registering {
-    /// Begins it; the second value is for the directory.
-    ///
-    /// # Errors
-    /// [`OpaqueError::Failed`].
-    pub fn begin(password: Password) -> Result<(Self, Vec<u8>), OpaqueError> {
-        let started = ClientRegistration::<Suite>::start(&mut Draw::new()?, password.as_str().as_bytes())?;
-        Ok((Self { state: started.state, password }, started.message.serialize().to_vec()))
-    }
-
-    /// Ends it with the answer of the directory that has this key.
-    ///
-    /// # Errors
-    /// As in [`OpaqueError`].
-    pub fn finish(self, answer: &[u8], directory: &PublicKey) -> Result<Registered, OpaqueError> {
-        let answer = RegistrationResponse::deserialize(answer)?;
-        let parameters = ClientRegistrationFinishParameters::new(of(directory), None);
-        let password = self.password.as_str().as_bytes();
-        let mut finished = self.state.finish(&mut Draw::new()?, password, answer, parameters)?;
-        let export_key = ExportKey::take(&mut finished.export_key)?;
-        Ok(Registered { record: finished.message.serialize().to_vec(), export_key })
-    }
-}
-
-/// The peer's side of a login.
-pub struct LoggingIn {
-    state: ClientLogin<Suite>,
-    password: Password,
-}
-
-impl fmt::Debug for LoggingIn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LoggingIn(..)")
-    }
-}
-
-/// A login that the peer has accepted: the other side has the record of its password.
-#[derive(Debug)]
-pub struct Proved {
-    /// For the directory.
-    pub finalization: Vec<u8>,
-    /// The same as when the password was set.
-    pub export_key: ExportKey,
-}
-
-impl LoggingIn {
-    /// Begins it; the second value is for the directory.
-    ///
-    /// # Errors
-    /// [`OpaqueError::Failed`].
-    pub fn begin(password: Password) -> Result<(Self, Vec<u8>), OpaqueError> {
-        let started = ClientLogin::<Suite>::start(&mut Draw::new()?, password.as_str().as_bytes())?;
-        Ok((Self { state: started.state, password }, started.message.serialize().to_vec()))
-    }
-
-    /// Ends it with the answer of the directory that has this key.
-    ///
-    /// # Errors
-    /// [`OpaqueError::Refused`] if the password is wrong, or the answer is not of that directory; else as in [`OpaqueError`].
-    pub fn finish(self, answer: &[u8], directory: &PublicKey) -> Result<Proved, OpaqueError> {
-        let answer = CredentialResponse::deserialize(answer)?;
-        let parameters = ClientLoginFinishParameters::new(Some(CONTEXT), of(directory), None);
-        let password = self.password.as_str().as_bytes();
-        let mut finished = self.state.finish(&mut Draw::new()?, password, answer, parameters)?;
-        finished.session_key.as_mut_slice().zeroize();
-        let export_key = ExportKey::take(&mut finished.export_key)?;
-        Ok(Proved { finalization: finished.message.serialize().to_vec(), export_key })
-    }
 }
 
 /// The directory's secrets, derived from its key: they are the same as long as the key is, need no keeping of their own, and
@@ -379,6 +251,3 @@ pub fn check_record(record: &[u8]) -> Result<(), OpaqueError> {
     RegistrationUpload::<Suite>::deserialize(record)?;
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -37,6 +37,7 @@ fn the_documented_command_lines_are_taken() {
         &format!("register|--server|{link}|--name|alice|--password"),
         &format!("register|--server|{link}|--name|alice|--password-stdin"),
         &format!("login|--server|{link}|--name|alice"),
+        &format!("login|--server|{link}|--name|alice|--force"),
         &format!("login|--server|{link}|--name|alice|--password-stdin"),
         &format!("login|--server|{link}|--name|alice|--password-file|/run/secret"),
         "password",

@@ -11,6 +11,7 @@ mod door;
 mod invite;
 mod kick;
 mod link;
+mod password;
 mod peers;
 mod ping;
 mod prune;
@@ -91,6 +92,7 @@ impl Operator {
             }
             ToDosd::Remove(peer) => self.remove(&peer, replies).await,
             ToDosd::Stats => self.stats(replies).await,
+            ToDosd::ClearPassword(peer) => self.clear_password(&peer, replies).await,
         }
     }
 

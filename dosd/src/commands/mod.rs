@@ -11,6 +11,7 @@ mod invite;
 mod kick;
 mod link;
 mod output;
+mod password;
 mod peers;
 mod ping;
 mod prune;
@@ -83,6 +84,7 @@ fn perform(command: Command, screen: &mut Screen) -> Result<(), Failure> {
         Command::Restore(options) => restore::run(options, screen),
         Command::Prune(options) => prune::run(options, screen),
         Command::Stats(ask) => stats::run(ask, screen),
+        Command::Password(options) => password::run(options, screen),
     }
 }
 

@@ -25,7 +25,8 @@ pub struct PeerRecord {
     pub last_end: Option<SessionEnd>,
     /// The key to which messages to it are sealed, if it has told one.
     pub sealing: Option<SealingKey>,
-    /// It had a password of which an older version kept a hash, and has not set one since.
+    /// It had a password of which nothing is kept any more (of an older version's, or one that the operator has cleared), and
+    /// has not set one since.
     pub password_again: bool,
 }
 

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::{
     commands::run,
     net::{Net, PATIENCE},
+    passwords::peer_with_password,
     shelf::{everything, views},
 };
 
@@ -18,7 +19,7 @@ use crate::{
 async fn a_pruned_peer_is_gone_and_the_others_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let net = Net::start(dir.path());
-    let (mut alice, mut carol) = (net.peer("alice").await, net.peer("carol").await);
+    let (mut alice, mut carol) = (net.peer("alice").await, peer_with_password(&net, "carol").await);
     let (sea, hill) = (alice.publish("sea", 1).await, carol.publish("hill", 2).await);
     alice.publish("sky", 3).await;
     alice.share(sea.no, carol.id(), views(3)).await;

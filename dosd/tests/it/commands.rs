@@ -76,6 +76,7 @@ async fn without_a_server_every_command_says_so() {
         &["shutdown", "--json"],
         &["backup", "copy", "--json"],
         &["stats", "--json"],
+        &["password", "--clear", "alice", "--json"],
     ] {
         let ran = run(dir.path(), args).await;
         assert_eq!((ran.failure(), &*ran.out), ((3, "no_daemon".into()), ""), "{args:?}");

@@ -16,8 +16,10 @@ use dos_protocol::{
 use dos_testing::wait_until_async;
 use dosd::config::{FileConfig, Registration};
 use futures_util::future::join_all;
+use serde_json::json;
 
 use crate::{
+    commands::run,
     net::{Client, Net, sign_in},
     shelf::{share, views},
 };
@@ -50,7 +52,7 @@ async fn set_password(client: &mut Client, net: &Net, password: &str) -> Result<
     client.ask(Op::PasswordFinish(Box::new(escrow))).await
 }
 
-async fn peer_with_password(net: &Net, name: &str) -> Client {
+pub(crate) async fn peer_with_password(net: &Net, name: &str) -> Client {
     let mut client = net.peer(name).await;
     assert_eq!(set_password(&mut client, net, PASSWORD).await, Ok(Answer::Done));
     client
@@ -302,6 +304,30 @@ async fn a_password_that_is_changed_during_a_login_is_not_good_any_more() {
     set_password(&mut alice, &net, "another horse").await.unwrap();
     let proof = logging_in.finish(answer.as_bytes(), &net.link.key).unwrap().finalization;
     assert_eq!(client.ask(Op::LoginFinish(blob(proof))).await, Err(wrong()));
+    net.stop().await;
+}
+
+#[tokio::test]
+async fn the_operator_clears_a_password_and_its_peer_is_told_to_set_it_once_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let mut alice = peer_with_password(&net, "alice").await;
+    let id = alice.id().to_string();
+    let cleared = run(dir.path(), &["password", "--clear", "alice", "--json"]).await.json();
+    assert_eq!(cleared, json!({ "schema": 1, "peer": id, "cleared": true }));
+    assert_eq!(log_in(&net, "alice", PASSWORD).await, Err(wrong()));
+    let again = run(dir.path(), &["password", "--clear", &id]).await;
+    assert_eq!((again.code, &*again.out), (0, "there was no password\n"));
+    let nobody = run(dir.path(), &["password", "--clear", "nobody", "--json"]).await;
+    assert_eq!(nobody.failure(), (5, "not_found".into()));
+    assert_eq!(run(dir.path(), &["password", "--json"]).await.failure(), (2, "usage".into()));
+    alice.sign_out().await;
+    let mut alice = net.again(&alice).await;
+    assert!(alice.signed_in.as_ref().unwrap().password_again);
+    set_password(&mut alice, &net, PASSWORD).await.unwrap();
+    log_in(&net, "alice", PASSWORD).await.unwrap();
+    alice.sign_out().await;
+    assert!(!net.again(&alice).await.signed_in.unwrap().password_again);
     net.stop().await;
 }
 

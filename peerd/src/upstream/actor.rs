@@ -39,7 +39,7 @@ use crate::{
 /// A session that lasted this long was a good one: the next attempt comes soon.
 const LASTED: Duration = Duration::from_secs(5);
 
-/// To a user whose password an older directory has kept as a hash.
+/// To a user whose password the directory has no more.
 const PASSWORD_AGAIN: &str = "set your password once more: dosctl password";
 
 /// How long signing out may take.

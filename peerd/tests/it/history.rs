@@ -176,8 +176,13 @@ impl World {
         let expires = (self.dice.below(5) == 0 && views != ViewsChange::Revoke)
             .then(|| 86_400)
             .map(std::time::Duration::from_secs);
-        let share =
-            Command::Share { name: name.parse().ok()?, viewer: NAMES[viewer].parse().ok()?, views, expires, allow_offline: None };
+        let share = Command::Share {
+            name: name.parse().ok()?,
+            viewer: NAMES[viewer].parse().ok()?,
+            views,
+            expires,
+            allow_offline: None,
+        };
         self.run(peer, share)?;
         Some((viewer, format!("{}/{name}", NAMES[peer])))
     }
@@ -198,7 +203,8 @@ impl World {
     fn request(&mut self, peer: usize) -> Option<()> {
         let (image, _) = self.foreign(peer)?;
         let views = self.dice.some(5);
-        self.run(peer, Command::Request { image, views, note: Some("please".into()), offline: false }).map(drop)
+        self.run(peer, Command::Request { image, views, note: Some("please".into()), offline: false })
+            .map(drop)
     }
 
     fn answer(&mut self, peer: usize) -> Option<()> {
@@ -208,7 +214,8 @@ impl World {
         let command = match (incoming.first(), outgoing.last(), pick) {
             (Some(asked), _, 0) => Command::Approve {
                 request: RequestArg::Access(asked.request),
-                views: Some(self.dice.some(3)), allow_offline: None
+                views: Some(self.dice.some(3)),
+                allow_offline: None,
             },
             (Some(asked), _, _) => {
                 Command::Deny { request: RequestArg::Access(asked.request), reason: Some("no".into()) }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     pictures,
+    presence::Watch,
     stage::{Peer, Ran, Stage, wait_until},
 };
 
@@ -199,12 +200,15 @@ fn a_password_of_an_older_directory_is_asked_for_once_more() {
         stage.peer_with_state("bob", &kept.join("bob")),
         stage.peer_with_state("alice", &kept.join("alice")),
     );
+    let watching = Watch::begin(&bob, &[]);
     for peer in [&bob, &alice] {
         peer.ctl(&["login"]).ok();
     }
     assert_eq!(alice.json(&["status"])["password_again"], false);
     assert_eq!(bob.json(&["status"])["password_again"], true);
-    assert!(bob.ctl(&["status"]).ok().contains("set your password once more: dosctl password"));
+    let once_more = "set your password once more: dosctl password";
+    assert!(bob.ctl(&["status"]).ok().contains(once_more));
+    watching.until("bob is told", |line| line["event"] == "notice" && line["text"] == once_more);
     let new = stage.stranger("elsewhere");
     assert_eq!(error_of(log_in(&stage, &new, "bob", PASSWORD), 6)["reason"], "wrong_password");
     with_input(&bob, &["password", "--password-stdin"], PASSWORD).ok();

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::stage::{Peer, Stage, wait_until};
 
 /// A `watch` that runs until the end of the test.
-struct Watch {
+pub(crate) struct Watch {
     child: Guarded,
     lines: Arc<Mutex<Vec<Value>>>,
     reading: Option<JoinHandle<()>>,
@@ -23,7 +23,7 @@ struct Watch {
 
 impl Watch {
     /// Begun: what happens from now on is seen.
-    fn begin(peer: &Peer, whom: &[&str]) -> Self {
+    pub(crate) fn begin(peer: &Peer, whom: &[&str]) -> Self {
         let args = [&["--json", "watch"], whom].concat();
         let mut command = peer.command(&args);
         let mut child = Guarded::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
@@ -41,7 +41,7 @@ impl Watch {
     }
 
     #[track_caller]
-    fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut found = None;
         wait_until(what, || {
             found = self.lines.lock().unwrap().iter().find(|line| wanted(line)).cloned();

@@ -80,7 +80,8 @@ pub struct SignedIn {
     /// Whether the directory passes on sealed messages and signed images.
     #[serde(default)]
     pub trust: bool,
-    /// The peer had a password that an older directory has kept in another form: it has to be set once more.
+    /// The peer had a password that the directory has no more (an older one kept it in another form, or the operator has
+    /// cleared it): it has to be set once more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub password_again: bool,
     /// What time it is at the directory, by whose clock grants expire. One of the first release does not say so.

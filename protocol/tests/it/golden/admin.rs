@@ -32,6 +32,7 @@ fn to_dosd() {
         ToDosd::Prune { peers_unseen_ms: Some(1), receipts_older_ms: None, dry: true },
         ToDosd::Stats,
         ToDosd::CreateInvite { uses: 1, expires_ms: None, code: Some("abcdefghijkmnopq".parse().unwrap()) },
+        ToDosd::ClearPassword("bob".parse().unwrap()),
     ];
     let samples = Samples { messages };
     samples.have_every::<ToDosd>(&[]);
@@ -105,6 +106,7 @@ fn from_dosd() {
         FromDosd::Stats(Box::new(stats())),
         FromDosd::Done,
         FromDosd::Failed(WireError::new(Code::Conflict, "it is there already")),
+        FromDosd::PasswordCleared { peer: bob(), was_set: true },
     ]);
     let samples = Samples { messages };
     samples.have_every::<FromDosd>(&[]);
