@@ -48,7 +48,7 @@ async fn assert(client: &mut Client, assertion: Assertion) -> Vec<Asserted> {
 }
 
 async fn assert_grant(client: &mut Client, grant: &Grant) -> Vec<Asserted> {
-    let key = KeyShare { split: SPLIT.into(), share: SHARE };
+    let key = KeyShare { split: SPLIT.into(), share: SHARE, check: None };
     let key = (client.id() == grant.path.owner).then_some(key);
     assert(client, Assertion::Grants(vec![AssertedGrant { grant: grant.clone(), key }])).await
 }

@@ -207,7 +207,7 @@ async fn a_view_id_that_is_over_gets_the_share_no_more() {
             assert_eq!(refused(&mut bob, over).await, Some(Reason::ViewClosed));
         }
     }
-    let back = Op::Checkin(Checkin { image: sea.no, checkout, unused: 1 });
+    let back = Op::Checkin(Checkin { image: sea.no, checkout, unused: 1, given_up: 0 });
     let Ok(Answer::Grant(grant)) = bob.ask(back).await else { panic!() };
     assert_eq!((grant.views_left, grant.views_used, grant.returned), (Allowance::Views(8), 2, 1));
     assert_eq!(refused(&mut bob, take()).await, Some(Reason::ViewClosed));

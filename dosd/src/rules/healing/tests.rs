@@ -34,7 +34,7 @@ fn told(revision: u64, split: u8, (left, used): (u32, u64)) -> Grant {
 }
 
 fn owner(grant: Grant) -> AssertedGrant {
-    let key = (!grant.revoked).then_some(KeyShare { split: grant.split, share: [7; 32] });
+    let key = (!grant.revoked).then_some(KeyShare { split: grant.split, share: [7; 32], check: None });
     AssertedGrant { grant, key }
 }
 
