@@ -8,7 +8,7 @@ use std::{
 
 use dos_daemon::rate::Rate;
 use dos_protocol::{
-    Code, InviteCode, PublicKey, Reason, Seq, Timestamp, WireError,
+    Code, InviteCode, PublicKey, Reason, SealingKey, Seq, Timestamp, WireError,
     directory::{DataState, NoticeKind, Reclaim, Register, SignIn, SignedIn},
     limits::ADDRESSES_MAX,
     model::{Address, SessionEnd},
@@ -151,14 +151,7 @@ impl Directory {
         if sign_in.stored > STORED_MAX {
             return Err(WireError::new(Code::Invalid, "no directory has sent that many updates"));
         }
-        if let Some(sealing) = sign_in.sealing.as_deref().copied()
-            && known.sealing != Some(sealing)
-        {
-            sealing.verify(&known.key).map_err(|_| {
-                WireError::new(Code::Invalid, "the sealing key is not signed by the peer's own key")
-            })?;
-            self.store.set_sealing(known.id, sealing).await.map_err(outward)?;
-        }
+        self.note_sealing(&known, sign_in.sealing.as_deref()).await?;
         let limits = self.settings().limits;
         if self.live.count() >= usize::try_from(limits.sessions_max).unwrap_or(usize::MAX) {
             let error = reached("sessions_max", "the directory has no room for another session");
@@ -210,11 +203,24 @@ impl Directory {
             latest,
             operations: true,
             data,
-            now: None,
-            password_again: false,
-            trust: false,
+            now: Some(now),
+            password_again: known.password_again,
+            trust: true,
         };
         Ok((Arrived { session, pushes, stored: since, latest }, answer))
+    }
+
+    /// Notes the key to which messages to a peer are sealed, where it is news.
+    async fn note_sealing(&self, known: &PeerRecord, told: Option<&SealingKey>) -> Result<(), WireError> {
+        match told {
+            Some(sealing) if known.sealing.as_ref() != Some(sealing) => {
+                sealing.verify(&known.key).map_err(|_| {
+                    WireError::new(Code::Invalid, "the sealing key is not signed by the peer's own key")
+                })?;
+                self.store.set_sealing(known.id, *sealing).await.map_err(outward)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes a peer offline, unless it has a newer session, and writes down when and why.

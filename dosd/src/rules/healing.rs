@@ -110,6 +110,9 @@ fn by_owner(state: Asserting, AssertedGrant { grant: told, key }: &AssertedGrant
     if now.split == fork.split && !is_final {
         next.split = told.split;
         next.share = key.filter(|_| !told.revoked).map(|key| key.share);
+        next.check = key.and_then(|key| key.check);
+        next.allow_offline = told.allow_offline && !told.revoked;
+        next.returned = now.returned.max(told.returned);
         next.expires_at = told.expires_at;
     } else {
         next.views_left = now.views_left;
@@ -142,9 +145,9 @@ fn given(scope: &Scope, told: &Grant, key: Option<&KeyShare>) -> Outcome {
         expires_at: told.expires_at,
         revision: told.revision.0,
         granted: None,
-        allow_offline: false,
-        check: None,
-        returned: 0,
+        allow_offline: told.allow_offline && !told.revoked,
+        check: key.and_then(|key| key.check),
+        returned: told.returned,
     }
     .settled();
     let owed = owe_both(&grant.snapshot(scope));

@@ -56,7 +56,8 @@ impl Findings {
 
 fn all_grants(connection: &Connection, found: &mut Findings) -> Result<(), Refusal> {
     let mut statement = connection.prepare(
-        "SELECT image, viewer, split, share, views_left, views_used, expires_at, revision, granted FROM grants",
+        "SELECT image, viewer, split, share, views_left, views_used, expires_at, revision,
+                share_check, allow_offline, returned, granted FROM grants",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {

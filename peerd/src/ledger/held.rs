@@ -157,7 +157,8 @@ pub(crate) async fn checkin(ledger: &Ledger, arg: &ImageArg, repeated: bool) -> 
 async fn give_back(ledger: &Ledger, held: &Held) -> Result<Option<Grant>, WireError> {
     // Which views are given back does not change once that has begun.
     let again = Repeat::Under(OperationId::from(*held.checkout.as_bytes()));
-    let checkin = Checkin { image: held.image, checkout: held.checkout, unused: held.left, given_up: 0 };
+    let checkin =
+        Checkin { image: held.image, checkout: held.checkout, unused: held.left, given_up: held.given_up };
     let grant = match ledger.directory.send(Op::Checkin(checkin), again).await {
         Ok(Answer::Grant(grant)) => {
             ledger.cache.take_grant((*grant).clone()).await?;

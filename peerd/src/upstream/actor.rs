@@ -121,11 +121,17 @@ pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: Cance
     actor.sign_out().await;
 }
 
+/// What a peer that registers brings.
+struct Entrance {
+    name: Option<PeerName>,
+    invite: Option<Box<str>>,
+}
+
 /// Signs in once, or registers.
 async fn attempt(
     local: &Local,
     identity: &Identity,
-    (entrance, force): (Option<(Option<PeerName>, Option<Box<str>>)>, bool),
+    (entrance, force): (Option<Entrance>, bool),
 ) -> Result<Established, Failure> {
     let refused = |error| Failure::refused(error);
     let nonce = random::bytes::<16>().map_err(|error| refused(error.into()))?;
@@ -137,7 +143,7 @@ async fn attempt(
     let sealing = sealing_key(&identity.secret).ok().map(Box::new);
     let sign_in = SignIn { instance: local.instance, port, addresses, force, stored, sealing, state };
     let op = match entrance {
-        Some((name, invite)) => Op::Register(Register { name, invite, password: None, sign_in }),
+        Some(Entrance { name, invite }) => Op::Register(Register { name, invite, password: None, sign_in }),
         None => Op::SignIn(sign_in),
     };
     let again = if let Op::SignIn(sign_in) = &op { Some(sign_in.clone()) } else { None };
@@ -277,7 +283,8 @@ impl Actor {
         let Some(identity) = identity else { return };
         let (identity, entrance) = match &self.application {
             Some(Application { identity, name, invite }) => {
-                (Arc::clone(identity), Some((name.clone(), invite.clone())))
+                let (name, invite) = (name.clone(), invite.clone());
+                (Arc::clone(identity), Some(Entrance { name, invite }))
             }
             None => (identity, None),
         };
