@@ -1,5 +1,6 @@
 //! The store on real files.
 
+mod healing;
 mod messages;
 mod old;
 mod pages;

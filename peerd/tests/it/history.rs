@@ -174,8 +174,7 @@ impl World {
     fn change(&mut self, peer: usize, views: ViewsChange) -> Option<(usize, String)> {
         let (name, viewer) = (self.image(peer)?, self.other(peer));
         let expires = (self.dice.below(5) == 0 && views != ViewsChange::Revoke)
-            .then(|| 86_400)
-            .map(std::time::Duration::from_secs);
+            .then_some(std::time::Duration::from_secs(86_400));
         let share = Command::Share {
             name: name.parse().ok()?,
             viewer: NAMES[viewer].parse().ok()?,
