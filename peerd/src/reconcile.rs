@@ -37,14 +37,14 @@ pub(crate) struct Reconciling {
     pub(crate) feed: Arc<Feed>,
 }
 
-/// Asserts what is to be asserted, but for messages and blocks. Returns whether there was anything.
+/// Asserts what is to be asserted, but for messages and blocks. Returns how much of it is refused, if there was anything.
 ///
 /// # Errors
 /// If the directory cannot be asked, or the store fails; what was answered until then stays.
-pub(crate) async fn run(reconciling: &Reconciling) -> Result<bool, WireError> {
+pub(crate) async fn run(reconciling: &Reconciling) -> Result<Option<u64>, WireError> {
     let store = &reconciling.cache.store;
     if !store.is_asserting().await? {
-        return Ok(false);
+        return Ok(None);
     }
     let mut refused = 0;
     for claim in
@@ -52,9 +52,17 @@ pub(crate) async fn run(reconciling: &Reconciling) -> Result<bool, WireError> {
     {
         refused += Box::pin(assert_all(reconciling, claim)).await?;
     }
-    let (news, notes) = store.round_over(refused).await?;
+    Ok(Some(refused))
+}
+
+/// A round is over: tells the user what is new.
+///
+/// # Errors
+/// If the store fails.
+pub(crate) async fn report(reconciling: &Reconciling, refused: u64) -> Result<(), WireError> {
+    let (news, notes) = reconciling.cache.store.round_over(refused).await?;
     reconciling.feed.restored(&news, notes);
-    Ok(true)
+    Ok(())
 }
 
 /// Asserts everything of one kind. Returns how much of it is refused.

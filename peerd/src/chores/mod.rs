@@ -100,9 +100,10 @@ async fn reconcile(chores: &Chores, again: &mut Again) {
     let outcome = Box::pin(reconcile::run(&chores.reconciling)).await;
     chores.upstream.reconciled();
     let rest = async {
-        if outcome? {
+        if let Some(refused) = outcome? {
             reconcile::block_again(&chores.reconciling).await?;
             reconcile::send_again(&chores.reconciling).await?;
+            reconcile::report(&chores.reconciling, refused).await?;
         }
         Ok::<bool, WireError>(chores.reconciling.cache.store.is_asserting().await?)
     };
