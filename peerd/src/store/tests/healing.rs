@@ -47,7 +47,7 @@ async fn a_state_that_was_put_back_gives_up_what_it_holds_and_reports_it_like_a_
     drop(paid);
     let held = Held { checkout, image: ImageNo(1), left: 3, given_up: 0 };
     bench.store.hold(held, hash(1), vec![3]).await.unwrap();
-    drop(bench.store.take_held(live.clone(), ImageNo(1)).await.unwrap());
+    bench.store.use_held(checkout).await.unwrap().unwrap();
     let open = bench.store.take_checkout(live.clone(), ImageNo(1), Some(2)).await.unwrap().unwrap();
     let unpaid = open.view.id();
     drop(open);
@@ -57,7 +57,7 @@ async fn a_state_that_was_put_back_gives_up_what_it_holds_and_reports_it_like_a_
     assert_eq!(met.notes.iter().map(|note| &*note.text).collect::<Vec<_>>(), [told]);
     assert!(bench.store.has_lost().await.unwrap());
     assert_eq!(bench.store.held_left(ImageNo(1)).await.unwrap(), 0);
-    assert!(bench.store.take_held(live.clone(), ImageNo(1)).await.unwrap().is_none());
+    assert!(bench.store.next_held(ImageNo(1)).await.unwrap().is_none());
     assert!(!bench.store.left_open(live, ImageNo(1)).await.unwrap());
     let returning = bench.store.returning().await.unwrap();
     let given_up = |checkout, given_up| Held { checkout, image: ImageNo(1), left: 0, given_up };

@@ -251,34 +251,27 @@ fn to_the_directory() {
     insta::assert_snapshot!(samples.text());
 }
 
+fn signed_in() -> SignedIn {
+    SignedIn {
+        id: alice(),
+        name: name("alice"),
+        address: "192.0.2.7:4000".parse().unwrap(),
+        since: Seq(300),
+        latest: Seq(302),
+        operations: true,
+        trust: true,
+        password_again: false,
+        now: None,
+        data: None,
+    }
+}
+
 fn answers() -> Vec<Answer> {
     let block = Block { peer: bob(), name: name("bob"), since: at(1) };
     vec![
         Answer::Done,
-        Answer::SignedIn(SignedIn {
-            id: alice(),
-            name: name("alice"),
-            address: "192.0.2.7:4000".parse().unwrap(),
-            since: Seq(300),
-            latest: Seq(302),
-            operations: true,
-            trust: true,
-            password_again: false,
-            now: None,
-            data: None,
-        }),
-        Answer::SignedIn(SignedIn {
-            id: alice(),
-            name: None,
-            address: "192.0.2.7:4000".parse().unwrap(),
-            since: Seq(300),
-            latest: Seq(302),
-            operations: true,
-            data: Some(data_state()),
-            now: None,
-            password_again: false,
-            trust: false,
-        }),
+        Answer::SignedIn(signed_in()),
+        Answer::SignedIn(SignedIn { name: None, data: Some(data_state()), trust: false, ..signed_in() }),
         Answer::Asserted(vec![Asserted::Confirmed, Asserted::Missing, Asserted::Refused]),
         Answer::Page(Page { peers: vec![peer()], next: Some(Cursor { peer: alice(), image: None }) }),
         Answer::Peer(Box::new(peer())),
@@ -329,18 +322,7 @@ fn answers() -> Vec<Answer> {
             sealed: blob(&[7, 8, 9]),
             online: true,
         })),
-        Answer::SignedIn(SignedIn {
-            id: alice(),
-            name: name("alice"),
-            address: "192.0.2.7:4000".parse().unwrap(),
-            since: Seq(300),
-            latest: Seq(302),
-            operations: true,
-            password_again: true,
-            trust: false,
-            now: Some(at(6)),
-            data: None,
-        }),
+        Answer::SignedIn(SignedIn { password_again: true, trust: false, now: Some(at(6)), ..signed_in() }),
         Answer::Grant(Box::new(fuller_grant())),
         Answer::Request(Box::new(Request { offline: true, ..request() })),
     ]
