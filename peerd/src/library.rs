@@ -280,6 +280,23 @@ pub(crate) async fn sign_renamed(
         .map_err(|error| WireError::new(Code::Internal, error.to_string()))
 }
 
+/// This peer's word that stands at the directory for an image of its own: the one in the answer, or, if the directory answers without
+/// one, `sent`. An answer may be that to an earlier attempt, which had a word of its own; a word that is here alone would
+/// make the directory's look old to every viewer that got it from here.
+///
+/// # Errors
+/// If not registered.
+pub(crate) fn standing_record(
+    library: &Library,
+    stands: &ImageInfo,
+    sent: Option<ImageRecord>,
+) -> Result<Option<ImageRecord>, WireError> {
+    let (_, identity) = library.identity.registered().ok_or_else(unregistered)?;
+    let key = identity.secret.public().map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
+    let signed = SignedImage::from(stands);
+    Ok(stands.record.filter(|record| signed.verify(&key, record).is_ok()).or(sent))
+}
+
 /// Signs the images that were published without: by an earlier release, or renamed by one. The preview is made anew from the
 /// sealed copy, since the one at the directory is not this peer's word.
 ///
@@ -313,8 +330,9 @@ async fn sign_one(library: &Library, image: OwnImage) -> Result<(), WireError> {
     let record = sign(library, &signed, &preview).await?;
     let sign = Sign { image: image.info.no, sealed: image.info.sealed.hash, preview, record };
     match library.directory.request_again(Op::Sign(Box::new(sign))).await? {
-        Answer::Image(_) => {
+        Answer::Image(stands) => {
             let info = ImageInfo { preview: signed.preview, record: Some(record), ..image.info };
+            let info = ImageInfo { record: standing_record(library, &stands, info.record)?, ..info };
             Ok(library.cache.store.set_record(info).await?)
         }
         _ => Err(unexpected()),

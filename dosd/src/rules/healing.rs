@@ -33,6 +33,8 @@ pub(crate) struct Fork {
     /// The newest state that the used views are known of.
     pub(crate) used_revision: u64,
     pub(crate) used: u64,
+    /// Views that were given back.
+    pub(crate) returned: u64,
     pub(crate) left: Allowance,
     /// Used views that were asserted and that no view ID stands for.
     pub(crate) claimed: u64,
@@ -64,7 +66,9 @@ fn nothing(answer: Asserted) -> Outcome {
 
 /// Decides what `caller` asserts of a grant.
 pub(crate) fn assert(state: Asserting, caller: PeerId, asserted: &AssertedGrant) -> Outcome {
-    if asserted.grant.views_used > USED_MAX || asserted.grant.revision.0 > USED_MAX {
+    if asserted.grant.views_used.max(asserted.grant.returned) > USED_MAX
+        || asserted.grant.revision.0 > USED_MAX
+    {
         return nothing(Asserted::Refused);
     }
     if let Allowance::Views(views) = asserted.grant.views_left
@@ -91,12 +95,17 @@ fn by_owner(state: Asserting, AssertedGrant { grant: told, key }: &AssertedGrant
         return revoked(&state.scope, now, told).unwrap_or_else(|| nothing(Asserted::Confirmed));
     };
     let revision = told.revision.0;
-    let used = if revision >= fork.used_revision { told.views_used } else { fork.used };
+    let (used, returned) = if revision >= fork.used_revision {
+        (told.views_used, told.returned)
+    } else {
+        (fork.used, fork.returned)
+    };
     let moved = Fork {
         split: told.split,
         owner_revision: revision,
         used_revision: fork.used_revision.max(revision),
         used,
+        returned,
         left: if told.revoked {
             Allowance::Views(0)
         } else {
@@ -112,16 +121,17 @@ fn by_owner(state: Asserting, AssertedGrant { grant: told, key }: &AssertedGrant
         next.share = key.filter(|_| !told.revoked).map(|key| key.share);
         next.check = key.and_then(|key| key.check);
         next.allow_offline = told.allow_offline && !told.revoked;
-        next.returned = now.returned.max(told.returned);
         next.expires_at = told.expires_at;
     } else {
         next.views_left = now.views_left;
     }
     if told.revoked && now.split == told.split {
         next.share = None;
+        next.expires_at = told.expires_at;
     }
     if next.share.is_none() {
         next.views_left = Allowance::Views(0);
+        next.allow_offline = false;
     }
     saved(&state.scope, (now, next), (&fork, moved), revision)
 }
@@ -134,6 +144,7 @@ fn given(scope: &Scope, told: &Grant, key: Option<&KeyShare>) -> Outcome {
         owner_revision: told.revision.0,
         used_revision: told.revision.0,
         used: told.views_used,
+        returned: told.returned,
         left,
         claimed: told.views_used,
     };
@@ -165,6 +176,7 @@ fn by_viewer(state: Asserting, told: &Grant) -> Outcome {
     let moved = Fork {
         used_revision: told.revision.0,
         used,
+        returned: fork.returned.max(told.returned),
         left: without(fork.left, fork.used, used),
         claimed: fork.claimed.saturating_add(used - fork.used),
         ..fork.clone()
@@ -176,6 +188,9 @@ fn by_viewer(state: Asserting, told: &Grant) -> Outcome {
     if told.revoked && told.split == now.split {
         next.share = None;
         next.views_left = Allowance::Views(0);
+        next.allow_offline = false;
+        // It says until when it would have been: of no use to anyone any more.
+        next.expires_at = told.expires_at;
     }
     // What the viewer knows beyond that, the owner has decided, and can confirm.
     let agrees = next.views_left == told.views_left
@@ -191,7 +206,8 @@ fn revoked(scope: &Scope, now: GrantRecord, told: &Grant) -> Option<Outcome> {
     if !told.revoked || told.split != now.split || now.share.is_none() {
         return None;
     }
-    let grant = GrantRecord { revision: now.revision.max(told.revision.0), ..now }.revoked();
+    let revision = now.revision.max(told.revision.0);
+    let grant = GrantRecord { revision, expires_at: told.expires_at, ..now }.revoked();
     let owed = owe_both(&grant.snapshot(scope));
     let state = Some(Healed { grant, fork: None, without_receipt: 0 });
     Some(Decided { state, answer: Asserted::Confirmed, owed })
@@ -229,7 +245,8 @@ fn rebased(now: &GrantRecord, fork: &Fork, moved: &Fork) -> GrantRecord {
             }
         }
     };
-    GrantRecord { views_used, views_left, ..now.clone() }
+    let returned = now.returned.saturating_add(moved.returned).saturating_sub(fork.returned);
+    GrantRecord { views_used, views_left, returned, ..now.clone() }
 }
 
 /// Saves what came out. A grant that nothing has changed since is taken at the revision that is asserted: who knows that knows

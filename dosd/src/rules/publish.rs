@@ -86,16 +86,16 @@ pub(crate) enum Kept {
     Refused,
 }
 
-/// Decides on an image that its owner asserts. The owner's word counts: what the directory has is from before.
-///
-/// A number that is free may be asserted by another peer than the one that had it; then that one is refused, and told. Numbers that are given
-/// from now on are beyond all of these.
 /// Whether the owner's word for the first is later than that for the second.
 fn is_newer(image: &ImageInfo, known: &ImageInfo) -> bool {
     let revision = |image: &ImageInfo| image.record.map(|record| record.revision);
     revision(image) > revision(known)
 }
 
+/// Decides on an image that its owner asserts. The owner's word counts: what the directory has is from before.
+///
+/// A number that is free may be asserted by another peer than the one that had it; then that one is refused, and told. Numbers that are given
+/// from now on are beyond all of these.
 pub(crate) fn assert(state: &Remembered, image: &ImageInfo) -> Kept {
     let is_alien = state.known.as_ref().is_some_and(|known| known.owner != image.owner);
     if is_alien || image.no.0 == 0 || image.no.0 > state.last {

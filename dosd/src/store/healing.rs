@@ -179,7 +179,7 @@ fn checkout(
 }
 
 fn fork(connection: &Connection, image: ImageNo, viewer: PeerId) -> rusqlite::Result<Option<Fork>> {
-    let sql = "SELECT split, owner_revision, used_revision, used, left, claimed FROM forks
+    let sql = "SELECT split, owner_revision, used_revision, used, left, claimed, returned FROM forks
                WHERE image = ?1 AND viewer = ?2";
     let key = params![row::number(image.0), row::peer_number(viewer)];
     let fork = |row: &rusqlite::Row<'_>| {
@@ -190,6 +190,7 @@ fn fork(connection: &Connection, image: ImageNo, viewer: PeerId) -> rusqlite::Re
             used: row::unsigned(row, 3)?,
             left: row.get::<_, Option<u32>>(4)?.into(),
             claimed: row::unsigned(row, 5)?,
+            returned: row::unsigned(row, 6)?,
         })
     };
     connection.prepare_cached(sql)?.query_row(key, fork).optional()
@@ -198,8 +199,9 @@ fn fork(connection: &Connection, image: ImageNo, viewer: PeerId) -> rusqlite::Re
 fn save_fork(connection: &Connection, scope: &Scope, fork: &Fork) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO forks(image, viewer, split, owner_revision, used_revision, used, left, claimed)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR REPLACE INTO forks(image, viewer, split, owner_revision, used_revision, used, left, claimed,
+                 returned)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             row::number(scope.image.no.0),
@@ -210,6 +212,7 @@ fn save_fork(connection: &Connection, scope: &Scope, fork: &Fork) -> rusqlite::R
             row::number(fork.used),
             Option::<u32>::from(fork.left),
             row::number(fork.claimed),
+            row::number(fork.returned),
         ])
         .map(drop)
 }

@@ -104,8 +104,8 @@ pub(super) fn renew(connection: &Connection, now: Timestamp) -> rusqlite::Result
         "UPDATE directory SET incarnation = randomblob(16), renewed_at = {now};
          UPDATE counters SET last = last + {LEAP};
          DELETE FROM forks;
-         INSERT INTO forks(image, viewer, split, owner_revision, used_revision, used, left)
-             SELECT image, viewer, split, revision, revision, views_used, views_left FROM grants;
+         INSERT INTO forks(image, viewer, split, owner_revision, used_revision, used, left, returned)
+             SELECT image, viewer, split, revision, revision, views_used, views_left, returned FROM grants;
          UPDATE grants SET revision = revision + {LEAP};",
         now = now.0
     ))

@@ -270,6 +270,7 @@ CREATE TABLE forks(
     used           INTEGER NOT NULL,
     left           INTEGER,
     claimed        INTEGER NOT NULL DEFAULT 0,
+    returned       INTEGER NOT NULL,
     PRIMARY KEY(image, viewer)
 ) WITHOUT ROWID;
 

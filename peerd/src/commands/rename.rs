@@ -10,7 +10,7 @@ use dos_protocol::{
 use super::operation::Operation;
 use crate::{
     directory::unexpected,
-    library::{own_info, sign_renamed},
+    library::{own_info, sign_renamed, standing_record},
 };
 
 /// Renames it at the directory, then here.
@@ -35,10 +35,13 @@ pub(super) async fn run(change: &Operation, name: ImageName, new: ImageName) -> 
         }
         other => other?,
     };
+    if new == image.name {
+        return Ok(Outcome::Image(Box::new(image)));
+    }
     let record = sign_renamed(&services.library, &image, &new).await?;
     match change.request(Op::Rename { image: image.no, name: new, record: record.map(Box::new) }).await? {
         Answer::Image(info) => {
-            let info = ImageInfo { record, ..*info };
+            let info = ImageInfo { record: standing_record(&services.library, &info, record)?, ..*info };
             services.store.rename_image(info.clone()).await?;
             Ok(Outcome::Image(Box::new(info)))
         }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use dos_protocol::{
-    PeerId, PeerRef, Revision, SealedHash, SplitId,
+    Allowance, PeerId, PeerRef, Revision, SealedHash, SplitId,
     model::{Grant, GrantState},
 };
 
@@ -51,7 +51,7 @@ pub(crate) fn end(me: Option<PeerId>, grant: Grant) -> (Grant, Change) {
     } else {
         Change::default()
     };
-    (Grant { revoked: true, ..grant }, change)
+    (Grant { revoked: true, allow_offline: false, views_left: Allowance::Views(0), ..grant }, change)
 }
 
 /// Whether a state that the directory did not report is still the one that was known before it was asked. An update that came
@@ -167,11 +167,12 @@ mod tests {
 
     #[test]
     fn an_ended_grant_keeps_its_revision_and_frees_its_viewer_s_copy() {
-        let ended = Grant { revoked: true, ..grant(7) };
+        let live = || Grant { allow_offline: true, ..grant(7) };
+        let ended = Grant { revoked: true, views_left: Allowance::Views(0), ..grant(7) };
         let gone = Change { ends: true, superfluous: vec![hash(1)], ..Change::default() };
-        assert_eq!(end(Some(bob()), grant(7)), (ended.clone(), gone));
-        assert_eq!(end(Some(alice()), grant(7)), (ended.clone(), Change::default()));
-        assert_eq!(end(None, grant(7)), (ended, Change::default()));
+        assert_eq!(end(Some(bob()), live()), (ended.clone(), gone));
+        assert_eq!(end(Some(alice()), live()), (ended.clone(), Change::default()));
+        assert_eq!(end(None, live()), (ended, Change::default()));
     }
 
     #[test]

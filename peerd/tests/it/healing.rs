@@ -71,7 +71,7 @@ fn a_viewers_state_put_back_five_times_gives_as_many_pictures_as_were_checked_ou
     let (alice, mut bob) = (stage.peer("alice"), stage.peer("bob"));
     let original = pictures::write(&alice.dir.join("sea.jpg"), 1);
     alice.ctl(&["add", "sea.jpg"]).ok();
-    alice.ctl(&["share", "sea", "bob", "--views", "5"]).ok();
+    alice.ctl(&["share", "sea", "bob", "--views", "5", "--allow-offline"]).ok();
     wait_until("bob is told", || bob.right("/sea").is_some());
     let (_watching, watched) = watch(&alice);
     bob.ctl(&["checkout", "alice/sea", "--views", "3"]).ok();
@@ -107,7 +107,7 @@ fn a_state_that_was_copied_with_an_open_checkout_gives_that_up_too() {
     let (alice, mut bob) = (stage.peer("alice"), stage.peer("bob"));
     let original = pictures::write(&alice.dir.join("sea.jpg"), 1);
     alice.ctl(&["add", "sea.jpg"]).ok();
-    alice.ctl(&["share", "sea", "bob", "--views", "4"]).ok();
+    alice.ctl(&["share", "sea", "bob", "--views", "4", "--allow-offline"]).ok();
     wait_until("bob is told", || bob.right("/sea").is_some());
     bob.ctl(&["fetch", "alice/sea"]).ok();
     bob.stop();

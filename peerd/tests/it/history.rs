@@ -180,7 +180,7 @@ impl World {
             viewer: NAMES[viewer].parse().ok()?,
             views,
             expires,
-            allow_offline: None,
+            allow_offline: (views != ViewsChange::Revoke).then(|| self.dice.below(5) > 0),
         };
         self.run(peer, share)?;
         Some((viewer, format!("{}/{name}", NAMES[peer])))
@@ -201,9 +201,8 @@ impl World {
 
     fn request(&mut self, peer: usize) -> Option<()> {
         let (image, _) = self.foreign(peer)?;
-        let views = self.dice.some(5);
-        self.run(peer, Command::Request { image, views, note: Some("please".into()), offline: false })
-            .map(drop)
+        let (views, offline) = (self.dice.some(5), self.dice.below(2) == 0);
+        self.run(peer, Command::Request { image, views, note: Some("please".into()), offline }).map(drop)
     }
 
     fn answer(&mut self, peer: usize) -> Option<()> {
@@ -284,10 +283,6 @@ impl World {
         let rows = |document: &Value, key: &str, gone: &[&str]| {
             let mut rows = document[key].as_array().unwrap().clone();
             for row in &mut rows {
-                // What a grant had left that ended with its image means nothing.
-                if row["state"] == "revoked" {
-                    row["views_left"] = 0.into();
-                }
                 for key in gone {
                     row.as_object_mut().unwrap().remove(*key);
                 }
@@ -353,7 +348,7 @@ impl World {
     }
 }
 
-/// The first difference, for a person.
+/// The first difference of what one peer sees, for a person.
 fn difference(before: &Value, after: &Value, path: &str) -> Option<String> {
     match (before, after) {
         (Value::Object(one), Value::Object(other)) if !one.contains_key("image") => {
@@ -361,9 +356,12 @@ fn difference(before: &Value, after: &Value, path: &str) -> Option<String> {
             keys.sort();
             keys.into_iter().find_map(|key| difference(&before[key], &after[key], &format!("{path}.{key}")))
         }
-        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
-            let mut pairs = one.iter().zip(other).enumerate();
-            pairs.find_map(|(at, (one, other))| difference(one, other, &format!("{path}[{at}]")))
+        (Value::Array(one), Value::Array(other)) if !path.contains("listed") => {
+            let lacks = |those: &[Value], these: &[Value]| -> Vec<String> {
+                those.iter().filter(|row| !these.contains(row)).map(ToString::to_string).collect()
+            };
+            let (gone, new) = (lacks(one, other), lacks(other, one));
+            (one != other).then(|| format!("{path}: gone:\n{}\nnew:\n{}\n", gone.join("\n"), new.join("\n")))
         }
         _ => (before != after).then(|| format!("{path}: {before}\nbecame\n{after}\n")),
     }
@@ -405,8 +403,8 @@ fn after_a_restore_everything_is_as_without_it() {
     while after != before {
         if !backoff.pause() {
             let names = NAMES.iter().zip(before.iter().zip(&after));
-            let mut differences = names.filter_map(|(name, (before, after))| difference(before, after, name));
-            panic!("seed {seed}, {operations} operations: {}", differences.next().unwrap_or_default());
+            let differences = names.filter_map(|(name, (before, after))| difference(before, after, name));
+            panic!("seed {seed}, {operations} operations: {}", differences.collect::<String>());
         }
         after = world.seen();
     }

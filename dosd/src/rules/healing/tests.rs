@@ -13,6 +13,7 @@ fn backup() -> Fork {
         owner_revision: 9,
         used_revision: 9,
         used: 3,
+        returned: record.returned,
         left: Allowance::Views(5),
         claimed: 0,
     }
@@ -260,4 +261,38 @@ fn a_checkout_is_taken_for_views_that_were_asserted_as_used_and_for_no_others() 
     assert_eq!(next.fork.unwrap().claimed, 1);
     let (next, ..) = heal(&state(grant()), alice(), &owner(told(12, 3, (7, 1))));
     assert_eq!(next.fork.unwrap().claimed, 0);
+}
+
+#[test]
+fn views_that_were_given_back_are_counted_once_whoever_tells_of_them() {
+    // Two were given back before, and two since.
+    let since = GrantRecord { returned: 4, ..grant() };
+    let back = |returned, told| Grant { returned, ..told };
+    let first = back(3, told(12, 3, (5, 3)));
+    let orders: [&[(_, AssertedGrant)]; 3] = [
+        &[(alice(), owner(first.clone()))],
+        &[(bob(), viewer(first.clone())), (alice(), owner(first.clone()))],
+        &[(alice(), owner(first.clone())), (bob(), viewer(first))],
+    ];
+    for order in orders {
+        let mut state = state(since.clone());
+        for (caller, asserted) in order {
+            (state, ..) = heal(&state, *caller, asserted);
+        }
+        assert_eq!(state.grant.unwrap().returned, 5, "{order:?}");
+    }
+    let too_many = owner(back(u64::MAX, told(12, 3, (5, 3))));
+    assert_eq!(heal(&state(since), alice(), &too_many).1, Asserted::Refused);
+}
+
+#[test]
+fn a_revoked_grant_allows_nothing_offline_whoever_tells_of_it() {
+    for (caller, asserted) in
+        [(alice(), owner(gone(told(12, 3, (0, 3))))), (bob(), viewer(gone(told(12, 3, (0, 3)))))]
+    {
+        let live = GrantRecord { allow_offline: true, ..grant() };
+        let (next, ..) = heal(&state(live), caller, &asserted);
+        let next = next.grant.unwrap();
+        assert_eq!((next.share, next.allow_offline), (None, false));
+    }
 }
