@@ -133,7 +133,9 @@ fn by_owner(state: Asserting, AssertedGrant { grant: told, key }: &AssertedGrant
         next.views_left = Allowance::Views(0);
         next.allow_offline = false;
     }
-    saved(&state.scope, (now, next), (&fork, moved), revision)
+    // Of a revocation that a viewer came first with nobody was told.
+    let is_agreed = !told.revoked && next.share.is_some();
+    saved(&state.scope, (now, next), (&fork, moved), (revision, is_agreed))
 }
 
 /// A grant that the directory has lost.
@@ -197,7 +199,12 @@ fn by_viewer(state: Asserting, told: &Grant) -> Outcome {
         && next.split == told.split
         && next.share.is_none() == told.revoked;
     let waits = !agrees && told.revision.0 > fork.owner_revision && now.split == fork.split;
-    let outcome = saved(&state.scope, (now, next), (&fork, moved), told.revision.0);
+    let is_known = told.revoked && told.split == now.split;
+    let mut outcome = saved(&state.scope, (now, next), (&fork, moved), (told.revision.0, true));
+    // The viewer knows that it was revoked, and the owner better than the directory how it was then: it tells when it is back.
+    if is_known {
+        outcome.owed.clear();
+    }
     if waits { Decided { answer: Asserted::Missing, ..outcome } } else { outcome }
 }
 
@@ -249,17 +256,17 @@ fn rebased(now: &GrantRecord, fork: &Fork, moved: &Fork) -> GrantRecord {
     GrantRecord { views_used, views_left, returned, ..now.clone() }
 }
 
-/// Saves what came out. A grant that nothing has changed since is taken at the revision that is asserted: who knows that knows
+/// Saves what came out, and owes it to both if it is another state, or not the one that was told (`is_agreed`). A grant that nothing has changed since is taken at the revision that is asserted: who knows that knows
 /// the grant.
 fn saved(
     scope: &Scope,
     (now, next): (GrantRecord, GrantRecord),
     (fork, moved): (&Fork, Fork),
-    revision: u64,
+    (revision, is_agreed): (u64, bool),
 ) -> Outcome {
     let without_receipt = next.views_used.cast_signed() - now.views_used.cast_signed();
     let fork_moved = Some(moved);
-    if next == now {
+    if next == now && is_agreed {
         let state = Some(Healed { grant: now, fork: fork_moved, without_receipt });
         return Decided { state, answer: Asserted::Confirmed, owed: Vec::new() };
     }

@@ -277,12 +277,9 @@ pub(crate) fn assert(
             }
         },
         None if caller != scope.viewer => return nothing(Asserted::Missing),
-        None if state.is_blocked
-            || state.pending.is_some()
-            || state.pending_count >= REQUESTS_PENDING_MAX =>
-        {
-            return nothing(Asserted::Refused);
-        }
+        // The owner may have lifted the block, and the viewer withdrawn the other one, before the data was lost: neither is told yet.
+        None if state.is_blocked || state.pending.is_some() => return nothing(Asserted::Missing),
+        None if state.pending_count >= REQUESTS_PENDING_MAX => return nothing(Asserted::Refused),
         None => lost(&scope, told),
     };
     let update = match record.state {
@@ -308,7 +305,7 @@ fn lost(scope: &Scope, told: &Request) -> RequestRecord {
         created_at: told.created_at,
         decided_at: if is_pending { None } else { told.decided_at },
         revision: told.revision,
-        offline: false,
+        offline: told.offline,
     }
 }
 

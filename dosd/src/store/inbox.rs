@@ -149,6 +149,27 @@ pub(super) fn void(
     Ok(messages)
 }
 
+/// Voids the rows that tell owners of a new name of their image. A name has no revision: one that was given before the data
+/// was lost would take the place of those that the owner has given since. The owner's word for its images comes anyway.
+pub(super) fn void_names(connection: &Connection, now: Timestamp) -> Result<(), Refusal> {
+    let mut named = Vec::new();
+    let mut rows = connection.prepare("SELECT peer, seq, body FROM inbox WHERE kind IS NULL")?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        let body = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        if matches!(stored::decode_update(body), Ok((_, Update::Renamed { .. }))) {
+            named.push((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        }
+    }
+    let body = stored::encode_update(now, &Update::Void)?;
+    for (peer, seq) in named {
+        connection
+            .prepare_cached("UPDATE inbox SET body = ?3 WHERE peer = ?1 AND seq = ?2")?
+            .execute(params![peer, seq, body])?;
+    }
+    Ok(())
+}
+
 /// What waits for a peer; of what `sender` has caused no more is counted than the quota.
 pub(super) fn waiting(
     connection: &Connection,

@@ -99,7 +99,7 @@ pub(super) fn data(connection: &Connection) -> rusqlite::Result<Data> {
 
 /// From now on the data is in another incarnation: numbers that were given and lost are not given again, and of each grant it is
 /// written down how it is now, since what peers assert is to be told from what happens from now on.
-pub(super) fn renew(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+pub(super) fn renew(connection: &Connection, now: Timestamp) -> Result<(), Refusal> {
     connection.execute_batch(&format!(
         "UPDATE directory SET incarnation = randomblob(16), renewed_at = {now};
          UPDATE counters SET last = last + {LEAP};
@@ -108,7 +108,8 @@ pub(super) fn renew(connection: &Connection, now: Timestamp) -> rusqlite::Result
              SELECT image, viewer, split, revision, revision, views_used, views_left, returned FROM grants;
          UPDATE grants SET revision = revision + {LEAP};",
         now = now.0
-    ))
+    ))?;
+    inbox::void_names(connection, now)
 }
 
 fn arriving(connection: &Connection, peer: PeerId, stored: Seq) -> Result<Arriving, Refusal> {

@@ -348,13 +348,16 @@ impl World {
     }
 }
 
-/// The first difference of what one peer sees, for a person.
+/// What differs in what one peer sees, for a person.
 fn difference(before: &Value, after: &Value, path: &str) -> Option<String> {
     match (before, after) {
         (Value::Object(one), Value::Object(other)) if !one.contains_key("image") => {
             let mut keys: Vec<_> = one.keys().chain(other.keys()).collect();
             keys.sort();
-            keys.into_iter().find_map(|key| difference(&before[key], &after[key], &format!("{path}.{key}")))
+            keys.dedup();
+            let of = |key| difference(&before[key], &after[key], &format!("{path}.{key}"));
+            let all: String = keys.into_iter().filter_map(of).collect();
+            (!all.is_empty()).then_some(all)
         }
         (Value::Array(one), Value::Array(other)) if !path.contains("listed") => {
             let lacks = |those: &[Value], these: &[Value]| -> Vec<String> {

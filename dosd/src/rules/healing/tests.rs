@@ -1,3 +1,5 @@
+//! Every assertion of a grant, and every order of them.
+
 use dos_protocol::Timestamp;
 
 use super::{
