@@ -69,8 +69,14 @@ const LOG_BYTES: u64 = 5 << 20;
 /// # Errors
 /// As in [`OpenError`].
 pub fn open_writer(path: &Path, schema: &Schema) -> Result<Connection, OpenError> {
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-    drop(file.map_err(|error| OpenError::File(path.to_owned(), error))?);
+    // A file that is there is not opened here: to close it would release the locks that other connections of this process have on it
+    // (<https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_>), and the next
+    // program that looks into the database would remove its log.
+    match OpenOptions::new().create_new(true).append(true).mode(0o600).open(path) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(OpenError::File(path.to_owned(), error)),
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     set_up(&connection)?;

@@ -20,6 +20,37 @@ fn insert(n: i64) -> impl FnOnce(&Connection) -> Result<i64, StoreError> + Send 
     }
 }
 
+/// Says to a child process which database to look into.
+const LOOK: &str = "DOS_SQLITE_TESTS_LOOK";
+
+#[tokio::test]
+async fn another_program_that_looks_into_the_database_leaves_its_log() {
+    let count = |connection: &Connection| {
+        connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    if let Some(path) = std::env::var_os(LOOK) {
+        assert_eq!(count(&Connection::open(path).unwrap()), 1);
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let (writer, thread) = start(&path);
+    writer.call(insert(1)).await.unwrap();
+    // Locks are a process's: only another one can tell whether they are there. The last one to close a database removes its log.
+    let name = "writer::tests::another_program_that_looks_into_the_database_leaves_its_log";
+    let looked = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact"])
+        .env(LOOK, &path)
+        .output()
+        .unwrap();
+    assert!(looked.status.success() && String::from_utf8_lossy(&looked.stdout).contains("1 passed"));
+    assert!(dir.path().join("db-wal").exists());
+    writer.call(insert(2)).await.unwrap();
+    drop(writer);
+    thread.join();
+    assert_eq!(count(&open_reader(&path).unwrap()), 2);
+}
+
 #[tokio::test]
 async fn a_failing_operation_undoes_only_itself() {
     let dir = tempfile::tempdir().unwrap();
