@@ -80,18 +80,23 @@ fn foreign(services: &Services, other: PeerId) -> WireError {
         .hint("dosctl --profile NEW login --server LINK --name NAME")
 }
 
+/// Waits until the updates up to `latest` are here. A session that is lost meanwhile is replaced by another one: the directory ends
+/// one whose next updates it has forgotten, because another machine with the same ID had acknowledged them.
 async fn replayed(services: &Services, latest: u64) -> Result<(), WireError> {
     let (mut stored, mut status) = (services.feed.stored(), services.upstream.status());
+    let is_over = |state| matches!(state, SessionState::Offline | SessionState::Unregistered);
     let replay = async {
         tokio::select! {
             biased;
             here = stored.wait_for(|stored| stored.0 >= latest) => here.is_ok(),
-            _ = status.wait_for(|now| now.state != SessionState::Online) => false,
+            _ = status.wait_for(|now| is_over(now.state)) => false,
         }
     };
+    let lost = || WireError::new(Code::Offline, "the connection to the directory was lost");
     match timeout(ANSWER_TIME_MAX, replay).await {
         Ok(true) => Ok(()),
-        Ok(false) => Err(WireError::new(Code::Offline, "the connection to the directory was lost")),
+        Ok(false) => Err(lost()),
+        Err(_) if services.upstream.status().borrow().state != SessionState::Online => Err(lost()),
         Err(_) => Err(WireError::new(Code::Timeout, "the updates from meanwhile did not arrive in time")),
     }
 }
