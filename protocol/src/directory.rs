@@ -5,6 +5,7 @@
 //! between them. Updates come in the order of their numbers, without gaps, and again after a reconnection until they
 //! are acknowledged.
 
+mod grant;
 mod healing;
 mod listing;
 mod message;
@@ -14,9 +15,11 @@ mod presence;
 mod publish;
 mod reach;
 mod read;
+mod request;
 mod sign_in;
 mod update;
 
+pub use grant::{Checkin, ExpiryChange, KeyShare, Share, Spend, SpendKind, Spent, ViewsChange};
 pub use healing::{
     Asserted, AssertedCheckout, AssertedGrant, AssertedImage, Assertion, Attempt, DataState, PeerState,
     Proof, Reclaim,
@@ -28,6 +31,7 @@ pub use presence::{Changes, Presence, Subscription};
 pub use publish::{Preview, PreviewOf, Publish, Sign};
 pub use reach::{Call, Contact, RELAY_MAGIC, RELAY_OPEN, Ticket};
 pub use read::{Incoming, UnknownUpdate, read_message, read_request};
+pub use request::{Decide, Decision, Request, RequestAccess, RequestState};
 pub use sign_in::{Recover, Register, SignIn, SignedIn};
 pub use update::{Delivered, Notice, NoticeKind, Update, Viewed, ViewedKind};
 
@@ -36,10 +40,10 @@ use strum::{IntoStaticStr, VariantNames};
 
 use crate::{
     error::WireError,
-    id::{ImageNo, OperationId, PeerId, SealedHash, Seq, ShareCheck, SplitId, ViewId},
+    id::{ImageNo, OperationId, PeerId, Seq, ViewId},
     key::PublicKey,
-    model::{Allowance, Grant, ImageArg, ImageInfo, ImagePath, PeerInfo, PeerRef},
-    name::{ImageName, PeerName},
+    model::{Grant, ImageArg, ImageInfo, PeerInfo, PeerRef},
+    name::ImageName,
     password::Password,
     record::ImageRecord,
     time::Timestamp,
@@ -232,166 +236,6 @@ pub enum Op {
     Assert(Assertion),
 }
 
-/// See [`Op::Share`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Share {
-    /// To which image.
-    pub image: ImageNo,
-    /// The viewer.
-    pub viewer: PeerRef,
-    /// What becomes of the views.
-    pub views: ViewsChange,
-    /// What becomes of the time.
-    pub expiry: ExpiryChange,
-    /// The directory's share of the content key; used only if the viewer has no live grant yet, or with
-    /// [`ViewsChange::Rekey`], else the old one goes on. Not needed to revoke a grant.
-    pub key: Option<KeyShare>,
-    /// In place of `expiry`: the grant ends after this time, in milliseconds by the directory's clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lasts_ms: Option<u64>,
-    /// Whether the viewer may check views out; as it is, if not said. A new grant allows it only if this says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub allow_offline: Option<bool>,
-}
-
-/// What becomes of a grant's views.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ViewsChange {
-    /// As they are. There must be a grant.
-    Keep,
-    /// This many are left from now on.
-    Set(Allowance),
-    /// This many more; an unlimited grant stays so.
-    Add(u32),
-    /// The grant is revoked, and with it the directory's share of the key is deleted.
-    Revoke,
-    /// As they are, and the key with them is another one: for an owner that publishes anew an image whose key it has lost.
-    /// There must be a live grant.
-    Rekey,
-}
-
-/// What becomes of a grant's time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExpiryChange {
-    /// As it is.
-    Keep,
-    /// Until this moment.
-    At(Timestamp),
-}
-
-/// The directory's share of a content key under one splitting.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyShare {
-    /// Which splitting.
-    pub split: SplitId,
-    /// 32 bytes.
-    #[serde(with = "serde_bytes")]
-    pub share: [u8; 32],
-    /// By which the viewer knows the owner share that belongs to it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub check: Option<ShareCheck>,
-}
-
-impl std::fmt::Debug for KeyShare {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "KeyShare({:?}, ..)", self.split)
-    }
-}
-
-/// See [`Op::Spend`]. The same view ID again counts nothing more and gets the same answer, as long as the grant lives and the view
-/// is not over ([`Op::CloseViews`], [`Op::Checkin`]).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Spend {
-    /// Of which image.
-    pub image: ImageNo,
-    /// Drawn by the viewer, written down before it is sent.
-    pub view: ViewId,
-    /// One for a view, more for a checkout.
-    pub views: u32,
-    /// For now, or to be held.
-    pub kind: SpendKind,
-    /// The splitting of the owner share that the viewer holds; another one is refused as stale.
-    pub split: SplitId,
-    /// The sealed copy that the viewer holds and has verified; another one is refused as stale.
-    pub sealed: SealedHash,
-}
-
-/// What views are spent for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SpendKind {
-    /// A view that is shown now.
-    View,
-    /// Views held by the viewer's daemon for use without the directory.
-    Checkout,
-}
-
-/// See [`Op::Checkin`]. Sent again it changes nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Checkin {
-    /// Of which image.
-    pub image: ImageNo,
-    /// The view ID of the checkout.
-    pub checkout: ViewId,
-    /// How many of its views were not used.
-    pub unused: u32,
-    /// How many of its views the viewer's state had that was put back from a copy: they may have been used, so they are not given
-    /// back, and the checkout is over.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub given_up: u32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
-}
-
-/// See [`Op::Request`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RequestAccess {
-    /// Which image.
-    pub image: ImageArg,
-    /// How many views; unlimited is for the owner to offer.
-    pub views: u32,
-    /// A word to the owner, at most [`crate::limits::TEXT_BYTES_MAX`].
-    pub note: Option<Box<str>>,
-    /// Whether checkouts are asked for, too.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub offline: bool,
-}
-
-/// See [`Op::Decide`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Decide {
-    /// Which request.
-    pub request: u64,
-    /// The answer.
-    pub decision: Decision,
-}
-
-/// An owner's answer to a request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Decision {
-    /// Adds views to the grant, or creates it.
-    Approve {
-        /// As many as asked, if not said.
-        views: Option<u32>,
-        /// As in [`Share::key`].
-        key: KeyShare,
-        /// As in [`Share::allow_offline`].
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        allow_offline: Option<bool>,
-    },
-    /// Refuses.
-    Deny {
-        /// A word to the viewer, at most [`crate::limits::TEXT_BYTES_MAX`].
-        reason: Option<Box<str>>,
-    },
-}
-
 /// What came of a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
@@ -461,79 +305,6 @@ pub enum Answer {
     LoggedIn(Box<LoggedIn>),
     /// What came of each thing that was asserted, in their order.
     Asserted(Vec<Asserted>),
-}
-
-/// See [`Answer::Spent`].
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-pub struct Spent {
-    /// The directory's share of the content key, 32 bytes.
-    #[serde(with = "serde_bytes")]
-    pub share: [u8; 32],
-    /// The grant as it is now.
-    pub grant: Grant,
-}
-
-impl std::fmt::Debug for Spent {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Spent").field("grant", &self.grant).finish_non_exhaustive()
-    }
-}
-
-/// A request for access, as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
-    /// Its number.
-    pub request: u64,
-    /// For which image.
-    pub image: ImageNo,
-    /// Its owner and its name.
-    pub path: ImagePath,
-    /// The owner's name.
-    pub owner_name: Option<PeerName>,
-    /// Who asks.
-    pub from: PeerId,
-    /// The asker's name.
-    pub from_name: Option<PeerName>,
-    /// How many views are asked for, or were granted.
-    pub views: u32,
-    /// Where it stands.
-    pub state: RequestState,
-    /// The asker's word.
-    pub note: Option<Box<str>>,
-    /// The owner's word.
-    pub reason: Option<Box<str>>,
-    /// When it was first asked.
-    pub created_at: Timestamp,
-    /// When it was answered or cancelled.
-    pub decided_at: Option<Timestamp>,
-    /// How often it has changed.
-    pub revision: u64,
-    /// Whether checkouts are asked for, too.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub offline: bool,
-}
-
-/// Where a request stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum RequestState {
-    /// The owner has not answered.
-    Pending,
-    /// The owner gave views.
-    Approved,
-    /// The owner refused.
-    Denied,
-    /// The asker withdrew it.
-    Cancelled,
-}
-
-impl RequestState {
-    /// As in JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
 }
 
 #[cfg(test)]

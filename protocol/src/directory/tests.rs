@@ -5,8 +5,8 @@ use super::*;
 use crate::{
     error::Code,
     frame,
-    id::{Instance, MessageId, Revision, ViewId},
-    model::{SealedCopy, SessionEnd},
+    id::{Instance, MessageId, Revision, SplitId, ViewId},
+    model::{Allowance, SealedCopy, SessionEnd},
 };
 
 fn hex(bytes: &[u8]) -> String {
