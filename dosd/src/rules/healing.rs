@@ -11,7 +11,7 @@
 
 use dos_protocol::{
     Allowance, PeerId, SplitId,
-    directory::{Asserted, AssertedGrant, KeyShare},
+    directory::{Asserted, AssertedCheckout, AssertedGrant, KeyShare},
     limits::VIEWS_MAX,
     model::Grant,
 };
@@ -19,6 +19,7 @@ use dos_protocol::{
 use super::{
     Decided,
     grants::{GrantRecord, Scope, owe_both},
+    views::ViewRecord,
 };
 
 /// The most used views that are believed: more is no count of anyone's, and sums of it would not fit.
@@ -66,6 +67,11 @@ fn nothing(answer: Asserted) -> Outcome {
 
 /// Decides what `caller` asserts of a grant.
 pub(crate) fn assert(state: Asserting, caller: PeerId, asserted: &AssertedGrant) -> Outcome {
+    // A viewer may know an image that had this number in another history.
+    let owner = state.scope.owner();
+    if owner != asserted.grant.path.owner || owner == state.scope.viewer {
+        return nothing(Asserted::Refused);
+    }
     if asserted.grant.views_used.max(asserted.grant.returned) > USED_MAX
         || asserted.grant.revision.0 > USED_MAX
     {
@@ -76,7 +82,7 @@ pub(crate) fn assert(state: Asserting, caller: PeerId, asserted: &AssertedGrant)
     {
         return nothing(Asserted::Refused);
     }
-    if caller == state.scope.owner() {
+    if caller == owner {
         by_owner(state, asserted)
     } else if caller == state.scope.viewer {
         by_viewer(state, &asserted.grant)
@@ -285,9 +291,17 @@ fn saved(
     }
 }
 
-/// Whether a checkout that the directory does not know can be taken for views that were asserted as used, and the fork then. Only
-/// these: a viewer cannot make views that are counted otherwise into some that it can give back.
-pub(crate) fn checkout(fork: Option<Fork>, unused: u32) -> Result<Fork, Asserted> {
+/// Whether a checkout that `caller` asserts can be taken for views that were asserted as used, and the fork then. Only these: a
+/// viewer cannot make views that are counted otherwise into some that it can give back. One that is `known` is not taken again.
+pub(crate) fn checkout(
+    (known, fork): (Option<&ViewRecord>, Option<Fork>),
+    caller: PeerId,
+    &AssertedCheckout { image, unused, .. }: &AssertedCheckout,
+) -> Result<Fork, Asserted> {
+    if let Some(known) = known {
+        let is_same = known.image == image && known.viewer == caller;
+        return Err(if is_same { Asserted::Confirmed } else { Asserted::Refused });
+    }
     let fork = fork.ok_or(Asserted::Missing)?;
     if unused == 0 {
         return Err(Asserted::Confirmed);

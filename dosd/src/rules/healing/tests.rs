@@ -1,6 +1,6 @@
 //! Every assertion of a grant, and every order of them.
 
-use dos_protocol::Timestamp;
+use dos_protocol::{ImageNo, Timestamp, directory::SpendKind};
 
 use super::{
     super::{Owe, samples::*},
@@ -255,7 +255,9 @@ fn a_checkout_is_taken_for_views_that_were_asserted_as_used_and_for_no_others() 
         (with(3), 0, Err(Asserted::Confirmed)),
         (None, 1, Err(Asserted::Missing)),
     ] {
-        assert_eq!(checkout(fork.clone(), unused).map(|fork| fork.claimed), expected, "{fork:?} {unused}");
+        let asserted = AssertedCheckout { unused, ..held() };
+        let taken = checkout((None, fork.clone()), bob(), &asserted).map(|fork| fork.claimed);
+        assert_eq!(taken, expected, "{fork:?} {unused}");
     }
     let (next, ..) = heal(&state(grant()), bob(), &viewer(told(12, 3, (2, 6))));
     assert_eq!(next.fork.unwrap().claimed, 3);
@@ -263,6 +265,41 @@ fn a_checkout_is_taken_for_views_that_were_asserted_as_used_and_for_no_others() 
     assert_eq!(next.fork.unwrap().claimed, 1);
     let (next, ..) = heal(&state(grant()), alice(), &owner(told(12, 3, (7, 1))));
     assert_eq!(next.fork.unwrap().claimed, 0);
+}
+
+/// A checkout of Bob's, of which one view is left.
+fn held() -> AssertedCheckout {
+    AssertedCheckout { image: image().no, checkout: [6; 16].into(), unused: 1 }
+}
+
+#[test]
+fn a_known_checkout_is_confirmed_to_its_viewer_and_refused_to_others() {
+    let known = ViewRecord {
+        image: image().no,
+        viewer: bob(),
+        views: 1,
+        kind: SpendKind::Checkout,
+        returned: None,
+        closed: false,
+    };
+    let elsewhere = ViewRecord { image: ImageNo(99), ..known.clone() };
+    for (known, caller, expected) in [
+        (&known, bob(), Asserted::Confirmed),
+        (&known, carol(), Asserted::Refused),
+        (&elsewhere, bob(), Asserted::Refused),
+    ] {
+        let fork = Some(Fork { claimed: 3, ..backup() });
+        assert_eq!(checkout((Some(known), fork), caller, &held()), Err(expected));
+    }
+}
+
+#[test]
+fn a_grant_of_an_image_that_was_anothers_is_refused() {
+    let mut alien = told(12, 3, (5, 3));
+    alien.path.owner = carol();
+    for (caller, asserted) in [(alice(), owner(alien.clone())), (bob(), viewer(alien))] {
+        assert_eq!(heal(&state(grant()), caller, &asserted).1, Asserted::Refused);
+    }
 }
 
 #[test]
