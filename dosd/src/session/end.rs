@@ -45,6 +45,11 @@ impl End {
         matches!(self, Self::SignedOut | Self::Closed | Self::Notified(_))
     }
 
+    /// Whether a newer session of the peer has taken its place.
+    pub(super) fn is_replaced(&self) -> bool {
+        matches!(self, Self::Notified(Notice { kind: NoticeKind::TakenOver | NoticeKind::Replaced, .. }))
+    }
+
     /// As the store keeps it.
     pub(super) fn for_store(&self) -> SessionEnd {
         match self {

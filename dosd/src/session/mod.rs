@@ -212,8 +212,11 @@ impl Running<'_> {
 
     /// Makes the peer offline, then lets the connection go.
     async fn leave(&mut self, end: &End) {
-        // Before the peer is offline, so that its next session begins where this one has ended.
-        if let Some(stored) = self.replay.forget(true) {
+        // Before the peer is offline, so that its next session begins where this one has ended. One that has replaced this one has
+        // begun already, and may be another machine's, which does not have what this one has acknowledged.
+        if !end.is_replaced()
+            && let Some(stored) = self.replay.forget(true)
+        {
             self.directory.forget_last(self.session.peer(), stored).await;
         }
         self.directory.left(&self.session, end.for_store()).await;

@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     Allowance, Seq,
-    directory::{Op, Update, ViewsChange},
+    directory::{FromDirectory, Op, SignIn, Update, ViewsChange},
 };
 
 use crate::{
@@ -58,6 +58,33 @@ async fn what_was_not_acknowledged_comes_again_and_nothing_else() {
     bob.acknowledge().await;
     alice.share(sea.no, bob.id(), ViewsChange::Add(1)).await;
     assert_eq!(left(bob.update().await), Allowance::Views(4));
+    net.stop().await;
+}
+
+#[tokio::test]
+async fn another_machine_that_takes_over_gets_what_this_one_has_acknowledged_just_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
+    let sea = alice.publish("sea", 1).await;
+    for count in 1..=3 {
+        alice.share(sea.no, bob.id(), views(count)).await;
+        bob.update().await;
+    }
+    bob.acknowledge().await;
+    // The second one comes when the first has surely ended, the third when the second has.
+    for instance in 2..=4 {
+        let mut other = Client::connect(&net, bob.secret.clone()).await;
+        other.enter(Op::SignIn(SignIn { force: true, ..sign_in(instance, Seq(0)) })).await.unwrap();
+        assert_eq!(other.stored, Seq(0));
+        for count in 1..=3 {
+            assert_eq!(left(other.update().await), Allowance::Views(count));
+        }
+        other.acknowledge().await;
+        assert!(matches!(bob.next().await, Some(FromDirectory::Notice(_))));
+        assert!(bob.next().await.is_none());
+        bob = other;
+    }
     net.stop().await;
 }
 
