@@ -8,7 +8,7 @@ use dos_protocol::{
     directory::{
         Blob, Escrow, ExpiryChange, KeyShare, Preview, Publish, Send, Share, Spend, SpendKind, ViewsChange,
     },
-    limits::{INBOX_ROWS_PER_SENDER, INVITE_KEPT, MESSAGE_REMEMBERED},
+    limits::INVITE_KEPT,
     model::{Format, Original, PeerRef, SealedCopy, SessionEnd},
 };
 use futures_util::future::join_all;
@@ -16,6 +16,7 @@ use rusqlite::Connection;
 
 use super::*;
 
+mod messages;
 mod old;
 mod once;
 
@@ -411,78 +412,11 @@ async fn a_store_of_the_first_version_is_brought_up_to_date() {
     close((store, thread)).await;
 }
 
-#[tokio::test]
-async fn messages_are_remembered_for_their_time_and_forgotten_with_later_ones() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, thread) = open(dir.path());
-    let [alice, bob] =
-        [join(&store, 1, Admission::Open).await.unwrap(), join(&store, 2, Admission::Open).await.unwrap()];
-    let first = letter(bob);
-    let taken = store.send(by(alice, NOW), first.clone()).await.unwrap();
-    for _ in 0..9 {
-        store.send(by(alice, NOW), letter(bob)).await.unwrap();
-    }
-    let last_moment = NOW.after(MESSAGE_REMEMBERED);
-    store.send(by(bob, last_moment), letter(alice)).await.unwrap();
-    let again = store.send(by(alice, last_moment), first.clone()).await.unwrap();
-    assert_eq!((again.seq, again.at, again.is_waiting), (taken.seq, NOW, true));
-    let later = last_moment.after(std::time::Duration::from_millis(1));
-    for _ in 0..3 {
-        store.send(by(bob, later), letter(alice)).await.unwrap();
-    }
-    assert!(store.send(by(alice, later), first).await.unwrap().seq > taken.seq, "a new one by now");
-    close((store, thread)).await;
-    let connection = Connection::open(dir.path().join("dosd.db")).unwrap();
-    let kept: i64 = connection.query_row("SELECT count(*) FROM messages", [], |row| row.get(0)).unwrap();
-    assert_eq!(kept, 5, "nothing of the first ten");
-}
-
-#[tokio::test]
-async fn a_thousand_messages_wait_for_one_recipient_and_then_no_more_until_it_has_stored_some() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, thread) = open(dir.path());
-    let mut peers = Vec::new();
-    for number in 1..=3 {
-        peers.push(join(&store, number, Admission::Open).await.unwrap());
-    }
-    let [alice, bob, carol] = peers[..] else { panic!() };
-    let count = usize::try_from(INBOX_ROWS_PER_SENDER).unwrap();
-    let sending = (0..count).map(|_| store.send(by(alice, NOW), letter(bob)));
-    assert!(join_all(sending).await.iter().all(Result::is_ok));
-    assert!(matches!(store.send(by(alice, NOW), letter(bob)).await, Err(Refusal::Refused(error))
-            if error.reason == Some(Reason::Limit)));
-    assert!(store.send(by(carol, NOW), letter(bob)).await.is_ok(), "others are not concerned");
-    store.acknowledge(bob, dos_protocol::Seq(1), NOW).await.unwrap();
-    assert!(store.send(by(alice, NOW), letter(bob)).await.is_ok());
-    close((store, thread)).await;
-}
-
-#[tokio::test]
-async fn what_a_message_costs_does_not_grow_with_the_tables() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, thread) = open(dir.path());
-    close((store, thread)).await;
-    let connection = Connection::open(dir.path().join("dosd.db")).unwrap();
-    for sql in messages::STATEMENTS {
-        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let parameters = rusqlite::params_from_iter(vec![0; plan.parameter_count()]);
-        let steps: Vec<String> =
-            plan.query_map(parameters, |row| row.get(3)).unwrap().map(Result::unwrap).collect();
-        let scans: Vec<_> = steps
-            .iter()
-            .filter(|step| {
-                step.starts_with("SCAN") && !step.contains("subquery") && step.as_str() != "SCAN CONSTANT ROW"
-            })
-            .collect();
-        assert!(scans.is_empty(), "{sql}: {steps:?}");
-    }
-}
-
 #[test]
 fn a_statement_is_prepared_once_whatever_its_values_are() {
     let dir = tempfile::tempdir().unwrap();
     let connection = dos_sqlite::open_writer(&dir.path().join("dosd.db"), &schema::SCHEMA).unwrap();
-    for sql in [grants::STANDING].into_iter().chain(messages::STATEMENTS) {
+    for sql in [grants::STANDING].into_iter().chain(crate::store::messages::STATEMENTS) {
         let mut statement = connection.prepare(sql).unwrap();
         for value in 1..5 {
             let values = rusqlite::params_from_iter(vec![value; statement.parameter_count()]);

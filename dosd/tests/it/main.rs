@@ -20,6 +20,7 @@ mod presence;
 mod programs;
 mod registration;
 mod relay;
+mod relearning;
 mod requests;
 mod rights;
 mod settings;

@@ -8,6 +8,7 @@ use dos_protocol::{
     directory::{Answer, Checkin, Op, Share, Spend, SpendKind, Update, ViewedKind, ViewsChange},
     frame,
 };
+use dos_testing::wait_until_async;
 
 use crate::{
     net::{Client, Net},
@@ -229,7 +230,7 @@ async fn an_expired_right_gives_no_share_not_even_for_a_counted_view() {
     let short = Op::Share(Share { lasts_ms: Some(1), ..keep.clone() });
     assert!(alice.ask(short).await.is_ok());
     // It may take a moment until the millisecond is over.
-    while bob.spend(sea.no, view).await.is_ok() {}
+    wait_until_async("the right has expired", async || bob.spend(sea.no, view).await.is_err()).await;
     for view in [view, ViewId::generate()] {
         assert_eq!(refused(&mut bob, spend(sea.no, view)).await, Some(Reason::Expired));
     }
