@@ -23,7 +23,7 @@ use dos_protocol::{
 use crate::{
     directory::{Directory, unexpected},
     feed::Feed,
-    rules::trust::{self as rule, Judged, Seen, judge},
+    rules::trust::{self as rule, Judged, judge},
     store::{Compared, Error, Pin, SeenImage, Store, Told},
 };
 
@@ -269,7 +269,7 @@ impl Trust {
         let pin = self.store.pin(owner).await?;
         let seen = self.store.seen_images(vec![(owner, name.clone())]).await?;
         let pinned = pin.as_ref().map(Pin::pinned);
-        Ok(rule::image(pinned.as_ref(), seen.first().map(Seen::from), None, false))
+        Ok(rule::image(pinned.as_ref(), seen.first().map(|seen| seen.revision), None, false))
     }
 
     /// Judges what the directory shows of one image of another peer, whose key is `told` if none is pinned.
@@ -334,7 +334,8 @@ fn judged(
     let is_signed =
         image.record.as_ref().zip(key).is_some_and(|(record, key)| signed.verify(&key, record).is_ok());
     let pinned = pin.map(Pin::pinned);
-    let state = rule::image(pinned.as_ref(), seen.map(Seen::from), image.record.as_ref(), is_signed);
+    let state =
+        rule::image(pinned.as_ref(), seen.map(|seen| seen.revision), image.record.as_ref(), is_signed);
     let news = match (&image.record, pin) {
         (Some(record), Some(_)) if state == SignatureState::Valid && !same(record) => {
             Some(word(&signed, record))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dos_protocol::{Incarnation, Seq, Timestamp, directory::DataState, limits::MESSAGE_REMEMBERED};
+use dos_protocol::{ImageNo, Incarnation, Seq, Timestamp, directory::DataState, limits::MESSAGE_REMEMBERED};
 
 /// How long what one knows from an earlier incarnation is asserted: who can confirm it may be away that long.
 pub(crate) const ASSERTED_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -52,6 +52,13 @@ pub(crate) fn resent_since(met: Option<Incarnation>, now: Timestamp) -> Timestam
     now.before(if met.is_some() { ASSERTED_FOR } else { MESSAGE_REMEMBERED })
 }
 
+/// What a user is told about views that a state gives up because it was put back from a copy.
+pub(crate) fn given_up_text(path: Option<String>, image: ImageNo, given_up: u32) -> String {
+    let path = path.unwrap_or_else(|| format!("image {image}"));
+    let (views, were) = if given_up == 1 { ("view", "was") } else { ("views", "were") };
+    format!("{given_up} held {views} of {path} {were} given up: this state was put back from a copy")
+}
+
 #[cfg(test)]
 mod tests {
     use dos_protocol::directory::Proof;
@@ -96,6 +103,14 @@ mod tests {
             let meeting = meet(known, Seq(5), told.as_ref());
             assert_eq!(meeting, Meeting { is_old: false, asserts }, "{registered} {met:?} {told:?}");
         }
+    }
+
+    #[test]
+    fn who_loses_held_views_is_told_how_many_of_what() {
+        let text = |path: Option<&str>, views| given_up_text(path.map(str::to_owned), ImageNo(7), views);
+        let why = "given up: this state was put back from a copy";
+        assert_eq!(text(Some("alice/sea"), 1), format!("1 held view of alice/sea was {why}"));
+        assert_eq!(text(None, 2), format!("2 held views of image 7 were {why}"));
     }
 
     #[test]

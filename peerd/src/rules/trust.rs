@@ -86,18 +86,11 @@ pub(crate) fn message(pinned: Option<&Pinned>, proof: Proof) -> Credit {
     }
 }
 
-/// What was seen of an owner's word for an image of this name before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seen {
-    /// The highest revision.
-    pub(crate) revision: u64,
-}
-
-/// Judges an owner's word for an image. `is_signed` tells whether the signature is that of `owner`'s key, or, where nothing is
-/// pinned, of the key that the directory tells.
+/// Judges an owner's word for an image. `seen` is the highest revision that was seen of its words for an image of this name;
+/// `is_signed` tells whether the signature is that of `owner`'s key, or, where nothing is pinned, of the key that the directory tells.
 pub(crate) fn image(
     owner: Option<&Pinned>,
-    seen: Option<Seen>,
+    seen: Option<u64>,
     record: Option<&ImageRecord>,
     is_signed: bool,
 ) -> SignatureState {
@@ -107,7 +100,7 @@ pub(crate) fn image(
     };
     if !is_signed {
         SignatureState::Wrong
-    } else if seen.is_some_and(|seen| record.revision < seen.revision) {
+    } else if seen.is_some_and(|seen| record.revision < seen) {
         SignatureState::Old
     } else {
         SignatureState::Valid
@@ -166,7 +159,7 @@ mod tests {
     fn an_image_is_judged_as_in_the_table() {
         use SignatureState as S;
         let record = |revision| ImageRecord { revision, preview_hash: [0; 32], signature: [0; 64].into() };
-        let seen = Some(Seen { revision: 5 });
+        let seen = Some(5);
         for (owner, seen, record, is_signed, expected) in [
             (None, None, None, false, S::None),
             (Some(pinned(false)), None, None, false, S::None),

@@ -4,7 +4,7 @@
 //! be asserted) is written in one transaction, before the session begins.
 
 use dos_protocol::{
-    ImageNo, Incarnation, Nonce, PeerId, SealedHash, Seq, Timestamp,
+    Incarnation, Nonce, PeerId, SealedHash, Seq, Timestamp,
     control::Note,
     directory::{Attempt, DataState, PeerState, Proof},
 };
@@ -118,7 +118,7 @@ fn give_up(connection: &Connection, me: PeerId, met: &mut Met) -> Result<(), Err
             Some(owner) => format!("{owner}/{}", grant.path.name),
             None => grant.path.to_string(),
         });
-        met.news.push(given_up_text(path, image, given_up).into());
+        met.news.push(meeting::given_up_text(path, image, given_up).into());
     }
     for hash in views::superfluous(connection)? {
         if release(connection, &hash)? {
@@ -126,10 +126,4 @@ fn give_up(connection: &Connection, me: PeerId, met: &mut Met) -> Result<(), Err
         }
     }
     Ok(())
-}
-
-fn given_up_text(path: Option<String>, image: ImageNo, given_up: u32) -> String {
-    let path = path.unwrap_or_else(|| format!("image {image}"));
-    let (views, were) = if given_up == 1 { ("view", "was") } else { ("views", "were") };
-    format!("{given_up} held {views} of {path} {were} given up: this state was put back from a copy")
 }

@@ -6,7 +6,7 @@ use dos_protocol::{ImageName, PeerId, Signature, Timestamp, signature::SIGNATURE
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Error, Store, execute, id};
-use crate::rules::trust::{Seen, next_revision};
+use crate::rules::trust::next_revision;
 
 /// Words noted in all: no directory makes this database grow without end.
 const SEEN_MAX: i64 = 1_000_000;
@@ -29,12 +29,6 @@ pub(crate) struct SeenImage {
     pub revision: u64,
     /// The signature: the same one need not be verified again.
     pub signature: Signature,
-}
-
-impl From<&SeenImage> for Seen {
-    fn from(seen: &SeenImage) -> Self {
-        Self { revision: seen.revision }
-    }
 }
 
 impl Store {
