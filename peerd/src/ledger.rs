@@ -208,14 +208,21 @@ async fn close(
 ) -> Result<Opened, WireError> {
     let original = opened(ledger, arg, &grant, key).await?;
     caller.closing();
-    if !ledger.cache.store.close_view(started.view.id()).await? {
+    // Together, so that they are one commit.
+    let (noted, closed) = tokio::join!(
+        ledger.cache.take_grant(grant.clone()),
+        ledger.cache.store.close_view(started.view.id())
+    );
+    noted?;
+    if !closed? {
         return Err(denied(arg, Reason::Revoked));
     }
     ledger.closings.notify_one();
     Ok(Opened { path: grant.path, original, views_left: grant.views_left, is_granted: true })
 }
 
-/// The original of a view that was spent, if its key opens the copy.
+/// The original of a view that was spent, if its key opens the copy. If it does not, the grant is noted here; otherwise the caller
+/// notes it, in the commit that settles the view.
 async fn opened(
     ledger: &Ledger,
     arg: &ImageArg,
@@ -226,6 +233,7 @@ async fn opened(
         Ok(original) => return Ok(original),
         Err(error) => error,
     };
+    ledger.cache.take_grant(grant.clone()).await?;
     if grant.check.is_none() {
         // It may be the owner's share that is wrong: the next view asks for it again.
         ledger.cache.store.forget_share(grant.image).await?;
@@ -331,8 +339,8 @@ async fn newest(ledger: &Ledger, arg: &ImageArg, image: ImageNo, me: PeerId) -> 
 /// A grant, with its owner share if the copy has been ensured just before.
 type Prepared = (Grant, Option<OwnerShare>);
 
-/// Has the directory count the view that has started, and joins the key. If nothing was counted, the open view is closed, so that
-/// a command that failed does not take effect later.
+/// Has the directory count the view that has started, and joins the key. The grant that comes back is the caller's to note. If
+/// nothing was counted, the open view is closed, so that a command that failed does not take effect later.
 async fn spend(
     ledger: &Ledger,
     arg: &ImageArg,
@@ -382,11 +390,11 @@ async fn try_spend(
         match ledger.directory.request_tracked(Op::Spend(spend)).await {
             Ok(Answer::Spent(spent)) => {
                 let counted = |error| (Cost::Unknown, error);
-                ledger.cache.take_grant(spent.grant.clone()).await.map_err(counted)?;
                 let same = spent.grant.split == fitting.split && spent.grant.sealed == fitting.sealed;
                 let owner = if same {
                     owner
                 } else {
+                    ledger.cache.take_grant(spent.grant.clone()).await.map_err(counted)?;
                     prepare(ledger, arg, spent.grant.clone(), caller).await.map_err(counted)?.share
                 };
                 let key = ContentKey::join(&owner, &DirectoryShare::from_bytes(spent.share));

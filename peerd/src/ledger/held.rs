@@ -126,7 +126,13 @@ async fn hold(
     let checkout = started.view.id();
     let key = identity.vault.seal(EventKind::HeldKey, checkout.as_bytes(), key.as_bytes())?;
     let held = Held { checkout, image: spent.grant.image, left: started.views, given_up: 0 };
-    if !ledger.cache.store.hold(held, spent.grant.sealed.hash, key).await? {
+    // Together, so that they are one commit.
+    let (noted, is_held) = tokio::join!(
+        ledger.cache.take_grant(spent.grant.clone()),
+        ledger.cache.store.hold(held, spent.grant.sealed.hash, key)
+    );
+    noted?;
+    if !is_held? {
         return Err(denied(arg, Reason::Revoked));
     }
     ledger.closings.notify_one();
