@@ -72,15 +72,14 @@ async fn another_machine_that_takes_over_gets_what_this_one_has_acknowledged_jus
         bob.update().await;
     }
     bob.acknowledge().await;
-    // The second one comes when the first has surely ended, the third when the second has.
-    for instance in 2..=4 {
+    // The third comes when the first has surely ended.
+    for instance in 2..=3 {
         let mut other = Client::connect(&net, bob.secret.clone()).await;
         other.enter(Op::SignIn(SignIn { force: true, ..sign_in(instance, Seq(0)) })).await.unwrap();
         assert_eq!(other.stored, Seq(0));
         for count in 1..=3 {
             assert_eq!(left(other.update().await), Allowance::Views(count));
         }
-        other.acknowledge().await;
         assert!(matches!(bob.next().await, Some(FromDirectory::Notice(_))));
         assert!(bob.next().await.is_none());
         bob = other;
