@@ -126,7 +126,7 @@ fn by_owner(state: Asserting, AssertedGrant { grant: told, key }: &AssertedGrant
         next.split = told.split;
         next.share = key.filter(|_| !told.revoked).map(|key| key.share);
         next.check = key.and_then(|key| key.check);
-        next.allow_offline = told.allow_offline && !told.revoked;
+        next.allow_offline = told.allow_offline;
         next.expires_at = told.expires_at;
     } else {
         next.views_left = now.views_left;
@@ -140,7 +140,7 @@ fn by_owner(state: Asserting, AssertedGrant { grant: told, key }: &AssertedGrant
         next.allow_offline = false;
     }
     // Of a revocation that a viewer came first with nobody was told.
-    let is_agreed = !told.revoked && next.share.is_some();
+    let is_agreed = next.share.is_some();
     saved(&state.scope, (now, next), (&fork, moved), (revision, is_agreed))
 }
 
@@ -204,7 +204,7 @@ fn by_viewer(state: Asserting, told: &Grant) -> Outcome {
     let agrees = next.views_left == told.views_left
         && next.split == told.split
         && next.share.is_none() == told.revoked;
-    let waits = !agrees && told.revision.0 > fork.owner_revision && now.split == fork.split;
+    let waits = !agrees && now.split == fork.split;
     let is_known = told.revoked && told.split == now.split;
     let mut outcome = saved(&state.scope, (now, next), (&fork, moved), (told.revision.0, true));
     // The viewer knows that it was revoked, and the owner better than the directory how it was then: it tells when it is back.

@@ -235,12 +235,22 @@ fn unlimited_grants_stay_so_and_become_so() {
 #[test]
 fn impossible_numbers_and_strangers_are_refused() {
     let too_many = Grant { views_left: views(VIEWS_MAX + 1), ..told(12, 3, (0, 4)) };
-    for asserted in [told(12, 3, (5, u64::MAX)), told(u64::MAX, 3, (5, 3)), too_many] {
+    for asserted in [told(12, 3, (5, USED_MAX + 1)), told(USED_MAX + 1, 3, (5, 3)), too_many] {
         for (caller, asserted) in [(alice(), owner(asserted.clone())), (bob(), viewer(asserted))] {
             assert_eq!(heal(&state(grant()), caller, &asserted).1, Asserted::Refused, "{asserted:?}");
         }
     }
     assert_eq!(heal(&state(grant()), carol(), &owner(told(12, 3, (5, 3)))).1, Asserted::Refused);
+    let most = [
+        told(12, 3, (5, USED_MAX)),
+        told(USED_MAX, 3, (5, 3)),
+        Grant { returned: USED_MAX, ..told(12, 3, (5, 3)) },
+    ];
+    for asserted in most {
+        let (next, answer, _) = heal(&state(grant()), alice(), &owner(asserted.clone()));
+        assert_eq!(answer, Asserted::Confirmed);
+        assert_eq!(next.grant.unwrap().views_used, asserted.views_used);
+    }
     let full = owner(told(12, 3, (VIEWS_MAX, 3)));
     assert_eq!(heal(&state(grant()), alice(), &full).0.grant.unwrap().views_left, views(VIEWS_MAX));
 }
@@ -308,8 +318,9 @@ fn views_that_were_given_back_are_counted_once_whoever_tells_of_them() {
     let since = GrantRecord { returned: 4, ..grant() };
     let back = |returned, told| Grant { returned, ..told };
     let first = back(3, told(12, 3, (5, 3)));
-    let orders: [&[(_, AssertedGrant)]; 3] = [
+    let orders: [&[(_, AssertedGrant)]; 4] = [
         &[(alice(), owner(first.clone()))],
+        &[(bob(), viewer(first.clone()))],
         &[(bob(), viewer(first.clone())), (alice(), owner(first.clone()))],
         &[(alice(), owner(first.clone())), (bob(), viewer(first))],
     ];
@@ -333,5 +344,75 @@ fn a_revoked_grant_allows_nothing_offline_whoever_tells_of_it() {
         let (next, ..) = heal(&state(live), caller, &asserted);
         let next = next.grant.unwrap();
         assert_eq!((next.share, next.allow_offline), (None, false));
+    }
+}
+
+#[test]
+fn whether_checkouts_are_allowed_is_the_owners_to_say() {
+    for (now, allowed) in [(true, false), (false, true)] {
+        let state = state(GrantRecord { allow_offline: now, ..grant() });
+        let asserted = Grant { allow_offline: allowed, ..told(12, 3, (5, 3)) };
+        let (next, ..) = heal(&state, alice(), &owner(asserted.clone()));
+        assert_eq!(next.grant.unwrap().allow_offline, allowed);
+        let lost = Asserting { scope: scope(), grant: None, fork: None };
+        let (next, ..) = heal(&lost, alice(), &owner(asserted.clone()));
+        assert_eq!(next.grant.unwrap().allow_offline, allowed);
+        let (next, ..) = heal(&lost, alice(), &owner(gone(asserted)));
+        assert!(!next.grant.unwrap().allow_offline);
+    }
+}
+
+#[test]
+fn both_are_notified_of_what_they_may_not_know() {
+    // The viewer knows of the revocation that it came with, the owner has not been told by anyone.
+    let (revoked, _, owed) = heal(&state(grant()), bob(), &viewer(gone(told(12, 3, (0, 3)))));
+    assert!(owed.is_empty());
+    let (_, _, owed) = heal(&revoked, alice(), &owner(gone(told(12, 3, (0, 3)))));
+    assert_eq!(owed.len(), 2);
+    // An owner whose state is older than the revocation learns of it.
+    let (_, _, owed) = heal(&revoked, alice(), &owner(told(10, 3, (5, 3))));
+    assert_eq!(owed.len(), 2);
+    // A state that both know already is owed to no one.
+    let same = KeyShare { split: grant().split, share: [4; 32], check: grant().check };
+    let agreed = AssertedGrant { key: Some(same), ..owner(told(12, 3, (5, 3))) };
+    let (next, _, owed) = heal(&state(grant()), alice(), &agreed);
+    assert_eq!((next.grant, owed.len()), (Some(grant()), 0));
+    // Views are, also of a viewer that knows of the revocation of an earlier splitting.
+    for asserted in [told(12, 3, (4, 4)), gone(told(12, 2, (0, 4)))] {
+        let (next, _, owed) = heal(&state(grant()), bob(), &viewer(asserted));
+        assert_eq!((owed.len(), next.grant.unwrap().views_used), (2, 4));
+    }
+}
+
+#[test]
+fn a_viewer_that_agrees_is_confirmed_and_its_older_word_is_no_news_afterwards() {
+    let (next, answer, _) = heal(&state(grant()), bob(), &viewer(told(12, 3, (4, 4))));
+    assert_eq!(answer, Asserted::Confirmed);
+    let (after, answer, owed) = heal(&next, bob(), &viewer(told(11, 3, (2, 6))));
+    assert_eq!((&after.grant, answer, owed.len()), (&next.grant, Asserted::Confirmed, 0));
+    let (after, ..) = heal(&next, alice(), &owner(told(11, 3, (6, 3))));
+    assert_eq!(short(&after.grant.unwrap()), (views(5), 4, 13, true), "one more given, one view used since");
+}
+
+#[test]
+fn a_revocation_of_a_grant_of_this_incarnation_is_later_than_all_that_is_known() {
+    let live = Asserting { fork: None, ..state(grant()) };
+    let end = Some(Timestamp(5_000_000));
+    for (caller, asserted) in
+        [(alice(), owner(gone(told(20, 3, (0, 3))))), (bob(), viewer(gone(told(20, 3, (0, 3)))))]
+    {
+        let asserted = AssertedGrant { grant: Grant { expires_at: end, ..asserted.grant }, ..asserted };
+        let (next, ..) = heal(&live, caller, &asserted);
+        let healed = next.grant.unwrap();
+        assert_eq!((short(&healed), healed.expires_at), ((views(0), 3, 21, false), end));
+    }
+}
+
+#[test]
+fn another_state_gets_another_revision() {
+    let since = GrantRecord { revision: 12, ..grant() };
+    for (revision, expected) in [(11, 13), (12, 13), (13, 13), (14, 14)] {
+        let (next, ..) = heal(&state(since.clone()), alice(), &owner(told(revision, 3, (7, 4))));
+        assert_eq!(short(&next.grant.unwrap()), (views(7), 4, expected, true), "{revision}");
     }
 }
