@@ -1,8 +1,9 @@
 //! What the tests, the demo and the benchmark share: waiting for what other processes do, children that end with their handle,
-//! and tests that cannot run everywhere.
+//! tests that cannot run everywhere, and how large attacks are.
 //!
 //! No program depends on this crate.
 
+pub mod attack;
 mod child;
 mod needs;
 mod wait;

@@ -91,6 +91,29 @@ pub(crate) fn kills(kills: u32) -> Result<()> {
     Ok(())
 }
 
+/// Plays the attacks of the tests in their full size: all of them, or those whose name begins so.
+///
+/// # Errors
+/// If they do not build, or if one succeeds.
+pub(crate) fn attack(name: Option<&str>) -> Result<()> {
+    let built = cargo("build").args(["--locked", "-p", "dosd", "-p", "peerd", "-p", "dosctl"]).status();
+    ensure!(built.context("cannot run cargo")?.success(), "the programs do not build");
+    let filter = format!("attack::{}", name.unwrap_or_default());
+    let mut failed = Vec::new();
+    for program in ["dosd", "peerd"] {
+        let mut command = cargo("test");
+        command.args(["--locked", "-p", program, "--test", "it", &filter]);
+        // One at a time: what an attack does to others is not to be another attack's doing.
+        command.args(["--", "--test-threads", "1"]);
+        let status = command.env("DOS_ATTACK", "long").status().context("cannot run cargo")?;
+        if !status.success() {
+            failed.push(program);
+        }
+    }
+    ensure!(failed.is_empty(), "an attack succeeded against {}", failed.join(" and "));
+    Ok(())
+}
+
 /// Runs the measurements.
 ///
 /// # Errors

@@ -57,6 +57,12 @@ enum Chore {
         #[arg(long, value_name = "N", default_value_t = 200)]
         kills: u32,
     },
+    /// Attacks dosd and peerd as strangers and registered peers do, in full size, and prints what others notice of it
+    Attack {
+        /// Only attacks whose module or name begins so
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+    },
     /// Runs the measurements with these arguments: `cargo xtask bench --help`
     #[command(disable_help_flag = true)]
     Bench {
@@ -76,6 +82,7 @@ fn main() -> ExitCode {
         Chore::Layers => layers::run(&cargo::workspace()),
         Chore::Mutants => mutants::run(),
         Chore::Kills { kills } => cargo::kills(kills),
+        Chore::Attack { name } => cargo::attack(name.as_deref()),
         Chore::Bench { args } => cargo::bench(&args),
     };
     match outcome {
