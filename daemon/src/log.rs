@@ -6,6 +6,7 @@
 //! nobody can forge another one, or its priority.
 
 mod json;
+mod throttle;
 
 use std::{
     env,
@@ -32,6 +33,7 @@ use tracing_subscriber::{
 };
 
 use self::json::Json;
+pub use self::throttle::Throttle;
 
 /// Why there is no log, or not the one that is wanted.
 #[derive(Debug, thiserror::Error)]

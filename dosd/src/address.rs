@@ -1,4 +1,4 @@
-//! Addresses: the one in the join link, and what counts as one host.
+//! The address in the join link.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
@@ -7,14 +7,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 pub(crate) fn guess(listening: SocketAddr) -> (String, u16) {
     let ip = if listening.ip().is_unspecified() { outward() } else { listening.ip() };
     (ip.to_canonical().to_string(), listening.port())
-}
-
-/// What stands for one host: an IPv4 address, or the /64 that every IPv6 network gives to a host (RFC 4291, 2.5.4).
-pub(crate) fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
-        v4 @ IpAddr::V4(_) => v4,
-    }
 }
 
 /// Asks the kernel for its route to an address of the documentation range (RFC 5737, RFC 3849); nothing is sent.
@@ -38,14 +30,5 @@ mod tests {
         let (host, port) = guess("[::]:7".parse().unwrap());
         assert!(!host.parse::<IpAddr>().unwrap().is_unspecified());
         assert_eq!(port, 7);
-    }
-
-    #[test]
-    fn an_ipv4_address_is_a_host_and_so_is_a_64_of_ipv6() {
-        let network = |text: &str| network_of(text.parse().unwrap());
-        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
-        assert_eq!(network("::ffff:192.0.2.2"), network("192.0.2.2"));
-        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:1"));
-        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
     }
 }

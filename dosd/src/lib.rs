@@ -23,7 +23,7 @@ pub mod store;
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use dos_daemon::{http, notify};
+use dos_daemon::{files, http, notify};
 use dos_protocol::{
     JoinLink, PublicKey,
     admin::SOCKET_NAME,
@@ -42,7 +42,10 @@ use crate::{
     directory::Directory,
     live::Live,
     phase::Phase,
-    rules::identity::{self, Alien, Remembered},
+    rules::{
+        identity::{self, Alien, Remembered},
+        room::{Room, room},
+    },
     store::Store,
 };
 
@@ -98,6 +101,7 @@ pub struct Server {
     link: JoinLink,
     writer: dos_sqlite::WriterThread,
     data_dir: DataDir,
+    room: Room,
 }
 
 impl std::fmt::Debug for Server {
@@ -139,9 +143,11 @@ impl Server {
         let page = config.metrics.map(open_page).transpose()?;
         let door = Door::open(&data_dir.join(SOCKET_NAME))?;
         let link = join_link(key, bound, config.advertise.clone());
-        let directory = Arc::new(Directory::new(store, live, (&secret, passwords), config.settings.clone())?);
+        let room = room_for(&config.settings);
+        let directory = Directory::new(store, live, (&secret, passwords), config.settings.clone())?;
+        let directory = Arc::new(directory.with_room_for(room.sessions));
         tracing::info!(listen = %bound, data_dir = %config.data_dir.display(), "the directory is open");
-        Ok(Self { directory, tls, listener, door, page, link, writer, data_dir })
+        Ok(Self { directory, tls, listener, door, page, link, writer, data_dir, room })
     }
 
     /// The join link, without an invite.
@@ -184,8 +190,8 @@ impl Server {
             tokio::spawn(http::serve(listener, page))
         });
         let closing = CancellationToken::new();
-        let listening =
-            listener::listen(self.listener, self.tls, Arc::clone(&self.directory), closing.clone());
+        let entrance = listener::Entrance::new(self.tls, Arc::clone(&self.directory), self.room);
+        let listening = listener::listen(self.listener, entrance, closing.clone());
         let mut listening = tokio::spawn(listening);
         let reporting = tokio::spawn(manager::report(Arc::clone(&self.directory)));
         let mut ended = Ok(());
@@ -227,6 +233,19 @@ impl Server {
         phase.send_replace(Phase::Ended);
         ended
     }
+}
+
+/// How many connections there may be.
+fn room_for(settings: &config::Settings) -> Room {
+    let room = room(files::raise_limit(), u64::from(settings.relay.calls) * 2);
+    if room.sessions < settings.limits.sessions_max.into() {
+        tracing::warn!(
+            sessions = room.sessions,
+            sessions_max = settings.limits.sessions_max,
+            "the limit of open files leaves room for fewer sessions"
+        );
+    }
+    room
 }
 
 /// Refuses a key, or a new one where there is none, that the peers in the database do not know.

@@ -1,31 +1,58 @@
 //! The directory's port: accepts connections, has them prove their keys, and hands them to a session each, or to the relay
 //! if their first byte is that of a ticket.
+//!
+//! What always holds: every connection is accepted at once, so that the kernel's queue, which is first come, first served, never
+//! fills. Until it has signed in it counts among those of its address ([`Admission`]): the address of a stranger, or of a thousand
+//! peers that come back together, never keeps another one waiting. Until its first request is there, nothing is done for it
+//! that could not be given up.
 
 use std::{
+    io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use dos_daemon::{
+    admission::{Admission, Bounds, Pending, Share},
+    log::Throttle,
+    network::network_of,
+};
 use dos_protocol::{
-    limits::{HANDSHAKE_TIME_MAX, HANDSHAKES_MAX, LISTEN_BACKLOG},
+    PublicKey,
+    directory::Ticket,
+    limits::{
+        FIRST_BYTE_TIME_MAX, HANDSHAKE_GRACE, HANDSHAKE_TIME_MAX, HANDSHAKES_MAX, HANDSHAKES_PER_ADDRESS,
+        LISTEN_BACKLOG,
+    },
     tls::ServerTls,
 };
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{directory::Directory, live::relay::is_relayed, session};
+use crate::{
+    directory::Directory,
+    live::relay::{is_relayed, read_ticket},
+    metrics::Unproved,
+    rules::room::Room,
+    session::{self, First},
+};
+
+/// After a failure to accept (no file descriptor left): time for others to end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Such failures are logged this far apart.
+const ACCEPT_LOG_PAUSE: Duration = Duration::from_secs(60);
 
 /// Opens the port. An IPv6 wildcard takes IPv4 too.
 ///
 /// # Errors
 /// If the address cannot be bound.
-pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
     // A restart must not wait for the connections of the last run to be forgotten by the kernel.
     socket.set_reuseaddr(true)?;
@@ -36,106 +63,167 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(LISTEN_BACKLOG)
 }
 
-/// Accepts until `stop`, then waits for the sessions to end.
-pub(crate) async fn listen(
-    listener: TcpListener,
+/// What connections pass through.
+#[derive(Debug)]
+pub(crate) struct Entrance {
     tls: ServerTls,
     directory: Arc<Directory>,
-    stop: CancellationToken,
-) {
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
-    let mut sessions = JoinSet::new();
+    /// Those that have not signed in, by their address.
+    admission: Arc<Admission<IpAddr>>,
+}
+
+impl Entrance {
+    pub(crate) fn new(tls: ServerTls, directory: Arc<Directory>, room: Room) -> Self {
+        let admission = Admission::new(Bounds {
+            open: Share { all: room.unsigned, each: room.unsigned_per_address },
+            admitted: Share { all: HANDSHAKES_MAX, each: HANDSHAKES_PER_ADDRESS },
+            grace: HANDSHAKE_GRACE,
+        });
+        Self { tls, directory, admission }
+    }
+}
+
+/// Accepts until `stop`, then waits for the sessions to end.
+pub(crate) async fn listen(listener: TcpListener, entrance: Entrance, stop: CancellationToken) {
+    let entrance = Arc::new(entrance);
+    let failures = Throttle::new(ACCEPT_LOG_PAUSE);
+    let mut connections = JoinSet::new();
     loop {
-        // A place first: what cannot be served now waits in the backlog.
-        let place = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            Ok(place) = Arc::clone(&handshakes).acquire_owned() => place,
-        };
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
-            Some(_) = sessions.join_next(), if !sessions.is_empty() => continue,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
         match accepted {
             Ok((stream, from)) => {
-                let (tls, directory, stop) = (tls.clone(), Arc::clone(&directory), stop.clone());
-                sessions.spawn(async move {
-                    match first_byte(&stream).await {
-                        // Boxed, so that a session's task does not have a relayed call's size.
-                        Some(first) if is_relayed(first) => {
-                            Box::pin(relay(stream, from.ip(), &directory, place, stop)).await;
-                        }
-                        Some(_) => serve(stream, from.ip(), tls, directory, place).await,
-                        None => tracing::debug!(address = %from.ip(), "nothing came on a connection"),
+                let from = from.ip().to_canonical();
+                match entrance.admission.arrive(network_of(from)) {
+                    Some(pending) => {
+                        let visit = visit(Arc::clone(&entrance), stream, (from, pending), stop.clone());
+                        connections.spawn(visit);
                     }
-                });
+                    None => entrance.directory.metrics.unproved(Unproved::Crowded),
+                }
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                // Out of file descriptors, most likely: sessions must end before there are any.
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                if let Some(left_out) = failures.take(Instant::now()) {
+                    tracing::warn!(%error, left_out, "cannot accept a connection");
+                }
+                // Out of file descriptors, most likely: connections must end before there are any.
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
     drop(listener);
-    while sessions.join_next().await.is_some() {}
+    while connections.join_next().await.is_some() {}
+}
+
+/// A connection from its first byte to its end.
+async fn visit(
+    entrance: Arc<Entrance>,
+    stream: TcpStream,
+    (from, pending): (IpAddr, Pending<IpAddr>),
+    stop: CancellationToken,
+) {
+    let begun = tokio::select! {
+        biased;
+        () = stop.cancelled() => return,
+        () = pending.displaced() => Err(Unproved::Displaced),
+        begun = begin(&entrance, stream, (from, &pending)) => begun,
+    };
+    let directory = &entrance.directory;
+    match begun {
+        Ok(Begun::Session(key, first)) => {
+            // Boxed, so that what only the sign-in needs is freed before the session begins.
+            let signed_in = Box::pin(session::sign_in(directory, key, from, *first)).await;
+            drop(pending);
+            match signed_in {
+                Ok(signed_in) => Box::pin(serve(directory, from, signed_in)).await,
+                // Whoever has not signed in can fill no log.
+                Err(why) => {
+                    tracing::debug!(address = %from, why = &why as &dyn std::error::Error, "not signed in");
+                }
+            }
+        }
+        Ok(Begun::Relayed(ticket, stream)) => {
+            drop(pending);
+            Box::pin(directory.live.relay.serve(ticket, stream, from, stop)).await;
+        }
+        Err(why) => directory.metrics.unproved(why),
+    }
+}
+
+/// A connection that has said what it wants.
+enum Begun {
+    /// To sign in, as the holder of this key.
+    Session(PublicKey, Box<First>),
+    /// To be joined with another one.
+    Relayed(Ticket, TcpStream),
+}
+
+/// Brings a connection to where it has said what it wants. Given up at any moment, it has changed nothing.
+async fn begin(
+    entrance: &Entrance,
+    stream: TcpStream,
+    (from, pending): (IpAddr, &Pending<IpAddr>),
+) -> Result<Begun, Unproved> {
+    let Some(first) = first_byte(&stream).await else { return Err(Unproved::Silent) };
+    // The other side waits no longer for its handshake.
+    if timeout(HANDSHAKE_TIME_MAX, pending.admitted()).await.is_err() {
+        return Err(Unproved::Crowded);
+    }
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(address = %from, %error, "the connection is gone already");
+        return Err(Unproved::Failed);
+    }
+    if is_relayed(first) {
+        let read = Box::pin(read_ticket(stream)).await;
+        let (ticket, stream) = read.map_err(|error| {
+            tracing::debug!(address = %from, %error, "no ticket came");
+            Unproved::Failed
+        })?;
+        return Ok(Begun::Relayed(ticket, stream));
+    }
+    // Boxed, so that one that waits for its turn is small.
+    Box::pin(prove(entrance, stream, from)).await
+}
+
+/// The handshake, and the first request.
+async fn prove(entrance: &Entrance, stream: TcpStream, from: IpAddr) -> Result<Begun, Unproved> {
+    // Without a reason: none can be sent before there is TLS.
+    if !entrance.directory.may_shake_hands(from) {
+        tracing::debug!(address = %from, limit = "handshakes_per_minute", "refused a connection");
+        return Err(Unproved::Limit);
+    }
+    let (key, stream) = entrance.tls.accept(stream).await.map_err(|error| {
+        tracing::debug!(address = %from, error = &error as &dyn std::error::Error, "refused a connection");
+        Unproved::Failed
+    })?;
+    match session::first_request(stream).await {
+        Ok(first) => Ok(Begun::Session(key, Box::new(first))),
+        Err(why) => {
+            tracing::debug!(address = %from, why = &why as &dyn std::error::Error, "not signed in");
+            Err(Unproved::Unsigned)
+        }
+    }
 }
 
 /// The first byte that comes, left in place; nothing if none comes in time.
 async fn first_byte(stream: &TcpStream) -> Option<u8> {
     let mut first = [0; 1];
-    match timeout(HANDSHAKE_TIME_MAX, stream.peek(&mut first)).await {
+    match timeout(FIRST_BYTE_TIME_MAX, stream.peek(&mut first)).await {
         Ok(Ok(1..)) => first.first().copied(),
         _ => None,
     }
 }
 
-async fn relay(
-    stream: TcpStream,
-    from: IpAddr,
-    directory: &Directory,
-    place: OwnedSemaphorePermit,
-    stop: CancellationToken,
-) {
-    let from = from.to_canonical();
-    if let Err(error) = stream.set_nodelay(true) {
-        return tracing::debug!(address = %from, %error, "the connection is gone already");
-    }
-    directory.live.relay.serve(stream, from, place, stop).await;
-}
-
-async fn serve(
-    stream: TcpStream,
-    from: IpAddr,
-    tls: ServerTls,
-    directory: Arc<Directory>,
-    place: OwnedSemaphorePermit,
-) {
-    let from = from.to_canonical();
-    if let Err(error) = stream.set_nodelay(true) {
-        return tracing::debug!(address = %from, %error, "the connection is gone already");
-    }
-    // Without a reason: none can be sent before there is TLS.
-    if !directory.may_shake_hands(from) {
-        directory.metrics.handshake_refused();
-        return tracing::info!(address = %from, limit = "handshakes_per_minute", "refused a connection");
-    }
-    // Boxed, so that what only the handshake needs is freed before the session begins.
-    let (key, stream) = match Box::pin(tls.accept(stream)).await {
-        Ok(accepted) => accepted,
-        Err(error) => {
-            directory.metrics.handshake_failed();
-            return tracing::info!(address = %from, error = &error as &dyn std::error::Error, "refused a connection");
-        }
-    };
-    drop(place);
-    let (peer, end) = session::serve(&directory, key, from, stream).await;
-    let peer = peer.map(|peer| peer.to_string()).unwrap_or_default();
+async fn serve(directory: &Arc<Directory>, from: IpAddr, signed_in: session::SignedIn) {
+    let peer = signed_in.peer();
+    let end = session::serve(directory, signed_in).await;
     if end.is_ordinary() {
-        tracing::info!(peer, address = %from, why = %end, "session ended");
+        tracing::info!(%peer, address = %from, why = %end, "session ended");
     } else {
-        tracing::info!(peer, address = %from, why = &end as &dyn std::error::Error, "session ended");
+        tracing::info!(%peer, address = %from, why = &end as &dyn std::error::Error, "session ended");
     }
 }

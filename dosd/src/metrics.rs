@@ -53,6 +53,39 @@ impl Entrance {
     }
 }
 
+/// Why a connection came to nothing before its first request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unproved {
+    /// It failed to.
+    Failed,
+    /// Its address has made too many.
+    Limit,
+    /// It sent nothing.
+    Silent,
+    /// Its address has too many open.
+    Crowded,
+    /// It has proved a key and asked for nothing in time, or for nonsense.
+    Unsigned,
+    /// It made room for one of another address, or took too long while others waited.
+    Displaced,
+}
+
+impl Unproved {
+    const ALL: [Self; 6] =
+        [Self::Failed, Self::Limit, Self::Silent, Self::Crowded, Self::Unsigned, Self::Displaced];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Limit => "limit",
+            Self::Silent => "silent",
+            Self::Crowded => "crowded",
+            Self::Unsigned => "unsigned",
+            Self::Displaced => "displaced",
+        }
+    }
+}
+
 /// What a directory counts while it works.
 #[derive(Debug)]
 pub struct Metrics {
@@ -85,8 +118,8 @@ impl Metrics {
         for entrance in [Entrance::SignIn, Entrance::Register, Entrance::Login] {
             drop(metrics.sign_ins.get_or_create(&[("kind", entrance.as_str()), ("result", "ok")]));
         }
-        for why in ["failed", "limit"] {
-            drop(metrics.handshake_failures.get_or_create(&[("why", why)]));
+        for why in Unproved::ALL {
+            drop(metrics.handshake_failures.get_or_create(&[("why", why.as_str())]));
         }
         for kind in [ViewedKind::View, ViewedKind::Checkout, ViewedKind::Checkin, ViewedKind::GivenUp] {
             drop(metrics.views.get_or_create(&[("kind", kind.as_str())]));
@@ -108,7 +141,7 @@ impl Metrics {
         );
         registry.register(
             "handshake_failures",
-            "Connections that proved no key: they failed to, or there were too many of their address",
+            "Connections that ended before their first request, by why",
             self.handshake_failures.clone(),
         );
         registry.register(
@@ -141,13 +174,8 @@ impl Metrics {
     }
 
     /// A connection did not prove a key.
-    pub(crate) fn handshake_failed(&self) {
-        self.handshake_failures.get_or_create(&[("why", "failed")]).inc();
-    }
-
-    /// A connection was refused because its address has made too many.
-    pub(crate) fn handshake_refused(&self) {
-        self.handshake_failures.get_or_create(&[("why", "limit")]).inc();
+    pub(crate) fn unproved(&self, why: Unproved) {
+        self.handshake_failures.get_or_create(&[("why", why.as_str())]).inc();
     }
 
     /// A request was refused with this.

@@ -13,7 +13,7 @@ use crate::limits::{CBOR_DEPTH_MAX, FRAME_BYTES_MAX, FRAME_GROWTH_BYTES};
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     /// The other side announced, or we made, too much.
-    #[error("a frame of {0} bytes is above the limit of {FRAME_BYTES_MAX}")]
+    #[error("a frame of {0} bytes is above the limit")]
     TooLarge(usize),
     /// Not one CBOR item of the expected shape.
     #[error("malformed message: {0}")]
@@ -84,9 +84,9 @@ fn explain(error: ciborium::de::Error<io::Error>) -> String {
     }
 }
 
-fn checked_length(header: [u8; 4]) -> Result<usize, FrameError> {
+fn checked_length(header: [u8; 4], max: usize) -> Result<usize, FrameError> {
     let length = usize::try_from(u32::from_be_bytes(header)).unwrap_or(usize::MAX);
-    if length > FRAME_BYTES_MAX { Err(FrameError::TooLarge(length)) } else { Ok(length) }
+    if length > max { Err(FrameError::TooLarge(length)) } else { Ok(length) }
 }
 
 /// Reads one frame's body, blocking; `None` at a clean end.
@@ -105,7 +105,7 @@ pub fn read_blocking<R: Read>(input: &mut R) -> Result<Option<Vec<u8>>, FrameErr
             Err(error) => return Err(error.into()),
         }
     }
-    let length = checked_length(header)?;
+    let length = checked_length(header, FRAME_BYTES_MAX)?;
     let mut body = Vec::with_capacity(length.min(FRAME_GROWTH_BYTES));
     let limit = u64::try_from(length).unwrap_or(u64::MAX);
     if input.take(limit).read_to_end(&mut body)? == length { Ok(Some(body)) } else { Err(FrameError::Cut) }
@@ -122,7 +122,7 @@ mod stream {
     };
 
     use super::{FRAME_GROWTH_BYTES, FrameError, checked_length};
-    use crate::limits::FRAME_TIME_MAX;
+    use crate::limits::{FRAME_BYTES_MAX, FRAME_TIME_MAX};
 
     /// Reads frames from a stream. While no frame is under way it holds no buffer, so that idle connections are small.
     #[derive(Debug)]
@@ -130,6 +130,8 @@ mod stream {
         input: R,
         header: [u8; 4],
         header_have: usize,
+        /// The largest frame that may come.
+        max: usize,
         /// The body under way: how long it will be, when it must be whole, and what is there.
         body: Option<(usize, Instant, Vec<u8>)>,
     }
@@ -137,7 +139,17 @@ mod stream {
     impl<R: AsyncRead + Unpin> Reader<R> {
         /// Frames from `input`.
         pub fn new(input: R) -> Self {
-            Self { input, header: [0; 4], header_have: 0, body: None }
+            Self::bounded(input, FRAME_BYTES_MAX)
+        }
+
+        /// Frames from `input`, of at most `max` bytes: of somebody who has nothing larger to say, or not yet.
+        pub fn bounded(input: R, max: usize) -> Self {
+            Self { input, header: [0; 4], header_have: 0, max, body: None }
+        }
+
+        /// From the next frame on, frames may have up to `max` bytes.
+        pub fn allow(&mut self, max: usize) {
+            self.max = max;
         }
 
         /// The stream itself: for what follows a frame as plain bytes, and for writing.
@@ -164,7 +176,7 @@ mod stream {
                 }
                 if self.header_have == self.header.len() {
                     self.header_have = 0;
-                    let length = checked_length(self.header)?;
+                    let length = checked_length(self.header, self.max)?;
                     let room = Vec::with_capacity(length.min(FRAME_GROWTH_BYTES));
                     self.body = Some((length, Instant::now() + FRAME_TIME_MAX, room));
                 }

@@ -6,6 +6,10 @@ use std::time::Duration;
 /// a peer that announces more is cut off before anything is allocated.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
+/// The largest frame of a peer that has not signed in. The largest request to come online or to log in has less than 3 KiB; the
+/// rest is room to grow.
+pub const UNSIGNED_FRAME_BYTES_MAX: usize = 8 << 10;
+
 /// How deep a CBOR item may be nested. Our deepest message has 8 levels; deeper ones only exhaust a stack.
 pub const CBOR_DEPTH_MAX: usize = 24;
 
@@ -48,8 +52,22 @@ pub const SESSION_QUEUE_MAX: usize = 64;
 /// Updates that are sent to a peer before it has acknowledged the first of them.
 pub const UPDATES_UNACKED_MAX: usize = 256;
 
-/// Handshakes and sign-ins under way together in one daemon; more wait in the listen backlog.
-pub const HANDSHAKES_MAX: usize = 256;
+/// The first byte of a connection follows its first packet; whoever sends nothing within this time has nothing to say.
+pub const FIRST_BYTE_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Connections to a directory that have not signed in, if there may be that many open files: all peers behind a large company's
+/// address come back together and wait for their turn, while each costs a file descriptor and 4 KB.
+pub const UNSIGNED_MAX: usize = 16_384;
+
+/// Of these, connections that are worked for: each costs the memory of a handshake, some 30 KB, so 16 MB in all. Displacing
+/// those of the largest crowd keeps some free for newcomers.
+pub const HANDSHAKES_MAX: usize = 512;
+
+/// Of these, connections from one address: at a round trip of 100 ms still a thousand sign-ins a second.
+pub const HANDSHAKES_PER_ADDRESS: usize = 128;
+
+/// A handshake and sign-in that take longer go after others that wait; nobody has to wait for them otherwise.
+pub const HANDSHAKE_GRACE: Duration = Duration::from_secs(3);
 
 /// The listen backlog: what reconnects at once after a restart of the directory (the kernel may cap it lower).
 pub const LISTEN_BACKLOG: u32 = 8192;

@@ -22,7 +22,10 @@ use std::{
     time::Instant,
 };
 
-use dos_daemon::rate::{KeyedRateLimiter, Rate};
+use dos_daemon::{
+    network::network_of,
+    rate::{KeyedRateLimiter, Rate},
+};
 use dos_protocol::{
     Code, OperationId, PeerId, PublicKey, Seq, Timestamp, WireError,
     directory::{Answer, Op},
@@ -37,7 +40,6 @@ pub use sign_in::Arrived;
 
 use self::{password::Passwords, proof::Proofs};
 use crate::{
-    address::network_of,
     config::Settings,
     live::{Caller, Live},
     metrics::Metrics,
@@ -62,6 +64,8 @@ pub struct Directory {
     handshakes: KeyedRateLimiter<IpAddr>,
     passwords: Passwords,
     proofs: Proofs,
+    /// Sessions for which there are file descriptors.
+    sessions_room: u64,
     /// Who has come online and is not yet written down.
     arrivals: Mutex<Vec<(PeerId, Timestamp)>>,
 }
@@ -109,8 +113,15 @@ impl Directory {
             messages: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             handshakes: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             passwords: Passwords::new(setup),
+            sessions_room: u64::MAX,
             arrivals: Mutex::default(),
         })
+    }
+
+    /// Takes no more sessions than this, whatever is set.
+    #[must_use]
+    pub(crate) fn with_room_for(self, sessions_room: u64) -> Self {
+        Self { sessions_room, ..self }
     }
 
     /// What is set now.

@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dos_daemon::rate::{KeyedRateLimiter, Rate};
+use dos_daemon::{
+    network::network_of,
+    rate::{KeyedRateLimiter, Rate},
+};
 use dos_protocol::{
     Code, PeerId, PeerName, Reason, WireError,
     directory::{Answer, Blob, Escrow, LoggedIn, LoginStart},
@@ -24,7 +27,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Directory, outward};
 use crate::{
-    address::network_of,
     metrics::Entrance,
     rules::{
         lockout::Lockouts,

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dos_daemon::rate::Rate;
+use dos_daemon::{network::network_of, rate::Rate};
 use dos_protocol::{
     Code, InviteCode, PublicKey, Reason, SealingKey, Seq, Timestamp, WireError,
     directory::{DataState, NoticeKind, Reclaim, Register, SignIn, SignedIn},
@@ -17,7 +17,6 @@ use tokio::sync::mpsc;
 
 use super::{Directory, outward, password::outdated};
 use crate::{
-    address::network_of,
     config::Registration,
     live::{Arrival, ArrivalError, Claim, Handle, Push, reachable_at},
     rules::refusal::{conflict, reached, unknown_key},
@@ -153,7 +152,8 @@ impl Directory {
         }
         self.note_sealing(&known, sign_in.sealing.as_deref()).await?;
         let limits = self.settings().limits;
-        if self.live.count() >= usize::try_from(limits.sessions_max).unwrap_or(usize::MAX) {
+        let sessions_max = self.sessions_room.min(limits.sessions_max.into());
+        if self.live.count() >= usize::try_from(sessions_max).unwrap_or(usize::MAX) {
             let error = reached("sessions_max", "the directory has no room for another session");
             return Err(error.retry_after(CROWDED_PAUSE));
         }

@@ -28,7 +28,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, oneshot},
+    sync::oneshot,
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
@@ -195,21 +195,16 @@ impl Relay {
         }
     }
 
-    /// Serves a connection that began as a relayed one, until the call's end, its own, or `stop`.
+    /// Serves a connection that has brought a ticket, until the call's end, its own, or `stop`. The call's reservation bounds what
+    /// waits.
     pub(crate) async fn serve(
         &self,
+        ticket: Ticket,
         stream: TcpStream,
         address: IpAddr,
-        place: OwnedSemaphorePermit,
         stop: CancellationToken,
     ) {
         let carried = async {
-            let (ticket, stream) = match read_ticket(stream).await {
-                Ok(read) => read,
-                Err(error) => return tracing::debug!(%address, %error, "no ticket came"),
-            };
-            // From here on the call's reservation bounds what waits.
-            drop(place);
             match self.join(&ticket, stream) {
                 (Side::First { call, until, second }, Some(stream)) => {
                     let _reservation = Reservation { relay: self, ticket };
@@ -269,7 +264,11 @@ fn sweep(calls: &mut HashMap<Ticket, Entry>) {
     calls.retain(|_, entry| !matches!(entry.state, State::Waiting { until, .. } if until <= now));
 }
 
-async fn read_ticket(mut stream: TcpStream) -> io::Result<(Ticket, TcpStream)> {
+/// Reads the ticket with which a relayed connection begins.
+///
+/// # Errors
+/// If none comes in time.
+pub(crate) async fn read_ticket(mut stream: TcpStream) -> io::Result<(Ticket, TcpStream)> {
     let mut head = [0; RELAY_MAGIC.len() + 32];
     let read = timeout(HANDSHAKE_TIME_MAX, stream.read_exact(&mut head)).await;
     read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;

@@ -1,5 +1,7 @@
 //! The first request of a connection, which must bring its peer online; or a login with a password, which gives a machine the key
 //! to come online with, and after which it connects anew.
+//!
+//! What always holds: until a peer has signed in, it is not known, and no frame of it is larger than what it may say by then.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -7,12 +9,12 @@ use dos_protocol::{
     Code, PublicKey, WireError,
     directory::{Answer, FromDirectory, LoginStart, Op, ToDirectory, read_request},
     frame::{self, Reader},
-    limits::{LOGIN_TIME_MAX, SIGN_IN_TIME_MAX},
+    limits::{FRAME_BYTES_MAX, LOGIN_TIME_MAX, SIGN_IN_TIME_MAX, UNSIGNED_FRAME_BYTES_MAX},
     tls::Stream,
 };
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{End, hang_up, write_out};
+use super::{End, SignedIn, hang_up, write_out};
 use crate::{
     directory::{Arrived, Directory, LoginPending, outdated},
     metrics::Entrance,
@@ -23,14 +25,38 @@ type Connection = Reader<Stream<TcpStream>>;
 /// What is read, or what to refuse and the ID of the request that it is.
 type Read = Result<ToDirectory, (Option<u32>, WireError)>;
 
-/// Waits for the first request, which must be a sign-in.
-pub(super) async fn sign_in(
+/// An authenticated connection on which the first request has come.
+pub(crate) struct First {
+    reader: Connection,
+    request: Read,
+}
+
+/// Waits for the first request of a connection. Nothing is done yet: it can be given up.
+pub(crate) async fn first_request(stream: Stream<TcpStream>) -> Result<First, End> {
+    let mut reader = Reader::bounded(stream, UNSIGNED_FRAME_BYTES_MAX);
+    let request = next(&mut reader, SIGN_IN_TIME_MAX).await?;
+    Ok(First { reader, request })
+}
+
+/// Does what the first request asks for, which must be to sign in.
+pub(crate) async fn sign_in(
     directory: &Arc<Directory>,
     key: PublicKey,
     seen: IpAddr,
+    First { mut reader, request }: First,
+) -> Result<SignedIn, End> {
+    let arrived = enter(directory, (key, seen), &mut reader, request).await?;
+    reader.allow(FRAME_BYTES_MAX);
+    tracing::info!(peer = %arrived.session.peer(), address = %seen, "signed in");
+    Ok(SignedIn { arrived, reader })
+}
+
+async fn enter(
+    directory: &Arc<Directory>,
+    (key, seen): (PublicKey, IpAddr),
     reader: &mut Connection,
+    first: Read,
 ) -> Result<Arrived, End> {
-    let first = next(reader, SIGN_IN_TIME_MAX).await?;
     let entrance = match &first {
         Ok(ToDirectory::Request { op, .. }) => Entrance::of(op),
         _ => Entrance::None,

@@ -12,11 +12,11 @@ mod replay;
 mod requests;
 mod updates;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use dos_daemon::rate::RateLimiter;
 use dos_protocol::{
-    PeerId, PublicKey, Seq, WireError,
+    PeerId, Seq, WireError,
     directory::{Answer, FromDirectory, NoticeKind},
     duration::format_duration,
     frame::{self, Reader},
@@ -31,8 +31,11 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-pub(crate) use self::end::End;
 use self::{clock::Clock, clock::Due, pings::Pings, replay::Replay};
+pub(crate) use self::{
+    end::End,
+    entrance::{First, first_request, sign_in},
+};
 use crate::{
     directory::{Arrived, Directory},
     live::{Follower, Handle, Push, notice},
@@ -64,22 +67,23 @@ struct Running<'a> {
 /// Answers of this size together are written at once instead of waiting for more.
 const WRITE_AT_BYTES: usize = 32 << 10;
 
-/// Serves one authenticated connection until it ends.
-pub(crate) async fn serve(
-    directory: &Arc<Directory>,
-    key: PublicKey,
-    seen: IpAddr,
-    stream: Stream<TcpStream>,
-) -> (Option<PeerId>, End) {
-    let mut reader = Reader::new(stream);
-    // Boxed, so that what only the sign-in needs is freed before the session begins.
-    let signing_in = Box::pin(entrance::sign_in(directory, key, seen, &mut reader));
-    let Arrived { session, pushes, stored, latest } = match signing_in.await {
-        Ok(arrived) => arrived,
-        Err(end) => return (None, end),
-    };
+/// A connection whose peer has signed in.
+pub(crate) struct SignedIn {
+    arrived: Arrived,
+    reader: Reader<Stream<TcpStream>>,
+}
+
+impl SignedIn {
+    /// Which peer.
+    pub(crate) fn peer(&self) -> PeerId {
+        self.arrived.session.peer()
+    }
+}
+
+/// Serves a peer's connection until it ends.
+pub(crate) async fn serve(directory: &Arc<Directory>, SignedIn { arrived, reader }: SignedIn) -> End {
+    let Arrived { session, pushes, stored, latest } = arrived;
     let peer = session.peer();
-    tracing::info!(%peer, address = %seen, "signed in");
     let mut running = Running {
         directory,
         session,
@@ -98,7 +102,7 @@ pub(crate) async fn serve(
     running.clock.allow_idle(directory.settings().idle_timeout);
     let end = running.run().await;
     running.leave(&end).await;
-    (Some(peer), end)
+    end
 }
 
 async fn write_out(reader: &mut Reader<Stream<TcpStream>>, out: &mut Vec<u8>) -> Result<(), End> {

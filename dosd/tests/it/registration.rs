@@ -19,7 +19,7 @@ async fn an_invite_is_wanted_unless_the_operator_says_otherwise() {
     let net = Net::start_with(dir.path(), FileConfig::default());
     let without = net.newcomer("alice", None).await.err().unwrap();
     assert_eq!((without.code, without.reason), (Code::Denied, Some(Reason::Closed)));
-    for wrong in ["", "abc", "abcdefghijkmnopq", &"x".repeat(100_000)] {
+    for wrong in ["", "abc", "abcdefghijkmnopq", &"x".repeat(1_000)] {
         let refused = net.newcomer("alice", Some(wrong)).await.err().unwrap();
         assert_eq!((refused.code, refused.reason), (Code::Denied, Some(Reason::Closed)));
         assert_ne!(refused.message, without.message);

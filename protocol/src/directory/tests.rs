@@ -6,7 +6,10 @@ use crate::{
     error::Code,
     frame,
     id::{Instance, MessageId, Revision, SplitId, ViewId},
-    model::{Allowance, SealedCopy, SessionEnd},
+    model::{Address, Allowance, SealedCopy, SessionEnd},
+    name::PeerName,
+    password::Password,
+    sealing::SealingKey,
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -388,4 +391,48 @@ fn a_directory_of_the_first_release_wants_no_password_again() {
     });
     let signed_in: SignedIn = signed_in.unwrap().deserialized().unwrap();
     assert!(!signed_in.password_again && !signed_in.operations);
+}
+
+#[test]
+fn the_largest_request_of_a_peer_that_has_not_signed_in_leaves_room_to_grow() {
+    let name: Option<PeerName> = "x".repeat(crate::limits::PEER_NAME_CHARS_MAX).parse().ok();
+    let blob = || Blob::try_from(vec![255; crate::limits::BLOB_BYTES_MAX]).unwrap();
+    let password: Password = "x".repeat(crate::limits::PASSWORD_BYTES_MAX).parse().unwrap();
+    let address: Address = "[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535".parse().unwrap();
+    let signature = crate::signature::Signature::from([255; 64]);
+    let sign_in = SignIn {
+        instance: Instance(u64::MAX),
+        port: u16::MAX,
+        addresses: vec![address; crate::limits::ADDRESSES_MAX],
+        force: true,
+        stored: Seq(u64::MAX),
+        sealing: Some(Box::new(SealingKey { key: [255; 32], signature })),
+        state: Some(PeerState {
+            attempt: Attempt { number: u64::MAX, nonce: [255; 16].into() },
+            incarnation: Some([255; 16].into()),
+            stored_at: Some(Timestamp(i64::MAX)),
+        }),
+    };
+    let register = Register {
+        name: name.clone(),
+        invite: Some("x".repeat(64).into()),
+        password: Some(password.clone()),
+        sign_in: sign_in.clone(),
+    };
+    let recover = Recover { name: name.clone().unwrap(), password, sign_in: sign_in.clone() };
+    let id = PeerId::from_number(PeerId::COUNT / 3).unwrap();
+    let reclaim = Reclaim { id, name: name.clone(), proof: [255; 32].into(), sign_in: sign_in.clone() };
+    let login = LoginStart { name: name.unwrap(), request: blob() };
+    for op in [
+        Op::Register(register),
+        Op::SignIn(sign_in),
+        Op::Recover(Box::new(recover)),
+        Op::Reclaim(Box::new(reclaim)),
+        Op::LoginStart(Box::new(login)),
+        Op::LoginFinish(blob()),
+    ] {
+        let kind: &str = (&op).into();
+        let bytes = frame::to_frame(&ToDirectory::request(u32::MAX, op)).unwrap().len();
+        assert!(bytes * 2 < crate::limits::UNSIGNED_FRAME_BYTES_MAX, "{kind} has {bytes} bytes");
+    }
 }
