@@ -146,11 +146,20 @@ impl Client {
 
     /// Connects to the directory by another address, behind which it is.
     pub(crate) async fn connect_at(net: &Net, address: SocketAddr, secret: SecretKey) -> Self {
-        let tls = ClientTls::new(&secret, net.link.key, Alpn::Directory).unwrap();
-        let tcp = TcpStream::connect(address).await.unwrap();
-        tcp.set_nodelay(true).unwrap();
-        let reader = Reader::new(tls.connect(tcp).await.unwrap());
-        Self {
+        Self::try_connect(net, address, secret).await.unwrap()
+    }
+
+    /// The same, if the directory takes the connection.
+    pub(crate) async fn try_connect(
+        net: &Net,
+        address: SocketAddr,
+        secret: SecretKey,
+    ) -> Result<Self, Box<dyn std::error::Error + std::marker::Send + Sync>> {
+        let tls = ClientTls::new(&secret, net.link.key, Alpn::Directory)?;
+        let tcp = TcpStream::connect(address).await?;
+        tcp.set_nodelay(true)?;
+        let reader = Reader::new(tls.connect(tcp).await?);
+        Ok(Self {
             secret,
             id: None,
             signed_in: None,
@@ -161,7 +170,7 @@ impl Client {
             changed: VecDeque::new(),
             reader,
             next: 0,
-        }
+        })
     }
 
     /// Whether the directory shakes hands.

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use dos_protocol::{
@@ -17,6 +17,7 @@ use dos_protocol::{
     tls::{Alpn, ClientTls},
 };
 use dos_testing::{
+    Backoff,
     attack::{report, size},
     wait_until_async,
 };
@@ -27,7 +28,7 @@ use tokio::{
 };
 
 use super::{Target, connect_from, percentile};
-use crate::net::{Net, PATIENCE};
+use crate::net::{Client, Net, PATIENCE, register};
 
 /// What a stranger does with a connection before it waits for the end of it.
 #[derive(Debug, Clone, Copy)]
@@ -177,11 +178,45 @@ async fn large_first_frames_cost_no_memory() {
     assert!(target.sign_in(&honest.secret).await < Duration::from_secs(1));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_behind_one_address_comes_back_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Arc::new(Target::start(dir.path(), &[]).await);
+    let count = size(400, 4_500);
+    let secrets: Vec<_> = (0..count).map(|_| SecretKey::generate().unwrap()).collect();
+    let tries = Arc::new(AtomicUsize::new(0));
+    let begun = Instant::now();
+    let mut crowd = JoinSet::new();
+    for (number, secret) in secrets.into_iter().enumerate() {
+        let (target, tries) = (Arc::clone(&target), Arc::clone(&tries));
+        crowd.spawn(async move {
+            let mut backoff = Backoff::within(PATIENCE);
+            loop {
+                tries.fetch_add(1, Ordering::Relaxed);
+                let connected = Client::try_connect(&target.net, target.net.address, secret.clone()).await;
+                if let Ok(mut client) = connected {
+                    client.enter(register(&format!("peer{number}"), None)).await.unwrap();
+                    return client;
+                }
+                tokio::time::sleep(backoff.next_pause().expect("one does not get in")).await;
+            }
+        });
+    }
+    let sessions = crowd.join_all().await;
+    let (time, tries) = (begun.elapsed(), tries.load(Ordering::Relaxed));
+    report(
+        "a crowd",
+        &format!("{count} of one address registered after {time:.1?}, with {tries} connections"),
+    );
+    assert_eq!(sessions.len(), count);
+    assert!(tries < count * 2, "{tries} tries");
+}
+
 #[tokio::test]
 async fn a_first_frame_has_a_few_kib_and_later_ones_more() {
     let dir = tempfile::tempdir().unwrap();
     let net = Net::start(dir.path());
-    let mut stranger = crate::net::Client::connect(&net, SecretKey::generate().unwrap()).await;
+    let mut stranger = Client::connect(&net, SecretKey::generate().unwrap()).await;
     let length = u32::try_from(UNSIGNED_FRAME_BYTES_MAX + 1).unwrap();
     stranger.send_bytes(&length.to_be_bytes()).await;
     assert_eq!(stranger.next().await, None);
