@@ -134,15 +134,7 @@ pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
-    path.parent().map_or(Ok(()), sync_dir)
-}
-
-/// Makes what was renamed or removed in a directory last.
-///
-/// # Errors
-/// What the file system says.
-pub fn sync_dir(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
+    dos_host::dir::sync_parent(path)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use dos_host::dir::{Entries, parent_of, try_sync};
 use dos_protocol::{Code, WireError};
 use rustix::{
     fs::{FallocateFlags, fallocate, fstatvfs},
@@ -117,7 +118,7 @@ impl Draft {
         if dest.file_name().is_none() || dest.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        let (temporary, file) = Temporary::create(|| create_temporary(directory_of(&dest), mode))?;
+        let (temporary, file) = Temporary::create(|| create_temporary(parent_of(&dest), mode))?;
         Ok(Self { file, kind: Kind::Temporary { dest, temporary, existing }, bytes: 0 })
     }
 
@@ -152,20 +153,20 @@ impl Draft {
         Ok(())
     }
 
-    /// Makes what was written durable under its own name.
+    /// Makes what was written durable under its own name. Returns a warning if the file is there, whole, and its directory cannot
+    /// be made durable: what it cost is spent, so that is no failure.
     ///
     /// # Errors
     /// If that fails; the name is then as before. `conflict` if another program has made a file of that name meanwhile, which
     /// stays; then the new one stays beside it, since what it cost is spent.
-    pub(crate) fn finish(self) -> Result<(), Error> {
-        let Kind::Temporary { dest, temporary, existing } = &self.kind else { return Ok(()) };
+    pub(crate) fn finish(self) -> Result<Option<String>, Error> {
+        let Kind::Temporary { dest, temporary, existing } = &self.kind else { return Ok(None) };
         let renamed = self.file.sync_all().and_then(|()| match existing {
             Existing::Replace => temporary.rename(dest).map(|()| None),
             Existing::Refuse => temporary.rename_new(dest),
         });
-        let done = renamed.and_then(|kept| File::open(directory_of(dest))?.sync_all().map(|()| kept));
-        match done.map_err(|error| self.failed(error))? {
-            None => Ok(()),
+        match renamed.map_err(|error| self.failed(error))? {
+            None => Ok(unsynced(dest)),
             Some(kept) => {
                 let error = exists(dest);
                 Err(error
@@ -208,8 +209,19 @@ pub(crate) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     }
 }
 
-fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// Makes the name of a file durable, or tells that it may not be.
+fn unsynced(dest: &Path) -> Option<String> {
+    let directory = parent_of(dest);
+    let error = match try_sync(directory) {
+        Ok(Entries::Durable) => return None,
+        Ok(Entries::Unknown(error)) | Err(error) => error,
+    };
+    Some(format!(
+        "cannot sync the directory \"{}\" ({}): after a power cut \"{}\" may be missing",
+        directory.display(),
+        cause_of(&error),
+        dest.display()
+    ))
 }
 
 /// Creates a file of a random name in `directory`.

@@ -130,6 +130,13 @@ impl Screen {
         }
     }
 
+    /// Writes what a person should know of something that succeeded; not with `--json`.
+    pub(crate) fn warn(&self, warning: Option<&str>) {
+        if let Some(warning) = warning {
+            self.note(&format!("warning: {}\n", printable(warning)));
+        }
+    }
+
     /// Writes a line of JSON that is no answer. A failure is not reported: that of the answer will be.
     pub(crate) fn aside<T: Serialize>(stream: Stream, document: &T) {
         let Ok(line) = json::document(document) else { return };

@@ -16,7 +16,6 @@ use dos_sealed::hash_file;
 use tokio::task::spawn_blocking;
 
 use crate::state_dir::StateDir;
-use dos_daemon::dir::sync_dir;
 
 /// The sealed files of a state directory.
 #[derive(Debug, Clone)]
@@ -98,7 +97,7 @@ impl Copies {
     pub(crate) fn put_in_place(&self, file: &File, from: &Path, hash: &SealedHash) -> io::Result<()> {
         file.sync_all()?;
         fs::rename(from, self.path(hash))?;
-        sync_dir(&self.sealed)
+        dos_host::dir::sync(&self.sealed)
     }
 
     /// Keeps a copy from being evicted.

@@ -2,7 +2,7 @@
 //! it was made; a newer one than the program knows is refused untouched, and so is a database of another program.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -87,9 +87,7 @@ fn copy(connection: &Connection, to: &Path) -> Result<(), OpenError> {
         return Err(failed(error));
     }
     fs::rename(&new, to).map_err(failed)?;
-    let parent =
-        to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)?;
+    dos_host::dir::sync_parent(to).map_err(failed)?;
     tracing::info!(copy = %to.display(), "the database is brought up to date; it was copied before");
     Ok(())
 }

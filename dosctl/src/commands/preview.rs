@@ -55,7 +55,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     if let Some(mut draft) = draft.take() {
         let streamed = draft.is_stdout();
         draft.write(&preview.data)?;
-        draft.finish()?;
+        context.screen.warn(draft.finish()?.as_deref());
         if streamed {
             context.screen.note(&format!("preview of {}: {what}\n", args.image));
             return Ok(());

@@ -195,7 +195,8 @@ fn settle(
     };
     match target {
         Target::File(draft, place) => {
-            draft.finish().map_err(|error| with_force(error, image))?;
+            let warning = draft.finish().map_err(|error| with_force(error, image))?;
+            context.screen.warn(warning.as_deref());
             shown(older);
             match place {
                 Place::Stdout => {

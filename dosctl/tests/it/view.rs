@@ -2,7 +2,10 @@
 
 use std::{
     fs,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::{
+        fs::{DirBuilderExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::PathBuf,
     sync::mpsc::{Receiver, sync_channel},
 };
@@ -78,6 +81,34 @@ fn standard_output_gets_the_bytes_and_nothing_else() {
         assert_eq!(stderr(&output), summary);
         peerd.done();
     }
+}
+
+/// Has a command run as a user to whom permissions apply, which they do not to root.
+fn as_ordinary_user(command: &mut std::process::Command) {
+    if rustix::process::geteuid().is_root() {
+        command.uid(65_534).gid(65_534);
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_synced_is_a_warning_after_a_view() {
+    let peerd = showing(bytes().len());
+    let shelf = peerd.path("shelf");
+    fs::create_dir(&shelf).unwrap();
+    // Files can be made in it, and it cannot be opened.
+    fs::set_permissions(&shelf, fs::Permissions::from_mode(0o333)).unwrap();
+    for (path, mode) in [(peerd.path("."), 0o711), (peerd.socket(), 0o666)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let mut command = peerd.dosctl(&["view", "bob/sea", "-o", "shelf/sea.jpg"]);
+    as_ordinary_user(&mut command);
+    let output = command.output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(stdout(&output), "saved bob/sea (1.28 MB), 1 view left, in shelf/sea.jpg\n");
+    assert!(stderr(&output).starts_with("warning: cannot sync the directory \"shelf\""), "{}", stderr(&output));
+    fs::set_permissions(&shelf, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(fs::read(peerd.path("shelf/sea.jpg")).unwrap() == bytes());
+    peerd.done();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Never overwrites: a file that is there stays as it is. The server's key is no part of the database, nor of the copy.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -79,8 +79,7 @@ fn copy_to(source: &Path, file: &Path, abandoned: &AtomicBool) -> Result<u64, Re
     let bytes = made.metadata().map_err(failed)?.len();
     give_name(&new, file)?;
     drop(unfinished);
-    let parent = file.parent().unwrap_or_else(|| Path::new("/"));
-    File::open(parent).and_then(|directory| directory.sync_all()).map_err(failed)?;
+    dos_host::dir::sync_parent(file).map_err(failed)?;
     Ok(bytes)
 }
 

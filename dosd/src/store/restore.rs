@@ -46,8 +46,7 @@ pub fn restore(from: &Path, to: &Path) -> Result<Checked, Refusal> {
     let failed = |error| unwritable(to, &error);
     File::open(&new.0).and_then(|file| file.sync_all()).map_err(failed)?;
     fs::rename(&new.0, to).map_err(failed)?;
-    let parent = to.parent().unwrap_or_else(|| Path::new("."));
-    File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)?;
+    dos_host::dir::sync_parent(to).map_err(failed)?;
     Ok(checked)
 }
 
