@@ -24,8 +24,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use crate::listen;
+
 /// Scrapers together; a further one waits.
 const CONNECTIONS_MAX: usize = 16;
+
+/// Connections that wait to be taken.
+const BACKLOG: i32 = 128;
 
 /// A request's head comes within this time.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
@@ -71,9 +76,7 @@ pub trait Page: Send + Sync + 'static {
 /// # Errors
 /// What the system says.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    let listener = TcpListener::from_std(listener)?;
+    let listener = TcpListener::from_std(listen::bind(address, BACKLOG)?)?;
     tracing::info!(listen = %listener.local_addr()?, "metrics are served");
     Ok(listener)
 }

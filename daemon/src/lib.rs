@@ -2,6 +2,7 @@
 //! limits, and a page for monitoring.
 //!
 //! - [`mod@settings`]: where a setting is declared; [`config`]: the configuration file.
+//! - [`listen`]: opening a port.
 //! - [`log`]: the log on standard error, for a terminal, a file or the journal.
 //! - [`process`]: the runtime and the signals; [`reload`]: what SIGHUP does.
 //! - [`files`]: how many files may be open.
@@ -21,6 +22,7 @@ pub mod config;
 pub mod dir;
 pub mod files;
 pub mod http;
+pub mod listen;
 pub mod log;
 pub mod manager;
 pub mod network;

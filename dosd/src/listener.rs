@@ -15,6 +15,7 @@ use std::{
 
 use dos_daemon::{
     admission::{Admission, Bounds, Pending, Share},
+    listen,
     log::Throttle,
     network::network_of,
 };
@@ -28,7 +29,7 @@ use dos_protocol::{
     tls::ServerTls,
 };
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpStream},
     task::JoinSet,
     time::timeout,
 };
@@ -48,19 +49,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Such failures are logged this far apart.
 const ACCEPT_LOG_PAUSE: Duration = Duration::from_secs(60);
 
-/// Opens the port. An IPv6 wildcard takes IPv4 too.
+/// Opens the port. An IPv6 wildcard takes IPv4 too, and where there is no IPv6 it is that of IPv4.
 ///
 /// # Errors
 /// If the address cannot be bound.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
-    // A restart must not wait for the connections of the last run to be forgotten by the kernel.
-    socket.set_reuseaddr(true)?;
-    if address.is_ipv6() {
-        socket2::SockRef::from(&socket).set_only_v6(false)?;
-    }
-    socket.bind(address)?;
-    socket.listen(LISTEN_BACKLOG)
+    TcpListener::from_std(listen::bind(address, i32::try_from(LISTEN_BACKLOG).unwrap_or(i32::MAX))?)
 }
 
 /// What connections pass through.

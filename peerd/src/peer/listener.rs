@@ -5,12 +5,12 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use dos_daemon::listen;
 use dos_protocol::{
     directory::Call,
     limits::PEER_CONNECTIONS_MAX,
     tls::{Alpn, ServerTls},
 };
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -29,20 +29,12 @@ const BACKLOG: i32 = 128;
 /// After a failure to accept (no file descriptor left): time for others to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Binds the port. On the unspecified IPv6 address it serves IPv4 too.
+/// Binds the port. On the unspecified IPv6 address it serves IPv4 too, and where there is no IPv6 that alone.
 ///
 /// # Errors
 /// What the system says.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    TcpListener::from_std(listen::bind(address, BACKLOG)?)
 }
 
 /// Where a connection comes from.
