@@ -3,8 +3,9 @@
 //!
 //! What always holds: what was passed is exactly one listening TCP socket, or the start fails; it is never ignored.
 
-use std::{env, io, net::TcpListener, num::ParseIntError, process};
+use std::{io, net::TcpListener, num::ParseIntError, process};
 
+use dos_host::variables::var_os;
 use listenfd::ListenFd;
 use socket2::SockRef;
 
@@ -31,7 +32,7 @@ pub enum ActivationError {
 /// # Errors
 /// As in [`ActivationError`].
 pub fn tcp_listener() -> Result<Option<TcpListener>, ActivationError> {
-    let number = |name: &'static str| match env::var_os(name) {
+    let number = |name: &'static str| match var_os(name) {
         None => Ok(None),
         Some(text) => match text.to_string_lossy().parse::<u32>() {
             Ok(number) => Ok(Some(number)),

@@ -4,28 +4,49 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::Path,
 };
 
-/// The name of the file that is locked.
-const LOCK_NAME: &str = "lock";
+use dos_host::{lock::LOCK_NAME, user::own};
 
-/// Makes a directory and its parents, readable to its owner alone. What is there already keeps its permissions.
+/// Makes a directory and its parents, readable to its owner alone. What is there already keeps its permissions, and is refused if it is
+/// another user's or others can write to it.
 ///
 /// # Errors
-/// What the file system says.
+/// What the file system says; `PermissionDenied` if it is refused.
 pub fn create_private(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let known = fs::metadata(path)?;
+    judge(known.uid(), own())?;
+    if known.mode() & 0o022 != 0 {
+        return Err(refused("others can write to it: run chmod go-w on it".into()));
+    }
+    Ok(())
+}
+
+/// Refuses what is neither this user's nor root's: its owner could change everything in it.
+fn judge(owner: u32, user: u32) -> io::Result<()> {
+    if owner == user || owner == 0 {
+        Ok(())
+    } else {
+        Err(refused(format!("it belongs to another user (uid {owner})")))
+    }
+}
+
+fn refused(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, why)
 }
 
 /// As [`create_private`], but the permissions of the last directory are enforced.
 ///
 /// # Errors
-/// What the file system says.
+/// As [`create_private`].
 pub fn make_private(path: &Path) -> io::Result<()> {
-    create_private(path)?;
-    if fs::metadata(path)?.permissions().mode() & 0o777 != 0o700 {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let known = fs::metadata(path)?;
+    judge(known.uid(), own())?;
+    if known.permissions().mode() & 0o777 != 0o700 {
         fs::set_permissions(path, Permissions::from_mode(0o700))?;
     }
     Ok(())
@@ -65,6 +86,9 @@ impl Lock {
         let opened = options.create(true).append(true).mode(0o600).open(dir.join(LOCK_NAME));
         let file = opened.map_err(LockError::Failed)?;
         file.try_lock()?;
+        // Commands that do not find the daemon's socket find it by this (`dos_host::lock`).
+        let named = file.set_len(0).and_then(|()| writeln!(&file, "{}", std::process::id()));
+        named.map_err(LockError::Failed)?;
         Ok(Self(file))
     }
 
@@ -154,8 +178,20 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
         create_private(&path).unwrap();
         assert_eq!(mode(&path), 0o755);
+        for writable in [0o770, 0o702, 0o1777] {
+            fs::set_permissions(&path, Permissions::from_mode(writable)).unwrap();
+            assert_eq!(create_private(&path).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        }
         make_private(&path).unwrap();
         assert_eq!(mode(&path), 0o700);
+    }
+
+    #[test]
+    fn a_directory_of_another_user_is_refused_by_root_too() {
+        for (owner, user, is_good) in [(7, 7, true), (0, 7, true), (0, 0, true), (8, 7, false), (7, 0, false)]
+        {
+            assert_eq!(judge(owner, user).is_ok(), is_good, "{owner} {user}");
+        }
     }
 
     #[test]

@@ -9,7 +9,6 @@ mod json;
 mod throttle;
 
 use std::{
-    env,
     ffi::OsStr,
     fmt,
     fs::File,
@@ -17,6 +16,7 @@ use std::{
     os::{fd::AsFd, unix::fs::MetadataExt},
 };
 
+use dos_host::variables::var_os;
 use serde::Deserialize;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
@@ -80,12 +80,12 @@ impl Style {
     #[must_use]
     pub fn of_stderr(format: LogFormat) -> Self {
         let stderr = io::stderr();
-        let is_journal = env::var_os("JOURNAL_STREAM").is_some_and(|stream| is_journal(&stderr, &stream));
+        let is_journal = var_os("JOURNAL_STREAM").is_some_and(|stream| is_journal(&stderr, &stream));
         if format == LogFormat::Json {
             if is_journal { Self::JournalJson } else { Self::Json }
         } else if is_journal {
             Self::Journal
-        } else if stderr.is_terminal() && env::var_os("NO_COLOR").is_none_or(|no| no.is_empty()) {
+        } else if stderr.is_terminal() && var_os("NO_COLOR").is_none() {
             Self::Colours
         } else {
             Self::Plain

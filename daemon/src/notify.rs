@@ -8,7 +8,7 @@ use sd_notify::NotifyState;
 /// Whether somebody listens.
 #[must_use]
 pub fn is_heard() -> bool {
-    std::env::var_os("NOTIFY_SOCKET").is_some()
+    dos_host::variables::var_os("NOTIFY_SOCKET").is_some()
 }
 
 /// The service works: after its start, and after every [`reloading`].
@@ -40,6 +40,10 @@ fn one_line(text: &str) -> String {
 }
 
 pub(crate) fn tell(states: &[NotifyState<'_>]) {
+    // An empty variable would be taken for a socket without a name.
+    if !is_heard() {
+        return;
+    }
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "cannot tell the service manager");
     }

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, future::pending, io};
 
+use dos_host::signals::Ignored;
 use futures_util::StreamExt as _;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ pub fn run<F: Future>(daemon: F) -> io::Result<F::Output> {
     Ok(outcome)
 }
 
-/// SIGHUP, SIGINT and SIGTERM, caught from here on. What arrives before [`Signals::handle`] is not lost.
+/// SIGHUP, SIGINT and SIGTERM, caught from here on unless they are to be ignored. What arrives before [`Signals::handle`] is not lost.
 pub struct Signals(signal_hook_tokio::Signals);
 
 impl std::fmt::Debug for Signals {
@@ -28,12 +29,17 @@ impl std::fmt::Debug for Signals {
 }
 
 impl Signals {
-    /// Catches them. Needs a runtime around it.
+    /// Catches them. SIGHUP and SIGINT are left alone if whatever started this process has it ignore them: nohup(1) wants it to
+    /// outlive the terminal, and a shell without job control wants what it runs in the background to outlive a Ctrl-C. Needs a runtime
+    /// around it.
     ///
     /// # Errors
     /// What the system says.
     pub fn catch() -> io::Result<Self> {
-        signal_hook_tokio::Signals::new([SIGHUP, SIGINT, SIGTERM]).map(Self)
+        let mut caught = Ignored::of_process().handled(&[SIGHUP, SIGINT]);
+        // What cannot be told to stop is killed instead.
+        caught.push(SIGTERM);
+        signal_hook_tokio::Signals::new(caught).map(Self)
     }
 
     /// Reloads at SIGHUP and cancels `stop` at the others, until it is dropped.

@@ -10,6 +10,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
 };
+use dos_host::variables::without_empty;
 use dos_protocol::{
     Code, WireError,
     id::IdError,
@@ -166,7 +167,7 @@ fn parse_alone(args: &[OsString]) -> Option<Cli> {
     let verb = args.iter().skip(1).find_map(|arg| Verb::alone(arg.to_str()?))?;
     let root =
         Command::new("dosctl").disable_help_subcommand(true).subcommand_required(true).subcommand(verb);
-    let matches = Global::augment_args(root).try_get_matches_from(args).ok()?;
+    let matches = without_empty(Global::augment_args(root)).try_get_matches_from(args).ok()?;
     let mut global = Global::from_arg_matches(&matches).ok()?;
     settle(&mut global, &matches).ok()?;
     let (name, own) = matches.subcommand()?;
@@ -174,7 +175,8 @@ fn parse_alone(args: &[OsString]) -> Option<Cli> {
 }
 
 fn parse_full(args: &[OsString]) -> Result<Cli, Stop> {
-    let matches = Cli::command().try_get_matches_from(args).map_err(|error| stop(&error, args))?;
+    let matches =
+        without_empty(Cli::command()).try_get_matches_from(args).map_err(|error| stop(&error, args))?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(|error| stop(&error, args))?;
     settle(&mut cli.global, &matches).map_err(Stop::Wrong)?;
     Ok(cli)

@@ -20,6 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dos_host::variables::var_os;
 use dos_protocol::{Code, ImageArg, WireError, paths::open_dir};
 use rustix::{fs::fstatfs, process::geteuid};
 
@@ -224,7 +225,7 @@ fn of_desktop(path: &Path) -> Command {
 
 /// Checks that there is a desktop that can open files, before a view is spent.
 fn check_desktop() -> Result<(), WireError> {
-    let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let set = |name| var_os(name).is_some();
     let none = |cause: &str| {
         WireError::new(Code::Usage, "there is no desktop to open the picture in").caused_by(cause)
     };
@@ -234,8 +235,8 @@ fn check_desktop() -> Result<(), WireError> {
     let runs = |path: &Path| {
         fs::metadata(path).is_ok_and(|known| known.is_file() && known.permissions().mode() & 0o111 != 0)
     };
-    let path = env::var_os("PATH").unwrap_or_default();
-    if env::split_paths(&path).any(|directory| runs(&directory.join(XDG_OPEN))) {
+    let path = var_os("PATH");
+    if path.iter().flat_map(env::split_paths).any(|directory| runs(&directory.join(XDG_OPEN))) {
         Ok(())
     } else {
         Err(none("xdg-open is not installed"))

@@ -15,6 +15,7 @@ use std::{
     },
 };
 
+use dos_host::signals::Ignored;
 use dos_protocol::{
     Code, Timestamp, WireError,
     control::{self, Event, EventKind},
@@ -162,7 +163,7 @@ impl Running {
     /// From now on signals are passed on.
     fn begin() -> std::io::Result<Self> {
         let running = Self::default();
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        let mut signals = Signals::new(Ignored::of_process().handled(&[SIGINT, SIGTERM, SIGHUP]))?;
         let shared = running.clone();
         std::thread::Builder::new().name("signals".into()).spawn(move || {
             for signal in signals.forever() {

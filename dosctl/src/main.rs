@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    dos_host::process::conceal();
     ExitCode::from(dosctl::main(std::env::args_os()))
 }

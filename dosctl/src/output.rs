@@ -66,7 +66,7 @@ impl Text {
 impl Screen {
     #[must_use]
     pub(crate) fn of_process(json: bool) -> Self {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        let wanted = dos_host::variables::var_os("NO_COLOR").is_none()
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         Self {
             json,

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+use dos_host::signals::Ignored;
 use dos_protocol::{Code, Password, WireError, limits::PASSWORD_BYTES_MAX};
 use signal_hook::consts::SIGINT;
 use zeroize::Zeroizing;
@@ -76,13 +77,14 @@ fn prompt(typed: Typed) -> Result<Password, Error> {
 
 fn ask(prompt: &str) -> Result<Zeroizing<String>, Error> {
     // An interrupt must not end us before the terminal shows again what is typed.
-    let held = signal_hook::flag::register(SIGINT, Arc::new(AtomicBool::new(false)));
+    let is_ignored = Ignored::of_process().has(SIGINT);
+    let held = (!is_ignored).then(|| signal_hook::flag::register(SIGINT, Arc::new(AtomicBool::new(false))));
     let typed = rpassword::prompt_password(prompt).map(Zeroizing::new);
-    if let Ok(held) = held {
+    if let Some(Ok(held)) = held {
         signal_hook::low_level::unregister(held);
     }
     typed.map_err(|error| {
-        if error.kind() == io::ErrorKind::Interrupted {
+        if error.kind() == io::ErrorKind::Interrupted && !is_ignored {
             // Ends us, as it would have; if it does not, the error does.
             drop(signal_hook::low_level::emulate_default_handler(SIGINT));
         }

@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use dos_host::signals::Ignored;
 use rustix::{
     fs::{CWD, RenameFlags, renameat_with},
     io::Errno,
@@ -91,7 +92,7 @@ fn remove(path: &mut Option<PathBuf>) {
 
 /// Ends the process with the exit code that a shell reports for the signal.
 fn remove_on_signal(path: Arc<Mutex<Option<PathBuf>>>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let mut signals = Signals::new(Ignored::of_process().handled(&[SIGINT, SIGTERM, SIGHUP]))?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         if let Some(signal) = signals.forever().next() {
             // Locked until the process is gone, so that neither a rename nor a new file comes after the removal.

@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dos_host::signals::Ignored;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::getpgrp,
@@ -99,7 +100,7 @@ fn ask() -> Option<Answers> {
         drop(raw);
         bytes.ok()?
     };
-    if bytes.contains(&CTRL_C) {
+    if bytes.contains(&CTRL_C) && !held.0.ignored.has(SIGINT) {
         held.raise(SIGINT);
     }
     Some(Answers::read(&bytes))
@@ -162,6 +163,7 @@ struct Held(&'static Signals);
 /// What the handlers, which stay for the rest of the process, look at and tell.
 #[derive(Debug, Default)]
 struct Signals {
+    ignored: Ignored,
     through: Arc<AtomicBool>,
     got: Arc<AtomicUsize>,
 }
@@ -174,8 +176,8 @@ impl Held {
             signals.through.store(false, Ordering::SeqCst);
             return Ok(Self(signals));
         }
-        let signals = Signals::default();
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
+        let signals = Signals { ignored: Ignored::of_process(), ..Signals::default() };
+        for signal in signals.ignored.handled(&[SIGINT, SIGTERM, SIGHUP, SIGQUIT]) {
             flag::register_conditional_default(signal, Arc::clone(&signals.through))?;
             let number = usize::try_from(signal).unwrap_or_default();
             flag::register_usize(signal, Arc::clone(&signals.got), number)?;

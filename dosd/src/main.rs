@@ -19,6 +19,7 @@ use dosd::{
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
+    dos_host::process::conceal_daemon();
     match commands::run(std::env::args_os()) {
         Run::Ended(code) => ExitCode::from(code),
         Run::Serve(options) => match serve(*options) {

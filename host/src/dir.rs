@@ -2,11 +2,7 @@
 //!
 //! What always holds: a file system that cannot sync directories makes nothing fail that has succeeded; a disk that fails does.
 
-use std::{
-    fs::File,
-    io,
-    path::Path,
-};
+use std::{fs::File, io, path::Path};
 
 use rustix::io::Errno;
 

@@ -3,18 +3,21 @@
 use std::{io::Write, process::ExitCode};
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use dos_daemon::{
     log::{Log, Style},
     process::{self, Signals},
     reload::Reload,
 };
+use dos_host::variables::without_empty;
 use dos_protocol::{Code, paths::Environment};
 use peerd::{Config, Daemon, cli::Arguments};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    dos_host::process::conceal_daemon();
+    let matches = without_empty(Arguments::command()).get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if arguments.check_config {
         return check(arguments);
     }

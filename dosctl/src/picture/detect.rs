@@ -51,7 +51,7 @@ impl Environment {
     #[must_use]
     pub(crate) fn of_process() -> Self {
         let text = |name| std::env::var_os(name).unwrap_or_default().to_string_lossy().into_owned();
-        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let set = |name| dos_host::variables::var_os(name).is_some();
         Self {
             term: text("TERM"),
             term_program: text("TERM_PROGRAM"),

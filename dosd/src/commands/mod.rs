@@ -26,7 +26,8 @@ use std::{
     time::Duration,
 };
 
-use clap::{Parser as _, error::ErrorKind};
+use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
+use dos_host::variables::without_empty;
 use dos_protocol::{
     Code, WireError,
     admin::{FromDosd, ToDosd, Whom},
@@ -52,7 +53,8 @@ pub enum Run {
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Run {
     let args: Vec<OsString> = args.into_iter().collect();
     let mut screen = Screen::of_process(wants_json(&args));
-    let result = match Cli::try_parse_from(&args) {
+    let matches = without_empty(Cli::command()).try_get_matches_from(&args);
+    let result = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(Cli { command: Command::Serve(options) }) if !options.check_config => return Run::Serve(options),
         Ok(Cli { command }) => perform(command, &mut screen),
         Err(error) => wrong(&error, &mut screen),
