@@ -6,9 +6,14 @@
 use std::{
     fs::File,
     io::{self, BufReader, Read, Write},
+    path::{Path, PathBuf},
     time::Duration,
 };
 
+use dos_host::{
+    lock::daemon_of,
+    socket::{Stranger, check_listener},
+};
 use dos_protocol::{
     Code, WireError,
     control::{FromPeerd, Reply, ToPeerd, read_reply},
@@ -36,6 +41,12 @@ pub(crate) enum ClientError {
     /// Something may listen there, but not for us.
     #[error("cannot reach the socket of {}", .0.name())]
     OutOfReach(Target, #[source] io::Error),
+    /// It runs, as this process, and no one answers where its socket should be.
+    #[error("{name} is running (process {process}), but its socket is not there", name = .0.name(), process = .1)]
+    NoSocket(Target, u32),
+    /// Somebody else listens there.
+    #[error("the socket \"{path}\" is not that of {name}", path = .1.display(), name = .0.name())]
+    Stranger(Target, PathBuf, #[source] Stranger),
     /// peerd went away in the middle.
     #[error("peerd ended the connection before its answer was complete")]
     HungUp,
@@ -66,6 +77,12 @@ impl From<ClientError> for WireError {
             ClientError::OutOfReach(target, source) => Self::new(Code::NoDaemon, message)
                 .caused_by(format!("\"{}\": {}", target.socket.display(), cause_of(&source)))
                 .hint("dosctl instances"),
+            ClientError::NoSocket(target, process) => Self::new(Code::NoDaemon, message)
+                .caused_by(format!("\"{}\": no one listens there", target.socket.display()))
+                .hint(format!("kill {process}, then {}", target.start_command())),
+            ClientError::Stranger(_, _, source) => {
+                Self::new(Code::NoDaemon, message).caused_by(source.to_string()).hint("dosctl instances")
+            }
             ClientError::HungUp => Self::new(Code::NoDaemon, message).hint("dosctl status"),
             ClientError::Silent(_) => Self::new(Code::Timeout, message).hint("dosctl status"),
             ClientError::Frame(source) => Self::new(Code::Internal, message).caused_by(source.to_string()),
@@ -106,18 +123,39 @@ impl Client {
     /// # Errors
     /// If nothing listens there, or not for this user.
     pub(crate) fn connect(target: &Target, patience: Option<Duration>) -> Result<Self, ClientError> {
-        let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+        let mut failure = None;
+        for path in target.sockets() {
+            match connect(&path) {
+                Ok(stream) => return Self::on(stream, (target, path), patience),
+                // What the first place says is what a person can understand.
+                Err(error) => {
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+        let process = target.state_dir.as_deref().and_then(daemon_of);
+        let error = failure.unwrap_or_else(|| io::ErrorKind::NotFound.into());
+        Err(match (error.kind(), process) {
+            (io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused, Some(process)) => {
+                ClientError::NoSocket(target.clone(), process)
+            }
+            (io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused, None) => {
                 ClientError::NotRunning(target.clone(), error)
             }
             _ => ClientError::OutOfReach(target.clone(), error),
-        };
-        if !fits_socket(&target.socket) {
-            let text = format!("the path is longer than {SOCKET_PATH_BYTES_MAX} bytes");
-            return Err(failed(io::Error::other(text)));
+        })
+    }
+
+    /// Nothing is sent or read before it is known whose process is at the other end.
+    fn on(
+        stream: Stream,
+        (target, path): (&Target, PathBuf),
+        patience: Option<Duration>,
+    ) -> Result<Self, ClientError> {
+        let listener = stream.peer_creds().ok().and_then(|listener| listener.euid());
+        if let Err(error) = check_listener(&path, listener) {
+            return Err(ClientError::Stranger(target.clone(), path, error));
         }
-        let name = target.socket.as_path().to_fs_name::<GenericFilePath>().map_err(failed)?;
-        let stream = Stream::connect(name).map_err(failed)?;
         if patience.is_some() {
             stream.set_recv_timeout(patience).map_err(FrameError::from)?;
         }
@@ -203,6 +241,13 @@ impl Client {
             }
         }
     }
+}
+
+fn connect(path: &Path) -> io::Result<Stream> {
+    if !fits_socket(path) {
+        return Err(io::Error::other(format!("the path is longer than {SOCKET_PATH_BYTES_MAX} bytes")));
+    }
+    Stream::connect(path.to_fs_name::<GenericFilePath>()?)
 }
 
 /// What a failed read or write means. A Unix socket whose other end closed with unread data in it reports a reset.

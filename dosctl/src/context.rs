@@ -53,7 +53,8 @@ impl Context {
     /// As in [`Context::target`].
     pub(crate) fn environment(&self) -> Result<Vec<(&'static str, OsString)>, WireError> {
         let target = self.target()?;
-        let mut variables = vec![("DOSCTL_SOCKET", target.socket.into_os_string())];
+        let socket = target.sockets().find(|path| path.exists()).unwrap_or_else(|| target.socket.clone());
+        let mut variables = vec![("DOSCTL_SOCKET", socket.into_os_string())];
         if let Some(profile) = target.profile {
             variables.push(("DOSCTL_PROFILE", String::from(profile).into()));
         }

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use dos_protocol::{Code, WireError, paths::Environment};
+use dos_protocol::{
+    Code, WireError,
+    paths::{CONTROL_SOCKET_NAME, Environment},
+};
 
 /// A peerd, by its socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +14,8 @@ pub(crate) struct Target {
     pub(crate) socket: PathBuf,
     /// Its profile; nothing if the socket itself was named.
     pub(crate) profile: Option<Box<str>>,
+    /// Where it keeps its state, if its profile tells: a socket that has lost its directory is there.
+    pub(crate) state_dir: Option<PathBuf>,
 }
 
 impl Target {
@@ -27,13 +32,19 @@ impl Target {
             .caused_by("neither HOME nor XDG_RUNTIME_DIR is set to an absolute path")
             .hint("dosctl --socket PATH")
         })?;
-        Ok(Self { socket, profile: Some(profile.into()) })
+        Ok(Self { socket, profile: Some(profile.into()), state_dir: environment.state_dir(profile) })
     }
 
     /// The peerd at `socket`.
     #[must_use]
     pub(crate) fn of_socket(socket: &Path) -> Self {
-        Self { socket: socket.into(), profile: None }
+        Self { socket: socket.into(), profile: None, state_dir: None }
+    }
+
+    /// Where its socket may be, in the order in which to look.
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = PathBuf> + use<'_> {
+        let refuge = self.state_dir.as_ref().map(|dir| dir.join(CONTROL_SOCKET_NAME));
+        std::iter::once(self.socket.clone()).chain(refuge)
     }
 
     /// How a message names it.

@@ -70,8 +70,10 @@ use std::{
 };
 
 use dos_daemon::{http, notify};
+use dos_host::socket::PlaceError;
 use dos_protocol::{Instance, Seq, WireError, directory::Call, limits::SHUTDOWN_TIME_MAX};
 use dos_sqlite::WriterThread;
+use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
     sync::{Notify, Semaphore, mpsc, watch},
@@ -136,7 +138,7 @@ pub enum RunError {
     Metrics(SocketAddr, #[source] io::Error),
     /// The socket for dosctl.
     #[error("cannot listen for commands at {path}", path = .0.display())]
-    Control(PathBuf, #[source] io::Error),
+    Control(PathBuf, #[source] PlaceError),
 }
 
 /// The settings of a running daemon. Weak, because the store closes only when no one holds it any more.
@@ -162,7 +164,7 @@ pub struct Daemon {
     session: JoinHandle<()>,
     others: Vec<JoinHandle<()>>,
     page: Option<JoinHandle<()>>,
-    opened: Option<opened::Opened>,
+    opened: Arc<Mutex<Option<opened::Opened>>>,
 }
 
 /// What is bound before anything runs.
@@ -178,7 +180,7 @@ impl Doors {
         let listen_error = |error| RunError::Listen(config.listen, error);
         let peers = peer::listener::bind(config.listen).map_err(listen_error)?;
         let listen = peers.local_addr().map_err(listen_error)?;
-        let socket = control::Listener::bind(&config.socket)
+        let socket = control::Listener::bind(&config.socket, &config.state_dir)
             .map_err(|error| RunError::Control(config.socket.clone(), error))?;
         Ok(Self { peers, listen, socket, page: config.metrics.map(open_page).transpose()? })
     }
@@ -317,7 +319,7 @@ impl Daemon {
     pub async fn start(config: Config) -> Result<Self, RunError> {
         let (state, writer) = Box::pin(State::open(&config)).await?;
         let doors = Doors::open(&config)?;
-        let opened = opened::Opened::prepare(&config.socket);
+        let opened = Arc::new(Mutex::new(opened::Opened::prepare(&config.socket)));
         let wanted_online = state.wanted_online;
         let (services, Loose { ends, local, calls }) = assemble(config, doors.listen, state)?;
         let services = Arc::new(services);
@@ -333,7 +335,8 @@ impl Daemon {
         let page = doors.page.map(|listener| tokio::spawn(http::serve(listener, observed)));
         let (stop, [early, late]) = stop_steps();
         let session = tokio::spawn(upstream::run(Arc::new(local), ends, wanted_online, late));
-        let control = tokio::spawn(control::run(Arc::clone(&services), doors.socket, early.clone()));
+        let renew = renewing(&services.config.socket, &opened);
+        let control = tokio::spawn(control::run(Arc::clone(&services), doors.socket, renew, early.clone()));
         let others = spawn_others(&services, (doors.peers, calls), &early);
         Ok(Self { services, writer, stop, control, session, others, page, opened })
     }
@@ -386,7 +389,7 @@ impl Daemon {
                 tracing::warn!("a command did not finish in time");
             }
             tracing::debug!("commands are finished");
-            drop(opened);
+            drop(opened.lock().take());
             drop(second);
             drop(session.await);
             tracing::debug!("signed out");
@@ -442,6 +445,17 @@ fn spawn_others(
             stop.clone(),
         )),
     ]
+}
+
+/// Makes the directory for a viewer's files anew, which vanished with the socket.
+fn renewing(socket: &Path, opened: &Arc<Mutex<Option<opened::Opened>>>) -> impl Fn() + Send + Sync + use<> {
+    let (socket, opened) = (socket.to_owned(), Arc::clone(opened));
+    move || {
+        let mut opened = opened.lock();
+        // First the old one, which removes what has its name.
+        drop(opened.take());
+        *opened = opened::Opened::prepare(&socket);
+    }
 }
 
 /// What stops a daemon, and what its tasks wait for: the first step and the second.

@@ -105,7 +105,11 @@ fn a_directory_that_cannot_be_synced_is_a_warning_after_a_view() {
     let output = command.output().unwrap();
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert_eq!(stdout(&output), "saved bob/sea (1.28 MB), 1 view left, in shelf/sea.jpg\n");
-    assert!(stderr(&output).starts_with("warning: cannot sync the directory \"shelf\""), "{}", stderr(&output));
+    assert!(
+        stderr(&output).starts_with("warning: cannot sync the directory \"shelf\""),
+        "{}",
+        stderr(&output)
+    );
     fs::set_permissions(&shelf, fs::Permissions::from_mode(0o755)).unwrap();
     assert!(fs::read(peerd.path("shelf/sea.jpg")).unwrap() == bytes());
     peerd.done();

@@ -7,12 +7,19 @@ use std::{
     time::Duration,
 };
 
+use dos_host::{
+    lock::daemon_of,
+    socket::{Stranger, check_listener},
+};
 use dos_protocol::{
     Code, WireError,
     admin::{FromDosd, SOCKET_NAME, ToDosd},
     frame::{self, FrameError},
 };
-use interprocess::local_socket::{GenericFilePath, Stream, ToFsName, traits::Stream as _};
+use interprocess::local_socket::{
+    GenericFilePath, Stream, ToFsName,
+    traits::{Stream as _, StreamCommon as _},
+};
 
 /// Why the server did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +27,12 @@ pub enum AskError {
     /// No server runs on this data directory, or it is somebody else's.
     #[error("no dosd answers at {path}", path = .0.display())]
     NotRunning(PathBuf, #[source] io::Error),
+    /// One runs, and its socket is not there.
+    #[error("dosd runs on this data directory (process {1}), but no one answers at {path}", path = .0.display())]
+    NoSocket(PathBuf, u32),
+    /// Somebody else listens on the socket.
+    #[error("the socket {path} is not this user's dosd", path = .0.display())]
+    Stranger(PathBuf, #[source] Stranger),
     /// It hung up or spoke another language.
     #[error("dosd did not answer")]
     Broken(#[from] FrameError),
@@ -41,6 +54,9 @@ impl From<AskError> for WireError {
             AskError::NotRunning(_, cause) => {
                 Self::new(Code::NoDaemon, text).caused_by(cause.to_string()).hint("dosd serve")
             }
+            // The server binds its socket again within seconds.
+            AskError::NoSocket(..) => Self::new(Code::NoDaemon, text),
+            AskError::Stranger(_, cause) => Self::new(Code::NoDaemon, text).caused_by(cause.to_string()),
             AskError::Broken(cause) => Self::new(Code::Internal, text).caused_by(cause.to_string()),
             AskError::Slow => Self::new(Code::Timeout, text),
             AskError::Unexpected => Self::new(Code::Internal, text),
@@ -61,7 +77,12 @@ impl Answers {
     pub fn to(data_dir: &Path, request: &ToDosd, patience: Option<Duration>) -> Result<Self, AskError> {
         let path = data_dir.join(SOCKET_NAME);
         let connect = || Stream::connect(path.as_path().to_fs_name::<GenericFilePath>()?);
-        let mut stream = connect().map_err(|error| AskError::NotRunning(path.clone(), error))?;
+        let mut stream = connect().map_err(|error| match daemon_of(data_dir) {
+            Some(process) => AskError::NoSocket(path.clone(), process),
+            None => AskError::NotRunning(path.clone(), error),
+        })?;
+        let listener = stream.peer_creds().ok().and_then(|listener| listener.euid());
+        check_listener(&path, listener).map_err(|error| AskError::Stranger(path.clone(), error))?;
         stream.set_recv_timeout(patience).map_err(FrameError::Io)?;
         stream.write_all(&frame::to_frame(request)?).map_err(FrameError::Io)?;
         Ok(Self(stream))

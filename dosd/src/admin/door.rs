@@ -4,13 +4,15 @@
 //! up. When the server closes, what is in flight ends with an error, except a command that waits for just that.
 
 use std::{
-    fs, io,
-    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
+use dos_host::{
+    socket::{PlaceError, SocketFile, clear},
+    user::is_trusted,
+};
 use dos_protocol::{
     Code, WireError,
     admin::{FromDosd, ToDosd},
@@ -18,15 +20,18 @@ use dos_protocol::{
     limits::WRITE_STALL_MAX,
     paths::fits_socket,
 };
-use interprocess::local_socket::{
-    GenericFilePath, ListenerOptions, ToFsName,
-    tokio::{Listener, Stream},
-    traits::{StreamCommon as _, tokio::Listener as _},
+use interprocess::{
+    local_socket::{
+        GenericFilePath, ListenerOptions, ToFsName,
+        tokio::{Listener, Stream},
+        traits::{StreamCommon as _, tokio::Listener as _},
+    },
+    os::unix::local_socket::ListenerOptionsExt as _,
 };
 use tokio::{
     io::{AsyncWriteExt, ReadHalf, WriteHalf},
     sync::{Semaphore, watch},
-    time::timeout,
+    time::{MissedTickBehavior, interval, timeout},
 };
 
 use super::{Operator, Stop, waits_for_end};
@@ -38,6 +43,9 @@ const CONNECTIONS_MAX: usize = 16;
 /// A command sends its request at once.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
 
+/// How often the socket's file is looked at: one stat(2) each time.
+const LOOK_PAUSE: Duration = Duration::from_secs(2);
+
 /// Why there is no door.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
@@ -46,13 +54,13 @@ pub enum AdminError {
     TooLong(PathBuf),
     /// The socket cannot be made.
     #[error("cannot make the socket {path}", path = .0.display())]
-    Socket(PathBuf, #[source] io::Error),
+    Socket(PathBuf, #[source] PlaceError),
 }
 
-/// The open door.
+/// The open door; its file goes when it is dropped, if it is still its own.
 pub(crate) struct Door {
     listener: Listener,
-    owner: u32,
+    file: SocketFile,
 }
 
 impl Door {
@@ -61,31 +69,55 @@ impl Door {
         if !fits_socket(path) {
             return Err(AdminError::TooLong(path.to_owned()));
         }
-        let failed = |error| AdminError::Socket(path.to_owned(), error);
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
+        Self::bind(path).map_err(|error| AdminError::Socket(path.to_owned(), error))
+    }
+
+    fn bind(path: &Path) -> Result<Self, PlaceError> {
+        let failed = |error| PlaceError::Io(path.to_owned(), error);
+        clear(path)?;
         let name = path.to_fs_name::<GenericFilePath>().map_err(failed)?;
-        let listener = ListenerOptions::new().name(name).create_tokio().map_err(failed)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        let owner = fs::metadata(path).map_err(failed)?.uid();
-        Ok(Self { listener, owner })
+        let options = ListenerOptions::new().name(name).mode(0o600).reclaim_name(false);
+        let listener = options.create_tokio().map_err(failed)?;
+        Ok(Self { listener, file: SocketFile::bound(path).map_err(failed)? })
+    }
+
+    /// Binds the socket again if commands cannot find it any more.
+    fn look(&mut self) {
+        if self.file.is_there() {
+            return;
+        }
+        let path = self.file.path().to_owned();
+        match Self::bind(&path) {
+            Ok(door) => {
+                *self = door;
+                tracing::warn!(socket = %path.display(), "the operator's socket had vanished and is bound again");
+            }
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "the operator's socket has vanished and cannot be bound again");
+            }
+        }
     }
 
     /// Serves commands until the server closes.
-    pub(crate) async fn serve(self, operator: Arc<Operator>, mut phase: watch::Receiver<Phase>) {
+    pub(crate) async fn serve(mut self, operator: Arc<Operator>, mut phase: watch::Receiver<Phase>) {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let commands = phase.clone();
+        let mut looks = interval(LOOK_PAUSE);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let accepted = tokio::select! {
                 biased;
                 _ = phase.wait_for(|phase| *phase != Phase::Open) => return,
+                _ = looks.tick() => {
+                    self.look();
+                    continue;
+                }
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok(stream) if may_command(&stream, self.owner) => {
+                Ok(stream) if may_command(&stream) => {
                     let (operator, phase) = (Arc::clone(&operator), commands.clone());
                     tokio::spawn(async move {
                         if let Err(error) = answer(stream, operator, phase).await {
@@ -104,9 +136,9 @@ impl Door {
     }
 }
 
-/// The data directory's owner and root.
-fn may_command(stream: &Stream, owner: u32) -> bool {
-    stream.peer_creds().ok().and_then(|creds| creds.euid()).is_some_and(|user| user == owner || user == 0)
+/// The server's own user and root.
+fn may_command(stream: &Stream) -> bool {
+    stream.peer_creds().ok().and_then(|creds| creds.euid()).is_some_and(is_trusted)
 }
 
 /// The way back to a command.

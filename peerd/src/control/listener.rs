@@ -1,15 +1,22 @@
-//! Binding the local socket and taking its connections. With its neighbours the only place that names interprocess.
+//! Binding the local socket, taking its connections, and finding it again. With its neighbours the only place that names
+//! interprocess.
 //!
-//! What always holds: the socket is 0600 in a directory that is 0700; a socket that a dead daemon left is replaced, a
-//! live one is not.
+//! What always holds: the socket is 0600 in a directory that no other user can change; a socket that a dead daemon left is replaced, a
+//! live one, somebody else's, or what is no socket is not. When its file vanishes, as `XDG_RUNTIME_DIR` does at logout, it is bound again
+//! there, or in the state directory until that is possible.
 
 use std::{
     io,
-    os::unix::net::UnixStream,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use dos_daemon::dir::make_private;
+use dos_host::{
+    socket::{PlaceError, SocketFile, clear},
+    user::is_trusted,
+};
+use dos_protocol::paths::{CONTROL_SOCKET_NAME, fits_socket};
 use interprocess::{
     local_socket::{
         GenericFilePath, ListenerOptions, ToFsName,
@@ -18,56 +25,123 @@ use interprocess::{
     },
     os::unix::local_socket::ListenerOptionsExt,
 };
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::credentials::may_command;
+/// How often the socket's file is looked at: one stat(2) each time.
+const LOOK_PAUSE: Duration = Duration::from_secs(2);
 
-/// The bound socket; gone from the file system when dropped.
+/// A bound socket; its file goes when dropped, if it is still this one's.
 #[derive(Debug)]
-pub(crate) struct Listener {
+struct Bound {
     listener: LocalListener,
-    path: PathBuf,
+    file: SocketFile,
 }
 
-impl Listener {
-    /// Binds the socket.
-    ///
-    /// # Errors
-    /// `AddrInUse` if another daemon answers there; what the system says.
-    pub(crate) fn bind(path: &Path) -> io::Result<Self> {
+impl Bound {
+    fn at(path: &Path) -> Result<Self, PlaceError> {
+        let failed = |error| PlaceError::Io(path.to_owned(), error);
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
             && !parent.exists()
         {
-            make_private(parent)?;
+            make_private(parent).map_err(|error| PlaceError::Io(parent.to_owned(), error))?;
         }
-        match UnixStream::connect(path) {
-            Ok(_) => return Err(io::Error::new(io::ErrorKind::AddrInUse, "another daemon answers there")),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
-            Err(_) => {}
-        }
-        let name = path.to_fs_name::<GenericFilePath>()?;
-        let listener = ListenerOptions::new().name(name).mode(0o600).reclaim_name(false).create_tokio()?;
-        Ok(Self { listener, path: path.to_owned() })
+        clear(path)?;
+        let name = path.to_fs_name::<GenericFilePath>().map_err(failed)?;
+        let options = ListenerOptions::new().name(name).mode(0o600).reclaim_name(false);
+        let listener = options.create_tokio().map_err(failed)?;
+        let file = SocketFile::bound(path).map_err(failed)?;
+        Ok(Self { listener, file })
+    }
+}
+
+/// The socket for dosctl.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    bound: Bound,
+    /// Where it belongs.
+    path: PathBuf,
+    /// Where it is as long as it cannot be there.
+    refuge: PathBuf,
+    looks: Interval,
+    /// Why it was not bound again the last time.
+    trouble: Option<String>,
+}
+
+impl Listener {
+    /// Binds the socket at `path`. If that vanishes later and cannot be made anew, it is in `state_dir`.
+    ///
+    /// # Errors
+    /// As in [`PlaceError`].
+    pub(crate) fn bind(path: &Path, state_dir: &Path) -> Result<Self, PlaceError> {
+        let mut looks = interval(LOOK_PAUSE);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (path, refuge) = (path.to_owned(), state_dir.join(CONTROL_SOCKET_NAME));
+        Ok(Self { bound: Bound::at(&path)?, path, refuge, looks, trouble: None })
     }
 
-    /// The next connection of somebody who may command this daemon; others are hung up on.
+    /// The next connection of somebody who may command this daemon; others are hung up on. `on_bound` is called when the socket is
+    /// back where it belongs.
     ///
     /// # Errors
     /// What the system says.
-    pub(super) async fn accept(&self) -> io::Result<Stream> {
+    pub(super) async fn accept(&mut self, on_bound: &(dyn Fn() + Sync)) -> io::Result<Stream> {
         loop {
-            let stream = self.listener.accept().await?;
+            let stream = tokio::select! {
+                stream = self.bound.listener.accept() => stream?,
+                _ = self.looks.tick() => {
+                    self.look(on_bound);
+                    continue;
+                }
+            };
             let caller = stream.peer_creds().ok().and_then(|caller| caller.euid());
-            if caller.is_some_and(may_command) {
+            if caller.is_some_and(is_trusted) {
                 return Ok(stream);
             }
             tracing::warn!(uid = caller, "refused a command of another user");
         }
     }
-}
 
-impl Drop for Listener {
-    fn drop(&mut self) {
-        // The state directory is locked still, so the socket is ours.
-        drop(std::fs::remove_file(&self.path));
+    /// Binds the socket again if dosctl cannot find it where it looks.
+    fn look(&mut self, on_bound: &dyn Fn()) {
+        let is_there = self.bound.file.is_there();
+        if is_there && self.bound.file.path() == self.path {
+            return;
+        }
+        match Bound::at(&self.path) {
+            Ok(bound) => {
+                self.bound = bound;
+                self.trouble = None;
+                tracing::warn!(socket = %self.path.display(), "the socket had vanished and is bound again");
+                on_bound();
+                return;
+            }
+            Err(error) => self.complain(&error),
+        }
+        if is_there || !fits_socket(&self.refuge) || self.refuge == self.path {
+            return;
+        }
+        match Bound::at(&self.refuge) {
+            Ok(bound) => {
+                self.bound = bound;
+                tracing::warn!(
+                    socket = %self.refuge.display(),
+                    "the socket has vanished and is in the state directory meanwhile"
+                );
+            }
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, socket = %self.refuge.display(), "there is no socket for commands");
+            }
+        }
+    }
+
+    /// Logs why the socket cannot be where it belongs, once for every reason.
+    fn complain(&mut self, error: &PlaceError) {
+        let text = error.to_string();
+        if self.trouble.as_ref() != Some(&text) {
+            let error: &dyn std::error::Error = error;
+            tracing::warn!(error, "the socket has vanished and cannot be bound again");
+            self.trouble = Some(text);
+        }
     }
 }

@@ -5,7 +5,6 @@
 //! alone.
 
 mod connection;
-mod credentials;
 mod listener;
 mod parts;
 
@@ -24,14 +23,19 @@ pub(crate) use listener::Listener;
 /// After a failure to accept (no file descriptor left): time for others to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `stop`, then waits for the commands that must finish.
-pub(crate) async fn run(services: Arc<Services>, listener: Listener, stop: CancellationToken) {
+/// Serves until `stop`, then waits for the commands that must finish. `on_bound` is called when the socket was bound anew.
+pub(crate) async fn run(
+    services: Arc<Services>,
+    mut listener: Listener,
+    on_bound: impl Fn() + Send + Sync,
+    stop: CancellationToken,
+) {
     let places = Arc::new(Semaphore::new(CONTROL_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
         let accept = async {
             let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
+            (place, listener.accept(&on_bound).await)
         };
         tokio::select! {
             biased;

@@ -3,6 +3,7 @@
 //! Each plays an attack with real connections and measures what others notice of it; [`dos_testing::attack`] has its size.
 
 mod strangers;
+mod surroundings;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
