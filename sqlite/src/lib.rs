@@ -2,8 +2,10 @@
 //!
 //! What always holds: an operation is one transaction's worth of work, it is answered only after the commit that
 //! contains it has reached the disk (`synchronous=FULL`), and what runs after a commit runs in the order of the
-//! operations. Nothing here knows what is stored.
+//! operations. What is deleted is overwritten: in the database at once, in its log soon ([`Writer`]), in the copies from before
+//! a migration after a week. Nothing here knows what is stored.
 
+mod checkpoints;
 mod files;
 mod open;
 mod reader;
@@ -12,7 +14,7 @@ mod writer;
 
 pub use open::{OpenError, open_reader, open_writer};
 pub use reader::Readers;
-pub use schema::{Migration, Schema, copy_name};
+pub use schema::{Migration, OVERWRITE_FREE_PAGES, Schema, copy_name};
 pub use writer::{Writer, WriterStats, WriterThread};
 
 use std::{path::PathBuf, sync::Arc};

@@ -86,16 +86,20 @@ pub fn open_writer(path: &Path, schema: &Schema) -> Result<Connection, OpenError
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", AUTOCHECKPOINT_PAGES)?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // What is deleted is overwritten, where that writes no page more.
-    connection.pragma_update(None, "secure_delete", "FAST")?;
+    // What is deleted is overwritten, also in pages that are free then.
+    connection.pragma_update(None, "secure_delete", true)?;
     schema.apply(&mut connection, path)?;
+    // Steps of the past have set it for themselves.
+    connection.pragma_update(None, "secure_delete", true)?;
+    // A log that a crash has left, or a migration, may have what is deleted. If somebody reads it now, it goes later.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     lengthen_log(path).map_err(|error| OpenError::File(path.to_owned(), error))?;
     Ok(connection)
 }
 
 /// Fills the log up with zeros, which are no frames (section 4.1 of SQLite's file format: a frame is valid by its salt and
 /// checksum). SQLite takes no locks on this file, so opening and closing it here disturbs none.
-fn lengthen_log(path: &Path) -> io::Result<()> {
+pub(crate) fn lengthen_log(path: &Path) -> io::Result<()> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     let mut file = match OpenOptions::new().append(true).open(&log) {

@@ -19,6 +19,17 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
+/// A step for databases that have been written by a program that did not overwrite pages that became free: takes them all for a table of
+/// zeros and gives them back.
+pub const OVERWRITE_FREE_PAGES: &str = "
+CREATE TABLE overwritten(content BLOB);
+WITH RECURSIVE
+    free(pages, bytes) AS (SELECT freelist_count, page_size - 96 FROM pragma_freelist_count, pragma_page_size),
+    page(number) AS (SELECT pages FROM free UNION ALL SELECT number - 1 FROM page WHERE number > 1)
+INSERT INTO overwritten SELECT zeroblob(bytes) FROM page, free WHERE number > 0;
+DROP TABLE overwritten;
+";
+
 /// All steps of a program's database.
 #[derive(Debug, Clone, Copy)]
 pub struct Schema {

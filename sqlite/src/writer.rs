@@ -10,29 +10,21 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
-        mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+        mpsc::{SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{OpenError, StoreError, files::Files};
+use crate::{OpenError, StoreError, checkpoints::Checkpointer, files::Files};
 
 /// Operations that wait for the writer; more wait for a place in this queue.
 const QUEUE_MAX: usize = 1024;
 
 /// Operations in one transaction: bounds how long the first of them waits for the last.
 const BATCH_MAX: usize = 512;
-
-/// Commits after which the log is copied into the database even while the writer is busy: the writer's own checkpoint
-/// then finds little to do.
-const COMMITS_PER_CHECKPOINT: u64 = 64;
-
-/// How often the checkpointer looks.
-const CHECKPOINT_PAUSE: Duration = Duration::from_millis(20);
 
 /// A handle to the writer; clones share it. When the last one is gone, the writer finishes and stops.
 #[derive(Debug, Clone)]
@@ -163,30 +155,7 @@ impl Writer {
         let counters = Arc::new(Counters::default());
         let (committed, commits) = sync_channel(1);
         let (lost, gone) = watch::channel(None);
-        let checkpointer = spawn("checkpointer", move || {
-            let mut seen = 0;
-            let mut idle = false;
-            loop {
-                match commits.recv_timeout(if idle { Duration::from_secs(3600) } else { CHECKPOINT_PAUSE }) {
-                    Ok(()) => {
-                        seen += 1;
-                        idle = false;
-                        if seen >= COMMITS_PER_CHECKPOINT {
-                            seen = 0;
-                            checkpoint(&checkpoints, "PASSIVE");
-                        }
-                    }
-                    Err(RecvTimeoutError::Timeout) => {
-                        if seen > 0 {
-                            checkpoint(&checkpoints, "PASSIVE");
-                        }
-                        seen = 0;
-                        idle = true;
-                    }
-                    Err(RecvTimeoutError::Disconnected) => return checkpoint(&checkpoints, "TRUNCATE"),
-                }
-            }
-        })?;
+        let checkpointer = spawn("checkpointer", move || Checkpointer::new(checkpoints).run(&commits))?;
         let thread = {
             let writing = Writing { connection, files, gone: lost, counters: Arc::clone(&counters) };
             spawn("writer", move || {
@@ -344,13 +313,8 @@ fn commit(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Sto
     Ok(())
 }
 
-fn checkpoint(connection: &Connection, mode: &str) {
-    let result = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
-    if let Err(error) = result {
-        // The log keeps everything; the next checkpoint tries again.
-        tracing::warn!(error = &error as &dyn std::error::Error, "checkpoint failed");
-    }
-}
-
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod wiping;

@@ -5,10 +5,12 @@
 
 pub mod attack;
 mod child;
+mod files;
 mod needs;
 mod wait;
 
 pub use child::Guarded;
+pub use files::files_with;
 pub use needs::{has_program, skipped};
 pub use rustix::process::Signal;
 #[cfg(feature = "async")]

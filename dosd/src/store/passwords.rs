@@ -56,7 +56,6 @@ impl Store {
     pub async fn set_password(&self, change: Change, escrow: Option<Escrow>) -> Result<(), Refusal> {
         self.change_once(change, move |connection| {
             let peer = row::peer_number(change.peer);
-            let _thorough = Thorough::new(connection)?;
             if let Some(Escrow { record, sealed }) = escrow {
                 check_password(by_id(connection, change.peer)?.is_some_and(|peer| peer.name.is_some()))?;
                 let record = [&[VERSION], record.as_bytes()].concat();
@@ -85,7 +84,6 @@ impl Store {
     pub async fn clear_password(&self, peer: PeerId) -> Result<bool, Refusal> {
         self.change(move |connection| {
             let peer = row::peer_number(peer);
-            let _thorough = Thorough::new(connection)?;
             let deleted =
                 connection.prepare_cached("DELETE FROM passwords WHERE peer = ?1")?.execute([peer])?;
             if deleted > 0 {
@@ -95,23 +93,6 @@ impl Store {
             Ok((deleted > 0).into())
         })
         .await
-    }
-}
-
-/// While it lives, nothing of what is deleted stays in the file, not even in pages that become free.
-struct Thorough<'a>(&'a Connection);
-
-impl<'a> Thorough<'a> {
-    fn new(connection: &'a Connection) -> rusqlite::Result<Self> {
-        connection.pragma_update(None, "secure_delete", "ON")?;
-        Ok(Self(connection))
-    }
-}
-
-impl Drop for Thorough<'_> {
-    fn drop(&mut self) {
-        // If it fails, deleting is slower and no less thorough.
-        drop(self.0.pragma_update(None, "secure_delete", "FAST"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The directory's tables. A step that has been released is never changed; a new one is added.
 
-use dos_sqlite::{Migration, Schema};
+use dos_sqlite::{Migration, OVERWRITE_FREE_PAGES, Schema};
 
 /// The directory's database: `application_id` is "dosd" in ASCII.
 pub(super) const SCHEMA: Schema = Schema {
@@ -16,6 +16,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: PASSWORDS },
         Migration { sql: VIEWS_CLOSED },
         Migration { sql: HEALING },
+        Migration { sql: OVERWRITE_FREE_PAGES },
     ],
 };
 

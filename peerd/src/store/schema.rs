@@ -4,7 +4,7 @@
 //! statements need; those that an earlier release wrote stay as they are, and are read too. Secrets are sealed by the vault.
 //! IDs and numbers are stored as integers, moments as milliseconds.
 
-use dos_sqlite::{Migration, Schema};
+use dos_sqlite::{Migration, OVERWRITE_FREE_PAGES, Schema};
 
 /// "dosp" as a number.
 const APPLICATION_ID: i32 = 0x646f_7370;
@@ -22,6 +22,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: OFFLINE_BECAUSE },
         Migration { sql: CLOSED_VIEWS },
         Migration { sql: HEALING },
+        Migration { sql: OVERWRITE_FREE_PAGES },
     ],
 };
 

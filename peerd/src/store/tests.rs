@@ -1,5 +1,6 @@
 //! The store on real files.
 
+mod deleted;
 mod healing;
 mod messages;
 mod old;

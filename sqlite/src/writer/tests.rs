@@ -1,6 +1,6 @@
 //! What the writer promises: batches, isolation of failures, order, durability of what was answered.
 
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Duration};
 
 use super::*;
 use crate::{Migration, OpenError, Readers, Schema, open_reader, open_writer};
