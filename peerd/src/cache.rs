@@ -11,7 +11,12 @@ use dos_protocol::{
 };
 use tokio::sync::Notify;
 
-use crate::{copies::Copies, rules::cache, settings::CurrentSettings, store::Store};
+use crate::{
+    copies::Copies,
+    rules::{cache, strangers::Strangers},
+    settings::CurrentSettings,
+    store::Store,
+};
 
 /// Sealed copies, as rows and as files.
 #[derive(Debug, Clone)]
@@ -58,6 +63,11 @@ impl Cache {
         self.store.forget_copy(hash).await?;
         self.copies.remove(vec![hash]).await;
         Ok(())
+    }
+
+    /// What becomes of the shares of strangers.
+    pub(crate) fn strangers(&self) -> Strangers {
+        self.settings.get().strangers
     }
 
     /// A grant was received or has changed: its copy may be missing.

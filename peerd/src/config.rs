@@ -21,6 +21,7 @@ use dos_protocol::{
     paths::{Environment, fits_socket},
 };
 
+pub use crate::rules::strangers::Strangers;
 pub use declared::{Given, Values};
 
 /// Why the settings make no sense.
@@ -79,6 +80,8 @@ pub struct Config {
 pub struct Settings {
     /// Whether sealed copies are fetched when a right arrives.
     pub auto_fetch: bool,
+    /// What becomes of the shares and the connections of strangers.
+    pub strangers: Strangers,
     /// What the sealed copies of others may take on the disk, in bytes.
     pub cache_bytes_max: u64,
     /// What serving others may take.
@@ -106,6 +109,7 @@ impl From<&Values> for Settings {
     fn from(values: &Values) -> Self {
         Self {
             auto_fetch: values.auto_fetch,
+            strangers: values.strangers,
             cache_bytes_max: values.cache_bytes_max,
             uploads: Limits::new(values.max_uploads, values.upload_rate),
             downloads: Limits::new(values.max_downloads, values.download_rate),

@@ -21,6 +21,7 @@ use crate::{
     feed::Feed,
     identity::Identities,
     letters,
+    rules::strangers::Strangers,
     store::{Applied, Arrival},
     trust::Trust,
 };
@@ -100,7 +101,14 @@ fn tell(inbox: &Inbox, applied: &mut Applied) {
     inbox.feed.set_requests(applied.requests);
     inbox.feed.set_mail(applied.mail);
     let name = inbox.identity.any().and_then(|identity| identity.name.clone());
+    let lists_offers = inbox.cache.strangers() == Strangers::Offer;
     for (at, mut what) in applied.events.drain(..) {
+        if let EventKind::Grant(grant) = &what
+            && grant.offer
+            && !lists_offers
+        {
+            continue;
+        }
         if let EventKind::Message(message) = &mut what
             && message.to.is_some()
         {

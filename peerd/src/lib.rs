@@ -324,6 +324,7 @@ impl Daemon {
         let (services, Loose { ends, local, calls }) = assemble(config, doors.listen, state)?;
         let services = Arc::new(services);
         services.trust.count().await?;
+        services.store.count_offers().await?;
         tracing::info!(
             profile = &*services.config.profile,
             listen = %doors.listen,

@@ -302,6 +302,9 @@ pub struct Access {
     pub views_left: Allowance,
     /// When the grant expires.
     pub expires_at: Option<Timestamp>,
+    /// It is the offer of a stranger, as peerd tells dosctl. What the directory says here does not count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offer: bool,
 }
 
 /// Where a peer's access to an image stands.
@@ -436,11 +439,14 @@ pub struct Grant {
     /// Views given back from checkouts since the grant was first created.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub returned: u64,
+    /// It is the offer of a stranger, as peerd tells dosctl. What the directory says here does not count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offer: bool,
 }
 
 // The form that serde asks for.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(number: &u64) -> bool {
+pub(crate) fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 

@@ -61,6 +61,10 @@ pub(crate) fn status(text: &mut Text, status: &Status) {
         let messages = count(status.refused_messages, "message");
         lines.push(("refused", format!("{messages} not signed by the sender")));
     }
+    if status.offers > 0 {
+        let images = count(status.offers, "image");
+        lines.push(("offers", format!("{images} of strangers: see `dosctl shares --received`")));
+    }
     if status.password_again {
         lines.push(("password", "set your password once more: dosctl password".into()));
     }

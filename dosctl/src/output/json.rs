@@ -118,6 +118,7 @@ struct Pending {
     unknown_updates: u64,
     key_changes: u64,
     refused_messages: u64,
+    offers: u64,
 }
 
 impl<'a> From<&'a control::Status> for Status<'a> {
@@ -139,6 +140,7 @@ impl<'a> From<&'a control::Status> for Status<'a> {
                 unknown_updates: status.unknown_updates,
                 key_changes: status.key_changes,
                 refused_messages: status.refused_messages,
+                offers: status.offers,
             },
             version: &status.version,
             state_dir: status.state_dir.to_string_lossy(),

@@ -56,7 +56,7 @@ fn image(name: &str, access: Option<Access>) -> ImageInfo {
 
 fn access(state: AccessState, views: u32, ends: bool) -> Option<Access> {
     let expires_at = ends.then(|| now().after(Duration::from_secs(6 * 86_400)));
-    Some(Access { state, views_left: Allowance::Views(views), expires_at })
+    Some(Access { state, views_left: Allowance::Views(views), expires_at, offer: false })
 }
 
 fn alice(images: Vec<ImageInfo>) -> PeerInfo {
@@ -103,6 +103,7 @@ fn grant(views_left: Allowance) -> Grant {
         check: None,
         allow_offline: false,
         returned: 0,
+        offer: false,
     }
 }
 
@@ -146,6 +147,7 @@ fn status(state: SessionState) -> Status {
         state_dir: "/home/a/.local/state/dos/peers/default".into(),
         key_changes: 0,
         refused_messages: 0,
+        offers: 0,
         password_again: false,
         notes: Vec::new(),
     }
@@ -365,4 +367,27 @@ fn colour_is_only_where_it_is_wanted() {
     human::page(&mut coloured, &peers, None);
     assert!(coloured.out.starts_with("\u{1b}[1mPEER"));
     assert!(error_text(&WireError::new(Code::Internal, "x"), true).starts_with("\u{1b}[1;31merror:"));
+}
+
+#[test]
+fn people_see_what_is_the_offer_of_a_stranger() {
+    let offer = Grant { offer: true, ..grant(Allowance::Views(2)) };
+    let ended = Grant { views_left: Allowance::Views(0), ..offer.clone() };
+    let granted = access(AccessState::Granted, 2, None).map(|access| Access { offer: true, ..access });
+    let event = Event { at: now(), what: EventKind::Grant(Box::new(offer.clone())) };
+    let shown = text(|text| {
+        human::shares(text, None, Some(&[offer, ended]));
+        human::listed(text, &alice(Vec::new()), &image("sea", granted));
+        human::event(text, &event);
+    });
+    assert_eq!(
+        shown,
+        "IMAGE      VIEWER  LEFT  USED  OFFLINE  EXPIRES  STATE\n\
+         alice/sea  bob        2     1  no       never    offer\n\
+         alice/sea  bob        0     1  no       never    used up\n\
+         alice/sea  6000x4000  7.10 MB  offer: 2 views left\n\n\
+         2023-11-14T22:13:20Z  grant     bob may view alice/sea 2 more times: an offer of a stranger\n\
+         --- notes\n\
+         an offer is a stranger's: nothing is fetched before you `view` or `fetch` it, or `trust` the peer\n"
+    );
 }

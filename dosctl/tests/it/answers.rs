@@ -29,6 +29,7 @@ fn status(profile: &str) -> FromPeerd {
         state_dir: "/nowhere".into(),
         key_changes: 0,
         refused_messages: 0,
+        offers: 0,
         password_again: false,
         notes: Vec::new(),
     }))))

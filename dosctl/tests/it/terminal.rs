@@ -40,6 +40,7 @@ pub(crate) fn bob_with_sea() -> PeerInfo {
             state: AccessState::Granted,
             views_left: Allowance::Views(1),
             expires_at: None,
+            offer: false,
         }),
         record: None,
         signature: None,

@@ -96,6 +96,7 @@ impl GrantRecord {
             check: self.check,
             allow_offline: self.allow_offline,
             returned: self.returned,
+            offer: false,
         }
     }
 
@@ -308,7 +309,7 @@ pub(crate) fn access(
     };
     let Some(grant) = grant else {
         let state = requested.unwrap_or(AccessState::None);
-        return Access { state, views_left: Allowance::Views(0), expires_at: None };
+        return Access { state, views_left: Allowance::Views(0), expires_at: None, offer: false };
     };
     let state = match (grant.state_at(now), requested) {
         (GrantState::Active, _) => AccessState::Granted,
@@ -318,7 +319,7 @@ pub(crate) fn access(
         (GrantState::Revoked, _) => AccessState::Revoked,
     };
     let views_left = if grant.is_live() { grant.views_left } else { Allowance::Views(0) };
-    Access { state, views_left, expires_at: grant.expires_at }
+    Access { state, views_left, expires_at: grant.expires_at, offer: false }
 }
 
 /// A grant as it is now, for its owner or its viewer; another peer does not learn whether there is one.

@@ -7,7 +7,7 @@ use dos_protocol::{
     Code, PeerId, PeerName, PublicKey, WireError,
     directory::{Blob, Escrow},
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::{
     Change, Refusal, Store,

@@ -1,4 +1,6 @@
-//! Fetching the copies of received grants before somebody wants to see them, until none is missing.
+//! Fetching the copies of grants of contacts before somebody wants to see them, until none is missing.
+//!
+//! Nothing connects to a stranger: its grant is an offer, and a connection would tell it that and where this peer is.
 //!
 //! What always holds: there is no pause while a copy is missing and its owner answers; an owner that cannot be reached is left
 //! alone for longer and longer, and the copies of the others do not wait for it. Nothing is evicted for these copies, or two
@@ -133,6 +135,7 @@ pub(crate) async fn run(fetching: Fetching, stop: CancellationToken) {
             () = stop.cancelled() => return,
             changed = status.changed() => if changed.is_err() { return },
             () = fetching.cache.wanted() => look = true,
+            () = fetching.cache.store.offers().fewer() => look = true,
             // After a failure there is a time to wait for; after the last one a look whether anything is missing still.
             failed = worker.finish_one(), if !worker.fetches.is_empty() => {
                 look |= failed || worker.fetches.is_empty();
@@ -253,6 +256,7 @@ mod tests {
             check: None,
             allow_offline: false,
             returned: 0,
+            offer: false,
         }
     }
 

@@ -7,6 +7,7 @@ use dos_protocol::{
     control::{ListQuery, Outcome},
     directory::{Answer, List, Op},
     limits::{PAGE_DEFAULT, PAGE_MAX},
+    model::PeerInfo,
 };
 
 use super::Services;
@@ -30,8 +31,22 @@ pub(super) async fn run(services: &Arc<Services>, query: ListQuery) -> Result<Ou
     match services.upstream.request(Op::List(list)).await? {
         Answer::Page(mut page) => {
             services.trust.judge_images(me, &mut page.peers).await?;
+            mark_offers(services, &mut page.peers).await?;
             Ok(Outcome::Page { peers: page.peers, next: page.next })
         }
         _ => Err(unexpected()),
     }
+}
+
+/// Says which images are offers of strangers; those of strangers that are refused are as if nothing had been granted.
+async fn mark_offers(services: &Services, peers: &mut [PeerInfo]) -> Result<(), WireError> {
+    let owners = peers.iter().filter(|peer| !peer.images.is_empty()).map(|peer| peer.id).collect();
+    let (standings, strangers) = (services.store.standings(owners).await?, services.cache.strangers());
+    for peer in peers {
+        let owner = standings.get(&peer.id).copied().unwrap_or_default();
+        for access in peer.images.iter_mut().filter_map(|image| image.access.as_mut()) {
+            *access = strangers.shows(owner, *access);
+        }
+    }
+    Ok(())
 }

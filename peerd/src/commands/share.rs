@@ -6,6 +6,7 @@ use dos_protocol::{
     Code, ImageName, PeerRef, WireError,
     control::Outcome,
     directory::{Answer, ExpiryChange, Op, Share, ViewsChange},
+    model::Grant,
 };
 
 use super::operation::Operation;
@@ -55,8 +56,9 @@ pub(super) async fn run(
     let share = Share { image: image.info.no, viewer, views, expiry, key, lasts_ms, allow_offline };
     match change.request(Op::Share(share)).await {
         Ok(Answer::Grant(grant)) => {
-            services.cache.take_grant((*grant).clone()).await?;
-            Ok(Outcome::Grant(grant))
+            let grant = Grant { offer: false, ..*grant };
+            services.cache.take_grant(grant.clone()).await?;
+            Ok(Outcome::Grant(Box::new(grant)))
         }
         Ok(_) => Err(unexpected()),
         Err(error) if error.hint.is_none() && error.code == Code::NotFound => Err(error.hint("dosctl list")),

@@ -42,7 +42,8 @@ async fn send_received(services: &Services, me: PeerId, sink: &Sink) -> Result<(
         let page = services.store.received(me, after).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some((last.path.owner, last.path.name.clone(), last.image));
-        sink.give(part(Vec::new(), page)).await?;
+        let listed = services.store.listed(page, services.cache.strangers()).await?;
+        sink.give(part(Vec::new(), listed)).await?;
     }
 }
 

@@ -9,6 +9,7 @@ use dos_protocol::{
 };
 
 use super::Services;
+use crate::rules::strangers::Strangers;
 
 /// How things stand.
 ///
@@ -36,6 +37,10 @@ pub(super) fn run(services: &Arc<Services>) -> Result<Outcome, WireError> {
         unknown_updates: services.store.unknown_updates(),
         key_changes: services.trust.changes(),
         refused_messages: services.feed.refused(),
+        offers: match services.cache.strangers() {
+            Strangers::Offer => services.store.offers().count(),
+            Strangers::Refuse => 0,
+        },
         version: env!("CARGO_PKG_VERSION").into(),
         state_dir: services.dirs.root().to_owned(),
         password_again: services.upstream.password_again(),

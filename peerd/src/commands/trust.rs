@@ -33,7 +33,8 @@ pub(super) async fn inspect(services: &Arc<Services>, peer: PeerRef) -> Result<O
         None => {
             let told = services.trust.look(id).await?;
             let since = dos_protocol::Timestamp::now();
-            Contact { id, name: told.name, key: told.key, trust: None, since, other: None }
+            let stranger = !services.store.standing(id).await?.is_contact;
+            Contact { id, name: told.name, key: told.key, trust: None, since, other: None, stranger }
         }
     };
     Ok(Outcome::Trust { own, contact: Box::new(contact) })

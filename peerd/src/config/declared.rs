@@ -13,6 +13,8 @@ use dos_protocol::{
     paths::{DEFAULT_PROFILE, is_profile},
 };
 
+use crate::rules::strangers::Strangers;
+
 /// What the sealed copies of others may take on the disk if nothing is given: 10 GiB.
 const CACHE_BYTES_MAX_DEFAULT: u64 = 10 << 30;
 
@@ -48,8 +50,10 @@ dos_daemon::settings! {
         [env = "PEERD_ADVERTISE", value_name = "ADDR", value_delimiter = ','];
     /// Let other peers connect directly; with false they connect through the directory [default: true]
     reachable: bool = true, [env = "PEERD_REACHABLE", value_name = "BOOL"];
-    /// Fetch sealed copies as soon as a grant arrives [default: true]
+    /// Fetch sealed copies as soon as a grant of a contact arrives [default: true]
     auto_fetch: bool = true, [env = "PEERD_AUTO_FETCH", value_name = "BOOL"];
+    /// Shares of peers that you have not dealt with: list them as offers, or refuse them [default: offer]
+    strangers: Strangers = Strangers::Offer, [env = "PEERD_STRANGERS", value_name = "WHAT"];
     /// Bytes on disk for the sealed copies of others [default: 10737418240]
     cache_bytes_max: u64 = CACHE_BYTES_MAX_DEFAULT, [env = "PEERD_CACHE_BYTES_MAX", value_name = "BYTES"];
     /// Viewers served at the same time; others wait and retry [default: 16]

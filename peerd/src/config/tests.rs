@@ -5,7 +5,7 @@ use clap::Args as _;
 use super::*;
 
 /// Key, default as the help tells it (nothing where it does not), another value as the file has it.
-const SETTINGS: [(&str, &str, &str); 15] = [
+const SETTINGS: [(&str, &str, &str); 16] = [
     ("profile", "", "'bob'"),
     ("state_dir", "$XDG_STATE_HOME/dos/peers/PROFILE", "'/y'"),
     ("socket", "$XDG_RUNTIME_DIR/dos/PROFILE/control.sock", "'/y'"),
@@ -13,6 +13,7 @@ const SETTINGS: [(&str, &str, &str); 15] = [
     ("advertise", "", "['192.0.2.7:1']"),
     ("reachable", "true", "false"),
     ("auto_fetch", "true", "false"),
+    ("strangers", "offer", "'refuse'"),
     ("cache_bytes_max", "10737418240", "1"),
     ("max_uploads", "16", "3"),
     ("max_downloads", "16", "3"),

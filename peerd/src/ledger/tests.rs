@@ -97,6 +97,7 @@ fn image(grant: &Grant) -> ImageInfo {
             state: AccessState::Granted,
             views_left: grant.views_left,
             expires_at: grant.expires_at,
+            offer: false,
         }),
         record: None,
         signature: None,
@@ -195,6 +196,7 @@ async fn bench() -> Bench {
         check: share.check,
         allow_offline: true,
         returned: 0,
+        offer: false,
     };
     cache.take_grant(grant.clone()).await.unwrap();
     let counting = Counting {

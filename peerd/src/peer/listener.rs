@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::Peers;
-use super::{relay::join, serve::serve};
+use super::{admission, relay::join, serve::serve};
 use crate::identity::Identity;
 
 /// Connections that wait to be taken.
@@ -79,6 +79,9 @@ pub(crate) async fn run(
                     (address.to_string(), answer(&peers, &tls, async { Ok(socket) }).await)
                 }
                 Incoming::Called(Call { ticket, from }) => {
+                    if !admission::takes_call(&peers, from).await {
+                        return;
+                    }
                     let joined = async {
                         let directory = peers.upstream.directory().ok_or(io::ErrorKind::NotConnected)?;
                         join(directory, &ticket).await

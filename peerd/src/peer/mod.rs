@@ -4,6 +4,7 @@
 //! addresses ([`race`]) or through the directory ([`relay`]); [`message`] brings a message there, [`fetch`] brings a copy here:
 //! [`receive`] reads its bytes, [`intake`] keeps and verifies them, [`window`] says how far the owner may send.
 
+mod admission;
 pub(crate) mod callers;
 pub(crate) mod dial;
 pub(crate) mod fetch;

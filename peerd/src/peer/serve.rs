@@ -29,7 +29,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Peers, callers::identify, message};
+use super::{Peers, admission, callers::identify, message};
 use crate::{
     copies::Pin,
     directory::{unexpected, unregistered},
@@ -61,6 +61,9 @@ where
 {
     let mut stream = Reader::new(stream);
     while let Some(request) = next(&mut stream).await? {
+        if !admission::answers(peers, key).await {
+            return Ok(());
+        }
         let outcome = match request {
             Ok(ToPeer::Fetch(fetch)) => answer(peers, key, &mut stream, fetch).await?,
             // One that was on its way when the copy had been sent.

@@ -89,6 +89,7 @@ async fn pair() -> Pair {
         check: share.check,
         allow_offline: false,
         returned: 0,
+        offer: false,
     };
     for peer in [&owner, &viewer] {
         peer.peers().cache.take_grant(grant.clone()).await.unwrap();

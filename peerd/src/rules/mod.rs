@@ -17,6 +17,7 @@ pub(crate) mod reconcile;
 pub(crate) mod requests;
 pub(crate) mod retry;
 pub(crate) mod spend;
+pub(crate) mod strangers;
 pub(crate) mod trust;
 pub(crate) mod updates;
 pub(crate) mod views;

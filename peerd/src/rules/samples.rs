@@ -36,6 +36,7 @@ pub(crate) fn grant(revision: u64) -> Grant {
         check: None,
         allow_offline: false,
         returned: 0,
+        offer: false,
     }
 }
 

@@ -39,7 +39,7 @@ impl Store {
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn block(&self, block: Block) -> Result<bool, Error> {
-        self.write(move |connection| {
+        self.write_counting(move |connection| {
             insert(connection, &block)?;
             changed(connection)?;
             let sql = "DELETE FROM contacts WHERE peer = ?1 AND state = 'pending'";
@@ -53,7 +53,7 @@ impl Store {
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn unblock(&self, peer: PeerId) -> Result<(), Error> {
-        self.write(move |connection| {
+        self.write_counting(move |connection| {
             execute(connection, "DELETE FROM blocks WHERE peer = ?1", [id(peer)])?;
             execute(connection, "DELETE FROM asserting WHERE kind = 'block' AND peer = ?1", [id(peer)])?;
             changed(connection)
@@ -75,7 +75,7 @@ impl Store {
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn take_blocks(&self, since: u64, blocks: Vec<Block>) -> Result<bool, Error> {
-        self.write(move |connection| {
+        self.write_counting(move |connection| {
             if revision(connection)? != since {
                 return Ok(false);
             }

@@ -12,7 +12,7 @@ use dos_protocol::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    Error, Store, blocks, execute, id,
+    Error, Store, blocks, contacted, execute, id,
     messages::{Entry, Kind, Mail, Me, is_here, keep, mail},
     peer_of,
     stored::{contact_state, contact_state_text, peer_name},
@@ -109,12 +109,16 @@ impl Store {
         number: u64,
         approve: bool,
     ) -> Result<Option<ContactRequest>, Error> {
-        self.write(move |connection| {
+        self.write_counting(move |connection| {
             let state = if approve { RequestState::Approved } else { RequestState::Denied };
             let sql = "UPDATE contacts SET state = ?2, decided_at = ?3 WHERE number = ?1 AND state <> ?2";
             let number = number.cast_signed();
             execute(connection, sql, params![number, contact_state_text(state), Timestamp::now().0])?;
-            find(connection, "number = ?1", number)
+            let decided = find(connection, "number = ?1", number)?;
+            if let Some(contact) = decided.as_ref().filter(|_| approve) {
+                contacted::note(connection, contact.from)?;
+            }
+            Ok(decided)
         })
         .await
     }

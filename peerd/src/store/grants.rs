@@ -11,7 +11,7 @@ use dos_protocol::{
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::{
-    Error, Store, execute, hash_of, id,
+    Error, Store, contacted, execute, hash_of, id,
     library::add_copy,
     page, release,
     stored::{self, encode},
@@ -27,7 +27,7 @@ impl Store {
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn take_grant(&self, grant: Grant) -> Result<Vec<SealedHash>, Error> {
-        self.write(move |connection| {
+        self.write_counting(move |connection| {
             let me = super::own(connection)?.peer;
             Ok(receive(connection, me, &grant)?.map(|received| received.free).unwrap_or_default())
         })
@@ -153,11 +153,12 @@ impl Store {
         share: Vec<u8>,
         blocks: Option<Vec<u8>>,
     ) -> Result<bool, Error> {
-        self.write(move |connection| {
+        self.write_counting(move |connection| {
             let now = grant(connection, fetched.image, fetched.viewer)?;
             if !grants::needs(now.as_ref(), &fetched) {
                 return Ok(false);
             }
+            contacted::note(connection, fetched.path.owner)?;
             if let Some(blocks) = blocks {
                 let SealedCopy { hash, bytes } = fetched.sealed;
                 add_copy(connection, &hash, bytes, &blocks)?;
@@ -223,8 +224,8 @@ impl Store {
         .await
     }
 
-    /// A page of the grants to `viewer` that are not revoked and lack their copy or their share, those to the newest images
-    /// first: those to images before this one.
+    /// A page of the grants of contacts to `viewer` that are not revoked and lack their copy or their share, those to the newest
+    /// images first: those to images before this one. A blocked contact is none.
     ///
     /// # Errors
     /// As in [`Error`].
@@ -232,6 +233,7 @@ impl Store {
         self.read(move |connection| {
             let before = before.map_or(i64::MAX, |image| image.0.cast_signed());
             let sql = "SELECT body FROM grants WHERE viewer = ?1 AND revoked = 0 AND image < ?2
+                 AND owner IN (SELECT peer FROM contacted) AND owner NOT IN (SELECT peer FROM blocks)
                  AND (NOT EXISTS (SELECT 1 FROM copies WHERE copies.hash = grants.hash)
                    OR NOT EXISTS (SELECT 1 FROM shares WHERE shares.image = grants.image))
                  ORDER BY image DESC LIMIT ?3";
@@ -276,6 +278,9 @@ pub(super) fn receive(
     let known = grant(connection, new.image, new.viewer)?;
     let Some(change) = grants::receive(me, known.as_ref(), new) else { return Ok(None) };
     write(connection, new)?;
+    if me == Some(new.path.owner) {
+        contacted::note(connection, new.viewer)?;
+    }
     let usable = change.usable;
     Ok(Some(Received { free: apply(connection, new.image, change)?, usable }))
 }

@@ -14,9 +14,11 @@ use dos_protocol::{
 use rusqlite::{Connection, params};
 
 use super::{
-    Error, Mail, Store, execute, grants, library, messages, messages::Taken, requests, sending, unknown,
+    Error, Mail, Store, contacted, execute, grants, library, messages, messages::Taken, requests, sending,
+    unknown,
 };
 use crate::rules::{
+    strangers::{Shown, Strangers, is_told},
     trust::Proof,
     updates::{Position, position},
 };
@@ -106,7 +108,7 @@ impl Store {
             count.store(applied.unknown, Ordering::Relaxed);
             then(applied);
         };
-        self.writer.call_then(move |connection| apply(connection, me, &arrivals), then).await
+        self.write_counting_then(move |connection| apply(connection, me, &arrivals), then).await
     }
 }
 
@@ -202,7 +204,13 @@ pub(super) fn one(
                 if received.usable {
                     applied.received.push((**grant).clone());
                 }
-                applied.events.push((at, EventKind::Grant(grant.clone())));
+                let other = if grant.viewer == me { grant.path.owner } else { grant.viewer };
+                let standing = contacted::standing(connection, other)?;
+                let offer = grant.viewer == me && Strangers::Offer.lists(standing, grant) == Shown::Offer;
+                if is_told(standing) {
+                    let grant = Grant { offer, ..(**grant).clone() };
+                    applied.events.push((at, EventKind::Grant(Box::new(grant))));
+                }
             }
         }
         Update::Viewed(viewed) => {
@@ -210,7 +218,7 @@ pub(super) fn one(
             let received = grants::receive(connection, Some(me), grant)?;
             applied.free.extend(received.into_iter().flat_map(|received| received.free));
             // A receipt is news whatever revision is known: each view is reported once.
-            let grant = Box::new(grant.clone());
+            let grant = Box::new(Grant { offer: false, ..grant.clone() });
             applied.events.push((at, EventKind::Viewed { views: *views, kind: *kind, grant }));
         }
         Update::Removed { image, path } => {

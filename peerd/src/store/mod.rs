@@ -7,6 +7,7 @@
 
 mod asserting;
 mod blocks;
+mod contacted;
 mod contacts;
 mod grants;
 mod inbox;
@@ -43,6 +44,7 @@ use rusqlite::{Connection, params};
 use crate::{clock::Clock, rules::grants::Needs};
 
 pub(crate) use asserting::{Asserting, Claim, Unsure};
+pub(crate) use contacted::Offers;
 pub(crate) use contacts::{Direct, Received, Verdict};
 pub(crate) use inbox::{Applied, Arrival, Incoming};
 pub(crate) use library::{OwnImage, Publication};
@@ -127,6 +129,8 @@ pub(crate) struct Store {
     readers: Readers,
     /// How many updates of unknown kinds there are: `status` is answered without reading the database.
     unknown: Arc<AtomicU64>,
+    /// What strangers offer, likewise.
+    offers: Arc<Offers>,
     /// The directory's time, of which this keeps what was heard.
     clock: Arc<Clock>,
 }
@@ -142,7 +146,10 @@ impl Store {
         let clock = Arc::new(Clock::new(time::heard(&connection)?));
         let checkpoints = open_writer(path, &schema::SCHEMA)?;
         let (writer, thread) = Writer::start(connection, checkpoints)?;
-        Ok((Self { writer, readers: Readers::open(path, READERS)?, unknown, clock }, thread))
+        Ok((
+            Self { writer, readers: Readers::open(path, READERS)?, unknown, offers: Arc::default(), clock },
+            thread,
+        ))
     }
 
     /// Whether the writer does its work; takes as long as what waits for it.

@@ -10,7 +10,7 @@ use dos_protocol::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Error, Store, execute, id, peer_of, stored::peer_name};
+use super::{Error, Store, contacted, execute, id, peer_of, stored::peer_name};
 use crate::rules::trust::{Judged, Pinned, judge};
 
 /// A contact.
@@ -164,7 +164,7 @@ impl Store {
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn trust(&self, told: Told) -> Result<(Contact, bool), Error> {
-        self.write(move |connection| {
+        self.write_counting(move |connection| {
             let known = find(connection, told.peer)?;
             let replaced = known.as_ref().is_some_and(|pin| pin.contact.key != told.key);
             if let Some(name) = &told.name {
@@ -178,6 +178,7 @@ impl Store {
                 _ => told.sealing,
             };
             let name = told.name.or_else(|| known.and_then(|pin| pin.contact.name));
+            contacted::note(connection, told.peer)?;
             save(connection, &Told { sealing, name, ..told }, Trust::Verified)?;
             let contact = find(connection, told.peer)?.ok_or(Error::Damaged("contact"))?.contact;
             Ok((contact, replaced))
@@ -277,7 +278,8 @@ fn save(connection: &Connection, told: &Told, trust: Trust) -> Result<(), Error>
     Ok(())
 }
 
-const COLUMNS: &str = "peer, key, sealing, name, verified, since, other_peer, other_key, other_at";
+const COLUMNS: &str = "peer, key, sealing, name, verified, since, other_peer, other_key, other_at,
+                       NOT EXISTS (SELECT 1 FROM contacted WHERE contacted.peer = pins.peer)";
 
 fn one(connection: &Connection, which: &str, params: impl rusqlite::Params) -> Result<Option<Pin>, Error> {
     let sql = format!("SELECT {COLUMNS} FROM pins WHERE {which} LIMIT 1");
@@ -303,6 +305,7 @@ fn of_row(row: &Row<'_>) -> Result<Pin, Error> {
         trust: Some(if row.get(4)? { Trust::Verified } else { Trust::FirstUse }),
         since: Timestamp(row.get(5)?),
         other,
+        stranger: row.get(9)?,
     };
     Ok(Pin {
         contact,

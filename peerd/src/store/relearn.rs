@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use dos_protocol::{ImageNo, PeerId, Revision, SealedHash, model::Grant};
 use rusqlite::params;
 
-use super::{Error, Store, asserting::ASSERTED_GRANT, execute, grants, hash_of, peer_of, release};
+use super::{Error, Store, asserting::ASSERTED_GRANT, contacted, execute, grants, hash_of, peer_of, release};
 use crate::rules;
 
 /// What is known here before the directory is asked. What it reports is taken out.
@@ -72,10 +72,14 @@ impl Store {
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn take_grants(&self, page: Vec<Grant>) -> Result<Vec<SealedHash>, Error> {
-        self.write(move |connection| {
+        self.write_counting(move |connection| {
             let me = super::own(connection)?.peer;
             let mut free = Vec::new();
             for grant in &page {
+                if me == Some(grant.viewer) && grant.views_used > 0 {
+                    // It was viewed before what this peer had dealt with was lost.
+                    contacted::note(connection, grant.path.owner)?;
+                }
                 free.extend(
                     grants::receive(connection, me, grant)?.into_iter().flat_map(|received| received.free),
                 );
@@ -91,7 +95,7 @@ impl Store {
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn relearned(&self, known: Inventory) -> Result<Vec<SealedHash>, Error> {
-        self.write(move |connection| {
+        self.write_counting(move |connection| {
             let mut free = Vec::new();
             for ((image, viewer), revision) in &known.grants {
                 let Some(now) = grants::grant(connection, *image, *viewer)? else { continue };

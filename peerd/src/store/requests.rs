@@ -6,7 +6,7 @@ use dos_protocol::{ImageNo, PeerId, directory::Request, limits::PAGE_MAX};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    Error, Store, execute, id, page,
+    Error, Store, contacted, execute, id, page,
     stored::{self, encode},
 };
 use crate::rules::requests;
@@ -25,7 +25,7 @@ impl Store {
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn take_requests(&self, requests: Vec<Request>) -> Result<(), Error> {
-        self.write(move |connection| {
+        self.write_counting(move |connection| {
             let me = super::own(connection)?.peer;
             for request in &requests {
                 receive(connection, me, request)?;
@@ -97,6 +97,9 @@ pub(super) fn receive(connection: &Connection, me: Option<PeerId>, new: &Request
     let newer = requests::is_newer(known.map(i64::cast_unsigned), new);
     if newer {
         write(connection, me, new)?;
+        if me == Some(new.from) {
+            contacted::note(connection, new.path.owner)?;
+        }
     }
     Ok(newer)
 }

@@ -23,6 +23,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: CLOSED_VIEWS },
         Migration { sql: HEALING },
         Migration { sql: OVERWRITE_FREE_PAGES },
+        Migration { sql: CONTACTED },
     ],
 };
 
@@ -329,4 +330,26 @@ CREATE TABLE notes (
     at     INTEGER NOT NULL,
     text   TEXT NOT NULL
 ) STRICT;
+";
+
+const CONTACTED: &str = "
+-- The peers with which this one has dealt: it has granted to them, requested from them, messaged them, fetched from them, or
+-- confirmed their keys. Those of before are known by what is left of it.
+CREATE TABLE contacted (
+    peer  INTEGER PRIMARY KEY,
+    since INTEGER NOT NULL
+) STRICT;
+INSERT INTO contacted (peer, since)
+    SELECT peer, unixepoch() * 1000 FROM (
+        SELECT peer FROM pins WHERE verified = 1 OR peer IN (SELECT owner FROM grants)
+        UNION SELECT viewer FROM grants WHERE owner = (SELECT peer FROM self)
+        UNION SELECT owner FROM grants
+              WHERE viewer = (SELECT peer FROM self) AND image IN (SELECT image FROM shares)
+        UNION SELECT other FROM asks WHERE incoming = 0
+        UNION SELECT other FROM messages WHERE outgoing = 1 AND broadcast = 0 AND other IS NOT NULL
+        UNION SELECT peer FROM contacts WHERE state = 'approved')
+    WHERE peer <> 0 AND peer IS NOT (SELECT peer FROM self);
+
+-- What the grants of one owner come to, without reading those of all.
+CREATE INDEX grants_live ON grants (viewer, owner) WHERE revoked = 0;
 ";

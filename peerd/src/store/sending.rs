@@ -11,7 +11,7 @@ use dos_protocol::{
 use rusqlite::{Connection, params};
 
 use super::{
-    Error, Store, execute,
+    Error, Store, contacted, execute,
     live::{Live, Open},
     messages::{self, Entry, Kind, Mail, keep, mail},
 };
@@ -94,9 +94,10 @@ impl Store {
                     signed: true,
                 },
             )?;
+            contacted::note(connection, sent.to)?;
             mail(connection)
         };
-        self.writer.call_then(work, |mail: &mut Mail| then(*mail)).await.map(drop)
+        self.write_counting_then(work, |mail: &mut Mail| then(*mail)).await.map(drop)
     }
 
     /// The message was refused for good, or its sender knows that it was taken: the same text again is another one.

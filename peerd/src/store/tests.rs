@@ -1,5 +1,6 @@
 //! The store on real files.
 
+mod contacted;
 mod deleted;
 mod healing;
 mod messages;
@@ -66,6 +67,7 @@ fn grant(owner: PeerId, viewer: PeerId, revision: u64) -> Grant {
         check: None,
         allow_offline: false,
         returned: 0,
+        offer: false,
     }
 }
 

@@ -201,6 +201,7 @@ fn owner_and_viewer_see_the_same_after_a_restore() {
     alice.ctl(&["add", "sea.jpg"]).ok();
     alice.ctl(&["share", "sea", "bob", "--views", "5"]).ok();
     wait_until("bob is told", || bob.right("/sea").is_some());
+    bob.ctl(&["fetch", "alice/sea"]).ok();
     stage.backup("backup");
     alice.ctl(&["share", "sea", "bob", "--add", "5"]).ok();
     wait_until("bob is told", || bob.right("/sea") == Some((json!(10), 0, "active".into())));
@@ -278,6 +279,7 @@ fn data_that_went_back_without_a_restore_is_noticed_by_the_first_peer_that_knows
     alice.ctl(&["add", "sea.jpg"]).ok();
     alice.ctl(&["share", "sea", "bob", "--views", "5"]).ok();
     wait_until("bob is told", || bob.right("/sea").is_some());
+    bob.ctl(&["fetch", "alice/sea"]).ok();
     stage.dosd.take().unwrap().signal(Signal::TERM);
     copy_dir(&stage.path("dosd"), &stage.path("snapshot"));
     stage.start_dosd();

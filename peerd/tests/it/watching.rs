@@ -189,6 +189,7 @@ fn peerd_checks_its_settings_and_reads_them_again() {
     let page = address_in(|| bob.log());
     pictures::write(&alice.dir.join("sea.jpg"), 1);
     alice.ctl(&["add", "sea.jpg"]).ok();
+    bob.ctl(&["trust", "alice", "--accept"]).ok();
     alice.ctl(&["share", "sea", "bob", "--views", "3"]).ok();
     wait_until("bob is told", || bob.right("/sea").is_some());
     let reload = |text: &str, until: &str| {

@@ -24,6 +24,9 @@ pub struct Contact {
     /// Another key that was seen in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other: Option<OtherKey>,
+    /// Its key is pinned because of what it sent; this peer has not dealt with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stranger: bool,
 }
 
 impl Contact {

@@ -239,6 +239,9 @@ pub struct Status {
     /// Messages that were refused because they are not what their sender has signed.
     #[serde(default)]
     pub refused_messages: u64,
+    /// Images that strangers have shared, and with which this peer has not dealt.
+    #[serde(default, skip_serializing_if = "crate::model::is_zero")]
+    pub offers: u64,
     /// peerd's version.
     pub version: Box<str>,
     /// The state directory.

@@ -62,7 +62,7 @@ pub(crate) fn shares(text: &mut Text, given: Option<&[Grant]>, received: Option<
             row.extend([
                 if grant.allow_offline { "allowed" } else { "no" }.into(),
                 grant.expires_at.map_or_else(|| "never".into(), |end| relative(end, text.now)),
-                grant.state_at(text.now).as_str().replace('_', " "),
+                state(grant, text.now),
             ]);
             table.row(row);
         }
@@ -70,6 +70,16 @@ pub(crate) fn shares(text: &mut Text, given: Option<&[Grant]>, received: Option<
     }
     if !shown {
         text.note("no grants");
+    }
+    if received.is_some_and(|received| received.iter().any(|grant| grant.offer)) {
+        text.note("an offer is a stranger's: nothing is fetched before you `view` or `fetch` it, or `trust` the peer");
+    }
+}
+
+fn state(grant: &Grant, now: Timestamp) -> String {
+    match grant.state_at(now) {
+        GrantState::Active if grant.offer => "offer".into(),
+        state => state.as_str().replace('_', " "),
     }
 }
 

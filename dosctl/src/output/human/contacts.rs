@@ -51,6 +51,7 @@ pub(crate) fn known(text: &mut Text, contacts: &[Contact]) {
 fn trust(contact: &Contact) -> &'static str {
     match (contact.other, contact.trust) {
         (Some(_), _) => "KEY CHANGED",
+        (None, Some(Trust::FirstUse)) if contact.stranger => "stranger",
         (None, Some(Trust::Verified)) => "verified",
         (None, Some(Trust::FirstUse)) => "first use",
         (None, None) => "-",

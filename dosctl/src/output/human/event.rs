@@ -20,7 +20,8 @@ pub(crate) fn event(text: &mut Text, event: &Event) {
         EventKind::Notice(notice) => format!("notice    {}", notice.text),
         EventKind::Grant(grant) => {
             let image = owned(grant.owner_name.as_ref(), &grant.path);
-            format!("grant     {}", access::may_view(grant, &image, event.at))
+            let offer = if grant.offer { ": an offer of a stranger" } else { "" };
+            format!("grant     {}{offer}", access::may_view(grant, &image, event.at))
         }
         EventKind::Viewed { views, kind, grant } => {
             let viewer = peer(grant.viewer_name.as_ref(), grant.viewer);

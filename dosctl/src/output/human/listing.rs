@@ -101,10 +101,14 @@ fn access_words(access: Access, now: Timestamp) -> String {
     match access.state {
         AccessState::None => NOTHING.into(),
         AccessState::Requested => "requested".into(),
-        AccessState::Granted => match access.expires_at {
-            Some(end) => format!("{}, ends {}", views_left(access.views_left), relative(end, now)),
-            None => views_left(access.views_left),
-        },
+        AccessState::Granted => {
+            let left = views_left(access.views_left);
+            let left = if access.offer { format!("offer: {left}") } else { left };
+            match access.expires_at {
+                Some(end) => format!("{left}, ends {}", relative(end, now)),
+                None => left,
+            }
+        }
         AccessState::Denied => "denied".into(),
         AccessState::Revoked => "revoked".into(),
         AccessState::Expired => "expired".into(),

@@ -23,6 +23,7 @@ pub(crate) struct Grant<'a> {
     viewer_name: Option<&'a PeerName>,
     returned: u64,
     allow_offline: bool,
+    offer: bool,
 }
 
 impl<'a> Grant<'a> {
@@ -41,6 +42,7 @@ impl<'a> Grant<'a> {
             viewer_name: grant.viewer_name.as_ref(),
             returned: grant.returned,
             allow_offline: grant.allow_offline,
+            offer: grant.offer,
         }
     }
 }

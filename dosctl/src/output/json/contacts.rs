@@ -40,6 +40,7 @@ pub(crate) struct KnownContact<'a> {
     trust: Option<&'static str>,
     since: Moment,
     key_changed: Option<Other>,
+    stranger: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,6 +66,7 @@ impl<'a> From<&'a control::Contact> for KnownContact<'a> {
                 fingerprint: other.fingerprint().to_string(),
                 seen_at: Moment(other.at),
             }),
+            stranger: contact.stranger,
         }
     }
 }

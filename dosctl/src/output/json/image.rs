@@ -30,6 +30,7 @@ struct Access {
     state: AccessState,
     views_left: Allowance,
     expires_at: Option<Moment>,
+    offer: bool,
 }
 
 impl<'a> From<&'a model::ImageInfo> for Image<'a> {
@@ -38,6 +39,7 @@ impl<'a> From<&'a model::ImageInfo> for Image<'a> {
             state: access.state,
             views_left: access.views_left,
             expires_at: access.expires_at.map(Moment),
+            offer: access.offer,
         });
         Self {
             owner: image.owner,

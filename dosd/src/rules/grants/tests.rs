@@ -263,6 +263,7 @@ fn both_sides_are_owed_the_grant_and_the_viewer_first() {
         check: Some([5; 32].into()),
         allow_offline: true,
         returned: 2,
+        offer: false,
     };
     assert_eq!(decided.answer, expected);
     let owe = |peer| Owe { peer, update: Update::Grant(Box::new(expected.clone())), cause: None };

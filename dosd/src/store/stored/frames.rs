@@ -133,6 +133,7 @@ impl From<Grant> for model::Grant {
             check: None,
             allow_offline: false,
             returned: 0,
+            offer: false,
         }
     }
 }

@@ -37,6 +37,7 @@ fn grant() -> Grant {
         check: None,
         allow_offline: false,
         returned: 0,
+        offer: false,
     }
 }
 

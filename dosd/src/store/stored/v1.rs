@@ -310,6 +310,7 @@ impl TryFrom<Grant<'_>> for model::Grant {
             check: None,
             allow_offline: false,
             returned: 0,
+            offer: false,
         })
     }
 }

@@ -82,6 +82,8 @@ impl Stored for Grant {
             check: row.check.map(|check| check.into_array().into()),
             allow_offline: row.allow_offline,
             returned: row.returned.map_or(0, NonZeroU64::get),
+            // It is not kept: who is a stranger may change.
+            offer: false,
         })
     }
 }

@@ -26,7 +26,7 @@ fn letter(number: u8, text: &str) -> InboxMessage {
     }
 }
 
-fn message(number: u8, text: &str) -> Update {
+pub(super) fn message(number: u8, text: &str) -> Update {
     Update::Message(Box::new(letter(number, text)))
 }
 

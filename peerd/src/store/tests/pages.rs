@@ -63,6 +63,8 @@ async fn received_grants_are_read_in_pages_each_once_and_in_order() {
 async fn every_missing_copy_is_found_the_newest_images_first() {
     let bench = bench().await;
     bench.apply(grants(|no| Grant { image: ImageNo(no), ..received(1) })).await.unwrap();
+    // Its owner is a contact: this peer has granted to it.
+    bench.store.take_grant(Grant { image: ImageNo(MANY + 1), ..grant(me(), other(), 1) }).await.unwrap();
     let (mut all, mut before) = (Vec::new(), None);
     loop {
         let page = bench.store.lacking(me(), before).await.unwrap();

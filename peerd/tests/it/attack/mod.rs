@@ -2,4 +2,5 @@
 //!
 //! Each plays an attack with the real programs and measures what others notice of it; [`dos_testing::attack`] has its size.
 
+mod strangers;
 mod surroundings;

@@ -16,7 +16,7 @@ use dos_protocol::{
 
 use super::{
     Samples,
-    model::{alice, at, bob, grant, image, link, message_id, name, peer, preview, request},
+    model::{alice, at, bob, grant, image, link, message_id, name, offer, peer, preview, request},
 };
 
 fn sessions() -> Vec<Command> {
@@ -175,6 +175,7 @@ fn status() -> Status {
         state_dir: "/var/lib/peerd".into(),
         key_changes: 1,
         refused_messages: 2,
+        offers: 0,
         password_again: true,
         notes: Vec::new(),
     }
@@ -217,6 +218,7 @@ fn outcomes_of_images() -> Vec<Outcome> {
         },
         Outcome::Held { path: path(), held: 3, views_left: Allowance::Views(2) },
         Outcome::Grants { given: vec![], received: vec![], now: Some(at(6)) },
+        Outcome::Grants { given: vec![], received: vec![offer()], now: None },
     ]
 }
 
@@ -242,6 +244,7 @@ fn outcomes_of_messages() -> Vec<Outcome> {
         Outcome::Card(card()),
         Outcome::Contacts(vec![known_contact()]),
         Outcome::Trust { own: card(), contact: Box::new(known_contact()) },
+        Outcome::Contacts(vec![Contact { stranger: true, ..known_contact() }]),
     ]
 }
 
@@ -257,6 +260,7 @@ fn known_contact() -> Contact {
         trust: Some(Trust::Verified),
         since: at(1),
         other: Some(OtherKey { peer: bob(), key: [7; 32].into(), at: at(2) }),
+        stranger: false,
     }
 }
 
@@ -283,6 +287,7 @@ fn events() -> Vec<EventKind> {
         EventKind::Message(Box::new(message())),
         EventKind::Contact(Box::new(contact())),
         EventKind::KeyChange(Box::new(known_contact())),
+        EventKind::Grant(Box::new(offer())),
     ]
 }
 

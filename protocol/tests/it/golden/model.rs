@@ -55,6 +55,11 @@ pub(super) fn fuller_grant() -> Grant {
     Grant { check: Some([4; 32].into()), allow_offline: true, returned: 2, ..grant() }
 }
 
+/// As peerd tells dosctl of one.
+pub(super) fn offer() -> Grant {
+    Grant { offer: true, ..grant() }
+}
+
 pub(super) fn original() -> Original {
     Original { image_id: [8; 32].into(), format: Format::Jpeg, width: 4000, height: 3000, bytes: 90 }
 }
@@ -80,6 +85,7 @@ pub(super) fn grant() -> Grant {
         check: None,
         allow_offline: false,
         returned: 0,
+        offer: false,
     }
 }
 
@@ -122,6 +128,7 @@ pub(super) fn image() -> ImageInfo {
             state: AccessState::UsedUp,
             views_left: Allowance::Unlimited,
             expires_at: None,
+            offer: false,
         }),
         record: Some(record()),
         signature: Some(SignatureState::Valid),
