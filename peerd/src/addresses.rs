@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use dos_protocol::{JoinLink, limits::ADDRESSES_MAX, model::Address};
+use dos_protocol::{JoinLink, limits::ADDRESSES_MAX, model::Address, scope::is_peer_port};
 
 use crate::config::Config;
 
@@ -14,14 +14,11 @@ pub(crate) fn announced(config: &Config, listen: SocketAddr, server: &JoinLink) 
     if !config.reachable {
         return (0, Vec::new());
     }
-    let interfaces = match if_addrs::get_if_addrs() {
-        Ok(interfaces) => interfaces.into_iter().map(|interface| interface.ip()).collect(),
-        Err(error) => {
-            tracing::warn!(%error, "cannot list the addresses of this host");
-            Vec::new()
-        }
-    };
-    let own = open_at(&interfaces, listen, is_loopback(&server.host));
+    if !is_peer_port(listen.port()) || config.advertise.iter().any(|address| !is_peer_port(address.0.port()))
+    {
+        tracing::warn!("other peers connect to no port below 1024 but 443");
+    }
+    let own = open_at(&interfaces(), listen, is_loopback(&server.host));
     let mut addresses = config.advertise.clone();
     for ip in own {
         let address = Address((ip, listen.port()).into());
@@ -31,6 +28,17 @@ pub(crate) fn announced(config: &Config, listen: SocketAddr, server: &JoinLink) 
     }
     addresses.truncate(ADDRESSES_MAX);
     (listen.port(), addresses)
+}
+
+/// The addresses of this host.
+pub(crate) fn interfaces() -> Vec<IpAddr> {
+    match if_addrs::get_if_addrs() {
+        Ok(interfaces) => interfaces.into_iter().map(|interface| interface.ip()).collect(),
+        Err(error) => {
+            tracing::warn!(%error, "cannot list the addresses of this host");
+            Vec::new()
+        }
+    }
 }
 
 /// Of this host's addresses those at which the port is open to others. Loopback ones only if others are on this host, or

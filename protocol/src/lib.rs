@@ -27,6 +27,7 @@ pub mod peer;
 #[cfg(feature = "tls")]
 pub mod random;
 pub mod record;
+pub mod scope;
 pub mod sealing;
 pub mod signature;
 pub mod time;

@@ -332,6 +332,13 @@ pub const RELAY_PIECE_BYTES: usize = 64 << 10;
 /// Attempt Delay").
 pub const ADDRESS_DELAY: Duration = Duration::from_millis(250);
 
+/// Attempts of one peerd to connect to one host that did not lead to a peer there, in [`HOST_ATTEMPTS_TIME`], whichever peers
+/// announce its addresses: enough to find somebody at one of three ports, and of no use to whoever wants a host disturbed.
+pub const HOST_ATTEMPTS: usize = 3;
+
+/// See [`HOST_ATTEMPTS`].
+pub const HOST_ATTEMPTS_TIME: Duration = Duration::from_secs(1);
+
 /// All addresses of a peer together get so long, with their handshakes; then the relay is asked.
 pub const DIRECT_TIME_MAX: Duration = Duration::from_secs(3);
 

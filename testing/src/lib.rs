@@ -1,16 +1,18 @@
 //! What the tests, the demo and the benchmark share: waiting for what other processes do, children that end with their handle,
-//! tests that cannot run everywhere, and how large attacks are.
+//! tests that cannot run everywhere, sockets in a network namespace, and how large attacks are.
 //!
 //! No program depends on this crate.
 
 pub mod attack;
 mod child;
 mod files;
+mod namespace;
 mod needs;
 mod wait;
 
 pub use child::Guarded;
 pub use files::files_with;
+pub use namespace::within;
 pub use needs::{has_program, skipped};
 pub use rustix::process::Signal;
 #[cfg(feature = "async")]

@@ -373,7 +373,7 @@ fn colour_is_only_where_it_is_wanted() {
 fn people_see_what_is_the_offer_of_a_stranger() {
     let offer = Grant { offer: true, ..grant(Allowance::Views(2)) };
     let ended = Grant { views_left: Allowance::Views(0), ..offer.clone() };
-    let granted = access(AccessState::Granted, 2, None).map(|access| Access { offer: true, ..access });
+    let granted = access(AccessState::Granted, 2, false).map(|access| Access { offer: true, ..access });
     let event = Event { at: now(), what: EventKind::Grant(Box::new(offer.clone())) };
     let shown = text(|text| {
         human::shares(text, None, Some(&[offer, ended]));

@@ -37,7 +37,7 @@ impl Operator {
     fn set_presence(&self, peer: &mut Registered) {
         if let Some(presence) = self.directory.live.presence_of(peer.id) {
             peer.online = true;
-            peer.address = presence.address();
+            peer.address = presence.reach.address();
             peer.last_seen = Timestamp::now();
         }
     }

@@ -14,7 +14,11 @@ impl Directory {
         let known = self.store.peer(PeerRef::Id(peer)).await?;
         let presence = self.live.presence_for(caller, peer);
         let online = presence.is_some();
-        let addresses = presence.map(|presence| presence.addresses.to_vec()).unwrap_or_default();
+        // A caller whose session has just ended is seen nowhere.
+        let addresses = match (presence, self.live.presence_of(caller)) {
+            (Some(of), Some(to)) => of.reach.told_to(&to.reach),
+            _ => Vec::new(),
+        };
         let relay = online && self.settings().relay.on;
         Ok(Answer::Contact(Contact {
             id: known.id,

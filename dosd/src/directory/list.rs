@@ -56,7 +56,7 @@ impl Directory {
             conceal(peer);
         } else if let Some(presence) = self.live.presence_of(peer.id) {
             peer.online = true;
-            peer.address = presence.address();
+            peer.address = presence.reach.address();
             peer.last_seen = Some(Timestamp::now());
             peer.last_end = None;
         }

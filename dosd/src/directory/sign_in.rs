@@ -18,8 +18,11 @@ use tokio::sync::mpsc;
 use super::{Directory, outward, password::outdated};
 use crate::{
     config::Registration,
-    live::{Arrival, ArrivalError, Claim, Handle, Push, reachable_at},
-    rules::refusal::{conflict, reached, unknown_key},
+    live::{Arrival, ArrivalError, Claim, Handle, Push},
+    rules::{
+        Reach,
+        refusal::{conflict, reached, unknown_key},
+    },
     store::{self, Admission, NewPeer, PeerRecord, Store},
 };
 
@@ -161,17 +164,16 @@ impl Directory {
             let error = reached("sessions_per_address", "too many sessions from this address");
             return Err(error.retry_after(CROWDED_PAUSE));
         };
-        let addresses = reachable_at(seen, sign_in.port, sign_in.addresses);
         let arrival = Arrival {
             peer: known.id,
             name: known.name.clone(),
             instance: sign_in.instance,
-            addresses,
+            reach: Reach::of(seen, sign_in.port, sign_in.addresses),
             claim,
             permit: Some(permit),
         };
         let now = Timestamp::now();
-        let address = arrival.addresses.first().copied().unwrap_or(NOWHERE);
+        let address = arrival.reach.address().unwrap_or(NOWHERE);
         // Before the inbox is read: from here on live rows reach the session, so a row that is committed meanwhile is either
         // among those that are read, or pushed.
         let (session, pushes) = self.live.arrive(arrival).map_err(|error| match error {

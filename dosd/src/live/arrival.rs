@@ -1,15 +1,12 @@
-//! Coming online: which session a peer keeps when two daemons claim its ID, and where others reach it.
-
-use std::net::IpAddr;
+//! Coming online: which session a peer keeps when two daemons claim its ID.
 
 use dos_protocol::{
     Instance, PeerId, PeerName,
     directory::{Notice, NoticeKind},
-    limits::ADDRESSES_MAX,
-    model::Address,
 };
 
 use super::{notice, permit::Permit, session::Session};
+use crate::rules::Reach;
 
 /// A peer that comes online.
 #[derive(Debug)]
@@ -20,8 +17,8 @@ pub struct Arrival {
     pub name: Option<PeerName>,
     /// Which run of its daemon.
     pub instance: Instance,
-    /// Where others reach it, the likeliest first.
-    pub addresses: Vec<Address>,
+    /// Where it is seen, and where others reach it.
+    pub reach: Reach,
     /// What becomes of another daemon's session.
     pub claim: Claim,
     /// Its permit among the sessions of its address, where these are counted.
@@ -54,20 +51,4 @@ pub(super) fn take_over(old: &Session, arrival: &Arrival) -> Result<Notice, Arri
         Claim::Polite => Err(ArrivalError::Taken),
         Claim::Forced => Ok(notice(NoticeKind::TakenOver, "another daemon has signed in with this ID")),
     }
-}
-
-/// Where a peer is reached: the address that we see with the port it listens on, then what it announces itself. Nowhere, if
-/// its port 0 declares that it cannot be reached.
-#[must_use]
-pub fn reachable_at(seen: IpAddr, port: u16, announced: Vec<Address>) -> Vec<Address> {
-    if port == 0 {
-        return Vec::new();
-    }
-    let mut addresses = vec![Address((seen.to_canonical(), port).into())];
-    for address in announced {
-        if !addresses.contains(&address) && addresses.len() <= ADDRESSES_MAX {
-            addresses.push(address);
-        }
-    }
-    addresses
 }

@@ -18,20 +18,21 @@ use dos_protocol::{
     PeerId, Seq, WireError,
     directory::{Call, Notice, NoticeKind, Subscription},
     model::{Address, SessionEnd},
+    scope::canonical,
 };
 use parking_lot::{RwLock, RwLockReadGuard};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 
 pub use self::{
-    arrival::{Arrival, ArrivalError, Claim, reachable_at},
+    arrival::{Arrival, ArrivalError, Claim},
     blocks::Hidden,
     permit::Permit,
     presence::Follower,
     session::{Caller, Ending, Handle, Push, Row},
 };
 use self::{blocks::Blocks, permit::Permits, presence::PresenceLog, relay::Relay, session::Session};
-use crate::rules::BlockChange;
+use crate::rules::{BlockChange, Reach};
 
 type Sessions = BTreeMap<PeerId, Arc<Session>>;
 
@@ -51,16 +52,8 @@ pub struct Live {
 /// A peer that is online.
 #[derive(Debug, Clone)]
 pub struct Online {
-    /// Where others reach it, the likeliest first.
-    pub addresses: Arc<[Address]>,
-}
-
-impl Online {
-    /// Where others reach it most likely, if at all.
-    #[must_use]
-    pub fn address(&self) -> Option<Address> {
-        self.addresses.first().copied()
-    }
+    /// Where it is seen, and where others reach it.
+    pub reach: Reach,
 }
 
 impl Live {
@@ -85,8 +78,7 @@ impl Live {
                 end = (notice.kind != NoticeKind::Superseded).then_some(SessionEnd::TakenOver);
                 former.push(Push::Close(notice));
             }
-            is_news =
-                former.instance != arrival.instance || former.address() != arrival.addresses.first().copied();
+            is_news = former.instance != arrival.instance || former.address() != arrival.reach.address();
         }
         let (session, pushes) = Session::new(arrival, self.queue_drops.clone());
         let session = Arc::new(session);
@@ -129,7 +121,7 @@ impl Live {
     pub fn presence_of(&self, peer: PeerId) -> Option<Online> {
         let sessions = self.sessions();
         let session = sessions.get(&peer).filter(|session| !session.has_ended())?;
-        Some(Online { addresses: Arc::clone(&session.addresses) })
+        Some(Online { reach: session.reach.clone() })
     }
 
     /// The same, as far as `viewer` may know.
@@ -164,9 +156,11 @@ impl Live {
         peers.filter(|peer| !hidden.contains(*peer)).take(limit).collect()
     }
 
-    /// The peers that are reached at this address, without those who hide.
+    /// The peers that are known by this address, without those who hide. What a peer announces counts for nothing: it could
+    /// announce the address of another.
     #[must_use]
     pub fn at(&self, hidden: &Hidden, address: Address) -> Vec<PeerId> {
+        let address = canonical(address);
         self.sessions()
             .values()
             .filter(|session| session.address() == Some(address))

@@ -25,6 +25,7 @@ use tokio::sync::{
 };
 
 use super::{arrival::Arrival, permit::Permit};
+use crate::rules::Reach;
 
 /// What a session's task is to do for the rest of the directory.
 #[derive(Debug)]
@@ -60,8 +61,8 @@ pub(super) struct Session {
     pub(super) peer: PeerId,
     pub(super) name: Option<PeerName>,
     pub(super) instance: Instance,
-    /// Where others reach the peer, the likeliest first.
-    pub(super) addresses: Arc<[Address]>,
+    /// Where the peer is seen, and where others reach it.
+    pub(super) reach: Reach,
     /// Given back when the session is dropped.
     _permit: Option<Permit>,
     queue: mpsc::Sender<Push>,
@@ -86,7 +87,7 @@ impl Session {
             peer: arrival.peer,
             name: arrival.name,
             instance: arrival.instance,
-            addresses: arrival.addresses.into(),
+            reach: arrival.reach,
             _permit: arrival.permit,
             queue,
             latest: AtomicU64::new(0),
@@ -97,7 +98,7 @@ impl Session {
     }
 
     pub(super) fn address(&self) -> Option<Address> {
-        self.addresses.first().copied()
+        self.reach.address()
     }
 
     pub(super) fn presence(&self, online: bool, end: Option<SessionEnd>) -> Presence {

@@ -4,8 +4,6 @@ use dos_protocol::{
     Instance, Timestamp,
     directory::{Notice, Subscription, Update},
 };
-use std::net::IpAddr;
-
 use futures_util::FutureExt as _;
 
 use super::*;
@@ -13,7 +11,14 @@ use super::*;
 fn arrival(instance: u64, force: bool) -> Arrival {
     let peer = PeerId::from_number(PeerId::COUNT / 3).unwrap();
     let claim = if force { Claim::Forced } else { Claim::Polite };
-    Arrival { peer, name: None, instance: Instance(instance), addresses: Vec::new(), claim, permit: None }
+    Arrival {
+        peer,
+        name: None,
+        instance: Instance(instance),
+        reach: Reach::of([127, 0, 0, 1].into(), 0, Vec::new()),
+        claim,
+        permit: None,
+    }
 }
 
 #[test]
@@ -71,19 +76,6 @@ fn a_full_queue_loses_rows_but_not_the_knowledge_of_them() {
     let row = |seq| (session.peer(), Row { seq: Seq(seq), at: Timestamp(0), update: Update::Void });
     live.push((1..=1000).map(row));
     assert_eq!(session.latest(), Seq(1000));
-}
-
-#[test]
-fn the_seen_address_comes_first_and_mapped_ipv4_is_plain() {
-    let mapped: IpAddr = "::ffff:192.0.2.7".parse().unwrap();
-    let announced: Address = "10.0.0.1:5".parse().unwrap();
-    let addresses = reachable_at(mapped, 5, vec![announced, announced]);
-    assert_eq!(addresses, ["192.0.2.7:5".parse().unwrap(), announced]);
-}
-
-#[test]
-fn a_peer_that_cannot_be_reached_has_no_address() {
-    assert_eq!(reachable_at("192.0.2.7".parse().unwrap(), 0, vec!["10.0.0.1:5".parse().unwrap()]), []);
 }
 
 #[tokio::test]

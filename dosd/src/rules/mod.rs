@@ -3,6 +3,7 @@
 //! Everything here is a function of its arguments. The store loads the state, calls a rule, and saves what comes out, in one
 //! transaction. No SQL, no clock, no lock and nothing that waits, so that every decision can be tested as a table.
 
+pub(crate) mod addresses;
 pub(crate) mod blocks;
 pub(crate) mod grants;
 pub(crate) mod healing;
@@ -21,6 +22,7 @@ pub(crate) mod views;
 
 use dos_protocol::{PeerId, directory::Update};
 
+pub use addresses::Reach;
 pub use blocks::BlockChange;
 pub use inbox::{Cause, Quotas};
 pub use invites::Admission;

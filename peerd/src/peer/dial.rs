@@ -1,7 +1,8 @@
 //! Calling another peer: at its addresses, all of them in one race, and through the directory's relay if none leads to it.
 //!
 //! What always holds: the side that answers holds the key that the directory gave, whichever way it was reached; an address at
-//! which somebody else answers is as good as none.
+//! which somebody else answers is as good as none. Whoever else that is learns that a peer of dos has called: not which one,
+//! since the caller shows its own key only to the right one.
 
 use std::{
     collections::HashMap,
@@ -13,7 +14,7 @@ use dos_protocol::{
     Code, PeerId, WireError,
     control::Way,
     directory::Contact,
-    limits::{ADDRESSES_MAX, DIRECT_AGAIN_TIME_MAX, DIRECT_TIME_MAX},
+    limits::{DIRECT_AGAIN_TIME_MAX, DIRECT_TIME_MAX},
     model::Address,
     tls::{Alpn, ClientTls, Stream, TlsError},
 };
@@ -24,7 +25,7 @@ use super::{
     race::{order, race},
     relay,
 };
-use crate::identity::Identity;
+use crate::{addresses::interfaces, identity::Identity, rules::reach::Around};
 
 /// Peers whose ways are remembered.
 const WAYS_MAX: usize = 4096;
@@ -44,6 +45,10 @@ impl Ways {
             ways.clear();
         }
         ways.insert(peer, way);
+    }
+
+    fn forget(&self, peer: PeerId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
     }
 }
 
@@ -75,7 +80,7 @@ pub(crate) async fn dial(peers: &Peers, identity: &Identity, contact: &Contact) 
     let tls = ClientTls::new(&identity.secret, contact.key, Alpn::Peer)
         .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
     let last = peers.ways.get(contact.id);
-    let cause = match direct(&tls, contact, last).await {
+    let cause = match direct(peers, &tls, contact, last).await {
         Ok((stream, address)) => {
             let way = Way::Direct(address);
             peers.ways.put(contact.id, way);
@@ -103,20 +108,40 @@ pub(crate) async fn dial(peers: &Peers, identity: &Identity, contact: &Contact) 
 }
 
 async fn direct(
+    peers: &Peers,
     tls: &ClientTls,
     contact: &Contact,
     last: Option<Way>,
 ) -> Result<(Connection, Address), Option<String>> {
     let worked = if let Some(Way::Direct(address)) = last { Some(address) } else { None };
-    let mut addresses = order(&contact.addresses, worked);
-    // Besides those announced, the directory may know the one it observed.
-    addresses.truncate(ADDRESSES_MAX + 1);
+    let around =
+        Around { directory: peers.upstream.directory().map(|address| address.ip()), own: interfaces() };
+    let dialled = around.dialled(&contact.addresses);
+    if dialled.is_empty() && !contact.addresses.is_empty() {
+        return Err(Some("none of its addresses can lead there from here".into()));
+    }
+    let addresses = order(&dialled, worked);
     let attempt = |address: Address| async move {
-        let socket = TcpStream::connect(address.0).await.map_err(|error| error.to_string())?;
-        socket.set_nodelay(true).map_err(|error| error.to_string())?;
-        secure(tls, socket).await.map_err(|error| error.to_string())
+        if worked == Some(address) {
+            // It has proved its key there. If it does so no more, others may be there now.
+            let connected = connect(tls, address).await;
+            if connected.is_err() {
+                peers.ways.forget(contact.id);
+            }
+            return connected;
+        }
+        let attempt = peers.attempts.begin(address.0.ip()).await;
+        let stream = connect(tls, address).await?;
+        attempt.succeeded();
+        Ok(stream)
     };
     race(&addresses, patience(contact, last), attempt).await
+}
+
+async fn connect(tls: &ClientTls, address: Address) -> Result<Connection, String> {
+    let socket = TcpStream::connect(address.0).await.map_err(|error| error.to_string())?;
+    socket.set_nodelay(true).map_err(|error| error.to_string())?;
+    secure(tls, socket).await.map_err(|error| error.to_string())
 }
 
 /// Makes sure who is at the other end.

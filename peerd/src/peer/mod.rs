@@ -1,10 +1,11 @@
 //! Peer to peer: serving sealed copies to viewers, fetching them from owners, and direct messages.
 //!
 //! [`listener`] takes connections, [`serve`] answers on one, [`callers`] tells who it is. [`dial`] calls another peer, at its
-//! addresses ([`race`]) or through the directory ([`relay`]); [`message`] brings a message there, [`fetch`] brings a copy here:
+//! addresses ([`race`], not too often at one host: [`attempts`]) or through the directory ([`relay`]); [`message`] brings a message there, [`fetch`] brings a copy here:
 //! [`receive`] reads its bytes, [`intake`] keeps and verifies them, [`window`] says how far the owner may send.
 
 mod admission;
+mod attempts;
 pub(crate) mod callers;
 pub(crate) mod dial;
 pub(crate) mod fetch;
@@ -24,6 +25,7 @@ use crate::{
     cache::Cache, config::Settings, feed::Feed, identity::Identities, store::Store, traffic::Traffic,
     trust::Trust, upstream::Upstream,
 };
+use attempts::Attempts;
 use callers::KnownKeys;
 use dial::Ways;
 use fetch::Fetches;
@@ -42,6 +44,7 @@ pub(crate) struct Peers {
     pub(crate) trust: Arc<Trust>,
     fetches: Fetches,
     ways: Ways,
+    attempts: Attempts,
 }
 
 impl Peers {
@@ -64,6 +67,7 @@ impl Peers {
             trust,
             fetches: Fetches::default(),
             ways: Ways::default(),
+            attempts: Attempts::default(),
         }
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod messages;
 pub(crate) mod notes;
 pub(crate) mod pages;
 pub(crate) mod passwords;
+pub(crate) mod reach;
 pub(crate) mod reconcile;
 pub(crate) mod requests;
 pub(crate) mod retry;

@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// A running proxy; its threads end with the connections.
 pub(crate) struct Cutter {
-    port: u16,
+    address: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -40,10 +40,15 @@ struct State {
 impl Cutter {
     /// Before nobody yet.
     pub(crate) fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
+        Self::at("127.0.0.1")
+    }
+
+    /// The same, at this address.
+    pub(crate) fn at(host: &str) -> Self {
+        let listener = TcpListener::bind((host, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
-        let proxy = Self { port, shared: Arc::clone(&shared) };
+        let proxy = Self { address, shared: Arc::clone(&shared) };
         thread::spawn(move || {
             for near in listener.incoming().flatten() {
                 let Some(target) = shared.state.lock().unwrap().target else { continue };
@@ -61,7 +66,7 @@ impl Cutter {
 
     /// Where it listens.
     pub(crate) fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.address.to_string()
     }
 
     /// The owner is there now.

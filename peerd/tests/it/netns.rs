@@ -13,6 +13,7 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use dos_testing::{Guarded, skipped};
@@ -23,17 +24,17 @@ use crate::{
     stage::{Stage, wait_until},
 };
 
-/// Every namespace of this test begins so, and goes on with the ID of the process that made it.
+/// Every namespace of these tests begins so, and goes on with the ID of the process that made it.
 const PREFIX: &str = "dos-reach-";
 
 /// A hardware address that nobody has: what is sent there is lost without a word.
 const NOWHERE: &str = "02:00:00:00:00:99";
 
 /// The namespaces of this run; they go with it.
-struct Lines {
-    directory: String,
-    alice: String,
-    bob: String,
+pub(crate) struct Lines {
+    pub(crate) directory: String,
+    pub(crate) alice: String,
+    pub(crate) bob: String,
 }
 
 fn ip(args: &[&str]) -> Result<(), String> {
@@ -45,9 +46,11 @@ fn ip(args: &[&str]) -> Result<(), String> {
 
 impl Lines {
     /// Lays them, or tells why that is not possible here.
-    fn lay() -> Result<Self, String> {
+    pub(crate) fn lay() -> Result<Self, String> {
         sweep();
-        let name = |who| format!("{PREFIX}{}-{who}", std::process::id());
+        static LAID: AtomicU32 = AtomicU32::new(0);
+        let number = LAID.fetch_add(1, Ordering::Relaxed);
+        let name = |who| format!("{PREFIX}{}-{number}{who}", std::process::id());
         let lines = Self { directory: name("d"), alice: name("a"), bob: name("b") };
         let Self { directory, alice, bob } = &lines;
         for namespace in [directory, alice, bob] {

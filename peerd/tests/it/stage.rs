@@ -231,7 +231,8 @@ impl Stage {
         self.stranger_with(name, None, &["--listen", "127.0.0.1:0"])
     }
 
-    fn stranger_with(&self, name: &str, namespace: Option<&str>, extra: &[&str]) -> Peer {
+    /// A running, unregistered peer whose daemon runs with these arguments, in this network namespace.
+    pub(crate) fn stranger_with(&self, name: &str, namespace: Option<&str>, extra: &[&str]) -> Peer {
         let extra = extra.iter().map(ToString::to_string).collect();
         let (dir, namespace) = (self.path(name), namespace.map(Into::into));
         let mut peer = Peer {

@@ -2,5 +2,6 @@
 //!
 //! Each plays an attack with the real programs and measures what others notice of it; [`dos_testing::attack`] has its size.
 
+mod addresses;
 mod strangers;
 mod surroundings;
