@@ -13,6 +13,7 @@ use dos_testing::wait_until_async;
 use dosd::{
     config::{FileConfig, Registration},
     live::{Arrival, Claim},
+    rules::Reach,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -200,7 +201,7 @@ fn visit(net: &Net, number: u64) {
         peer: stranger(number),
         name: Some(name),
         instance: Instance(number),
-        addresses: vec!["192.0.2.7:4000".parse().unwrap()],
+        reach: Reach::of("192.0.2.7".parse().unwrap(), 4000, Vec::new()),
         claim: Claim::Polite,
         permit: None,
     };
