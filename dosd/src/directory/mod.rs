@@ -43,6 +43,7 @@ use crate::{
     config::Settings,
     live::{Caller, Live},
     metrics::Metrics,
+    rules::blocks::across,
     store::{Change, PeerRecord, Refusal, Store},
 };
 
@@ -153,7 +154,7 @@ impl Directory {
         operation: Option<OperationId>,
     ) -> Result<Answer, WireError> {
         let (name, begun) = (op.name(), Instant::now());
-        let change = Change { peer: caller.peer, operation, now: Timestamp::now() };
+        let change = Change { peer: caller.peer, operation, now: Timestamp::now(), act: across::act(&op) };
         let result = self.dispatch(caller, op, change).await;
         self.metrics.performed(name, begun.elapsed());
         result

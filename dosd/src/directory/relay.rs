@@ -1,12 +1,18 @@
 //! Calling a peer through the relay.
 
 use dos_protocol::{
-    Code, PeerId, Reason, WireError,
+    Code, PeerId, WireError,
     directory::{Answer, Call},
 };
 
 use super::Directory;
-use crate::store::Refusal;
+use crate::{
+    rules::{
+        Act,
+        blocks::across::{self, Outcome},
+    },
+    store::Refusal,
+};
 
 impl Directory {
     /// Tells the other peer of the call; both come to the port with the ticket.
@@ -18,13 +24,11 @@ impl Directory {
         if from == to {
             return Err(WireError::new(Code::Invalid, "a peer does not call itself").into());
         }
-        // Before presence: a peer that hides is neither notified nor seen to be online.
-        if self.live.hides(to, from) {
-            let error = WireError::new(Code::Denied, format!("peer {to} takes nothing from you"));
-            return Err(error.because(Reason::Blocked).into());
-        }
         let offline = || WireError::new(Code::Offline, format!("peer {to} is offline"));
-        if !self.live.is_online(to) {
+        // A peer that hides is neither notified nor seen to be online.
+        if !self.live.is_online(to)
+            || across::outcome(Act::Call, self.live.between(from, to)) != Outcome::Done
+        {
             return Err(offline().into());
         }
         let ticket = self.live.relay.admit(from, to, settings)?;

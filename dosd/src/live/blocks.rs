@@ -12,7 +12,7 @@ use std::{
 use dos_protocol::PeerId;
 use parking_lot::RwLock;
 
-use crate::rules::BlockChange;
+use crate::rules::{BlockChange, blocks::across::Between};
 
 /// All blocks.
 #[derive(Debug, Default)]
@@ -38,6 +38,11 @@ impl Blocks {
     pub(super) fn hides(&self, blocker: PeerId, from: PeerId) -> bool {
         let blockers = self.blockers.read();
         blockers.get(&from).is_some_and(|blockers| blockers.contains(&blocker))
+    }
+
+    /// The blocks between a peer that acts and another one.
+    pub(super) fn between(&self, actor: PeerId, other: PeerId) -> Between {
+        Between { by_other: self.hides(other, actor), by_actor: self.hides(actor, other) }
     }
 
     /// The peers that hide from `viewer`.

@@ -32,7 +32,10 @@ pub use self::{
     session::{Caller, Ending, Handle, Push, Row},
 };
 use self::{blocks::Blocks, permit::Permits, presence::PresenceLog, relay::Relay, session::Session};
-use crate::rules::{BlockChange, Reach};
+use crate::rules::{
+    Act, BlockChange, Reach,
+    blocks::across::{self, Between, Outcome},
+};
 
 type Sessions = BTreeMap<PeerId, Arc<Session>>;
 
@@ -136,15 +139,23 @@ impl Live {
         self.blocks.hides(blocker, from)
     }
 
+    /// The blocks between a peer that acts and another one.
+    pub(crate) fn between(&self, actor: PeerId, other: PeerId) -> Between {
+        self.blocks.between(actor, other)
+    }
+
     /// All peers that have blocked `viewer`.
     #[must_use]
     pub fn hidden_from(&self, viewer: PeerId) -> Hidden {
         self.blocks.hidden_from(viewer)
     }
 
-    /// Applies a block that was made or removed.
+    /// Applies a block that was made or removed. Calls of a peer to one that blocks it end.
     pub fn set_block(&self, change: BlockChange) {
         self.blocks.set(change);
+        if change.is_on {
+            self.relay.hang_up(change.blocked, change.blocker);
+        }
     }
 
     /// The peers online from `from` on, without those who hide, in the order of their IDs, at most `limit`.
@@ -231,12 +242,12 @@ impl Live {
         count(sessions.values().filter(|session| session.push(Push::Say(notice(kind, text)))))
     }
 
-    /// Passes a broadcast on to everyone but its sender and those who have blocked it; to how many. A session whose queue is
-    /// full misses it.
+    /// Passes a broadcast on to everyone but its sender, those who have blocked it and those whom it has blocked; to how many. A
+    /// session whose queue is full misses it.
     pub fn broadcast(&self, from: PeerId, frame: &Arc<[u8]>) -> u64 {
-        let hidden = self.hidden_from(from);
+        let reaches = |peer| across::outcome(Act::Announce, self.between(from, peer)) == Outcome::Done;
         let sessions = self.sessions();
-        let others = sessions.values().filter(|other| other.peer != from && !hidden.contains(other.peer));
+        let others = sessions.values().filter(|other| other.peer != from && reaches(other.peer));
         count(others.filter(|other| other.push(Push::Broadcast(Arc::clone(frame)))))
     }
 

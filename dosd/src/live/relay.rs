@@ -72,6 +72,8 @@ struct Call {
     /// Of the caller and of the one that is called.
     limiters: [Arc<Mutex<RateLimiter>>; 2],
     settings: RelaySettings,
+    /// The one that is called has blocked the caller.
+    cut: CancellationToken,
 }
 
 impl Call {
@@ -160,13 +162,27 @@ impl Relay {
         let limiter = |peer| calls.values().find_map(|entry| entry.call.limiter_of(peer)).cloned();
         let limiters = [limiter(from).unwrap_or_default(), limiter(to).unwrap_or_default()];
         let state = State::Waiting { until: Instant::now() + RELAY_TICKET_TIME, first: None };
-        calls.insert(ticket, Entry { call: Call { from, to, limiters, settings }, state });
+        calls.insert(
+            ticket,
+            Entry { call: Call { from, to, limiters, settings, cut: CancellationToken::new() }, state },
+        );
         Ok(ticket)
     }
 
     /// Gives up a call of which neither side was notified.
     pub(crate) fn forget(&self, ticket: &Ticket) {
         self.table().remove(ticket);
+    }
+
+    /// Ends the calls of one peer to another one, and those that wait for their sides. Calls the other way go on.
+    pub(crate) fn hang_up(&self, from: PeerId, to: PeerId) {
+        self.table().retain(|_, Entry { call, .. }| {
+            let is_theirs = call.from == from && call.to == to;
+            if is_theirs {
+                call.cut.cancel();
+            }
+            !is_theirs
+        });
     }
 
     /// Finds the other side of a connection.
@@ -208,7 +224,11 @@ impl Relay {
             match self.join(&ticket, stream) {
                 (Side::First { call, until, second }, Some(stream)) => {
                     let _reservation = Reservation { relay: self, ticket };
-                    self.carry(&call, stream, (until, second)).await;
+                    tokio::select! {
+                        biased;
+                        () = call.cut.cancelled() => tracing::debug!(from = %call.from, to = %call.to, "a call was cut"),
+                        () = self.carry(&call, stream, (until, second)) => {}
+                    }
                 }
                 (Side::Second, _) => {}
                 (_, stream) => {

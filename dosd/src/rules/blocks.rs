@@ -1,4 +1,6 @@
-//! Blocks: who takes nothing from whom.
+//! Blocks: who takes nothing from whom. What that means for each operation is in [`across`].
+
+pub(crate) mod across;
 
 use dos_protocol::{PeerId, Reason, WireError, directory::Blocked, limits::BLOCKS_MAX};
 
@@ -64,18 +66,6 @@ pub(crate) fn answer(blocked: PeerRecord, purged: Purged) -> Blocked {
     }
 }
 
-/// Refuses what a blocked peer wants of its blocker.
-pub(crate) fn check(blocker: &PeerRecord, is_blocked: bool) -> Result<(), WireError> {
-    if !is_blocked {
-        return Ok(());
-    }
-    let text = match &blocker.name {
-        Some(name) => format!("{name} takes nothing from you"),
-        None => format!("{} takes nothing from you", blocker.id),
-    };
-    Err(denied(text, Reason::Blocked))
-}
-
 #[cfg(test)]
 mod tests {
     use dos_protocol::Code;
@@ -103,16 +93,6 @@ mod tests {
         }
         let error = block(&state(bob(), false, 10_000)).unwrap_err();
         assert_eq!(&*error.message, "a peer can block at most 10000 others");
-    }
-
-    #[test]
-    fn a_blocked_peer_is_refused_by_name_or_by_id() {
-        assert_eq!(check(&record(), false), Ok(()));
-        let error = check(&record(), true).unwrap_err();
-        assert_eq!((&*error.message, error.reason), ("bob takes nothing from you", Some(Reason::Blocked)));
-        let nameless = PeerRecord { name: None, ..record() };
-        let error = check(&nameless, true).unwrap_err();
-        assert_eq!(*error.message, format!("{} takes nothing from you", bob()));
     }
 
     #[test]

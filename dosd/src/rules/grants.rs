@@ -11,6 +11,7 @@ use dos_protocol::{
 
 use super::{
     Decided, Owe,
+    blocks::across::{self, Act, Between},
     inbox::{Quotas, Waiting, check_room},
     refusal::{invalid, not_found},
 };
@@ -147,6 +148,7 @@ pub(crate) struct Sharing {
     pub(crate) scope: Scope,
     /// The grant that there is, or was.
     pub(crate) old: Option<GrantRecord>,
+    pub(crate) between: Between,
     /// What waits for the viewer.
     pub(crate) waiting: Waiting,
     pub(crate) quotas: Quotas,
@@ -158,6 +160,9 @@ pub(crate) fn share(
     share: &Share,
     now: Timestamp,
 ) -> Result<Decided<GrantRecord, Grant>, WireError> {
+    let is_live = state.old.as_ref().is_some_and(GrantRecord::is_live);
+    let act = if is_live || share.views == ViewsChange::Revoke { Act::Change } else { Act::Give };
+    across::admit(act, state.between, (state.scope.viewer, state.scope.viewer_name.as_ref()))?;
     // A grant can always be revoked.
     if share.views != ViewsChange::Revoke {
         check_room(state.waiting, &state.quotas)?;

@@ -8,7 +8,8 @@ use dos_protocol::{
 };
 
 use super::{
-    Owe, blocks,
+    Owe,
+    blocks::across::{self, Act, Between},
     inbox::{Cause, Quotas, Waiting, check_room},
     names::PeerRecord,
     refusal::invalid,
@@ -21,8 +22,7 @@ pub(crate) struct Sending {
     pub(crate) sender_name: Option<PeerName>,
     pub(crate) sender_key: Option<PublicKey>,
     pub(crate) to: PeerRecord,
-    /// Whether the recipient has blocked the sender.
-    pub(crate) is_blocked: bool,
+    pub(crate) between: Between,
     /// What waits for the recipient.
     pub(crate) waiting: Waiting,
     pub(crate) quotas: Quotas,
@@ -33,7 +33,7 @@ pub(crate) fn send(state: &Sending, send: Send, now: Timestamp) -> Result<Owe, W
     if state.to.id == state.sender {
         return Err(invalid("a message goes to another peer"));
     }
-    blocks::check(&state.to, state.is_blocked)?;
+    across::admit(Act::Write, state.between, (state.to.id, state.to.name.as_ref()))?;
     check_room(state.waiting, &state.quotas)?;
     let message = InboxMessage {
         message: send.message,
@@ -106,7 +106,7 @@ mod tests {
             sender: alice(),
             sender_name: Some("alice".parse().unwrap()),
             to: record(),
-            is_blocked: false,
+            between: Between::default(),
             waiting: Waiting::default(),
             quotas: Quotas::default(),
             sender_key: Some([8; 32].into()),
@@ -168,12 +168,15 @@ mod tests {
     #[test]
     fn what_is_not_taken_is_refused() {
         let full = Waiting { of_sender: 1_000, all: 1_000 };
+        let blocked = Between { by_other: true, by_actor: false };
+        let blocking = Between { by_other: false, by_actor: true };
         for (state, code, reason) in [
             (Sending { sender: bob(), ..state() }, Code::Invalid, None),
-            (Sending { is_blocked: true, ..state() }, Code::Denied, Some(Reason::Blocked)),
+            (Sending { between: blocked, ..state() }, Code::Denied, Some(Reason::Blocked)),
+            (Sending { between: blocking, ..state() }, Code::Denied, Some(Reason::Blocked)),
             (Sending { waiting: full, ..state() }, Code::Denied, Some(Reason::Limit)),
             // The block is the reason that is given, also where the inbox is full.
-            (Sending { is_blocked: true, waiting: full, ..state() }, Code::Denied, Some(Reason::Blocked)),
+            (Sending { between: blocked, waiting: full, ..state() }, Code::Denied, Some(Reason::Blocked)),
         ] {
             let error = send(&state, letter(), NOW).unwrap_err();
             assert_eq!((error.code, error.reason), (code, reason), "{state:?}");

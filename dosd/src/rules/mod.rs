@@ -23,7 +23,7 @@ pub(crate) mod views;
 use dos_protocol::{PeerId, directory::Update};
 
 pub use addresses::Reach;
-pub use blocks::BlockChange;
+pub use blocks::{BlockChange, across::Act};
 pub use inbox::{Cause, Quotas};
 pub use invites::Admission;
 

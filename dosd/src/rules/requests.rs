@@ -7,7 +7,8 @@ use dos_protocol::{
 };
 
 use super::{
-    Decided, Owe, blocks,
+    Decided, Owe,
+    blocks::across::{self, Act, Between},
     grants::{self, GrantRecord, Scope},
     inbox::{Cause, Quotas, Waiting, check_room},
     names::PeerRecord,
@@ -79,8 +80,7 @@ pub(crate) struct Wanted {
 pub(crate) struct Requesting {
     pub(crate) viewer: PeerId,
     pub(crate) owner: PeerRecord,
-    /// Whether the owner has blocked the viewer.
-    pub(crate) is_blocked: bool,
+    pub(crate) between: Between,
     /// What waits for the owner.
     pub(crate) waiting: Waiting,
     pub(crate) quotas: Quotas,
@@ -106,7 +106,7 @@ pub(crate) fn request(
     if wanted.views == 0 || wanted.views > VIEWS_MAX {
         return Err(invalid(format!("a request is for 1 to {VIEWS_MAX} views")));
     }
-    blocks::check(&state.owner, state.is_blocked)?;
+    across::admit(Act::Ask, state.between, (state.owner.id, state.owner.name.as_ref()))?;
     check_room(state.waiting, &state.quotas)?;
     let scope = state.scope?;
     let Wanted { views, note, offline } = wanted;
@@ -169,9 +169,18 @@ pub(crate) fn cancel(
 /// A request after its owner's answer, and the grant that comes of an approval.
 pub(crate) type Settled = (RequestRecord, Option<GrantRecord>);
 
+/// What an owner's answer is decided on.
+#[derive(Debug)]
+pub(crate) struct Deciding {
+    pub(crate) found: Found,
+    /// The viewer's grant for the image.
+    pub(crate) grant: Option<GrantRecord>,
+    pub(crate) between: Between,
+}
+
 /// The owner's answer to a pending request. An approval adds its views to the grant, or gives it.
 pub(crate) fn decide(
-    (found, grant): (Found, Option<GrantRecord>),
+    Deciding { found, grant, between }: Deciding,
     owner: PeerId,
     (number, decision): (u64, Decision),
     now: Timestamp,
@@ -181,6 +190,7 @@ pub(crate) fn decide(
     if record.state != RequestState::Pending {
         return Err(answered(&record));
     }
+    across::admit(Act::Answer, between, (scope.viewer, scope.viewer_name.as_ref()))?;
     let mut owed = Vec::new();
     let (state, grant) = match decision {
         Decision::Approve { views, key, allow_offline } => {
@@ -216,7 +226,7 @@ pub(crate) struct Remembered {
     pub(crate) newest: Option<(u64, RequestState)>,
     /// The viewer's pending requests for all images of this owner.
     pub(crate) pending_count: u64,
-    pub(crate) is_blocked: bool,
+    pub(crate) between: Between,
     /// The last number that may have been given.
     pub(crate) last: u64,
 }
@@ -277,8 +287,8 @@ pub(crate) fn assert(
             }
         },
         None if caller != scope.viewer => return nothing(Asserted::Missing),
-        // The owner may have lifted the block, and the viewer withdrawn the other one, before the data was lost: neither is told yet.
-        None if state.is_blocked || state.pending.is_some() => return nothing(Asserted::Missing),
+        // A block may have been lifted, and the viewer withdrawn the other one, before the data was lost: neither is told yet.
+        None if !state.between.is_open() || state.pending.is_some() => return nothing(Asserted::Missing),
         None if state.pending_count >= REQUESTS_PENDING_MAX => return nothing(Asserted::Refused),
         None => lost(&scope, told),
     };
@@ -314,6 +324,14 @@ pub(crate) fn deny_all(pending: Vec<(RequestRecord, Scope)>, now: Timestamp) -> 
     let denied =
         pending.into_iter().map(|(record, scope)| record.ended(RequestState::Denied, now).snapshot(&scope));
     denied.flat_map(|request| owe_both(&request, Update::Decision)).collect()
+}
+
+/// The viewer has blocked the owner: its pending requests are withdrawn.
+pub(crate) fn cancel_all(pending: Vec<(RequestRecord, Scope)>, now: Timestamp) -> Vec<Owe> {
+    let ended = pending
+        .into_iter()
+        .map(|(record, scope)| record.ended(RequestState::Cancelled, now).snapshot(&scope));
+    ended.flat_map(|request| owe_both(&request, Update::Request)).collect()
 }
 
 /// The viewer is forgotten: the owners learn that its pending requests are withdrawn.

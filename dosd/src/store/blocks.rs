@@ -8,8 +8,14 @@ use dos_protocol::{
 };
 use rusqlite::{Connection, params};
 
-use super::{Change, Changed, Deliver, Refusal, Store, inbox, messages, peers, requests, row};
-use crate::rules::blocks::{self, BlockChange, Blocking, Purged};
+use super::{Change, Changed, Deliver, Refusal, Store, inbox, messages, peers, requests, row, withheld};
+use crate::rules::{
+    Act, Owe,
+    blocks::{
+        self, BlockChange, Blocking, Purged,
+        across::{self, Between, Passage},
+    },
+};
 
 /// Whether `blocker` has blocked `blocked`.
 pub(super) fn is_blocked(
@@ -20,6 +26,42 @@ pub(super) fn is_blocked(
     let mut statement =
         connection.prepare_cached("SELECT 1 FROM blocks WHERE blocker = ?1 AND blocked = ?2")?;
     statement.exists(params![row::peer_number(blocker), row::peer_number(blocked)])
+}
+
+/// The blocks between a peer that acts and another one.
+pub(super) fn between(connection: &Connection, actor: PeerId, other: PeerId) -> rusqlite::Result<Between> {
+    Ok(Between {
+        by_other: is_blocked(connection, other, actor)?,
+        by_actor: is_blocked(connection, actor, other)?,
+    })
+}
+
+/// Of what a peer's act makes the directory owe to peers, that which is owed now. The rest comes to nothing, or its subject is
+/// noted until the block is lifted.
+pub(super) fn passing(
+    connection: &Connection,
+    (actor, act): (PeerId, Act),
+    owed: Vec<Owe>,
+) -> rusqlite::Result<Vec<Owe>> {
+    let mut passing = Vec::with_capacity(owed.len());
+    let mut statement = connection.prepare_cached(
+        "SELECT EXISTS(SELECT 1 FROM blocks WHERE blocker = ?1) OR EXISTS(SELECT 1 FROM blocks WHERE blocked = ?1)",
+    )?;
+    if !statement.query_row([row::peer_number(actor)], |row| row.get::<_, bool>(0))? {
+        return Ok(owed);
+    }
+    for owe in owed {
+        if owe.peer == actor {
+            passing.push(owe);
+            continue;
+        }
+        match across::passage(act, between(connection, actor, owe.peer)?, &owe.update) {
+            Passage::Owed => passing.push(owe),
+            Passage::Withheld => withheld::note(connection, (owe.peer, actor), &owe.update)?,
+            Passage::Dropped => {}
+        }
+    }
+    Ok(passing)
 }
 
 /// Delivers all blocks that there are.
@@ -35,7 +77,7 @@ pub(super) fn deliver_all(connection: &Connection, deliver: &dyn Deliver) -> rus
 
 impl Store {
     /// Blocks a peer: its messages beyond `stored`, the last row that the blocker is known to have stored, become nothing,
-    /// and its pending requests are denied. Again it changes nothing.
+    /// its pending requests are denied, and those of the blocker to it are withdrawn. Again it changes nothing.
     ///
     /// # Errors
     /// `not_found`; `invalid` for oneself; `denied` with too many blocks.
@@ -54,7 +96,8 @@ impl Store {
             }
             let messages = inbox::void(connection, blocker, (blocked.id, stored), now)?;
             messages::forget(connection, blocked.id, blocker, stored)?;
-            let (requests, rows) = requests::deny_all(connection, (blocker, blocked.id), now)?;
+            let (requests, mut rows) = requests::deny_all(connection, (blocker, blocked.id), now)?;
+            rows.extend(requests::cancel_all(connection, (blocked.id, blocker), now)?);
             let grants = usable_grants(connection, blocker, blocked.id, now)?;
             let block = Some(BlockChange { blocker, blocked: blocked.id, is_on: true });
             let value = blocks::answer(blocked, Purged { messages, requests, grants });
@@ -63,7 +106,7 @@ impl Store {
         .await
     }
 
-    /// Lifts a block. Again it changes nothing.
+    /// Lifts a block: what it has kept back of grants is owed now. Again it changes nothing.
     ///
     /// # Errors
     /// `not_found`.
@@ -75,7 +118,12 @@ impl Store {
                 .prepare_cached("DELETE FROM blocks WHERE blocker = ?1 AND blocked = ?2")?
                 .execute(params![row::peer_number(blocker), row::peer_number(blocked)])?;
             let block = Some(BlockChange { blocker, blocked, is_on: false });
-            Ok(Changed { value: (), rows: Vec::new(), block })
+            let rows = if between(connection, blocker, blocked)?.is_open() {
+                withheld::release(connection, (blocker, blocked), change.now)?
+            } else {
+                Vec::new()
+            };
+            Ok(Changed { value: (), rows, block })
         })
         .await
     }

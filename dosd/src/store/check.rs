@@ -94,6 +94,13 @@ const LATER_INVARIANTS: &[(u64, &str)] = &[
                 CASE WHEN p.id IS NULL THEN 'the peer is not registered' ELSE 'the peer has no name' END
          FROM passwords w LEFT JOIN peers p ON p.id = w.peer WHERE p.name IS NULL",
     ),
+    (
+        11,
+        "SELECT format('what peer %d is not told of image %d: no block is between it and peer %d', w.peer, w.image, w.other)
+         FROM withheld w WHERE NOT EXISTS (
+             SELECT 1 FROM blocks b
+             WHERE (b.blocker = w.peer AND b.blocked = w.other) OR (b.blocker = w.other AND b.blocked = w.peer))",
+    ),
 ];
 
 /// What stands in a statement for the views that were written down, by the version of the schema.

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use dos_protocol::{
-    ImageNo, ImagePath, PeerId, Timestamp,
+    ImageNo, ImagePath, PeerId,
     directory::Share,
     limits::PAGE_MAX,
     model::{Grant, SealedCopy},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Change, Changed, Refusal, Store, images, inbox, peers, row, set};
+use super::{Change, Changed, Refusal, Store, blocks, images, inbox, peers, row, set};
 use crate::rules::{
     Decided,
     grants::{self, GrantRecord, ImageRef, Scope, Sharing},
@@ -174,14 +174,14 @@ pub(super) fn save(connection: &Connection, scope: &Scope, grant: &GrantRecord) 
 /// Saves what [`grants::touched`] makes of every grant for an image, in one statement, and owes it.
 pub(super) fn touch_all(
     connection: &Connection,
+    change: Change,
     image: ImageNo,
-    now: Timestamp,
 ) -> Result<Vec<super::InboxRow>, Refusal> {
     let owed = grants::touched(of_image(connection, image)?);
     connection
         .prepare_cached("UPDATE grants SET revision = revision + 1 WHERE image = ?1")?
         .execute([row::number(image.0)])?;
-    inbox::owe(connection, owed, now)
+    inbox::owe_by(connection, change, owed)
 }
 
 impl Store {
@@ -198,10 +198,11 @@ impl Store {
             let waiting = inbox::waiting(connection, viewer.id, change.peer, &quotas)?;
             let standing = standing(connection, image.no, viewer.id)?;
             let (scope, old) = standing.ok_or_else(|| not_found("you have no such image"))?;
-            let state = Sharing { scope: scope.clone(), old, waiting, quotas };
+            let between = blocks::between(connection, change.peer, viewer.id)?;
+            let state = Sharing { scope: scope.clone(), old, between, waiting, quotas };
             let Decided { state, answer, owed } = grants::share(state, &share, change.now)?;
             save(connection, &scope, &state)?;
-            Ok(Changed::owing(answer, inbox::owe(connection, owed, change.now)?))
+            Ok(Changed::owing(answer, inbox::owe_by(connection, change, owed)?))
         })
         .await
     }

@@ -67,7 +67,7 @@ fn removed(connection: &Connection, change: Change, numbers: Vec<ImageNo>) -> Re
     all(numbers, |no| {
         let image = images::by_no(connection, no)?.filter(|image| image.owner == change.peer);
         let rows = match image {
-            Some(image) => images::remove(connection, &image, change.now)?,
+            Some(image) => images::remove_by(connection, change, &image)?,
             None => Vec::new(),
         };
         Ok((Asserted::Confirmed, rows))
@@ -106,7 +106,7 @@ fn image(
         }
     }
     // Holders of grants may have been told the older name or content since.
-    Ok((Asserted::Confirmed, grants::touch_all(connection, asserted.image, change.now)?))
+    Ok((Asserted::Confirmed, grants::touch_all(connection, change, asserted.image)?))
 }
 
 fn rename(connection: &Connection, no: ImageNo, name: &ImageName) -> rusqlite::Result<()> {
@@ -139,7 +139,7 @@ fn grant(
         }
         count_without_receipt(connection, (image, viewer), without_receipt)?;
     }
-    Ok((decided.answer, inbox::owe(connection, decided.owed, change.now)?))
+    Ok((decided.answer, inbox::owe_by(connection, change, decided.owed)?))
 }
 
 fn checkout(

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Change, Changed, InboxRow, Refusal, Store, grants, inbox, next_number, requests, row};
 use crate::rules::{
+    Owe,
     grants::access,
     publish::{self, Published, Publishing, no_image},
 };
@@ -58,9 +59,9 @@ impl Store {
                     let image = publish::published(owner, old.no, &publish);
                     delete(connection, old.no)?;
                     write(connection, &image, &publish.preview.data, now)?;
-                    let change = i64::from(image.preview.bytes) - i64::from(old.preview.bytes);
-                    count(connection, owner, 0, change)?;
-                    let rows = grants::touch_all(connection, image.no, now)?;
+                    let grown = i64::from(image.preview.bytes) - i64::from(old.preview.bytes);
+                    count(connection, owner, 0, grown)?;
+                    let rows = grants::touch_all(connection, change, image.no)?;
                     Ok(Changed::owing(image, rows))
                 }
             }
@@ -108,7 +109,7 @@ impl Store {
     pub async fn remove_image(&self, change: Change, no: ImageNo) -> Result<(), Refusal> {
         self.change_once(change, move |connection| {
             let image = own(connection, change.peer, no)?;
-            Ok(Changed::owing((), remove(connection, &image, change.now)?))
+            Ok(Changed::owing((), remove_by(connection, change, &image)?))
         })
         .await
     }
@@ -164,19 +165,34 @@ impl Store {
                 params![row::number(no.0), image.name.as_str(), image.record.as_ref().map(row::record_bytes)],
             )?;
             let mut rows = vec![inbox::owe_one(connection, owe, change.now)?];
-            rows.extend(grants::touch_all(connection, no, change.now)?);
+            rows.extend(grants::touch_all(connection, change, no)?);
             Ok(Changed::owing(image, rows))
         })
         .await
     }
 }
 
-/// Withdraws an image with every grant for it and every pending request, and owes that to all whom it concerns.
+/// Withdraws an image for the operator, with every grant for it and every pending request, and owes that to all whom it concerns.
 pub(super) fn remove(
     connection: &Connection,
     image: &ImageInfo,
     now: Timestamp,
 ) -> Result<Vec<InboxRow>, Refusal> {
+    let owed = withdraw(connection, image, now)?;
+    inbox::owe(connection, owed, now)
+}
+
+/// The same for its owner, from whom some may be hidden.
+pub(super) fn remove_by(
+    connection: &Connection,
+    change: Change,
+    image: &ImageInfo,
+) -> Result<Vec<InboxRow>, Refusal> {
+    let owed = withdraw(connection, image, change.now)?;
+    inbox::owe_by(connection, change, owed)
+}
+
+fn withdraw(connection: &Connection, image: &ImageInfo, now: Timestamp) -> Result<Vec<Owe>, Refusal> {
     let owed = publish::removed(image, concerned(connection, image.no)?);
     requests::close_for_image(connection, image.no, now)?;
     for sql in [
@@ -189,7 +205,7 @@ pub(super) fn remove(
     }
     delete(connection, image.no)?;
     count(connection, image.owner, -1, -i64::from(image.preview.bytes))?;
-    inbox::owe(connection, owed, now)
+    Ok(owed)
 }
 
 /// The peers that have, or had, a grant for an image, and those that have a pending request for it.

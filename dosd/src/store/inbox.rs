@@ -4,7 +4,7 @@
 use dos_protocol::{PeerId, Seq, Timestamp, directory::Update};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
 
-use super::{Changed, InboxRow, Refusal, Store, messages, row, stored};
+use super::{Change, Changed, InboxRow, Refusal, Store, blocks, messages, row, stored};
 use crate::rules::{
     Cause, Owe, Quotas,
     inbox::{Waiting, numbered},
@@ -68,6 +68,16 @@ pub(super) fn owe(
     insert(connection, &rows)?;
     let pairs = owed.into_iter().zip(numbers);
     Ok(pairs.map(|(owe, seq)| InboxRow { peer: owe.peer, seq: Seq(seq), at, update: owe.update }).collect())
+}
+
+/// Adds to inboxes what a peer has caused, in their order, unless a block keeps it back.
+pub(super) fn owe_by(
+    connection: &Connection,
+    change: Change,
+    owed: Vec<Owe>,
+) -> Result<Vec<InboxRow>, Refusal> {
+    let owed = blocks::passing(connection, (change.peer, change.act), owed)?;
+    owe(connection, owed, change.now)
 }
 
 /// Raises the heads of different inboxes by these counts, and tells where each is then.

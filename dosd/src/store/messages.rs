@@ -8,7 +8,10 @@ use dos_protocol::{
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Change, Changed, InboxRow, Refusal, Store, blocks, inbox, peers, row};
-use crate::rules::messages::{self, Sending, Taken};
+use crate::rules::{
+    Act,
+    messages::{self, Sending, Taken},
+};
 
 /// A message that was taken, now or before.
 #[derive(Debug, Clone)]
@@ -64,7 +67,7 @@ impl Store {
                 sender,
                 sender_key: known.as_ref().map(|known| known.key),
                 sender_name: known.and_then(|known| known.name),
-                is_blocked: blocks::is_blocked(connection, to.id, sender)?,
+                between: blocks::between(connection, sender, to.id)?,
                 waiting: inbox::waiting(connection, to.id, sender, &quotas)?,
                 quotas,
                 to,
@@ -124,7 +127,8 @@ pub(super) fn delivered(
         return Ok(Vec::new());
     }
     connection.prepare_cached(SETTLE)?.execute(key)?;
-    inbox::owe(connection, messages::delivered(recipient, taken), now)
+    let storing = Change { act: Act::Store, ..Change::by(recipient, now) };
+    inbox::owe_by(connection, storing, messages::delivered(recipient, taken))
 }
 
 /// The message that was taken under this ID, as it is now.

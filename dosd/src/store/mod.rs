@@ -29,6 +29,7 @@ mod set;
 mod stats;
 mod stored;
 mod views;
+mod withheld;
 
 use std::{
     path::{Path, PathBuf},
@@ -44,7 +45,7 @@ use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterStats, WriterThre
 use rusqlite::Connection;
 
 use self::stored::{Answered, StoredError};
-use crate::rules::{BlockChange, Quotas};
+use crate::rules::{Act, BlockChange, Quotas};
 
 pub use crate::rules::{
     Admission,
@@ -126,13 +127,15 @@ pub struct Change {
     pub operation: Option<OperationId>,
     /// The moment.
     pub now: Timestamp,
+    /// What the peer does, as far as it concerns others: by that, blocks decide what they are told.
+    pub act: Act,
 }
 
 impl Change {
-    /// A change that is not meant to be asked again.
+    /// A change that is not meant to be asked again, and of which blocks keep nothing from others.
     #[must_use]
     pub fn by(peer: PeerId, now: Timestamp) -> Self {
-        Self { peer, operation: None, now }
+        Self { peer, operation: None, now, act: Act::Own }
     }
 }
 

@@ -166,6 +166,7 @@ fn erase(connection: &Connection, peer: PeerId) -> rusqlite::Result<()> {
         "DELETE FROM inbox_heads WHERE peer = ?1",
         "DELETE FROM messages WHERE sender = ?1 OR recipient = ?1",
         "DELETE FROM blocks WHERE blocker = ?1 OR blocked = ?1",
+        "DELETE FROM withheld WHERE peer = ?1 OR other = ?1",
         "DELETE FROM done WHERE peer = ?1",
         "DELETE FROM passwords WHERE peer = ?1",
         "DELETE FROM peers WHERE id = ?1",

@@ -16,9 +16,10 @@ use super::{
 };
 use crate::rules::{
     Decided,
+    blocks::across::Between,
     grants::Scope,
     publish::no_image,
-    requests::{self, Found, RequestRecord, Requesting, Wanted},
+    requests::{self, Deciding, Found, RequestRecord, Requesting, Wanted},
 };
 
 /// Requests `r` with their images `i`, owners `o` and viewers `v`.
@@ -137,25 +138,44 @@ pub(super) fn withdraw_all(
     inbox::owe(connection, requests::withdraw_all(pending, now), now)
 }
 
-/// Saves what [`requests::deny_all`] makes of every pending request of `viewer` for images of `owner`, in one statement, owes it,
-/// and tells how many those were.
+/// Saves what [`requests::deny_all`] makes of every pending request of `viewer` for images of `owner`, owes it, and tells how
+/// many those were.
 pub(super) fn deny_all(
     connection: &Connection,
     (owner, viewer): (PeerId, PeerId),
     now: Timestamp,
 ) -> Result<(u64, Vec<InboxRow>), Refusal> {
+    let pending = end_pending(connection, (owner, viewer), (RequestState::Denied, now))?;
+    let count = u64::try_from(pending.len()).unwrap_or(u64::MAX);
+    Ok((count, inbox::owe(connection, requests::deny_all(pending, now), now)?))
+}
+
+/// Saves what [`requests::cancel_all`] makes of every pending request of `viewer` for images of `owner`, and owes it.
+pub(super) fn cancel_all(
+    connection: &Connection,
+    (owner, viewer): (PeerId, PeerId),
+    now: Timestamp,
+) -> Result<Vec<InboxRow>, Refusal> {
+    let pending = end_pending(connection, (owner, viewer), (RequestState::Cancelled, now))?;
+    inbox::owe(connection, requests::cancel_all(pending, now), now)
+}
+
+/// Ends every pending request of a viewer for images of an owner, in one statement, and tells what they were.
+fn end_pending(
+    connection: &Connection,
+    (owner, viewer): (PeerId, PeerId),
+    (state, now): (RequestState, Timestamp),
+) -> rusqlite::Result<Vec<(RequestRecord, Scope)>> {
     let sql = format!("{JOINED} WHERE r.viewer = ?1 AND r.owner = ?2 AND r.state = 0 ORDER BY r.request");
     let key = params![row::peer_number(viewer), row::peer_number(owner)];
-    let pending: Vec<_> =
-        connection.prepare_cached(&sql)?.query_map(key, joined)?.collect::<Result<_, _>>()?;
-    let count = u64::try_from(pending.len()).unwrap_or(u64::MAX);
+    let pending = connection.prepare_cached(&sql)?.query_map(key, joined)?.collect::<Result<_, _>>()?;
     connection
         .prepare_cached(
-            "UPDATE requests SET state = 2, decided_at = ?3, revision = revision + 1
+            "UPDATE requests SET state = ?4, decided_at = ?3, revision = revision + 1
              WHERE viewer = ?1 AND owner = ?2 AND state = 0",
         )?
-        .execute(params![row::peer_number(viewer), row::peer_number(owner), now.0])?;
-    Ok((count, inbox::owe(connection, requests::deny_all(pending, now), now)?))
+        .execute(params![row::peer_number(viewer), row::peer_number(owner), now.0, state_number(state)])?;
+    Ok(pending)
 }
 
 /// The last request of a viewer for an image: its number and its state.
@@ -185,7 +205,7 @@ pub(super) fn assert(
         pending: find_pending(connection, told.image, (owner, viewer))?,
         newest: newest(connection, told.image, (owner, viewer))?,
         pending_count: count_pending(connection, owner, viewer)?,
-        is_blocked: blocks::is_blocked(connection, owner, viewer)?,
+        between: blocks::between(connection, change.peer, if change.peer == owner { viewer } else { owner })?,
         last: healing::last(connection, "request")?,
     };
     let decided = requests::assert(state, change.peer, &told);
@@ -196,7 +216,7 @@ pub(super) fn assert(
         }
         save(connection, record)?;
     }
-    Ok((decided.answer, inbox::owe(connection, decided.owed, change.now)?))
+    Ok((decided.answer, inbox::owe_by(connection, change, decided.owed)?))
 }
 
 fn save(connection: &Connection, record: &RequestRecord) -> rusqlite::Result<()> {
@@ -250,7 +270,7 @@ impl Store {
             let fresh_number = if pending.is_none() { next_number(connection, "request")? } else { 0 };
             let state = Requesting {
                 viewer,
-                is_blocked: blocks::is_blocked(connection, owner.id, viewer)?,
+                between: blocks::between(connection, viewer, owner.id)?,
                 waiting: inbox::waiting(connection, owner.id, viewer, &quotas)?,
                 quotas,
                 scope: standing.map(|(scope, _)| scope).ok_or_else(|| no_image(owner.id, &access.image.name)),
@@ -262,7 +282,7 @@ impl Store {
             let wanted = Wanted { views: access.views, note: access.note, offline: access.offline };
             let Decided { state, answer, owed } = requests::request(state, wanted, change.now)?;
             save(connection, &state)?;
-            Ok(Changed::owing(answer, inbox::owe(connection, owed, change.now)?))
+            Ok(Changed::owing(answer, inbox::owe_by(connection, change, owed)?))
         })
         .await
     }
@@ -295,7 +315,7 @@ impl Store {
             if let Some(record) = state {
                 save(connection, &record)?;
             }
-            Ok(Changed::owing(answer, inbox::owe(connection, owed, change.now)?))
+            Ok(Changed::owing(answer, inbox::owe_by(connection, change, owed)?))
         })
         .await
     }
@@ -313,13 +333,18 @@ impl Store {
                 None => None,
             };
             let grant = standing.and_then(|(_, grant)| grant);
-            let decided = requests::decide((found, grant), change.peer, (request, decision), change.now)?;
+            let between = match &scope {
+                Some(scope) => blocks::between(connection, change.peer, scope.viewer)?,
+                None => Between::default(),
+            };
+            let state = Deciding { found, grant, between };
+            let decided = requests::decide(state, change.peer, (request, decision), change.now)?;
             let (record, grant) = decided.state;
             save(connection, &record)?;
             if let (Some(scope), Some(grant)) = (scope, grant) {
                 grants::save(connection, &scope, &grant)?;
             }
-            Ok(Changed::owing(decided.answer, inbox::owe(connection, decided.owed, change.now)?))
+            Ok(Changed::owing(decided.answer, inbox::owe_by(connection, change, decided.owed)?))
         })
         .await
     }

@@ -17,6 +17,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: VIEWS_CLOSED },
         Migration { sql: HEALING },
         Migration { sql: OVERWRITE_FREE_PAGES },
+        Migration { sql: WITHHELD },
     ],
 };
 
@@ -281,4 +282,18 @@ CREATE INDEX previews_unhashed ON previews(image) WHERE hash IS NULL;
 
 -- The place of a view's receipt in the inbox of the owner; nothing for those from before.
 ALTER TABLE views ADD COLUMN receipt INTEGER;
+";
+
+const WITHHELD: &str = "
+-- What a block keeps back from `peer` of what `other` has done: the grants that have changed, and the images that are gone, each
+-- with the name that it had.
+CREATE TABLE withheld(
+    peer    INTEGER NOT NULL,
+    other   INTEGER NOT NULL,
+    image   INTEGER NOT NULL,
+    viewer  INTEGER NOT NULL,
+    removed TEXT,
+    PRIMARY KEY(peer, other, image, viewer)
+) WITHOUT ROWID;
+CREATE INDEX withheld_by_other ON withheld(other, peer);
 ";

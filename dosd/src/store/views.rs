@@ -61,7 +61,7 @@ impl Store {
             let state = Spending { scope: scope.clone(), grant: grant.flatten(), earlier };
             let decided = views::spend(state, &spend, change.now)?;
             let is_new = decided.state.is_some();
-            let rows = inbox::owe(connection, decided.owed, change.now)?;
+            let rows = inbox::owe_by(connection, change, decided.owed)?;
             if let (Some(scope), Some((grant, view))) = (scope, decided.state) {
                 grants::save(connection, &scope, &grant)?;
                 let receipt = rows.iter().find(|row| row.peer == scope.owner()).map(|row| row.seq);
@@ -93,7 +93,7 @@ impl Store {
                     .prepare_cached("UPDATE views SET returned = ?2 WHERE view = ?1")?
                     .execute(params![checkin.checkout.as_bytes().as_slice(), checkin.unused])?;
             }
-            let rows = inbox::owe(connection, decided.owed, change.now)?;
+            let rows = inbox::owe_by(connection, change, decided.owed)?;
             Ok(Changed::owing(Counted { value: decided.answer, is_new }, rows))
         })
         .await

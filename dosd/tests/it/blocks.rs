@@ -13,14 +13,14 @@ use crate::{
 };
 
 impl Client {
-    async fn block(&mut self, peer: &str) -> Blocked {
+    pub(crate) async fn block(&mut self, peer: &str) -> Blocked {
         match self.ask(Op::Block(peer.parse().unwrap())).await {
             Ok(Answer::Blocked(blocked)) => *blocked,
             other => panic!("{other:?}"),
         }
     }
 
-    async fn unblock(&mut self, peer: &str) {
+    pub(crate) async fn unblock(&mut self, peer: &str) {
         assert_eq!(self.ask(Op::Unblock(peer.parse().unwrap())).await, Ok(Answer::Done));
     }
 
@@ -43,7 +43,7 @@ impl Client {
     }
 }
 
-fn ask(image: &str) -> Op {
+pub(crate) fn ask(image: &str) -> Op {
     Op::Request(RequestAccess { image: image.parse().unwrap(), views: 3, note: None, offline: false })
 }
 
@@ -170,8 +170,8 @@ async fn messages_and_requests_of_a_blocked_peer_are_refused_and_rights_go_on() 
     let access = bob.page(everything()).await.peers.into_iter().flat_map(|peer| peer.images);
     assert!(access.into_iter().all(|image| image.access.is_some_and(|a| a.state != AccessState::Requested)));
     bob.acknowledge().await;
-    let sent = bob.store_while(alice.write_to(message("bob", "this way it goes"))).await;
-    assert_eq!(sent.delivery, Delivery::Delivered);
+    let own = alice.ask(message("bob", "not this way either")).await.unwrap_err();
+    assert_eq!((&*own.message, own.hint.as_deref()), ("you have blocked bob", Some("dosctl unblock bob")));
     alice.unblock("bob").await;
     assert!(bob.ask(ask("alice/hill")).await.is_ok());
     net.stop().await;

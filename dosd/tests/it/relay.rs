@@ -118,9 +118,18 @@ async fn only_peers_that_are_online_are_called_and_nobody_calls_itself() {
 #[tokio::test]
 async fn a_blocked_peer_cannot_call_and_the_blocker_can() {
     let (_dir, net, mut alice, mut bob) = stage(open_to_all()).await;
+    let theirs = ask(&mut bob, alice.id()).await;
+    assert_eq!(alice.next().await, Some(FromDirectory::Call(Call { ticket: theirs, from: bob.id() })));
+    let own = ask(&mut alice, bob.id()).await;
+    assert_eq!(bob.next().await, Some(FromDirectory::Call(Call { ticket: own, from: alice.id() })));
+    let (mut caller, mut called) = open(&net, &theirs).await;
     alice.ask(Op::Block("bob".parse().unwrap())).await.unwrap();
+    // The call of the blocked peer ends; that of the blocker still waits for its sides.
+    assert_eq!(read_to_end(&mut caller).await, b"");
+    assert_eq!(read_to_end(&mut called).await, b"");
+    drop(open(&net, &own).await);
     let error = bob.ask(Op::Relay(alice.id())).await.unwrap_err();
-    assert_eq!((error.code, error.reason), (Code::Denied, Some(Reason::Blocked)));
+    assert_eq!((error.code, error.reason), (Code::Offline, None), "as if she was not there");
     let Ok(Answer::Contact(contact)) = bob.ask(Op::Contact(alice.id())).await else { panic!("no contact") };
     assert!(!contact.relay);
     let ticket = ask(&mut alice, bob.id()).await;

@@ -36,7 +36,13 @@ fn allowing(allow_offline: bool, share: Share) -> Share {
 }
 
 fn state(old: Option<GrantRecord>) -> Sharing {
-    Sharing { scope: scope(), old, waiting: Waiting::default(), quotas: Quotas::default() }
+    Sharing {
+        scope: scope(),
+        old,
+        between: Between::default(),
+        waiting: Waiting::default(),
+        quotas: Quotas::default(),
+    }
 }
 
 fn result(old: Option<GrantRecord>, change: &Share) -> Result<GrantRecord, Box<str>> {
@@ -281,6 +287,31 @@ fn a_full_inbox_and_oneself_are_refused_and_a_revocation_never_is_for_want_of_ro
     let error =
         share(Sharing { scope: own, ..state(None) }, &with_key(ViewsChange::Add(1)), NOW).unwrap_err();
     assert_eq!(&*error.message, "an owner's own views are free and need no grant");
+}
+
+#[test]
+fn across_a_block_grants_are_changed_and_revoked_and_none_is_given() {
+    let given = [ViewsChange::Set(Allowance::Views(2)), ViewsChange::Add(1)];
+    for (by_other, by_actor, text) in [
+        (true, false, "bob takes nothing from you"),
+        (false, true, "you have blocked bob"),
+        (true, true, "you have blocked bob"),
+    ] {
+        let between = Between { by_other, by_actor };
+        let share = |old, share: Share| super::share(Sharing { between, ..state(old) }, &share, NOW);
+        for old in [None, Some(revoked())] {
+            for views in given {
+                let error = share(old.clone(), with_key(views)).unwrap_err();
+                assert_eq!((error.reason, &*error.message), (Some(Reason::Blocked), text));
+            }
+        }
+        for views in given.into_iter().chain([ViewsChange::Keep, ViewsChange::Rekey, ViewsChange::Revoke]) {
+            assert!(share(Some(grant()), with_key(views)).is_ok(), "{views:?}");
+        }
+        assert!(share(Some(revoked()), change(ViewsChange::Revoke)).is_ok());
+        let error = share(None, change(ViewsChange::Revoke)).unwrap_err();
+        assert_eq!(error.code, Code::NotFound, "as without a block");
+    }
 }
 
 #[test]

@@ -4,6 +4,12 @@ use dos_protocol::{Allowance, Code};
 
 use super::{super::samples::*, *};
 
+const BLOCKED: Between = Between { by_other: true, by_actor: false };
+
+fn deciding(found: Found, grant: Option<GrantRecord>) -> Deciding {
+    Deciding { found, grant, between: Between::default() }
+}
+
 fn pending() -> RequestRecord {
     RequestRecord {
         request: 11,
@@ -29,7 +35,7 @@ fn requesting(pending: Option<RequestRecord>) -> Requesting {
     Requesting {
         viewer: bob(),
         owner: owner(),
-        is_blocked: false,
+        between: Between::default(),
         waiting: Waiting::default(),
         quotas: Quotas::default(),
         scope: Ok(scope()),
@@ -100,7 +106,7 @@ fn impossible_and_unwelcome_requests_are_refused() {
         (Requesting { viewer: alice(), ..base() }, 1, (Code::Invalid, None)),
         (base(), 0, (Code::Invalid, None)),
         (base(), VIEWS_MAX + 1, (Code::Invalid, None)),
-        (Requesting { is_blocked: true, ..base() }, 1, (Code::Denied, Some(Reason::Blocked))),
+        (Requesting { between: BLOCKED, ..base() }, 1, (Code::Denied, Some(Reason::Blocked))),
         (Requesting { waiting: full, ..base() }, 1, (Code::Denied, Some(Reason::Limit))),
         (Requesting { scope: no_image, ..base() }, 1, (Code::NotFound, None)),
         (many(100), 1, (Code::Denied, Some(Reason::Limit))),
@@ -142,6 +148,20 @@ fn a_pending_request_is_withdrawn_once_by_its_viewer() {
     }
 }
 
+#[test]
+fn across_a_block_nothing_is_requested_or_answered() {
+    let blocking = Between { by_other: false, by_actor: true };
+    for between in [BLOCKED, blocking] {
+        let error = request(Requesting { between, ..requesting(None) }, wanted(3), NOW).unwrap_err();
+        assert_eq!((error.code, error.reason), (Code::Denied, Some(Reason::Blocked)), "{between:?}");
+        for decision in [approve(None), Decision::Deny { reason: Some("a text".into()) }] {
+            let state = Deciding { between, ..deciding(Some((pending(), scope())), None) };
+            let error = decide(state, alice(), (11, decision), NOW).unwrap_err();
+            assert_eq!((error.code, error.reason), (Code::Denied, Some(Reason::Blocked)), "{between:?}");
+        }
+    }
+}
+
 fn approve(views: Option<u32>) -> Decision {
     Decision::Approve { views, key: key(8), allow_offline: None }
 }
@@ -151,7 +171,7 @@ fn decided(
     decision: Decision,
 ) -> Result<Decided<Settled, Request>, (Code, Option<Reason>)> {
     let found = Some((pending(), scope()));
-    decide((found, old), alice(), (11, decision), NOW).map_err(|error| (error.code, error.reason))
+    decide(deciding(found, old), alice(), (11, decision), NOW).map_err(|error| (error.code, error.reason))
 }
 
 #[test]
@@ -183,7 +203,7 @@ fn an_approval_allows_checkouts_only_if_the_owner_says_so() {
     ] {
         let found = Some((RequestRecord { offline: asked, ..pending() }, scope()));
         let decision = Decision::Approve { views: None, key: key(8), allow_offline };
-        let settled = decide((found, old), alice(), (11, decision), NOW).unwrap();
+        let settled = decide(deciding(found, old), alice(), (11, decision), NOW).unwrap();
         let (record, grant) = settled.state;
         assert_eq!((grant.unwrap().allow_offline, record.offline), (expected, asked), "{allow_offline:?}");
     }
@@ -219,7 +239,7 @@ fn only_the_owner_decides_and_only_once() {
         (Some(ended(RequestState::Cancelled)), alice(), Code::Conflict, "request 11 is cancelled already"),
     ] {
         let found = found.map(|record| (record, scope()));
-        let error = decide((found, None), peer, (11, deny()), NOW).unwrap_err();
+        let error = decide(deciding(found, None), peer, (11, deny()), NOW).unwrap_err();
         assert_eq!((error.code, &*error.message), (code, text));
     }
 }
@@ -229,6 +249,13 @@ fn a_block_denies_what_is_pending_and_a_forgotten_viewer_withdraws_it() {
     let denied = ended(RequestState::Denied);
     assert_eq!(deny_all(vec![(pending(), scope())], NOW), owed(&denied, Update::Decision));
     let [to_owner, _] = owed(&ended(RequestState::Cancelled), Update::Request);
+    let withdrawn = cancel_all(vec![(pending(), scope())], NOW);
+    assert_eq!(withdrawn.iter().map(|owe| owe.peer).collect::<Vec<_>>(), [alice(), bob()]);
+    let is_withdrawn = |owe: &Owe| match &owe.update {
+        Update::Request(request) => request.state == RequestState::Cancelled && request.revision == 5,
+        _ => false,
+    };
+    assert!(withdrawn.iter().all(is_withdrawn));
     assert_eq!(withdraw_all(vec![(pending(), scope())], NOW), [to_owner]);
 }
 
@@ -247,7 +274,7 @@ fn remembered(known: Option<RequestRecord>) -> Remembered {
         pending: None,
         newest: None,
         pending_count: 0,
-        is_blocked: false,
+        between: Between::default(),
         last: 11,
     }
 }
@@ -322,7 +349,7 @@ fn a_lost_request_comes_back_from_its_viewer_alone_or_answered_as_the_last_one()
     }
     // What stands in the way may be over as soon as others have told what they know, or not.
     for (state, expected) in [
-        (Remembered { is_blocked: true, ..remembered(None) }, Asserted::Missing),
+        (Remembered { between: BLOCKED, ..remembered(None) }, Asserted::Missing),
         (Remembered { pending: Some(pending()), ..remembered(None) }, Asserted::Missing),
         (Remembered { pending_count: REQUESTS_PENDING_MAX, ..remembered(None) }, Asserted::Refused),
         (Remembered { last: 10, ..remembered(None) }, Asserted::Refused),

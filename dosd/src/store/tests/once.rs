@@ -11,7 +11,7 @@ use dos_protocol::{
 use super::*;
 
 fn once(peer: PeerId, operation: u8) -> Change {
-    Change { peer, operation: Some(OperationId::from([operation; 16])), now: NOW }
+    Change { peer, operation: Some(OperationId::from([operation; 16])), ..Change::by(peer, NOW) }
 }
 
 fn publication() -> Publish {

@@ -3,6 +3,7 @@
 //! Each plays an attack with real connections and measures what others notice of it; [`dos_testing::attack`] has its size.
 
 mod addresses;
+mod blocks;
 mod left_behind;
 mod strangers;
 mod surroundings;
