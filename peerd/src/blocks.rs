@@ -1,7 +1,7 @@
 //! The list of blocked peers here, kept like the directory's.
 
 use dos_protocol::{
-    Code, WireError,
+    Code, PeerId, PeerName, Reason, WireError,
     directory::{Answer, Block, Op},
     limits::BLOCKS_MAX,
 };
@@ -28,6 +28,19 @@ pub(crate) async fn refresh(store: &Store, directory: &dyn Directory) -> Result<
         }
     }
     Ok(())
+}
+
+/// Refuses what would go to a peer that is blocked here.
+///
+/// # Errors
+/// `denied`.
+pub(crate) async fn check(store: &Store, peer: PeerId, name: Option<&PeerName>) -> Result<(), WireError> {
+    if !store.standing(peer).await?.is_blocked {
+        return Ok(());
+    }
+    let who = name.map_or_else(|| peer.to_string(), ToString::to_string);
+    let error = WireError::new(Code::Denied, format!("you have blocked {who}")).because(Reason::Blocked);
+    Err(error.hint(format!("dosctl unblock {who}")))
 }
 
 /// The directory's list, page by page; in one answer from a directory that is older than the pages.

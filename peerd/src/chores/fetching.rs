@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 
-use dos_protocol::{ImageNo, PeerId, Revision, Timestamp, WireError, control::EventKind, model::Grant};
+use dos_protocol::{
+    Code, ImageNo, PeerId, Reason, Revision, Timestamp, WireError, control::EventKind, model::Grant,
+};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},
@@ -223,7 +225,15 @@ impl Worker {
 
 async fn fetch(fetching: &Fetching, grant: &Grant) -> Result<(), WireError> {
     let here = fetching.cache.store.has_copy(grant.sealed.hash).await?;
-    fetching.source.fetch(grant, &mut |_| ()).await?;
+    let mut progress = |_| ();
+    tokio::select! {
+        biased;
+        blocked = fetching.cache.store.until_blocked(grant.path.owner) => {
+            blocked?;
+            return Err(WireError::new(Code::Denied, "its owner is blocked").because(Reason::Blocked));
+        }
+        fetched = fetching.source.fetch(grant, &mut progress) => drop(fetched?),
+    }
     if !here {
         fetching.feed.events.tell(Timestamp::now(), EventKind::Fetched(grant.path.clone()));
     }
@@ -233,7 +243,7 @@ async fn fetch(fetching: &Fetching, grant: &Grant) -> Result<(), WireError> {
 #[cfg(test)]
 mod tests {
     use dos_protocol::{
-        Code, Reason, SealedHash, SplitId,
+        SealedHash, SplitId,
         model::{Allowance, SealedCopy},
     };
 

@@ -133,6 +133,7 @@ async fn round(chores: &Chores, mut blocks_known: bool) -> bool {
         if !blocks_known {
             let directory: &dyn Directory = &*chores.upstream;
             blocks::refresh(&chores.library.cache.store, directory).await?;
+            chores.library.cache.look();
             blocks_known = true;
         }
         library::finish_publications(&chores.library).await?;

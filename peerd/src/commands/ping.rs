@@ -6,6 +6,7 @@ use dos_protocol::{Code, PeerRef, WireError, control::Outcome, frame::Reader, li
 
 use super::{Services, resolve::resolve};
 use crate::{
+    blocks,
     directory::unregistered,
     peer::{dial::dial, ping::round_trip},
 };
@@ -20,6 +21,7 @@ pub(super) async fn run(services: &Arc<Services>, peer: PeerRef) -> Result<Outco
     if peer.id == me {
         return Err(WireError::new(Code::Invalid, "that is this peer itself"));
     }
+    blocks::check(&services.store, peer.id, peer.name.as_ref()).await?;
     let contact = services.trust.look(peer.id).await?;
     let dialed = Box::pin(dial(&services.peers, &identity, &contact)).await?;
     let round_trip = round_trip(&mut Reader::new(dialed.stream), PEER_PINGS).await?;

@@ -16,6 +16,7 @@ use dos_protocol::{
 
 use super::{Finished, Services, WhenShown, resolve::resolve};
 use crate::{
+    blocks,
     directory::{Unanswered, unexpected, unregistered},
     peer::message::{bring, check_text},
     store::{Open, Outgoing, delivered},
@@ -67,6 +68,8 @@ async fn through_directory(
     if recipient == me {
         return Err(to_oneself());
     }
+    let name = if let PeerRef::Name(name) = &to { Some(name) } else { None };
+    blocks::check(&services.store, recipient, name).await?;
     // Before an ID is drawn: a message that cannot be sealed was never begun.
     if let Err(error) = services.trust.sealing_key(recipient).await {
         return Err(services.trust.missing(&to, error).await);
@@ -96,6 +99,7 @@ async fn peer_to_peer(
     to: PeerInfo,
     text: Box<str>,
 ) -> Result<Finished, WireError> {
+    blocks::check(&services.store, to.id, to.name.as_ref()).await?;
     let outgoing = Outgoing { to: to.id.to_string().into(), direct: true, text: text.clone() };
     let sending = services.store.begin_send(services.sends.clone(), outgoing.clone()).await?;
     let message = DirectMessage { message: sending.open.id(), sent_at: sending.begun_at, text };

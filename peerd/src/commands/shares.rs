@@ -1,11 +1,20 @@
 //! `shares`: the grants that one has given or received, from the store here, in parts.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
-use dos_protocol::{PeerId, WireError, control::Outcome, model::Grant};
+use dos_protocol::{
+    Code, PeerId, WireError,
+    control::Outcome,
+    directory::{Answer, Op},
+    model::Grant,
+};
+use futures_util::{StreamExt, stream};
 
 use super::{Piece, Services, Sink};
 use crate::directory::unregistered;
+
+/// Grants that the directory is asked for at once.
+const ASKED_AT_ONCE: usize = 16;
 
 /// Reads the store page by page.
 ///
@@ -17,6 +26,7 @@ pub(super) async fn run(
     sink: &Sink,
 ) -> Result<Outcome, WireError> {
     let (me, _) = services.identity.registered().ok_or_else(unregistered)?;
+    ask_across_blocks(services, me).await?;
     if given {
         send_given(services, me, sink).await?;
     }
@@ -24,6 +34,31 @@ pub(super) async fn run(
         send_received(services, me, sink).await?;
     }
     Ok(Outcome::Grants { given: Vec::new(), received: Vec::new(), now: services.store.clock().known() })
+}
+
+/// Of grants between this peer and those that it has blocked the directory tells what it is asked for alone. Where it cannot be asked,
+/// they are listed as they were.
+async fn ask_across_blocks(services: &Services, me: PeerId) -> Result<(), WireError> {
+    if !services.upstream.is_online() {
+        return Ok(());
+    }
+    let known = services.store.grants_across_blocks(me).await?;
+    let asked = stream::iter(known).map(|grant| async {
+        let op = Op::Grant { image: grant.image, viewer: grant.viewer };
+        (services.upstream.request(op).await, grant)
+    });
+    let mut answers = pin!(asked.buffer_unordered(ASKED_AT_ONCE));
+    while let Some((answer, known)) = answers.next().await {
+        match answer {
+            Ok(Answer::Grant(now)) => services.cache.take_grant(*now).await?,
+            Err(error) if error.code == Code::NotFound => {
+                let free = services.store.end_grant(known).await?;
+                services.cache.copies.remove(free).await;
+            }
+            _ => tracing::debug!(image = %known.path, "the directory does not say how a grant stands"),
+        }
+    }
+    Ok(())
 }
 
 async fn send_given(services: &Services, me: PeerId, sink: &Sink) -> Result<(), WireError> {

@@ -29,5 +29,7 @@ pub(super) async fn run(change: &Operation, peer: PeerRef) -> Result<Outcome, Wi
         }
     }
     services.store.unblock(peer.id).await?;
+    // What it has granted as a contact may be fetched again.
+    services.cache.look();
     Ok(Outcome::Peer(Box::new(peer)))
 }

@@ -25,6 +25,17 @@ pub(super) async fn answers(peers: &Peers, key: PublicKey) -> bool {
     peers.cache.strangers().answers(standing)
 }
 
+/// Returns when the holder of `key` is blocked while it is connected: then whatever it is given ends.
+pub(super) async fn shut_out(peers: &Peers, key: PublicKey) {
+    let mut changes = peers.store.blocks_changed();
+    while changes.changed().await.is_ok() {
+        if !answers(peers, key).await {
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
 /// Whether a call of this peer through the relay is taken. The directory says who it is; its key is asked once it is connected.
 pub(super) async fn takes_call(peers: &Peers, from: PeerId) -> bool {
     let standing = standing(peers, from).await;

@@ -54,8 +54,19 @@ struct Served {
     _pin: Pin,
 }
 
-/// Answers the holder of `key` until it hangs up.
+/// Answers the holder of `key` until it hangs up, or is blocked.
 pub(crate) async fn serve<S>(peers: &Arc<Peers>, key: PublicKey, stream: S) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    tokio::select! {
+        biased;
+        () = admission::shut_out(peers, key) => Ok(()),
+        served = converse(peers, key, stream) => served,
+    }
+}
+
+async fn converse<S>(peers: &Arc<Peers>, key: PublicKey, stream: S) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

@@ -2,14 +2,21 @@
 //!
 //! What always holds: a list of the directory's that is older than what this daemon changed last is not taken.
 
+use std::sync::Arc;
+
 use dos_protocol::{
     PeerId, Timestamp,
     directory::Block,
     limits::{BLOCKS_MAX, PAGE_MAX},
+    model::Grant,
 };
 use rusqlite::{Connection, params};
+use tokio::sync::watch;
 
-use super::{Error, Store, execute, id, peer_of, stored::peer_name};
+use super::{
+    Error, Store, execute, id, peer_of,
+    stored::{self, peer_name},
+};
 
 impl Store {
     /// A page of the peers that this one has blocked, the latest last: those behind this one.
@@ -39,13 +46,14 @@ impl Store {
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn block(&self, block: Block) -> Result<bool, Error> {
-        self.write_counting(move |connection| {
+        let blocking = Arc::clone(&self.blocking);
+        let work = move |connection: &Connection| {
             insert(connection, &block)?;
             changed(connection)?;
             let sql = "DELETE FROM contacts WHERE peer = ?1 AND state = 'pending'";
             Ok(execute(connection, sql, [id(block.peer)])? > 0)
-        })
-        .await
+        };
+        self.write_counting_then(work, move |_| blocking.send_modify(|changes| *changes += 1)).await
     }
 
     /// Forgets a block.
@@ -75,7 +83,8 @@ impl Store {
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn take_blocks(&self, since: u64, blocks: Vec<Block>) -> Result<bool, Error> {
-        self.write_counting(move |connection| {
+        let blocking = Arc::clone(&self.blocking);
+        let work = move |connection: &Connection| {
             if revision(connection)? != since {
                 return Ok(false);
             }
@@ -87,6 +96,44 @@ impl Store {
                 insert(connection, block)?;
             }
             Ok(true)
+        };
+        self.write_counting_then(work, move |_| blocking.send_modify(|changes| *changes += 1)).await
+    }
+
+    /// Changes of the blocks, from now on.
+    pub(crate) fn blocks_changed(&self) -> watch::Receiver<u64> {
+        self.blocking.subscribe()
+    }
+
+    /// Returns when a peer is blocked.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn until_blocked(&self, peer: PeerId) -> Result<(), Error> {
+        let mut changes = self.blocks_changed();
+        while !self.standing(peer).await?.is_blocked {
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Grants between this peer and those that it has blocked, of which the directory tells nothing unasked: some, if there are
+    /// very many.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn grants_across_blocks(&self, me: PeerId) -> Result<Vec<Grant>, Error> {
+        self.read(move |connection| {
+            let sql = "SELECT body FROM (
+                           SELECT grants.body FROM blocks CROSS JOIN grants
+                           WHERE grants.viewer = ?1 AND grants.owner = blocks.peer AND grants.revoked = 0
+                           UNION ALL
+                           SELECT grants.body FROM blocks CROSS JOIN grants
+                           WHERE grants.viewer = blocks.peer AND grants.owner = ?1 AND grants.revoked = 0)
+                       LIMIT ?2";
+            stored::all(connection, sql, params![id(me), PAGE_MAX])
         })
         .await
     }

@@ -34,6 +34,19 @@ impl Store {
         .await
     }
 
+    /// The directory does not know this grant any more, which ends it, unless it has changed here since it was asked. Returns the
+    /// sealed copies that are superfluous.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn end_grant(&self, asked: Grant) -> Result<Vec<SealedHash>, Error> {
+        self.write_counting(move |connection| match grant(connection, asked.image, asked.viewer)? {
+            Some(now) if grants::is_unchanged(asked.revision, now.revision) => end(connection, now),
+            _ => Ok(Vec::new()),
+        })
+        .await
+    }
+
     /// A page of the grants of `owner` in the order of image names, viewers and images: those behind this one.
     ///
     /// # Errors

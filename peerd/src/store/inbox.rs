@@ -217,17 +217,24 @@ pub(super) fn one(
             let Viewed { views, kind, grant, .. } = &**viewed;
             let received = grants::receive(connection, Some(me), grant)?;
             applied.free.extend(received.into_iter().flat_map(|received| received.free));
+            if !is_told(contacted::standing(connection, grant.viewer)?) {
+                return Ok(());
+            }
             // A receipt is news whatever revision is known: each view is reported once.
             let grant = Box::new(Grant { offer: false, ..grant.clone() });
             applied.events.push((at, EventKind::Viewed { views: *views, kind: *kind, grant }));
         }
         Update::Removed { image, path } => {
             applied.free.extend(library::remove(connection, *image)?);
-            applied.events.push((at, EventKind::Removed(path.clone())));
+            if is_told(contacted::standing(connection, path.owner)?) {
+                applied.events.push((at, EventKind::Removed(path.clone())));
+            }
         }
         Update::Renamed { image, path } => library::rename(connection, *image, &path.name, None)?,
         Update::Request(request) => {
-            if requests::receive(connection, Some(me), request)? {
+            let is_news = requests::receive(connection, Some(me), request)?;
+            let other = if request.from == me { request.path.owner } else { request.from };
+            if is_news && is_told(contacted::standing(connection, other)?) {
                 applied.events.push((at, EventKind::Request(request.clone())));
             }
         }

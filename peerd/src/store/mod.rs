@@ -40,6 +40,7 @@ use std::{
 use dos_protocol::{Code, PeerId, SealedHash, Seq, Timestamp, WireError, control::Note};
 use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterThread, open_writer};
 use rusqlite::{Connection, params};
+use tokio::sync::watch;
 
 use crate::{clock::Clock, rules::grants::Needs};
 
@@ -131,6 +132,8 @@ pub(crate) struct Store {
     unknown: Arc<AtomicU64>,
     /// What strangers offer, likewise.
     offers: Arc<Offers>,
+    /// Counts changes of the blocks, for those who wait for one.
+    blocking: Arc<watch::Sender<u64>>,
     /// The directory's time, of which this keeps what was heard.
     clock: Arc<Clock>,
 }
@@ -147,7 +150,14 @@ impl Store {
         let checkpoints = open_writer(path, &schema::SCHEMA)?;
         let (writer, thread) = Writer::start(connection, checkpoints)?;
         Ok((
-            Self { writer, readers: Readers::open(path, READERS)?, unknown, offers: Arc::default(), clock },
+            Self {
+                writer,
+                readers: Readers::open(path, READERS)?,
+                unknown,
+                offers: Arc::default(),
+                blocking: Arc::default(),
+                clock,
+            },
             thread,
         ))
     }

@@ -36,7 +36,7 @@ fn id(peer: &Peer) -> Value {
     peer.json(&["status"])["id"].clone()
 }
 
-fn secret(peer: &Peer) -> SecretKey {
+pub(crate) fn secret(peer: &Peer) -> SecretKey {
     let text = fs::read_to_string(peer.dir.join("state/identity.toml")).unwrap();
     let line = text.lines().find(|line| line.starts_with("secret_key")).unwrap();
     line.split('"').nth(1).unwrap().parse().unwrap()
@@ -57,7 +57,7 @@ fn set_key(database: &Connection, peer: &Value, key: &[u8]) {
 }
 
 /// What an operator finds in its database about the only grant there is.
-fn grant(stage: &Stage) -> Fetch {
+pub(crate) fn grant(stage: &Stage) -> Fetch {
     let sql = "SELECT g.image, i.sealed_hash, g.split FROM grants g JOIN images i ON i.no = g.image";
     let (image, sealed, split) = database(stage)
         .query_row(sql, [], |row| {
@@ -91,7 +91,7 @@ fn fetch_as(secret: &SecretKey, owner: &Peer, fetch: Fetch) -> FromPeer {
     })
 }
 
-fn secret_key_of(peer: &Peer) -> PublicKey {
+pub(crate) fn secret_key_of(peer: &Peer) -> PublicKey {
     secret(peer).public().unwrap()
 }
 

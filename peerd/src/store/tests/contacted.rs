@@ -83,10 +83,28 @@ async fn nothing_of_a_blocked_contact_is_fetched_and_nothing_of_it_is_told() {
     store.take_grant(Grant { image: ImageNo(2), ..grant(me(), other(), 1) }).await.unwrap();
     let block = dos_protocol::directory::Block { peer: other(), name: None, since: Timestamp(1) };
     store.block(block).await.unwrap();
-    let update = Update::Grant(Box::new(grant(other(), me(), 1)));
-    let incoming = Incoming { seq: Seq(1), at: Timestamp(1), update, proof: Proof::None };
-    let applied = store.apply_updates(me(), vec![Arrival::Update(incoming)], |_| ()).await.unwrap();
-    assert_eq!(applied.events, []);
+    let given = Grant { image: ImageNo(2), ..grant(me(), other(), 2) };
+    let view = dos_protocol::ViewId::generate();
+    let path = ImagePath { owner: other(), name: name("gone") };
+    let updates = [
+        Update::Grant(Box::new(grant(other(), me(), 1))),
+        Update::Viewed(Box::new(Viewed { view, views: 1, kind: ViewedKind::View, grant: given.clone() })),
+        Update::Removed { image: ImageNo(3), path },
+        Update::Request(Box::new(asked(1, RequestState::Pending))),
+    ];
+    for (seq, update) in (1..).zip(updates) {
+        let incoming = Incoming { seq: Seq(seq), at: Timestamp(1), update, proof: Proof::None };
+        let applied = store.apply_updates(me(), vec![Arrival::Update(incoming)], |_| ()).await.unwrap();
+        assert_eq!(applied.events, []);
+    }
+    // What they say is taken over all the same, and the directory is asked how such grants stand.
+    let mut across = store.grants_across_blocks(me()).await.unwrap();
+    across.sort_by_key(|grant| grant.image);
+    assert_eq!(across, [grant(other(), me(), 1), given.clone()]);
+    store.end_grant(Grant { revision: Revision(1), ..given.clone() }).await.unwrap();
+    assert!(!store.grant(ImageNo(2), other()).await.unwrap().unwrap().revoked, "it has changed since");
+    store.end_grant(given).await.unwrap();
+    assert!(store.grant(ImageNo(2), other()).await.unwrap().unwrap().revoked);
     assert_eq!((lacking(store).await, store.offers().count()), (Vec::<PeerId>::new(), 0));
     assert_eq!(store.standing(other()).await.unwrap(), Standing { is_contact: true, is_blocked: true });
     store.unblock(other()).await.unwrap();

@@ -3,5 +3,6 @@
 //! Each plays an attack with the real programs and measures what others notice of it; [`dos_testing::attack`] has its size.
 
 mod addresses;
+mod blocks;
 mod strangers;
 mod surroundings;

@@ -20,13 +20,13 @@ use crate::{
 };
 
 /// An address at which whoever connects is counted.
-pub(super) struct Trap {
-    pub(super) address: SocketAddr,
+struct Trap {
+    address: SocketAddr,
     visits: Arc<AtomicUsize>,
 }
 
 impl Trap {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, visits) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
         let counting = Arc::clone(&visits);
@@ -39,15 +39,17 @@ impl Trap {
         Self { address, visits }
     }
 
-    pub(super) fn visits(&self) -> usize {
+    fn visits(&self) -> usize {
         self.visits.load(Ordering::SeqCst)
     }
 }
 
-/// A peer that announces the trap beside its own address, with an image.
-pub(super) fn baiting(stage: &Stage, name: &str, trap: &Trap) -> Peer {
+/// A peer that announces the trap beside its own address, with an image; it fetches nothing by itself.
+fn baiting(stage: &Stage, name: &str, trap: &Trap) -> Peer {
     let address = trap.address.to_string();
-    let peer = stage.peer_in(name, None, &["--listen", "127.0.0.1:0", "--advertise", &address]);
+    let manual = ["--auto-fetch", "false"];
+    let arguments = [&["--listen", "127.0.0.1:0", "--advertise", &address][..], &manual].concat();
+    let peer = stage.peer_in(name, None, &arguments);
     publish(&peer, "bait", 7);
     peer
 }
