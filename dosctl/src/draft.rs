@@ -55,6 +55,27 @@ pub(crate) enum Existing {
     Refuse,
 }
 
+/// How a file is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct How {
+    pub(crate) existing: Existing,
+    /// Its permissions, whatever the umask is; nothing for those of a new file for its owner alone.
+    pub(crate) mode: Option<u32>,
+}
+
+/// Reads permissions as chmod(1) has them in numbers.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn mode(text: &str) -> Result<u32, &'static str> {
+    let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+    let mode = is_octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
+    mode.filter(|mode| *mode <= 0o777).ok_or("permissions are three octal digits, such as 640")
+}
+
+/// The permissions of a file with what is not for everybody, unless others are wanted; the umask may take more away.
+const PRIVATE: u32 = 0o600;
+
 /// The place that an `-o` names, opened for writing.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -67,7 +88,7 @@ pub(crate) struct Draft {
 enum Kind {
     Stdout,
     Device(PathBuf),
-    Temporary { dest: PathBuf, temporary: Temporary, existing: Existing },
+    Temporary { dest: PathBuf, temporary: Temporary, how: How },
 }
 
 impl Draft {
@@ -75,23 +96,28 @@ impl Draft {
     ///
     /// # Errors
     /// `usage` if it cannot be written, `not_found` if its directory is missing, `conflict` for a file that stays.
-    pub(crate) fn open(place: &Place, existing: Existing) -> Result<Self, Error> {
+    pub(crate) fn open(place: &Place, how: How) -> Result<Self, Error> {
         match place {
+            Place::Stdout if how.mode.is_some() => Err(no_mode("standard output").into()),
             Place::Stdout => {
                 let file = io::stdout().as_fd().try_clone_to_owned().map_err(Error::Output)?;
                 Ok(Self { file: file.into(), kind: Kind::Stdout, bytes: 0 })
             }
-            Place::Path(path) => Self::open_path(path, existing).map_err(Error::Told),
+            Place::Path(path) => Self::open_path(path, how).map_err(Error::Told),
         }
     }
 
-    fn open_path(path: &Path, existing: Existing) -> Result<Self, WireError> {
+    fn open_path(path: &Path, how: How) -> Result<Self, WireError> {
+        let existing = how.existing;
         let failed =
             |error: io::Error| of_file(format!("cannot write \"{}\"", path.display()), &error, Code::Usage);
         match fs::metadata(path) {
             Ok(known) if known.is_dir() => {
                 let text = format!("cannot write \"{}\": it is a directory", path.display());
                 Err(WireError::new(Code::Usage, text).hint("give a file's name after -o"))
+            }
+            Ok(known) if !known.is_file() && how.mode.is_some() => {
+                Err(no_mode(&format!("\"{}\"", path.display())))
             }
             // Renaming over a device or a pipe would replace it.
             Ok(known) if !known.is_file() => {
@@ -103,23 +129,23 @@ impl Draft {
             Ok(known) => {
                 let dest = fs::canonicalize(path).map_err(failed)?;
                 drop(OpenOptions::new().write(true).open(&dest).map_err(failed)?);
-                Self::beside(dest, known.permissions().mode() & 0o777, existing).map_err(failed)
+                Self::beside(dest, known.permissions().mode() & 0o777, how).map_err(failed)
             }
             // A link that leads nowhere is there, too.
             Err(_) if existing == Existing::Refuse && fs::symlink_metadata(path).is_ok() => Err(exists(path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Self::beside(path.into(), 0o666, existing).map_err(failed)
+                Self::beside(path.into(), PRIVATE, how).map_err(failed)
             }
             Err(error) => Err(failed(error)),
         }
     }
 
-    fn beside(dest: PathBuf, mode: u32, existing: Existing) -> io::Result<Self> {
+    fn beside(dest: PathBuf, mode: u32, how: How) -> io::Result<Self> {
         if dest.file_name().is_none() || dest.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         let (temporary, file) = Temporary::create(|| create_temporary(parent_of(&dest), mode))?;
-        Ok(Self { file, kind: Kind::Temporary { dest, temporary, existing }, bytes: 0 })
+        Ok(Self { file, kind: Kind::Temporary { dest, temporary, how }, bytes: 0 })
     }
 
     /// Bytes written so far.
@@ -160,8 +186,12 @@ impl Draft {
     /// If that fails; the name is then as before. `conflict` if another program has made a file of that name meanwhile, which
     /// stays; then the new one stays beside it, since what it cost is spent.
     pub(crate) fn finish(self) -> Result<Option<String>, Error> {
-        let Kind::Temporary { dest, temporary, existing } = &self.kind else { return Ok(None) };
-        let renamed = self.file.sync_all().and_then(|()| match existing {
+        let Kind::Temporary { dest, temporary, how } = &self.kind else { return Ok(None) };
+        if let Some(mode) = how.mode {
+            let set = self.file.set_permissions(fs::Permissions::from_mode(mode));
+            set.map_err(|error| self.failed(error))?;
+        }
+        let renamed = self.file.sync_all().and_then(|()| match how.existing {
             Existing::Replace => temporary.rename(dest).map(|()| None),
             Existing::Refuse => temporary.rename_new(dest),
         });
@@ -185,6 +215,10 @@ impl Draft {
             }
         }
     }
+}
+
+fn no_mode(what: &str) -> WireError {
+    WireError::new(Code::Usage, format!("--mode goes with a file, and {what} is none"))
 }
 
 fn exists(path: &Path) -> WireError {
@@ -243,11 +277,36 @@ mod tests {
     use super::*;
 
     fn open(path: &Path) -> Result<Draft, Error> {
-        Draft::open(&Place::Path(path.into()), Existing::Replace)
+        Draft::open(&Place::Path(path.into()), How { existing: Existing::Replace, mode: None })
     }
 
     fn open_new(path: &Path) -> Result<Draft, Error> {
-        Draft::open(&Place::Path(path.into()), Existing::Refuse)
+        Draft::open(&Place::Path(path.into()), How { existing: Existing::Refuse, mode: None })
+    }
+
+    #[test]
+    fn a_file_is_for_its_owner_alone_unless_other_permissions_are_wanted() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sea.jpg");
+        let made = |mode| {
+            let how = How { existing: Existing::Replace, mode };
+            let mut draft = Draft::open(&Place::Path(path.clone()), how).unwrap();
+            draft.write(b"abc").unwrap();
+            draft.finish().unwrap();
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777
+        };
+        assert_eq!(made(None), 0o600);
+        assert_eq!(made(Some(0o640)), 0o640);
+        assert_eq!(made(None), 0o640, "what is replaced keeps its own");
+        let how = How { existing: Existing::Replace, mode: Some(0o600) };
+        for place in [Place::Stdout, Place::Path("/dev/null".into())] {
+            assert_eq!(Draft::open(&place, how).unwrap_err().told()[0].code, Code::Usage);
+        }
+        for (text, expected) in
+            [("640", Some(0o640)), ("0600", Some(0o600)), ("4755", None), ("9", None), ("u+r", None)]
+        {
+            assert_eq!(mode(text).ok(), expected, "{text}");
+        }
     }
 
     fn names(directory: &Path) -> Vec<String> {

@@ -10,7 +10,7 @@ use dos_protocol::{
 
 use crate::{
     context::{Context, unexpected},
-    draft::{Draft, Existing, Place},
+    draft::{self, Draft, Existing, How, Place},
     error::Error,
     output::{json, words::size},
     picture::{Share, detect::Wanted},
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Save it to FILE, or write it to standard output with -
     #[arg(short, long, value_name = "FILE|-", allow_hyphen_values = true)]
     output: Option<OsString>,
+    /// Permissions of FILE, as chmod takes them in octal [default: 600, less what the umask takes away]
+    #[arg(long, value_name = "MODE", requires = "output", value_parser = draft::mode)]
+    mode: Option<u32>,
     /// How to draw it in the terminal
     #[arg(long, value_name = "HOW", env = "DOSCTL_GRAPHICS", hide_env_values = true, default_value = "auto")]
     graphics: Wanted,
@@ -39,7 +42,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let place = args.output.as_deref().map(Place::from);
-    let mut draft = place.as_ref().map(|place| Draft::open(place, Existing::Replace)).transpose()?;
+    let how = How { existing: Existing::Replace, mode: args.mode };
+    let mut draft = place.as_ref().map(|place| Draft::open(place, how)).transpose()?;
     let draws = draft.is_none() && !context.screen.is_json();
     let surface = if draws { terminal::surface(args.graphics) } else { None };
     let Outcome::Preview { path, preview, signature } = context.ask(Command::Preview(args.image.clone()))?

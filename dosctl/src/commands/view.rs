@@ -14,7 +14,7 @@ use crate::{
     client::Client,
     context::{Context, Taker, unexpected},
     desktop::Opened,
-    draft::{Draft, Existing, Place},
+    draft::{self, Draft, Existing, How, Place},
     error::Error,
     output::{
         Stream, json,
@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Replace FILE if it exists
     #[arg(short, long, requires = "output")]
     force: bool,
+    /// Permissions of FILE, as chmod takes them in octal [default: 600, less what the umask takes away]
+    #[arg(long, value_name = "MODE", requires = "output", value_parser = draft::mode)]
+    mode: Option<u32>,
     /// Open it in the desktop's viewer, from a file in memory that is removed afterwards
     #[arg(long)]
     open: bool,
@@ -85,7 +88,8 @@ impl Target {
         if let Some(output) = &args.output {
             let place = Place::from(output.as_os_str());
             let existing = if args.force { Existing::Replace } else { Existing::Refuse };
-            let draft = Draft::open(&place, existing).map_err(|error| with_force(error, &args.image))?;
+            let how = How { existing, mode: args.mode };
+            let draft = Draft::open(&place, how).map_err(|error| with_force(error, &args.image))?;
             return Ok(Self::File(draft, place));
         }
         if args.open {

@@ -116,6 +116,27 @@ fn a_directory_that_cannot_be_synced_is_a_warning_after_a_view() {
 }
 
 #[test]
+fn an_original_is_for_its_user_alone_unless_other_permissions_are_wanted() {
+    for (umask, wanted, expected) in [("000", None, 0o600), ("277", None, 0o400), ("077", Some("644"), 0o644)]
+    {
+        let peerd = showing(bytes().len());
+        let mut command = std::process::Command::new("sh");
+        command.arg("-c").arg(format!("umask {umask}; exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_dosctl"));
+        command
+            .arg("--socket")
+            .arg(peerd.socket())
+            .args(["view", "bob/sea", "-o"])
+            .arg(peerd.path("sea.jpg"));
+        command.args(wanted.map(|mode| ["--mode", mode]).into_iter().flatten());
+        let output = command.output().unwrap();
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        let mode = fs::metadata(peerd.path("sea.jpg")).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, expected, "umask {umask}, --mode {wanted:?}");
+        peerd.done();
+    }
+}
+
+#[test]
 fn what_cannot_be_written_is_refused_before_peerd_is_asked() {
     let peerd = Peerd::new(0, |_, _| {});
     fs::create_dir(peerd.path("folder")).unwrap();
