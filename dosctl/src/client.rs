@@ -4,8 +4,7 @@
 //! a wait has none, the person ends it. What the messages mean is not known here.
 
 use std::{
-    fs::File,
-    io::{self, BufReader, Read, Write},
+    io::{self, BufReader, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -24,7 +23,7 @@ use dos_protocol::{
 };
 use interprocess::local_socket::{GenericFilePath, Stream, prelude::*};
 
-use crate::{error::cause_of, target::Target};
+use crate::{error::cause_of, source::Source, target::Target};
 
 /// Room for what comes in: any message but a piece of a file is smaller, and such a piece goes past it.
 const INPUT_BYTES: usize = 16 << 10;
@@ -56,9 +55,6 @@ pub(crate) enum ClientError {
     /// What came in, or was to go out, is no message.
     #[error("cannot talk with peerd")]
     Frame(#[from] FrameError),
-    /// The file that was to be sent cannot be read.
-    #[error("cannot read the file")]
-    File(#[source] io::Error),
     /// What came in is of a kind that only a newer peerd knows, or is not as it must be.
     #[error("peerd gave an answer that this dosctl cannot read")]
     Newer(#[source] Unreadable),
@@ -89,7 +85,6 @@ impl From<ClientError> for WireError {
             ClientError::Newer(source) => {
                 Self::new(Code::Internal, message).caused_by(source.to_string()).hint("update dosctl")
             }
-            ClientError::File(source) => Self::new(Code::Invalid, message).caused_by(cause_of(&source)),
             ClientError::Unexpected => Self::new(Code::Internal, message),
         }
     }
@@ -183,25 +178,24 @@ impl Client {
         }
     }
 
-    /// Sends what is left of `file` in pieces, and the empty one that ends it. `on_sent` gets the bytes sent so far.
+    /// Sends all of `source` in pieces, and the empty one that ends it. `on_sent` gets the bytes sent so far.
     ///
     /// # Errors
-    /// If the file cannot be read or the connection fails. That peerd takes no more is none.
+    /// If the source cannot be read or was changed, after which the file is not ended, or the connection fails. That peerd takes no more
+    /// is none.
     pub(crate) fn send_file(
         &mut self,
-        file: &mut File,
+        source: &mut Source,
         on_sent: &mut dyn FnMut(u64),
-    ) -> Result<Sent, ClientError> {
-        let piece_max = u64::try_from(DATA_BYTES_MAX).unwrap_or(u64::MAX);
+    ) -> Result<Sent, WireError> {
         let mut sent = 0u64;
         loop {
-            let mut piece = Vec::with_capacity(DATA_BYTES_MAX);
-            let count =
-                Read::take(&mut *file, piece_max).read_to_end(&mut piece).map_err(ClientError::File)?;
+            let piece = source.piece(DATA_BYTES_MAX)?;
+            let count = piece.len();
             match self.send(&ToPeerd::Data(piece)) {
                 Ok(()) => {}
                 Err(ClientError::HungUp) => return Ok(Sent::Part),
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
             if count == 0 {
                 return Ok(Sent::Whole);

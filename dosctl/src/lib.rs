@@ -18,6 +18,7 @@ mod password;
 mod picture;
 mod pieces;
 mod progress;
+mod source;
 mod target;
 mod temporary;
 mod terminal;

@@ -27,6 +27,9 @@ use crate::copies::{Copies, blocking, disk_error};
 /// Pieces of the original that wait to be sealed.
 const PIECES_WAITING: usize = 4;
 
+/// What tells the format of an image.
+const HEAD_BYTES: usize = 12;
+
 /// A file that is deleted unless it is put in place.
 #[derive(Debug)]
 struct Temporary(PathBuf);
@@ -44,6 +47,7 @@ pub(crate) struct Sealing {
     pieces: mpsc::Sender<Option<Vec<u8>>>,
     task: JoinHandle<Result<SealedFile, WireError>>,
     bytes: u64,
+    head: Vec<u8>,
 }
 
 /// A sealed image, not yet in place.
@@ -79,14 +83,21 @@ impl Sealing {
         let path = copies.temporary()?;
         let (pieces, waiting) = mpsc::channel(PIECES_WAITING);
         let task = spawn_blocking(move || seal(path, key, waiting));
-        Ok(Self { pieces, task, bytes: 0 })
+        Ok(Self { pieces, task, bytes: 0, head: Vec::with_capacity(HEAD_BYTES) })
     }
 
     /// Takes the next piece of the original.
     ///
     /// # Errors
-    /// `invalid` if it gets too large; what went wrong with the sealing.
+    /// `invalid` if it is no image by its first bytes, or gets too large; what went wrong with the sealing.
     pub(crate) async fn push(&mut self, piece: Vec<u8>) -> Result<(), WireError> {
+        if self.head.len() < HEAD_BYTES {
+            self.head.extend(piece.iter().take(HEAD_BYTES - self.head.len()));
+            // What is shorter is found out at its end.
+            if self.head.len() == HEAD_BYTES && dos_preview::Format::of_head(&self.head).is_none() {
+                return Err(WireError::new(Code::Invalid, PreviewError::NotAnImage.to_string()));
+            }
+        }
         self.bytes = self.bytes.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         if self.bytes > ORIGINAL_BYTES_MAX {
             return Err(too_large());

@@ -31,6 +31,20 @@ impl Format {
     }
 }
 
+impl Format {
+    /// The format of a file that begins with these bytes, of which 12 tell it.
+    #[must_use]
+    pub fn of_head(head: &[u8]) -> Option<Self> {
+        match head {
+            [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Self::Png),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::WebP),
+            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Self::Gif),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
@@ -49,11 +63,5 @@ pub(crate) fn sniff(input: &mut impl Read) -> Result<Format, PreviewError> {
             Err(error) => return Err(error.into()),
         }
     }
-    match &start[..len] {
-        [0xff, 0xd8, 0xff, ..] => Ok(Format::Jpeg),
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Ok(Format::Png),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P'] => Ok(Format::WebP),
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Ok(Format::Gif),
-        _ => Err(PreviewError::NotAnImage),
-    }
+    Format::of_head(&start[..len]).ok_or(PreviewError::NotAnImage)
 }

@@ -3,23 +3,24 @@
 //! With several files it goes on after a failure; the first failure decides the exit code.
 
 use std::{
-    fs::File,
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
 use dos_protocol::{
     Code, ImageName, WireError,
     control::{Command, Outcome},
-    limits::ORIGINAL_BYTES_MAX,
     model::ImageInfo,
 };
 
 use crate::{
     client::Client,
     context::{Context, no_data, unexpected},
-    error::{Error, of_file},
+    error::Error,
     output::{Stream, human, json},
     progress::{self, Meter},
+    source::Source,
 };
 
 /// Publish images; the originals stay here, the directory gets previews
@@ -28,9 +29,10 @@ use crate::{
 Examples:
   dosctl add sea.jpg dunes.png
   dosctl add DSC_0042.JPG --name sea
-  dosctl add sea-retouched.jpg --name sea --replace")]
+  dosctl add sea-retouched.jpg --name sea --replace
+  convert sea.tif jpeg:- | dosctl add - --name sea")]
 pub(crate) struct Args {
-    /// Image files: JPEG, PNG, WebP or GIF
+    /// Image files: JPEG, PNG, WebP or GIF; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Name of the image, with one FILE [default: the file name without its extension]
@@ -88,18 +90,15 @@ fn add(path: &Path, args: &Args, context: &Context) -> Result<(ImageInfo, Client
         Some(name) => name.clone(),
         None => name_of(path)?,
     };
-    let (mut file, total) = open(path)?;
+    let mut source = Source::open(path)?;
+    let total = source.bytes();
     let mut client = context.start(Command::Add { name, replace: args.replace })?;
     let mut meter = Meter::new(context.reporting);
     meter.show("adding", 0, total);
-    let sent = client.send_file(&mut file, &mut |sent| meter.show("adding", sent, total));
+    let sent = client.send_file(&mut source, &mut |sent| meter.show("adding", sent, total));
     drop(meter);
     // Whether peerd took everything or not: why is in its answer.
-    sent.map_err(|error| {
-        let mut error = WireError::from(error);
-        error.message = format!("{}: \"{}\"", error.message, path.display()).into();
-        error
-    })?;
+    sent?;
     match context.answer(&mut client, &mut no_data)? {
         Outcome::Image(image) => Ok((*image, client)),
         _ => Err(unexpected()),
@@ -107,27 +106,40 @@ fn add(path: &Path, args: &Args, context: &Context) -> Result<(ImageInfo, Client
 }
 
 fn name_of(path: &Path) -> Result<ImageName, WireError> {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    ImageName::from_file_stem(&stem).map_err(|error| {
+    let stem = path.file_stem().unwrap_or_default();
+    if path.as_os_str() == "-" {
+        let text = "standard input has no name";
+        return Err(WireError::new(Code::Usage, text).hint("dosctl add - --name NAME"));
+    }
+    ImageName::from_file_stem(&text_of(stem)).map_err(|error| {
         WireError::new(Code::Invalid, format!("\"{}\" does not suggest a name", path.display()))
             .caused_by(error.to_string())
             .hint("dosctl add FILE --name NAME")
     })
 }
 
-/// The file and its size, 0 for what has none, such as a pipe.
-fn open(path: &Path) -> Result<(File, u64), WireError> {
-    let shown = path.display();
-    let failed = |error: std::io::Error| of_file(format!("cannot read \"{shown}\""), &error, Code::Invalid);
-    let file = File::open(path).map_err(failed)?;
-    let known = file.metadata().map_err(failed)?;
-    if known.is_dir() {
-        let text = format!("cannot add \"{shown}\": it is a directory");
-        return Err(WireError::new(Code::Invalid, text).hint(format!("dosctl add {shown}/*")));
+/// A file's name as text. Bytes that are not UTF-8 are written as `%FF`, so that different names stay different.
+fn text_of(name: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in name.as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("%{byte:02X}"));
+        }
     }
-    if known.len() > ORIGINAL_BYTES_MAX {
-        let text = format!("\"{shown}\" has more than {} GiB", ORIGINAL_BYTES_MAX >> 30);
-        return Err(WireError::new(Code::Invalid, text));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_that_are_not_utf8_suggest_different_names() {
+        let name = |bytes: &[u8]| name_of(Path::new(OsStr::from_bytes(bytes))).unwrap().to_string();
+        assert_eq!(name(b"sea\xff.jpg"), "sea%FF");
+        assert_eq!(name(b"sea\xfe.jpg"), "sea%FE");
+        assert_eq!(name("sée.jpg".as_bytes()), "sée");
+        assert_eq!(name(b"\xe9t\xe9"), "%E9t%E9");
     }
-    Ok((file, known.len()))
 }

@@ -1,10 +1,18 @@
 //! Files on their way to peerd.
 
-use std::{fs, sync::mpsc::sync_channel};
+use std::{
+    ffi::OsStr,
+    fs,
+    io::Write as _,
+    os::unix::{ffi::OsStrExt as _, net::UnixListener},
+    path::PathBuf,
+    process::Command as Process,
+    sync::mpsc::sync_channel,
+};
 
 use dos_protocol::{
     Code, ImageId, ImageName, ImageNo, SealedHash, WireError,
-    control::{Command, FromPeerd, Outcome},
+    control::{Command, FromPeerd, Outcome, ToPeerd},
     model::{Format, ImageInfo, Original, PreviewInfo, SealedCopy},
 };
 
@@ -41,7 +49,8 @@ fn take(link: &mut Link) -> (ImageName, Vec<u8>) {
 fn a_file_arrives_bit_for_bit_under_its_own_name() {
     let (tell, told) = sync_channel(1);
     let peerd = Peerd::new(1, move |_, mut link| tell.send(take(&mut link)).unwrap());
-    let bytes: Vec<u8> = (0..1_000_003u32).map(|n| n.to_le_bytes()[n as usize % 3]).collect();
+    let mut bytes: Vec<u8> = (0..1_000_003u32).map(|n| n.to_le_bytes()[n as usize % 3]).collect();
+    bytes[..6].copy_from_slice(b"GIF89a");
     fs::write(peerd.path("Sea at dawn.png"), &bytes).unwrap();
     let output = peerd.run(&["add", "Sea at dawn.png"]);
     assert_eq!((code(&output), stderr(&output)), (0, String::new()));
@@ -58,7 +67,7 @@ fn an_answer_before_the_end_of_the_file_is_heard() {
         link.command();
         link.say(FromPeerd::Failed(WireError::new(Code::Conflict, "the name \"sea\" is taken")));
     });
-    fs::write(peerd.path("sea.png"), vec![0; 8 << 20]).unwrap();
+    fs::write(peerd.path("sea.png"), [&b"GIF89a"[..], &vec![0; 8 << 20]].concat()).unwrap();
     let output = peerd.run(&["add", "sea.png", "--json"]);
     assert_eq!(code(&output), 7, "{}", stderr(&output));
     assert_eq!(json(&stderr(&output))["error"]["message"], "the name \"sea\" is taken");
@@ -78,7 +87,7 @@ fn after_a_failure_the_other_files_follow_and_the_first_failure_decides() {
         }
     });
     for name in ["a.png", "b.png", "c.png"] {
-        fs::write(peerd.path(name), name).unwrap();
+        fs::write(peerd.path(name), format!("GIF89a {name}")).unwrap();
     }
     let output = peerd.run(&["add", "missing.png", "a.png", "b.png", "c.png", "--json"]);
     assert_eq!(code(&output), 5);
@@ -95,18 +104,73 @@ fn after_a_failure_the_other_files_follow_and_the_first_failure_decides() {
 fn what_is_no_file_is_told_without_asking_peerd() {
     let peerd = Peerd::new(0, |_, _| {});
     fs::create_dir(peerd.path("folder")).unwrap();
-    fs::write(peerd.path("-"), "x").unwrap();
-    fs::write(peerd.path("a"), "x").unwrap();
+    fs::write(peerd.path("-"), "GIF89a").unwrap();
+    fs::write(peerd.path("a"), "GIF89a").unwrap();
+    fs::write(peerd.path("letter"), "dear diary").unwrap();
+    assert!(Process::new("mkfifo").arg(peerd.path("pipe")).status().unwrap().success());
+    let _listener = UnixListener::bind(peerd.path("door")).unwrap();
     for (args, exit) in [
         (&["add", "folder"][..], 8),
         (&["add", "missing"], 5),
         (&["add", "./-"], 8),
         (&["add", "a", "--name", "x/y"], 8),
         (&["add", "a", "a", "--name", "x"], 2),
+        (&["add", "letter"], 8),
+        // Nobody writes to it: opening it in the usual way would never return.
+        (&["add", "pipe"], 8),
+        (&["add", "door"], 8),
+        (&["add", "/dev/zero"], 8),
+        (&["add", "-"], 2),
     ] {
         let output = peerd.run(args);
         assert_eq!(code(&output), exit, "{args:?}: {}", stderr(&output));
         assert_eq!(stdout(&output), "");
     }
+    peerd.done();
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_not_added() {
+    let peerd = Peerd::new(1, |_, mut link| {
+        let Command::Add { name, .. } = link.command() else { panic!("not an add") };
+        let path = PathBuf::from(name.as_str().replace('%', "/"));
+        fs::File::options().append(true).open(path).unwrap().write_all(b"more").unwrap();
+        let mut pieces = 0;
+        while let Some(ToPeerd::Data(piece)) = link.hear() {
+            assert!(!piece.is_empty(), "it was ended as if it were whole");
+            pieces += 1;
+        }
+        assert!(pieces > 1);
+    });
+    let path = peerd.path("sea.gif");
+    fs::write(&path, [&b"GIF89a"[..], &vec![0; 8 << 20]].concat()).unwrap();
+    // The script finds the file by the image's name.
+    let name = path.to_str().unwrap().replace('/', "%");
+    let output = peerd.run(&["add", "sea.gif", "--name", &name]);
+    assert_eq!(code(&output), 8);
+    assert!(
+        stderr(&output).starts_with("error: \"sea.gif\" was changed while it was read"),
+        "{}",
+        stderr(&output)
+    );
+    peerd.done();
+}
+
+#[test]
+fn standard_input_and_file_names_that_are_not_utf8_are_added() {
+    let (tell, told) = sync_channel(3);
+    let peerd = Peerd::new(3, move |_, mut link| tell.send(take(&mut link)).unwrap());
+    fs::write(peerd.path("sea.gif"), "GIF89a sea").unwrap();
+    let mut command = peerd.dosctl(&["add", "-", "--name", "sea"]);
+    let output = command.stdin(fs::File::open(peerd.path("sea.gif")).unwrap()).output().unwrap();
+    assert_eq!((code(&output), stderr(&output)), (0, String::new()));
+    let names = [OsStr::from_bytes(b"sea\xfe.gif"), OsStr::from_bytes(b"sea\xff.gif")];
+    for name in names {
+        fs::write(peerd.path(".").join(name), "GIF89a").unwrap();
+    }
+    let output = peerd.dosctl(&["add"]).args(names).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let added: Vec<_> = told.try_iter().map(|(name, bytes)| (name.to_string(), bytes.len())).collect();
+    assert_eq!(added, [("sea".into(), 10), ("sea%FE".into(), 6), ("sea%FF".into(), 6)]);
     peerd.done();
 }

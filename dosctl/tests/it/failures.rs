@@ -27,7 +27,10 @@ fn without_a_daemon_json_says_no_daemon() {
     let socket = directory.path().join("s");
     // Left over from a daemon that was killed.
     drop(UnixListener::bind(&socket).unwrap());
-    for verb in [&["status"][..], &["view", "a/b", "-o", "-"], &["add", "/dev/null"], &["watch"]] {
+    let image = directory.path().join("sea.gif");
+    std::fs::write(&image, "GIF89a").unwrap();
+    let image = image.to_str().unwrap();
+    for verb in [&["status"][..], &["view", "a/b", "-o", "-"], &["add", image], &["watch"]] {
         let output = dosctl(verb).arg("--json").arg("--socket").arg(&socket).output().unwrap();
         assert_eq!(code(&output), 3, "{verb:?}");
         assert_eq!(stdout(&output), "");
