@@ -68,6 +68,8 @@ pub enum ToDosd {
     },
     /// Copies the database to this absolute path, where nothing is yet.
     Backup(Box<str>),
+    /// As `Backup`, for a path that is not UTF-8.
+    BackupAt(#[serde(with = "serde_bytes")] Vec<u8>),
     /// Verifies the store.
     Check,
     /// Forgets what nobody needs any more.

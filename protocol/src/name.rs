@@ -1,10 +1,18 @@
 //! Names of peers and of images: what is allowed, and why something is refused.
+//!
+//! What is allowed has become less with time. A name is read by the rules of the first release, wherever it is stored or comes from, so
+//! that what has it can be found, renamed and removed; what is given a name anew goes by the stricter ones ([`ImageName::check_new`]).
 
-use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
+use std::{fmt, marker::PhantomData, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::limits::{IMAGE_NAME_BYTES_MAX, PEER_NAME_CHARS_MAX};
+use crate::{
+    limits::{IMAGE_NAME_BYTES_MAX, PEER_NAME_CHARS_MAX},
+    text::{is_invisible, is_mark, nfc},
+};
+
+pub use crate::text::printable;
 
 /// Why a name is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +32,15 @@ pub enum NameError {
     /// A slash, a control character, or one that changes the direction of the text around it.
     #[error("an image's name cannot contain '{}'", .0.escape_debug())]
     ImageCharacter(char),
+    /// A character that is not seen, in a new name.
+    #[error("a name cannot contain the invisible character {}", .0.escape_unicode())]
+    Invisible(char),
+    /// A dot or a dash at the beginning of a new name.
+    #[error("a name cannot begin with '.' or '-'")]
+    Start,
+    /// A new name that begins with a mark which would be drawn on what stands before it.
+    #[error("a name cannot begin with the combining mark {}", .0.escape_unicode())]
+    Mark(char),
     /// `.`, `..`, or white space at an end.
     #[error(
         "an image's name cannot be \".\" or \"..\", nor begin or end with white space or a '-' at its start"
@@ -97,11 +114,45 @@ impl ImageName {
     /// # Errors
     /// If nothing usable is left.
     pub fn from_file_stem(stem: &str) -> Result<Self, NameError> {
-        let mut kept: String = stem.chars().filter(|c| !is_refused(*c)).collect();
+        let mut kept: String = nfc(stem).chars().filter(|&c| c != '/' && !is_invisible(c)).collect();
         while kept.len() > IMAGE_NAME_BYTES_MAX {
             kept.pop();
         }
-        kept.trim().trim_start_matches('-').trim_start().parse()
+        let is_bad_start = |c: char| matches!(c, '-' | '.') || c.is_whitespace() || is_mark(c);
+        kept.trim_start_matches(is_bad_start).trim_end().parse()
+    }
+
+    /// The same name in the spelling in which new names are stored (NFC).
+    ///
+    /// # Errors
+    /// If it is too long then.
+    pub fn composed(&self) -> Result<Self, NameError> {
+        nfc(&self.0).parse()
+    }
+
+    /// Whether something may be given this name anew.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_new(&self) -> Result<(), NameError> {
+        if let Some(bad) = self.0.chars().find(|&c| is_invisible(c)) {
+            return Err(NameError::Invisible(bad));
+        }
+        match self.0.chars().next() {
+            Some('.' | '-') => Err(NameError::Start),
+            Some(mark) if is_mark(mark) => Err(NameError::Mark(mark)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl PeerName {
+    /// Whether a peer may be given this name anew.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_new(&self) -> Result<(), NameError> {
+        if self.0.starts_with(['.', '-']) { Err(NameError::Start) } else { Ok(()) }
     }
 }
 
@@ -162,16 +213,6 @@ impl<T: FromStr<Err: fmt::Display>> de::Visitor<'_> for TextVisitor<T> {
     }
 }
 
-/// `text` with every control and direction character replaced, for showing what somebody else wrote on a terminal.
-#[must_use]
-pub fn printable(text: &str) -> Cow<'_, str> {
-    if text.chars().any(|c| is_refused(c) && c != '/') {
-        Cow::Owned(text.chars().map(|c| if is_refused(c) && c != '/' { '\u{fffd}' } else { c }).collect())
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,8 +246,31 @@ mod tests {
     }
 
     #[test]
-    fn printable_disarms_escape_sequences() {
-        assert_eq!(printable("a\u{1b}[2Jb"), "a\u{fffd}[2Jb");
-        assert!(matches!(printable("plain / text"), Cow::Borrowed(_)));
+    fn a_new_name_is_seen_and_is_no_option_and_no_hidden_file() {
+        let check = |name: &str| name.parse::<ImageName>().unwrap().check_new();
+        for good in ["sea", "Sea at dawn (2).final", "海", "e\u{301}", "a\u{3000}b", "1.2"] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        // What is stored under such names is read.
+        assert_eq!(check(".hidden"), Err(NameError::Start));
+        assert_eq!(check("\u{301}e"), Err(NameError::Mark('\u{301}')));
+        for c in ['\u{200b}', '\u{200d}', '\u{ad}', '\u{61c}', '\u{fe0f}', '\u{3164}', '\u{a0}', '\u{e0041}']
+        {
+            assert_eq!(check(&format!("sea{c}side")), Err(NameError::Invisible(c)));
+        }
+        let peer = |name: &str| name.parse::<PeerName>().unwrap().check_new();
+        assert_eq!((peer("-rf"), peer(".ssh")), (Err(NameError::Start), Err(NameError::Start)));
+        assert_eq!(peer("a-b.c"), Ok(()));
+    }
+
+    #[test]
+    fn one_name_has_one_spelling() {
+        let name: ImageName = "cafe\u{301}".parse().unwrap();
+        assert_eq!(name.composed().unwrap().as_str(), "caf\u{e9}");
+        assert_eq!(ImageName::from_file_stem("cafe\u{301}").unwrap().as_str(), "caf\u{e9}");
+        assert_eq!(
+            ImageName::from_file_stem(".\u{301}-sea\u{200b}\u{202e}side ").unwrap().as_str(),
+            "seaside"
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
 use crate::limits::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN};
@@ -27,6 +28,16 @@ impl Password {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same password in the one spelling in which passwords are set: composed (NFC), with ordinary spaces (RFC 8265, section 4.2).
+    /// Keyboards and systems differ in how they write the same letters. Nothing if it was typed so.
+    #[must_use]
+    pub fn normalised(&self) -> Option<Self> {
+        let mut text = Zeroizing::new(String::with_capacity(self.0.len()));
+        let is_space = |c: char| c.is_whitespace() && !c.is_control();
+        text.extend(self.0.chars().map(|c| if is_space(c) { ' ' } else { c }).nfc());
+        (*text != *self.0).then_some(Self(text))
     }
 }
 
@@ -74,5 +85,14 @@ mod tests {
         let password: Password = "correct horse".parse().unwrap();
         assert_eq!(format!("{password:?}"), "Password(..)");
         assert_eq!(password.as_str(), "correct horse");
+    }
+
+    #[test]
+    fn a_password_is_set_in_one_spelling() {
+        let normalised =
+            |text: &str| text.parse::<Password>().unwrap().normalised().map(|p| p.as_str().to_owned());
+        assert_eq!(normalised("correct horse"), None);
+        assert_eq!(normalised("caf\u{e9} au lait"), None);
+        assert_eq!(normalised("cafe\u{301}\u{a0}au lait").as_deref(), Some("caf\u{e9} au lait"));
     }
 }

@@ -4,11 +4,14 @@
 use std::{
     fs::{self, OpenOptions},
     io,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
-use rusqlite::Connection;
+use rusqlite::{
+    Connection,
+    types::{ToSqlOutput, ValueRef},
+};
 
 use crate::open::OpenError;
 
@@ -90,8 +93,9 @@ fn copy(connection: &Connection, to: &Path) -> Result<(), OpenError> {
     let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new);
     let file = file.map_err(failed)?;
     // SQLite takes an empty file for the copy, so it keeps our permissions.
-    let name = new.to_str().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidFilename, "not UTF-8"));
-    let copied = name.and_then(|name| connection.execute("VACUUM INTO ?1", [name]).map_err(io::Error::other));
+    // A path is bytes, and so is a text to SQLite.
+    let name = ToSqlOutput::Borrowed(ValueRef::Text(new.as_os_str().as_bytes()));
+    let copied = connection.execute("VACUUM INTO ?1", [name]).map_err(io::Error::other);
     let synced = copied.and_then(|_| file.sync_all());
     if let Err(error) = synced {
         drop(fs::remove_file(&new));

@@ -20,6 +20,7 @@ use dos_protocol::{
     Code, PeerId, PeerName, Reason, Timestamp, WireError,
     control::{self, SessionState},
     model::Address,
+    text::safe_json,
 };
 use serde::{Serialize, Serializer};
 
@@ -43,7 +44,7 @@ pub(crate) fn document<T: Serialize>(body: &T) -> Result<String, Error> {
     let mut text = serde_json::to_string(&Document { schema: SCHEMA, body })
         .map_err(|error| Error::new(Code::Internal, format!("cannot write JSON: {error}")))?;
     text.push('\n');
-    Ok(text)
+    Ok(safe_json(&text).into_owned())
 }
 
 /// A moment as text.
@@ -214,5 +215,5 @@ pub(crate) fn error(told: &[WireError]) -> String {
     let Some((first, others)) = told.split_first() else { return String::new() };
     let error = ErrorBody { others: others.iter().map(ErrorBody::from).collect(), ..first.into() };
     let text = serde_json::to_string(&Failure { error, schema: SCHEMA });
-    text.map(|text| text + "\n").unwrap_or_default()
+    text.map(|text| safe_json(&text).into_owned() + "\n").unwrap_or_default()
 }

@@ -123,3 +123,20 @@ fn follow_asks_again_after_the_last_one_that_it_has_shown() {
     assert_eq!(child.wait().code(), Some(3), "peerd went away");
     peerd.done();
 }
+
+#[test]
+fn json_reaches_a_terminal_without_what_moves_or_hides_text() {
+    let hostile =
+        "a\u{1b}[2J\u{7f}\u{9b}31m\u{202e}gpj.exe\u{61c}\u{2066}\u{feff}\u{e0041} é 👩\u{200d}🚀\u{2028}b";
+    let peerd = Peerd::new(1, move |_, mut link| {
+        query(&mut link);
+        let message = Message { text: hostile.into(), ..message(1) };
+        link.say(FromPeerd::Done(Box::new(Outcome::Messages { messages: vec![message], more: false })));
+        link.hear();
+    });
+    let shown = stdout(&peerd.run(&["messages", "--json"]));
+    assert!(shown.trim_end().chars().all(|c| !dos_protocol::text::is_deceptive(c)), "{shown:?}");
+    assert!(shown.contains("\\u202e") && shown.contains("\\udb40\\udc41"), "{shown}");
+    assert_eq!(json(&shown)["messages"][0]["text"], hostile);
+    peerd.done();
+}

@@ -19,7 +19,7 @@ mod remove;
 mod shutdown;
 mod stats;
 
-use std::sync::Arc;
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path, sync::Arc};
 
 pub use client::{Answers, AskError};
 pub use door::AdminError;
@@ -85,7 +85,8 @@ impl Operator {
             ToDosd::Kick { whom, reason } => self.kick(whom, reason, replies).await,
             ToDosd::Announce(text) => self.announce(&text, replies).await,
             ToDosd::Shutdown { in_ms, reason } => self.shutdown(in_ms, reason, replies).await,
-            ToDosd::Backup(file) => self.backup(&file, replies).await,
+            ToDosd::Backup(file) => self.backup(Path::new(&*file), replies).await,
+            ToDosd::BackupAt(file) => self.backup(Path::new(OsStr::from_bytes(&file)), replies).await,
             ToDosd::Check => self.check(replies).await,
             ToDosd::Prune { peers_unseen_ms, receipts_older_ms, dry } => {
                 self.prune(peers_unseen_ms, receipts_older_ms, dry, replies).await

@@ -1,5 +1,7 @@
 //! `dosd backup`: has the server write a copy of its database.
 
+use std::os::unix::ffi::OsStrExt as _;
+
 use dos_protocol::{
     Code, WireError,
     admin::{FromDosd, ToDosd},
@@ -15,10 +17,12 @@ pub(super) fn run(options: Backup, screen: &mut Screen) -> Result<(), Failure> {
     let file = std::path::absolute(&options.file).map_err(|error| {
         WireError::new(Code::Invalid, format!("cannot use {shown}")).caused_by(error.to_string())
     })?;
-    let Some(file) = file.to_str() else {
-        return Err(WireError::new(Code::Invalid, format!("{shown} is not UTF-8")).into());
+    let request = match file.to_str() {
+        Some(file) => ToDosd::Backup(file.into()),
+        None => ToDosd::BackupAt(file.as_os_str().as_bytes().to_vec()),
     };
-    match ask(options.ask.place, &ToDosd::Backup(file.into()), None)? {
+    let file = file.display().to_string();
+    match ask(options.ask.place, &request, None)? {
         FromDosd::Saved(bytes) => {
             screen.show(json!({ "file": file, "bytes": bytes }), &format!("{file}: {bytes} bytes"))
         }

@@ -2,7 +2,10 @@
 
 use std::io::{self, BufWriter, Write};
 
-use dos_protocol::{WireError, name::printable};
+use dos_protocol::{
+    WireError,
+    text::{printable, safe_json},
+};
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
@@ -55,7 +58,11 @@ impl Screen {
 
     /// Data for people.
     pub(super) fn text(&mut self, text: &str) -> Result<(), Failure> {
-        Ok(self.out.write_all(text.as_bytes())?)
+        for line in text.split_inclusive('\n') {
+            let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+            write!(self.out, "{}{end}", printable(line))?;
+        }
+        Ok(())
     }
 
     /// One document: `object` with the schema's version, or a line of text for people.
@@ -64,9 +71,9 @@ impl Screen {
             if let Some(map) = object.as_object_mut() {
                 map.insert("schema".into(), SCHEMA.into());
             }
-            Ok(writeln!(self.out, "{object}")?)
+            Ok(writeln!(self.out, "{}", safe_json(&object.to_string()))?)
         } else {
-            Ok(writeln!(self.out, "{line}")?)
+            self.text(&format!("{line}\n"))
         }
     }
 
@@ -96,7 +103,8 @@ impl Screen {
                 object[key] = Value::from(&**text);
             }
         }
-        self.note(&format!("{}\n", json!({ "error": object, "schema": SCHEMA })));
+        let document = json!({ "error": object, "schema": SCHEMA }).to_string();
+        self.note(&format!("{}\n", safe_json(&document)));
     }
 }
 
@@ -127,6 +135,8 @@ impl<'a> List<'a> {
 
     fn json(&mut self, rows: Vec<ListRow>) -> Result<(), Failure> {
         for (object, _) in rows {
+            let object = object.to_string();
+            let object = safe_json(&object);
             if self.begun {
                 write!(self.screen.out, ",{object}")?;
             } else {

@@ -88,7 +88,11 @@ pub(crate) fn register(state: Registering, new: &NewPeer, now: Timestamp) -> Res
     let invite = invites::admit(new.admission, state.invite, now)?;
     match &new.name {
         Some(name) if state.name_taken => Err(conflict(format!("the name {name} is taken"))),
-        _ => Ok(Registered::New(invite)),
+        Some(name) => match name.check_new() {
+            Ok(()) => Ok(Registered::New(invite)),
+            Err(error) => Err(invalid(error.to_string())),
+        },
+        None => Ok(Registered::New(invite)),
     }
 }
 

@@ -49,11 +49,19 @@ pub(crate) fn publish(state: Publishing, publish: &Publish) -> Result<Published,
             let why = format!("a peer can publish at most {} images", state.quotas.images);
             return Err(reached("images_per_peer", &why));
         }
-        None => 0,
+        None => {
+            check_name(&publish.name)?;
+            0
+        }
     };
     let bytes = u64::from(publish.preview.info().bytes);
     check_room((state.preview_bytes, state.quotas), gone, bytes)?;
     Ok(state.existing.map_or(Published::New, Published::Replaced))
+}
+
+/// Refuses a new name that deceives; images of earlier releases keep theirs.
+fn check_name(name: &ImageName) -> Result<(), WireError> {
+    name.check_new().map_err(|error| invalid(error.to_string()))
 }
 
 /// What an image that its owner asserts from an earlier incarnation is decided on.
@@ -181,6 +189,7 @@ pub(crate) fn rename(
     if image.name == name {
         return Ok(None);
     }
+    check_name(&name)?;
     if taken {
         return Err(name_taken(&name));
     }

@@ -83,7 +83,7 @@ fn image(
     let (images, preview_bytes) = images::counts(connection, owner)?;
     let state = Remembered {
         known: images::by_no(connection, asserted.image)?,
-        named: images::by_name(connection, owner, &publish.name)?,
+        named: images::by_spelling(connection, owner, publish.name.as_str())?,
         last: last(connection, "image")?,
         images,
         preview_bytes,

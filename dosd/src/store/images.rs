@@ -1,10 +1,13 @@
 //! Images: what owners have published, and their previews.
 
+use std::borrow::Cow;
+
 use dos_protocol::{
     ImageName, ImageNo, PeerId, Timestamp,
     directory::{Publish, Sign},
     model::{Format, ImageInfo},
     record::ImageRecord,
+    text::spellings,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -20,14 +23,34 @@ pub(super) fn by_no(connection: &Connection, no: ImageNo) -> rusqlite::Result<Op
     connection.prepare_cached(&sql)?.query_row([row::number(no.0)], row::image).optional()
 }
 
+/// The owner's image of this name, also if it is stored in another spelling of the same letters.
 pub(super) fn by_name(
     connection: &Connection,
     owner: PeerId,
     name: &ImageName,
 ) -> rusqlite::Result<Option<ImageInfo>> {
+    let mut tried: Option<Cow<'_, str>> = None;
+    for spelling in spellings(name.as_str()) {
+        if tried.as_ref() == Some(&spelling) {
+            continue;
+        }
+        if let Some(found) = by_spelling(connection, owner, &spelling)? {
+            return Ok(Some(found));
+        }
+        tried = Some(spelling);
+    }
+    Ok(None)
+}
+
+/// The owner's image whose name is written so.
+pub(super) fn by_spelling(
+    connection: &Connection,
+    owner: PeerId,
+    name: &str,
+) -> rusqlite::Result<Option<ImageInfo>> {
     let sql = format!("SELECT {} FROM images WHERE owner = ?1 AND name = ?2", row::IMAGE_COLUMNS);
     let mut statement = connection.prepare_cached(&sql)?;
-    statement.query_row(params![row::peer_number(owner), name.as_str()], row::image).optional()
+    statement.query_row(params![row::peer_number(owner), name], row::image).optional()
 }
 
 /// The image with this number, if it belongs to `owner`.
@@ -156,7 +179,8 @@ impl Store {
     ) -> Result<ImageInfo, Refusal> {
         self.change_once(change, move |connection| {
             let image = own(connection, change.peer, no)?;
-            let taken = by_name(connection, change.peer, &name)?.is_some();
+            // The image itself may be found, if only its spelling changes.
+            let taken = by_name(connection, change.peer, &name)?.is_some_and(|other| other.no != no);
             let Some((image, owe)) = publish::rename(&image, (name, record), taken)? else {
                 return Ok(image.into());
             };

@@ -14,6 +14,7 @@ mod inbox;
 mod limits;
 mod manager;
 mod messages;
+mod names;
 mod net;
 mod operator;
 mod passwords;

@@ -67,6 +67,12 @@ async fn receive(
     let services = &change.services;
     let (_, identity) = services.identity.registered().ok_or_else(unregistered)?;
     services.upstream.ready().await?;
+    let found = services.store.own_image(name.clone()).await?;
+    // What is there keeps its spelling; what is new has the one that all others have.
+    let name = match &found {
+        Some(image) => image.info.name.clone(),
+        None => new_name(&name)?,
+    };
     let busy = services.library.names_busy.claim(&name).ok_or_else(|| {
         WireError::new(Code::Conflict, format!("an image named \"{name}\" is being added just now"))
     })?;
@@ -83,6 +89,12 @@ async fn receive(
     }
     let addition = Addition { name, replace, keys, _busy: busy };
     Ok(Received::Sealed(Box::new((addition, sealing.finish().await?))))
+}
+
+/// The name under which something new is stored, if it may be.
+fn new_name(name: &ImageName) -> Result<ImageName, WireError> {
+    let name = name.composed().and_then(|name| name.check_new().map(|()| name));
+    name.map_err(|error| WireError::new(Code::Invalid, error.to_string()).hint("dosctl add FILE --name NAME"))
 }
 
 /// There is an image of this name: it is the same one if the command is repeated and brings the same bytes.

@@ -67,6 +67,7 @@ pub(super) fn check(password: &Password, name: Option<&str>, host: &str) -> Resu
 /// What the directory will keep for this password.
 async fn escrow(services: &Arc<Services>, password: Password) -> Result<Escrow, WireError> {
     let (peer, identity) = services.identity.registered().ok_or_else(unregistered)?;
+    let password = password.normalised().unwrap_or(password);
     let (registering, request) = Registering::begin(password).map_err(failed)?;
     let start = Op::PasswordStart(blob(request)?);
     let answer = services.upstream.request_tracked(start).await.map_err(|failed| too_old(failed.error))?;

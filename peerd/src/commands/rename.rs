@@ -5,6 +5,7 @@ use dos_protocol::{
     control::Outcome,
     directory::{Answer, Op},
     model::ImageInfo,
+    name::NameError,
 };
 
 use super::operation::Operation;
@@ -19,6 +20,7 @@ use crate::{
 /// `not_found`; `conflict` if the new name is taken; `offline`.
 pub(super) async fn run(change: &Operation, name: ImageName, new: ImageName) -> Result<Outcome, WireError> {
     let services = &change.services;
+    let new = new.composed().map_err(bad_name)?;
     let Some(_busy) = services.library.names_busy.claim(&new) else {
         return Err(WireError::new(
             Code::Conflict,
@@ -38,6 +40,7 @@ pub(super) async fn run(change: &Operation, name: ImageName, new: ImageName) -> 
     if new == image.name {
         return Ok(Outcome::Image(Box::new(image)));
     }
+    new.check_new().map_err(bad_name)?;
     let record = sign_renamed(&services.library, &image, &new).await?;
     match change.request(Op::Rename { image: image.no, name: new, record: record.map(Box::new) }).await? {
         Answer::Image(info) => {
@@ -47,4 +50,8 @@ pub(super) async fn run(change: &Operation, name: ImageName, new: ImageName) -> 
         }
         _ => Err(unexpected()),
     }
+}
+
+fn bad_name(error: NameError) -> WireError {
+    WireError::new(Code::Invalid, error.to_string())
 }

@@ -7,6 +7,7 @@ use dos_protocol::{
     ImageArg, ImageName, ImageNo, PeerId, SealedHash, SplitId, Timestamp,
     limits::PAGE_MAX,
     model::{Grant, SealedCopy},
+    text::spellings,
 };
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
@@ -111,8 +112,13 @@ impl Store {
     pub(crate) async fn find_received(&self, viewer: PeerId, arg: ImageArg) -> Result<Option<Grant>, Error> {
         self.read(move |connection| {
             let sql = "SELECT body FROM grants WHERE viewer = ?1 AND name = ?2";
-            let named = stored::all(connection, sql, params![id(viewer), arg.name.as_str()])?;
-            Ok(grants::choose(named, arg.owner.as_ref()))
+            for spelling in spellings(arg.name.as_str()) {
+                let named = stored::all(connection, sql, params![id(viewer), &*spelling])?;
+                if let Some(found) = grants::choose(named, arg.owner.as_ref()) {
+                    return Ok(Some(found));
+                }
+            }
+            Ok(None)
         })
         .await
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use dos_protocol::{
     ImageName, ImageNo, SealedHash, Timestamp, directory::Publish, model::ImageInfo, record::ImageRecord,
+    text::spellings,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -35,14 +36,19 @@ pub(crate) struct Publication {
 }
 
 impl Store {
-    /// The image of this name.
+    /// The image of this name, also if it is stored in another spelling of the same letters.
     ///
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn own_image(&self, name: ImageName) -> Result<Option<OwnImage>, Error> {
         self.read(move |connection| {
             let sql = "SELECT info, content_key, share_secret FROM images WHERE name = ?1";
-            one_image(connection, sql, params![name.as_str()])
+            for spelling in spellings(name.as_str()) {
+                if let Some(found) = one_image(connection, sql, params![&*spelling])? {
+                    return Ok(Some(found));
+                }
+            }
+            Ok(None)
         })
         .await
     }

@@ -26,7 +26,8 @@ pub(crate) struct Escrowed {
     pub(crate) online: bool,
 }
 
-/// Gets the key of the peer of this name with its password.
+/// Gets the key of the peer of this name with its password, in the spelling in which passwords are set. Earlier releases set them as
+/// they were typed: if that differs and the other was wrong, that is tried too.
 ///
 /// # Errors
 /// `denied` if the name or the password is wrong, too many were, or the directory does not tell the truth; `offline`;
@@ -36,6 +37,14 @@ pub(crate) async fn log_in(
     name: PeerName,
     password: Password,
 ) -> Result<Escrowed, WireError> {
+    let Some(normalised) = password.normalised() else { return attempt(link, name, password).await };
+    match attempt(link, name.clone(), normalised).await {
+        Err(error) if error.reason == Some(Reason::WrongPassword) => attempt(link, name, password).await,
+        outcome => outcome,
+    }
+}
+
+async fn attempt(link: &JoinLink, name: PeerName, password: Password) -> Result<Escrowed, WireError> {
     let own = SecretKey::generate().map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
     let mut line = Line::open(link, &own).await.map_err(told)?;
     let (logging_in, request) = LoggingIn::begin(password).map_err(failed)?;

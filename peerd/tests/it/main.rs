@@ -16,6 +16,7 @@ mod looking;
 mod manager;
 mod messages;
 mod model;
+mod names;
 mod netns;
 mod newer;
 mod operations;

@@ -1,6 +1,6 @@
 //! What comes of a command.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use strum::VariantNames;
@@ -244,7 +244,8 @@ pub struct Status {
     pub offers: u64,
     /// peerd's version.
     pub version: Box<str>,
-    /// The state directory.
+    /// The state directory; on the wire without what of its name is not UTF-8.
+    #[serde(serialize_with = "lossy")]
     pub state_dir: PathBuf,
     /// The password has to be set once more.
     #[serde(default)]
@@ -261,4 +262,8 @@ pub struct Note {
     pub at: Timestamp,
     /// For people.
     pub text: Box<str>,
+}
+
+fn lossy<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }

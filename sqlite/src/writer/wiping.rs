@@ -1,6 +1,6 @@
 //! What is deleted is in no file any more.
 
-use std::{fs, path::Path};
+use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::Path};
 
 use dos_testing::wait_until_async;
 
@@ -56,7 +56,8 @@ async fn what_is_deleted_is_in_no_file_once_the_writer_is_idle() {
 #[test]
 fn what_an_earlier_program_has_deleted_goes_with_the_update() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("db");
+    // Not UTF-8, as a path may be.
+    let path = dir.path().join(OsStr::from_bytes(b"d\xffb"));
     let connection = open_writer(&path, &FIRST).unwrap();
     connection.pragma_update(None, "secure_delete", "FAST").unwrap();
     fill(&connection, 20);

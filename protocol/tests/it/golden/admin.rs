@@ -28,6 +28,7 @@ fn to_dosd() {
         ToDosd::Announce("new disk".into()),
         ToDosd::Shutdown { in_ms: Some(2_000), reason: None },
         ToDosd::Backup("/var/backups/dosd.db".into()),
+        ToDosd::BackupAt(b"/var/backups/\xff.db".to_vec()),
         ToDosd::Check,
         ToDosd::Prune { peers_unseen_ms: Some(1), receipts_older_ms: None, dry: true },
         ToDosd::Stats,
