@@ -136,9 +136,12 @@ pub fn read_private(path: &Path, bytes_max: u64, text: &mut String) -> io::Resul
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Secret::Missing),
         opened => opened?,
     };
-    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+    let known = file.metadata()?;
+    if known.permissions().mode() & 0o077 != 0 {
         return Ok(Secret::Exposed);
     }
+    // Room for all of it and for the read that finds its end: a buffer that grows leaves copies behind.
+    text.reserve(usize::try_from(known.len().min(bytes_max)).unwrap_or(0) + 64);
     file.take(bytes_max).read_to_string(text)?;
     Ok(Secret::Read)
 }

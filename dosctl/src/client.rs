@@ -162,7 +162,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::HungUp`] if peerd takes nothing more.
     pub(crate) fn send(&mut self, message: &ToPeerd) -> Result<(), ClientError> {
-        let bytes = frame::to_frame(message)?;
+        // It may have a password in it, or a piece of an original.
+        let bytes = frame::to_wiped_frame(message)?;
         self.stream.get_mut().write_all(&bytes).map_err(|error| of_stream(error, self.patience))
     }
 

@@ -3,7 +3,8 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader},
+    io::{self, Read},
+    os::fd::AsFd,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
 };
@@ -52,7 +53,9 @@ impl Source {
             Some(path) => first_line(path)?,
             None if self.password_stdin => {
                 let unreadable = |error| of_file("cannot read standard input", &error, Code::Invalid);
-                line_of(io::stdin().lock()).map_err(unreadable)?
+                // Not through the buffer of standard input, which is not wiped.
+                let file = io::stdin().as_fd().try_clone_to_owned().map(File::from);
+                file.and_then(line_of).map_err(unreadable)?
             }
             None => return prompt(typed),
         };
@@ -97,16 +100,24 @@ fn ask(prompt: &str) -> Result<Zeroizing<String>, Error> {
 }
 
 fn first_line(path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let read = File::open(path).map(BufReader::new).and_then(line_of);
+    let read = File::open(path).and_then(line_of);
     read.map_err(|error| of_file(format!("cannot read {}", path.display()), &error, Code::Invalid).into())
 }
 
 /// The first line without its end; more than any password has is not read.
-fn line_of(source: impl BufRead) -> io::Result<Zeroizing<Vec<u8>>> {
+fn line_of(mut source: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
     let limit = PASSWORD_BYTES_MAX + 3;
-    // Never grown, so that no copy of it is left behind.
+    // Never grown, so that no copy of it is left behind; read byte by byte, so that nothing after the line is taken.
     let mut text = Zeroizing::new(Vec::with_capacity(limit));
-    source.take(u64::try_from(limit).unwrap_or(u64::MAX)).read_until(b'\n', &mut text)?;
+    let mut byte = Zeroizing::new([0; 1]);
+    while text.len() < limit && text.last() != Some(&b'\n') {
+        match source.read(byte.as_mut_slice()) {
+            Ok(0) => break,
+            Ok(_) => text.extend_from_slice(byte.as_slice()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
     if text.last() == Some(&b'\n') {
         text.pop();
     }
@@ -130,7 +141,7 @@ mod tests {
 
     #[test]
     fn an_endless_line_is_cut_and_refused_as_too_long() {
-        let line = line_of(BufReader::new(io::repeat(b'x'))).unwrap();
+        let line = line_of(io::repeat(b'x')).unwrap();
         let error = parse(std::str::from_utf8(&line).unwrap()).unwrap_err();
         assert_eq!(error.exit_code(), 8);
         assert!(error.to_string().contains("at most"), "{error}");

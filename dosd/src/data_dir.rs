@@ -122,6 +122,8 @@ impl DataDir {
             Ok(Secret::Missing) => {
                 check(None, path.clone())?;
                 let key = SecretKey::generate().map_err(DataDirError::Random)?;
+                // Not grown, which would leave a copy behind.
+                text.reserve(100);
                 text.push_str(&key.to_text());
                 text.push('\n');
                 dir::replace_file(&path, text.as_bytes())

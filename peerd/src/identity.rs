@@ -64,12 +64,6 @@ impl From<IdentityError> for WireError {
 /// The key as text, wiped when dropped.
 struct SecretText(Zeroizing<String>);
 
-impl Serialize for SecretText {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
 impl<'de> Deserialize<'de> for SecretText {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
@@ -77,15 +71,25 @@ impl<'de> Deserialize<'de> for SecretText {
 }
 
 /// The file's content.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IdentityFile {
     secret_key: SecretText,
     server: JoinLink,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     id: Option<PeerId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     name: Option<PeerName>,
+}
+
+/// What of it is no secret.
+#[derive(Serialize)]
+struct PublicPart<'a> {
+    server: &'a JoinLink,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<PeerId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a PeerName>,
 }
 
 /// Who this daemon is.
@@ -156,16 +160,15 @@ impl Identity {
     }
 
     fn write(&self, path: &Path) -> Result<(), IdentityError> {
-        let file = IdentityFile {
-            secret_key: SecretText(self.secret.to_text()),
-            server: self.server.clone(),
-            id: self.id,
-            name: self.name.clone(),
-        };
-        let text = Zeroizing::new(
-            toml::to_string(&file)
-                .map_err(|error| IdentityError::Write(path.to_owned(), io::Error::other(error)))?,
-        );
+        // The key is put before what the library writes, whose buffers grow and leave copies behind.
+        let rest = PublicPart { server: &self.server, id: self.id, name: self.name.as_ref() };
+        let rest = toml::to_string(&rest)
+            .map_err(|error| IdentityError::Write(path.to_owned(), io::Error::other(error)))?;
+        let key = self.secret.to_text();
+        let mut text = Zeroizing::new(String::with_capacity(key.len() + rest.len() + 32));
+        for part in ["secret_key = \"", &key, "\"\n", &rest] {
+            text.push_str(part);
+        }
         replace_file(path, text.as_bytes()).map_err(|error| IdentityError::Write(path.to_owned(), error))
     }
 }

@@ -24,6 +24,7 @@ use dos_protocol::{
 use dos_sealed::{ContentKey, DirectoryShare, Opener, OwnerShare, plain_len_of};
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
+use zeroize::Zeroize as _;
 
 pub(crate) use closed::report_closed;
 pub(crate) use held::{Holding, checkin, checkout, settle};
@@ -388,7 +389,7 @@ async fn try_spend(
             sealed: fitting.sealed.hash,
         };
         match ledger.directory.request_tracked(Op::Spend(spend)).await {
-            Ok(Answer::Spent(spent)) => {
+            Ok(Answer::Spent(mut spent)) => {
                 let counted = |error| (Cost::Unknown, error);
                 let same = spent.grant.split == fitting.split && spent.grant.sealed == fitting.sealed;
                 let owner = if same {
@@ -398,6 +399,7 @@ async fn try_spend(
                     prepare(ledger, arg, spent.grant.clone(), caller).await.map_err(counted)?.share
                 };
                 let key = ContentKey::join(&owner, &DirectoryShare::from_bytes(spent.share));
+                spent.share.zeroize();
                 return Ok((*spent, key));
             }
             Ok(_) => return Err((Cost::Unknown, unexpected())),

@@ -6,6 +6,7 @@
 use std::io::{self, Read};
 
 use serde::{Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
 
 use crate::limits::{CBOR_DEPTH_MAX, FRAME_BYTES_MAX, FRAME_GROWTH_BYTES};
 
@@ -61,6 +62,20 @@ pub fn encode<T: Serialize>(message: &T, out: &mut Vec<u8>) -> Result<(), FrameE
 /// [`FrameError::TooLarge`].
 pub fn to_frame<T: Serialize>(message: &T) -> Result<Vec<u8>, FrameError> {
     let mut out = Vec::new();
+    encode(message, &mut out)?;
+    Ok(out)
+}
+
+/// Room for any message with a secret in it: a password has 1 KiB at most.
+const SECRET_FRAME_BYTES: usize = 8 << 10;
+
+/// As [`to_frame`], for a message that may have a secret in it: the bytes are wiped when dropped, and no copy of them is left behind by
+/// a buffer that had to grow, unless the message is larger than any with a secret.
+///
+/// # Errors
+/// As [`to_frame`].
+pub fn to_wiped_frame<T: Serialize>(message: &T) -> Result<Zeroizing<Vec<u8>>, FrameError> {
+    let mut out = Zeroizing::new(Vec::with_capacity(SECRET_FRAME_BYTES));
     encode(message, &mut out)?;
     Ok(out)
 }
@@ -227,6 +242,14 @@ mod tests {
         let deep = vec![0x81; FRAME_BYTES_MAX];
         assert!(decode::<serde::de::IgnoredAny>(&deep).is_err());
         assert!(decode::<crate::directory::ToDirectory>(&deep).is_err());
+    }
+
+    #[test]
+    fn the_buffer_of_a_secret_never_grows() {
+        let password: crate::Password = "x".repeat(crate::limits::PASSWORD_BYTES_MAX).parse().unwrap();
+        let command = crate::control::Command::SetPassword(Some(password));
+        let frame = to_wiped_frame(&crate::control::ToPeerd::Do(Box::new(command))).unwrap();
+        assert_eq!((frame.capacity(), frame.len() > 1000), (SECRET_FRAME_BYTES, true));
     }
 
     #[test]

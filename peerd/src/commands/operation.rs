@@ -16,7 +16,6 @@ use dos_protocol::{
     frame,
 };
 use tokio::sync::OnceCell;
-use zeroize::Zeroizing;
 
 use super::{Finished, Services, WhenShown};
 use crate::{
@@ -41,7 +40,7 @@ impl Operation {
     pub(super) fn of(services: &Arc<Services>, command: &Command) -> Arc<Self> {
         let fingerprint = services.identity.registered().and_then(|(_, identity)| {
             // It may hold a password.
-            let bytes = Zeroizing::new(frame::to_frame(command).ok()?);
+            let bytes = frame::to_wiped_frame(command).ok()?;
             Some(identity.fingerprint(&bytes))
         });
         Arc::new(Self {

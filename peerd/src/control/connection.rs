@@ -14,6 +14,7 @@ use futures_util::future::BoxFuture;
 use interprocess::local_socket::tokio::Stream;
 use tokio::{io::AsyncWriteExt, time::timeout};
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use super::parts::Kept;
 use crate::commands::{Finished, GoAhead, NoUpload, Piece, Services, Upload, WhenShown, kind, perform, sink};
@@ -81,7 +82,8 @@ pub(super) async fn serve(services: Arc<Services>, stream: Stream, stop: Cancell
 
 async fn first(input: &mut Input<'_>) -> Result<(Command, Dialect), Broken> {
     let body = match timeout(COMMAND_TIME_MAX, input.0.next()).await {
-        Ok(Ok(Some(body))) => body,
+        // It may have a password in it.
+        Ok(Ok(Some(body))) => Zeroizing::new(body),
         Ok(Err(error @ FrameError::TooLarge(_))) => {
             return Err(Broken::Failed(WireError::new(Code::Invalid, error.to_string())));
         }
@@ -210,7 +212,7 @@ impl Upload for Input<'_> {
 async fn next_piece(input: &mut Reader<&Stream>) -> Result<Option<Vec<u8>>, WireError> {
     let broken = |why: String| WireError::new(Code::Invalid, "the file did not arrive whole").caused_by(why);
     let body = match timeout(READER_PATIENCE, input.next()).await {
-        Ok(Ok(Some(body))) => body,
+        Ok(Ok(Some(body))) => Zeroizing::new(body),
         Ok(Ok(None)) => return Err(broken("dosctl hung up".into())),
         Ok(Err(error)) => return Err(broken(error.to_string())),
         Err(_) => return Err(broken("nothing came for a long time".into())),

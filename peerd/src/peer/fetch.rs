@@ -283,7 +283,8 @@ where
         stream.get_mut().flush().await.map_err(lost)?;
         stream.next().await.map_err(lost)?.ok_or_else(|| lost("it closed the connection"))
     };
-    let body = timeout(FRAME_TIME_MAX, asked).await.map_err(|_| lost("no answer in time"))??;
+    // The owner's share is in it.
+    let body = Zeroizing::new(timeout(FRAME_TIME_MAX, asked).await.map_err(|_| lost("no answer in time"))??);
     let head: Copy = match frame::decode(&body).map_err(lost)? {
         FromPeer::Copy(head) => head,
         FromPeer::Refused(error) => return Err(refused(error)),

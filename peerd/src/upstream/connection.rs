@@ -19,6 +19,7 @@ use tokio::{
     net::{TcpStream, lookup_host},
     time::timeout,
 };
+use zeroize::Zeroizing;
 
 use super::state::Failed;
 use crate::identity::Identity;
@@ -182,7 +183,8 @@ async fn answer(
     send(output, &ToDirectory::request(request, op)).await.map_err(|e| lost(e.to_string()))?;
     loop {
         let body = input.next().await.map_err(|error| lost(error.to_string()))?;
-        let body = body.ok_or_else(|| lost("it closed the connection".into()))?;
+        // The sealed seed of a key may be in it.
+        let body = Zeroizing::new(body.ok_or_else(|| lost("it closed the connection".into()))?);
         match frame::decode(&body).map_err(|error| lost(error.to_string()))? {
             FromDirectory::Answer { id, answer } if id == request => return Ok(answer),
             FromDirectory::Refused { error, .. } => return Err(Failure::answered(error)),

@@ -25,6 +25,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
 };
+use zeroize::Zeroizing;
 
 use super::{
     Local,
@@ -173,7 +174,8 @@ impl Reading {
                 Err(_) => break "the directory is silent".into(),
                 Ok(Err(error)) => break error.to_string().into(),
                 Ok(Ok(None)) => break "the directory closed the connection".into(),
-                Ok(Ok(Some(body))) => body,
+                // The directory's share of a key may be in it.
+                Ok(Ok(Some(body))) => Zeroizing::new(body),
             };
             match read_message(&body) {
                 Err(error) => break error.to_string().into(),

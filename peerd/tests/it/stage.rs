@@ -53,6 +53,10 @@ impl Process {
         self.0.wait()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.0.is_running()
     }

@@ -59,14 +59,18 @@ impl fmt::Debug for ExportKey {
 impl Ksf for Stretch {
     fn hash<L: ArrayLength<u8>>(
         &self,
-        input: GenericArray<u8, L>,
+        mut input: GenericArray<u8, L>,
     ) -> Result<GenericArray<u8, L>, InternalError> {
         let params =
             Params::new(MEMORY_KIB, PASSES, 1, Some(L::USIZE)).map_err(|_| InternalError::KsfError)?;
         let mut output = GenericArray::default();
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(&input, &[0; 16], &mut output)
-            .map_err(|_| InternalError::KsfError)?;
+        let stretched = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(
+            &input,
+            &[0; 16],
+            &mut output,
+        );
+        input.as_mut_slice().zeroize();
+        stretched.map_err(|_| InternalError::KsfError)?;
         Ok(output)
     }
 }

@@ -4,5 +4,6 @@
 
 mod addresses;
 mod blocks;
+mod left_behind;
 mod strangers;
 mod surroundings;
