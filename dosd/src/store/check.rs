@@ -95,7 +95,7 @@ const LATER_INVARIANTS: &[(u64, &str)] = &[
          FROM passwords w LEFT JOIN peers p ON p.id = w.peer WHERE p.name IS NULL",
     ),
     (
-        11,
+        12,
         "SELECT format('what peer %d is not told of image %d: no block is between it and peer %d', w.peer, w.image, w.other)
          FROM withheld w WHERE NOT EXISTS (
              SELECT 1 FROM blocks b

@@ -41,11 +41,11 @@ impl Strangers {
     /// How a received grant is listed.
     pub(crate) fn lists(self, owner: Standing, grant: &Grant) -> Shown {
         match self {
-            // Views of a revoked one can only be lost, so it offers nothing.
-            _ if owner.is_contact || owner.is_blocked => Shown::Grant,
-            Self::Offer if grant.revoked => Shown::Grant,
-            Self::Offer => Shown::Offer,
+            _ if owner.is_contact => Shown::Grant,
             Self::Refuse => Shown::Hidden,
+            // A revoked grant offers nothing, and what a blocked peer offers is not wanted.
+            Self::Offer if grant.revoked || owner.is_blocked => Shown::Grant,
+            Self::Offer => Shown::Offer,
         }
     }
 
@@ -53,11 +53,14 @@ impl Strangers {
     pub(crate) fn shows(self, owner: Standing, access: Access) -> Access {
         let is_given =
             !matches!(access.state, AccessState::None | AccessState::Requested | AccessState::Denied);
-        if owner.is_contact || owner.is_blocked || !is_given {
+        if owner.is_contact || !is_given {
             return Access { offer: false, ..access };
         }
         match self {
-            Self::Offer => Access { offer: access.state == AccessState::Granted, ..access },
+            Self::Offer => {
+                let offer = access.state == AccessState::Granted && !owner.is_blocked;
+                Access { offer, ..access }
+            }
             Self::Refuse => Access {
                 state: AccessState::None,
                 views_left: Allowance::Views(0),
@@ -97,7 +100,7 @@ mod tests {
         for (owner, live, ended, refusing) in [
             (STRANGER, Shown::Offer, Shown::Grant, Shown::Hidden),
             (CONTACT, Shown::Grant, Shown::Grant, Shown::Grant),
-            (BLOCKED, Shown::Grant, Shown::Grant, Shown::Grant),
+            (BLOCKED, Shown::Grant, Shown::Grant, Shown::Hidden),
             (BLOCKED_CONTACT, Shown::Grant, Shown::Grant, Shown::Grant),
         ] {
             assert_eq!(Strangers::Offer.lists(owner, &grant(1)), live, "{owner:?}");
@@ -125,10 +128,12 @@ mod tests {
             assert_eq!(Strangers::Offer.shows(STRANGER, told), access(state, is_offer), "{state:?}");
             let refused = if is_given { nothing } else { plain };
             assert_eq!(Strangers::Refuse.shows(STRANGER, told), refused, "{state:?}");
-            for known in [CONTACT, BLOCKED, BLOCKED_CONTACT] {
+            for known in [CONTACT, BLOCKED_CONTACT] {
                 assert_eq!(Strangers::Offer.shows(known, told), plain, "{state:?} {known:?}");
                 assert_eq!(Strangers::Refuse.shows(known, told), plain, "{state:?} {known:?}");
             }
+            assert_eq!(Strangers::Offer.shows(BLOCKED, told), plain, "{state:?}");
+            assert_eq!(Strangers::Refuse.shows(BLOCKED, told), refused, "{state:?}");
         }
     }
 

@@ -196,7 +196,10 @@ async fn whatever_a_blocked_peer_tries_is_answered_as_of_an_offline_peer_and_rea
         ["viewed", "grant", "grant", "grant", "grant", "removed", "grant", "message", "request"],
         "{told:?}"
     );
+    let path = scene._dir.path().join("dosd.db");
     scene.net.stop().await;
+    let checked = dosd::store::check(&path).unwrap();
+    assert_eq!(checked.findings, Vec::<Box<str>>::new(), "with what is kept back");
 }
 
 /// The update of a grant to this image.
