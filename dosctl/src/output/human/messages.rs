@@ -69,7 +69,7 @@ pub(super) fn in_one_line(text: &str) -> String {
 /// Of `block`.
 pub(crate) fn blocked(text: &mut Text, blocked: &Blocked) {
     let who = peer(blocked.name.as_ref(), blocked.peer);
-    text.line(&format!("blocked {who}: its messages, requests and broadcasts are refused"));
+    text.line(&format!("blocked {who}: messages, requests, shares and broadcasts are refused, both ways"));
     if blocked.messages_purged > 0 {
         text.line(&format!(
             "deleted {} from it that had not arrived",
