@@ -3,15 +3,11 @@
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use crate::exif::Orientation;
 use crate::raster::{Decoded, Plane};
 use crate::shrink::to_usize;
-use crate::{Format, PREVIEW_PIXELS_MAX, Pixels, Preview, PreviewError, colour};
-
-/// JPEG quality of a preview: 12 KB for a photograph.
-const QUALITY: u8 = 80;
+use crate::{Format, PREVIEW_PIXELS_MAX, Pixels, Preview, PreviewError, colour, encode};
 
 /// The size of an image within `bounds`, as wide or as high as they allow, but never enlarged, and no side below one
 /// pixel.
@@ -33,7 +29,7 @@ pub(crate) fn fit((width, height): (u32, u32), bounds: (u32, u32)) -> (u32, u32)
 pub(crate) fn finish(decoded: Decoded) -> Result<Preview, PreviewError> {
     let bounds = (PREVIEW_PIXELS_MAX, PREVIEW_PIXELS_MAX);
     let Settled { samples, count, width, height } = settle(decoded, bounds)?;
-    Ok(Preview { jpeg: encode(&samples, count, width, height)?, width, height })
+    Ok(Preview { jpeg: encode::encode(&samples, count, (width, height))?, width, height })
 }
 
 /// Makes pixels within `bounds` of a decoded image.
@@ -118,18 +114,6 @@ fn turn(samples: &[u8], count: usize, (width, height): (u32, u32), orientation: 
         }
     }
     out
-}
-
-fn encode(samples: &[u8], count: usize, width: u32, height: u32) -> Result<Vec<u8>, PreviewError> {
-    let failed = || PreviewError::Unsupported("its preview cannot be encoded");
-    let mut jpeg = Vec::with_capacity(16 << 10);
-    let mut encoder = Encoder::new(&mut jpeg, QUALITY);
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    let colour = if count == 3 { ColorType::Rgb } else { ColorType::Luma };
-    let width = u16::try_from(width).map_err(|_| failed())?;
-    let height = u16::try_from(height).map_err(|_| failed())?;
-    encoder.encode(samples, width, height, colour).map_err(|_| failed())?;
-    Ok(jpeg)
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@
 //! arithmetic-coded, lossless or 12-bit JPEG, and it starts no thread.
 
 mod colour;
+mod encode;
 mod error;
 mod exif;
 mod finish;

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
 mod hostile;
+mod patterns;
 mod properties;
 mod quality;
 mod samples;

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use dos_preview::{Picture, PreviewError};
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage, imageops};
-use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
 
 /// Like `make` on a file.
 pub(crate) fn make(file: &[u8]) -> Result<Picture, PreviewError> {
@@ -200,7 +200,10 @@ pub(crate) fn reference(truth: &RgbImage) -> RgbImage {
         256 => truth.clone(),
         _ => imageops::resize(truth, side(width), side(height), imageops::FilterType::Lanczos3),
     };
-    let jpeg = jpeg(&resized, |encoder| encoder.set_quality(80));
+    let jpeg = jpeg(&resized, |encoder| {
+        encoder.set_quality(80);
+        encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
+    });
     image::load_from_memory_with_format(&jpeg, ImageFormat::Jpeg).unwrap().to_rgb8()
 }
 
