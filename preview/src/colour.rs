@@ -1,26 +1,29 @@
-//! Brings pixels to sRGB: out of JPEG's colour spaces, and by the embedded ICC profile where there is one.
+//! Brings pixels to sRGB: out of JPEG's colour spaces, and by what the image says about its colours.
 //!
 //! A profile that is broken, or that is for other channels than the image has, is ignored: colours are then shown
-//! as if the image were sRGB, which is what other programs do.
+//! as if the image were sRGB, which is what other programs do. Inks are shown with the darkest that they can print as
+//! black (black-point compensation), as on a screen nobody compares them with paper.
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, RenderingIntent, TransformOptions};
 
-use crate::ICC_BYTES_MAX;
+use crate::profile::{Space, srgb_grey};
 use crate::raster::Colour;
 
 /// Returns the pixels in sRGB and how many bytes each has: 1 for grey, else 3.
-pub(crate) fn to_srgb(mut samples: Vec<u8>, colour: Colour, icc: Option<&[u8]>) -> (Vec<u8>, usize) {
-    let icc = icc.filter(|profile| profile.len() <= ICC_BYTES_MAX);
+pub(crate) fn to_srgb(mut samples: Vec<u8>, colour: Colour, space: Option<&Space>) -> (Vec<u8>, usize) {
+    let profile = |channels| space.and_then(|space| space.profile(channels));
     match colour {
-        Colour::Grey => match icc.and_then(|icc| apply(icc, &samples, DataColorSpace::Gray)) {
-            Some(samples) => (samples, 1),
-            None => (samples, 1),
-        },
+        Colour::Grey => {
+            match profile(DataColorSpace::Gray).and_then(|profile| apply_grey(&profile, &samples)) {
+                Some(samples) => (samples, 1),
+                None => (samples, 1),
+            }
+        }
         Colour::Rgb | Colour::Ycc => {
             if colour == Colour::Ycc {
                 ycc_to_rgb(&mut samples, 3);
             }
-            match icc.and_then(|icc| apply(icc, &samples, DataColorSpace::Rgb)) {
+            match profile(DataColorSpace::Rgb).and_then(|profile| apply_rgb(&profile, &samples)) {
                 Some(samples) => (samples, 3),
                 None => (samples, 3),
             }
@@ -39,7 +42,7 @@ pub(crate) fn to_srgb(mut samples: Vec<u8>, colour: Colour, icc: Option<&[u8]>) 
                 }
                 _ => {}
             }
-            let converted = icc.and_then(|icc| apply(icc, &samples, DataColorSpace::Cmyk));
+            let converted = profile(DataColorSpace::Cmyk).and_then(|profile| apply_inks(&profile, &samples));
             (converted.unwrap_or_else(|| cmyk_to_rgb(&samples)), 3)
         }
     }
@@ -74,33 +77,85 @@ fn ycc_to_rgb(samples: &mut [u8], count: usize) {
     }
 }
 
-/// Converts by the profile, if it is one for `space` that can be used.
-fn apply(icc: &[u8], samples: &[u8], space: DataColorSpace) -> Option<Vec<u8>> {
-    let profile = ColorProfile::new_from_slice(icc).ok()?;
-    if profile.color_space != space {
-        return None;
-    }
-    let (source, per_pixel, target, out_per_pixel) = match space {
-        DataColorSpace::Gray => (Layout::Gray, 1, Layout::Gray, 1),
-        DataColorSpace::Rgb => (Layout::Rgb, 3, Layout::Rgb, 3),
-        // The library takes four inks in the layout of its four-channel pixels.
-        _ => (Layout::Rgba, 4, Layout::Rgb, 3),
-    };
-    let srgb = match space {
-        DataColorSpace::Gray => {
-            // Grey in, grey out: a grey profile with the transfer curve of sRGB.
-            let mut grey = ColorProfile::new_gray_with_gamma(2.2);
-            grey.gray_trc = ColorProfile::new_srgb().red_trc;
-            grey
-        }
-        _ => ColorProfile::new_srgb(),
-    };
-    let options =
-        TransformOptions { rendering_intent: RenderingIntent::RelativeColorimetric, ..Default::default() };
-    let transform = profile.create_transform_8bit(source, &srgb, target, options).ok()?;
-    let mut out = vec![0; samples.len() / per_pixel * out_per_pixel];
+/// The ways to bring colours over, in the order in which they are tried: a profile need not have them all.
+const INTENTS: [RenderingIntent; 3] =
+    [RenderingIntent::RelativeColorimetric, RenderingIntent::Perceptual, RenderingIntent::Saturation];
+
+/// The first that succeeds.
+fn by_any_intent<T>(make: impl FnMut(TransformOptions) -> Option<T>) -> Option<T> {
+    INTENTS
+        .map(|rendering_intent| TransformOptions { rendering_intent, ..Default::default() })
+        .into_iter()
+        .find_map(make)
+}
+
+fn apply_grey(profile: &ColorProfile, samples: &[u8]) -> Option<Vec<u8>> {
+    // Grey in, grey out.
+    let grey = srgb_grey();
+    let transform = by_any_intent(|options| {
+        profile.create_transform_8bit(Layout::Gray, &grey, Layout::Gray, options).ok()
+    })?;
+    let mut out = vec![0; samples.len()];
     transform.transform(samples, &mut out).ok()?;
     Some(out)
+}
+
+fn apply_rgb(profile: &ColorProfile, samples: &[u8]) -> Option<Vec<u8>> {
+    let srgb = ColorProfile::new_srgb();
+    let transform = by_any_intent(|options| {
+        profile.create_transform_8bit(Layout::Rgb, &srgb, Layout::Rgb, options).ok()
+    })?;
+    let mut out = vec![0; samples.len()];
+    transform.transform(samples, &mut out).ok()?;
+    Some(out)
+}
+
+/// The library takes four inks in the layout of its four-channel pixels.
+const INKS: Layout = Layout::Rgba;
+
+fn apply_inks(profile: &ColorProfile, samples: &[u8]) -> Option<Vec<u8>> {
+    let srgb = ColorProfile::new_srgb();
+    let transform =
+        by_any_intent(|options| profile.create_transform_16bit(INKS, &srgb, Layout::Rgb, options).ok())?;
+    let convert = |inks: &[u8]| {
+        let wide: Vec<u16> = inks.iter().map(|&ink| u16::from(ink) * 257).collect();
+        let mut out = vec![0u16; inks.len() / 4 * 3];
+        transform.transform(&wide, &mut out).ok()?;
+        Some(out)
+    };
+    let black = darkest(profile, &srgb).and_then(|inks| convert(&inks)).map_or(0.0, |rgb| {
+        let [r, g, b] = [rgb[0], rgb[1], rgb[2]].map(light);
+        // Never more than half of the lightness is taken for black, whatever a profile says: that is L* 50.
+        (0.2126 * r + 0.7152 * g + 0.0722 * b).min(0.184)
+    });
+    let pixels = convert(samples)?;
+    // Black is neutral, so that in light it is the same part of every channel.
+    let table: Vec<u8> =
+        (0..=u16::MAX).step_by(16).map(|value| shown((light(value) - black) / (1.0 - black))).collect();
+    Some(pixels.into_iter().map(|value| table[usize::from(value >> 4)]).collect())
+}
+
+/// The inks of the darkest neutral that the profile prints: those for black where it tells them, else all of them.
+fn darkest(profile: &ColorProfile, srgb: &ColorProfile) -> Option<[u8; 4]> {
+    let options = TransformOptions { rendering_intent: RenderingIntent::Perceptual, ..Default::default() };
+    let mut inks = [255; 4];
+    if let Ok(transform) = srgb.create_transform_8bit(Layout::Rgb, profile, INKS, options) {
+        transform.transform(&[0; 3], &mut inks).ok()?;
+    }
+    Some(inks)
+}
+
+/// The light of a sample of sRGB (IEC 61966-2-1), from 0 to 1.
+fn light(sample: u16) -> f32 {
+    let sample = f32::from(sample) / 65_535.0;
+    if sample <= 0.04045 { sample / 12.92 } else { ((sample + 0.055) / 1.055).powf(2.4) }
+}
+
+/// The sample of sRGB for this light.
+#[expect(clippy::cast_possible_truncation, reason = "a float saturates, which is what is wanted")]
+fn shown(light: f32) -> u8 {
+    let sample = if light <= 0.003_130_8 { light * 12.92 } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 };
+    (sample * 255.0 + 0.5) as u8
 }
 
 #[cfg(test)]
@@ -119,13 +174,14 @@ mod tests {
 
     #[test]
     fn a_profile_is_applied_only_to_images_of_its_kind() {
-        let profile = ColorProfile::new_display_p3().encode().unwrap();
+        let bytes = ColorProfile::new_display_p3().encode().unwrap();
+        let profile = Space::Icc(bytes.clone());
         let red = vec![200, 30, 30];
         let (converted, _) = to_srgb(red.clone(), Colour::Rgb, Some(&profile));
         assert!(converted[0] > 205 && converted[1] < 30, "{converted:?}");
         assert_eq!(to_srgb(vec![9, 99, 199], Colour::Grey, Some(&profile)), (vec![9, 99, 199], 1));
-        assert_eq!(to_srgb(red.clone(), Colour::Rgb, Some(&profile[..200])).0, red);
-        let grey = ColorProfile::new_gray_with_gamma(1.0).encode().unwrap();
+        assert_eq!(to_srgb(red.clone(), Colour::Rgb, Some(&Space::Icc(bytes[..200].to_vec()))).0, red);
+        let grey = Space::Icc(ColorProfile::new_gray_with_gamma(1.0).encode().unwrap());
         let (converted, _) = to_srgb(vec![0, 55, 255], Colour::Grey, Some(&grey));
         assert!((converted[0], converted[2]) == (0, 255) && converted[1].abs_diff(127) < 3, "{converted:?}");
     }

@@ -1,6 +1,6 @@
 //! Reads the orientation out of EXIF, and nothing else of it.
 //!
-//! Tolerant: whatever is not understood means "upright". Bounded: one directory of at most 65,535 entries within
+//! Tolerant: whatever is not understood tells nothing. Bounded: one directory of at most 65,535 entries within
 //! the bytes given. It follows no pointer but the one to the first directory.
 
 /// How the stored pixels are to be turned for display: the values 1 to 8 of the tag Orientation
@@ -16,7 +16,7 @@ pub(crate) struct Orientation {
 }
 
 impl Orientation {
-    fn from_exif(value: u16) -> Option<Self> {
+    pub(crate) fn from_exif(value: u16) -> Option<Self> {
         let (transpose, mirror, flip) = match value {
             1 => (false, false, false),
             2 => (false, true, false),
@@ -37,10 +37,10 @@ impl Orientation {
     }
 }
 
-/// The orientation told by an EXIF block: a TIFF structure, with or without `Exif\0\0` before it.
-pub(crate) fn orientation(exif: &[u8]) -> Orientation {
+/// The orientation told by an EXIF block, if it tells one: a TIFF structure, with or without `Exif\0\0` before it.
+pub(crate) fn orientation(exif: &[u8]) -> Option<Orientation> {
     let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-    find(tiff).and_then(Orientation::from_exif).unwrap_or_default()
+    find(tiff).and_then(Orientation::from_exif)
 }
 
 fn find(tiff: &[u8]) -> Option<u16> {
@@ -64,10 +64,11 @@ fn find(tiff: &[u8]) -> Option<u16> {
         if short(entry)? != 0x0112 {
             continue;
         }
-        // Some writers use LONG where the standard says SHORT.
+        // The standard says SHORT; writers use every type of whole numbers (TIFF 6.0 section 2).
         return match short(entry + 2)? {
-            3 => short(entry + 8),
-            4 => u16::try_from(long(entry + 8)?).ok(),
+            1 | 6 => tiff.get(entry.checked_add(8)?).map(|&byte| byte.into()),
+            3 | 8 => short(entry + 8),
+            4 | 9 => u16::try_from(long(entry + 8)?).ok(),
             _ => None,
         };
     }
@@ -90,7 +91,8 @@ mod tests {
             out.extend(short(kind));
             out.extend(long(1));
             match kind {
-                3 => out.extend(short(value).into_iter().chain([0, 0])),
+                1 | 6 => out.extend([value.to_le_bytes()[0], 0, 0, 0]),
+                3 | 8 => out.extend(short(value).into_iter().chain([0, 0])),
                 _ => out.extend(long(value.into())),
             }
         }
@@ -100,9 +102,9 @@ mod tests {
 
     #[test]
     fn orientation_is_read_in_both_byte_orders_types_and_with_prefix() {
-        let expected = Orientation { transpose: true, mirror: true, flip: false };
+        let expected = Some(Orientation { transpose: true, mirror: true, flip: false });
         for little in [true, false] {
-            for kind in [3, 4] {
+            for kind in [1, 3, 4, 6, 8, 9] {
                 let plain = block(little, kind, 6);
                 assert_eq!(orientation(&plain), expected);
                 assert_eq!(orientation(&[b"Exif\0\0", plain.as_slice()].concat()), expected);
@@ -111,14 +113,17 @@ mod tests {
     }
 
     #[test]
-    fn anything_odd_means_upright() {
+    fn anything_odd_tells_nothing() {
         let good = block(true, 3, 6);
         for len in 0..good.len() - 10 {
-            assert_eq!(orientation(&good[..len]), Orientation::default(), "cut to {len}");
+            assert_eq!(orientation(&good[..len]), None, "cut to {len}");
+        }
+        for kind in [0, 2, 5, 7, 10, 11, 12, 13] {
+            assert_eq!(orientation(&block(true, kind, 6)), None, "type {kind}");
         }
         for value in [0, 9, 0xffff] {
-            assert_eq!(orientation(&block(true, 3, value)), Orientation::default());
+            assert_eq!(orientation(&block(true, 3, value)), None);
         }
-        assert_eq!(orientation(b"MM\0\x2a\xff\xff\xff\xff"), Orientation::default());
+        assert_eq!(orientation(b"MM\0\x2a\xff\xff\xff\xff"), None);
     }
 }

@@ -58,7 +58,7 @@ fn settle(decoded: Decoded, bounds: (u32, u32)) -> Result<Settled, PreviewError>
         channels.push(resize(plane, width, height)?);
     }
     let samples = interleave(channels);
-    let (samples, count) = colour::to_srgb(samples, decoded.colour, decoded.icc.as_deref());
+    let (samples, count) = colour::to_srgb(samples, decoded.colour, decoded.space.as_ref());
     let samples = turn(&samples, count, (width, height), decoded.orientation);
     let (width, height) = decoded.orientation.displayed(width, height);
     Ok(Settled { samples, count, width, height })

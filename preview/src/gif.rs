@@ -47,7 +47,7 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
         orientation: Orientation::default(),
         planes: vec![shrinker.finish()],
         colour: Colour::Rgb,
-        icc: None,
+        space: None,
     })
 }
 

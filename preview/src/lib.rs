@@ -1,9 +1,10 @@
 //! Turns an untrusted image (JPEG, PNG, WebP or GIF) into a small preview that is safe to hand to strangers, or into
 //! the pixels of a screen.
 //!
-//! What always holds of a preview: it is a baseline JPEG that fits in 256 x 256 pixels, upright (the EXIF
-//! orientation is applied), in sRGB (an embedded ICC profile is applied when it is usable, ignored when it is
-//! not), opaque (transparency lies on white) and free of every byte of metadata. An animation is represented by
+//! What always holds of a preview: it is a baseline JPEG that fits in 256 x 256 pixels, upright (the orientation of
+//! EXIF is applied, or that of XMP where EXIF has none), in sRGB (an embedded ICC profile, or the code points and
+//! measures of a PNG, are applied when they are usable, ignored when they are not), opaque (transparency lies on white)
+//! and free of every byte of metadata. An animation is represented by
 //! its first frame. An image that is smaller than the preview is not enlarged.
 //!
 //! The input is hostile. Dimensions are checked before anything is allocated for them, every quantity that a file
@@ -23,8 +24,7 @@
 //! [`scale`] goes the same way to a size of the caller's choice, up to [`SCALED_PIXELS_MAX`], and takes more: 128 MiB for
 //! the coefficients of a progressive JPEG, and three times the square of 3,000 to 6,000 pixels for any.
 //!
-//! It does not read any other format, colour that is told by anything but an ICC profile (PNG's gAMA and cHRM),
-//! arithmetic-coded, lossless or 12-bit JPEG, and it starts no thread.
+//! It does not read any other format, arithmetic-coded, lossless or 12-bit JPEG, and it starts no thread.
 
 mod colour;
 mod encode;
@@ -35,9 +35,11 @@ mod format;
 mod gif;
 mod jpeg;
 mod png;
+mod profile;
 mod raster;
 mod shrink;
 mod webp;
+mod xmp;
 
 use std::io::{BufRead, Seek, SeekFrom};
 
@@ -67,6 +69,8 @@ pub const SEGMENTS_MAX: usize = 65_536;
 pub const ICC_BYTES_MAX: usize = 4 << 20;
 /// The most bytes of EXIF that are looked at; the orientation stands in the first hundreds.
 pub const EXIF_BYTES_MAX: usize = 64 << 10;
+/// The most bytes of XMP that are looked at; a longer packet is ignored.
+pub const XMP_BYTES_MAX: usize = 64 << 10;
 /// The most bytes that the metadata chunks of a PNG may take in memory.
 pub const PNG_CHUNK_BYTES_MAX: usize = 8 << 20;
 

@@ -3,16 +3,25 @@
 //! Alpha, of the palette and tRNS too, is laid on white row by row: averaging afterwards then weighs every pixel by
 //! its opacity, as it should. 16-bit samples lose their low byte. Every row and the IEND chunk must be there.
 
-use std::io::{BufRead, Seek};
+use std::io::{BufRead, Seek, SeekFrom};
 
-use png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Limits, Transformations};
+use png::{
+    BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Info, Limits, ScaledFloat, Transformations,
+};
 
 use crate::error::check_dimensions;
+use crate::exif::{self, Orientation};
+use crate::profile::Space;
 use crate::raster::{Colour, Decoded};
 use crate::shrink::{Shrinker, to_usize};
-use crate::{EXIF_BYTES_MAX, Format, PNG_CHUNK_BYTES_MAX, PreviewError, STREAMED_PIXELS_MAX, exif};
+use crate::{
+    EXIF_BYTES_MAX, Format, PNG_CHUNK_BYTES_MAX, PreviewError, SEGMENTS_MAX, STREAMED_PIXELS_MAX,
+    XMP_BYTES_MAX, xmp,
+};
 
 pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Decoded, PreviewError> {
+    let in_xmp = xmp_orientation(input)?;
+    input.seek(SeekFrom::Start(0))?;
     let mut options = DecodeOptions::default();
     options.set_ignore_text_chunk(true);
     let mut decoder = Decoder::new_with_options(input, options);
@@ -47,19 +56,63 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
     }
     reader.finish().map_err(from_png)?;
     let info = reader.info();
-    let orientation = info
-        .exif_metadata
-        .as_deref()
-        .map(|exif| exif::orientation(&exif[..exif.len().min(EXIF_BYTES_MAX)]))
-        .unwrap_or_default();
+    let exif = info.exif_metadata.as_deref();
+    let orientation = exif.and_then(|exif| exif::orientation(&exif[..exif.len().min(EXIF_BYTES_MAX)]));
     Ok(Decoded {
         width,
         height,
-        orientation,
+        orientation: orientation.or(in_xmp).unwrap_or_default(),
         planes: vec![shrinker.finish()],
         colour: if grey { Colour::Grey } else { Colour::Rgb },
-        icc: info.icc_profile.as_deref().map(<[u8]>::to_vec),
+        space: space(info),
     })
+}
+
+/// The colours of the image, by the chunk that counts most (PNG third edition section 4.3).
+fn space(info: &Info<'_>) -> Option<Space> {
+    if let Some(codes) =
+        info.coding_independent_code_points.as_ref().filter(|codes| codes.is_video_full_range_image)
+    {
+        return Some(Space::Codes { primaries: codes.color_primaries, transfer: codes.transfer_function });
+    }
+    if let Some(icc) = &info.icc_profile {
+        return Some(Space::Icc(icc.to_vec()));
+    }
+    if info.srgb.is_some() || (info.gama_chunk.is_none() && info.chrm_chunk.is_none()) {
+        return None;
+    }
+    let gamma = info.gama_chunk.map(ScaledFloat::into_value);
+    let chromaticities = info.chrm_chunk.map(|points| {
+        [points.white, points.red, points.green, points.blue].map(|(x, y)| (x.into_value(), y.into_value()))
+    });
+    Some(Space::Measured { gamma, chromaticities })
+}
+
+/// The orientation that the XMP before the pixels tells: a chunk of text of its own (XMP part 3 section 1.1.5).
+fn xmp_orientation<R: BufRead + Seek>(input: &mut R) -> Result<Option<Orientation>, PreviewError> {
+    const KEYWORD: &[u8] = b"XML:com.adobe.xmp\0\0\0";
+    let mut head = [0; 8];
+    input.seek(SeekFrom::Start(8))?;
+    for _ in 0..SEGMENTS_MAX {
+        if input.read_exact(&mut head).is_err() || &head[4..] == b"IDAT" {
+            break;
+        }
+        let len = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
+        let mut passed = 0;
+        if &head[4..] == b"iTXt" && len <= u32::try_from(XMP_BYTES_MAX).unwrap_or(u32::MAX) {
+            let mut text = vec![0; to_usize(len)];
+            if input.read_exact(&mut text).is_err() {
+                break;
+            }
+            if let Some(packet) = text.strip_prefix(KEYWORD) {
+                return Ok(xmp::orientation(packet));
+            }
+            passed = len;
+        }
+        // The rest, and the checksum.
+        input.seek_relative(i64::from(len - passed) + 4)?;
+    }
+    Ok(None)
 }
 
 /// First column, distance of columns, first row, distance of rows, of every pass (PNG section 8.2).

@@ -1,6 +1,7 @@
 //! What the decoders hand to the last step: a small image, still in the colours and the position of the file.
 
 use crate::exif::Orientation;
+use crate::profile::Space;
 
 /// A grid of samples. The image covers it from the top left corner, but not always to its full size: blocks and
 /// boxes at the right and lower edges stand out.
@@ -51,6 +52,6 @@ pub(crate) struct Decoded {
     pub(crate) planes: Vec<Plane>,
     /// What the channels mean.
     pub(crate) colour: Colour,
-    /// The embedded ICC profile as found.
-    pub(crate) icc: Option<Vec<u8>>,
+    /// What the file says about its colours.
+    pub(crate) space: Option<Space>,
 }

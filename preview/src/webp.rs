@@ -11,11 +11,12 @@ use std::io::{BufRead, Seek, SeekFrom};
 use crate::error::check_dimensions;
 use crate::exif::{self, Orientation};
 use crate::png::on_white;
+use crate::profile::Space;
 use crate::raster::{Colour, Decoded, Plane};
 use crate::shrink::to_usize;
 use crate::{
     EXIF_BYTES_MAX, Format, ICC_BYTES_MAX, PreviewError, SEGMENTS_MAX, STREAMED_PIXELS_MAX, WEBP_BYTES_MAX,
-    WHOLE_PIXELS_MAX,
+    WHOLE_PIXELS_MAX, XMP_BYTES_MAX, xmp,
 };
 
 /// What the container holds, as far as a preview needs it.
@@ -27,7 +28,8 @@ struct Container {
     alpha: Option<Vec<u8>>,
     bitstream: Option<(Kind, Vec<u8>)>,
     icc: Option<Vec<u8>>,
-    orientation: Orientation,
+    /// By the EXIF, and by the XMP.
+    orientations: [Option<Orientation>; 2],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +64,7 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
     Ok(Decoded {
         width: canvas.0,
         height: canvas.1,
-        orientation: container.orientation,
+        orientation: container.orientations.into_iter().flatten().next().unwrap_or_default(),
         planes: vec![Plane {
             samples,
             width: scale.width,
@@ -72,7 +74,7 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
             covered_height: f64::from(scale.height),
         }],
         colour: Colour::Rgb,
-        icc: container.icc,
+        space: container.icc.map(Space::Icc),
     })
 }
 
@@ -227,7 +229,10 @@ impl Container {
             }
             b"EXIF" => {
                 let len = len.min(u64::try_from(EXIF_BYTES_MAX).unwrap_or(u64::MAX));
-                self.orientation = exif::orientation(&read_bytes(input, len)?);
+                self.orientations[0] = exif::orientation(&read_bytes(input, len)?);
+            }
+            b"XMP " if len <= u64::try_from(XMP_BYTES_MAX).unwrap_or(u64::MAX) => {
+                self.orientations[1] = xmp::orientation(&read_bytes(input, len)?);
             }
             _ => {}
         }

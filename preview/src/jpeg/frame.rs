@@ -8,7 +8,7 @@ use super::input::{Input, damaged};
 use crate::error::check_dimensions;
 use crate::exif::{self, Orientation};
 use crate::raster::Colour;
-use crate::{Format, ICC_BYTES_MAX, PreviewError, STREAMED_PIXELS_MAX};
+use crate::{Format, ICC_BYTES_MAX, PreviewError, STREAMED_PIXELS_MAX, xmp};
 
 /// From the order of the file to rows of eight (T.81 figure 5).
 pub(super) const ZIGZAG: [usize; 64] = [
@@ -228,13 +228,17 @@ impl Tables {
     }
 }
 
+/// What an XMP packet begins with (XMP part 3 section 1.1.3).
+const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+
 /// What is known of an image beside its pixels.
 #[derive(Debug, Default)]
 pub(super) struct Metadata {
     jfif: bool,
     /// The colour transform of an Adobe segment.
     adobe: Option<u8>,
-    exif: Option<Orientation>,
+    /// By the first EXIF that tells it, and by the first XMP.
+    orientations: [Option<Orientation>; 2],
     /// Numbered parts of the profile (ICC.1 annex B.4).
     icc: Vec<(u8, Vec<u8>)>,
 }
@@ -249,8 +253,11 @@ impl Metadata {
         let mut data = segment(input)?;
         match marker {
             0xe0 if data.starts_with(b"JFIF\0") => self.jfif = true,
-            0xe1 if data.starts_with(b"Exif\0") && self.exif.is_none() => {
-                self.exif = Some(exif::orientation(data.get(6..).unwrap_or_default()));
+            0xe1 if data.starts_with(b"Exif\0") && self.orientations[0].is_none() => {
+                self.orientations[0] = exif::orientation(data.get(6..).unwrap_or_default());
+            }
+            0xe1 if data.starts_with(XMP) && self.orientations[1].is_none() => {
+                self.orientations[1] = xmp::orientation(&data[XMP.len()..]);
             }
             0xe2 if data.starts_with(b"ICC_PROFILE\0") && data.len() > 14 => {
                 let total: usize = self.icc.iter().map(|part| part.1.len()).sum();
@@ -265,7 +272,7 @@ impl Metadata {
     }
 
     pub(super) fn orientation(&self) -> Orientation {
-        self.exif.unwrap_or_default()
+        self.orientations.into_iter().flatten().next().unwrap_or_default()
     }
 
     /// The whole profile, if there is one.

@@ -24,6 +24,7 @@ use frame::{Frame, Metadata, Scan, Tables};
 use input::{Input, damaged};
 use target::Target;
 
+use crate::profile::Space;
 use crate::raster::{Colour, Decoded, Plane};
 use crate::{JPEG_SCANS_MAX, PreviewError, SEGMENTS_MAX};
 
@@ -69,7 +70,7 @@ pub(crate) fn decode<R: BufRead + Seek>(source: &mut R, side: u32) -> Result<Dec
         orientation: metadata.orientation(),
         planes: planes.into_iter().flatten().collect(),
         colour: frame.colour(&metadata),
-        icc: metadata.into_icc(),
+        space: metadata.into_icc().map(Space::Icc),
     })
 }
 

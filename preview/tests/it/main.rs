@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
+mod colours;
 mod hostile;
 mod patterns;
 mod properties;

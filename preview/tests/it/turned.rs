@@ -62,6 +62,66 @@ fn all_orientations_are_applied_in_all_formats() {
     }
 }
 
+/// XMP with an orientation, as raw converters and phones' editors write it beside EXIF, or alone.
+fn xmp(orientation: u8) -> Vec<u8> {
+    format!(
+        "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF><rdf:Description tiff:Orientation=\"{orientation}\" \
+         exif:GPSLatitude=\"48.137N\"/></rdf:RDF></x:xmpmeta>"
+    )
+    .into_bytes()
+}
+
+#[test]
+fn xmp_tells_the_orientation_where_exif_does_not() {
+    let (stored, packet) = (photo(60, 40), xmp(6));
+    let jpeg = |exif: Option<&[u8]>| {
+        jpeg(&stored, |encoder| {
+            if let Some(exif) = exif {
+                encoder.add_exif_metadata(exif).unwrap();
+            }
+            let segment = [b"http://ns.adobe.com/xap/1.0/\0".as_slice(), &packet].concat();
+            encoder.add_app_segment(1, segment).unwrap();
+        })
+    };
+    let png = file(stored.clone(), ImageFormat::Png);
+    let text = [b"XML:com.adobe.xmp\0\0\0\0\0".as_slice(), &packet].concat();
+    let lossless = file(stored.clone(), ImageFormat::WebP);
+    let webp = webp(&[
+        (b"VP8X", &extended(4, 60, 40)),
+        (b"VP8L", webp_chunk(&lossless, b"VP8L")),
+        (b"XMP ", &packet),
+    ]);
+    let size = |file: &[u8]| {
+        let picture = make(file).unwrap();
+        (picture.width, picture.height)
+    };
+    for (name, file) in [("jpeg", jpeg(None)), ("png", with_png_chunk(&png, b"iTXt", &text)), ("webp", webp)]
+    {
+        assert_eq!(size(&file), (40, 60), "{name}");
+    }
+    assert_eq!(size(&jpeg(Some(&exif(3)))), (60, 40), "EXIF comes first");
+    // A directory without the tag.
+    assert_eq!(size(&jpeg(Some(b"MM\0\x2a\0\0\0\x08\0\0\0\0\0\0"))), (40, 60));
+}
+
+#[test]
+fn an_orientation_of_any_whole_type_is_applied() {
+    for kind in [1, 3, 4, 6, 8, 9] {
+        let mut block = exif(6);
+        block[13] = kind;
+        let value = match kind {
+            1 | 6 => [6, 0, 0, 0],
+            3 | 8 => [0, 6, 0, 0],
+            _ => [0, 0, 0, 6],
+        };
+        block[18..22].copy_from_slice(&value);
+        for (name, file) in files_with_exif(&photo(60, 40), &block) {
+            let picture = make(&file).unwrap();
+            assert_eq!((picture.width, picture.height), (40, 60), "{name}, type {kind}");
+        }
+    }
+}
+
 #[test]
 fn nothing_of_the_metadata_is_in_a_preview() {
     let contains = |haystack: &[u8], needle: &[u8]| haystack.windows(needle.len()).any(|part| part == needle);
