@@ -33,7 +33,7 @@ struct OnSmallDisk {
 
 impl OnSmallDisk {
     async fn start(place: &Path) -> Self {
-        let script = "mount -t tmpfs -o size=$3 none \"$1\" && exec \"$2\" serve --data-dir \"$1\" \
+        let script = "mount -t tmpfs -o size=$3,mode=700 none \"$1\" && exec \"$2\" serve --data-dir \"$1\" \
                       --listen 127.0.0.1:0 --registration open --log error";
         let mut command = Command::new("unshare");
         command
