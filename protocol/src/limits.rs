@@ -132,6 +132,51 @@ pub const DATA_BYTES_MAX: usize = 256 << 10;
 /// Connections of other peers that one peerd serves together.
 pub const PEER_CONNECTIONS_MAX: usize = 256;
 
+/// Of these, connections that came to its port: the others are kept for calls through the relay, of which the directory has at
+/// most [`RELAY_CALLS_PER_PEER`] for one peer.
+pub const PEER_CONNECTIONS_DIRECT_MAX: usize = 224;
+
+/// Connections of one contact: twice the transfers that its daemon makes together.
+pub const PEER_CONNECTIONS_PER_PEER: usize = 32;
+
+/// Connections of all peers that are no contacts: they ask to be let in, or ping.
+pub const PEER_STRANGERS_CONNECTIONS_MAX: usize = 64;
+
+/// Connections of one of them.
+pub const PEER_STRANGERS_CONNECTIONS_PER_PEER: usize = 4;
+
+/// Connections of those of one address: there may be more than one peer behind it.
+pub const PEER_STRANGERS_CONNECTIONS_PER_ADDRESS: usize = 16;
+
+/// Connections to one peerd of which is not known yet whose they are, if there may be that many open files.
+pub const PEER_UNKNOWN_MAX: usize = 1_024;
+
+/// Of these, connections that are worked for, some 30 KB each; of one address, or of one peer that calls through the relay.
+pub const PEER_HANDSHAKES_MAX: usize = 64;
+
+/// See [`PEER_HANDSHAKES_MAX`].
+pub const PEER_HANDSHAKES_PER_ADDRESS: usize = 16;
+
+/// Calls through the relay of which is not known yet whether anybody comes, of one peer: as many as the directory has between
+/// the same two.
+pub const PEER_CALLS_PER_PEER: usize = RELAY_CALLS_PER_PAIR;
+
+/// Whose a key is, is known within this time, from one's own memory or from the directory, or the connection ends.
+pub const IDENTIFY_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Keys of strangers about which one peerd asks the directory in a second, ten seconds' worth at once: a tenth of its requests.
+pub const IDENTIFICATIONS_PER_SECOND: u64 = 50;
+
+/// Of these, keys that come from one address.
+pub const IDENTIFICATIONS_PER_SECOND_PER_ADDRESS: u64 = 10;
+
+/// Grants that one peer claims and that its owner does not know: in a second, ten seconds' worth at once. A viewer may have heard
+/// of a grant a moment before its owner has.
+pub const GRANTS_ASKED_PER_SECOND: u64 = 5;
+
+/// The largest frame from a peer to the one that it calls: a message of 16 KiB, and room to grow.
+pub const PEER_FRAME_BYTES_MAX: usize = 64 << 10;
+
 /// Connections on peerd's control socket served together.
 pub const CONTROL_CONNECTIONS_MAX: usize = 256;
 

@@ -4,14 +4,17 @@
 //! cannot be identified. TLS has shown it by then that this peer's key is at the address; that cannot be hidden from anybody who
 //! knows both.
 
-use dos_protocol::{PeerId, PublicKey};
+use dos_protocol::PeerId;
 
-use super::{Peers, callers::identify};
+use super::{
+    Peers,
+    callers::{From, identify},
+};
 use crate::rules::strangers::Standing;
 
-/// Whether the holder of `key` gets answers. Asked anew for each of its requests, since it may be blocked meanwhile.
-pub(super) async fn answers(peers: &Peers, key: PublicKey) -> bool {
-    let caller = match identify(peers, key).await {
+/// Whether this caller gets answers. Asked anew for each of its requests, since it may be blocked meanwhile.
+pub(super) async fn answers(peers: &Peers, from: From) -> bool {
+    let caller = match identify(peers, from).await {
         Ok(caller) => Some(caller.id),
         Err(error) => {
             tracing::debug!(error = %error.message, "a caller is not identified");
@@ -25,11 +28,11 @@ pub(super) async fn answers(peers: &Peers, key: PublicKey) -> bool {
     peers.cache.strangers().answers(standing)
 }
 
-/// Returns when the holder of `key` is blocked while it is connected: then whatever it is given ends.
-pub(super) async fn shut_out(peers: &Peers, key: PublicKey) {
+/// Returns when this caller is blocked while it is connected: then whatever it is given ends.
+pub(super) async fn shut_out(peers: &Peers, from: From) {
     let mut changes = peers.store.blocks_changed();
     while changes.changed().await.is_ok() {
-        if !answers(peers, key).await {
+        if !answers(peers, from).await {
             return;
         }
     }

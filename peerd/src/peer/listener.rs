@@ -1,33 +1,51 @@
 //! The connections of other peers, at the port or through the relay: a bounded number, authenticated.
 //!
 //! What always holds: a caller that does not finish a TLS handshake in time, holds no key, or connects while this daemon has no
-//! identity is hung up on, and disturbs nobody else.
+//! identity is hung up on, and disturbs nobody else. Until it is known whose a connection is, it counts among those of its
+//! address, or of the peer that calls through the relay ([`Admission`]): whatever comes from one, those that come from elsewhere
+//! are served at once.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, net::SocketAddr, sync::Arc, time::Duration};
 
-use dos_daemon::listen;
+use dos_daemon::{
+    admission::{Admission, Bounds, Pending, Share},
+    files, listen,
+    log::Throttle,
+    network::network_of,
+};
 use dos_protocol::{
+    PeerId,
     directory::Call,
-    limits::PEER_CONNECTIONS_MAX,
-    tls::{Alpn, ServerTls},
+    limits::{
+        FIRST_BYTE_TIME_MAX, HANDSHAKE_GRACE, HANDSHAKE_TIME_MAX, PEER_CALLS_PER_PEER, PEER_HANDSHAKES_MAX,
+        PEER_HANDSHAKES_PER_ADDRESS, PEER_UNKNOWN_MAX,
+    },
+    tls::{Alpn, ServerTls, Stream},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::mpsc,
     task::JoinSet,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Peers;
-use super::{admission, relay::join, serve::serve};
+use super::{
+    Peers, admission,
+    callers::From,
+    relay::join,
+    serve::{Known, identified, serve},
+};
 use crate::identity::Identity;
 
-/// Connections that wait to be taken.
-const BACKLOG: i32 = 128;
+/// Connections that wait to be taken: they are taken at once.
+const BACKLOG: i32 = 1024;
 
 /// After a failure to accept (no file descriptor left): time for others to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Such failures are logged this far apart.
+const ACCEPT_LOG_PAUSE: Duration = Duration::from_secs(60);
 
 /// Binds the port. On the unspecified IPv6 address it serves IPv4 too, and where there is no IPv6 that alone.
 ///
@@ -37,12 +55,27 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(listen::bind(address, BACKLOG)?)
 }
 
-/// Where a connection comes from.
-enum Incoming {
-    /// It came to the port.
-    Accepted(TcpStream, SocketAddr),
-    /// Somebody calls; it is still to be made, through the relay.
-    Called(Call),
+/// Connections of which it is not known whose they are.
+struct Unknown {
+    /// At the port, by their address.
+    accepted: Arc<Admission<IpAddr>>,
+    /// Through the relay, by the peer that calls.
+    called: Arc<Admission<PeerId>>,
+}
+
+impl Unknown {
+    fn new() -> Self {
+        let files = usize::try_from(files::raise_limit()).unwrap_or(usize::MAX);
+        let all = (files / 4).clamp(4, PEER_UNKNOWN_MAX);
+        let accepted = Bounds {
+            open: Share { all, each: all / 4 },
+            admitted: Share { all: PEER_HANDSHAKES_MAX, each: PEER_HANDSHAKES_PER_ADDRESS },
+            grace: HANDSHAKE_GRACE,
+        };
+        let calls = Share { all: PEER_HANDSHAKES_MAX, each: PEER_CALLS_PER_PEER };
+        let called = Bounds { open: calls, admitted: calls, grace: HANDSHAKE_GRACE };
+        Self { accepted: Admission::new(accepted), called: Admission::new(called) }
+    }
 }
 
 /// Serves those who connect and those who call, until `stop`.
@@ -52,76 +85,104 @@ pub(crate) async fn run(
     mut calls: mpsc::Receiver<Call>,
     stop: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(PEER_CONNECTIONS_MAX));
+    let (unknown, failures) = (Unknown::new(), Throttle::new(ACCEPT_LOG_PAUSE));
     let mut connections = JoinSet::new();
     let mut tls: Option<(Arc<Identity>, ServerTls)> = None;
     loop {
-        let incoming = tokio::select! {
+        tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            Some(_) = connections.join_next() => continue,
-            incoming = next(&listener, &mut calls, &places) => incoming,
-        };
-        let (incoming, place) = match incoming {
-            Ok(incoming) => incoming,
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept a peer's connection");
-                sleep(ACCEPT_PAUSE).await;
-                continue;
+            Some(_) = connections.join_next() => {}
+            Some(call) = calls.recv() => {
+                let (Some(pending), Some(tls)) = (unknown.called.arrive(call.from), current(&peers, &mut tls))
+                else {
+                    continue;
+                };
+                let callee = Arc::clone(&peers);
+                let socket = async move { called(&callee, call).await };
+                connections.spawn(attend(Arc::clone(&peers), tls, socket, (None, pending)));
             }
-        };
-        let Some(tls) = current(&peers, &mut tls) else { continue };
-        let peers = Arc::clone(&peers);
-        connections.spawn(async move {
-            let _place = place;
-            let (from, served) = match incoming {
-                Incoming::Accepted(socket, address) => {
-                    (address.to_string(), answer(&peers, &tls, async { Ok(socket) }).await)
-                }
-                Incoming::Called(Call { ticket, from }) => {
-                    if !admission::takes_call(&peers, from).await {
-                        return;
-                    }
-                    let joined = async {
-                        let directory = peers.upstream.directory().ok_or(io::ErrorKind::NotConnected)?;
-                        join(directory, &ticket).await
+            incoming = listener.accept() => match incoming {
+                Ok((socket, from)) => {
+                    let network = network_of(from.ip());
+                    let (Some(pending), Some(tls)) =
+                        (unknown.accepted.arrive(network), current(&peers, &mut tls))
+                    else {
+                        continue;
                     };
-                    (from.to_string(), answer(&peers, &tls, joined).await)
+                    let from = (Some(network), pending);
+                    connections.spawn(attend(Arc::clone(&peers), tls, accepted(socket), from));
                 }
-            };
-            if let Err(error) = served {
-                tracing::debug!(error = &error as &dyn std::error::Error, from, "a peer's connection failed");
+                Err(error) => {
+                    if let Some(left_out) = failures.take(std::time::Instant::now()) {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, left_out, "cannot accept a peer's connection");
+                    }
+                    sleep(ACCEPT_PAUSE).await;
+                }
             }
-        });
-    }
-}
-
-/// Makes a connection ready and answers on it; who is at the other end, its key says, however it came.
-async fn answer(
-    peers: &Arc<Peers>,
-    tls: &ServerTls,
-    socket: impl Future<Output = io::Result<TcpStream>>,
-) -> io::Result<()> {
-    let socket = socket.await?;
-    socket.set_nodelay(true)?;
-    let (key, stream) = tls.accept(socket).await.map_err(io::Error::other)?;
-    Box::pin(serve(peers, key, stream)).await
-}
-
-/// The next connection and its place: what cannot be served now waits.
-async fn next(
-    listener: &TcpListener,
-    calls: &mut mpsc::Receiver<Call>,
-    places: &Arc<Semaphore>,
-) -> io::Result<(Incoming, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    tokio::select! {
-        Some(call) = calls.recv() => Ok((Incoming::Called(call), place)),
-        accepted = listener.accept() => {
-            let (socket, address) = accepted?;
-            Ok((Incoming::Accepted(socket, address), place))
         }
     }
+}
+
+/// The connection of a call, which is still to be made.
+async fn called(peers: &Peers, Call { ticket, from }: Call) -> io::Result<TcpStream> {
+    if !admission::takes_call(peers, from).await {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let directory = peers.upstream.directory().ok_or(io::ErrorKind::NotConnected)?;
+    join(directory, &ticket).await
+}
+
+/// A connection that came to the port, once something has come on it.
+async fn accepted(socket: TcpStream) -> io::Result<TcpStream> {
+    match timeout(FIRST_BYTE_TIME_MAX, socket.peek(&mut [0])).await?? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(socket),
+    }
+}
+
+/// Serves a connection; who is at the other end, its key says, however it came.
+async fn attend<K: Ord + Copy>(
+    peers: Arc<Peers>,
+    tls: ServerTls,
+    socket: impl Future<Output = io::Result<TcpStream>>,
+    (network, pending): (Option<IpAddr>, Pending<K>),
+) {
+    let known = async {
+        let socket = socket.await?;
+        // The other side waits no longer for its handshake.
+        timeout(HANDSHAKE_TIME_MAX, pending.admitted()).await?;
+        // Boxed, so that one that waits for its turn is small.
+        Box::pin(known(&peers, &tls, socket, network)).await
+    };
+    let known = tokio::select! {
+        biased;
+        () = pending.displaced() => Err(io::Error::other("it made room for others")),
+        known = known => known,
+    };
+    drop(pending);
+    let served = match known {
+        Ok(Some(known)) => Box::pin(serve(&peers, known)).await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = served {
+        let error = &error as &dyn std::error::Error;
+        tracing::debug!(error, network = network.map(tracing::field::display), "a peer's connection failed");
+    }
+}
+
+/// The handshake, and whose the key is.
+async fn known(
+    peers: &Arc<Peers>,
+    tls: &ServerTls,
+    socket: TcpStream,
+    network: Option<IpAddr>,
+) -> io::Result<Option<Known<Stream<TcpStream>>>> {
+    socket.set_nodelay(true)?;
+    let (key, stream) = tls.accept(socket).await.map_err(io::Error::other)?;
+    identified(peers, From { key, network }, stream).await
 }
 
 /// TLS under the identity of the moment.

@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dos_protocol::{
-    Code, PublicKey, Reason, Timestamp, WireError,
+    Code, Reason, Timestamp, WireError,
     control::{EventKind, Way},
     frame::{self, Reader},
     limits::MESSAGE_BYTES_MAX,
@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     Peers,
-    callers::{Caller, identify},
+    callers::{Caller, From, identify},
     dial::{Dialed, dial},
 };
 use crate::{
@@ -54,8 +54,8 @@ pub(crate) fn check_text(text: &str) -> Result<(), WireError> {
 }
 
 /// Takes a message that the holder of `key` brings.
-pub(super) async fn take(peers: &Arc<Peers>, key: PublicKey, message: DirectMessage) -> FromPeer {
-    match judge(peers, key, message).await {
+pub(super) async fn take(peers: &Arc<Peers>, from: From, message: DirectMessage) -> FromPeer {
+    match judge(peers, from, message).await {
         Ok(()) => FromPeer::Stored,
         Err(error) => {
             tracing::debug!(error = %error.message, "refused a direct message");
@@ -64,11 +64,11 @@ pub(super) async fn take(peers: &Arc<Peers>, key: PublicKey, message: DirectMess
     }
 }
 
-async fn judge(peers: &Arc<Peers>, key: PublicKey, message: DirectMessage) -> Result<(), WireError> {
+async fn judge(peers: &Arc<Peers>, caller: From, message: DirectMessage) -> Result<(), WireError> {
     check_text(&message.text)?;
     let (id, identity) = peers.identity.registered().ok_or_else(unregistered)?;
     let me = Me { id, name: identity.name.clone() };
-    let Caller { id: from, name: from_name } = identify(peers, key).await?;
+    let Caller { id: from, name: from_name, .. } = identify(peers, caller).await?;
     let DirectMessage { message, sent_at, text } = message;
     let brought = Direct { from, from_name, message, sent_at, text };
     let then = {
@@ -78,7 +78,9 @@ async fn judge(peers: &Arc<Peers>, key: PublicKey, message: DirectMessage) -> Re
     let denied = |reason, why: &str| Err(WireError::new(Code::Denied, why).because(reason));
     let name = brought.from_name.clone();
     match peers.store.receive_direct(me, brought, then).await?.verdict {
-        Verdict::Stored(_) => peers.trust.meet(Told { peer: from, key, sealing: None, name }).await,
+        Verdict::Stored(_) => {
+            peers.trust.meet(Told { peer: from, key: caller.key, sealing: None, name }).await
+        }
         Verdict::Refused => denied(Reason::Blocked, "no direct messages are taken from this peer"),
         Verdict::Request(_) => {
             denied(Reason::NotAccepted, "somebody was asked whether to take direct messages")

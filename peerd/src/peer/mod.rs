@@ -26,7 +26,7 @@ use crate::{
     trust::Trust, upstream::Upstream,
 };
 use attempts::Attempts;
-use callers::KnownKeys;
+use callers::{Inquiries, KnownKeys, Places};
 use dial::Ways;
 use fetch::Fetches;
 
@@ -41,6 +41,8 @@ pub(crate) struct Peers {
     pub(crate) uploads: Traffic,
     pub(crate) downloads: Traffic,
     pub(crate) known_keys: KnownKeys,
+    inquiries: Inquiries,
+    places: Places,
     pub(crate) trust: Arc<Trust>,
     fetches: Fetches,
     ways: Ways,
@@ -64,6 +66,8 @@ impl Peers {
             uploads: Traffic::new(settings.uploads),
             downloads: Traffic::new(settings.downloads),
             known_keys: KnownKeys::default(),
+            inquiries: Inquiries::default(),
+            places: Places::default(),
             trust,
             fetches: Fetches::default(),
             ways: Ways::default(),

@@ -1,6 +1,6 @@
 //! Serving one connection of another peer: sealed copies and owner shares of one's own images, and messages.
 //!
-//! What always holds: a copy or a share goes only to a peer whose right is not revoked, under the split of that right;
+//! What always holds: before anything is answered it is known whose key the other side holds; a copy or a share goes only to a peer whose right is not revoked, under the split of that right;
 //! nothing is sent beyond what the viewer takes; memory does not grow with the image. Views are not counted here: what is sent is useless without the directory's
 //! share.
 
@@ -13,11 +13,11 @@ use std::{
 };
 
 use dos_protocol::{
-    Code, PeerId, PublicKey, SealedHash, WireError,
+    Code, PeerId, SealedHash, WireError,
     directory::{Answer, Op},
     frame::{self, Reader},
     kind::{self, Unreadable},
-    limits::WRITE_STALL_MAX,
+    limits::{IDENTIFY_TIME_MAX, PEER_FRAME_BYTES_MAX, WRITE_STALL_MAX},
     model::Grant,
     peer::{Copy, Fetch, FromPeer, Signed, ToPeer},
 };
@@ -26,10 +26,14 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     sync::mpsc,
     task::spawn_blocking,
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 
-use super::{Peers, admission, callers::identify, message};
+use super::{
+    Peers, admission,
+    callers::{From, Place, identify},
+    message,
+};
 use crate::{
     copies::Pin,
     directory::{unexpected, unregistered},
@@ -54,33 +58,81 @@ struct Served {
     _pin: Pin,
 }
 
-/// Answers the holder of `key` until it hangs up, or is blocked.
-pub(crate) async fn serve<S>(peers: &Arc<Peers>, key: PublicKey, stream: S) -> io::Result<()>
+/// A connection of which it is known whose it is, and its place.
+pub(crate) struct Known<S> {
+    stream: Reader<S>,
+    from: From,
+    is_contact: bool,
+    _place: Place,
+}
+
+/// Finds out whose a connection is; nothing if it is nobody's, or that of a peer with which this one does not speak, or if there is
+/// no room for it, which it is told.
+pub(crate) async fn identified<S>(peers: &Arc<Peers>, from: From, stream: S) -> io::Result<Option<Known<S>>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut stream = Reader::bounded(stream, PEER_FRAME_BYTES_MAX);
+    let caller = timeout(IDENTIFY_TIME_MAX, identify(peers, from)).await;
+    let caller =
+        caller.unwrap_or_else(|_| Err(WireError::new(Code::Timeout, "the directory does not answer")));
+    if caller.is_ok() && !admission::answers(peers, from).await {
+        return Ok(None);
+    }
+    match caller.and_then(|caller| Ok((peers.places.take(&caller, from.network)?, caller.is_contact))) {
+        Ok((place, is_contact)) => Ok(Some(Known { stream, from, is_contact, _place: place })),
+        // A key that is no peer's learns nothing, not even that.
+        Err(error) if error.code == Code::NotFound => Ok(None),
+        Err(error) => refuse(&mut stream, error).await.map(|()| None),
+    }
+}
+
+/// Refuses whatever the other side wants, once. A ping is no want: it would only tell that somebody is here.
+async fn refuse<S>(stream: &mut Reader<S>, error: WireError) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match timeout(IDENTIFY_TIME_MAX, stream.next()).await {
+        Ok(Ok(Some(body))) if !matches!(kind::read(&body), Ok(ToPeer::Ping)) => {
+            write(stream.get_mut(), &frame_of(&FromPeer::Refused(error))?).await?;
+            flush(stream.get_mut()).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Answers a peer until it hangs up, or is blocked.
+pub(crate) async fn serve<S>(peers: &Arc<Peers>, known: Known<S>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     tokio::select! {
         biased;
-        () = admission::shut_out(peers, key) => Ok(()),
-        served = converse(peers, key, stream) => served,
+        () = admission::shut_out(peers, known.from) => Ok(()),
+        served = converse(peers, known) => served,
     }
 }
 
-async fn converse<S>(peers: &Arc<Peers>, key: PublicKey, stream: S) -> io::Result<()>
+async fn converse<S>(peers: &Arc<Peers>, known: Known<S>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut stream = Reader::new(stream);
-    while let Some(request) = next(&mut stream).await? {
-        if !admission::answers(peers, key).await {
+    let Known { mut stream, from, is_contact, _place } = known;
+    let stream = &mut stream;
+    let begun = Instant::now();
+    loop {
+        // Whatever a stranger says, it does not keep its place by that.
+        let since = if is_contact { Instant::now() } else { begun };
+        let Some(request) = next(stream, since + IDLE_TIME_MAX).await? else { return Ok(()) };
+        if !admission::answers(peers, from).await {
             return Ok(());
         }
         let outcome = match request {
-            Ok(ToPeer::Fetch(fetch)) => answer(peers, key, &mut stream, fetch).await?,
+            Ok(ToPeer::Fetch(fetch)) => answer(peers, from, stream, fetch).await?,
             // One that was on its way when the copy had been sent.
             Ok(ToPeer::More { .. }) => Ok(()),
             Ok(ToPeer::Message(brought)) => {
-                write(stream.get_mut(), &frame_of(&message::take(peers, key, brought).await)?).await?;
+                write(stream.get_mut(), &frame_of(&message::take(peers, from, brought).await)?).await?;
                 flush(stream.get_mut()).await?;
                 continue;
             }
@@ -98,15 +150,14 @@ where
             flush(stream.get_mut()).await?;
         }
     }
-    Ok(())
 }
 
 /// What the viewer says next; nothing if it hangs up or is silent for long.
-async fn next<S>(stream: &mut Reader<S>) -> io::Result<Option<Result<ToPeer, Unreadable>>>
+async fn next<S>(stream: &mut Reader<S>, until: Instant) -> io::Result<Option<Result<ToPeer, Unreadable>>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    match timeout(IDLE_TIME_MAX, stream.next()).await {
+    match timeout_at(until, stream.next()).await {
         Err(_) | Ok(Ok(None)) => Ok(None),
         Ok(Ok(Some(body))) => Ok(Some(kind::read(&body))),
         Ok(Err(error)) => Err(io::Error::other(error)),
@@ -116,14 +167,14 @@ where
 /// Sends a copy, or says why not.
 async fn answer<S>(
     peers: &Arc<Peers>,
-    key: PublicKey,
+    from: From,
     stream: &mut Reader<S>,
     fetch: Fetch,
 ) -> io::Result<Result<(), WireError>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (viewer, served) = match prepare(peers, key, &fetch).await {
+    let (viewer, served) = match prepare(peers, from, &fetch).await {
         Ok(prepared) => prepared,
         Err(error) => return Ok(Err(error)),
     };
@@ -175,10 +226,10 @@ fn stalled() -> io::Error {
     io::ErrorKind::TimedOut.into()
 }
 
-async fn prepare(peers: &Arc<Peers>, key: PublicKey, fetch: &Fetch) -> Result<(PeerId, Served), WireError> {
+async fn prepare(peers: &Arc<Peers>, from: From, fetch: &Fetch) -> Result<(PeerId, Served), WireError> {
     let stale = || WireError::new(Code::Stale, "the right or the sealed copy has changed");
     let (_, identity) = peers.identity.registered().ok_or_else(unregistered)?;
-    let caller = identify(peers, key).await?;
+    let (caller, key) = (identify(peers, from).await?, from.key);
     let viewer = caller.id;
     let own = peers.store.own_image_no(fetch.image).await?;
     let image =
@@ -215,6 +266,7 @@ async fn prepare(peers: &Arc<Peers>, key: PublicKey, fetch: &Fetch) -> Result<(P
 }
 
 async fn ask_right(peers: &Peers, fetch: &Fetch, viewer: PeerId) -> Result<Grant, WireError> {
+    peers.inquiries.about_grant(viewer)?;
     match peers.upstream.request(Op::Grant { image: fetch.image, viewer }).await {
         Ok(Answer::Grant(grant)) => Ok(*grant),
         Ok(_) => Err(unexpected()),
@@ -300,7 +352,7 @@ async fn more<S>(stream: &mut Reader<S>, span: &Span) -> io::Result<u64>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    match next(stream).await? {
+    match next(stream, Instant::now() + IDLE_TIME_MAX).await? {
         Some(Ok(ToPeer::More { upto })) if upto > span.upto => Ok(upto.min(span.total)),
         Some(_) => Err(io::Error::new(
             io::ErrorKind::InvalidData,

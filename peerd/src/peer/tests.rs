@@ -14,11 +14,11 @@ use tokio::{io::DuplexStream, sync::watch};
 
 use super::Peers;
 use super::{
-    callers::Caller,
+    callers::{Caller, From},
     fetch::{Asked, Broken, Stage, ask, fetch_of},
     intake::{Intake, block_start},
     receive::receive,
-    serve::serve,
+    serve::{identified, serve},
     window::Window,
 };
 use crate::{Config, Daemon, keys::ImageKeys, sealing::Sealing, store::Publication};
@@ -94,8 +94,8 @@ async fn pair() -> Pair {
     for peer in [&owner, &viewer] {
         peer.peers().cache.take_grant(grant.clone()).await.unwrap();
     }
-    let caller = Caller { id: viewer.id(), name: None };
-    owner.peers().known_keys.put(viewer.key(), caller);
+    let caller = Caller { id: viewer.id(), name: None, is_contact: false };
+    owner.peers().known_keys.put(viewer.key(), Some(caller));
     Pair { owner, viewer, keys, share, grant }
 }
 
@@ -130,7 +130,12 @@ impl Pair {
     fn call(&self, key: PublicKey) -> Reader<DuplexStream> {
         let (near, far) = tokio::io::duplex(64 << 10);
         let peers = Arc::clone(self.owner.peers());
-        tokio::spawn(async move { serve(&peers, key, far).await });
+        tokio::spawn(async move {
+            if let Some(known) = identified(&peers, From { key, network: None }, far).await? {
+                serve(&peers, known).await?;
+            }
+            std::io::Result::Ok(())
+        });
         Reader::new(near)
     }
 

@@ -5,6 +5,7 @@
 //! (`cargo xtask mutants` changes each of them and expects a test to fail).
 
 pub(crate) mod cache;
+pub(crate) mod callers;
 pub(crate) mod clock;
 pub(crate) mod contacts;
 pub(crate) mod grants;
