@@ -3,7 +3,13 @@
 //! What always holds: it is bounded in connections and in time, reads no more than a request's head, changes nothing, and
 //! knows no secret. It is meant for a local address or a network of the operator's own: it has neither TLS nor passwords.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http_body_util::Full;
 use hyper::{
@@ -25,6 +31,7 @@ use tokio::{
 };
 
 use crate::listen;
+use crate::log::Throttle;
 
 /// Scrapers together; a further one waits.
 const CONNECTIONS_MAX: usize = 16;
@@ -43,6 +50,9 @@ const HEALTH_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// After a failure to accept (no file descriptor left): time for others to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Such failures are logged this far apart.
+const ACCEPT_LOG_PAUSE: Duration = Duration::from_secs(60);
 
 /// The media type of OpenMetrics 1.0.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -90,7 +100,7 @@ struct Shared<P> {
 
 /// Serves until it is cancelled.
 pub async fn serve<P: Page>(listener: TcpListener, page: P) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (places, failures) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Throttle::new(ACCEPT_LOG_PAUSE));
     let page = Arc::new(Shared { page, looking: Semaphore::new(1) });
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -104,7 +114,9 @@ pub async fn serve<P: Page>(listener: TcpListener, page: P) {
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection for metrics");
+                if let Some(left_out) = failures.take(Instant::now()) {
+                    tracing::warn!(%error, left_out, "cannot accept a connection for metrics");
+                }
                 sleep(ACCEPT_PAUSE).await;
             }
         }

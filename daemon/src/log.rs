@@ -3,17 +3,22 @@
 //! Where standard error is the journal, each line begins with its priority (sd-daemon(3)) and has no time of its own, since
 //! the journal keeps both. For programs each line is a JSON object, wherever it goes; in the journal its priority stands
 //! before it all the same. What always holds outside a terminal: an event is one line, whatever its fields contain, so that
-//! nobody can forge another one, or its priority.
+//! nobody can forge another one, or its priority. And nothing waits for who reads the log ([`queue`]): a reader that stops, or a
+//! terminal that is held, holds up neither a daemon nor its end.
 
 mod json;
+mod queue;
 mod throttle;
 
 use std::{
     ffi::OsStr,
     fmt,
     fs::File,
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     os::{fd::AsFd, unix::fs::MetadataExt},
+    panic,
+    sync::mpsc::sync_channel,
+    thread,
 };
 
 use dos_host::variables::var_os;
@@ -32,8 +37,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use self::json::Json;
-pub use self::throttle::Throttle;
+use self::{json::Json, queue::Queue};
+pub use self::{queue::dropped, throttle::Throttle};
 
 /// Why there is no log, or not the one that is wanted.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +49,9 @@ pub enum LogError {
     /// The process logs already.
     #[error("the log is set up already")]
     Twice(#[source] tracing_subscriber::util::TryInitError),
+    /// There is no thread to write it.
+    #[error("cannot start the thread that writes the log")]
+    Thread(#[source] io::Error),
     /// The filter cannot be changed any more.
     #[error("cannot change what is logged")]
     Reload(#[source] reload::Error),
@@ -105,30 +113,73 @@ fn is_journal(output: &impl AsFd, stream: &OsStr) -> bool {
 #[derive(Debug)]
 pub struct Log {
     filter: Handle<EnvFilter, Registry>,
+    queue: Queue,
+}
+
+/// Writes what is left of the log when it is dropped, as far as it is read in time.
+#[derive(Debug)]
+pub struct Flush(Queue);
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
+}
+
+/// A line that must reach whoever reads standard error at the end of the program, as far as it is read in time.
+pub fn last_words(text: String) {
+    let (done, told) = sync_channel(1);
+    let telling = move || {
+        // If even standard error is closed there is nobody to tell.
+        drop(io::stderr().write_all(text.as_bytes()));
+        done.send(()).unwrap_or_default();
+    };
+    if thread::Builder::new().spawn(telling).is_ok() {
+        told.recv_timeout(queue::FLUSH_TIME_MAX).unwrap_or_default();
+    }
 }
 
 impl Log {
     /// Starts it. `filter` is a level (`error`, `warn`, `info`, `debug`, `trace`) or a filter per module as tracing has it.
     ///
     /// # Errors
-    /// [`LogError::Filter`]; [`LogError::Twice`] in a process that has one.
+    /// [`LogError::Filter`]; [`LogError::Twice`] in a process that has one; [`LogError::Thread`].
     pub fn start(filter: &str, style: Style) -> Result<Self, LogError> {
         let (filter, handle) = reload::Layer::new(parse(filter)?);
-        let events = layer().with_writer(io::stderr).with_ansi(style == Style::Colours);
+        let queue = Queue::default();
+        let events = layer().with_writer(queue.clone()).with_ansi(style == Style::Colours);
         let events: Box<dyn Layer<_> + Send + Sync> = match style {
             Style::Colours => events.boxed(),
             Style::Plain => {
-                events.event_format(OneLine { format: Format::default(), priority: false }).boxed()
+                events.event_format(OneLine { format: Format::default(), priority: false, cut: true }).boxed()
             }
             Style::Journal => {
                 let format = Format::default().without_time().with_level(false);
-                events.event_format(OneLine { format, priority: true }).boxed()
+                events.event_format(OneLine { format, priority: true, cut: true }).boxed()
             }
-            Style::Json => events.event_format(OneLine { format: Json, priority: false }).boxed(),
-            Style::JournalJson => events.event_format(OneLine { format: Json, priority: true }).boxed(),
+            Style::Json => events.event_format(OneLine { format: Json, priority: false, cut: false }).boxed(),
+            Style::JournalJson => {
+                events.event_format(OneLine { format: Json, priority: true, cut: false }).boxed()
+            }
         };
         tracing_subscriber::registry().with(filter).with(events).try_init().map_err(LogError::Twice)?;
-        Ok(Self { filter: handle })
+        // Not through the standard library's handle, whose lock the thread would hold while nobody reads.
+        let stderr = io::stderr().as_fd().try_clone_to_owned();
+        let output: Box<dyn Write + Send> = match stderr {
+            Ok(stderr) => Box::new(File::from(stderr)),
+            Err(_) => Box::new(io::sink()),
+        };
+        let writing = queue.clone();
+        let thread = thread::Builder::new().name("log".into()).spawn(move || writing.write_to(output));
+        thread.map_err(LogError::Thread)?;
+        log_panics(queue.clone());
+        Ok(Self { filter: handle, queue })
+    }
+
+    /// Writes what is left of the log when what this returns is dropped.
+    #[must_use]
+    pub fn flush_at_end(&self) -> Flush {
+        Flush(self.queue.clone())
     }
 
     /// Logs by another filter from now on.
@@ -138,6 +189,17 @@ impl Log {
     pub fn set_filter(&self, filter: &str) -> Result<(), LogError> {
         self.filter.reload(parse(filter)?).map_err(LogError::Reload)
     }
+}
+
+/// Has panics logged like anything else: the standard library's own words would wait for who reads them.
+fn log_panics(queue: Queue) {
+    panic::set_hook(Box::new(move |panicked| {
+        let backtrace = std::backtrace::Backtrace::capture();
+        let backtrace =
+            (backtrace.status() == std::backtrace::BacktraceStatus::Captured).then_some(backtrace);
+        tracing::error!(backtrace = backtrace.map(tracing::field::display), "{panicked}");
+        queue.flush();
+    }));
 }
 
 /// Whether that is a filter.
@@ -157,7 +219,12 @@ struct OneLine<F> {
     format: F,
     /// The priority comes first.
     priority: bool,
+    /// A long line is cut; an object would be none any more.
+    cut: bool,
 }
+
+/// A longer line is cut. Nothing that is logged needs more; a field may be text of somebody else.
+const LINE_BYTES_MAX: usize = 8 << 10;
 
 impl<S, N, F> FormatEvent<S, N> for OneLine<F>
 where
@@ -173,10 +240,22 @@ where
     ) -> fmt::Result {
         let mut text = String::new();
         self.format.format_event(context, Writer::new(&mut text), event)?;
+        if self.cut {
+            cut(&mut text, LINE_BYTES_MAX);
+        }
         if self.priority {
             write!(writer, "<{}>", priority(*event.metadata().level()))?;
         }
         writeln!(writer, "{}", text.trim_end_matches('\n').replace('\n', "\\n").replace('\r', "\\r"))
+    }
+}
+
+/// Cuts a longer text between two characters.
+fn cut(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max {
+        let at = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(at.unwrap_or(0));
+        text.push_str("...");
     }
 }
 
@@ -198,7 +277,10 @@ mod tests {
         sync::{Arc, Mutex},
     };
 
-    use tracing_subscriber::{filter::Directive, fmt::format::Full};
+    use tracing_subscriber::{
+        filter::Directive,
+        fmt::format::{DefaultFields, Full},
+    };
 
     use super::*;
 
@@ -221,7 +303,10 @@ mod tests {
         }
     }
 
-    fn logged(format: OneLine<Format<Full, ()>>, log: impl FnOnce()) -> String {
+    fn logged<F>(format: OneLine<F>, log: impl FnOnce()) -> String
+    where
+        OneLine<F>: FormatEvent<Registry, DefaultFields> + Send + Sync + 'static,
+    {
         let lines = Lines::default();
         let writer = lines.clone();
         let events = layer().with_writer(move || writer.clone()).with_ansi(false).event_format(format);
@@ -233,7 +318,20 @@ mod tests {
         OneLine {
             format: Format::default().without_time().with_level(false).with_target(false),
             priority: true,
+            cut: true,
         }
+    }
+
+    #[test]
+    fn a_long_line_is_cut_between_characters_and_a_long_field_of_an_object_too() {
+        let long = "\u{1f980}".repeat(10_000);
+        let text = logged(journal(), || tracing::info!(name = %long, "x"));
+        assert!(text.len() < LINE_BYTES_MAX + 10 && text.ends_with("\u{1f980}...\n"), "{}", text.len());
+        let text = logged(OneLine { format: Json, priority: false, cut: false }, || {
+            tracing::info!(name = %long, other = &*long, "x");
+        });
+        let event: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(text.len() < 2 * LINE_BYTES_MAX && event["name"].as_str().unwrap().ends_with("\u{1f980}..."));
     }
 
     #[test]
@@ -256,17 +354,13 @@ mod tests {
 
     #[test]
     fn for_programs_an_event_is_an_object_of_one_line_with_its_priority_in_the_journal() {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let format = OneLine { format: Json, priority: true };
-        let events = layer().with_writer(move || writer.clone()).with_ansi(false).event_format(format);
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(events), || {
+        let format = OneLine { format: Json, priority: true, cut: false };
+        let text = logged(format, || {
             let cause =
                 io::Error::other(LogError::Filter("x".into(), "a=loud".parse::<Directive>().unwrap_err()));
             let error = &cause as &dyn Error;
             tracing::warn!(name = %"x\n\"<0>", count = 3, level = "none", error, "hello");
         });
-        let text = lines.text();
         let line = text.strip_prefix("<4>").unwrap().strip_suffix('\n').unwrap();
         let event: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_eq!(event["level"], "WARN");

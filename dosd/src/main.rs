@@ -1,11 +1,11 @@
 //! `dosd`: settings, log and signals around the server, which is in the library, as are the operator's commands.
 
-use std::{io::Write as _, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use dos_daemon::{
     activation,
-    log::{Log, Style},
+    log::{Log, Style, last_words},
     process::{self, Signals},
     reload::Reload,
 };
@@ -35,8 +35,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
     for cause in error.chain().skip(1) {
         text += &format!("cause: {cause}\n");
     }
-    // If even standard error is closed there is nobody to tell.
-    drop(std::io::stderr().write_all(text.as_bytes()));
+    last_words(text);
     ExitCode::from(Code::Internal.exit_code())
 }
 
@@ -44,6 +43,7 @@ fn serve(options: Serve) -> anyhow::Result<()> {
     let Serve { said, config: file, .. } = options;
     let config = Config::load(said.clone(), file.as_deref())?;
     let log = Log::start(&config.log, Style::of_stderr(config.log_format))?;
+    let _flush = log.flush_at_end();
     let passed = activation::tcp_listener()?;
     process::run(async {
         let signals = Signals::catch().context("cannot watch for signals")?;

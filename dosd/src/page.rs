@@ -7,7 +7,10 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use dos_daemon::http::{self, Page};
+use dos_daemon::{
+    http::{self, Page},
+    log,
+};
 use dos_sqlite::WriterStats;
 use prometheus_client::{
     metrics::{counter::ConstCounter, gauge::ConstGauge},
@@ -92,5 +95,6 @@ fn sample(directory: &Directory, counts: Option<Counts>) -> Registry {
     counter("store_commits", "Transactions committed", commits);
     counter("store_operations", "Operations in the committed transactions", operations);
     counter("store_failures", "Transactions that could not be committed", failures);
+    counter("log_drops", "Lines of the log that were left out because it was not read", log::dropped());
     registry
 }

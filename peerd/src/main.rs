@@ -5,7 +5,7 @@ use std::{io::Write, process::ExitCode};
 use anyhow::Context;
 use clap::{CommandFactory as _, FromArgMatches as _};
 use dos_daemon::{
-    log::{Log, Style},
+    log::{Log, Style, last_words},
     process::{self, Signals},
     reload::Reload,
 };
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Without a configuration there may be no log yet.
-            drop(writeln!(std::io::stderr(), "error: {error:#}"));
+            last_words(format!("error: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
@@ -52,6 +52,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
     let Arguments { given, config: file, .. } = arguments;
     let config = Config::load(given.clone(), file.as_deref(), &environment)?;
     let log = Log::start(&config.log, Style::of_stderr(config.log_format))?;
+    let _flush = log.flush_at_end();
     process::run(async {
         let signals = Signals::catch().context("cannot listen for signals")?;
         let daemon = Box::pin(Daemon::start(config.clone())).await?;

@@ -15,7 +15,10 @@ use crate::{
     counters::{Counters, Labels},
     rules::cache,
 };
-use dos_daemon::http::{self, Page};
+use dos_daemon::{
+    http::{self, Page},
+    log,
+};
 use dos_protocol::control::SessionState;
 use prometheus_client::{
     metrics::{
@@ -134,5 +137,7 @@ fn sample(services: &Services, cached: Option<u64>, started: Instant) -> Registr
     registry.register_with_unit("uptime", "Since the start", Unit::Seconds, ConstGauge::new(uptime));
     let sessions = ConstCounter::new(services.upstream.status().borrow().session);
     registry.register("sign_ins", "Sessions that came about", sessions);
+    let drops = ConstCounter::new(log::dropped());
+    registry.register("log_drops", "Lines of the log that were left out because it was not read", drops);
     registry
 }

@@ -47,13 +47,20 @@ where
     }
 }
 
+/// A longer text is cut.
+const FIELD_BYTES_MAX: usize = 4 << 10;
+
 /// The fields of an event.
 #[derive(Default)]
 struct Fields(Map<String, Value>);
 
 impl Fields {
     fn add(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.insert(field.name().into(), value.into());
+        let mut value = value.into();
+        if let Value::String(text) = &mut value {
+            super::cut(text, FIELD_BYTES_MAX);
+        }
+        self.0.insert(field.name().into(), value);
     }
 }
 

@@ -6,9 +6,10 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use dos_daemon::log::Throttle;
 use dos_host::{
     socket::{PlaceError, SocketFile, clear},
     user::is_trusted,
@@ -45,6 +46,11 @@ const REQUEST_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// How often the socket's file is looked at: one stat(2) each time.
 const LOOK_PAUSE: Duration = Duration::from_secs(2);
+/// After a failure to accept (no file descriptor left): time for others to end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Such failures are logged this far apart.
+const ACCEPT_LOG_PAUSE: Duration = Duration::from_secs(60);
 
 /// Why there is no door.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +108,7 @@ impl Door {
     /// Serves commands until the server closes.
     pub(crate) async fn serve(mut self, operator: Arc<Operator>, mut phase: watch::Receiver<Phase>) {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let failures = Throttle::new(ACCEPT_LOG_PAUSE);
         let commands = phase.clone();
         let mut looks = interval(LOOK_PAUSE);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -128,8 +135,10 @@ impl Door {
                 }
                 Ok(_) => tracing::warn!("refused another user's command"),
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept an operator's command");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    if let Some(left_out) = failures.take(Instant::now()) {
+                        tracing::warn!(%error, left_out, "cannot accept an operator's command");
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use dos_daemon::{
+    log::Throttle,
     network::network_of,
     rate::{KeyedRateLimiter, Rate},
 };
@@ -38,6 +39,9 @@ use crate::{
 /// A peer that finds too many others waiting comes back after this time.
 const CROWDED_PAUSE: Duration = Duration::from_secs(1);
 
+/// Logins that are refused are logged this far apart.
+const REFUSALS_LOG_PAUSE: Duration = Duration::from_secs(10);
+
 /// The directory's part of OPAQUE, and what is remembered of attempts.
 #[derive(Debug)]
 pub(super) struct Passwords {
@@ -46,6 +50,7 @@ pub(super) struct Passwords {
     attempts: KeyedRateLimiter<IpAddr>,
     /// For logins that have begun and not ended.
     places: Arc<Semaphore>,
+    refusals: Throttle,
 }
 
 impl Passwords {
@@ -56,6 +61,7 @@ impl Passwords {
             lockouts: Mutex::default(),
             attempts: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             places: Arc::new(Semaphore::new(LOGINS_PENDING_MAX)),
+            refusals: Throttle::new(REFUSALS_LOG_PAUSE),
         }
     }
 
@@ -65,6 +71,13 @@ impl Passwords {
                 WireError::new(Code::Denied, "too many password logins at once; try again in a moment");
             error.because(Reason::Limit).retry_after(CROWDED_PAUSE)
         })
+    }
+
+    /// Anyone can cause these as often as they have addresses.
+    fn log_refusal(&self, seen: IpAddr) {
+        if let Some(left_out) = self.refusals.take(Instant::now()) {
+            tracing::warn!(address = %seen, left_out, "refused a password login");
+        }
     }
 
     fn lockouts(&self) -> std::sync::MutexGuard<'_, Lockouts> {
@@ -159,7 +172,7 @@ impl Directory {
         let now = self.store.login(name.clone()).await.map_err(outward)?;
         let stands = proved && now == found;
         let Some(Login { peer, key, escrow: Some(escrow) }) = now.filter(|_| stands) else {
-            tracing::warn!(address = %seen, "refused a password login");
+            self.passwords.log_refusal(seen);
             return Err(wrong());
         };
         self.passwords.lockouts().forgive(&name);
@@ -169,7 +182,7 @@ impl Directory {
 
     /// A machine has begun a login and not ended it, most likely because its password is wrong: no one else can tell.
     pub(crate) fn login_abandoned(&self, seen: IpAddr) {
-        tracing::warn!(address = %seen, "refused a password login");
+        self.passwords.log_refusal(seen);
         self.metrics.signed_in(Entrance::Login, Some(&wrong()));
     }
 

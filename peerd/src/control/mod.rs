@@ -11,8 +11,12 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use dos_daemon::log::Throttle;
 use dos_protocol::limits::CONTROL_CONNECTIONS_MAX;
 use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +27,9 @@ pub(crate) use listener::Listener;
 /// After a failure to accept (no file descriptor left): time for others to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Such failures are logged this far apart.
+const ACCEPT_LOG_PAUSE: Duration = Duration::from_secs(60);
+
 /// Serves until `stop`, then waits for the commands that must finish. `on_bound` is called when the socket was bound anew.
 pub(crate) async fn run(
     services: Arc<Services>,
@@ -31,6 +38,7 @@ pub(crate) async fn run(
     stop: CancellationToken,
 ) {
     let places = Arc::new(Semaphore::new(CONTROL_CONNECTIONS_MAX));
+    let failures = Throttle::new(ACCEPT_LOG_PAUSE);
     let mut connections = JoinSet::new();
     loop {
         let accept = async {
@@ -50,7 +58,10 @@ pub(crate) async fn run(
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept a command");
+                    if let Some(left_out) = failures.take(Instant::now()) {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, left_out, "cannot accept a command");
+                    }
                     sleep(ACCEPT_PAUSE).await;
                 }
             },

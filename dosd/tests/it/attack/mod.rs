@@ -5,6 +5,7 @@
 mod addresses;
 mod blocks;
 mod left_behind;
+mod log;
 mod strangers;
 mod surroundings;
 

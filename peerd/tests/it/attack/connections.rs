@@ -28,22 +28,24 @@ use crate::{
 
 /// What a stranger does with a connection, until the other side ends it.
 #[derive(Debug, Clone, Copy)]
-enum Trick {
+pub(super) enum Trick {
     /// Nothing.
     Silence,
+    /// Something else than a handshake.
+    Garbage,
     /// Proves a key that is not registered, and pings without end.
     Pings,
 }
 
 /// Connections of strangers at the same time, which come again when they are hung up on.
-struct Strangers {
+pub(super) struct Strangers {
     /// Connections so far, and answers to their pings.
     counts: Arc<[AtomicUsize; 2]>,
     _runtime: Runtime,
 }
 
 impl Strangers {
-    fn start((address, key): (SocketAddr, PublicKey), connections: usize, trick: Trick) -> Self {
+    pub(super) fn start((address, key): (SocketAddr, PublicKey), connections: usize, trick: Trick) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
         let counts = Arc::<[AtomicUsize; 2]>::default();
@@ -63,14 +65,16 @@ impl Strangers {
         Self { counts, _runtime: runtime }
     }
 
-    fn counts(&self) -> [usize; 2] {
+    pub(super) fn counts(&self) -> [usize; 2] {
         [0, 1].map(|at| self.counts[at].load(Ordering::Relaxed))
     }
 }
 
 async fn play((host, address): (u8, SocketAddr), tls: &ClientTls, trick: Trick, pongs: &AtomicUsize) {
-    let Some(stream) = connect_from(host, address).await else { return };
-    if let Trick::Silence = trick {
+    let Some(mut stream) = connect_from(host, address).await else { return };
+    if !matches!(trick, Trick::Pings) {
+        let nothing_or_garbage: &[u8] = if matches!(trick, Trick::Garbage) { &[0xff; 64] } else { &[] };
+        drop(stream.write_all(nothing_or_garbage).await);
         // An end or a reset.
         drop(stream.peek(&mut [0]).await);
         return;

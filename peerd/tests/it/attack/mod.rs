@@ -6,6 +6,7 @@ mod addresses;
 mod blocks;
 mod connections;
 mod left_behind;
+mod log;
 mod strangers;
 mod surroundings;
 
