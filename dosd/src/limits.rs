@@ -34,7 +34,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The requests of one session.
+    /// The requests of one peer.
     #[must_use]
     pub(crate) fn requests(&self) -> Rate {
         Rate::per_second(self.requests_per_second.into()).with_burst(REQUEST_BURST)

@@ -59,6 +59,8 @@ pub struct Directory {
     /// What is measured.
     pub metrics: Metrics,
     settings: RwLock<Arc<Settings>>,
+    /// Of one peer, whatever the session: connecting anew gives no allowance back.
+    pub(crate) requests: KeyedRateLimiter<PeerId>,
     registrations: KeyedRateLimiter<IpAddr>,
     broadcasts: KeyedRateLimiter<PeerId>,
     messages: KeyedRateLimiter<PeerId>,
@@ -109,6 +111,7 @@ impl Directory {
             key: secret.public()?,
             proofs: Proofs::new(secret),
             settings: RwLock::new(Arc::new(settings)),
+            requests: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             registrations: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             broadcasts: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             messages: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),

@@ -14,7 +14,6 @@ mod updates;
 
 use std::{sync::Arc, time::Duration};
 
-use dos_daemon::rate::RateLimiter;
 use dos_protocol::{
     PeerId, Seq, WireError,
     directory::{Answer, FromDirectory, NoticeKind},
@@ -57,7 +56,6 @@ struct Running<'a> {
     clock: Clock,
     ping: u32,
     pings: Pings,
-    requests: RateLimiter,
     /// Boxed, because most peers follow no one.
     follower: Option<Box<Follower>>,
     /// Frames that wait to be written together.
@@ -95,7 +93,6 @@ pub(crate) async fn serve(directory: &Arc<Directory>, SignedIn { arrived, reader
         clock: Clock::new(Instant::now(), clock::pause_of(peer.number())),
         ping: 0,
         pings: Pings::default(),
-        requests: RateLimiter::default(),
         follower: None,
         out: Vec::new(),
     };

@@ -66,12 +66,11 @@ impl Running<'_> {
         }
     }
 
-    /// Counts a request against the peer's rate; refuses one that comes too early.
-    fn keep_pace(&mut self) -> Result<(), WireError> {
+    /// Counts a request against the peer's rate, which is the same in its next session; refuses one that comes too early.
+    fn keep_pace(&self) -> Result<(), WireError> {
         let rate = self.directory.settings().limits.requests();
-        self.requests
-            .take(1, rate, std::time::Instant::now())
-            .map_err(|wait| reached("requests_per_second", "too many requests").retry_after(wait))
+        let taken = self.directory.requests.take(self.session.peer(), rate, std::time::Instant::now());
+        taken.map_err(|wait| reached("requests_per_second", "too many requests").retry_after(wait))
     }
 
     /// From now on the peer follows these, in place of those before.

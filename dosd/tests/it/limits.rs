@@ -48,6 +48,13 @@ async fn requests_are_paced_and_a_sign_out_is_always_heard() {
     assert_limit(&refused, "requests_per_second", true);
     assert!(refused.retry_after_ms <= Some(1000));
     alice.sign_out().await;
+    // Connecting anew gives nothing back, but for the time that it took.
+    let mut alice = net.again(&alice).await;
+    let mut refused = None;
+    for _ in 0..5 {
+        refused = alice.ask(Op::Blocks).await.err().or(refused);
+    }
+    assert_limit(&refused.expect("a new connection gives the allowance back"), "requests_per_second", true);
     net.stop().await;
 }
 
