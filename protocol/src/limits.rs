@@ -159,7 +159,7 @@ pub const PEER_HANDSHAKES_PER_ADDRESS: usize = 16;
 
 /// Calls through the relay of which is not known yet whether anybody comes, of one peer: as many as the directory has between
 /// the same two.
-pub const PEER_CALLS_PER_PEER: usize = RELAY_CALLS_PER_PAIR;
+pub const PEER_CALLS_PER_PEER: usize = 8;
 
 /// Whose a key is, is known within this time, from one's own memory or from the directory, or the connection ends.
 pub const IDENTIFY_TIME_MAX: Duration = Duration::from_secs(5);
@@ -350,7 +350,11 @@ pub const RELAY_CALLS: u32 = 256;
 pub const RELAY_CALLS_PER_PEER: u32 = 16;
 
 /// Of these, calls between the same two peers: one peer alone does not take all the places of another.
-pub const RELAY_CALLS_PER_PAIR: usize = 8;
+pub const RELAY_CALLS_PER_PAIR: u64 = 8;
+
+/// Tickets of which not both sides have come, in all: some 200 bytes each, for ten seconds at most. They count against the peers
+/// that asked for them, and against no other.
+pub const RELAY_TICKETS_MAX: u64 = 4_096;
 
 /// The largest number that an operator can set for relayed calls: each takes two file descriptors.
 pub const RELAY_CALLS_MAX: u32 = 10_000;

@@ -3,7 +3,7 @@
 //! What the two say is their own TLS; the relay neither reads nor keeps any of it. What always holds: a ticket joins the
 //! first two connections that bring it, within [`RELAY_TICKET_TIME`], and nothing after that; a call stands in the
 //! table from its ticket to its end, so that there are never more of them than the operator allows; memory for each is
-//! bounded. Who may call whom is decided before, with the ticket.
+//! bounded. Who may call whom is decided before, with the ticket; whether there is room, once more when both sides have come.
 
 mod pipe;
 
@@ -21,7 +21,7 @@ use dos_daemon::rate::{Rate, RateLimiter};
 use dos_protocol::{
     Code, PeerId, Reason, WireError,
     directory::{RELAY_MAGIC, RELAY_OPEN, Ticket},
-    limits::{HANDSHAKE_TIME_MAX, RELAY_CALLS_PER_PAIR, RELAY_TICKET_TIME, WRITE_STALL_MAX},
+    limits::{HANDSHAKE_TIME_MAX, RELAY_TICKET_TIME, WRITE_STALL_MAX},
     random,
 };
 use parking_lot::{Mutex, MutexGuard};
@@ -34,7 +34,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::pipe::{BURST, Ended, Meter};
-use crate::config::RelaySettings;
+use crate::{
+    config::RelaySettings,
+    rules::relay::{self, Allowed, Counted, Full},
+};
 
 /// Whether a connection that begins with this byte is a relayed one: a TLS record never begins so.
 pub(crate) fn is_relayed(first: u8) -> bool {
@@ -76,11 +79,19 @@ struct Call {
     cut: CancellationToken,
 }
 
-impl Call {
-    fn concerns(&self, peer: PeerId) -> bool {
-        self.from == peer || self.to == peer
+impl Entry {
+    fn counted(&self) -> Counted {
+        Counted { from: self.call.from, to: self.call.to, is_joined: matches!(self.state, State::Joined) }
     }
+}
 
+impl From<RelaySettings> for Allowed {
+    fn from(settings: RelaySettings) -> Self {
+        Self { calls: settings.calls, calls_per_peer: settings.calls_per_peer }
+    }
+}
+
+impl Call {
     fn limiter_of(&self, peer: PeerId) -> Option<&Arc<Mutex<RateLimiter>>> {
         let [from, to] = &self.limiters;
         if self.from == peer { Some(from) } else { Some(to).filter(|_| self.to == peer) }
@@ -93,6 +104,8 @@ enum Side {
     First { call: Call, until: Instant, second: oneshot::Receiver<TcpStream> },
     /// It is the second: the first one's task has it now.
     Second,
+    /// It is the second, and there are too many calls by now.
+    Full,
     /// No call waits for it.
     Unknown,
 }
@@ -142,19 +155,13 @@ impl Relay {
         let ticket = Ticket::from(ticket);
         let mut calls = self.table();
         sweep(&mut calls);
-        let full = |calls: usize, limit: u32| calls >= usize::try_from(limit).unwrap_or(usize::MAX);
-        let of = |peer| calls.values().filter(|entry| entry.call.concerns(peer)).count();
-        let pair = calls.values().filter(|entry| entry.call.concerns(from) && entry.call.concerns(to));
-        let refused = if full(calls.len(), settings.calls) {
-            Some("the directory relays as many calls as it may".into())
-        } else if full(of(from), settings.calls_per_peer) || pair.count() >= RELAY_CALLS_PER_PAIR {
-            Some("you have as many relayed calls as you may".into())
-        } else if full(of(to), settings.calls_per_peer) {
-            Some(format!("peer {to} has as many relayed calls as it may"))
-        } else {
-            None
-        };
-        if let Some(text) = refused {
+        let admitted = relay::admit(calls.values().map(Entry::counted), (from, to), settings.into());
+        if let Err(full) = admitted {
+            let text = match full {
+                Full::Relay => "the directory relays as many calls as it may".into(),
+                Full::Caller => "you have as many relayed calls as you may".into(),
+                Full::Called => format!("peer {to} has as many relayed calls as it may"),
+            };
             return Err(WireError::new(Code::Denied, text)
                 .because(Reason::Limit)
                 .retry_after(RELAY_TICKET_TIME));
@@ -189,12 +196,20 @@ impl Relay {
     fn join(&self, ticket: &Ticket, stream: TcpStream) -> (Side, Option<TcpStream>) {
         let mut calls = self.table();
         sweep(&mut calls);
+        let Some(Entry { call, .. }) = calls.get(ticket) else { return (Side::Unknown, Some(stream)) };
+        let others = calls.iter().filter(|(other, _)| *other != ticket).map(|(_, entry)| entry.counted());
+        let has_room = relay::join(others, (call.from, call.to), call.settings.into()).is_ok();
         let Some(Entry { call, state }) = calls.get_mut(ticket) else { return (Side::Unknown, Some(stream)) };
         match state {
             State::Waiting { until, first: first @ None } => {
                 let (sender, second) = oneshot::channel();
                 *first = Some(sender);
                 (Side::First { call: call.clone(), until: *until, second }, Some(stream))
+            }
+            // The first side gives up, too: no one else can come with this ticket.
+            State::Waiting { .. } if !has_room => {
+                calls.remove(ticket);
+                (Side::Full, Some(stream))
             }
             State::Waiting { first: Some(_), .. } => {
                 let State::Waiting { first: Some(first), .. } = std::mem::replace(state, State::Joined)
@@ -231,6 +246,10 @@ impl Relay {
                     }
                 }
                 (Side::Second, _) => {}
+                (Side::Full, stream) => {
+                    drop(stream);
+                    tracing::debug!(%address, "too many calls are relayed for this one to begin");
+                }
                 (_, stream) => {
                     drop(stream);
                     tracing::debug!(%address, "no call waits for this ticket");

@@ -16,6 +16,7 @@ pub(crate) mod messages;
 pub(crate) mod names;
 pub(crate) mod publish;
 pub(crate) mod refusal;
+pub(crate) mod relay;
 pub(crate) mod requests;
 pub(crate) mod room;
 pub(crate) mod views;

@@ -1,6 +1,7 @@
 //! Tickets and reservations, without connections.
 use std::time::Duration;
 
+use dos_protocol::limits::RELAY_CALLS_PER_PAIR;
 use tokio::time::advance;
 
 use super::*;
@@ -23,21 +24,27 @@ const LIMIT: (Code, Option<Reason>, bool) = (Code::Denied, Some(Reason::Limit), 
 #[tokio::test(start_paused = true)]
 async fn a_ticket_that_no_one_brings_gives_its_place_back() {
     let relay = Relay::default();
-    let one = RelaySettings { calls: 1, ..settings() };
+    let one = RelaySettings { calls_per_peer: 1, ..settings() };
     relay.admit(peer(1), peer(2), one).unwrap();
-    assert_eq!(refusal(relay.admit(peer(3), peer(4), one)), LIMIT);
+    assert_eq!(refusal(relay.admit(peer(1), peer(4), one)), LIMIT);
     advance(RELAY_TICKET_TIME - Duration::from_millis(1)).await;
     assert_eq!(relay.calls(), 1);
     advance(Duration::from_millis(1)).await;
     assert_eq!(relay.calls(), 0);
-    relay.admit(peer(3), peer(4), one).unwrap();
+    relay.admit(peer(1), peer(4), one).unwrap();
+}
+
+/// Has both sides come.
+fn joined(relay: &Relay, from: u64, to: u64) {
+    let ticket = relay.admit(peer(from), peer(to), settings()).unwrap();
+    relay.table().get_mut(&ticket).unwrap().state = State::Joined;
 }
 
 #[test]
 fn a_peer_has_its_own_limit_for_calls_made_and_taken() {
     let relay = Relay::default();
     for other in 0..10 {
-        relay.admit(peer(other + 100), peer(1), settings()).unwrap();
+        joined(&relay, other + 100, 1);
     }
     assert_eq!(refusal(relay.admit(peer(200), peer(1), settings())), LIMIT, "taken");
     assert_eq!(refusal(relay.admit(peer(1), peer(200), settings())), LIMIT, "made");
@@ -45,15 +52,16 @@ fn a_peer_has_its_own_limit_for_calls_made_and_taken() {
 }
 
 #[test]
-fn one_caller_does_not_take_all_places_of_another() {
+fn tickets_that_are_not_used_count_against_the_peer_that_asked_for_them() {
     let relay = Relay::default();
-    for _ in 0..RELAY_CALLS_PER_PAIR {
-        relay.admit(peer(1), peer(2), settings()).unwrap();
+    for caller in [2, 3] {
+        for _ in 0..RELAY_CALLS_PER_PAIR {
+            relay.admit(peer(caller), peer(1), settings()).unwrap();
+        }
+        assert_eq!(refusal(relay.admit(peer(caller), peer(1), settings())), LIMIT);
     }
-    assert_eq!(refusal(relay.admit(peer(1), peer(2), settings())), LIMIT);
-    assert_eq!(refusal(relay.admit(peer(2), peer(1), settings())), LIMIT);
-    relay.admit(peer(3), peer(2), settings()).unwrap();
-    relay.admit(peer(1), peer(3), settings()).unwrap();
+    relay.admit(peer(4), peer(1), settings()).unwrap();
+    relay.admit(peer(1), peer(2), settings()).unwrap();
 }
 
 #[test]

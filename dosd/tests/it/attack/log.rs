@@ -46,5 +46,5 @@ async fn a_log_that_is_not_read_holds_up_neither_service_nor_end() {
     let mut log = Vec::new();
     unread.read_to_end(&mut log).unwrap();
     report("a log that is not read", &format!("{strangers} strangers; {} bytes were in the pipe", log.len()));
-    assert!(log.len() >= 50_000, "the pipe was full: {}", log.len());
+    assert!(log.len() >= 40_000, "the pipe was full: {}", log.len());
 }

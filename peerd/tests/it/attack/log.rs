@@ -47,5 +47,5 @@ fn a_log_that_is_not_read_holds_up_neither_service_nor_end() {
         "a log of peerd that is not read",
         &format!("{wanted} strangers; {} bytes were in the pipe", log.len()),
     );
-    assert!(log.len() >= 50_000, "the pipe was full: {}", log.len());
+    assert!(log.len() >= 40_000, "the pipe was full: {}", log.len());
 }

@@ -1,0 +1,167 @@
+//! Which calls are relayed: what each peer may take of the relay's room.
+//!
+//! What always holds: a ticket counts against the peer that asked for it alone until both sides have come, so that no peers can
+//! keep another one from being called with tickets that they never use; a call counts against both.
+
+use dos_protocol::{
+    PeerId,
+    limits::{RELAY_CALLS_PER_PAIR, RELAY_TICKETS_MAX},
+};
+
+/// A call that has a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counted {
+    /// Who asked for it.
+    pub(crate) from: PeerId,
+    /// Who is called.
+    pub(crate) to: PeerId,
+    /// Whether both sides have come.
+    pub(crate) is_joined: bool,
+}
+
+/// What the operator allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Allowed {
+    /// Calls in all.
+    pub(crate) calls: u32,
+    /// Calls that one peer makes or takes.
+    pub(crate) calls_per_peer: u32,
+}
+
+/// What there is too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// Calls or tickets in all.
+    Relay,
+    /// Those of the caller.
+    Caller,
+    /// Calls of the one that is called.
+    Called,
+}
+
+/// Whether `from` may have another ticket for a call to `to`, beside those that there are.
+pub(crate) fn admit(
+    calls: impl IntoIterator<Item = Counted>,
+    (from, to): (PeerId, PeerId),
+    allowed: Allowed,
+) -> Result<(), Full> {
+    check(Counts::of(calls, (from, to)), allowed, true)
+}
+
+/// Whether the two sides that have come for this ticket may be joined, beside the other calls.
+pub(crate) fn join(
+    others: impl IntoIterator<Item = Counted>,
+    (from, to): (PeerId, PeerId),
+    allowed: Allowed,
+) -> Result<(), Full> {
+    check(Counts::of(others, (from, to)), allowed, false)
+}
+
+/// What there is already.
+#[derive(Debug, Default)]
+struct Counts {
+    joined: u64,
+    joined_of_caller: u64,
+    joined_of_called: u64,
+    joined_of_both: u64,
+    tickets: u64,
+    tickets_of_caller: u64,
+    tickets_of_caller_for_called: u64,
+}
+
+impl Counts {
+    fn of(calls: impl IntoIterator<Item = Counted>, (from, to): (PeerId, PeerId)) -> Self {
+        let mut counts = Self::default();
+        for call in calls {
+            let concerns = |peer| u64::from(call.from == peer || call.to == peer);
+            if call.is_joined {
+                counts.joined += 1;
+                counts.joined_of_caller += concerns(from);
+                counts.joined_of_called += concerns(to);
+                counts.joined_of_both += concerns(from) * concerns(to);
+            } else {
+                counts.tickets += 1;
+                counts.tickets_of_caller += u64::from(call.from == from);
+                counts.tickets_of_caller_for_called += u64::from(call.from == from && call.to == to);
+            }
+        }
+        counts
+    }
+}
+
+fn check(counts: Counts, allowed: Allowed, with_tickets: bool) -> Result<(), Full> {
+    let with = |tickets: u64| if with_tickets { tickets } else { 0 };
+    let per_peer = u64::from(allowed.calls_per_peer);
+    if counts.joined >= allowed.calls.into() || with(counts.tickets) >= RELAY_TICKETS_MAX {
+        Err(Full::Relay)
+    } else if counts.joined_of_caller + with(counts.tickets_of_caller) >= per_peer
+        || counts.joined_of_both + with(counts.tickets_of_caller_for_called) >= RELAY_CALLS_PER_PAIR
+    {
+        Err(Full::Caller)
+    } else if counts.joined_of_called >= per_peer {
+        Err(Full::Called)
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALLOWED: Allowed = Allowed { calls: 20, calls_per_peer: 10 };
+
+    fn peer(number: u64) -> PeerId {
+        PeerId::from_number(PeerId::COUNT / 3 + number).unwrap()
+    }
+
+    fn call(from: u64, to: u64, is_joined: bool) -> Counted {
+        Counted { from: peer(from), to: peer(to), is_joined }
+    }
+
+    fn pair(from: u64, to: u64) -> (PeerId, PeerId) {
+        (peer(from), peer(to))
+    }
+
+    /// As many calls, each to or from another peer.
+    fn many(count: u64, of: impl Fn(u64) -> Counted) -> Vec<Counted> {
+        (100..100 + count).map(of).collect()
+    }
+
+    #[test]
+    fn each_bound_is_reached_by_what_counts_against_it_and_by_nothing_else() {
+        for (name, calls, admitted, joined) in [
+            ("nothing", vec![], Ok(()), Ok(())),
+            ("one less in all", many(19, |n| call(n, n + 50, true)), Ok(()), Ok(())),
+            ("all", many(20, |n| call(n, n + 50, true)), Err(Full::Relay), Err(Full::Relay)),
+            ("tickets of others", many(200, |n| call(n, n + 500, false)), Ok(()), Ok(())),
+            ("all tickets", many(RELAY_TICKETS_MAX, |n| call(n, n + 5000, false)), Err(Full::Relay), Ok(())),
+            ("made", many(10, |n| call(1, n, true)), Err(Full::Caller), Err(Full::Caller)),
+            ("taken", many(10, |n| call(n, 1, true)), Err(Full::Caller), Err(Full::Caller)),
+            ("tickets of one's own", many(10, |n| call(1, n, false)), Err(Full::Caller), Ok(())),
+            ("one less", many(9, |n| call(1, n, false)), Ok(()), Ok(())),
+            ("tickets of others for one", many(15, |n| call(n, 1, false)), Ok(()), Ok(())),
+            ("the called one takes", many(10, |n| call(n, 2, true)), Err(Full::Called), Err(Full::Called)),
+            ("the called one makes", many(10, |n| call(2, n, true)), Err(Full::Called), Err(Full::Called)),
+            ("tickets for the called one", many(15, |n| call(n, 2, false)), Ok(()), Ok(())),
+            ("tickets of the called one", many(10, |n| call(2, n, false)), Ok(()), Ok(())),
+            ("both", many(8, |_| call(1, 2, true)), Err(Full::Caller), Err(Full::Caller)),
+            ("both, the other way", many(8, |_| call(2, 1, true)), Err(Full::Caller), Err(Full::Caller)),
+            ("one less of both", many(7, |_| call(2, 1, true)), Ok(()), Ok(())),
+            ("tickets for the same", many(8, |_| call(1, 2, false)), Err(Full::Caller), Ok(())),
+            ("the other's tickets for one", many(8, |_| call(2, 1, false)), Ok(()), Ok(())),
+        ] {
+            assert_eq!(admit(calls.clone(), pair(1, 2), ALLOWED), admitted, "{name}: admitted");
+            assert_eq!(join(calls, pair(1, 2), ALLOWED), joined, "{name}: joined");
+        }
+    }
+
+    #[test]
+    fn tickets_and_calls_of_the_caller_count_together() {
+        let calls = [many(5, |n| call(1, n, true)), many(5, |n| call(1, n + 20, false))].concat();
+        assert_eq!(admit(calls.clone(), pair(1, 2), ALLOWED), Err(Full::Caller));
+        assert_eq!(join(calls, pair(1, 2), ALLOWED), Ok(()));
+        let calls = [many(4, |_| call(2, 1, true)), many(4, |_| call(1, 2, false))].concat();
+        assert_eq!(admit(calls, pair(1, 2), ALLOWED), Err(Full::Caller));
+    }
+}
