@@ -31,6 +31,17 @@ pub enum PreviewError {
     Io(#[from] io::Error),
 }
 
+/// What is wrong with a picture that is shown all the same. The worse comes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+pub enum Warning {
+    /// The file ends before its end. What is there shows the whole picture, but perhaps not sharply.
+    #[error("the file is cut off: fine detail may be missing")]
+    Detail,
+    /// Pixels are missing.
+    #[error("the file is damaged: a part of the picture is missing")]
+    Incomplete,
+}
+
 impl PreviewError {
     pub(crate) fn damaged(format: Format, reason: impl Into<String>) -> Self {
         Self::Damaged(format, reason.into())

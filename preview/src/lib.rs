@@ -43,7 +43,7 @@ mod xmp;
 
 use std::io::{BufRead, Seek, SeekFrom};
 
-pub use error::PreviewError;
+pub use error::{PreviewError, Warning};
 pub use format::Format;
 use raster::Decoded;
 
@@ -85,6 +85,8 @@ pub struct Picture {
     pub height: u32,
     /// The preview.
     pub preview: Preview,
+    /// What is wrong with the image, if it could be shown all the same.
+    pub warning: Option<Warning>,
 }
 
 /// A small JPEG without metadata.
@@ -130,8 +132,9 @@ impl std::fmt::Debug for Pixels {
 pub fn make<R: BufRead + Seek>(input: R) -> Result<Picture, PreviewError> {
     let (format, decoded) = decode(input, PREVIEW_PIXELS_MAX)?;
     let (width, height) = decoded.orientation.displayed(decoded.width, decoded.height);
+    let warning = decoded.warning;
     let preview = finish::finish(decoded)?;
-    Ok(Picture { format, width, height, preview })
+    Ok(Picture { format, width, height, preview, warning })
 }
 
 /// Scales an image down to what fits in `bounds` (width and height in pixels, each taken to be 1 to

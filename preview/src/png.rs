@@ -1,32 +1,28 @@
 //! PNG, streamed: the rows of the `png` crate go straight into the shrinker, interlaced or not.
 //!
 //! Alpha, of the palette and tRNS too, is laid on white row by row: averaging afterwards then weighs every pixel by
-//! its opacity, as it should. 16-bit samples lose their low byte. Every row and the IEND chunk must be there.
+//! its opacity, as it should. 16-bit samples lose their low byte. What follows behind the
+//! pixels does not matter, such as wrong frames of an animation; where rows are missing, the rest is shown with a warning.
 
-use std::io::{BufRead, Seek, SeekFrom};
+mod head;
+
+use std::io::{BufRead, Seek};
 
 use png::{
     BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Info, Limits, ScaledFloat, Transformations,
 };
 
+use head::Head;
+
 use crate::error::check_dimensions;
-use crate::exif::{self, Orientation};
 use crate::profile::Space;
 use crate::raster::{Colour, Decoded};
 use crate::shrink::{Shrinker, to_usize};
-use crate::{
-    EXIF_BYTES_MAX, Format, PNG_CHUNK_BYTES_MAX, PreviewError, SEGMENTS_MAX, STREAMED_PIXELS_MAX,
-    XMP_BYTES_MAX, xmp,
-};
+use crate::{EXIF_BYTES_MAX, Format, PNG_CHUNK_BYTES_MAX, PreviewError, STREAMED_PIXELS_MAX, Warning, exif};
 
 pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Decoded, PreviewError> {
-    let in_xmp = xmp_orientation(input)?;
-    input.seek(SeekFrom::Start(0))?;
-    let mut options = DecodeOptions::default();
-    options.set_ignore_text_chunk(true);
-    let mut decoder = Decoder::new_with_options(input, options);
-    decoder.set_limits(Limits { bytes: PNG_CHUNK_BYTES_MAX });
-    decoder.set_transformations(Transformations::normalize_to_color8());
+    let head = Head::read(input)?;
+    let mut decoder = decoder(head.still(input)?);
     let (width, height) = decoder.read_header_info().map_err(from_png)?.size();
     check_dimensions(Format::Png, (width, height), STREAMED_PIXELS_MAX)?;
     let mut reader = decoder.read_info().map_err(from_png)?;
@@ -42,7 +38,16 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
     let mut shrinker = Shrinker::new((width, height), if grey { 1 } else { 3 }, side);
     let mut opaque = Vec::new();
     let mut places = places(width, height, reader.info().interlaced);
-    while let Some(row) = reader.next_interlaced_row().map_err(from_png)? {
+    let (mut cut, mut rows) = (None, 0);
+    loop {
+        let row = match reader.next_interlaced_row() {
+            Ok(Some(row)) => row,
+            Ok(None) => break,
+            Err(error) => {
+                cut = Some(from_png(error));
+                break;
+            }
+        };
         let pixels = match kind {
             ColorType::GrayscaleAlpha => on_white::<2>(row.data(), &mut opaque),
             ColorType::Rgba => on_white::<4>(row.data(), &mut opaque),
@@ -53,19 +58,42 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
             Some((y, Some(columns))) => shrinker.add_sparse(y, columns, pixels),
             None => return Err(PreviewError::damaged(Format::Png, "it has too many rows")),
         }
+        rows += 1;
     }
-    reader.finish().map_err(from_png)?;
+    // The pixels are all there, or the file is damaged in them: it goes on if there is something to be shown.
+    let warning = match (cut, places.next()) {
+        (_, None) => None,
+        (None, Some(_)) => Some(Warning::Incomplete),
+        (Some(PreviewError::Damaged(..)), Some(_)) if rows > 0 => Some(Warning::Incomplete),
+        (Some(error), Some(_)) => return Err(error),
+    };
+    // What is behind them may tell the orientation.
+    drop(reader.finish());
     let info = reader.info();
     let exif = info.exif_metadata.as_deref();
     let orientation = exif.and_then(|exif| exif::orientation(&exif[..exif.len().min(EXIF_BYTES_MAX)]));
+    let plane = match warning {
+        None => shrinker.finish(),
+        Some(_) => shrinker.finish_partly(self::places(width, height, info.interlaced).take(rows)),
+    };
     Ok(Decoded {
         width,
         height,
-        orientation: orientation.or(in_xmp).unwrap_or_default(),
-        planes: vec![shrinker.finish()],
+        orientation: orientation.or(head.orientation).unwrap_or_default(),
+        planes: vec![plane],
         colour: if grey { Colour::Grey } else { Colour::Rgb },
         space: space(info),
+        warning,
     })
+}
+
+fn decoder<R: BufRead + Seek>(input: R) -> Decoder<R> {
+    let mut options = DecodeOptions::default();
+    options.set_ignore_text_chunk(true);
+    let mut decoder = Decoder::new_with_options(input, options);
+    decoder.set_limits(Limits { bytes: PNG_CHUNK_BYTES_MAX });
+    decoder.set_transformations(Transformations::normalize_to_color8());
+    decoder
 }
 
 /// The colours of the image, by the chunk that counts most (PNG third edition section 4.3).
@@ -86,33 +114,6 @@ fn space(info: &Info<'_>) -> Option<Space> {
         [points.white, points.red, points.green, points.blue].map(|(x, y)| (x.into_value(), y.into_value()))
     });
     Some(Space::Measured { gamma, chromaticities })
-}
-
-/// The orientation that the XMP before the pixels tells: a chunk of text of its own (XMP part 3 section 1.1.5).
-fn xmp_orientation<R: BufRead + Seek>(input: &mut R) -> Result<Option<Orientation>, PreviewError> {
-    const KEYWORD: &[u8] = b"XML:com.adobe.xmp\0\0\0";
-    let mut head = [0; 8];
-    input.seek(SeekFrom::Start(8))?;
-    for _ in 0..SEGMENTS_MAX {
-        if input.read_exact(&mut head).is_err() || &head[4..] == b"IDAT" {
-            break;
-        }
-        let len = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
-        let mut passed = 0;
-        if &head[4..] == b"iTXt" && len <= u32::try_from(XMP_BYTES_MAX).unwrap_or(u32::MAX) {
-            let mut text = vec![0; to_usize(len)];
-            if input.read_exact(&mut text).is_err() {
-                break;
-            }
-            if let Some(packet) = text.strip_prefix(KEYWORD) {
-                return Ok(xmp::orientation(packet));
-            }
-            passed = len;
-        }
-        // The rest, and the checksum.
-        input.seek_relative(i64::from(len - passed) + 4)?;
-    }
-    Ok(None)
 }
 
 /// First column, distance of columns, first row, distance of rows, of every pass (PNG section 8.2).
@@ -155,7 +156,9 @@ fn from_png(error: DecodingError) -> PreviewError {
             actual: u64::try_from(PNG_CHUNK_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1),
             max: u64::try_from(PNG_CHUNK_BYTES_MAX).unwrap_or(u64::MAX),
         },
-        DecodingError::Format(error) => PreviewError::damaged(Format::Png, error.to_string()),
-        DecodingError::Parameter(error) => PreviewError::damaged(Format::Png, error.to_string()),
+        // Their texts are for programmers.
+        DecodingError::Format(_) | DecodingError::Parameter(_) => {
+            PreviewError::damaged(Format::Png, "a chunk of it is invalid")
+        }
     }
 }

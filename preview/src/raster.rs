@@ -1,5 +1,6 @@
 //! What the decoders hand to the last step: a small image, still in the colours and the position of the file.
 
+use crate::Warning;
 use crate::exif::Orientation;
 use crate::profile::Space;
 
@@ -54,4 +55,6 @@ pub(crate) struct Decoded {
     pub(crate) colour: Colour,
     /// What the file says about its colours.
     pub(crate) space: Option<Space>,
+    /// What is wrong with it.
+    pub(crate) warning: Option<Warning>,
 }

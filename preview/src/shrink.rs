@@ -105,6 +105,34 @@ impl Shrinker {
         self.rows.fill(0);
     }
 
+    /// The averages of what came: `rows` are the rows, and the columns of those that came in parts. White where nothing
+    /// came.
+    pub(crate) fn finish_partly(mut self, rows: impl Iterator<Item = (u32, Option<(u32, u32)>)>) -> Plane {
+        self.flush();
+        let mut counts = vec![0u32; self.sums.len() / self.channels];
+        for (y, columns) in rows {
+            let (x, step) = columns.unwrap_or((0, 1));
+            let start = to_usize(y / self.factor) * self.out_width;
+            for x in (x..self.width).step_by(to_usize(step.max(1))) {
+                counts[start + to_usize(x / self.factor)] += 1;
+            }
+        }
+        let extent = |index: usize, total: u32| {
+            let start = u32::try_from(index).unwrap_or(u32::MAX).saturating_mul(self.factor);
+            total.saturating_sub(start).min(self.factor).max(1)
+        };
+        for (index, (sums, &count)) in self.sums.chunks_exact_mut(self.channels).zip(&counts).enumerate() {
+            // What is missing counts as what its box has otherwise.
+            let area =
+                extent(index % self.out_width, self.width) * extent(index / self.out_width, self.height);
+            for sum in sums {
+                let average = u64::from(*sum) * u64::from(area) / u64::from(count.max(1));
+                *sum = if count == 0 { 255 * area } else { u32::try_from(average).unwrap_or(u32::MAX) };
+            }
+        }
+        self.finish()
+    }
+
     /// The averages.
     pub(crate) fn finish(mut self) -> Plane {
         self.flush();

@@ -1,6 +1,7 @@
 //! WebP: the container is read here (RFC 9649), libwebp only gets one frame in a container made here.
 //!
-//! The length in the RIFF header and every chunk must be there to the end. Of an animation the first frame is shown
+//! What follows behind the frame does not matter. Of a frame that is cut off, what there is of it is shown, with a warning.
+//! Of an animation the first frame is shown
 //! in its place on a white canvas. Dimensions are taken from the header of the bitstream itself, and checked, before
 //! libwebp sees it.
 
@@ -16,7 +17,7 @@ use crate::raster::{Colour, Decoded, Plane};
 use crate::shrink::to_usize;
 use crate::{
     EXIF_BYTES_MAX, Format, ICC_BYTES_MAX, PreviewError, SEGMENTS_MAX, STREAMED_PIXELS_MAX, WEBP_BYTES_MAX,
-    WHOLE_PIXELS_MAX, XMP_BYTES_MAX, xmp,
+    WHOLE_PIXELS_MAX, Warning, XMP_BYTES_MAX, xmp,
 };
 
 /// What the container holds, as far as a preview needs it.
@@ -53,7 +54,10 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
     let scaled = (scale.apply(frame.0).max(1), scale.apply(frame.1).max(1));
     let file = wrap(kind, frame, container.alpha.as_deref(), &bitstream);
     drop((bitstream, container.alpha));
-    let rgba = libwebp::decode(&file, frame, scaled)?;
+    let (rgba, warning) = match libwebp::decode(&file, frame, scaled)? {
+        libwebp::Pixels::Whole(rgba) => (rgba, None),
+        libwebp::Pixels::Cut(rgba) => (rgba, Some(Warning::Incomplete)),
+    };
     let mut opaque = Vec::new();
     on_white::<4>(&rgba, &mut opaque);
     let samples = if frame == canvas {
@@ -75,6 +79,7 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
         }],
         colour: Colour::Rgb,
         space: container.icc.map(Space::Icc),
+        warning,
     })
 }
 
@@ -163,10 +168,8 @@ impl Container {
     fn read<R: BufRead + Seek>(input: &mut R) -> Result<Self, PreviewError> {
         let file_len = input.seek(SeekFrom::End(0))?;
         input.seek(SeekFrom::Start(4))?;
-        let end = u64::from(u32::from_le_bytes(read(input)?)) + 8;
-        if end > file_len {
-            return Err(damaged("the file ends too early"));
-        }
+        // Some writers count wrongly, and some files are cut off.
+        let end = (u64::from(u32::from_le_bytes(read(input)?)) + 8).min(file_len);
         let mut at = 12;
         let mut out = Self::default();
         for _ in 0..SEGMENTS_MAX {
@@ -178,9 +181,8 @@ impl Container {
             let name: [u8; 4] = read(input)?;
             let len = u64::from(u32::from_le_bytes(read(input)?));
             at += 8;
-            if at + len > end {
-                return Err(damaged("a chunk is longer than the file"));
-            }
+            // Of the last chunk, what there is.
+            let len = len.min(end - at);
             // The chunks of the first animation frame lie within its own: go on inside it.
             if &name == b"ANMF" && out.bitstream.is_none() && len >= 16 {
                 let header: [u8; 16] = read(input)?;
@@ -192,9 +194,7 @@ impl Container {
                     let name: [u8; 4] = read(input)?;
                     let inner_len = u64::from(u32::from_le_bytes(read(input)?));
                     inner += 8;
-                    if inner + inner_len > at + len {
-                        return Err(damaged("a chunk is longer than the file"));
-                    }
+                    let inner_len = inner_len.min(at + len - inner);
                     out.take(input, name, inner_len)?;
                     inner += inner_len + inner_len % 2;
                 }

@@ -4,13 +4,15 @@
 //! that the decoders refill 56 bits with one load and no test of every byte. The data of an interval ends at a
 //! marker; a reader beyond it gets a few zeros, then an error, and `finish_interval` tells for certain.
 
-use super::input::{Input, RST0, damaged};
+use super::input::{END, Input, RST0, damaged};
 use crate::PreviewError;
 
 /// Bytes that are taken out of the file at a time.
 const CAPACITY: usize = 32 << 10;
 /// Zeros behind the end of an interval.
 const PADDING: usize = 16;
+/// The most zeros that are taken for ones which an arithmetic encoder left out at the end of an interval.
+const ZEROS_MAX: u32 = 64;
 
 /// A reader of bits within one scan.
 pub(super) struct Bits<'a, 'i> {
@@ -28,6 +30,8 @@ pub(super) struct Bits<'a, 'i> {
     valid: u32,
     /// The marker that ended the interval, if its end was seen.
     marker: Option<u8>,
+    /// How many bytes were taken behind the end of the interval.
+    zeros: u32,
 }
 
 impl<'a, 'i> Bits<'a, 'i> {
@@ -42,6 +46,7 @@ impl<'a, 'i> Bits<'a, 'i> {
             window: 0,
             valid: 0,
             marker: None,
+            zeros: 0,
         }
     }
 
@@ -110,6 +115,10 @@ impl<'a, 'i> Bits<'a, 'i> {
 
     /// Takes what is available up to the next marker.
     fn unstuff(&mut self) -> Result<(), PreviewError> {
+        if self.input.ended()? {
+            self.marker = Some(END);
+            return Ok(());
+        }
         let bytes = self.input.available()?;
         let mut taken = 0;
         while taken < bytes.len() && self.end < CAPACITY {
@@ -139,6 +148,10 @@ impl<'a, 'i> Bits<'a, 'i> {
     fn after_ff(&mut self) -> Result<(), PreviewError> {
         let mut filled = false;
         loop {
+            if self.input.ended()? {
+                self.marker = Some(END);
+                return Ok(());
+            }
             match self.input.byte()? {
                 0x00 if !filled => {
                     self.buffer[self.end] = 0xff;
@@ -170,6 +183,26 @@ impl<'a, 'i> Bits<'a, 'i> {
         }
     }
 
+    /// The marker that ended the interval, if its end was seen.
+    pub(super) fn marker(&self) -> Option<u8> {
+        self.marker
+    }
+
+    /// Takes a byte, for the arithmetic decoder, which uses nothing else here. Behind the end come zeros: encoders leave
+    /// them out (T.81 section D.1.8). Fails where they are more than an encoder can have left out.
+    pub(super) fn byte(&mut self) -> Result<u8, PreviewError> {
+        while self.position == self.end && self.marker.is_none() {
+            (self.position, self.end) = (0, 0);
+            self.unstuff()?;
+        }
+        if self.position < self.end {
+            self.position += 1;
+            return Ok(self.buffer[self.position - 1]);
+        }
+        self.zeros += 1;
+        if self.zeros > ZEROS_MAX { Err(short()) } else { Ok(0) }
+    }
+
     /// Goes on with the interval behind the restart marker that is the `count`th of the scan (T.81 section E.2.4).
     pub(super) fn restart(&mut self, count: u32) -> Result<(), PreviewError> {
         let expected = RST0 + (count % 8).to_le_bytes()[0];
@@ -177,7 +210,7 @@ impl<'a, 'i> Bits<'a, 'i> {
             return Err(damaged("a restart marker is missing"));
         }
         (self.position, self.end, self.load_end) = (0, 0, 0);
-        (self.window, self.valid, self.marker) = (0, 0, None);
+        (self.window, self.valid, self.marker, self.zeros) = (0, 0, None, 0);
         Ok(())
     }
 }

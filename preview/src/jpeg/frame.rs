@@ -21,11 +21,19 @@ pub(super) const ZIGZAG: [usize; 64] = [
 #[derive(Debug, Clone)]
 pub(super) struct Frame {
     pub(super) progressive: bool,
+    pub(super) coding: Coding,
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) components: Vec<Component>,
     /// MCUs in a row and rows of them, of a scan with several components.
     pub(super) mcus: (u32, u32),
+}
+
+/// How the coefficients are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    Huffman,
+    Arithmetic,
 }
 
 /// One channel.
@@ -68,11 +76,32 @@ pub(super) struct Tables {
     pub(super) dc: [Option<Table>; 4],
     pub(super) ac: [Option<Table>; 4],
     pub(super) restart_interval: u32,
+    /// What DAC sets, for arithmetic coding.
+    pub(super) conditioning: Conditioning,
+}
+
+/// What tells the contexts of arithmetic decoding from each other (T.81 sections F.1.4.4.1.2 and F.1.4.4.2), by the table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Conditioning {
+    /// L and U.
+    pub(super) dc: [(u8, u8); 4],
+    /// Kx.
+    pub(super) ac: [u8; 4],
+}
+
+impl Default for Conditioning {
+    fn default() -> Self {
+        Self { dc: [(0, 1); 4], ac: [5; 4] }
+    }
 }
 
 impl Frame {
-    /// Reads SOF0, SOF1 or SOF2.
-    pub(super) fn read(input: &mut Input<'_>, progressive: bool) -> Result<Self, PreviewError> {
+    /// Reads SOF0, SOF1 or SOF2, or their twins for arithmetic coding.
+    pub(super) fn read(
+        input: &mut Input<'_>,
+        progressive: bool,
+        coding: Coding,
+    ) -> Result<Self, PreviewError> {
         let data = segment(input)?;
         let [precision, h0, h1, w0, w1, count, rest @ ..] = data.as_slice() else {
             return Err(damaged("its frame header is too short"));
@@ -113,7 +142,7 @@ impl Frame {
             });
         }
         let mcus = (width.div_ceil(h_max * 8), height.div_ceil(v_max * 8));
-        Ok(Self { progressive, width, height, components, mcus })
+        Ok(Self { progressive, coding, width, height, components, mcus })
     }
 
     /// What the channels mean, by the rules of libjpeg: the Adobe segment, then JFIF, then the names.
@@ -214,6 +243,23 @@ impl Tables {
             let tables = if kind >> 4 == 0 { &mut self.dc } else { &mut self.ac };
             tables[usize::from(kind & 15)] = Some(Table::new(counts, values)?);
             rest = after;
+        }
+        Ok(())
+    }
+
+    /// Reads DAC.
+    pub(super) fn read_conditioning(&mut self, input: &mut Input<'_>) -> Result<(), PreviewError> {
+        for entry in segment(input)?.chunks(2) {
+            let invalid = || damaged("its arithmetic conditioning is invalid");
+            let &[table, value] = entry else { return Err(invalid()) };
+            let (low, high) = (value & 15, value >> 4);
+            match (table >> 4, self.conditioning.dc.get_mut(usize::from(table & 15))) {
+                (0, Some(dc)) if low <= high => *dc = (low, high),
+                (1, Some(_)) if (1..64).contains(&value) => {
+                    self.conditioning.ac[usize::from(table & 15)] = value;
+                }
+                _ => return Err(invalid()),
+            }
         }
         Ok(())
     }

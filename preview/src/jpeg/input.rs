@@ -1,6 +1,7 @@
 //! The bytes of a JPEG file: segments, and the gaps between them.
 //!
-//! Knows where it stands, skips by seeking, and turns the end of the file into "damaged".
+//! Knows where it stands, skips by seeking, and turns the end of the file into "damaged", or where a marker is
+//! expected into a marker of its own.
 
 use std::io::{self, BufRead, ErrorKind, Seek, SeekFrom};
 
@@ -81,10 +82,19 @@ impl<'a> Input<'a> {
         Ok(())
     }
 
-    /// Goes on behind the next marker and returns it. Entropy-coded data, stuffed bytes and restart markers are
+    /// Whether the file ends here.
+    pub(super) fn ended(&mut self) -> Result<bool, PreviewError> {
+        match self.available() {
+            Ok(_) => Ok(false),
+            Err(PreviewError::Damaged(..)) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Goes on behind the next marker and returns it, or [`END`] where the file ends before it. Entropy-coded data, stuffed bytes and restart markers are
     /// passed over (T.81 section B.1.1.2 and B.1.1.5).
     pub(super) fn next_marker(&mut self) -> Result<u8, PreviewError> {
-        loop {
+        while !self.ended()? {
             let bytes = self.available()?;
             let Some(at) = memchr::memchr(0xff, bytes) else {
                 let count = bytes.len();
@@ -92,17 +102,20 @@ impl<'a> Input<'a> {
                 continue;
             };
             self.consume(at + 1);
-            let mut code = self.byte()?;
-            while code == 0xff {
-                code = self.byte()?;
-            }
-            if !matches!(code, 0x00 | 0x01 | RST0..=RST7) {
-                return Ok(code);
+            while !self.ended()? {
+                match self.byte()? {
+                    0xff => {}
+                    0x00 | 0x01 | RST0..=RST7 => break,
+                    code => return Ok(code),
+                }
             }
         }
+        Ok(END)
     }
 }
 
+/// Stands for the end of the file where a marker should be. No marker has this code, as it is what fills gaps.
+pub(super) const END: u8 = 0xff;
 /// The first restart marker.
 pub(super) const RST0: u8 = 0xd0;
 /// The last restart marker.

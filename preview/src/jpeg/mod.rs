@@ -4,13 +4,15 @@
 //! file that means its first scan alone. Smaller images are decoded at 1/4, 1/2 or fully, whatever leaves 1.45 times
 //! what is wanted; each channel has its own scale, and goes through the final resize by itself.
 //!
-//! Every channel must be there, every scan that is read must have all of its data, and the file must go on to an EOI
-//! marker, else it counts as damaged. What follows after that marker is ignored. A progressive image of which a
+//! A file may end before its EOI marker: it is whole if its scans are. Where data is missing or invalid, the picture is
+//! kept as far as it came, with a warning, as long as there is anything of its first channel. What follows after the EOI
+//! marker is ignored. A progressive image of which a
 //! channel's coefficients are needed is read once for every channel, so that only one has them in memory.
 //!
-//! Not decoded: arithmetic coding, lossless and hierarchical modes, other than 8 bits a sample, and an image whose
+//! Not decoded: lossless and hierarchical modes, other than 8 bits a sample, and an image whose
 //! height is told at its end (DNL).
 
+mod arithmetic;
 mod bits;
 mod frame;
 mod huffman;
@@ -20,13 +22,13 @@ mod target;
 
 use std::io::{BufRead, Seek};
 
-use frame::{Frame, Metadata, Scan, Tables};
-use input::{Input, damaged};
+use frame::{Coding, Frame, Metadata, Scan, Tables};
+use input::{END, Input, damaged, ends};
 use target::Target;
 
 use crate::profile::Space;
 use crate::raster::{Colour, Decoded, Plane};
-use crate::{JPEG_SCANS_MAX, PreviewError, SEGMENTS_MAX};
+use crate::{JPEG_SCANS_MAX, PreviewError, SEGMENTS_MAX, Warning};
 
 /// Decodes the image in `source`, which stands at its beginning, on the way to `side` pixels.
 pub(crate) fn decode<R: BufRead + Seek>(source: &mut R, side: u32) -> Result<Decoded, PreviewError> {
@@ -54,14 +56,14 @@ pub(crate) fn decode<R: BufRead + Seek>(source: &mut R, side: u32) -> Result<Dec
     let mut ends = Vec::new();
     let mut pass = Pass::new(&frame, (&scales, side), streamed, tables);
     pass.run(&mut input, &mut metadata, &mut ends)?;
-    pass.finish(&mut planes)?;
+    let mut warning = pass.finish(&mut planes)?;
     // Then every other channel by itself.
     for wanted in 0..frame.components.len() {
         if planes[wanted].is_none() {
             input.seek(start.0)?;
             let mut pass = Pass::new(&frame, (&scales, side), |index| index == wanted, start.1.clone());
             pass.run(&mut input, &mut Metadata::default(), &mut ends)?;
-            pass.finish(&mut planes)?;
+            warning = warning.max(pass.finish(&mut planes)?);
         }
     }
     Ok(Decoded {
@@ -71,6 +73,7 @@ pub(crate) fn decode<R: BufRead + Seek>(source: &mut R, side: u32) -> Result<Dec
         planes: planes.into_iter().flatten().collect(),
         colour: frame.colour(&metadata),
         space: metadata.into_icc().map(Space::Icc),
+        warning,
     })
 }
 
@@ -82,8 +85,11 @@ fn read_header(
 ) -> Result<Frame, PreviewError> {
     for _ in 0..SEGMENTS_MAX {
         match input.next_marker()? {
-            0xc0 | 0xc1 => return Frame::read(input, false),
-            0xc2 => return Frame::read(input, true),
+            0xc0 | 0xc1 => return Frame::read(input, false, Coding::Huffman),
+            0xc2 => return Frame::read(input, true, Coding::Huffman),
+            0xc9 => return Frame::read(input, false, Coding::Arithmetic),
+            0xca => return Frame::read(input, true, Coding::Arithmetic),
+            END => return Err(ends()),
             0xd9 | 0xda => return Err(damaged("it has no frame header")),
             marker => read_segment(input, marker, metadata, tables)?,
         }
@@ -99,9 +105,9 @@ fn read_segment(
     tables: &mut Tables,
 ) -> Result<(), PreviewError> {
     match marker {
-        0xc3 => Err(PreviewError::Unsupported("lossless JPEG")),
-        0xc5..=0xc7 | 0xde | 0xdf => Err(PreviewError::Unsupported("hierarchical JPEG")),
-        0xc8..=0xcf => Err(PreviewError::Unsupported("JPEG with arithmetic coding")),
+        0xc3 | 0xcb => Err(PreviewError::Unsupported("lossless JPEG")),
+        0xcc => tables.read_conditioning(input),
+        0xc5..=0xc8 | 0xcd..=0xcf | 0xde | 0xdf => Err(PreviewError::Unsupported("hierarchical JPEG")),
         0xdc => Err(PreviewError::Unsupported("JPEG whose height follows after the image")),
         0xd8 => Err(damaged("it begins anew in its middle")),
         0xc4 => tables.read_huffman(input),
@@ -119,6 +125,9 @@ struct Pass<'f> {
     /// By channel: whether it got DC coefficients, and the lowest bit of them that is still to come.
     dc: Vec<Option<u32>>,
     quantisation: Vec<Option<[u16; 64]>>,
+    /// By channel and coefficient, the lowest bit that scans have given.
+    known: Vec<[Option<u32>; 64]>,
+    warning: Option<Warning>,
 }
 
 impl<'f> Pass<'f> {
@@ -139,12 +148,35 @@ impl<'f> Pass<'f> {
             })
             .collect();
         let count = frame.components.len();
-        Self { frame, tables, targets, dc: vec![None; count], quantisation: vec![None; count] }
+        Self {
+            frame,
+            tables,
+            targets,
+            dc: vec![None; count],
+            quantisation: vec![None; count],
+            known: vec![[None; 64]; count],
+            warning: None,
+        }
     }
 
     /// Reads all scans up to the EOI marker. `ends` collects where scans end, and the marker there, or tells it if
-    /// this is not the first pass.
+    /// this is not the first pass. What is damaged behind the first scan ends the picture.
     fn run(
+        &mut self,
+        input: &mut Input<'_>,
+        metadata: &mut Metadata,
+        ends: &mut Vec<(u64, u8)>,
+    ) -> Result<(), PreviewError> {
+        match self.read(input, metadata, ends) {
+            Err(PreviewError::Damaged(..)) if self.known[0][0].is_some() => {
+                self.warning = self.warning.max(Some(Warning::Incomplete));
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn read(
         &mut self,
         input: &mut Input<'_>,
         metadata: &mut Metadata,
@@ -155,6 +187,7 @@ impl<'f> Pass<'f> {
         for _ in 0..SEGMENTS_MAX {
             match marker {
                 0xd9 => return Ok(()),
+                END => return self.without_end(),
                 0xda => {
                     let scan = Scan::read(input, self.frame)?;
                     if scans == JPEG_SCANS_MAX {
@@ -170,12 +203,24 @@ impl<'f> Pass<'f> {
                         continue;
                     }
                 }
-                0xc0..=0xc2 => return Err(damaged("it has two frame headers")),
+                0xc0..=0xc2 | 0xc9 | 0xca => return Err(damaged("it has two frame headers")),
                 _ => read_segment(input, marker, metadata, &mut self.tables)?,
             }
             marker = input.next_marker()?;
         }
         Err(too_many("number of segments", SEGMENTS_MAX))
+    }
+
+    /// The file ends without its marker. That is no loss if every bit of every coefficient is there.
+    fn without_end(&mut self) -> Result<(), PreviewError> {
+        let whole = |known: &[Option<u32>; 64]| known.iter().all(|bit| *bit == Some(0));
+        if self.known.iter().flatten().all(Option::is_none) {
+            return Err(ends());
+        }
+        if self.frame.progressive && !self.known.iter().all(whole) {
+            self.warning = self.warning.max(Some(Warning::Detail));
+        }
+        Ok(())
     }
 
     /// Decodes a scan if a wanted channel needs it, else passes over it. Returns the marker behind it.
@@ -185,11 +230,29 @@ impl<'f> Pass<'f> {
         scan: &Scan,
         end: Option<(u64, u8)>,
     ) -> Result<u8, PreviewError> {
-        if !self.needs(scan)? {
-            return match end {
-                Some((position, marker)) => input.seek(position).map(|()| marker),
-                None => input.next_marker(),
+        let needed = self.needs(scan)?;
+        for part in &scan.components {
+            self.known[part.index][scan.band.0..=scan.band.1].fill(Some(scan.low_bit));
+        }
+        if !needed {
+            let marker = match end {
+                Some((position, marker)) => input.seek(position).map(|()| marker)?,
+                None => input.next_marker()?,
             };
+            if marker == END && scan.components.iter().any(|part| self.targets[part.index].is_some()) {
+                // Whether all of its data is there is not known. Other channels have a pass of their own.
+                self.warning = self.warning.max(Some(Warning::Detail));
+            }
+            return Ok(marker);
+        }
+        let end = scan::decode(input, self.frame, scan, &self.tables, &mut self.targets)?;
+        if let Some(broken) = end.broken {
+            let first = scan.components.iter().any(|part| part.index == 0 && self.dc[0].is_none());
+            if end.empty && first {
+                return Err(broken);
+            }
+            let detail = scan.band.0 > 0 || scan.refines;
+            self.warning = self.warning.max(Some(if detail { Warning::Detail } else { Warning::Incomplete }));
         }
         for part in &scan.components {
             let table = self.frame.components[part.index].quantisation;
@@ -198,7 +261,7 @@ impl<'f> Pass<'f> {
                 self.dc[part.index] = Some(scan.low_bit);
             }
         }
-        scan::decode(input, self.frame, scan, &self.tables, &mut self.targets)
+        Ok(end.marker)
     }
 
     /// Whether a wanted channel needs the scan. Fails if bits come twice, or before those above them.
@@ -230,15 +293,22 @@ impl<'f> Pass<'f> {
         matches!(self.targets[index], Some(Target::Averages(_))) && self.dc[index].is_some_and(|bit| bit <= 1)
     }
 
-    fn finish(self, planes: &mut [Option<Plane>]) -> Result<(), PreviewError> {
+    /// Puts the planes in their places. A channel that is missing is shown as if it were nothing, but for the first.
+    fn finish(self, planes: &mut [Option<Plane>]) -> Result<Option<Warning>, PreviewError> {
+        let mut warning = self.warning;
         for (index, target) in self.targets.into_iter().enumerate() {
             let Some(target) = target else { continue };
-            let (Some(low_bit), Some(quantisation)) = (self.dc[index], &self.quantisation[index]) else {
-                return Err(damaged("a channel is missing"));
+            let (low_bit, quantisation) = match (self.dc[index], &self.quantisation[index]) {
+                (Some(low_bit), Some(quantisation)) => (low_bit, quantisation),
+                _ if index == 0 => return Err(damaged("a channel is missing")),
+                _ => {
+                    warning = warning.max(Some(Warning::Incomplete));
+                    (0, &[1; 64])
+                }
             };
             planes[index] = Some(target.finish(&self.frame.components[index], quantisation, low_bit));
         }
-        Ok(())
+        Ok(warning)
     }
 }
 

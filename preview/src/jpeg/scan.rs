@@ -1,7 +1,10 @@
-//! Decodes the data of one scan into the targets of its channels (T.81 annexes F and G, Huffman-coded).
+//! Decodes the data of one scan into the targets of its channels (T.81 annexes F and G).
+//!
+//! Data that ends too early, or is invalid, ends the scan: what came before is kept, and the caller learns how much that is.
 
+use super::arithmetic::Arithmetic;
 use super::bits::Bits;
-use super::frame::{Frame, Scan, Tables, ZIGZAG};
+use super::frame::{Coding, Frame, Scan, Tables, ZIGZAG};
 use super::huffman::Table;
 use super::input::{Input, damaged};
 use super::target::{Samples, Target};
@@ -21,6 +24,10 @@ struct Channel<'a> {
     ac: Option<Table>,
     /// The DC coefficient of the block before.
     previous: i32,
+    /// The tables, or contexts, for DC and AC coefficients.
+    tables: (usize, usize),
+    /// Of the DC difference before, for its context.
+    class: usize,
 }
 
 /// The state of a scan beside its channels.
@@ -29,48 +36,53 @@ struct Run<'s> {
     progressive: bool,
     /// Blocks that are still to be passed over, or only refined.
     end_of_blocks: u32,
+    /// The decoder, if the file is not Huffman-coded.
+    arithmetic: Option<Box<Arithmetic>>,
 }
 
-/// Decodes the scan that begins at the position of `input`; returns the marker behind it.
+/// How a scan ended.
+pub(super) struct End {
+    /// The marker behind it.
+    pub(super) marker: u8,
+    /// Why it is not whole, if it is not.
+    pub(super) broken: Option<PreviewError>,
+    /// Whether it gave anything.
+    pub(super) empty: bool,
+}
+
+/// Decodes the scan that begins at the position of `input`.
 pub(super) fn decode(
     input: &mut Input<'_>,
     frame: &Frame,
     scan: &Scan,
     tables: &Tables,
     targets: &mut [Option<Target>],
-) -> Result<u8, PreviewError> {
+) -> Result<End, PreviewError> {
     let mut channels = channels(frame, scan, tables, targets)?;
-    let single = channels.len() == 1;
-    let (columns, rows) = if single { channels[0].blocks } else { frame.mcus };
-    if single {
-        channels[0].sampling = (1, 1);
-    }
+    let arithmetic = || Box::new(Arithmetic::new(tables.conditioning));
+    let mut run = Run {
+        scan,
+        progressive: frame.progressive,
+        end_of_blocks: 0,
+        arithmetic: (frame.coding == Coding::Arithmetic).then(arithmetic),
+    };
     let mut bits = Bits::new(input);
-    let mut run = Run { scan, progressive: frame.progressive, end_of_blocks: 0 };
-    let (mut until_restart, mut restarts) = (tables.restart_interval, 0);
-    for y in 0..rows {
-        for x in 0..columns {
-            if tables.restart_interval > 0 {
-                if until_restart == 0 {
-                    bits.restart(restarts)?;
-                    restarts += 1;
-                    until_restart = tables.restart_interval;
-                    run.end_of_blocks = 0;
-                    channels.iter_mut().for_each(|channel| channel.previous = 0);
-                }
-                until_restart -= 1;
-            }
-            for channel in &mut channels {
-                let (h, v) = channel.sampling;
-                for dy in 0..v {
-                    for dx in 0..h {
-                        run.block(&mut bits, channel, (x * h + dx, y * v + dy))?;
-                    }
-                }
-            }
+    let mut units = 0;
+    let outcome = run.units(&mut bits, &mut channels, (frame, tables), &mut units);
+    let outcome = outcome.and_then(|()| bits.finish_interval());
+    let marker = bits.marker();
+    match outcome {
+        Ok(marker) => Ok(End { marker, broken: None, empty: false }),
+        Err(broken @ PreviewError::Damaged(..)) => {
+            // A restart marker goes on with the same scan.
+            let marker = match marker {
+                Some(marker) if !matches!(marker, super::input::RST0..=super::input::RST7) => marker,
+                _ => input.next_marker()?,
+            };
+            Ok(End { marker, broken: Some(broken), empty: units == 0 })
         }
+        Err(error) => Err(error),
     }
-    bits.finish_interval()
 }
 
 fn channels<'a>(
@@ -80,8 +92,9 @@ fn channels<'a>(
     targets: &'a mut [Option<Target>],
 ) -> Result<Vec<Channel<'a>>, PreviewError> {
     let missing = || damaged("a table is missing");
-    let needs_dc = scan.band.0 == 0 && !scan.refines;
-    let needs_ac = scan.band.1 > 0;
+    let huffman = frame.coding == Coding::Huffman;
+    let needs_dc = huffman && scan.band.0 == 0 && !scan.refines;
+    let needs_ac = huffman && scan.band.1 > 0;
     let mut wanted: Vec<Option<&mut Target>> = targets.iter_mut().map(Option::as_mut).collect();
     let mut out = Vec::with_capacity(scan.components.len());
     for part in &scan.components {
@@ -101,12 +114,65 @@ fn channels<'a>(
             dc: if needs_dc { Some(table(&tables.dc, part.dc)?) } else { None },
             ac,
             previous: 0,
+            tables: (part.dc, part.ac),
+            class: 0,
         });
     }
     Ok(out)
 }
 
 impl Run<'_> {
+    /// Decodes all units of the scan, and counts them.
+    fn units(
+        &mut self,
+        bits: &mut Bits<'_, '_>,
+        channels: &mut [Channel<'_>],
+        (frame, tables): (&Frame, &Tables),
+        count: &mut u64,
+    ) -> Result<(), PreviewError> {
+        let (columns, rows) = match channels {
+            [single] => {
+                single.sampling = (1, 1);
+                single.blocks
+            }
+            _ => frame.mcus,
+        };
+        let (mut until_restart, mut restarts) = (tables.restart_interval, 0);
+        for y in 0..rows {
+            for x in 0..columns {
+                if tables.restart_interval > 0 {
+                    if until_restart == 0 {
+                        bits.restart(restarts)?;
+                        restarts += 1;
+                        until_restart = tables.restart_interval;
+                        self.restart(channels, tables);
+                    }
+                    until_restart -= 1;
+                }
+                for channel in &mut *channels {
+                    let (h, v) = channel.sampling;
+                    for dy in 0..v {
+                        for dx in 0..h {
+                            self.block(bits, channel, (x * h + dx, y * v + dy))?;
+                        }
+                    }
+                }
+            }
+            *count += u64::from(columns);
+        }
+        Ok(())
+    }
+
+    fn restart(&mut self, channels: &mut [Channel<'_>], tables: &Tables) {
+        self.end_of_blocks = 0;
+        if let Some(arithmetic) = &mut self.arithmetic {
+            **arithmetic = Arithmetic::new(tables.conditioning);
+        }
+        for channel in channels {
+            (channel.previous, channel.class) = (0, 0);
+        }
+    }
+
     #[inline]
     fn block(
         &mut self,
@@ -115,16 +181,24 @@ impl Run<'_> {
         place: (u32, u32),
     ) -> Result<(), PreviewError> {
         if !self.progressive {
-            return sequential(bits, channel, place);
+            return match &mut self.arithmetic {
+                None => sequential(bits, channel, place),
+                Some(arithmetic) => sequential_arithmetic(bits, arithmetic, channel, place),
+            };
         }
         if self.scan.band.0 == 0 {
             return self.progressive_dc(bits, channel, place);
         }
         let Some(Target::Coefficients(blocks, _)) = &mut channel.target else { return Ok(()) };
-        let Some(ac) = &channel.ac else { return Ok(()) };
         // A scan of AC coefficients has one channel and no block outside of it.
         let index = to_usize(place.1) * to_usize(channel.blocks.0) + to_usize(place.0);
         let Some(block) = blocks.get_mut(index) else { return Ok(()) };
+        if let Some(arithmetic) = &mut self.arithmetic {
+            let part = (self.scan.band, self.scan.low_bit);
+            let decode = if self.scan.refines { Arithmetic::refine } else { Arithmetic::first };
+            return decode(arithmetic, bits, channel.tables.1, part, block);
+        }
+        let Some(ac) = &channel.ac else { return Ok(()) };
         if self.scan.refines { self.refine(bits, ac, block) } else { self.first(bits, ac, block) }
     }
 
@@ -135,13 +209,20 @@ impl Run<'_> {
         channel: &mut Channel<'_>,
         (x, y): (u32, u32),
     ) -> Result<(), PreviewError> {
-        bits.refill()?;
-        let value = match &channel.dc {
-            Some(dc) => {
-                channel.previous = channel.previous.wrapping_add(dc_difference(bits, dc)?);
-                channel.previous.clamp(-0x8000, 0x7fff) << self.scan.low_bit
-            }
-            None => bits.take(1) << self.scan.low_bit,
+        let low_bit = self.scan.low_bit;
+        let value = if self.scan.refines {
+            let bit = match &mut self.arithmetic {
+                Some(arithmetic) => i32::from(arithmetic.dc_bit(bits)?),
+                None => {
+                    bits.refill()?;
+                    bits.take(1)
+                }
+            };
+            bit << low_bit
+        } else {
+            let difference = channel.dc_difference(bits, self.arithmetic.as_deref_mut())?;
+            channel.previous = channel.previous.wrapping_add(difference);
+            channel.previous.clamp(-0x8000, 0x7fff) << low_bit
         };
         match &mut channel.target {
             Some(Target::Averages(averages)) => {
@@ -266,6 +347,51 @@ fn dc_difference(bits: &mut Bits<'_, '_>, dc: &Table) -> Result<i32, PreviewErro
     }
     bits.consume(length);
     Ok(bits.take_signed(size.into()))
+}
+
+impl Channel<'_> {
+    #[inline]
+    fn dc_difference(
+        &mut self,
+        bits: &mut Bits<'_, '_>,
+        arithmetic: Option<&mut Arithmetic>,
+    ) -> Result<i32, PreviewError> {
+        match (arithmetic, &self.dc) {
+            (Some(arithmetic), _) => arithmetic.dc_difference(bits, self.tables.0, &mut self.class),
+            (None, Some(dc)) => {
+                bits.refill()?;
+                dc_difference(bits, dc)
+            }
+            (None, None) => Err(damaged("a table is missing")),
+        }
+    }
+}
+
+/// T.81 section F.2.4.
+fn sequential_arithmetic(
+    bits: &mut Bits<'_, '_>,
+    arithmetic: &mut Arithmetic,
+    channel: &mut Channel<'_>,
+    place: (u32, u32),
+) -> Result<(), PreviewError> {
+    let difference = channel.dc_difference(bits, Some(arithmetic))?;
+    channel.previous = channel.previous.wrapping_add(difference);
+    let mut coefficients = [0; 64];
+    arithmetic.first(bits, channel.tables.1, ((1, 63), 0), &mut coefficients)?;
+    let dc = channel.previous.clamp(-0x8000, 0x7fff) * i32::from(channel.quantisation[0]);
+    match &mut channel.target {
+        Some(Target::Averages(averages)) => averages.add(place, dc),
+        Some(Target::Samples(samples)) => {
+            let mut block = [0.0; 64];
+            for (&at, &step) in ZIGZAG.iter().zip(&channel.quantisation) {
+                block[at] = f32::from(coefficients[at]) * f32::from(step);
+            }
+            block[0] = f32::from(to_i16(dc));
+            samples.put((to_usize(place.0), to_usize(place.1)), &block);
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// T.81 section F.2.2.

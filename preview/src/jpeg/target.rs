@@ -16,6 +16,9 @@ const BLOCK_BYTES: u64 = 64 * 2;
 /// The most bytes that the coefficients of one progressive channel may take: those of 67 million pixels.
 const COEFFICIENT_BYTES_MAX: u64 = 128 << 20;
 
+/// What a sample is of which nothing came: grey, and no colour.
+const NOTHING: u8 = 128;
+
 /// Blocks of one channel, collected.
 pub(super) enum Target {
     /// Sums of DC coefficients.
@@ -169,7 +172,7 @@ impl Samples {
                 *value = norm / 2.0 * (half_turns * f32::from(u) * std::f32::consts::PI).cos();
             }
         }
-        Self { size, columns, rows, basis, samples: vec![0; columns * rows * size * size] }
+        Self { size, columns, rows, basis, samples: vec![NOTHING; columns * rows * size * size] }
     }
 
     /// The last coefficient that matters, in the order of the file.

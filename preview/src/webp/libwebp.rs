@@ -11,9 +11,17 @@ use libwebp_sys::{
 use crate::shrink::to_usize;
 use crate::{Format, PreviewError};
 
+/// What came out of a frame.
+pub(super) enum Pixels {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// The upper part; what is missing is transparent.
+    Cut(Vec<u8>),
+}
+
 /// Decodes `file` (a RIFF file with one frame of `size` pixels), scaled to `scaled` pixels (not more than `size`), to
 /// RGBA that is not premultiplied.
-pub(super) fn decode(file: &[u8], size: (u32, u32), scaled: (u32, u32)) -> Result<Vec<u8>, PreviewError> {
+pub(super) fn decode(file: &[u8], size: (u32, u32), scaled: (u32, u32)) -> Result<Pixels, PreviewError> {
     let invalid = || PreviewError::damaged(Format::WebP, "its data is invalid");
     let mut config = WebPDecoderConfig::new().map_err(|()| invalid())?;
     check_features(file, size, &mut config.input)?;
@@ -39,10 +47,12 @@ pub(super) fn decode(file: &[u8], size: (u32, u32), scaled: (u32, u32)) -> Resul
     // libwebp compares size and stride with the scaled dimensions and fails where they do not suffice.
     let status = unsafe { WebPDecode(file.as_ptr(), file.len(), &raw mut config) };
     match status {
-        VP8StatusCode::VP8_STATUS_OK => Ok(rgba),
+        VP8StatusCode::VP8_STATUS_OK => Ok(Pixels::Whole(rgba)),
         VP8StatusCode::VP8_STATUS_OUT_OF_MEMORY => {
             Err(PreviewError::Unsupported("it takes more memory than there is"))
         }
+        // Rows are written as they are decoded.
+        _ if rgba.iter().any(|&sample| sample != 0) => Ok(Pixels::Cut(rgba)),
         _ => Err(invalid()),
     }
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
 mod colours;
+mod cut;
 mod hostile;
 mod patterns;
 mod properties;

@@ -101,6 +101,27 @@ pub(crate) fn gif(photo: &RgbImage, interlaced: bool, canvas: (u16, u16), place:
     out
 }
 
+/// A frame of one image of few colours: its place and its delay.
+pub(crate) type GifFrame = (RgbImage, (u16, u16), u16);
+
+/// A GIF of frames with palettes of their own.
+pub(crate) fn gif_of(frames: &[GifFrame], canvas: (u16, u16), looped: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut encoder = gif::Encoder::new(&mut out, canvas.0, canvas.1, &[]).unwrap();
+    if looped {
+        encoder.set_repeat(gif::Repeat::Infinite).unwrap();
+    }
+    for (image, (left, top), delay) in frames {
+        let size = (u16::try_from(image.width()).unwrap(), u16::try_from(image.height()).unwrap());
+        let mut frame = gif::Frame::from_rgb(size.0, size.1, image.as_raw());
+        (frame.left, frame.top, frame.delay) = (*left, *top, *delay);
+        frame.dispose = gif::DisposalMethod::Keep;
+        encoder.write_frame(&frame).unwrap();
+    }
+    drop(encoder);
+    out
+}
+
 /// A PNG chunk.
 pub(crate) fn png_chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let body = [kind.as_slice(), data].concat();
