@@ -28,6 +28,11 @@ pub(super) async fn answers(peers: &Peers, from: From) -> bool {
     peers.cache.strangers().answers(standing)
 }
 
+/// Whether a caller that is not identified is told why it gets nothing.
+pub(super) fn answers_unknown(peers: &Peers) -> bool {
+    peers.cache.strangers().answers(None)
+}
+
 /// Returns when this caller is blocked while it is connected: then whatever it is given ends.
 pub(super) async fn shut_out(peers: &Peers, from: From) {
     let mut changes = peers.store.blocks_changed();

@@ -76,7 +76,12 @@ where
     let caller = timeout(IDENTIFY_TIME_MAX, identify(peers, from)).await;
     let caller =
         caller.unwrap_or_else(|_| Err(WireError::new(Code::Timeout, "the directory does not answer")));
-    if caller.is_ok() && !admission::answers(peers, from).await {
+    let is_answered = match &caller {
+        Ok(_) => admission::answers(peers, from).await,
+        // Where strangers are refused, one that the directory cannot name now is no contact: their keys are known here.
+        Err(_) => admission::answers_unknown(peers),
+    };
+    if !is_answered {
         return Ok(None);
     }
     match caller.and_then(|caller| Ok((peers.places.take(&caller, from.network)?, caller.is_contact))) {
