@@ -28,7 +28,7 @@ use dos_protocol::{
     JoinLink, PublicKey,
     admin::SOCKET_NAME,
     directory::NoticeKind,
-    limits::SHUTDOWN_TIME_MAX,
+    limits::{RELAY_TICKETS_MAX, SHUTDOWN_TIME_MAX},
     opaque::{OpaqueError, Setup},
     tls::{Alpn, ServerTls, TlsError},
 };
@@ -237,7 +237,7 @@ impl Server {
 
 /// How many connections there may be.
 fn room_for(settings: &config::Settings) -> Room {
-    let room = room(files::raise_limit(), u64::from(settings.relay.calls) * 2);
+    let room = room(files::raise_limit(), u64::from(settings.relay.calls) * 2 + RELAY_TICKETS_MAX);
     if room.sessions < settings.limits.sessions_max.into() {
         tracing::warn!(
             sessions = room.sessions,

@@ -59,7 +59,7 @@ pub const FIRST_BYTE_TIME_MAX: Duration = Duration::from_secs(2);
 /// address come back together and wait for their turn, while each costs a file descriptor and 4 KB.
 pub const UNSIGNED_MAX: usize = 16_384;
 
-/// Of these, connections that are worked for: each costs the memory of a handshake, some 30 KB, so 16 MB in all. Displacing
+/// Of these, connections that are worked for: each costs the memory of a handshake, some 30 KB and never more than 100. Displacing
 /// those of the largest crowd keeps some free for newcomers.
 pub const HANDSHAKES_MAX: usize = 512;
 
@@ -352,9 +352,9 @@ pub const RELAY_CALLS_PER_PEER: u32 = 16;
 /// Of these, calls between the same two peers: one peer alone does not take all the places of another.
 pub const RELAY_CALLS_PER_PAIR: u64 = 8;
 
-/// Tickets of which not both sides have come, in all: some 200 bytes each, for ten seconds at most. They count against the peers
-/// that asked for them, and against no other.
-pub const RELAY_TICKETS_MAX: u64 = 4_096;
+/// Tickets of which not both sides have come, in all: a connection each, for ten seconds at most. They count against the peers
+/// that asked for them, and against no other; those of the peer with the most make room.
+pub const RELAY_TICKETS_MAX: u64 = 1_024;
 
 /// The largest number that an operator can set for relayed calls: each takes two file descriptors.
 pub const RELAY_CALLS_MAX: u32 = 10_000;

@@ -44,10 +44,12 @@ pub(crate) fn is_relayed(first: u8) -> bool {
     RELAY_MAGIC.first() == Some(&first)
 }
 
+type Calls = HashMap<Ticket, Entry>;
+
 /// The calls in flight, and those that wait for their two sides.
 #[derive(Debug, Default)]
 pub struct Relay {
-    calls: Mutex<HashMap<Ticket, Entry>>,
+    calls: Mutex<Calls>,
     all: Arc<Mutex<RateLimiter>>,
     bytes: AtomicU64,
 }
@@ -137,7 +139,7 @@ impl Relay {
         calls.len()
     }
 
-    fn table(&self) -> MutexGuard<'_, HashMap<Ticket, Entry>> {
+    fn table(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock()
     }
 
@@ -155,10 +157,15 @@ impl Relay {
         let ticket = Ticket::from(ticket);
         let mut calls = self.table();
         sweep(&mut calls);
-        let admitted = relay::admit(calls.values().map(Entry::counted), (from, to), settings.into());
+        let admit =
+            |calls: &Calls| relay::admit(calls.values().map(Entry::counted), (from, to), settings.into());
+        let mut admitted = admit(&calls);
+        if admitted == Err(Full::Tickets) && displace(&mut calls, from) {
+            admitted = admit(&calls);
+        }
         if let Err(full) = admitted {
             let text = match full {
-                Full::Relay => "the directory relays as many calls as it may".into(),
+                Full::Relay | Full::Tickets => "the directory relays as many calls as it may".into(),
                 Full::Caller => "you have as many relayed calls as you may".into(),
                 Full::Called => format!("peer {to} has as many relayed calls as it may"),
             };
@@ -297,8 +304,19 @@ impl Relay {
     }
 }
 
+/// Takes a ticket back that is not used, for the sake of one of `from`.
+fn displace(calls: &mut Calls, from: PeerId) -> bool {
+    let unused = |(ticket, entry): (&Ticket, &Entry)| match entry.state {
+        State::Waiting { until, .. } => Some((*ticket, (entry.call.from, until.into_std()))),
+        State::Joined => None,
+    };
+    let (tickets, unused): (Vec<_>, Vec<_>) = calls.iter().filter_map(unused).unzip();
+    let displaced = relay::displaced(&unused, from).and_then(|at| tickets.get(at));
+    displaced.is_some_and(|ticket| calls.remove(ticket).is_some())
+}
+
 /// Forgets the calls whose sides did not come in time.
-fn sweep(calls: &mut HashMap<Ticket, Entry>) {
+fn sweep(calls: &mut Calls) {
     let now = Instant::now();
     calls.retain(|_, entry| !matches!(entry.state, State::Waiting { until, .. } if until <= now));
 }

@@ -3,6 +3,8 @@
 //! What always holds: a ticket counts against the peer that asked for it alone until both sides have come, so that no peers can
 //! keep another one from being called with tickets that they never use; a call counts against both.
 
+use std::{collections::BTreeMap, time::Instant};
+
 use dos_protocol::{
     PeerId,
     limits::{RELAY_CALLS_PER_PAIR, RELAY_TICKETS_MAX},
@@ -31,8 +33,10 @@ pub(crate) struct Allowed {
 /// What there is too much of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Full {
-    /// Calls or tickets in all.
+    /// Calls in all.
     Relay,
+    /// Tickets in all.
+    Tickets,
     /// Those of the caller.
     Caller,
     /// Calls of the one that is called.
@@ -92,7 +96,7 @@ impl Counts {
 fn check(counts: Counts, allowed: Allowed, with_tickets: bool) -> Result<(), Full> {
     let with = |tickets: u64| if with_tickets { tickets } else { 0 };
     let per_peer = u64::from(allowed.calls_per_peer);
-    if counts.joined >= allowed.calls.into() || with(counts.tickets) >= RELAY_TICKETS_MAX {
+    if counts.joined >= allowed.calls.into() {
         Err(Full::Relay)
     } else if counts.joined_of_caller + with(counts.tickets_of_caller) >= per_peer
         || counts.joined_of_both + with(counts.tickets_of_caller_for_called) >= RELAY_CALLS_PER_PAIR
@@ -100,13 +104,31 @@ fn check(counts: Counts, allowed: Allowed, with_tickets: bool) -> Result<(), Ful
         Err(Full::Caller)
     } else if counts.joined_of_called >= per_peer {
         Err(Full::Called)
+    } else if with(counts.tickets) >= RELAY_TICKETS_MAX {
+        Err(Full::Tickets)
     } else {
         Ok(())
     }
 }
 
+/// Of tickets that are not used, by who asked for them and until when they are good: which one makes room for one of `from`. The
+/// oldest of the peer that has the most, if that has clearly more, so that no peers keep the tickets from others.
+pub(crate) fn displaced(tickets: &[(PeerId, Instant)], from: PeerId) -> Option<usize> {
+    let mut counts = BTreeMap::<PeerId, usize>::new();
+    for (peer, _) in tickets {
+        *counts.entry(*peer).or_default() += 1;
+    }
+    let own = counts.get(&from).copied().unwrap_or(0);
+    let (heaviest, most) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+    let of_heaviest = tickets.iter().enumerate().filter(|(_, (peer, _))| *peer == heaviest);
+    let (oldest, _) = of_heaviest.min_by_key(|(_, (_, until))| *until)?;
+    (most > own + 1).then_some(oldest)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const ALLOWED: Allowed = Allowed { calls: 20, calls_per_peer: 10 };
@@ -135,7 +157,12 @@ mod tests {
             ("one less in all", many(19, |n| call(n, n + 50, true)), Ok(()), Ok(())),
             ("all", many(20, |n| call(n, n + 50, true)), Err(Full::Relay), Err(Full::Relay)),
             ("tickets of others", many(200, |n| call(n, n + 500, false)), Ok(()), Ok(())),
-            ("all tickets", many(RELAY_TICKETS_MAX, |n| call(n, n + 5000, false)), Err(Full::Relay), Ok(())),
+            (
+                "all tickets",
+                many(RELAY_TICKETS_MAX, |n| call(n, n + 5000, false)),
+                Err(Full::Tickets),
+                Ok(()),
+            ),
             ("made", many(10, |n| call(1, n, true)), Err(Full::Caller), Err(Full::Caller)),
             ("taken", many(10, |n| call(n, 1, true)), Err(Full::Caller), Err(Full::Caller)),
             ("tickets of one's own", many(10, |n| call(1, n, false)), Err(Full::Caller), Ok(())),
@@ -154,6 +181,19 @@ mod tests {
             assert_eq!(admit(calls.clone(), pair(1, 2), ALLOWED), admitted, "{name}: admitted");
             assert_eq!(join(calls, pair(1, 2), ALLOWED), joined, "{name}: joined");
         }
+    }
+
+    #[test]
+    fn the_oldest_ticket_of_the_peer_with_the_most_makes_room() {
+        let start = Instant::now();
+        let ticket = |of: u64, second: u64| (peer(of), start + Duration::from_secs(second));
+        let tickets = [ticket(1, 5), ticket(2, 0), ticket(1, 3), ticket(1, 4), ticket(3, 1)];
+        assert_eq!(displaced(&tickets, peer(4)), Some(2));
+        assert_eq!(displaced(&tickets, peer(2)), Some(2));
+        assert_eq!(displaced(&tickets, peer(1)), None);
+        assert_eq!(displaced(&tickets[..3], peer(4)), Some(2));
+        assert_eq!(displaced(&tickets[..3], peer(2)), None, "that would only move them from one to another");
+        assert_eq!(displaced(&[], peer(1)), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Tickets and reservations, without connections.
 use std::time::Duration;
 
-use dos_protocol::limits::RELAY_CALLS_PER_PAIR;
+use dos_protocol::limits::{RELAY_CALLS_PER_PAIR, RELAY_TICKETS_MAX};
 use tokio::time::advance;
 
 use super::*;
@@ -62,6 +62,18 @@ fn tickets_that_are_not_used_count_against_the_peer_that_asked_for_them() {
     }
     relay.admit(peer(4), peer(1), settings()).unwrap();
     relay.admit(peer(1), peer(2), settings()).unwrap();
+}
+
+#[test]
+fn tickets_of_those_who_have_the_most_make_room() {
+    let relay = Relay::default();
+    for caller in 0..RELAY_TICKETS_MAX {
+        relay.admit(peer(caller / 4 + 1000), peer(caller), settings()).unwrap();
+    }
+    let first = relay.admit(peer(1), peer(2), settings()).unwrap();
+    assert_eq!(relay.calls(), usize::try_from(RELAY_TICKETS_MAX).unwrap());
+    assert!(relay.table().contains_key(&first));
+    assert_eq!(refusal(relay.admit(peer(1000), peer(9), settings())), LIMIT);
 }
 
 #[test]
