@@ -102,6 +102,8 @@ use rights::Grants;
 use settings::CurrentSettings;
 use source::Source;
 use state_dir::StateDir;
+#[cfg(fuzzing)]
+pub use store::fuzzing;
 use store::{Live, Store};
 use trust::Trust;
 use upstream::{Ends, Local, Upstream};

@@ -61,6 +61,23 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
     Ok(directory.into())
 }
 
+/// All packages of a lock file, as cargo's metadata has them.
+///
+/// # Errors
+/// If cargo does not tell.
+pub(crate) fn packages(manifest: &Path) -> Result<Vec<Value>> {
+    let mut metadata = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    metadata.args(["metadata", "--format-version", "1", "--locked", "--manifest-path"]).arg(manifest);
+    let output = metadata.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    ensure!(output.status.success(), "cargo cannot tell the packages of {}", manifest.display());
+    let mut metadata: Value =
+        serde_json::from_slice(&output.stdout).context("cannot read cargo's metadata")?;
+    match metadata["packages"].take() {
+        Value::Array(packages) => Ok(packages),
+        _ => bail!("cargo tells of no packages"),
+    }
+}
+
 /// Packages a program that is built already into the directory `out`.
 ///
 /// # Errors
@@ -82,10 +99,8 @@ pub(crate) fn deb(program: &str, out: &Path) -> Result<()> {
 /// # Errors
 /// If they do not build, or if a count is wrong.
 pub(crate) fn kills(kills: u32) -> Result<()> {
-    let built = cargo("build").args(["--locked", "-p", "dosd", "-p", "peerd", "-p", "dosctl"]).status();
-    ensure!(built.context("cannot run cargo")?.success(), "the programs do not build");
-    let mut command = cargo("test");
-    command.args(["--locked", "-p", "peerd", "--test", "it", "campaign::"]);
+    build_debug()?;
+    let mut command = tests("peerd", "campaign::no_kill");
     let status = command.env("DOS_KILLS", kills.to_string()).status().context("cannot run cargo")?;
     ensure!(status.success(), "a count was wrong");
     Ok(())
@@ -96,8 +111,7 @@ pub(crate) fn kills(kills: u32) -> Result<()> {
 /// # Errors
 /// If they do not build, or if one succeeds.
 pub(crate) fn attack(name: Option<&str>) -> Result<()> {
-    let built = cargo("build").args(["--locked", "-p", "dosd", "-p", "peerd", "-p", "dosctl"]).status();
-    ensure!(built.context("cannot run cargo")?.success(), "the programs do not build");
+    build_debug()?;
     let filter = format!("attack::{}", name.unwrap_or_default());
     let mut failed = Vec::new();
     for program in ["dosd", "peerd"] {
@@ -112,6 +126,23 @@ pub(crate) fn attack(name: Option<&str>) -> Result<()> {
     }
     ensure!(failed.is_empty(), "an attack succeeded against {}", failed.join(" and "));
     Ok(())
+}
+
+/// Builds the programs as tests use them.
+///
+/// # Errors
+/// If they do not build.
+pub(crate) fn build_debug() -> Result<()> {
+    let built = cargo("build").args(["--locked", "-p", "dosd", "-p", "peerd", "-p", "dosctl"]).status();
+    ensure!(built.context("cannot run cargo")?.success(), "the programs do not build");
+    Ok(())
+}
+
+/// Cargo that runs the integration tests of a package whose names have this in them.
+pub(crate) fn tests(package: &str, filter: &str) -> Command {
+    let mut command = cargo("test");
+    command.args(["--locked", "-p", package, "--test", "it", filter]);
+    command
 }
 
 /// Runs the measurements.

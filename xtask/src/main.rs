@@ -3,10 +3,13 @@
 //!
 //! Nothing here is part of the product, and nothing of the product depends on it.
 
+mod campaigns;
 mod cargo;
 mod demo;
+mod deny;
 mod dist;
 mod earlier;
+mod fuzz;
 mod layers;
 mod mutants;
 mod package;
@@ -63,6 +66,14 @@ enum Chore {
         #[arg(value_name = "NAME")]
         name: Option<String>,
     },
+    /// Checks licences, sources and banned crates of all dependencies against deny.toml
+    Deny,
+    /// Kills daemons and cuts connections while clients work, and checks their history: lost, doubled, over-granted, stuck
+    History(campaigns::History),
+    /// Cuts the power of the disk that everything is on, at random moments, and checks the history; needs root
+    Powercut(campaigns::PowerCuts),
+    /// Feeds what fuzzers make up to everything that reads bytes of others
+    Fuzz(fuzz::Fuzz),
     /// Runs the measurements with these arguments: `cargo xtask bench --help`
     #[command(disable_help_flag = true)]
     Bench {
@@ -83,6 +94,10 @@ fn main() -> ExitCode {
         Chore::Mutants => mutants::run(),
         Chore::Kills { kills } => cargo::kills(kills),
         Chore::Attack { name } => cargo::attack(name.as_deref()),
+        Chore::Deny => deny::run(&cargo::workspace()),
+        Chore::History(history) => campaigns::history(history),
+        Chore::Powercut(cuts) => campaigns::power_cuts(cuts),
+        Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Bench { args } => cargo::bench(&args),
     };
     match outcome {

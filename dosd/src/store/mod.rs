@@ -9,6 +9,8 @@ mod backup;
 mod blocks;
 mod check;
 mod done;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod grants;
 mod healing;
 mod identity;

@@ -9,6 +9,8 @@ mod asserting;
 mod blocks;
 mod contacted;
 mod contacts;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod grants;
 mod inbox;
 mod library;

@@ -1,8 +1,14 @@
 //! A history of five peers, a backup in the middle of it, and a restore at its end: once everybody is back, everything is as if there
 //! had been no restore.
 //!
-//! What the peers and the directory say before the restore is the model. Of moderate size here; `DOS_HISTORY_OPERATIONS=1000` and
-//! `DOS_HISTORY_SEED=N` make it another one, whose figures are printed.
+//! What the peers and the directory say before the restore is the model. Of moderate size here; `DOS_RESTORE_OPERATIONS=1000` and
+//! `DOS_RESTORE_SEED=N` make it another one, whose figures are printed.
+
+mod books;
+pub(crate) mod campaign;
+mod check;
+mod client;
+mod record;
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -26,16 +32,17 @@ const NAMES: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
 /// Operations if nothing is said: enough for each kind to come before and after the backup.
 const OPERATIONS: usize = 160;
 
-fn setting(name: &str, or: usize) -> usize {
+pub(crate) fn setting(name: &str, or: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or)
 }
 
 /// Numbers that are the same for the same seed: splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
 /// 2014).
-struct Dice(u64);
+#[derive(Debug)]
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -43,7 +50,7 @@ impl Dice {
         usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(end).unwrap()).unwrap()
     }
 
-    fn some(&mut self, most: usize) -> u32 {
+    pub(crate) fn some(&mut self, most: usize) -> u32 {
         u32::try_from(1 + self.below(most)).unwrap()
     }
 }
@@ -372,7 +379,7 @@ fn difference(before: &Value, after: &Value, path: &str) -> Option<String> {
 
 #[test]
 fn after_a_restore_everything_is_as_without_it() {
-    let (operations, seed) = (setting("DOS_HISTORY_OPERATIONS", OPERATIONS), setting("DOS_HISTORY_SEED", 1));
+    let (operations, seed) = (setting("DOS_RESTORE_OPERATIONS", OPERATIONS), setting("DOS_RESTORE_SEED", 1));
     let mut world = World::new(u64::try_from(seed).unwrap());
     for number in 0..operations {
         if number == operations / 3 {

@@ -110,7 +110,7 @@ fn daemon(name: &str, namespace: Option<&str>) -> Command {
 }
 
 /// Short, because the path of a socket has at most 107 bytes.
-fn temporary() -> tempfile::TempDir {
+pub(crate) fn temporary() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("dos").tempdir_in("/tmp").unwrap()
 }
 
@@ -160,6 +160,12 @@ impl Stage {
     pub(crate) fn with_data(data: &Path) -> Self {
         let dir = temporary();
         copy_private(data, &dir.path().join("dosd"));
+        Self::in_dir(dir, "127.0.0.1", None, &[])
+    }
+
+    /// With a directory whose data, and that of its peers, is below this folder.
+    pub(crate) fn on(folder: &Path) -> Self {
+        let dir = tempfile::Builder::new().prefix("dos").tempdir_in(folder).unwrap();
         Self::in_dir(dir, "127.0.0.1", None, &[])
     }
 

@@ -1,0 +1,66 @@
+//! Images, through the front door of the preview: [`dos_preview::make`] and [`dos_preview::scale`], with their own limits.
+
+use std::io::Cursor;
+
+use dos_preview::{PREVIEW_PIXELS_MAX, SCALED_PIXELS_MAX};
+use dos_protocol::limits::PREVIEW_BYTES_MAX;
+
+/// What begins like a JPEG.
+pub fn jpeg(file: &[u8]) {
+    if file.starts_with(b"\xff\xd8") {
+        preview(file);
+    }
+}
+
+/// What begins like a PNG.
+pub fn png(file: &[u8]) {
+    if file.starts_with(b"\x89PNG") {
+        preview(file);
+    }
+}
+
+/// What begins like a GIF.
+pub fn gif(file: &[u8]) {
+    if file.starts_with(b"GIF8") {
+        preview(file);
+    }
+}
+
+/// What begins like a WebP.
+pub fn webp(file: &[u8]) {
+    if file.starts_with(b"RIFF") {
+        preview(file);
+    }
+}
+
+fn preview(file: &[u8]) {
+    let Ok(picture) = dos_preview::make(Cursor::new(file)) else { return };
+    let preview = picture.preview;
+    assert!((1..=PREVIEW_PIXELS_MAX).contains(&preview.width));
+    assert!((1..=PREVIEW_PIXELS_MAX).contains(&preview.height));
+    assert!(preview.jpeg.len() <= PREVIEW_BYTES_MAX, "a preview of {} bytes", preview.jpeg.len());
+    // It is a JPEG of that size itself, and has none of the segments in which metadata travels.
+    let again = dos_preview::make(Cursor::new(&preview.jpeg)).expect("a preview can be read");
+    assert_eq!((again.width, again.height), (preview.width, preview.height));
+    assert_eq!(metadata(&preview.jpeg), None);
+    // Not for every one: it decodes the file a second time.
+    if file.len() % 4 == 0 {
+        let pixels =
+            dos_preview::scale(Cursor::new(file), (640, 480)).expect("what has a preview can be scaled");
+        assert!(pixels.width <= SCALED_PIXELS_MAX && pixels.height <= SCALED_PIXELS_MAX);
+        assert_eq!(pixels.rgb.len() as u64, u64::from(pixels.width) * u64::from(pixels.height) * 3);
+    }
+}
+
+/// The first marker of a segment for metadata (APP1 to APP15, COM) before the image's data.
+fn metadata(jpeg: &[u8]) -> Option<u8> {
+    let mut at = 2;
+    while let Some(&[0xff, marker, high, low]) = jpeg.get(at..at + 4) {
+        match marker {
+            0xe1..=0xef | 0xfe => return Some(marker),
+            0xda => return None,
+            _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
+        }
+    }
+    panic!("a preview without an image")
+}
