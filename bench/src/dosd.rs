@@ -55,6 +55,7 @@ impl Dosd {
             // Everybody comes from one address, as fast as it goes: what is measured is not the limits.
             .args(["--sessions-per-address", "100000", "--handshakes-per-minute", "100000000"])
             .args(["--requests-per-second", "10000000", "--messages-per-minute", "100000000"])
+            .args(["--views-per-minute", "1000000000"])
             .args(["--relay-bytes-per-second", "1000000000000"])
             .args(["--relay-bytes-per-second-per-peer", "1000000000000"])
             .stdin(Stdio::null())

@@ -23,14 +23,26 @@ pub struct Limits {
     pub requests_per_second: u32,
     /// Messages of one peer in a minute, and at once.
     pub messages_per_minute: u32,
+    /// Views of one peer in a minute, and at once.
+    pub views_per_minute: u32,
     /// Images that one peer may publish.
     pub images_per_peer: u32,
     /// Bytes of all previews of one peer.
     pub preview_bytes_per_peer: u64,
+    /// Bytes of the images, grants and requests of one peer, without previews.
+    pub row_bytes_per_peer: u64,
     /// Messages and requests of one peer that wait for another one.
     pub inbox_rows_per_sender: u32,
     /// Updates that wait for one peer, before it gets no more messages, requests and rights.
     pub inbox_rows_max: u32,
+    /// The same in bytes.
+    pub inbox_bytes_max: u64,
+    /// Bytes that one peer has waiting for all others.
+    pub sent_bytes_per_peer: u64,
+    /// Bytes of the database, if they are bounded.
+    pub database_bytes_max: Option<u64>,
+    /// Bytes of the disk that stay free.
+    pub disk_reserve_bytes: u64,
 }
 
 impl Limits {
@@ -46,8 +58,13 @@ impl Limits {
         Quotas {
             images: self.images_per_peer.into(),
             preview_bytes: self.preview_bytes_per_peer,
+            row_bytes: self.row_bytes_per_peer,
             inbox_rows: self.inbox_rows_max.into(),
             inbox_rows_per_sender: self.inbox_rows_per_sender.into(),
+            inbox_bytes: self.inbox_bytes_max,
+            sent_bytes: self.sent_bytes_per_peer,
+            database_bytes: self.database_bytes_max,
+            disk_reserve: self.disk_reserve_bytes,
         }
     }
 }

@@ -21,7 +21,8 @@ use tokio::sync::watch;
 use crate::{
     directory::{Directory, outward},
     phase::Phase,
-    store::Counts,
+    rules::Level,
+    store::{Counts, Looked},
 };
 
 /// A directory as its page shows it.
@@ -49,7 +50,15 @@ impl Page for Observed {
                 None
             }
         };
-        let sampled = sample(&directory, counts);
+        let looked = match directory.store.space().await {
+            Ok(looked) => Some(looked),
+            Err(refusal) => {
+                let error = outward(refusal);
+                tracing::warn!(error = &error as &dyn Error, "the store cannot be measured");
+                None
+            }
+        };
+        let sampled = sample(&directory, counts, looked);
         http::open_metrics(&[directory.metrics.registry(), &sampled])
     }
 
@@ -71,7 +80,7 @@ impl Page for Observed {
 }
 
 /// What is not counted but looked up; the store's part is missing if it cannot tell.
-fn sample(directory: &Directory, counts: Option<Counts>) -> Registry {
+fn sample(directory: &Directory, counts: Option<Counts>, looked: Option<Looked>) -> Registry {
     let mut registry = Registry::with_prefix("dos");
     let mut gauge = |name: &str, help: &str, value: u64| {
         registry.register(name, help, ConstGauge::new(value));
@@ -82,9 +91,28 @@ fn sample(directory: &Directory, counts: Option<Counts>) -> Registry {
         gauge("images", "Images that are published", counts.images);
         gauge("inbox_rows", "Updates that peers have not stored yet", counts.inbox_rows);
     }
+    if let Some(Looked { level, .. }) = looked {
+        let level = match level {
+            Level::Ample => 0,
+            Level::Low(_) => 1,
+            Level::Full(_) => 2,
+        };
+        gauge("room_level", "0: enough, 1: little is left, 2: none, peers can add nothing", level);
+    }
     let uptime = directory.metrics.uptime().as_secs_f64();
     let calls = u64::try_from(directory.live.relay.calls()).unwrap_or(u64::MAX);
     gauge("relay_calls", "Calls through the relay under way, or about to be", calls);
+    let mut bytes = |name: &str, help: &str, value: u64| {
+        registry.register_with_unit(name, help, Unit::Bytes, ConstGauge::new(value));
+    };
+    if let Some(counts) = counts {
+        bytes("preview", "All previews", counts.preview_bytes);
+        bytes("inbox", "Updates that peers have not stored yet", counts.inbox_bytes);
+    }
+    if let Some(looked) = looked {
+        bytes("store_used", "What of the database is in use", looked.space.database);
+        bytes("room", "By how much the database can grow before nothing may be added", looked.room);
+    }
     let relayed = ConstCounter::new(directory.live.relay.bytes());
     registry.register_with_unit("relayed", "What passed through the relay, both ways", Unit::Bytes, relayed);
     registry.register_with_unit("uptime", "Since the start", Unit::Seconds, ConstGauge::new(uptime));

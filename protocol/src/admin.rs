@@ -317,6 +317,49 @@ pub struct Stats {
     pub relayed_bytes: u64,
     /// What did not fit into a session's queue.
     pub queue_drops: u64,
+    /// Bytes of all previews.
+    #[serde(default)]
+    pub preview_bytes: u64,
+    /// Bytes of all updates that wait.
+    #[serde(default)]
+    pub inbox_bytes: u64,
+    /// Bytes of the database that are in use; the rest of its size is free for what comes.
+    #[serde(default)]
+    pub used_bytes: u64,
+    /// Bytes by which that can grow before nothing may be added.
+    #[serde(default)]
+    pub room_bytes: u64,
+    /// Whether that is enough.
+    #[serde(default)]
+    pub room: Room,
+    /// The setting that bounds it, where it is not enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room_limit: Option<Box<str>>,
+}
+
+/// How much room a directory has for more data.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Room {
+    /// Enough.
+    #[default]
+    Ample,
+    /// It ends soon.
+    Low,
+    /// None: peers can add nothing.
+    Full,
+}
+
+impl Room {
+    /// As text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ample => "ample",
+            Self::Low => "low",
+            Self::Full => "full",
+        }
+    }
 }
 
 /// The name of the socket in the data directory.

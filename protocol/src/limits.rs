@@ -88,8 +88,32 @@ pub const REQUESTS_PER_SECOND: u32 = 500;
 /// Messages of one peer in a minute: what a program may say; people say less.
 pub const MESSAGES_PER_MINUTE: u32 = 600;
 
-/// Bytes of all previews of one peer: 100,000 previews of 10 KB.
-pub const PREVIEW_BYTES_PER_PEER: u64 = 1 << 30;
+/// Bytes of all previews of one peer: 20,000 previews of 12 KB, which is the collection of a person; a disk of 20 GB bears some
+/// dozens of such.
+pub const PREVIEW_BYTES_PER_PEER: u64 = 256 << 20;
+
+/// Bytes of the rows of one peer: all the images that it may publish, and as many grants and requests.
+pub const ROW_BYTES_PER_PEER: u64 = 128 << 20;
+
+/// Bytes that wait for one peer: 4,000 messages of the largest size, 100,000 grants. Receipts may go beyond it.
+pub const INBOX_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes that one peer has waiting for all others: what it can fill of a disk by talking to peers that never come.
+pub const SENT_BYTES_PER_PEER: u64 = 64 << 20;
+
+/// Bytes of the answers that the directory keeps for changes of one peer: some 10,000; of more, the oldest go before their time.
+pub const OPERATION_BYTES_PER_PEER: u64 = 8 << 20;
+
+/// Bytes of the disk that stay free for what is never refused: revocations, answers, receipts of views. That is millions of
+/// them, and what may come between two looks at the disk.
+pub const DISK_RESERVE_BYTES: u64 = 1 << 30;
+
+/// A directory whose disk is full may have room again after this time.
+pub const ROOM_PAUSE: Duration = Duration::from_secs(60);
+
+/// Views of one peer in a minute, and at once: a person looks at fewer, and each takes some 300 bytes of the directory's disk
+/// for as long as its receipt is kept.
+pub const VIEWS_PER_MINUTE: u32 = 600;
 
 /// Updates that wait for one peer: one that is away for a year still gets what matters, and a disk is not filled by it.
 pub const INBOX_ROWS_MAX: u32 = 100_000;

@@ -1,18 +1,27 @@
 //! `stats`: how the directory does, from memory and the store.
 
 use dos_protocol::{
-    admin::{FromDosd, Stats},
+    admin::{FromDosd, Room, Stats},
     directory::ViewedKind,
 };
 use dos_sqlite::WriterStats;
 
 use super::{Operator, Replies, Stop};
-use crate::store::Counts;
+use crate::{
+    rules::Level,
+    store::{Counts, Looked},
+};
 
 impl Operator {
     pub(super) async fn stats(&self, replies: &mut Replies) -> Result<(), Stop> {
         let (store, live, metrics) = (&self.directory.store, &self.directory.live, &self.directory.metrics);
-        let Counts { peers, images, inbox_rows } = store.counts().await?;
+        let Counts { peers, images, preview_bytes, inbox_rows, inbox_bytes } = store.counts().await?;
+        let Looked { space, level, room } = store.space().await?;
+        let (state, limit) = match level {
+            Level::Ample => (Room::Ample, None),
+            Level::Low(bound) => (Room::Low, Some(bound.limit())),
+            Level::Full(bound) => (Room::Full, Some(bound.limit())),
+        };
         let WriterStats { commits, operations, failures } = store.stats();
         let stats = Stats {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -31,6 +40,12 @@ impl Operator {
             views_checked_in: metrics.views(ViewedKind::Checkin),
             relayed_bytes: live.relay.bytes(),
             queue_drops: live.queue_drops().get(),
+            preview_bytes,
+            inbox_bytes,
+            used_bytes: space.database,
+            room_bytes: room,
+            room: state,
+            room_limit: limit.map(Into::into),
         };
         Ok(replies.send(FromDosd::Stats(Box::new(stats))).await?)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dos_protocol::{
     Timestamp,
-    admin::{FromDosd, Stats, ToDosd},
+    admin::{FromDosd, Room, Stats, ToDosd},
     duration::format_duration,
 };
 use serde_json::{Value, json};
@@ -45,6 +45,12 @@ fn object(stats: &Stats, uptime: Duration) -> Value {
         "views_checked_in": stats.views_checked_in,
         "relayed_bytes": stats.relayed_bytes,
         "queue_drops": stats.queue_drops,
+        "preview_bytes": stats.preview_bytes,
+        "inbox_bytes": stats.inbox_bytes,
+        "used_bytes": stats.used_bytes,
+        "room_bytes": stats.room_bytes,
+        "room": stats.room.as_str(),
+        "room_limit": stats.room_limit,
     })
 }
 
@@ -53,16 +59,26 @@ fn text(stats: &Stats, uptime: Duration) -> String {
         ("version", stats.version.to_string()),
         ("uptime", format!("{}, since {}", format_duration(uptime), stats.started_at)),
         ("peers", format!("{} registered, {} online", stats.peers, stats.sessions)),
-        ("images", stats.images.to_string()),
+        ("images", format!("{}, previews of {} bytes", stats.images, stats.preview_bytes)),
         ("grants", stats.rights.to_string()),
         ("views", views(stats)),
-        ("inboxes", format!("{} updates wait", stats.inbox_rows)),
+        ("inboxes", format!("{} updates wait, {} bytes", stats.inbox_rows, stats.inbox_bytes)),
         ("store", store(stats)),
+        ("room", room(stats)),
         ("relayed", format!("{} bytes", stats.relayed_bytes)),
         ("queue drops", stats.queue_drops.to_string()),
     ];
     let lines: Vec<_> = rows.iter().map(|(name, value)| format!("{name:<12}{value}")).collect();
     lines.join("\n")
+}
+
+fn room(stats: &Stats) -> String {
+    let limit = stats.room_limit.as_deref().unwrap_or_default();
+    match stats.room {
+        Room::Ample => format!("{} bytes", stats.room_bytes),
+        Room::Low => format!("WARNING: {} bytes only (limit {limit})", stats.room_bytes),
+        Room::Full => format!("WARNING: none, peers can add nothing (limit {limit})"),
+    }
 }
 
 fn views(stats: &Stats) -> String {
@@ -106,13 +122,28 @@ mod tests {
             views_checked_in: 9,
             relayed_bytes: 0,
             queue_drops: 0,
+            preview_bytes: 11,
+            inbox_bytes: 12,
+            used_bytes: 13,
+            room_bytes: 14,
+            room: Room::Ample,
+            room_limit: None,
         };
         let uptime = since(stats.started_at, Timestamp(90_061_000));
         let text = text(&stats, uptime);
         assert!(text.contains("\nuptime      1d1h1m1s, since 1970-"), "{text}");
         assert!(text.contains("\npeers       3 registered, 2 online\n"), "{text}");
         assert!(text.contains("4096 bytes; 4 commits with 2.5 operations each, 1 failed\n"), "{text}");
+        assert!(text.contains("\nimages      4, previews of 11 bytes\n"), "{text}");
+        assert!(text.contains("\nroom        14 bytes\n"), "{text}");
         assert_eq!(object(&stats, uptime)["uptime_s"], 90_061);
+        let limit = Some("disk_reserve_bytes".into());
+        let low = Stats { room: Room::Low, room_limit: limit, ..stats };
+        assert_eq!(room(&low), "WARNING: 14 bytes only (limit disk_reserve_bytes)");
+        let full = Stats { room: Room::Full, ..low };
+        assert_eq!(room(&full), "WARNING: none, peers can add nothing (limit disk_reserve_bytes)");
+        let object = object(&full, uptime);
+        assert_eq!((&object["room"], &object["room_limit"]), (&"full".into(), &"disk_reserve_bytes".into()));
         assert_eq!(since(Timestamp(5), Timestamp(1)), Duration::ZERO, "clocks are set back");
     }
 }

@@ -8,11 +8,12 @@ use dos_daemon::{
 };
 use dos_protocol::{
     limits::{
-        BLOCK_DURATION, BLOCK_DURATION_MAX, BROADCASTS_PER_MINUTE, HANDSHAKES_PER_MINUTE,
-        IMAGES_PER_PEER_MAX, INBOX_ROWS_MAX, INBOX_ROWS_PER_SENDER, MESSAGES_PER_MINUTE,
+        BLOCK_DURATION, BLOCK_DURATION_MAX, BROADCASTS_PER_MINUTE, DISK_RESERVE_BYTES, HANDSHAKES_PER_MINUTE,
+        IMAGES_PER_PEER_MAX, INBOX_BYTES_MAX, INBOX_ROWS_MAX, INBOX_ROWS_PER_SENDER, MESSAGES_PER_MINUTE,
         PREVIEW_BYTES_PER_PEER, REGISTRATIONS_PER_MINUTE, RELAY_BYTES_PER_SECOND, RELAY_BYTES_PER_SECOND_MIN,
         RELAY_BYTES_PER_SECOND_PER_PEER, RELAY_CALLS, RELAY_CALLS_MAX, RELAY_CALLS_PER_PEER, RELAY_IDLE,
-        REQUESTS_PER_SECOND, SESSIONS_MAX, SESSIONS_PER_ADDRESS,
+        REQUESTS_PER_SECOND, ROW_BYTES_PER_PEER, SENT_BYTES_PER_PEER, SESSIONS_MAX, SESSIONS_PER_ADDRESS,
+        VIEWS_PER_MINUTE,
     },
     parse_duration,
 };
@@ -103,18 +104,36 @@ dos_daemon::settings! {
     /// Messages of one peer per minute [default: 600]
     messages_per_minute: u32 = MESSAGES_PER_MINUTE, check positive,
         [value_name = "N", env = "DOSD_MESSAGES_PER_MINUTE", help_heading = "Limits"];
+    /// Views of one peer per minute [default: 600]
+    views_per_minute: u32 = VIEWS_PER_MINUTE, check positive,
+        [value_name = "N", env = "DOSD_VIEWS_PER_MINUTE", help_heading = "Limits"];
     /// Images that one peer may publish [default: 100000]
     images_per_peer: u32 = IMAGES_PER_PEER_MAX, check positive,
         [value_name = "N", env = "DOSD_IMAGES_PER_PEER", help_heading = "Limits"];
-    /// Bytes of all previews of one peer [default: 1073741824]
+    /// Bytes of all previews of one peer [default: 268435456]
     preview_bytes_per_peer: u64 = PREVIEW_BYTES_PER_PEER, check positive,
         [value_name = "BYTES", env = "DOSD_PREVIEW_BYTES_PER_PEER", help_heading = "Limits"];
+    /// Bytes of the images, grants and requests of one peer, without previews [default: 134217728]
+    row_bytes_per_peer: u64 = ROW_BYTES_PER_PEER, check positive,
+        [value_name = "BYTES", env = "DOSD_ROW_BYTES_PER_PEER", help_heading = "Limits"];
     /// Messages and requests of one peer that may wait for another one [default: 1000]
     inbox_rows_per_sender: u32 = INBOX_ROWS_PER_SENDER, check positive,
         [value_name = "N", env = "DOSD_INBOX_ROWS_PER_SENDER", help_heading = "Limits"];
     /// Updates that may wait for one peer before it gets no more messages, requests and grants [default: 100000]
     inbox_rows_max: u32 = INBOX_ROWS_MAX, check positive,
         [value_name = "N", env = "DOSD_INBOX_ROWS_MAX", help_heading = "Limits"];
+    /// Bytes that may wait for one peer before it gets no more messages, requests and grants [default: 67108864]
+    inbox_bytes_max: u64 = INBOX_BYTES_MAX, check positive,
+        [value_name = "BYTES", env = "DOSD_INBOX_BYTES_MAX", help_heading = "Limits"];
+    /// Bytes that one peer may have waiting for all others [default: 67108864]
+    sent_bytes_per_peer: u64 = SENT_BYTES_PER_PEER, check positive,
+        [value_name = "BYTES", env = "DOSD_SENT_BYTES_PER_PEER", help_heading = "Limits"];
+    /// Add nothing to a database of this size [default: as large as the disk allows]
+    database_bytes_max: u64, check positive,
+        [value_name = "BYTES", env = "DOSD_DATABASE_BYTES_MAX", help_heading = "Limits"];
+    /// Add nothing when less of the disk is free; of a small disk at most a sixteenth stays free [default: 1073741824]
+    disk_reserve_bytes: u64 = DISK_RESERVE_BYTES,
+        [value_name = "BYTES", env = "DOSD_DISK_RESERVE_BYTES", help_heading = "Limits"];
     /// Relay between peers that cannot reach each other [default: on]
     relay: Switch = Switch::On, [value_name = "ON|OFF", env = "DOSD_RELAY"];
     /// Calls relayed at the same time [default: 256]

@@ -6,7 +6,7 @@ use dos_protocol::limits::BLOCK_DURATION;
 use super::*;
 
 /// Key, default as the help tells it, another value as the file has it.
-const SETTINGS: [(&str, &str, &str); 27] = [
+const SETTINGS: [(&str, &str, &str); 33] = [
     ("listen", "[::]:5001", "'[::1]:1'"),
     ("data_dir", "$STATE_DIRECTORY, or dos/dosd in the user's state directory", "'/y'"),
     ("advertise", "the address of this machine", "'a:1'"),
@@ -21,10 +21,16 @@ const SETTINGS: [(&str, &str, &str); 27] = [
     ("handshakes_per_minute", "12000", "1"),
     ("requests_per_second", "500", "1"),
     ("messages_per_minute", "600", "1"),
+    ("views_per_minute", "600", "1"),
     ("images_per_peer", "100000", "1"),
-    ("preview_bytes_per_peer", "1073741824", "1"),
+    ("preview_bytes_per_peer", "268435456", "1"),
+    ("row_bytes_per_peer", "134217728", "1"),
     ("inbox_rows_per_sender", "1000", "1"),
     ("inbox_rows_max", "100000", "1"),
+    ("inbox_bytes_max", "67108864", "1"),
+    ("sent_bytes_per_peer", "67108864", "1"),
+    ("database_bytes_max", "as large as the disk allows", "1"),
+    ("disk_reserve_bytes", "1073741824", "1"),
     ("relay", "on", "'off'"),
     ("relay_calls", "256", "3"),
     ("relay_calls_per_peer", "16", "3"),
@@ -71,7 +77,7 @@ fn a_default_is_what_it_is_said_to_be_and_another_value_changes_something() {
     for (key, default, other) in SETTINGS {
         let changed = config(&format!("{key} = {other}")).unwrap();
         assert_ne!(format!("{changed:?}"), given, "{key} has no effect");
-        if !matches!(key, "data_dir" | "advertise" | "idle_timeout" | "metrics") {
+        if !matches!(key, "data_dir" | "advertise" | "idle_timeout" | "database_bytes_max" | "metrics") {
             let value = if default.parse::<u64>().is_ok() { default.into() } else { format!("'{default}'") };
             let same = config(&format!("{key} = {value}")).unwrap();
             assert_eq!(format!("{same:?}"), given, "the default of {key}");
@@ -83,6 +89,7 @@ fn a_default_is_what_it_is_said_to_be_and_another_value_changes_something() {
     }
     let now = config("").unwrap();
     assert_eq!((now.advertise, now.metrics, now.settings.idle_timeout), (None, None, None));
+    assert_eq!(now.settings.limits.database_bytes_max, None);
 }
 
 #[test]
@@ -110,6 +117,7 @@ fn values_that_cannot_be_meant_are_refused_and_those_at_the_edge_are_not() {
         ("broadcasts_per_minute = 0", "--broadcasts-per-minute needs a number of at least 1"),
         ("requests_per_second = 0", "--requests-per-second needs a number of at least 1"),
         ("preview_bytes_per_peer = 0", "--preview-bytes-per-peer needs a number of at least 1"),
+        ("database_bytes_max = 0", "--database-bytes-max needs a number of at least 1"),
         ("idle_timeout = '999ms'", "--idle-timeout needs a time of at least 1s"),
         ("block_duration = '999ms'", "--block-duration is from 1s to 1h"),
         ("block_duration = '3601s'", "--block-duration is from 1s to 1h"),

@@ -1,15 +1,25 @@
 //! Views: spent, checked out, given back.
 
+use std::time::Instant;
+
+use dos_daemon::rate::Rate;
 use dos_protocol::{
     ViewId,
     directory::{Answer, Checkin, Spend, SpendKind, ViewedKind},
 };
 
 use super::Directory;
-use crate::store::{Change, Refusal};
+use crate::{
+    rules::refusal::reached,
+    store::{Change, Refusal},
+};
 
 impl Directory {
     pub(super) async fn spend(&self, change: Change, spend: Spend) -> Result<Answer, Refusal> {
+        let rate = Rate::per_minute(self.settings().limits.views_per_minute.into());
+        if let Err(wait) = self.views.take(change.peer, rate, Instant::now()) {
+            return Err(reached("views_per_minute", "too many views").retry_after(wait).into());
+        }
         let (kind, views) = (spend.kind, spend.views);
         let spent = self.store.spend(change, spend).await?;
         if spent.is_new {

@@ -12,7 +12,8 @@ use dos_protocol::{
 use super::{
     Decided, Owe,
     blocks::across::{self, Act, Between},
-    inbox::{Quotas, Waiting, check_room},
+    inbox::Cause,
+    quota::{Adding, Quotas, Waiting, check_room, check_rows},
     refusal::{invalid, not_found},
 };
 
@@ -165,11 +166,20 @@ pub(crate) fn share(
     across::admit(act, state.between, (state.scope.viewer, state.scope.viewer_name.as_ref()))?;
     // A grant can always be revoked.
     if share.views != ViewsChange::Revoke {
-        check_room(state.waiting, &state.quotas)?;
+        let adding = if state.old.is_some() { Adding::Change } else { Adding::Grant };
+        check_room(state.waiting, adding, &state.quotas)?;
+        if state.old.is_none() {
+            check_rows(state.waiting.row_bytes, &state.quotas)?;
+        }
     }
     let scope = &state.scope;
     if scope.viewer == scope.owner() {
         return Err(invalid("an owner's own views are free and need no grant"));
+    }
+    // Again it changes nothing: so a revocation, which always has room, comes after a grant, which had to have it.
+    let is_again = |grant: &&GrantRecord| share.views == ViewsChange::Revoke && !grant.is_live();
+    if let Some(grant) = state.old.as_ref().filter(is_again) {
+        return Ok(Decided { state: grant.clone(), answer: grant.snapshot(scope), owed: Vec::new() });
     }
     let Some(grant) = changed(state.old, share, now)? else {
         return Err(not_found(format!("{} has no grant for {}", share.viewer, scope.image.path.name)));
@@ -266,7 +276,8 @@ fn bounded(views: Allowance) -> Result<Allowance, WireError> {
 /// Owes the grant as it is now to its viewer, then to its owner, which may have asked for the change and lost the answer.
 pub(crate) fn owe_both(grant: &Grant) -> Vec<Owe> {
     let to = |peer| Owe::to(peer, Update::Grant(Box::new(grant.clone())));
-    vec![to(grant.viewer), to(grant.path.owner)]
+    let owner = grant.path.owner;
+    vec![to(grant.viewer).caused_by(owner, Cause::Grant), to(owner)]
 }
 
 /// The image of these grants has another name or content: every one of them is raised by one revision and owed to both sides.

@@ -10,8 +10,9 @@ use dos_protocol::{
 use super::{
     Owe,
     blocks::across::{self, Act, Between},
-    inbox::{Cause, Quotas, Waiting, check_room},
+    inbox::Cause,
     names::PeerRecord,
+    quota::{Adding, Quotas, Waiting, check_room},
     refusal::invalid,
 };
 
@@ -34,7 +35,9 @@ pub(crate) fn send(state: &Sending, send: Send, now: Timestamp) -> Result<Owe, W
         return Err(invalid("a message goes to another peer"));
     }
     across::admit(Act::Write, state.between, (state.to.id, state.to.name.as_ref()))?;
-    check_room(state.waiting, &state.quotas)?;
+    let bytes = send.text.len() + send.sealed.as_ref().map_or(0, |sealed| sealed.len());
+    let adding = Adding::Letter(u64::try_from(bytes).unwrap_or(u64::MAX));
+    check_room(state.waiting, adding, &state.quotas)?;
     let message = InboxMessage {
         message: send.message,
         from: state.sender,
@@ -167,7 +170,7 @@ mod tests {
 
     #[test]
     fn what_is_not_taken_is_refused() {
-        let full = Waiting { of_sender: 1_000, all: 1_000 };
+        let full = Waiting { letters: 1_000, all: 1_000, ..Waiting::default() };
         let blocked = Between { by_other: true, by_actor: false };
         let blocking = Between { by_other: false, by_actor: true };
         for (state, code, reason) in [

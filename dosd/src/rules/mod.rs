@@ -15,6 +15,7 @@ pub(crate) mod lockout;
 pub(crate) mod messages;
 pub(crate) mod names;
 pub(crate) mod publish;
+pub(crate) mod quota;
 pub(crate) mod refusal;
 pub(crate) mod relay;
 pub(crate) mod requests;
@@ -25,15 +26,16 @@ use dos_protocol::{PeerId, directory::Update};
 
 pub use addresses::Reach;
 pub use blocks::{BlockChange, across::Act};
-pub use inbox::{Cause, Quotas};
+pub use inbox::Cause;
 pub use invites::Admission;
+pub use quota::{Bound, Level, Quotas, Space};
 
 /// An update that a change makes the directory owe to a peer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Owe {
     pub(crate) peer: PeerId,
     pub(crate) update: Update,
-    /// The peer that caused it and how, if a block of that peer takes the update away.
+    /// The peer that caused it and how, if it takes a share of the inbox that is that peer's.
     pub(crate) cause: Option<(PeerId, Cause)>,
 }
 

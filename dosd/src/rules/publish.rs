@@ -10,7 +10,7 @@ use dos_protocol::{
 
 use super::{
     Owe,
-    inbox::Quotas,
+    quota::{Quotas, check_rows},
     refusal::{conflict, invalid, not_found, reached},
 };
 
@@ -23,6 +23,8 @@ pub(crate) struct Publishing {
     pub(crate) images: u64,
     /// How many bytes their previews have together.
     pub(crate) preview_bytes: u64,
+    /// Bytes of the owner's rows.
+    pub(crate) row_bytes: u64,
     pub(crate) quotas: Quotas,
 }
 
@@ -51,6 +53,7 @@ pub(crate) fn publish(state: Publishing, publish: &Publish) -> Result<Published,
         }
         None => {
             check_name(&publish.name)?;
+            check_rows(state.row_bytes, &state.quotas)?;
             0
         }
     };

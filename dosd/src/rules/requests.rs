@@ -10,8 +10,9 @@ use super::{
     Decided, Owe,
     blocks::across::{self, Act, Between},
     grants::{self, GrantRecord, Scope},
-    inbox::{Cause, Quotas, Waiting, check_room},
+    inbox::Cause,
     names::PeerRecord,
+    quota::{Adding, Quotas, Waiting, check_room, check_rows},
     refusal::{conflict, denied, invalid, not_found},
 };
 
@@ -107,7 +108,12 @@ pub(crate) fn request(
         return Err(invalid(format!("a request is for 1 to {VIEWS_MAX} views")));
     }
     across::admit(Act::Ask, state.between, (state.owner.id, state.owner.name.as_ref()))?;
-    check_room(state.waiting, &state.quotas)?;
+    let bytes = wanted.note.as_ref().map_or(0, |note| note.len());
+    let adding = Adding::Letter(u64::try_from(bytes).unwrap_or(u64::MAX));
+    check_room(state.waiting, adding, &state.quotas)?;
+    if state.pending.is_none() {
+        check_rows(state.waiting.row_bytes, &state.quotas)?;
+    }
     let scope = state.scope?;
     let Wanted { views, note, offline } = wanted;
     let record = match state.pending {

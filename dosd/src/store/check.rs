@@ -51,6 +51,9 @@ const INVARIANTS: &[&str] = &[
      FROM inbox i JOIN inbox_heads h ON h.peer = i.peer GROUP BY i.peer HAVING max(i.seq) < h.latest",
 ];
 
+/// The first version of the tables that counts bytes.
+const BYTES: u64 = 13;
+
 /// The same for what older stores do not have: from which version of the tables on.
 const LATER_INVARIANTS: &[(u64, &str)] = &[
     (
@@ -100,6 +103,47 @@ const LATER_INVARIANTS: &[(u64, &str)] = &[
          FROM withheld w WHERE NOT EXISTS (
              SELECT 1 FROM blocks b
              WHERE (b.blocker = w.peer AND b.blocked = w.other) OR (b.blocker = w.other AND b.blocked = w.peer))",
+    ),
+    (
+        BYTES,
+        "WITH weighed AS (SELECT peer, sum(length(body)) AS bytes FROM inbox GROUP BY peer)
+         SELECT format('inbox of peer %d: %d bytes counted, %d wait', h.peer, h.bytes, coalesce(w.bytes, 0))
+         FROM inbox_heads h LEFT JOIN weighed w ON w.peer = h.peer WHERE h.bytes <> coalesce(w.bytes, 0)",
+    ),
+    (
+        BYTES,
+        "WITH weighed AS (
+             SELECT peer, sender, sum(kind IN (1, 2)) AS letters, count(*) AS updates, sum(length(body)) AS bytes
+             FROM inbox WHERE sender IS NOT NULL GROUP BY peer, sender
+         )
+         SELECT format('inbox of peer %d: the share of peer %d is not what it has there', peer, sender)
+         FROM (SELECT * FROM inbox_shares EXCEPT SELECT * FROM weighed
+               UNION ALL SELECT * FROM (SELECT * FROM weighed EXCEPT SELECT * FROM inbox_shares))",
+    ),
+    (
+        BYTES,
+        "WITH sent AS (SELECT sender, sum(length(body)) AS bytes FROM inbox WHERE sender IS NOT NULL GROUP BY sender)
+         SELECT format('peer %d: %d bytes counted that it has sent, %d wait', p.id, p.sent_bytes, coalesce(s.bytes, 0))
+         FROM peers p LEFT JOIN sent s ON s.sender = p.id WHERE p.sent_bytes <> coalesce(s.bytes, 0)",
+    ),
+    (
+        BYTES,
+        "WITH kept AS (
+             SELECT peer, sum(bytes) AS bytes FROM (
+                 SELECT owner AS peer, 600 AS bytes FROM images
+                 UNION ALL SELECT owner, 400 FROM grants
+                 UNION ALL SELECT viewer, 300 + coalesce(octet_length(note), 0) + coalesce(octet_length(reason), 0)
+                     FROM requests
+             ) GROUP BY peer
+         )
+         SELECT format('peer %d: %d bytes of rows counted, %d kept', p.id, p.row_bytes, coalesce(k.bytes, 0))
+         FROM peers p LEFT JOIN kept k ON k.peer = p.id WHERE p.row_bytes <> coalesce(k.bytes, 0)",
+    ),
+    (
+        BYTES,
+        "WITH kept AS (SELECT peer, sum(64 + length(answer)) AS bytes FROM done GROUP BY peer)
+         SELECT format('peer %d: %d bytes of answers counted, %d kept', p.id, p.answer_bytes, coalesce(k.bytes, 0))
+         FROM peers p LEFT JOIN kept k ON k.peer = p.id WHERE p.answer_bytes <> coalesce(k.bytes, 0)",
     ),
 ];
 

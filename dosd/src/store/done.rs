@@ -6,13 +6,18 @@ use dos_protocol::{OperationId, PeerId, Timestamp, limits::OPERATION_REMEMBERED}
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Answered, Change, Changed, Refusal, row};
-use crate::rules::refusal::conflict;
+use crate::rules::{quota::are_too_many, refusal::conflict};
 
 /// Forgotten changes that go with each new one: more than one, so that the table shrinks after a busy time.
 const FORGOTTEN_AT_ONCE: u32 = 4;
 
 const FORGET_OLD: &str = "DELETE FROM done WHERE (peer, operation) IN
     (SELECT peer, operation FROM done WHERE at < ?1 ORDER BY at LIMIT ?2)";
+
+/// The oldest quarter of a peer's answers at once: to find them is a step for every one that it has.
+const FORGET_QUARTER: &str = "DELETE FROM done WHERE (peer, operation) IN
+    (SELECT peer, operation FROM done WHERE peer = ?1 ORDER BY at
+     LIMIT (SELECT count(*) / 4 + 1 FROM done WHERE peer = ?1))";
 
 /// Does `work` and keeps its answer, or gives the answer that was kept.
 pub(super) fn once<T: Answered>(
@@ -48,7 +53,14 @@ fn remember(
     connection
         .prepare_cached("INSERT INTO done(peer, operation, answer, at) VALUES(?1, ?2, ?3, ?4)")?
         .execute(params![row::peer_number(peer), operation.as_bytes().as_slice(), answer, now.0])?;
-    forget(connection, now, FORGOTTEN_AT_ONCE).map(drop)
+    forget(connection, now, FORGOTTEN_AT_ONCE)?;
+    let sql = "SELECT answer_bytes FROM peers WHERE id = ?1";
+    let bytes =
+        connection.prepare_cached(sql)?.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0));
+    if bytes.optional()?.is_some_and(are_too_many) {
+        connection.prepare_cached(FORGET_QUARTER)?.execute([row::peer_number(peer)])?;
+    }
+    Ok(())
 }
 
 /// Forgets changes whose time is over, the oldest ones, at most `limit`.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use dos_protocol::{
     ImageNo, ImagePath, PeerId,
-    directory::Share,
+    directory::{Share, ViewsChange},
     limits::PAGE_MAX,
     model::{Grant, SealedCopy},
 };
@@ -12,8 +12,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Change, Changed, Refusal, Store, blocks, images, inbox, peers, row, set};
 use crate::rules::{
-    Decided,
+    Decided, Quotas,
     grants::{self, GrantRecord, ImageRef, Scope, Sharing},
+    quota::{Adding, check_room},
     refusal::not_found,
 };
 
@@ -184,6 +185,19 @@ pub(super) fn touch_all(
     inbox::owe_by(connection, change, owed)
 }
 
+/// Refuses to touch the grants for an image if that would owe one of their viewers more than is fair.
+pub(super) fn check_touching(
+    connection: &Connection,
+    (owner, image): (PeerId, ImageNo),
+    quotas: &Quotas,
+) -> Result<(), Refusal> {
+    let mut statement = connection.prepare_cached("SELECT viewer FROM grants WHERE image = ?1")?;
+    for viewer in statement.query_map([row::number(image.0)], |row| row::peer(row, 0))? {
+        check_room(inbox::waiting(connection, viewer?, owner)?, Adding::Change, quotas)?;
+    }
+    Ok(())
+}
+
 impl Store {
     /// Gives, changes or revokes a grant.
     ///
@@ -191,15 +205,18 @@ impl Store {
     /// `not_found` if there is no such image of the owner, no such viewer, or no grant to change; `invalid` if the
     /// change makes no sense; `denied` if too much waits for the viewer.
     pub async fn share(&self, change: Change, share: Share) -> Result<Grant, Refusal> {
-        let quotas = self.quotas();
+        let room = self.room();
         self.change_once(change, move |connection| {
+            if share.views != ViewsChange::Revoke {
+                room.admit(connection)?;
+            }
             let image = images::own(connection, change.peer, share.image)?;
             let viewer = peers::find(connection, &share.viewer)?;
-            let waiting = inbox::waiting(connection, viewer.id, change.peer, &quotas)?;
+            let waiting = inbox::waiting(connection, viewer.id, change.peer)?;
             let standing = standing(connection, image.no, viewer.id)?;
             let (scope, old) = standing.ok_or_else(|| not_found("you have no such image"))?;
             let between = blocks::between(connection, change.peer, viewer.id)?;
-            let state = Sharing { scope: scope.clone(), old, between, waiting, quotas };
+            let state = Sharing { scope: scope.clone(), old, between, waiting, quotas: room.quotas };
             let Decided { state, answer, owed } = grants::share(state, &share, change.now)?;
             save(connection, &scope, &state)?;
             Ok(Changed::owing(answer, inbox::owe_by(connection, change, owed)?))

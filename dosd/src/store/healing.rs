@@ -80,7 +80,7 @@ fn image(
     (asserted, quotas): (&AssertedImage, Quotas),
 ) -> Result<(Asserted, Vec<InboxRow>), Refusal> {
     let (owner, publish) = (change.peer, &asserted.publish);
-    let (images, preview_bytes) = images::counts(connection, owner)?;
+    let images::Counts { images, preview_bytes, .. } = images::counts(connection, owner)?;
     let state = Remembered {
         known: images::by_no(connection, asserted.image)?,
         named: images::by_spelling(connection, owner, publish.name.as_str())?,
@@ -93,6 +93,15 @@ fn image(
     match publish::assert(&state, &info) {
         Kept::Refused => return Ok((Asserted::Refused, Vec::new())),
         Kept::Unchanged => return Ok((Asserted::Confirmed, Vec::new())),
+        // Its owner asserts it again later.
+        Kept::Written { .. }
+            if matches!(
+                grants::check_touching(connection, (owner, info.no), &quotas),
+                Err(Refusal::Refused(_))
+            ) =>
+        {
+            return Ok((Asserted::Refused, Vec::new()));
+        }
         Kept::Written { displaced } => {
             if let Some((no, name)) = displaced {
                 rename(connection, no, &name)?;

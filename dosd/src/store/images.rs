@@ -64,14 +64,16 @@ impl Store {
     /// # Errors
     /// `conflict` if the name is taken, `denied` if the peer has too many images.
     pub async fn publish(&self, change: Change, publish: Publish) -> Result<ImageInfo, Refusal> {
-        let quotas = self.quotas();
+        let room = self.room();
         self.change_once(change, move |connection| {
             let (owner, now) = (change.peer, change.now);
-            let (images, preview_bytes) = counts(connection, owner)?;
+            let Counts { images, preview_bytes, row_bytes } = counts(connection, owner)?;
             let existing = by_name(connection, owner, &publish.name)?;
-            match publish::publish(Publishing { existing, images, preview_bytes, quotas }, &publish)? {
+            let state = Publishing { existing, images, preview_bytes, row_bytes, quotas: room.quotas };
+            match publish::publish(state, &publish)? {
                 Published::Unchanged(image) => Ok(image.into()),
                 Published::New => {
+                    room.admit(connection)?;
                     let no = ImageNo(next_number(connection, "image")?);
                     let image = publish::published(owner, no, &publish);
                     write(connection, &image, &publish.preview.data, now)?;
@@ -79,6 +81,8 @@ impl Store {
                     Ok(image.into())
                 }
                 Published::Replaced(old) => {
+                    room.admit(connection)?;
+                    grants::check_touching(connection, (owner, old.no), &room.quotas)?;
                     let image = publish::published(owner, old.no, &publish);
                     delete(connection, old.no)?;
                     write(connection, &image, &publish.preview.data, now)?;
@@ -142,13 +146,14 @@ impl Store {
     /// # Errors
     /// `not_found`; `stale` for another sealed copy; `denied` if the previews get too large.
     pub async fn sign_image(&self, change: Change, sign: Sign) -> Result<ImageInfo, Refusal> {
-        let quotas = self.quotas();
+        let room = self.room();
         self.change_once(change, move |connection| {
             let image = own(connection, change.peer, sign.image)?;
-            let (_, preview_bytes) = counts(connection, change.peer)?;
-            let Some(signed) = publish::sign(&image, &sign, (preview_bytes, quotas))? else {
+            let Counts { preview_bytes, .. } = counts(connection, change.peer)?;
+            let Some(signed) = publish::sign(&image, &sign, (preview_bytes, room.quotas))? else {
                 return Ok(image.into());
             };
+            room.admit(connection)?;
             let sql = "UPDATE images SET preview_format = ?2, preview_width = ?3, preview_height = ?4,
                            preview_bytes = ?5, record = ?6 WHERE no = ?1";
             connection.prepare_cached(sql)?.execute(params![
@@ -170,13 +175,14 @@ impl Store {
     /// Gives an image another name.
     ///
     /// # Errors
-    /// `not_found`, or `conflict` if the name is taken.
+    /// `not_found`; `conflict` if the name is taken; `denied` if too much waits for one who has a grant.
     pub async fn rename_image(
         &self,
         change: Change,
         no: ImageNo,
         (name, record): (ImageName, Option<ImageRecord>),
     ) -> Result<ImageInfo, Refusal> {
+        let room = self.room();
         self.change_once(change, move |connection| {
             let image = own(connection, change.peer, no)?;
             // The image itself may be found, if only its spelling changes.
@@ -184,6 +190,8 @@ impl Store {
             let Some((image, owe)) = publish::rename(&image, (name, record), taken)? else {
                 return Ok(image.into());
             };
+            room.admit(connection)?;
+            grants::check_touching(connection, (change.peer, no), &room.quotas)?;
             connection.execute(
                 "UPDATE images SET name = ?2, record = ?3 WHERE no = ?1",
                 params![row::number(no.0), image.name.as_str(), image.record.as_ref().map(row::record_bytes)],
@@ -250,10 +258,25 @@ pub(super) fn all_of(connection: &Connection, owner: PeerId) -> rusqlite::Result
     connection.prepare_cached(&sql)?.query_map([row::peer_number(owner)], row::image)?.collect()
 }
 
-/// How many images a peer has, and how many bytes their previews have together.
-pub(super) fn counts(connection: &Connection, owner: PeerId) -> rusqlite::Result<(u64, u64)> {
-    let mut statement = connection.prepare_cached("SELECT images, preview_bytes FROM peers WHERE id = ?1")?;
-    statement.query_row([row::peer_number(owner)], |row| Ok((row::unsigned(row, 0)?, row::unsigned(row, 1)?)))
+/// What a peer has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counts {
+    pub(super) images: u64,
+    /// Bytes of their previews together.
+    pub(super) preview_bytes: u64,
+    /// Bytes of its rows.
+    pub(super) row_bytes: u64,
+}
+
+pub(super) fn counts(connection: &Connection, owner: PeerId) -> rusqlite::Result<Counts> {
+    let sql = "SELECT images, preview_bytes, row_bytes FROM peers WHERE id = ?1";
+    connection.prepare_cached(sql)?.query_row([row::peer_number(owner)], |row| {
+        Ok(Counts {
+            images: row::unsigned(row, 0)?,
+            preview_bytes: row::unsigned(row, 1)?,
+            row_bytes: row::unsigned(row, 2)?,
+        })
+    })
 }
 
 pub(super) fn write(

@@ -5,10 +5,7 @@ use dos_protocol::{PeerId, Seq, Timestamp, directory::Update};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
 
 use super::{Change, Changed, InboxRow, Refusal, Store, blocks, messages, row, stored};
-use crate::rules::{
-    Cause, Owe, Quotas,
-    inbox::{Waiting, numbered},
-};
+use crate::rules::{Cause, Owe, inbox::numbered, quota::Waiting};
 
 /// Rows of one page of a replay; most have some hundred bytes ...
 pub(super) const REPLAY_ROWS: u32 = 64;
@@ -23,14 +20,15 @@ fn cause_number(cause: Cause) -> i64 {
     match cause {
         Cause::Message => 1,
         Cause::Request => 2,
+        Cause::Grant => 3,
     }
 }
 
 /// Adds one update to a peer's inbox, in the transaction that is under way.
 pub(super) fn owe_one(connection: &Connection, owe: Owe, at: Timestamp) -> Result<InboxRow, Refusal> {
-    let latest = raise(connection, &[(owe.peer, 1)])?;
-    let seq = latest.first().map_or(0, |(_, latest)| *latest);
     let body = stored::encode_update(at, &owe.update)?;
+    let latest = raise(connection, &[(owe.peer, Growth::of(&body))])?;
+    let seq = latest.first().map_or(0, |(_, latest)| *latest);
     insert(connection, &[values(&owe, seq, body)])?;
     Ok(InboxRow { peer: owe.peer, seq: Seq(seq), at, update: owe.update })
 }
@@ -45,16 +43,20 @@ pub(super) fn owe(
         return owed.pop().map(|owe| Ok(vec![owe_one(connection, owe, at)?])).unwrap_or(Ok(Vec::new()));
     }
     let peers: Vec<PeerId> = owed.iter().map(|owe| owe.peer).collect();
-    let mut counts: Vec<(PeerId, u64)> = Vec::new();
-    let mut sorted = peers.clone();
-    sorted.sort_unstable();
-    for peer in sorted {
-        match counts.last_mut() {
-            Some((last, count)) if *last == peer => *count += 1,
-            _ => counts.push((peer, 1)),
+    let mut bodies = Vec::with_capacity(owed.len());
+    for owe in &owed {
+        bodies.push(stored::encode_update(at, &owe.update)?);
+    }
+    let mut growths: Vec<(PeerId, Growth)> = Vec::new();
+    let mut sorted: Vec<_> = peers.iter().copied().zip(bodies.iter().map(|body| Growth::of(body))).collect();
+    sorted.sort_unstable_by_key(|(peer, _)| *peer);
+    for (peer, growth) in sorted {
+        match growths.last_mut() {
+            Some((last, all)) if *last == peer => all.add(growth),
+            _ => growths.push((peer, growth)),
         }
     }
-    let mut latest = raise(connection, &counts)?;
+    let mut latest = raise(connection, &growths)?;
     latest.sort_unstable();
     let latest_of = |peer: PeerId| {
         let found = latest.binary_search_by_key(&peer, |(peer, _)| *peer).ok();
@@ -62,8 +64,8 @@ pub(super) fn owe(
     };
     let numbers = numbered(&peers, latest_of);
     let mut rows = Vec::with_capacity(owed.len());
-    for (owe, seq) in owed.iter().zip(&numbers) {
-        rows.push(values(owe, *seq, stored::encode_update(at, &owe.update)?));
+    for ((owe, seq), body) in owed.iter().zip(&numbers).zip(bodies) {
+        rows.push(values(owe, *seq, body));
     }
     insert(connection, &rows)?;
     let pairs = owed.into_iter().zip(numbers);
@@ -80,16 +82,39 @@ pub(super) fn owe_by(
     owe(connection, owed, change.now)
 }
 
-/// Raises the heads of different inboxes by these counts, and tells where each is then.
-fn raise(connection: &Connection, counts: &[(PeerId, u64)]) -> rusqlite::Result<Vec<(PeerId, u64)>> {
-    let mut latest = Vec::with_capacity(counts.len());
-    in_batches(counts, |batch| {
+/// What is added to an inbox.
+#[derive(Debug, Clone, Copy)]
+struct Growth {
+    rows: u64,
+    bytes: u64,
+}
+
+impl Growth {
+    /// One row.
+    fn of(body: &[u8]) -> Self {
+        Self { rows: 1, bytes: u64::try_from(body.len()).unwrap_or(u64::MAX) }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
+/// Raises the heads of different inboxes by these rows, and tells where each is then.
+fn raise(connection: &Connection, growths: &[(PeerId, Growth)]) -> rusqlite::Result<Vec<(PeerId, u64)>> {
+    let mut latest = Vec::with_capacity(growths.len());
+    in_batches(growths, |batch| {
         let sql = format!(
-            "INSERT INTO inbox_heads(peer, latest) VALUES {}
-             ON CONFLICT(peer) DO UPDATE SET latest = inbox_heads.latest + excluded.latest RETURNING peer, latest",
-            places(batch.len(), "(?, ?)")
+            "INSERT INTO inbox_heads(peer, latest, bytes) VALUES {}
+             ON CONFLICT(peer) DO UPDATE SET latest = inbox_heads.latest + excluded.latest,
+                 bytes = inbox_heads.bytes + excluded.bytes
+             RETURNING peer, latest",
+            places(batch.len(), "(?, ?, ?)")
         );
-        let values = batch.iter().flat_map(|(peer, count)| [row::peer_number(*peer), row::number(*count)]);
+        let values = batch.iter().flat_map(|(peer, growth)| {
+            [row::peer_number(*peer), row::number(growth.rows), row::number(growth.bytes)]
+        });
         let mut statement = connection.prepare_cached(&sql)?;
         let raised = statement
             .query_map(params_from_iter(values), |row| Ok((row::peer(row, 0)?, row::unsigned(row, 1)?)))?;
@@ -134,7 +159,7 @@ fn in_batches<T>(mut rest: &[T], mut run: impl FnMut(&[T]) -> rusqlite::Result<(
     Ok(())
 }
 
-/// Makes the rows beyond `stored` that `sender` has caused say nothing, and tells how many of them were messages. Their
+/// Makes the messages and requests of `sender` beyond `stored` say nothing, and tells how many of them were messages. Their
 /// numbers stay, so that there is no gap.
 pub(super) fn void(
     connection: &Connection,
@@ -153,10 +178,26 @@ pub(super) fn void(
     let body = stored::encode_update(now, &Update::Void)?;
     connection
         .prepare_cached(
-            "UPDATE inbox SET body = ?4, sender = NULL, kind = NULL WHERE peer = ?1 AND sender = ?2 AND seq > ?3",
+            "UPDATE inbox SET body = ?4, sender = NULL, kind = NULL
+             WHERE peer = ?1 AND sender = ?2 AND seq > ?3 AND kind IN (?5, ?6)",
         )?
-        .execute(params![peer, sender, stored, body])?;
+        .execute(params![
+            peer,
+            sender,
+            stored,
+            body,
+            cause_number(Cause::Message),
+            cause_number(Cause::Request)
+        ])?;
+    weigh(connection, peer)?;
     Ok(messages)
+}
+
+/// Counts the bytes of an inbox anew, some of whose rows say something else than before.
+fn weigh(connection: &Connection, peer: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE inbox_heads
+               SET bytes = (SELECT coalesce(sum(length(body)), 0) FROM inbox WHERE inbox.peer = ?1) WHERE peer = ?1";
+    connection.prepare_cached(sql)?.execute([peer]).map(drop)
 }
 
 /// Voids the rows that tell owners of a new name of their image. A name has no revision: one that was given before the data
@@ -172,35 +213,53 @@ pub(super) fn void_names(connection: &Connection, now: Timestamp) -> Result<(), 
         }
     }
     let body = stored::encode_update(now, &Update::Void)?;
-    for (peer, seq) in named {
+    for (peer, seq) in &named {
         connection
             .prepare_cached("UPDATE inbox SET body = ?3 WHERE peer = ?1 AND seq = ?2")?
             .execute(params![peer, seq, body])?;
     }
+    let mut peers: Vec<i64> = named.into_iter().map(|(peer, _)| peer).collect();
+    peers.dedup();
+    peers.into_iter().try_for_each(|peer| weigh(connection, peer))?;
     Ok(())
 }
 
-/// What waits for a peer; of what `sender` has caused no more is counted than the quota.
-pub(super) fn waiting(
-    connection: &Connection,
-    peer: PeerId,
-    sender: PeerId,
-    quotas: &Quotas,
-) -> rusqlite::Result<Waiting> {
-    let most = row::number(quotas.inbox_rows_per_sender);
-    let key = params![row::peer_number(peer), row::peer_number(sender), most];
-    let of_sender = connection.prepare_cached(COUNT_SENDER)?.query_row(key, |row| row::unsigned(row, 0))?;
-    let all =
-        connection.prepare_cached(SPAN)?.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0))?;
-    Ok(Waiting { of_sender, all })
+/// What waits for a peer and of a sender.
+pub(super) fn waiting(connection: &Connection, peer: PeerId, sender: PeerId) -> rusqlite::Result<Waiting> {
+    let key = params![row::peer_number(peer), row::peer_number(sender)];
+    connection.prepare_cached(WAITING)?.query_row(key, |row| {
+        Ok(Waiting {
+            letters: row::unsigned(row, 0)?,
+            of_sender: row::unsigned(row, 1)?,
+            of_sender_bytes: row::unsigned(row, 2)?,
+            all: row::unsigned(row, 3)?,
+            all_bytes: row::unsigned(row, 4)?,
+            sent_bytes: row::unsigned(row, 5)?,
+            row_bytes: row::unsigned(row, 6)?,
+            own_bytes: row::unsigned(row, 7)?,
+            is_known: row.get(8)?,
+        })
+    })
 }
 
-pub(super) const COUNT_SENDER: &str =
-    "SELECT count(*) FROM (SELECT 1 FROM inbox WHERE peer = ?1 AND sender = ?2 LIMIT ?3)";
+/// Rows have no gaps between them, so their number need not be counted. A peer deals with those that it has granted something or
+/// requested something from.
+pub(super) const WAITING: &str = "
+    SELECT coalesce(s.letters, 0), coalesce(s.updates, 0), coalesce(s.bytes, 0),
+           coalesce((SELECT max(seq) FROM inbox WHERE peer = ?1) - (SELECT min(seq) FROM inbox WHERE peer = ?1) + 1, 0),
+           coalesce((SELECT bytes FROM inbox_heads WHERE peer = ?1), 0),
+           coalesce(p.sent_bytes, 0), coalesce(p.row_bytes, 0),
+           coalesce((SELECT bytes FROM inbox_heads WHERE peer = ?2), 0),
+           EXISTS(SELECT 1 FROM grants WHERE viewer = ?2 AND owner = ?1)
+               OR EXISTS(SELECT 1 FROM requests WHERE viewer = ?1 AND owner = ?2)
+    FROM (SELECT 1) LEFT JOIN inbox_shares s ON s.peer = ?1 AND s.sender = ?2 LEFT JOIN peers p ON p.id = ?2";
 
-/// Rows have no gaps between them, so their number need not be counted.
-pub(super) const SPAN: &str = "SELECT coalesce(
-    (SELECT max(seq) FROM inbox WHERE peer = ?1) - (SELECT min(seq) FROM inbox WHERE peer = ?1) + 1, 0)";
+/// The bytes that wait for a peer.
+pub(super) fn bytes(connection: &Connection, peer: PeerId) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached("SELECT bytes FROM inbox_heads WHERE peer = ?1")?;
+    let bytes = statement.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0)).optional()?;
+    Ok(bytes.unwrap_or(0))
+}
 
 /// The number of the last row ever added.
 pub(super) fn latest(connection: &Connection, peer: PeerId) -> rusqlite::Result<Seq> {
@@ -264,6 +323,12 @@ fn raise_receipts(connection: &Connection, peer: PeerId, raise: i64) -> Result<(
     Ok(())
 }
 
+/// Before the rows up to a number are deleted.
+pub(super) const LIGHTEN: &str = "
+    UPDATE inbox_heads SET bytes = bytes - (
+        SELECT coalesce(sum(length(body)), 0) FROM inbox WHERE inbox.peer = ?1 AND seq <= ?2
+    ) WHERE peer = ?1";
+
 impl Store {
     /// The rows after `after` as they are sent, in order: at least one, if there are any, and some 256 KiB at most.
     ///
@@ -298,9 +363,9 @@ impl Store {
     /// If the store fails.
     pub async fn acknowledge(&self, peer: PeerId, stored: Seq, now: Timestamp) -> Result<(), Refusal> {
         self.change(move |connection| {
-            connection
-                .prepare_cached("DELETE FROM inbox WHERE peer = ?1 AND seq <= ?2")?
-                .execute(params![row::peer_number(peer), row::number(stored.0)])?;
+            let key = params![row::peer_number(peer), row::number(stored.0)];
+            connection.prepare_cached(LIGHTEN)?.execute(key)?;
+            connection.prepare_cached("DELETE FROM inbox WHERE peer = ?1 AND seq <= ?2")?.execute(key)?;
             Ok(Changed::owing((), messages::delivered(connection, (peer, stored), now)?))
         })
         .await

@@ -45,7 +45,7 @@ const SETTLE: &str = "UPDATE messages SET owing = 0 WHERE recipient = ?1 AND seq
 
 /// All of them go by an index.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 6] = [FIND, inbox::COUNT_SENDER, inbox::SPAN, FORGET_OLD, OWING, SETTLE];
+pub(super) const STATEMENTS: [&str; 6] = [FIND, inbox::WAITING, inbox::LIGHTEN, FORGET_OLD, OWING, SETTLE];
 
 impl Store {
     /// Takes a message into its recipient's inbox. The same one again changes nothing.
@@ -54,13 +54,14 @@ impl Store {
     /// `not_found`; `invalid` to oneself; `denied` by a recipient that takes nothing from the sender, and with too many
     /// messages that wait for it.
     pub async fn send(&self, change: Change, send: Send) -> Result<AcceptedMessage, Refusal> {
-        let quotas = self.quotas();
+        let room = self.room();
         self.change(move |connection| {
             let sender = change.peer;
             // Before the recipient is looked for: where it was or what it was called may have changed since.
             if let Some(accepted) = find(connection, sender, send.message)? {
                 return Ok(accepted.into());
             }
+            room.admit(connection)?;
             let to = peers::find(connection, &send.to)?;
             let known = peers::by_id(connection, sender)?;
             let state = Sending {
@@ -68,8 +69,8 @@ impl Store {
                 sender_key: known.as_ref().map(|known| known.key),
                 sender_name: known.and_then(|known| known.name),
                 between: blocks::between(connection, sender, to.id)?,
-                waiting: inbox::waiting(connection, to.id, sender, &quotas)?,
-                quotas,
+                waiting: inbox::waiting(connection, to.id, sender)?,
+                quotas: room.quotas,
                 to,
             };
             let message = send.message;

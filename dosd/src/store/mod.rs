@@ -28,6 +28,7 @@ mod restore;
 mod row;
 mod schema;
 mod set;
+mod space;
 mod stats;
 mod stored;
 mod views;
@@ -46,7 +47,10 @@ use dos_protocol::{
 use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterStats, WriterThread};
 use rusqlite::Connection;
 
-use self::stored::{Answered, StoredError};
+use self::{
+    space::{Room, SpaceMeter},
+    stored::{Answered, StoredError},
+};
 use crate::rules::{Act, BlockChange, Quotas};
 
 pub use crate::rules::{
@@ -62,6 +66,7 @@ pub use messages::AcceptedMessage;
 pub use passwords::Login;
 pub use prune::{Forgotten, ReceiptsStep};
 pub use restore::restore;
+pub use space::Looked;
 pub use stats::Counts;
 pub use views::Counted;
 
@@ -168,6 +173,7 @@ pub struct Store {
     deliver: Arc<dyn Deliver>,
     path: PathBuf,
     quotas: Arc<RwLock<Quotas>>,
+    space: Arc<SpaceMeter>,
 }
 
 impl std::fmt::Debug for Store {
@@ -191,8 +197,8 @@ impl Store {
         blocks::deliver_all(&writing, &*deliver)?;
         let (writer, thread) = Writer::start_watching(writing, checkpoints, path)?;
         let readers = Readers::open(path, READERS)?;
-        let quotas = Arc::default();
-        Ok((Self { writer, readers, deliver, path: path.to_owned(), quotas }, thread))
+        let (quotas, space) = (Arc::default(), Arc::new(SpaceMeter::of(path)));
+        Ok((Self { writer, readers, deliver, path: path.to_owned(), quotas, space }, thread))
     }
 
     /// Puts other quotas in force.
@@ -202,6 +208,11 @@ impl Store {
 
     fn quotas(&self) -> Quotas {
         *self.quotas.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What an operation that makes the data grow asks for room.
+    fn room(&self) -> Room {
+        Room { quotas: self.quotas(), space: Arc::clone(&self.space) }
     }
 
     /// How much was written since the start.

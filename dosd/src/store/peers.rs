@@ -90,6 +90,7 @@ impl Store {
         new: NewPeer,
         now: Timestamp,
     ) -> Result<PeerRecord, Refusal> {
+        let room = self.room();
         self.change(move |connection| {
             let hash = match new.admission {
                 Admission::Invited(hash) => Some(hash),
@@ -109,6 +110,7 @@ impl Store {
             match names::register(state, &new, now)? {
                 Registered::Again(peer) => Ok(peer.into()),
                 Registered::New(left) => {
+                    room.admit(connection)?;
                     if let (Some(hash), Some(left)) = (&hash, left) {
                         invites::save(connection, hash, left)?;
                     }

@@ -164,6 +164,7 @@ fn erase(connection: &Connection, peer: PeerId) -> rusqlite::Result<()> {
         "DELETE FROM requests WHERE viewer = ?1 OR owner = ?1",
         "DELETE FROM inbox WHERE peer = ?1",
         "DELETE FROM inbox_heads WHERE peer = ?1",
+        "DELETE FROM inbox_shares WHERE peer = ?1",
         "DELETE FROM messages WHERE sender = ?1 OR recipient = ?1",
         "DELETE FROM blocks WHERE blocker = ?1 OR blocked = ?1",
         "DELETE FROM withheld WHERE peer = ?1 OR other = ?1",

@@ -253,8 +253,9 @@ impl Store {
     /// `not_found`, `invalid` for one's own image or an impossible number, `denied` with too many pending requests, and by
     /// an owner that takes nothing from this viewer.
     pub async fn request(&self, change: Change, access: RequestAccess) -> Result<Request, Refusal> {
-        let quotas = self.quotas();
+        let room = self.room();
         self.change_once(change, move |connection| {
+            room.admit(connection)?;
             let viewer = change.peer;
             let owner = peers::owner_of(connection, &access.image, viewer)?;
             let image = images::by_name(connection, owner.id, &access.image.name)?;
@@ -271,8 +272,8 @@ impl Store {
             let state = Requesting {
                 viewer,
                 between: blocks::between(connection, viewer, owner.id)?,
-                waiting: inbox::waiting(connection, owner.id, viewer, &quotas)?,
-                quotas,
+                waiting: inbox::waiting(connection, owner.id, viewer)?,
+                quotas: room.quotas,
                 scope: standing.map(|(scope, _)| scope).ok_or_else(|| no_image(owner.id, &access.image.name)),
                 pending,
                 pending_count: count_pending(connection, owner.id, viewer)?,

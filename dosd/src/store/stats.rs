@@ -11,8 +11,12 @@ pub struct Counts {
     pub peers: u64,
     /// Images.
     pub images: u64,
+    /// Bytes of all previews.
+    pub preview_bytes: u64,
     /// Updates that peers have not stored yet.
     pub inbox_rows: u64,
+    /// Their bytes.
+    pub inbox_bytes: u64,
 }
 
 /// Numbers in an inbox have no gaps, so that its first and its last one tell how many there are.
@@ -58,9 +62,16 @@ impl Store {
 }
 
 fn counts(connection: &Connection) -> rusqlite::Result<Counts> {
-    let sql = "SELECT count(*), coalesce(sum(images), 0) FROM peers";
-    let (peers, images) =
-        connection.query_row(sql, [], |row| Ok((row::unsigned(row, 0)?, row::unsigned(row, 1)?)))?;
+    let sql = "SELECT count(*), coalesce(sum(images), 0), coalesce(sum(preview_bytes), 0),
+                   (SELECT coalesce(sum(bytes), 0) FROM inbox_heads) FROM peers";
     let inbox_rows = connection.query_row(INBOX_ROWS, [], |row| row::unsigned(row, 0))?;
-    Ok(Counts { peers, images, inbox_rows })
+    connection.query_row(sql, [], |row| {
+        Ok(Counts {
+            peers: row::unsigned(row, 0)?,
+            images: row::unsigned(row, 1)?,
+            preview_bytes: row::unsigned(row, 2)?,
+            inbox_rows,
+            inbox_bytes: row::unsigned(row, 3)?,
+        })
+    })
 }

@@ -8,7 +8,10 @@ use dos_protocol::{
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Change, Changed, Refusal, Store, grants, inbox, incarnation, row};
-use crate::rules::views::{self, Returning, Spending, ViewRecord};
+use crate::rules::{
+    quota::check_receipt,
+    views::{self, Returning, Spending, ViewRecord},
+};
 
 fn kind_number(kind: SpendKind) -> i64 {
     match kind {
@@ -54,10 +57,14 @@ impl Store {
     /// # Errors
     /// `denied` with the reason; `stale` if the viewer holds a superseded copy or share; `invalid`.
     pub async fn spend(&self, change: Change, spend: Spend) -> Result<Counted<Spent>, Refusal> {
+        let quotas = self.quotas();
         self.change(move |connection| {
             let standing = grants::standing(connection, spend.image, change.peer)?;
             let (scope, grant) = standing.unzip();
             let earlier = find(connection, spend.view)?;
+            if let (Some(scope), None) = (&scope, &earlier) {
+                check_receipt(inbox::bytes(connection, scope.owner())?, &quotas)?;
+            }
             let state = Spending { scope: scope.clone(), grant: grant.flatten(), earlier };
             let decided = views::spend(state, &spend, change.now)?;
             let is_new = decided.state.is_some();

@@ -1,7 +1,7 @@
 //! Every limit, reached: what is refused, and what goes on.
 
 use dos_protocol::{
-    Code, MessageId, Reason, WireError,
+    Code, MessageId, Reason, ViewId, WireError,
     directory::{Answer, Op, Publish, RequestAccess, Send, ViewsChange},
     key::SecretKey,
     limits::INBOX_ROWS_PER_SENDER,
@@ -81,24 +81,72 @@ async fn a_full_inbox_takes_no_more_than_its_peer_must_learn() {
     let dir = tempfile::tempdir().unwrap();
     let net = Net::start_with(dir.path(), FileConfig { inbox_rows_max: Some(3), ..open() });
     let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
-    let sea = alice.publish("sea", 1).await;
+    let (sea, hill) = (alice.publish("sea", 1).await, alice.publish("hill", 2).await);
     bob.sign_out().await;
-    for count in 1..=3 {
-        alice.share(sea.no, bob.id(), views(count)).await;
-    }
+    alice.share(sea.no, bob.id(), views(1)).await;
     let refused =
         |outcome: Result<Answer, WireError>| assert_limit(&outcome.unwrap_err(), "inbox_rows_max", false);
-    refused(alice.ask(share(sea.no, bob.id(), views(9))).await);
+    refused(alice.ask(share(hill.no, bob.id(), views(9))).await);
     refused(alice.ask(message(&bob)).await);
+    for count in 2..=16 {
+        alice.share(sea.no, bob.id(), views(count)).await;
+    }
+    refused(alice.ask(share(sea.no, bob.id(), views(17))).await);
     let revoked = alice.share(sea.no, bob.id(), ViewsChange::Revoke).await;
     assert!(revoked.revoked, "a grant can always be revoked");
+    alice.share(sea.no, bob.id(), ViewsChange::Revoke).await;
     let mut bob = net.again(&bob).await;
-    for _ in 0..4 {
+    let updates = bob.signed_in.as_ref().unwrap().latest.0 - bob.signed_in.as_ref().unwrap().since.0;
+    assert_eq!(updates, 17, "a revocation comes once");
+    for _ in 0..updates {
         bob.update().await;
     }
+    // She has granted something to him, and has not acknowledged the receipts of that.
     let image = format!("{}/sea", alice.id()).parse().unwrap();
-    // Alice has not acknowledged the receipts of what she did herself.
-    refused(bob.ask(Op::Request(RequestAccess { image, views: 1, note: None, offline: false })).await);
+    bob.ask(Op::Request(RequestAccess { image, views: 1, note: None, offline: false })).await.unwrap();
+    let mut carol = net.peer("carol").await;
+    refused(carol.ask(message(&alice)).await);
+    net.stop().await;
+}
+
+#[tokio::test]
+async fn bytes_are_counted_by_recipient_and_by_sender() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = |to: &Client, bytes: usize| {
+        let text = "x".repeat(bytes).into();
+        Op::Send(Send { message: MessageId::generate(), to: PeerRef::Id(to.id()), text, sealed: None })
+    };
+    let said = FileConfig { inbox_bytes_max: Some(80_000), sent_bytes_per_peer: Some(16_000), ..open() };
+    let net = Net::start_with(dir.path(), said);
+    let (mut alice, mut bob, mut carol) =
+        (net.peer("alice").await, net.peer("bob").await, net.peer("carol").await);
+    bob.sign_out().await;
+    carol.sign_out().await;
+    assert_limit(&alice.ask(text(&bob, 10_001)).await.unwrap_err(), "inbox_bytes_max", false);
+    alice.ask(text(&bob, 9_000)).await.unwrap();
+    assert_limit(&alice.ask(text(&bob, 1_000)).await.unwrap_err(), "inbox_bytes_max", false);
+    assert_limit(&alice.ask(text(&carol, 7_000)).await.unwrap_err(), "sent_bytes_per_peer", false);
+    alice.ask(text(&carol, 5_000)).await.unwrap();
+    let mut bob = net.again(&bob).await;
+    bob.update().await;
+    bob.acknowledge().await;
+    bob.sign_out().await;
+    alice.ask(text(&bob, 9_000)).await.unwrap();
+    net.stop().await;
+    assert_eq!(dosd::store::check(&dir.path().join("dosd.db")).unwrap().findings, Vec::<Box<str>>::new());
+}
+
+#[tokio::test]
+async fn views_are_counted_by_the_minute() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start_with(dir.path(), FileConfig { views_per_minute: Some(2), ..open() });
+    let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
+    let sea = alice.publish("sea", 1).await;
+    alice.share(sea.no, bob.id(), views(9)).await;
+    for _ in 0..2 {
+        bob.spend(sea.no, ViewId::generate()).await.unwrap();
+    }
+    assert_limit(&bob.spend(sea.no, ViewId::generate()).await.unwrap_err(), "views_per_minute", true);
     net.stop().await;
 }
 

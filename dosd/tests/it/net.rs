@@ -47,6 +47,7 @@ impl Net {
             data_dir: Some(data_dir.into()),
             // Tests ask as fast as they can, unless that is what they are about.
             requests_per_second: said.requests_per_second.or(Some(1_000_000)),
+            views_per_minute: said.views_per_minute.or(Some(1_000_000)),
             ..said
         };
         let server = Server::start(&Config::new(said, FileConfig::default()).unwrap()).unwrap();

@@ -122,7 +122,7 @@ fn views_are_set_added_kept_and_revoked() {
         (Some(grant()), change(Keep), raised(grant())),
         (Some(grant()), with_key(Rekey), raised(rekeyed)),
         (Some(grant()), change(Revoke), raised(revoked())),
-        (Some(revoked()), change(Revoke), raised(revoked())),
+        (Some(revoked()), change(Revoke), revoked()),
         (Some(revoked()), with_key(Set(Views(2))), fresh(Views(2), 3, 10)),
         (Some(revoked()), with_key(Add(2)), fresh(Views(2), 3, 10)),
         (None, with_key(Set(Views(2))), fresh(Views(2), 0, 1)),
@@ -272,17 +272,29 @@ fn both_sides_are_owed_the_grant_and_the_viewer_first() {
         offer: false,
     };
     assert_eq!(decided.answer, expected);
-    let owe = |peer| Owe { peer, update: Update::Grant(Box::new(expected.clone())), cause: None };
-    assert_eq!(decided.owed, [owe(bob()), owe(alice())]);
+    let owe = |peer, cause| Owe { peer, update: Update::Grant(Box::new(expected.clone())), cause };
+    assert_eq!(decided.owed, [owe(bob(), Some((alice(), Cause::Grant))), owe(alice(), None)]);
+    let again = share(state(Some(revoked())), &change(ViewsChange::Revoke), NOW).unwrap();
+    assert_eq!((again.owed, again.answer.revoked), (vec![], true), "a revocation comes once");
 }
 
 #[test]
 fn a_full_inbox_and_oneself_are_refused_and_a_revocation_never_is_for_want_of_room() {
-    let full = Waiting { of_sender: 0, all: u64::MAX };
-    let waiting = |share: &Share| super::share(Sharing { waiting: full, ..state(Some(grant())) }, share, NOW);
-    let error = waiting(&change(ViewsChange::Add(1))).unwrap_err();
+    let full = |of_sender| Waiting { of_sender, all: u64::MAX, row_bytes: u64::MAX, ..Waiting::default() };
+    let in_full = |of_sender, old, share: &Share| {
+        super::share(Sharing { waiting: full(of_sender), ..state(old) }, share, NOW)
+    };
+    let add = change(ViewsChange::Add(1));
+    let error = in_full(16, Some(grant()), &add).unwrap_err();
     assert_eq!((error.code, error.reason), (Code::Denied, Some(Reason::Limit)));
-    assert!(waiting(&change(ViewsChange::Revoke)).is_ok());
+    assert!(in_full(15, Some(grant()), &add).is_ok(), "a grant that is there can be changed a few times");
+    assert!(in_full(0, None, &with_key(ViewsChange::Add(1))).is_err());
+    assert!(in_full(u64::MAX, Some(grant()), &change(ViewsChange::Revoke)).is_ok());
+    let rows = Waiting { row_bytes: u64::MAX, ..Waiting::default() };
+    let error = super::share(Sharing { waiting: rows, ..state(None) }, &with_key(ViewsChange::Add(1)), NOW);
+    assert!(error.unwrap_err().message.ends_with("(limit row_bytes_per_peer)"));
+    let change = super::share(Sharing { waiting: rows, ..state(Some(grant())) }, &add, NOW);
+    assert!(change.is_ok(), "no row is added");
     let own = Scope { viewer: alice(), ..scope() };
     let error =
         share(Sharing { scope: own, ..state(None) }, &with_key(ViewsChange::Add(1)), NOW).unwrap_err();
@@ -372,9 +384,9 @@ fn a_changed_image_raises_every_grant_and_a_forgotten_viewer_revokes_the_live_on
     let owed = touched(vec![(scope(), grant()), (other.clone(), revoked())]);
     let (first, second) = (raised(grant()), raised(revoked()));
     let expected = [
-        owe(bob(), &first, &scope()),
+        owe(bob(), &first, &scope()).caused_by(alice(), Cause::Grant),
         owe(alice(), &first, &scope()),
-        owe(carol(), &second, &other),
+        owe(carol(), &second, &other).caused_by(alice(), Cause::Grant),
         owe(alice(), &second, &other),
     ];
     assert_eq!(owed, expected);

@@ -25,14 +25,14 @@ fn replacement() -> Publish {
 }
 
 fn state(existing: Option<ImageInfo>) -> Publishing {
-    let quotas = Quotas { images: 3, preview_bytes: 100, ..Quotas::default() };
-    Publishing { existing, images: 2, preview_bytes: 70, quotas }
+    let quotas = Quotas { images: 3, preview_bytes: 100, row_bytes: 8, ..Quotas::default() };
+    Publishing { existing, images: 2, preview_bytes: 70, row_bytes: 7, quotas }
 }
 
 #[test]
 fn an_image_is_new_replaced_or_the_same() {
     let same = Publish { sealed: image().sealed, ..publication() };
-    let full = |existing| Publishing { images: 9, preview_bytes: 999, ..state(existing) };
+    let full = |existing| Publishing { images: 9, preview_bytes: 999, row_bytes: 9, ..state(existing) };
     for (state, change, expected) in [
         (state(None), publication(), Published::New),
         (state(None), replacement(), Published::New),
@@ -56,10 +56,13 @@ fn names_and_quotas_are_kept() {
     let limit = Some(Reason::Limit);
     let images = "a peer can publish at most 3 images (limit images_per_peer)";
     let bytes = "the previews of a peer have at most 100 bytes together (limit preview_bytes_per_peer)";
+    let rows =
+        "the images, grants and requests of a peer have at most 8 bytes together (limit row_bytes_per_peer)";
     for (state, change, reason, text) in [
         (state(Some(image())), publication(), None, "you have an image named sea already"),
         (Publishing { images: 3, ..state(None) }, publication(), limit, images),
         (Publishing { images: 4, ..state(None) }, publication(), limit, images),
+        (Publishing { row_bytes: 8, ..state(None) }, publication(), limit, rows),
         (Publishing { preview_bytes: 71, ..state(None) }, publication(), limit, bytes),
         (Publishing { preview_bytes: u64::MAX, ..state(None) }, publication(), limit, bytes),
         (Publishing { preview_bytes: 81, ..state(Some(image())) }, replacement(), limit, bytes),

@@ -98,7 +98,8 @@ fn a_request_as_it_travels_has_everything() {
 
 #[test]
 fn impossible_and_unwelcome_requests_are_refused() {
-    let full = Waiting { of_sender: 1_000, all: 1_000 };
+    let full = Waiting { letters: 1_000, all: 1_000, ..Waiting::default() };
+    let rows = Waiting { row_bytes: u64::MAX, ..Waiting::default() };
     let no_image = Err(not_found("there is no image"));
     let base = || requesting(None);
     let many = |count| Requesting { pending_count: count, ..base() };
@@ -108,6 +109,7 @@ fn impossible_and_unwelcome_requests_are_refused() {
         (base(), VIEWS_MAX + 1, (Code::Invalid, None)),
         (Requesting { between: BLOCKED, ..base() }, 1, (Code::Denied, Some(Reason::Blocked))),
         (Requesting { waiting: full, ..base() }, 1, (Code::Denied, Some(Reason::Limit))),
+        (Requesting { waiting: rows, ..base() }, 1, (Code::Denied, Some(Reason::Limit))),
         (Requesting { scope: no_image, ..base() }, 1, (Code::NotFound, None)),
         (many(100), 1, (Code::Denied, Some(Reason::Limit))),
         (many(101), 1, (Code::Denied, Some(Reason::Limit))),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dos_protocol::{
     ImageArg, OperationId,
     directory::{Decision, RequestAccess},
-    limits::OPERATION_REMEMBERED,
+    limits::{OPERATION_BYTES_PER_PEER, OPERATION_REMEMBERED},
 };
 
 use super::*;
@@ -152,6 +152,44 @@ async fn operations_are_forgotten_after_a_day_with_later_ones() {
     let connection = Connection::open(dir.path().join("dosd.db")).unwrap();
     let kept: i64 = connection.query_row("SELECT count(*) FROM done", [], |row| row.get(0)).unwrap();
     assert_eq!(kept, 3, "operations 4, 5 and the new 1");
+}
+
+#[tokio::test]
+async fn the_oldest_answers_of_a_peer_go_beyond_their_bytes_and_those_of_others_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, thread) = open(dir.path());
+    let [alice, bob, _] = three(&store).await;
+    store.block(once(bob, 1), PeerRef::Id(alice), Seq(0)).await.unwrap();
+    let path = dir.path().join("dosd.db");
+    let kept = |peer: PeerId| -> (i64, i64) {
+        let sql = "SELECT count(*), coalesce(min(at), 0) FROM done WHERE peer = ?1";
+        let key = [row::peer_number(peer)];
+        Connection::open(&path).unwrap().query_row(sql, key, |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    let large = row::number(OPERATION_BYTES_PER_PEER / 16);
+    let insert = |number: u8, at: i64| {
+        let operation = [number; 16];
+        let key = rusqlite::params![row::peer_number(alice), operation.as_slice(), large, at];
+        let sql = "INSERT INTO done(peer, operation, answer, at) VALUES(?1, ?2, zeroblob(?3), ?4)";
+        assert_eq!(Connection::open(&path).unwrap().execute(sql, key).unwrap(), 1);
+    };
+    for number in 0..15 {
+        insert(number, NOW.0 + i64::from(number));
+    }
+    let later = |operation| Change { now: NOW.after(Duration::from_secs(1)), ..once(alice, operation) };
+    store.block(later(100), PeerRef::Id(bob), Seq(0)).await.unwrap();
+    assert_eq!(kept(alice), (16, NOW.0), "there is room for all");
+    insert(99, NOW.0);
+    store.unblock(later(101), PeerRef::Id(bob)).await.unwrap();
+    assert_eq!(kept(alice), (13, NOW.0 + 4), "a quarter is forgotten, the oldest");
+    assert_eq!(kept(bob).0, 1);
+    store.block(later(100), PeerRef::Id(bob), Seq(0)).await.unwrap();
+    assert!(store.blocks(alice).await.unwrap().is_empty(), "what is kept is not done again");
+    close((store, thread)).await;
+    // They were no answers of ours.
+    let sql = "DELETE FROM done WHERE length(answer) = ?1";
+    Connection::open(&path).unwrap().execute(sql, [large]).unwrap();
+    assert_eq!(check(&path).unwrap().findings, Vec::<Box<str>>::new());
 }
 
 #[tokio::test]

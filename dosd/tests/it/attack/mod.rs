@@ -6,6 +6,7 @@ mod addresses;
 mod blocks;
 mod left_behind;
 mod log;
+mod quotas;
 mod relay;
 mod strangers;
 mod surroundings;

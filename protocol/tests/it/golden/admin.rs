@@ -3,8 +3,8 @@
 use dos_protocol::{
     Code, WireError,
     admin::{
-        Checked, Closing, FromDosd, Invite, Invited, PingResult, Pinged, Pruned, Registered, Removed, Stats,
-        ToDosd, Whom,
+        Checked, Closing, FromDosd, Invite, Invited, PingResult, Pinged, Pruned, Registered, Removed, Room,
+        Stats, ToDosd, Whom,
     },
     model::SessionEnd,
 };
@@ -58,6 +58,12 @@ fn stats() -> Stats {
         views_checked_in: 12,
         relayed_bytes: 13,
         queue_drops: 14,
+        preview_bytes: 15,
+        inbox_bytes: 16,
+        used_bytes: 17,
+        room_bytes: 18,
+        room: Room::Low,
+        room_limit: Some("disk_reserve_bytes".into()),
     }
 }
 

@@ -1,0 +1,506 @@
+//! Room: how much one peer may keep here, how much may wait for one peer and of one peer, and how much there is in all.
+//!
+//! What always holds: what a peer must learn (a revocation, an answer, a receipt) and what frees room is never refused for want of
+//! room, but for receipts far beyond it. Each of those rows has a cause that was admitted here before, so they are bounded too. No
+//! peers together fill the inbox of another one: the fuller it is, the smaller is the share of each, and half of it is for peers
+//! that its owner deals with.
+
+use dos_protocol::{WireError, limits};
+
+use super::refusal::reached;
+
+/// How much there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quotas {
+    /// Images of one peer.
+    pub images: u64,
+    /// Bytes of all previews of one peer.
+    pub preview_bytes: u64,
+    /// Bytes of the rows of one peer: its images, the grants that it has given, the requests that it has made.
+    pub row_bytes: u64,
+    /// Updates that wait for one peer.
+    pub inbox_rows: u64,
+    /// Of them messages and requests of one other peer.
+    pub inbox_rows_per_sender: u64,
+    /// Bytes that wait for one peer.
+    pub inbox_bytes: u64,
+    /// Bytes that one peer has waiting for all others.
+    pub sent_bytes: u64,
+    /// Bytes of the database; as far as the disk goes, if there is no number.
+    pub database_bytes: Option<u64>,
+    /// Bytes of the disk that stay free for what is never refused.
+    pub disk_reserve: u64,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            images: limits::IMAGES_PER_PEER_MAX.into(),
+            preview_bytes: limits::PREVIEW_BYTES_PER_PEER,
+            row_bytes: limits::ROW_BYTES_PER_PEER,
+            inbox_rows: limits::INBOX_ROWS_MAX.into(),
+            inbox_rows_per_sender: limits::INBOX_ROWS_PER_SENDER.into(),
+            inbox_bytes: limits::INBOX_BYTES_MAX,
+            sent_bytes: limits::SENT_BYTES_PER_PEER,
+            database_bytes: None,
+            disk_reserve: limits::DISK_RESERVE_BYTES,
+        }
+    }
+}
+
+/// What a peer wants to add to another one's inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Adding {
+    /// A message or a request of so many bytes.
+    Letter(u64),
+    /// A grant, or a change of one.
+    Grant,
+    /// What follows from a change of an image for those that have a grant for it.
+    Change,
+}
+
+/// What waits for one peer and of one peer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// Messages and requests of the sender that wait for this peer.
+    pub(crate) letters: u64,
+    /// All updates of the sender that wait for it.
+    pub(crate) of_sender: u64,
+    /// Their bytes.
+    pub(crate) of_sender_bytes: u64,
+    /// All updates that wait for it.
+    pub(crate) all: u64,
+    /// Their bytes.
+    pub(crate) all_bytes: u64,
+    /// Bytes that the sender has waiting for all peers.
+    pub(crate) sent_bytes: u64,
+    /// Bytes that wait for the sender itself, which are echoes of what it does, among others.
+    pub(crate) own_bytes: u64,
+    /// Bytes of the sender's rows.
+    pub(crate) row_bytes: u64,
+    /// Whether the peer has granted something to the sender, or requested something from it.
+    pub(crate) is_known: bool,
+}
+
+/// The part of the room that is left which one sender can have, if the peer deals with it ...
+const PART_OF_KNOWN: u64 = 2;
+
+/// ... and if not. Such shares are dynamic thresholds (Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory
+/// packet switches", 1998): however many senders there are, some room is left, and a newcomer has as large a share as they.
+const PART_OF_STRANGER: u64 = 4;
+
+/// A sender that the peer deals with always has room for this number of updates, ...
+const KNOWN_ROWS_MIN: u64 = 16;
+
+/// ... and for this number of bytes: a few messages of the largest size.
+const KNOWN_BYTES_MIN: u64 = 64 << 10;
+
+/// Receipts are refused, with the views that they are for, only when this times the room of an inbox waits.
+const RECEIPTS_FACTOR: u64 = 4;
+
+/// How much one sender may have of `most`, of which `all` is taken.
+fn share(all: u64, most: u64, is_known: bool) -> u64 {
+    if is_known {
+        most.saturating_sub(all).div_ceil(PART_OF_KNOWN)
+    } else {
+        most.div_ceil(2).saturating_sub(all).div_ceil(PART_OF_STRANGER)
+    }
+}
+
+/// Refuses to have a peer owed more by a sender than is fair, and a sender more than its own room.
+pub(crate) fn check_room(waiting: Waiting, adding: Adding, quotas: &Quotas) -> Result<(), WireError> {
+    let (letters, bytes) = match adding {
+        Adding::Letter(bytes) => (waiting.letters, bytes),
+        Adding::Grant | Adding::Change => (0, 0),
+    };
+    let most = quotas.inbox_rows_per_sender;
+    if letters >= most {
+        let why = format!("{most} messages and requests of yours wait for this peer already");
+        return Err(reached("inbox_rows_per_sender", &why));
+    }
+    check_sender(waiting, bytes, quotas)?;
+    // It was given its grant within its share; changes of it need little more.
+    let is_small = waiting.is_known || adding == Adding::Change;
+    let is_small = is_small && waiting.of_sender < KNOWN_ROWS_MIN;
+    if !is_small && waiting.of_sender >= share(waiting.all, quotas.inbox_rows, waiting.is_known) {
+        return Err(reached("inbox_rows_max", "too much waits for this peer already"));
+    }
+    let after = waiting.of_sender_bytes.saturating_add(bytes);
+    let is_small = is_small && after <= KNOWN_BYTES_MIN;
+    if !is_small && after > share(waiting.all_bytes, quotas.inbox_bytes, waiting.is_known) {
+        return Err(reached("inbox_bytes_max", "too much waits for this peer already"));
+    }
+    Ok(())
+}
+
+/// Refuses a sender that has too much waiting, for itself or for others.
+fn check_sender(waiting: Waiting, bytes: u64, quotas: &Quotas) -> Result<(), WireError> {
+    if waiting.own_bytes >= quotas.inbox_bytes.saturating_mul(2) {
+        let why = "too much waits for yourself: store and acknowledge that first";
+        return Err(reached("inbox_bytes_max", why));
+    }
+    if waiting.sent_bytes.saturating_add(bytes) > quotas.sent_bytes {
+        let why = format!("{} bytes of yours wait for other peers already", waiting.sent_bytes);
+        return Err(reached("sent_bytes_per_peer", &why));
+    }
+    Ok(())
+}
+
+/// Refuses another row to a peer that has too many bytes of them.
+pub(crate) fn check_rows(row_bytes: u64, quotas: &Quotas) -> Result<(), WireError> {
+    let most = quotas.row_bytes;
+    if row_bytes >= most {
+        let why = format!("the images, grants and requests of a peer have at most {most} bytes together");
+        return Err(reached("row_bytes_per_peer", &why));
+    }
+    Ok(())
+}
+
+/// Refuses a new view whose receipt would wait behind far too much. Those of an owner that comes now and then never do.
+pub(crate) fn check_receipt(owner_bytes: u64, quotas: &Quotas) -> Result<(), WireError> {
+    if owner_bytes >= quotas.inbox_bytes.saturating_mul(RECEIPTS_FACTOR) {
+        return Err(reached("inbox_bytes_max", "far too many receipts wait for the owner of the image"));
+    }
+    Ok(())
+}
+
+/// Whether some of the answers that are kept for a peer's changes are to be forgotten before their time.
+pub(crate) fn are_too_many(answer_bytes: u64) -> bool {
+    answer_bytes > limits::OPERATION_BYTES_PER_PEER
+}
+
+/// What there is of the directory's disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes of the database that are in use.
+    pub database: u64,
+    /// Bytes that it can still grow by: what is free on the disk, and in its file.
+    pub available: u64,
+    /// Bytes of the file system.
+    pub disk: u64,
+}
+
+/// What bounds the directory as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// The setting for the database.
+    Database,
+    /// The disk, with the reserve that stays.
+    Disk,
+}
+
+impl Bound {
+    /// The name of its setting.
+    #[must_use]
+    pub fn limit(self) -> &'static str {
+        match self {
+            Self::Database => "database_bytes_max",
+            Self::Disk => "disk_reserve_bytes",
+        }
+    }
+}
+
+/// How much room the directory has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Level {
+    /// Enough.
+    #[default]
+    Ample,
+    /// It ends soon.
+    Low(Bound),
+    /// Nothing may be added.
+    Full(Bound),
+}
+
+/// The reserve on a disk of this size: a small disk cannot spare more than a part of it.
+pub(crate) fn reserve(disk: u64, quotas: &Quotas) -> u64 {
+    quotas.disk_reserve.min(disk / 16)
+}
+
+/// By how much the data can grow before the level is full.
+pub(crate) fn room(space: Space, quotas: &Quotas) -> u64 {
+    let disk = space.available.saturating_sub(reserve(space.disk, quotas));
+    quotas.database_bytes.map_or(disk, |most| disk.min(most.saturating_sub(space.database)))
+}
+
+/// The level, given the one before: what was full has room again when some more than the bound is free, so that it does not
+/// change from moment to moment.
+pub(crate) fn level(space: Space, quotas: &Quotas, before: Level) -> Level {
+    let reserve = reserve(space.disk, quotas);
+    let most = quotas.database_bytes.unwrap_or(u64::MAX);
+    let margin = |bound, of: u64| if before == Level::Full(bound) { of / 8 } else { 0 };
+    if space.available < reserve.saturating_add(margin(Bound::Disk, reserve)) {
+        Level::Full(Bound::Disk)
+    } else if space.database >= most - margin(Bound::Database, most / 4) {
+        Level::Full(Bound::Database)
+    } else if space.available < reserve.saturating_mul(2) {
+        Level::Low(Bound::Disk)
+    } else if space.database >= most - most / 8 {
+        Level::Low(Bound::Database)
+    } else {
+        Level::Ample
+    }
+}
+
+/// Refuses what makes the directory's data grow, where there is no room for it.
+pub(crate) fn admit(level: Level) -> Result<(), WireError> {
+    let Level::Full(bound) = level else { return Ok(()) };
+    let why = match bound {
+        Bound::Disk => "the directory's disk is nearly full",
+        Bound::Database => "the directory has no room for more",
+    };
+    Err(reached(bound.limit(), why).retry_after(limits::ROOM_PAUSE))
+}
+
+#[cfg(test)]
+mod tests {
+    use dos_protocol::{Code, Reason};
+
+    use super::*;
+
+    const QUOTAS: Quotas = Quotas {
+        images: 3,
+        preview_bytes: 100,
+        row_bytes: 1_000,
+        inbox_rows: 800,
+        inbox_rows_per_sender: 90,
+        inbox_bytes: 8_000_000,
+        sent_bytes: 5_000_000,
+        database_bytes: Some(8_000),
+        disk_reserve: 1_000,
+    };
+
+    fn text(result: Result<(), WireError>) -> Option<Box<str>> {
+        result.err().map(|error| {
+            assert_eq!((error.code, error.reason), (Code::Denied, Some(Reason::Limit)));
+            error.message
+        })
+    }
+
+    fn letter(waiting: Waiting) -> Option<Box<str>> {
+        text(check_room(waiting, Adding::Letter(1_000), &QUOTAS))
+    }
+
+    const ROWS: Option<&str> = Some("too much waits for this peer already (limit inbox_rows_max)");
+    const BYTES: Option<&str> = Some("too much waits for this peer already (limit inbox_bytes_max)");
+
+    #[test]
+    fn the_defaults_are_those_that_the_documents_name() {
+        let expected = Quotas {
+            images: 100_000,
+            preview_bytes: 268_435_456,
+            row_bytes: 134_217_728,
+            inbox_rows: 100_000,
+            inbox_rows_per_sender: 1_000,
+            inbox_bytes: 67_108_864,
+            sent_bytes: 67_108_864,
+            database_bytes: None,
+            disk_reserve: 1_073_741_824,
+        };
+        assert_eq!(Quotas::default(), expected);
+    }
+
+    /// Of the sender, in all, known; what is said.
+    #[test]
+    fn the_share_of_a_sender_shrinks_as_the_inbox_fills() {
+        for (of_sender, all, is_known, expected) in [
+            // A quarter of what is left of one half.
+            (0, 0, false, None),
+            (99, 0, false, None),
+            (100, 0, false, ROWS),
+            (49, 200, false, None),
+            (50, 200, false, ROWS),
+            (0, 396, false, None),
+            (1, 396, false, ROWS),
+            (0, 399, false, None),
+            (0, 400, false, ROWS),
+            // A half of what is left of all, and a few in any case.
+            (399, 0, true, None),
+            (400, 0, true, ROWS),
+            (199, 400, true, None),
+            (200, 400, true, ROWS),
+            (15, 800, true, None),
+            (15, u64::MAX, true, None),
+            (16, 800, true, ROWS),
+        ] {
+            let waiting = Waiting { of_sender, all, is_known, ..Waiting::default() };
+            assert_eq!(letter(waiting).as_deref(), expected, "{of_sender} of {all}, known {is_known}");
+        }
+    }
+
+    #[test]
+    fn the_same_holds_for_bytes() {
+        for (of_sender_bytes, all_bytes, is_known, expected) in [
+            (999_000, 0, false, None),
+            (999_001, 0, false, BYTES),
+            (499_000, 2_000_000, false, None),
+            (499_001, 2_000_000, false, BYTES),
+            (0, 3_996_000, false, None),
+            (0, 3_996_004, false, BYTES),
+            (0, 8_000_000, false, BYTES),
+            (3_999_000, 0, true, None),
+            (3_999_001, 0, true, BYTES),
+            (64_536, 8_000_000, true, None),
+            (64_537, 8_000_000, true, BYTES),
+        ] {
+            let waiting = Waiting { of_sender_bytes, all_bytes, is_known, ..Waiting::default() };
+            assert_eq!(
+                letter(waiting).as_deref(),
+                expected,
+                "{of_sender_bytes} of {all_bytes}, known {is_known}"
+            );
+        }
+        let rows = Waiting {
+            of_sender: 16,
+            of_sender_bytes: 1,
+            all_bytes: 8_000_000,
+            is_known: true,
+            ..Waiting::default()
+        };
+        assert_eq!(letter(rows).as_deref(), BYTES, "few bytes in many rows are not few");
+    }
+
+    #[test]
+    fn messages_and_requests_have_a_number_of_their_own_and_grants_have_not() {
+        let waiting = Waiting { letters: 90, ..Waiting::default() };
+        let expected =
+            "90 messages and requests of yours wait for this peer already (limit inbox_rows_per_sender)";
+        assert_eq!(letter(waiting).as_deref(), Some(expected));
+        assert_eq!(letter(Waiting { letters: 89, ..waiting }), None);
+        assert_eq!(check_room(waiting, Adding::Grant, &QUOTAS), Ok(()));
+        assert_eq!(check_room(waiting, Adding::Change, &QUOTAS), Ok(()));
+    }
+
+    #[test]
+    fn a_change_of_an_image_needs_little_room() {
+        let full = Waiting { all: 800, all_bytes: 8_000_000, ..Waiting::default() };
+        let change = |waiting| text(check_room(waiting, Adding::Change, &QUOTAS));
+        assert_eq!(text(check_room(full, Adding::Grant, &QUOTAS)).as_deref(), ROWS);
+        assert_eq!(change(Waiting { of_sender: 15, of_sender_bytes: 65_536, ..full }), None);
+        assert_eq!(change(Waiting { of_sender: 16, ..full }).as_deref(), ROWS);
+        assert_eq!(change(Waiting { of_sender_bytes: 65_537, ..full }).as_deref(), BYTES);
+    }
+
+    #[test]
+    fn a_sender_has_bounds_of_its_own() {
+        let own = "too much waits for yourself: store and acknowledge that first (limit inbox_bytes_max)";
+        let sent = "4999001 bytes of yours wait for other peers already (limit sent_bytes_per_peer)";
+        for (own_bytes, sent_bytes, expected) in
+            [(15_999_999, 4_999_000, None), (16_000_000, 0, Some(own)), (0, 4_999_001, Some(sent))]
+        {
+            let waiting = Waiting { own_bytes, sent_bytes, is_known: true, ..Waiting::default() };
+            assert_eq!(letter(waiting).as_deref(), expected, "{own_bytes} {sent_bytes}");
+        }
+    }
+
+    /// Each of `senders` sends until it is refused, in turns; what a newcomer can send then, and how full it is.
+    fn flooded(senders: usize, size: u64) -> (u64, u64) {
+        let quotas = Quotas::default();
+        let mut sent = vec![(0, 0); senders];
+        let (mut all, mut all_bytes, mut moved) = (0, 0, true);
+        let waiting = |of: (u64, u64), all, all_bytes| Waiting {
+            letters: of.0,
+            of_sender: of.0,
+            of_sender_bytes: of.1,
+            all,
+            all_bytes,
+            ..Waiting::default()
+        };
+        while moved {
+            moved = false;
+            for of in &mut sent {
+                if check_room(waiting(*of, all, all_bytes), Adding::Letter(size), &quotas).is_ok() {
+                    (*of, moved) = ((of.0 + 1, of.1 + size), true);
+                    (all, all_bytes) = (all + 1, all_bytes + size);
+                }
+            }
+        }
+        let mut newcomer = (0, 0);
+        while check_room(waiting(newcomer, all, all_bytes), Adding::Letter(1_000), &quotas).is_ok() {
+            newcomer = (newcomer.0 + 1, newcomer.1 + 1_000);
+            (all, all_bytes) = (all + 1, all_bytes + 1_000);
+        }
+        (newcomer.0, all_bytes)
+    }
+
+    #[test]
+    fn a_hundred_colluding_senders_leave_room_for_others() {
+        for (senders, size, room) in [(100, 16_384, 100), (100, 300, 100), (1_000, 16_384, 10)] {
+            let (newcomer, bytes) = flooded(senders, size);
+            assert!(newcomer >= room, "{senders} senders leave a newcomer {newcomer} messages");
+            assert!(bytes <= limits::INBOX_BYTES_MAX / 2, "{senders} senders fill {bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn a_peer_has_rows_up_to_its_quota() {
+        let refused = "the images, grants and requests of a peer have at most 1000 bytes together (limit row_bytes_per_peer)";
+        assert_eq!(text(check_rows(999, &QUOTAS)), None);
+        assert_eq!(text(check_rows(1_000, &QUOTAS)).as_deref(), Some(refused));
+    }
+
+    #[test]
+    fn a_receipt_is_refused_only_far_beyond_the_room() {
+        let refused = "far too many receipts wait for the owner of the image (limit inbox_bytes_max)";
+        assert_eq!(text(check_receipt(31_999_999, &QUOTAS)), None);
+        assert_eq!(text(check_receipt(32_000_000, &QUOTAS)).as_deref(), Some(refused));
+    }
+
+    #[test]
+    fn answers_are_forgotten_beyond_their_bytes() {
+        assert!(!are_too_many(limits::OPERATION_BYTES_PER_PEER));
+        assert!(are_too_many(limits::OPERATION_BYTES_PER_PEER + 1));
+    }
+
+    #[test]
+    fn the_level_follows_the_space() {
+        use {Bound::*, Level::*};
+        for (database, available, before, expected) in [
+            (0, 2_000, Ample, Ample),
+            (0, 1_999, Ample, Low(Disk)),
+            (0, 1_000, Ample, Low(Disk)),
+            (0, 999, Ample, Full(Disk)),
+            (0, 1_124, Full(Disk), Full(Disk)),
+            (0, 1_125, Full(Disk), Low(Disk)),
+            (0, 1_124, Full(Database), Low(Disk)),
+            (6_999, 9_000, Ample, Ample),
+            (7_000, 9_000, Ample, Low(Database)),
+            (7_999, 9_000, Low(Database), Low(Database)),
+            (8_000, 9_000, Ample, Full(Database)),
+            (7_750, 9_000, Full(Database), Full(Database)),
+            (7_749, 9_000, Full(Database), Low(Database)),
+            (8_000, 0, Ample, Full(Disk)),
+        ] {
+            let space = Space { database, available, disk: 1 << 40 };
+            assert_eq!(level(space, &QUOTAS, before), expected, "{database} {available} {before:?}");
+        }
+        let space = Space { database: 1 << 50, available: 9_000, disk: 1 << 40 };
+        assert_eq!(level(space, &Quotas { database_bytes: None, ..QUOTAS }, Ample), Ample);
+        let small = Space { database: 0, available: 100, disk: 800 };
+        assert_eq!((reserve(800, &QUOTAS), level(small, &QUOTAS, Ample)), (50, Ample));
+    }
+
+    #[test]
+    fn the_room_is_what_the_narrower_bound_leaves() {
+        let room = |database, available| room(Space { database, available, disk: 1 << 40 }, &QUOTAS);
+        assert_eq!((room(0, 9_500), room(0, 3_000), room(7_000, 9_000)), (8_000, 2_000, 1_000));
+        assert_eq!((room(9_000, 9_000), room(0, 999)), (0, 0));
+        let space = Space { database: 1 << 40, available: 3_000, disk: 1 << 40 };
+        assert_eq!(super::room(space, &Quotas { database_bytes: None, ..QUOTAS }), 2_000);
+    }
+
+    #[test]
+    fn what_grows_is_refused_when_it_is_full_and_no_sooner() {
+        for level in [Level::Ample, Level::Low(Bound::Disk), Level::Low(Bound::Database)] {
+            assert_eq!(admit(level), Ok(()));
+        }
+        for (bound, said) in [
+            (Bound::Disk, "the directory's disk is nearly full (limit disk_reserve_bytes)"),
+            (Bound::Database, "the directory has no room for more (limit database_bytes_max)"),
+        ] {
+            let refused = admit(Level::Full(bound));
+            assert_eq!(refused.as_ref().err().and_then(|error| error.retry_after_ms), Some(60_000));
+            assert_eq!(text(refused).as_deref(), Some(said));
+        }
+    }
+}
