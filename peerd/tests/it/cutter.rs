@@ -69,10 +69,6 @@ impl Cutter {
         self.address.to_string()
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
     /// The owner is there now.
     pub(crate) fn lead_to(&self, target: &str) {
         self.shared.state.lock().unwrap().target = Some(target.parse().unwrap());

@@ -220,9 +220,16 @@ impl Seeds<'_> {
                 self.add("preview_jpeg", &jpeg)?;
             }
         }
-        for file in ["lossy.webp", "lossy-alpha.webp"] {
-            let file = fs::read(self.workspace.join("preview/tests/data").join(file))?;
-            self.add("preview_webp", &file)?;
+        let folder = self.workspace.join("preview/tests/data");
+        let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        for entry in entries {
+            let path = entry?.path();
+            let target = match path.extension().and_then(|end| end.to_str()) {
+                Some("jpg") => "preview_jpeg",
+                Some("webp") => "preview_webp",
+                _ => continue,
+            };
+            self.add(target, &fs::read(&path)?)?;
         }
         Ok(())
     }

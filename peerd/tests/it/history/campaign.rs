@@ -48,8 +48,9 @@ impl World {
     /// Everybody is there, knows everybody, and has published.
     pub(crate) fn on(stage: Stage, seed: u64) -> Self {
         let cutter = Cutter::new();
-        cutter.lead_to(&format!("127.0.0.1:{}", stage.port()));
-        let through = || stage.link().replace(&format!(":{}", stage.port()), &format!(":{}", cutter.port()));
+        let (direct, cut) = (format!("127.0.0.1:{}", stage.port()), cutter.address());
+        cutter.lead_to(&direct);
+        let through = || stage.link().replace(&direct[9..], &cut[9..]);
         let peers: Vec<Peer> = NAMES.iter().map(|name| stage.peer_at(name, &through())).collect();
         let client = |(who, peer): (usize, &Peer)| Client::new(who, &NAMES, peer.socket(), seed);
         let clients = peers.iter().enumerate().map(client).collect();
