@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
 };
 
-use dos_preview::{Picture, PreviewError};
+use dos_preview::{Picture, PreviewError, Warning};
 use dos_protocol::{
     Code, SealedHash, WireError,
     directory::Preview,
@@ -57,6 +57,16 @@ pub(crate) struct SealedFile {
     file: File,
     sealed: Sealed,
     key: ContentKey,
+}
+
+/// A sealed image that was looked at.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    pub(crate) sealed: SealedFile,
+    pub(crate) original: Original,
+    pub(crate) preview: Preview,
+    /// What its owner should know of it.
+    pub(crate) warning: Option<Warning>,
 }
 
 fn seal_error(error: &SealError) -> WireError {
@@ -161,7 +171,7 @@ impl SealedFile {
     ///
     /// # Errors
     /// `invalid` if it is none that is understood.
-    pub(crate) async fn preview(self, places: &Semaphore) -> Result<(Self, Original, Preview), WireError> {
+    pub(crate) async fn preview(self, places: &Semaphore) -> Result<Looked, WireError> {
         let _place = places.acquire().await.map_err(|_| cut_off())?;
         let (sealed, picture) = blocking(move || {
             let picture = look(&self.file, &self.key);
@@ -176,7 +186,7 @@ impl SealedFile {
             height: picture.height,
             bytes: sealed.sealed.plain_bytes,
         };
-        Ok((sealed, original, preview(picture.preview)))
+        Ok(Looked { sealed, original, preview: preview(picture.preview), warning: picture.warning })
     }
 
     /// Puts the file in place, for good.

@@ -8,9 +8,8 @@
 //! its first frame. An image that is smaller than the preview is not enlarged.
 //!
 //! The input is hostile. Dimensions are checked before anything is allocated for them, every quantity that a file
-//! announces has a limit (the constants below), and a file that ends too early is refused instead of being
-//! previewed in part: a JPEG must reach its EOI marker, a PNG its IEND chunk, a GIF its trailer, a WebP the length
-//! in its RIFF header.
+//! announces has a limit (the constants below). What is odd behind the pixels of what is shown does not matter; where
+//! pixels are missing, what there is of them is shown with a [`Warning`].
 //!
 //! Memory, beside the buffer of the caller's reader and whatever the size of the file:
 //!
@@ -24,7 +23,7 @@
 //! [`scale`] goes the same way to a size of the caller's choice, up to [`SCALED_PIXELS_MAX`], and takes more: 128 MiB for
 //! the coefficients of a progressive JPEG, and three times the square of 3,000 to 6,000 pixels for any.
 //!
-//! It does not read any other format, arithmetic-coded, lossless or 12-bit JPEG, and it starts no thread.
+//! It does not read any other format, lossless or 12-bit JPEG, and it starts no thread.
 
 mod colour;
 mod encode;
@@ -126,8 +125,8 @@ impl std::fmt::Debug for Pixels {
 ///
 /// # Errors
 ///
-/// [`PreviewError::NotAnImage`] for any other content, [`PreviewError::Damaged`] for a file that ends too early or
-/// contradicts itself, [`PreviewError::TooLarge`] beyond the limits of this crate, [`PreviewError::Unsupported`]
+/// [`PreviewError::NotAnImage`] for any other content, [`PreviewError::Damaged`] for a file of which nothing can be
+/// shown, [`PreviewError::TooLarge`] beyond the limits of this crate, [`PreviewError::Unsupported`]
 /// for rare kinds of the four formats, [`PreviewError::Io`] when reading fails.
 pub fn make<R: BufRead + Seek>(input: R) -> Result<Picture, PreviewError> {
     let (format, decoded) = decode(input, PREVIEW_PIXELS_MAX)?;

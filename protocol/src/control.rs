@@ -15,7 +15,7 @@ mod message;
 mod outcome;
 mod read;
 
-pub use command::{Command, ListQuery, MessagesQuery, RequestArg, RequestArgError};
+pub use command::{AddOptions, Command, ListQuery, MessagesQuery, RequestArg, RequestArgError};
 pub use contact::{Contact, OtherKey, Trust};
 pub use event::{Event, EventKind};
 pub use message::{ContactRequest, Message, Way};

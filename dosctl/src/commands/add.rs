@@ -10,7 +10,7 @@ use std::{
 
 use dos_protocol::{
     Code, ImageName, WireError,
-    control::{Command, Outcome},
+    control::{AddOptions, Command, Outcome},
     model::ImageInfo,
 };
 
@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Replace the image of the same name; the grants to it stay
     #[arg(long)]
     replace: bool,
+    /// Refuse images that are damaged, even if they can be shown in part
+    #[arg(long)]
+    strict: bool,
     #[command(flatten)]
     progress: progress::ProgressArgs,
 }
@@ -51,16 +54,20 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         let error = WireError::new(Code::Usage, "--name goes with one file only");
         return Err(error.hint("dosctl add --help").into());
     }
-    let (mut added, mut failed) = (Vec::new(), Vec::new());
+    let (mut added, mut warnings, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for path in &args.files {
         match add(path, &args, context) {
-            Ok((image, client)) => {
+            Ok(Added { image, warning, client }) => {
+                if let Some(warning) = &warning {
+                    context.screen.warn(Some(&format!("{}: {warning}", image.name)));
+                }
                 // The one document comes at the end.
                 if !context.screen.is_json() {
                     context.screen.show(&(), |text| human::image(text, "added", &image))?;
                 }
                 // Also before that document is shown: one connection for each file would be too many.
                 client.shown();
+                warnings.extend(warning.map(|message| json::Warning { image: image.name.clone(), message }));
                 added.push(image);
             }
             Err(Error::Told(mut error)) => {
@@ -80,19 +87,27 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     }
     if context.screen.is_json() && !added.is_empty() {
         let images = added.iter().map(json::Image::from).collect();
-        context.screen.show(&json::Images { images }, |_| {})?;
+        context.screen.show(&json::Images { images, warnings }, |_| {})?;
     }
     if failed.is_empty() { Ok(()) } else { Err(Error::Several(failed)) }
 }
 
-fn add(path: &Path, args: &Args, context: &Context) -> Result<(ImageInfo, Client), Error> {
+/// An image that was added, and the connection on which that was told.
+struct Added {
+    image: ImageInfo,
+    warning: Option<Box<str>>,
+    client: Client,
+}
+
+fn add(path: &Path, args: &Args, context: &Context) -> Result<Added, Error> {
     let name = match &args.name {
         Some(name) => name.clone(),
         None => name_of(path)?,
     };
     let mut source = Source::open(path)?;
     let total = source.bytes();
-    let mut client = context.start(Command::Add { name, replace: args.replace })?;
+    let options = Some(AddOptions { strict: args.strict });
+    let mut client = context.start(Command::Add { name, replace: args.replace, options })?;
     let mut meter = Meter::new(context.reporting);
     meter.show("adding", 0, total);
     let sent = client.send_file(&mut source, &mut |sent| meter.show("adding", sent, total));
@@ -100,7 +115,8 @@ fn add(path: &Path, args: &Args, context: &Context) -> Result<(ImageInfo, Client
     // Whether peerd took everything or not: why is in its answer.
     sent?;
     match context.answer(&mut client, &mut no_data)? {
-        Outcome::Image(image) => Ok((*image, client)),
+        Outcome::Image(image) => Ok(Added { image: *image, warning: None, client }),
+        Outcome::Added { image, warning } => Ok(Added { image: *image, warning: Some(warning), client }),
         _ => Err(unexpected()),
     }
 }

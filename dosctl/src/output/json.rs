@@ -12,7 +12,7 @@ mod transfer;
 pub(crate) use access::{Grant, Request, Requests, Shares};
 pub(crate) use contacts::{Card, Contacts, KnownContact};
 pub(crate) use event::{Event, Skipped, SkippedEvent};
-pub(crate) use image::{Held, Image, Images, Page, Peer, Preview, Removed, Viewed};
+pub(crate) use image::{Held, Image, Images, Page, Peer, Preview, Removed, Viewed, Warning};
 pub(crate) use message::{Blocked, Blocks, Contact, Message, Messages, Sent, Told, Unblocked};
 pub(crate) use transfer::{Fetched, Pong, Progress, Transfer};
 

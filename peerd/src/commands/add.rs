@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use dos_protocol::{
-    Code, ImageArg, ImageName, WireError, control::Outcome, directory::Publish, model::ImageInfo,
+    Code, ImageArg, ImageName, WireError,
+    control::{AddOptions, Outcome},
+    directory::Publish,
+    model::ImageInfo,
     record::SignedImage,
 };
 
@@ -12,15 +15,23 @@ use crate::{
     directory::unregistered,
     keys::{ImageKeys, StoredKeys},
     library::{BusyName, finish_publication_of, publish, sign},
-    sealing::{SealedFile, Sealing},
+    sealing::{Looked, SealedFile, Sealing},
     shell::quoted,
     store::Publication,
 };
 
+/// What the caller wants.
+pub(super) struct Wanted {
+    pub(super) name: ImageName,
+    /// Takes the place of an image of the same name.
+    pub(super) replace: bool,
+    /// `None` of an older caller.
+    pub(super) options: Option<AddOptions>,
+}
+
 /// What is to be added.
 struct Addition {
-    name: ImageName,
-    replace: bool,
+    wanted: Wanted,
     keys: ImageKeys,
     _busy: BusyName,
 }
@@ -39,11 +50,10 @@ enum Received {
 /// `conflict` if the name is taken, before anything is read; `invalid` if it is no image; `offline`.
 pub(super) async fn run(
     change: Arc<Operation>,
-    name: ImageName,
-    replace: bool,
+    wanted: Wanted,
     upload: &mut dyn Upload,
 ) -> Result<Finished, WireError> {
-    match receive(&change, name, replace, upload).await {
+    match receive(&change, wanted, upload).await {
         // From here on it runs to its end, also if the caller goes away.
         Ok(Received::Sealed(received)) => {
             to_its_end(async move {
@@ -58,12 +68,8 @@ pub(super) async fn run(
     }
 }
 
-async fn receive(
-    change: &Operation,
-    name: ImageName,
-    replace: bool,
-    upload: &mut dyn Upload,
-) -> Result<Received, WireError> {
+async fn receive(change: &Operation, wanted: Wanted, upload: &mut dyn Upload) -> Result<Received, WireError> {
+    let Wanted { name, replace, .. } = wanted;
     let services = &change.services;
     let (_, identity) = services.identity.registered().ok_or_else(unregistered)?;
     services.upstream.ready().await?;
@@ -87,7 +93,7 @@ async fn receive(
     while let Some(piece) = upload.next().await? {
         sealing.push(piece).await?;
     }
-    let addition = Addition { name, replace, keys, _busy: busy };
+    let addition = Addition { wanted: Wanted { name, ..wanted }, keys, _busy: busy };
     Ok(Received::Sealed(Box::new((addition, sealing.finish().await?))))
 }
 
@@ -119,10 +125,13 @@ async fn compare(
 }
 
 async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) -> Result<Outcome, WireError> {
-    let Addition { name, replace, keys, _busy } = addition;
+    let Addition { wanted: Wanted { name, replace, options }, keys, _busy } = addition;
     let services = &change.services;
     let (me, identity) = services.identity.registered().ok_or_else(unregistered)?;
-    let (sealed, original, preview) = sealed.preview(&services.library.previews).await?;
+    let Looked { sealed, original, preview, warning } = sealed.preview(&services.library.previews).await?;
+    if let (Some(warning), Some(AddOptions { strict: true })) = (warning, options) {
+        return Err(WireError::new(Code::Invalid, warning.to_string()));
+    }
     let copy = sealed.copy();
     let StoredKeys { content_key, share_secret } = keys.store(&identity.vault, &copy.hash)?;
     let blocks = sealed.blocks();
@@ -142,5 +151,10 @@ async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) ->
         }
     })?;
     tracing::info!(image = %info.name, bytes = info.original.bytes, "added an image");
-    Ok(Outcome::Image(Box::new(info)))
+    let image = Box::new(info);
+    Ok(match warning {
+        // An older caller would not understand it.
+        Some(warning) if options.is_some() => Outcome::Added { image, warning: warning.to_string().into() },
+        _ => Outcome::Image(image),
+    })
 }

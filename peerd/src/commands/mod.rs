@@ -165,7 +165,9 @@ async fn run(
         Command::Wait { online, timeout } => done(wait::run(services, online, timeout).await),
         Command::List(query) => done(list::run(services, query).await),
         Command::Resolve(peer) => done(resolve::run(services, peer).await),
-        Command::Add { name, replace } => return add::run(change, name, replace, upload).await,
+        Command::Add { name, replace, options } => {
+            return add::run(change, add::Wanted { name, replace, options }, upload).await;
+        }
         Command::Remove(name) => done(remove::run(&change, name).await),
         Command::Rename { name, new } => done(rename::run(&change, name, new).await),
         Command::Preview(image) => done(preview::run(services, image).await),

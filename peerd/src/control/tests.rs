@@ -100,7 +100,7 @@ async fn without_an_identity_every_command_says_how_to_register() {
     let running = running().await;
     let shares = Command::Shares { given: true, received: true };
     let view = Command::View { image: "alice/sea".parse().unwrap(), offline: false, asks: false };
-    let add = Command::Add { name: "sea".parse().unwrap(), replace: false };
+    let add = Command::Add { name: "sea".parse().unwrap(), replace: false, options: None };
     for command in [Command::Login { force: false }, Command::Logout, shares, view, add] {
         let FromPeerd::Failed(error) = running.ask(command.clone()).await else { panic!("{command:?}") };
         assert_eq!(error.code, Code::Offline, "{command:?}");

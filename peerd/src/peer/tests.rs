@@ -67,7 +67,10 @@ async fn pair() -> Pair {
     let (owner, viewer) = (peer("7xKqPm2R").await, peer("8yLrQn3S").await);
     let keys = ImageKeys::generate().unwrap();
     let mut sealing = Sealing::begin(&owner.peers().cache.copies, keys.content_key().clone()).unwrap();
-    sealing.push(vec![7; BLOCK_BYTES * 2]).await.unwrap();
+    // It begins as a picture does.
+    let mut original = vec![7; BLOCK_BYTES * 2];
+    original[..4].copy_from_slice(&[0xff, 0xd8, 0xff, 0xe0]);
+    sealing.push(original).await.unwrap();
     let sealed = sealing.finish().await.unwrap();
     let (copy, blocks) = (sealed.copy(), sealed.blocks());
     sealed.put_in_place(&owner.peers().cache.copies).await.unwrap();

@@ -58,7 +58,7 @@ fn hostile_images_are_refused_and_peerd_goes_on() {
     std::fs::write(alice.dir.join("empty.jpg"), b"").unwrap();
     std::fs::write(alice.dir.join("bomb.png"), png_bomb()).unwrap();
     for name in ["cut.jpg", "empty.jpg", "bomb.png"] {
-        let error = alice.error(8, &["add", name]);
+        let error = alice.error(8, &["add", "--strict", name]);
         assert_eq!(error["error"]["code"], "invalid");
     }
     assert!(alice.peerd.as_mut().unwrap().is_running());

@@ -54,7 +54,7 @@ fn what_is_no_image_is_refused_by_its_first_bytes() {
     let stage = Stage::new();
     let alice = stage.peer("alice");
     let mut stream = UnixStream::connect(alice.socket()).unwrap();
-    let add = Command::Add { name: "letter".parse().unwrap(), replace: false };
+    let add = Command::Add { name: "letter".parse().unwrap(), replace: false, options: None };
     let mut send = |message: &ToPeerd| stream.write_all(&frame::to_frame(message).unwrap());
     send(&ToPeerd::Do(Box::new(add))).unwrap();
     // Byte by byte at first, as no dosctl does it.

@@ -94,7 +94,7 @@ fn an_image_that_was_added_unseen_is_added_again_without_a_conflict() {
     let control = Control::new(&alice.socket());
     let (sea, other) =
         (pictures::write(&alice.dir.join("sea.jpg"), 1), pictures::write(&alice.dir.join("o.jpg"), 2));
-    let add = || Command::Add { name: "sea".parse().unwrap(), replace: false };
+    let add = || Command::Add { name: "sea".parse().unwrap(), replace: false, options: None };
     let Outcome::Image(first) = control.bring(add(), &sea).unwrap().unwrap() else { panic!("no image") };
     let Outcome::Image(again) = control.bring(add(), &sea).unwrap().unwrap() else { panic!("no image") };
     assert_eq!(first, again);

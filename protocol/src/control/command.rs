@@ -15,6 +15,14 @@ use crate::{
     password::Password,
 };
 
+/// What is wanted of an `add` beside the image's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct AddOptions {
+    /// Refuses an image that is damaged, even if it can be shown in part.
+    #[serde(default)]
+    pub strict: bool,
+}
+
 /// What dosctl wants done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
 #[serde(rename_all = "snake_case")]
@@ -69,6 +77,9 @@ pub enum Command {
         name: ImageName,
         /// Takes the place of an image of the same name.
         replace: bool,
+        /// What else is wanted. A dosctl that says it understands [`Outcome::Added`](super::Outcome::Added).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        options: Option<AddOptions>,
     },
     /// Withdraws an image of one's own.
     Remove(ImageName),

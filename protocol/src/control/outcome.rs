@@ -57,6 +57,13 @@ pub enum Outcome {
     Peer(Box<PeerInfo>),
     /// Of `add` and `rename`.
     Image(Box<ImageInfo>),
+    /// Of `add`, if the caller should know something of an image that was added.
+    Added {
+        /// The image.
+        image: Box<ImageInfo>,
+        /// What is wrong with it.
+        warning: Box<str>,
+    },
     /// Of `remove`.
     Removed(ImagePath),
     /// Of `preview`.

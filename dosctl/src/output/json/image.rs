@@ -61,6 +61,17 @@ impl<'a> From<&'a model::ImageInfo> for Image<'a> {
 pub(crate) struct Images<'a> {
     /// Those that were added.
     pub(crate) images: Vec<Image<'a>>,
+    /// What should be known of some of them.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// What should be known of an image.
+#[derive(Debug, Serialize)]
+pub(crate) struct Warning {
+    /// Which.
+    pub(crate) image: ImageName,
+    /// A text for a person.
+    pub(crate) message: Box<str>,
 }
 
 /// A peer; with its images in a listing.

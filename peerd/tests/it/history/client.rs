@@ -250,7 +250,7 @@ impl Client {
     }
 
     fn upload(&mut self, shared: &Shared, name: String, file: &[u8]) -> bool {
-        let add = Command::Add { name: name.parse().unwrap(), replace: false };
+        let add = Command::Add { name: name.parse().unwrap(), replace: false, options: None };
         let messages =
             [ToPeerd::Perform(Box::new(add)), ToPeerd::Data(file.to_vec()), ToPeerd::Data(Vec::new())];
         self.change(shared, &messages, |_| Action::Publish(name.clone())).is_some()

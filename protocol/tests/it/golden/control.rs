@@ -5,8 +5,9 @@ use std::time::Duration;
 use dos_protocol::{
     Allowance, Card, Code, WireError,
     control::{
-        Command, Contact, ContactRequest, Event, EventKind, FromPeerd, ListQuery, Message, MessagesQuery,
-        Note, OtherKey, Outcome, Progress, RequestArg, SessionState, Status, Step, ToPeerd, Trust, Way,
+        AddOptions, Command, Contact, ContactRequest, Event, EventKind, FromPeerd, ListQuery, Message,
+        MessagesQuery, Note, OtherKey, Outcome, Progress, RequestArg, SessionState, Status, Step, ToPeerd,
+        Trust, Way,
     },
     directory::{
         Block, Blocked, Cursor, Delivery, Notice, NoticeKind, Presence, RequestState, ViewedKind, ViewsChange,
@@ -52,7 +53,8 @@ fn images() -> Vec<Command> {
     let image = || "alice/sea".parse().unwrap();
     let own = || "sea".parse().unwrap();
     vec![
-        Command::Add { name: own(), replace: true },
+        Command::Add { name: own(), replace: true, options: None },
+        Command::Add { name: own(), replace: false, options: Some(AddOptions { strict: true }) },
         Command::Remove(own()),
         Command::Rename { name: own(), new: "ocean".parse().unwrap() },
         Command::Preview(image()),
@@ -202,6 +204,7 @@ fn outcomes_of_images() -> Vec<Outcome> {
     let path = || "7xKqPm2R/sea".parse().unwrap();
     vec![
         Outcome::Image(Box::new(image())),
+        Outcome::Added { image: Box::new(image()), warning: "a part is missing".into() },
         Outcome::Removed(path()),
         Outcome::Preview { path: path(), preview: preview(), signature: Some(SignatureState::None) },
         Outcome::Grant(Box::new(grant())),
