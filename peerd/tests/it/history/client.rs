@@ -178,7 +178,8 @@ impl Client {
                 | FromPeerd::Ready { .. } => {}
             }
         }
-        if write_down(&reply) {
+        // After an error peerd waits for nothing more, and neither must this.
+        if write_down(&reply) && matches!(reply.outcome, Some(Ok(_))) {
             // It hangs up when it has noted that this was seen.
             drop(stream.write_all(&frame::to_frame(&ToPeerd::Shown).unwrap()));
             drop(frame::read_blocking(&mut stream));
