@@ -209,7 +209,15 @@ impl Client {
             };
             let mut is_written = false;
             let write_down = |reply: &Reply| {
-                let outcome = ended(reply.outcome.as_ref());
+                // peerd may be finishing the same publication by itself just now: names are used once, so it can be no other.
+                let is_busy = |outcome: &Result<Outcome, WireError>| {
+                    outcome.as_ref().is_err_and(|error| error.code == Code::Conflict)
+                };
+                let is_upload = messages.len() > 1;
+                let outcome = match &reply.outcome {
+                    Some(outcome) if is_upload && is_busy(outcome) => Ended::Unknown,
+                    outcome => ended(outcome.as_ref()),
+                };
                 let known = reply.outcome.as_ref().and_then(|outcome| outcome.as_ref().ok());
                 is_written = outcome != Ended::Unknown && write(known, outcome);
                 is_written
