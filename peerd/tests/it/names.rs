@@ -11,7 +11,7 @@ use dos_protocol::{
 use crate::{
     passwords::{log_in, with_input},
     pictures,
-    stage::{PATIENCE, Stage},
+    stage::{PATIENCE, Stage, wait_until},
 };
 
 const COMPOSED: &str = "caf\u{e9}";
@@ -66,5 +66,6 @@ fn what_is_no_image_is_refused_by_its_first_bytes() {
     let body = frame::read_blocking(&mut stream).unwrap().unwrap();
     let FromPeerd::Failed(error) = frame::decode(&body).unwrap() else { panic!("it was taken") };
     assert_eq!(error.code, Code::Invalid);
-    assert_eq!(fs::read_dir(alice.dir.join("state/tmp")).unwrap().count(), 0);
+    let left = || fs::read_dir(alice.dir.join("state/tmp")).unwrap().count();
+    wait_until("what was begun is gone", || left() == 0);
 }
