@@ -14,7 +14,7 @@ use std::{
 use dos_protocol::{
     Code, SealedHash, WireError,
     frame::{self, Reader},
-    limits::FRAME_TIME_MAX,
+    limits::{FRAME_TIME_MAX, WRITE_STALL_MAX},
     model::Grant,
     name::printable,
     peer::{Copy, Fetch, FromPeer, Signed, ToPeer},
@@ -24,7 +24,7 @@ use futures_util::future::BoxFuture;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use zeroize::Zeroizing;
 
@@ -32,7 +32,6 @@ use super::Peers;
 use super::{
     dial::{Dialed, dial},
     intake::Intake,
-    ping::round_trip,
     receive::receive,
     serve::short,
     window::Window,
@@ -197,14 +196,8 @@ async fn attempt(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>
     }
     let Dialed { stream, way } = Box::pin(dial(peers, &identity, &contact)).await.map_err(Broken::Again)?;
     let mut stream = Reader::new(stream);
-    let round_trip = match round_trip(&mut stream, 1).await {
-        Ok(time) => Some(time),
-        // An older owner; the connection is as good as before.
-        Err(error) if error.code == Code::Unsupported => None,
-        Err(error) => return Err(Broken::Again(error)),
-    };
     let fetch = fetch_of(grant, &window);
-    let Asked { share, list, signed } = ask(&mut stream, grant, fetch).await?;
+    let Asked { share, list, signed, round_trip } = ask(&mut stream, grant, fetch).await?;
     if let Some(signed) = signed {
         describes(grant, &signed)?;
         peers.trust.note_word(&contact.key, &signed.image, &signed.record).await?;
@@ -261,6 +254,8 @@ pub(super) struct Asked {
     pub(super) list: BlockList,
     /// What the owner has signed of the image.
     pub(super) signed: Option<Box<Signed>>,
+    /// How long it took to the owner and back, unless it is an older one that answers no pings.
+    pub(super) round_trip: Option<Duration>,
 }
 
 /// Refuses a description of something else than the image of the grant. Its name may have changed since.
@@ -272,20 +267,27 @@ fn describes(grant: &Grant, signed: &Signed) -> Result<(), Broken> {
     }
 }
 
-/// Asks for the copy; answers the owner share, which is the grant's, and the verified list of blocks.
+/// Asks for the copy; answers the owner share, which is the grant's, and the verified list of blocks. A ping goes ahead in the same
+/// write, so that the round trip is measured without costing one.
 pub(super) async fn ask<S>(stream: &mut Reader<S>, grant: &Grant, fetch: Fetch) -> Result<Asked, Broken>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let frame = frame::to_frame(&ToPeer::Fetch(fetch)).map_err(lost)?;
-    let asked = async {
-        stream.get_mut().write_all(&frame).await.map_err(lost)?;
-        stream.get_mut().flush().await.map_err(lost)?;
-        stream.next().await.map_err(lost)?.ok_or_else(|| lost("it closed the connection"))
+    let mut frames = frame::to_frame(&ToPeer::Ping).map_err(lost)?;
+    frames.extend(frame::to_frame(&ToPeer::Fetch(fetch)).map_err(lost)?);
+    let begun = Instant::now();
+    let written = async {
+        stream.get_mut().write_all(&frames).await?;
+        stream.get_mut().flush().await
     };
-    // The owner's share is in it.
-    let body = Zeroizing::new(timeout(FRAME_TIME_MAX, asked).await.map_err(|_| lost("no answer in time"))??);
-    let head: Copy = match frame::decode(&body).map_err(lost)? {
+    timeout(WRITE_STALL_MAX, written).await.map_err(|_| lost("it takes nothing"))?.map_err(lost)?;
+    let round_trip = match answer(stream).await? {
+        FromPeer::Pong => Some(begun.elapsed()),
+        FromPeer::Refused(error) if error.code == Code::Unsupported => None,
+        FromPeer::Refused(error) => return Err(refused(error)),
+        FromPeer::Stored | FromPeer::Copy(_) => return Err(dishonest("something else than an answer")),
+    };
+    let head: Copy = match answer(stream).await? {
         FromPeer::Copy(head) => head,
         FromPeer::Refused(error) => return Err(refused(error)),
         FromPeer::Stored | FromPeer::Pong => return Err(dishonest("something else than the image")),
@@ -303,7 +305,18 @@ where
     read.map_err(|_| lost("it sends nothing"))?.map_err(lost)?;
     let list = BlockList::from_bytes(sealed.bytes, &list, sealed.hash.as_bytes())
         .map_err(|_| dishonest("a list of blocks that is not the image's"))?;
-    Ok(Asked { share, list, signed: head.image })
+    Ok(Asked { share, list, signed: head.image, round_trip })
+}
+
+/// The owner's next answer.
+async fn answer<S>(stream: &mut Reader<S>) -> Result<FromPeer, Broken>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let body = timeout(FRAME_TIME_MAX, stream.next()).await.map_err(|_| lost("no answer in time"))?;
+    // The owner's share may be in it.
+    let body = Zeroizing::new(body.map_err(lost)?.ok_or_else(|| lost("it closed the connection"))?);
+    frame::decode(&body).map_err(lost)
 }
 
 fn refused(error: WireError) -> Broken {

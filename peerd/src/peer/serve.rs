@@ -92,17 +92,23 @@ where
     }
 }
 
-/// Refuses whatever the other side wants, once. A ping is no want: it would only tell that somebody is here.
+/// Refuses whatever the other side wants, once. A ping, which goes ahead of a fetch, is no want: an answer would only tell that
+/// somebody is here.
 async fn refuse<S>(stream: &mut Reader<S>, error: WireError) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    match timeout(IDENTIFY_TIME_MAX, stream.next()).await {
-        Ok(Ok(Some(body))) if !matches!(kind::read(&body), Ok(ToPeer::Ping)) => {
+    let until = Instant::now() + IDENTIFY_TIME_MAX;
+    let mut request = next(stream, until).await?;
+    if matches!(request, Some(Ok(ToPeer::Ping))) {
+        request = next(stream, until).await?;
+    }
+    match request {
+        None | Some(Ok(ToPeer::Ping)) => Ok(()),
+        Some(_) => {
             write(stream.get_mut(), &frame_of(&FromPeer::Refused(error))?).await?;
             flush(stream.get_mut()).await
         }
-        _ => Ok(()),
     }
 }
 

@@ -25,7 +25,8 @@ use crate::{
 const WORKERS: u32 = 64;
 
 fn with_right(views: &str) -> (Stage, Peer, Peer, Vec<u8>) {
-    let stage = Stage::new();
+    // More views than a person looks at in a minute.
+    let stage = Stage::with(&["--views-per-minute", "100000"]);
     let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
     let original = pictures::write(&alice.dir.join("sea.jpg"), 1);
     alice.ctl(&["add", "sea.jpg"]).ok();
