@@ -1,3 +1,5 @@
+//! Admission: who makes room for whom, and who is served next.
+
 use super::*;
 
 const GRACE: Duration = Duration::from_secs(3);
