@@ -3,7 +3,7 @@
 //! The file is cargo-deny's, and this is the part of cargo-deny that needs neither network nor advisories. cargo-deny itself takes
 //! longer to build than everything else here; where it is installed, it is right.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -15,7 +15,6 @@ use crate::{cargo, say};
 struct Policy {
     licenses: Vec<String>,
     banned: Vec<String>,
-    registries: Vec<String>,
 }
 
 impl Policy {
@@ -30,12 +29,8 @@ impl Policy {
             values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()
         };
         let banned = list("bans", "deny")?;
-        let banned = banned.iter().filter_map(|entry| entry.get("crate").cloned()).collect();
-        Ok(Self {
-            licenses: texts(list("licenses", "allow")?),
-            banned: texts(banned),
-            registries: texts(list("sources", "allow-registry")?),
-        })
+        let banned = banned.iter().filter_map(|entry| entry.get("crate").cloned()).collect::<Vec<_>>();
+        Ok(Self { licenses: texts(list("licenses", "allow")?), banned: texts(banned) })
     }
 
     /// What is wrong with a package of cargo's metadata.
@@ -47,11 +42,10 @@ impl Policy {
             return Some(format!("{which} is banned"));
         }
         // None of our own: a path.
-        if let Some(source) = text("source") {
-            let url = source.strip_prefix("registry+").or_else(|| source.strip_prefix("sparse+"));
-            if !url.is_some_and(|url| self.registries.iter().any(|known| known == url)) {
-                return Some(format!("{which} comes from {source}"));
-            }
+        if let Some(source) = text("source")
+            && !["registry+", "sparse+"].iter().any(|kind| source.starts_with(kind))
+        {
+            return Some(format!("{which} comes from {source}"));
         }
         let Some(license) = text("license") else { return Some(format!("{which} tells no licence")) };
         match self.allows(license) {
@@ -103,6 +97,17 @@ impl Policy {
     }
 }
 
+/// Where packages come from beside the one registry that most of them come from, which is cargo's own.
+fn other_registries(packages: &[Value]) -> Vec<String> {
+    let mut registries: BTreeMap<&str, usize> = BTreeMap::new();
+    for source in packages.iter().filter_map(|package| package["source"].as_str()) {
+        *registries.entry(source).or_default() += 1;
+    }
+    let most = registries.iter().max_by_key(|(_, packages)| **packages).map(|(source, _)| *source);
+    let others = registries.keys().filter(|source| Some(**source) != most);
+    others.map(|source| format!("packages come from {source}, too")).collect()
+}
+
 type Words<'a, I> = std::iter::Peekable<I>;
 
 /// Checks all packages of both lock files.
@@ -117,6 +122,7 @@ pub(crate) fn run(workspace: &Path) -> Result<()> {
     for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
         let packages = cargo::packages(&workspace.join(manifest))?;
         objections.extend(packages.iter().filter_map(|package| policy.objection(package)));
+        objections.extend(other_registries(&packages));
         say(&format!("{manifest}: {} packages", packages.len()));
     }
     objections.sort();
@@ -135,8 +141,7 @@ mod tests {
 
     const POLICY: &str = "
         [licenses]\nallow = ['MIT', 'ISC', 'Apache-2.0 WITH LLVM-exception']
-        [bans]\ndeny = [{ crate = 'openssl-sys' }]
-        [sources]\nallow-registry = ['https://registry']";
+        [bans]\ndeny = [{ crate = 'openssl-sys' }]";
 
     #[test]
     fn expressions_are_met_with_what_is_allowed() {
@@ -172,5 +177,14 @@ mod tests {
         assert_eq!(objection(package("a", None, None)), "a 1.0.0 tells no licence");
         let other = objection(package("a", Some("MIT"), Some("git+https://example.org/a")));
         assert_eq!(other, "a 1.0.0 comes from git+https://example.org/a");
+    }
+
+    #[test]
+    fn a_second_registry_is_noticed() {
+        let of = |source: &str| json!({"source": source});
+        let ours = json!({"source": null});
+        let packages = [of("registry+https://a"), of("registry+https://b"), ours, of("registry+https://a")];
+        assert_eq!(other_registries(&packages), ["packages come from registry+https://b, too"]);
+        assert!(other_registries(&packages[2..]).is_empty());
     }
 }
