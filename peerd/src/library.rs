@@ -3,11 +3,9 @@
 //! What always holds: a sealed copy is in place and noted before the image is published; the publication stays
 //! noted until the directory's answer is, and telling it twice changes nothing there.
 
-use std::{
-    collections::HashSet,
-    fs::File,
-    sync::{Arc, Mutex, PoisonError},
-};
+mod busy;
+
+use std::{fs::File, sync::Arc};
 
 use dos_protocol::{
     Code, ImageArg, ImageName, PeerRef, WireError,
@@ -20,6 +18,7 @@ use dos_protocol::{
 use dos_sealed::Opener;
 use tokio::sync::Semaphore;
 
+pub(crate) use self::busy::{BusyName, BusyNames};
 use crate::{
     cache::Cache,
     copies::blocking,
@@ -54,31 +53,6 @@ impl Library {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let names_busy = BusyNames::default();
         Self { cache, identity, directory, trust, names_busy, previews: Semaphore::new(threads) }
-    }
-}
-
-/// Names for which an image is being added.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct BusyNames(Arc<Mutex<HashSet<ImageName>>>);
-
-/// Keeps a name busy as long as it lives.
-#[derive(Debug)]
-pub(crate) struct BusyName {
-    names: BusyNames,
-    name: ImageName,
-}
-
-impl BusyNames {
-    /// Claims a name, unless it is busy.
-    pub(crate) fn claim(&self, name: &ImageName) -> Option<BusyName> {
-        let fresh = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
-        fresh.then(|| BusyName { names: self.clone(), name: name.clone() })
-    }
-}
-
-impl Drop for BusyName {
-    fn drop(&mut self) {
-        self.names.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
 }
 

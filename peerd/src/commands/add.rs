@@ -79,9 +79,7 @@ async fn receive(change: &Operation, wanted: Wanted, upload: &mut dyn Upload) ->
         Some(image) => image.info.name.clone(),
         None => new_name(&name)?,
     };
-    let busy = services.library.names_busy.claim(&name).ok_or_else(|| {
-        WireError::new(Code::Conflict, format!("an image named \"{name}\" is being added just now"))
-    })?;
+    let busy = services.library.names_busy.claim_soon(&name).await?;
     finish_publication_of(&services.library, &busy).await?;
     let keys = match services.store.own_image(name.clone()).await? {
         Some(image) if !replace => return compare(change, image.info, upload).await,

@@ -21,12 +21,7 @@ use crate::{
 pub(super) async fn run(change: &Operation, name: ImageName, new: ImageName) -> Result<Outcome, WireError> {
     let services = &change.services;
     let new = new.composed().map_err(bad_name)?;
-    let Some(_busy) = services.library.names_busy.claim(&new) else {
-        return Err(WireError::new(
-            Code::Conflict,
-            format!("an image named \"{new}\" is being added just now"),
-        ));
-    };
+    let _busy = services.library.names_busy.claim_soon(&new).await?;
     let image = match own_info(&services.library, &name).await {
         // It has its new name already.
         Err(error) if error.code == Code::NotFound && change.is_repeated().await? => {
