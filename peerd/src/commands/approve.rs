@@ -11,6 +11,7 @@ use crate::{
     directory::{unexpected, unregistered},
     keys::ImageKeys,
     library::elsewhere,
+    rules::repeats::Subject,
 };
 
 /// Answers either kind of request.
@@ -54,6 +55,7 @@ async fn access(
     let image = services.store.own_image_no(asked.image).await?.ok_or_else(|| elsewhere(&asked.path.name))?;
     let held = services.trust.contact(asked.from).await?.key;
     let key = ImageKeys::open(&identity.vault, &image)?.key_share(asked.image, (asked.from, &held))?;
+    change.touches(Subject::Grant(asked.image, asked.from));
     let allow_offline = allow_offline.or(asked.offline.then_some(true));
     let decide = Decide { request, decision: Decision::Approve { views, key, allow_offline } };
     match change.request(Op::Decide(decide)).await? {

@@ -2,10 +2,11 @@
 //!
 //! What always holds: the ID is durable under the fingerprint of the command before the directory receives the change; the
 //! directory does a change of an ID that it knows no second time, and answers it the same. The ID is given up when the
-//! directory has refused the change, or when the caller says that the outcome was shown.
+//! directory has refused the change, when the caller says that the outcome was shown, or when another change about the same thing was
+//! done ([`repeats`]).
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, OnceLock, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -20,6 +21,7 @@ use tokio::sync::OnceCell;
 use super::{Finished, Services, WhenShown};
 use crate::{
     directory::unregistered,
+    rules::repeats::{self, About, Subject},
     store::{Change, Error},
 };
 
@@ -31,6 +33,10 @@ pub(crate) struct Operation {
     fingerprint: Option<[u8; 32]>,
     /// Begun with the first request: a command that fails before has changed nothing.
     change: OnceCell<Change>,
+    /// What it is about, as soon as that is known.
+    about: OnceLock<About>,
+    /// What it changes beside that.
+    touches: Mutex<Vec<Subject>>,
     /// It was sent, and its outcome is unknown.
     unknown: AtomicBool,
 }
@@ -47,6 +53,8 @@ impl Operation {
             services: Arc::clone(services),
             fingerprint,
             change: OnceCell::new(),
+            about: OnceLock::new(),
+            touches: Mutex::default(),
             unknown: AtomicBool::new(false),
         })
     }
@@ -55,9 +63,21 @@ impl Operation {
         let begin = || async {
             let fingerprint = self.fingerprint.ok_or_else(unregistered)?;
             let live = self.services.operations.clone();
-            Ok(self.services.store.begin_operation(live, fingerprint).await?)
+            let about = self.about.get().copied().unwrap_or(About::ITSELF);
+            Ok(self.services.store.begin_operation(live, fingerprint, about).await?)
         };
         self.change.get_or_try_init(begin).await
+    }
+
+    /// What the change is about, to be said before it is begun where the request alone would say it too late.
+    pub(super) fn is_about(&self, about: About) {
+        // What was said first stays.
+        self.about.get_or_init(|| about);
+    }
+
+    /// The change is about this, too.
+    pub(super) fn touches(&self, subject: Subject) {
+        self.touches.lock().unwrap_or_else(PoisonError::into_inner).push(subject);
     }
 
     /// When the command was given first.
@@ -82,13 +102,22 @@ impl Operation {
     /// What the directory refuses; `offline`; `timeout`.
     pub(super) async fn request(&self, op: Op) -> Result<Answer, WireError> {
         self.services.upstream.ready().await?;
+        let about = repeats::about(&op);
+        self.is_about(about);
         let id = self.change().await?.open.id();
-        self.services.upstream.change(op, id).await.map_err(|failed| {
+        let answer = self.services.upstream.change(op, id).await.map_err(|failed| {
             if failed.perhaps_done {
                 self.outcome_is_unknown();
             }
             failed.error
-        })
+        })?;
+        let mut subjects = std::mem::take(&mut *self.touches.lock().unwrap_or_else(PoisonError::into_inner));
+        subjects.extend(about.subject);
+        if !subjects.is_empty() {
+            let live = self.services.operations.clone();
+            self.services.store.end_earlier(live, id, (subjects, about.effect)).await?;
+        }
+        Ok(answer)
     }
 
     /// The change was sent in another way than by [`Self::request`], and may have been made.

@@ -14,6 +14,7 @@ use crate::{
     directory::{unexpected, unregistered},
     keys::ImageKeys,
     library::own_image,
+    rules::repeats::About,
 };
 
 /// Changes the grant at the directory, then in the ledger here.
@@ -46,6 +47,8 @@ pub(super) async fn run(
             Some(ImageKeys::open(&identity.vault, &image)?.key_share(image.info.no, (viewer, &held))?)
         }
     };
+    // The time of an earlier attempt counts only if this is the same change.
+    change.is_about(About::grant(image.info.no, viewer, views));
     let expiry = match expires {
         // For a directory of the first release, which does not know how long a grant is to last.
         Some(time) => ExpiryChange::At(change.begun_at().await?.after(time)),

@@ -16,6 +16,7 @@ pub(crate) mod pages;
 pub(crate) mod passwords;
 pub(crate) mod reach;
 pub(crate) mod reconcile;
+pub(crate) mod repeats;
 pub(crate) mod requests;
 pub(crate) mod retry;
 pub(crate) mod spend;

@@ -1,17 +1,19 @@
 //! Changes on their way to the directory: written down under their ID before they are sent.
 //!
 //! What always holds: the same change, given again while its first outcome was not shown, has the same ID. After
-//! [`OPERATION_AGAIN_MAX`] it is another change: well before the directory forgets the ID, so that none is taken for new.
+//! [`OPERATION_AGAIN_MAX`] it is another change: well before the directory forgets the ID, so that none is taken for new. So it is
+//! after another change about the same thing.
 
 use std::time::Duration;
 
-use dos_protocol::{OperationId, Timestamp, limits::OPERATION_REMEMBERED};
+use dos_protocol::{ImageNo, OperationId, PeerId, Timestamp, limits::OPERATION_REMEMBERED};
 use rusqlite::{Connection, params};
 
 use super::{
     Error, Store, execute,
     live::{Live, Open},
 };
+use crate::rules::repeats::{About, Effect, Subject, ends, is_repetition};
 
 /// For this time the same command means the same change. The hour less than the directory's is for clocks that differ.
 const OPERATION_AGAIN_MAX: Duration = OPERATION_REMEMBERED.saturating_sub(Duration::from_secs(3600));
@@ -39,24 +41,64 @@ impl Store {
         &self,
         live: Live<OperationId>,
         fingerprint: [u8; 32],
+        about: About,
     ) -> Result<Change, Error> {
         // No clock of this machine makes a change another one.
         let now = self.clock.now();
         self.write(move |connection| {
             tidy_up(connection, now)?;
-            if let Some(left) = left_open(connection, &live, &fingerprint)? {
+            if let Some(left) = left_open(connection, &live, &fingerprint, about)? {
                 return Ok(left);
             }
             let id = OperationId::generate();
             let open = live.claim(id).ok_or(Error::Damaged("operation ID"))?;
             execute(
                 connection,
-                "INSERT INTO operations (id, fingerprint, begun_at) VALUES (?1, ?2, ?3)",
-                params![id.as_bytes(), fingerprint, now.0],
+                "INSERT INTO operations (id, fingerprint, begun_at, subject, adds) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![
+                    id.as_bytes(),
+                    fingerprint,
+                    now.0,
+                    about.subject.map(bytes_of),
+                    about.effect == Effect::Adds
+                ],
             )?;
             Ok(Change { open, begun_at: now, resumed: false })
         })
         .await
+    }
+
+    /// A change was done: earlier ones about the same things, whose outcomes were not shown, are over.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn end_earlier(
+        &self,
+        live: Live<OperationId>,
+        id: OperationId,
+        (subjects, effect): (Vec<Subject>, Effect),
+    ) -> Result<(), Error> {
+        let find = move |connection: &Connection| {
+            let mut over = Vec::new();
+            for subject in subjects {
+                let mut statement = connection
+                    .prepare_cached("SELECT id, adds FROM operations WHERE subject = ?1 AND id <> ?2")?;
+                let mut rows = statement.query(params![bytes_of(subject), id.as_bytes()])?;
+                while let Some(row) = rows.next()? {
+                    let earlier = OperationId::from(row.get::<_, [u8; 16]>(0)?);
+                    let was = if row.get(1)? { Effect::Adds } else { Effect::Sets };
+                    if ends(effect, was) && !live.has(earlier) {
+                        over.push(earlier);
+                    }
+                }
+            }
+            Ok(over)
+        };
+        // Mostly there are none, and nothing is written.
+        for earlier in self.read(find).await? {
+            self.drop_operation(earlier).await?;
+        }
+        Ok(())
     }
 
     /// The change was refused, or its outcome was shown: the same one again is another.
@@ -69,6 +111,28 @@ impl Store {
             Ok(())
         })
         .await
+    }
+}
+
+/// As they are stored: the kind, then the numbers.
+fn bytes_of(subject: Subject) -> Vec<u8> {
+    let (kind, first, second) = match subject {
+        Subject::Grant(image, viewer) => (1, image.0, viewer.number()),
+        Subject::Image(image) => (2, image.0, 0),
+        Subject::Request(request) => (3, request, 0),
+    };
+    [&[kind][..], &first.to_be_bytes(), &second.to_be_bytes()].concat()
+}
+
+fn subject_of(bytes: &[u8]) -> Option<Subject> {
+    let (kind, numbers) = bytes.split_first()?;
+    let (first, rest) = numbers.split_first_chunk::<8>()?;
+    let (first, second) = (u64::from_be_bytes(*first), u64::from_be_bytes(rest.try_into().ok()?));
+    match kind {
+        1 => Some(Subject::Grant(ImageNo(first), PeerId::from_number(second)?)),
+        2 => Some(Subject::Image(ImageNo(first))),
+        3 => Some(Subject::Request(first)),
+        _ => None,
     }
 }
 
@@ -87,12 +151,18 @@ fn left_open(
     connection: &Connection,
     live: &Live<OperationId>,
     fingerprint: &[u8; 32],
+    about: About,
 ) -> Result<Option<Change>, Error> {
-    let mut statement = connection
-        .prepare_cached("SELECT id, begun_at FROM operations WHERE fingerprint = ?1 ORDER BY begun_at")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, begun_at, subject FROM operations WHERE fingerprint = ?1 ORDER BY begun_at",
+    )?;
     let mut rows = statement.query([fingerprint])?;
     while let Some(row) = rows.next()? {
         let id = OperationId::from(row.get::<_, [u8; 16]>(0)?);
+        let earlier = row.get::<_, Option<Vec<u8>>>(2)?.and_then(|bytes| subject_of(&bytes));
+        if !is_repetition(about, earlier) {
+            continue;
+        }
         if let Some(open) = live.claim(id) {
             return Ok(Some(Change { open, begun_at: Timestamp(row.get(1)?), resumed: true }));
         }
@@ -105,7 +175,7 @@ mod tests {
     use super::*;
 
     async fn begin(store: &Store, live: &Live<OperationId>, fingerprint: u8) -> Change {
-        store.begin_operation(live.clone(), [fingerprint; 32]).await.unwrap()
+        store.begin_operation(live.clone(), [fingerprint; 32], About::ITSELF).await.unwrap()
     }
 
     #[tokio::test]
@@ -126,6 +196,47 @@ mod tests {
         store.drop_operation(id).await.unwrap();
         drop(again);
         assert_ne!(begin(&store, &live, 1).await.open.id(), id);
+    }
+
+    #[tokio::test]
+    async fn what_was_done_about_the_same_thing_ends_what_was_not_shown() {
+        let temp = tempfile::tempdir().unwrap();
+        let (store, _writer) = Store::open(&temp.path().join("peerd.db")).unwrap();
+        let live = Live::default();
+        let bob = PeerId::from_number(PeerId::COUNT / 2).unwrap();
+        let subject = |image| Subject::Grant(ImageNo(image), bob);
+        let begin = async |fingerprint: u8, image, effect| {
+            let about = About { subject: Some(subject(image)), effect };
+            store.begin_operation(live.clone(), [fingerprint; 32], about).await.unwrap()
+        };
+        let set = begin(1, 7, Effect::Sets).await.open.id();
+        let added = begin(2, 7, Effect::Adds).await.open.id();
+        let other = begin(3, 8, Effect::Sets).await.open.id();
+        let held = begin(4, 7, Effect::Sets).await;
+        assert_ne!(begin(3, 9, Effect::Sets).await.open.id(), other, "another image under that name");
+        assert_ne!(begin(1, 7, Effect::Same).await.open.id(), set);
+        let done = begin(5, 7, Effect::Adds).await;
+        store.end_earlier(live.clone(), done.open.id(), (vec![subject(7)], Effect::Adds)).await.unwrap();
+        let held_id = held.open.id();
+        drop(held);
+        assert_eq!(begin(4, 7, Effect::Sets).await.open.id(), held_id, "it was in flight");
+        assert_ne!(begin(1, 7, Effect::Sets).await.open.id(), set);
+        assert_eq!(begin(2, 7, Effect::Adds).await.open.id(), added);
+        assert_eq!(begin(3, 8, Effect::Sets).await.open.id(), other);
+        store.end_earlier(live.clone(), done.open.id(), (vec![subject(7)], Effect::Sets)).await.unwrap();
+        assert_ne!(begin(2, 7, Effect::Adds).await.open.id(), added);
+    }
+
+    #[test]
+    fn what_a_change_is_about_is_read_as_it_was_written() {
+        let bob = PeerId::from_number(PeerId::COUNT / 2).unwrap();
+        for subject in
+            [Subject::Grant(ImageNo(7), bob), Subject::Image(ImageNo(u64::MAX)), Subject::Request(3)]
+        {
+            assert_eq!(subject_of(&bytes_of(subject)), Some(subject));
+        }
+        assert_eq!(subject_of(&[9; 17]), None);
+        assert_eq!(subject_of(&[1; 3]), None);
     }
 
     #[tokio::test]

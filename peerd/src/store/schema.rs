@@ -24,6 +24,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: HEALING },
         Migration { sql: OVERWRITE_FREE_PAGES },
         Migration { sql: CONTACTED },
+        Migration { sql: REPEATS },
     ],
 };
 
@@ -352,4 +353,11 @@ INSERT INTO contacted (peer, since)
 
 -- What the grants of one owner come to, without reading those of all.
 CREATE INDEX grants_live ON grants (viewer, owner) WHERE revoked = 0;
+";
+
+const REPEATS: &str = "
+-- What a change is about, and whether it adds (1) or sets (0).
+ALTER TABLE operations ADD COLUMN subject BLOB;
+ALTER TABLE operations ADD COLUMN adds INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX operations_by_subject ON operations (subject) WHERE subject IS NOT NULL;
 ";
