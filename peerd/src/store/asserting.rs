@@ -144,6 +144,14 @@ pub(super) fn begin(connection: &Connection, now: Timestamp, resent_since: Times
     Ok(())
 }
 
+/// Whether a grant is still to be asserted: that a directory that was restored does not know it yet says nothing of it.
+pub(super) fn has_grant(connection: &Connection, image: ImageNo, viewer: PeerId) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM asserting
+                   WHERE kind IN ('given', 'received') AND number = ?1 AND peer = ?2)";
+    let key = params![image.0.cast_signed(), super::id(viewer)];
+    Ok(connection.prepare_cached(sql)?.query_row(key, |row| row.get(0))?)
+}
+
 /// Remembers the number of an image of one's own that is removed.
 pub(super) fn remember_removed(connection: &Connection, image: ImageNo) -> Result<(), Error> {
     let now = Timestamp::now();

@@ -12,7 +12,7 @@ use dos_protocol::{
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::{
-    Error, Store, contacted, execute, hash_of, id,
+    Error, Store, asserting, contacted, execute, hash_of, id,
     library::add_copy,
     page, release,
     stored::{self, encode},
@@ -35,14 +35,14 @@ impl Store {
         .await
     }
 
-    /// The directory does not know this grant any more, which ends it, unless it has changed here since it was asked. Returns the
-    /// sealed copies that are superfluous.
+    /// The directory does not know this grant, which ends it, unless it has changed here since it was asked, or the directory is yet to
+    /// be told of it. Returns the sealed copies that are superfluous.
     ///
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn end_grant(&self, asked: Grant) -> Result<Vec<SealedHash>, Error> {
         self.write_counting(move |connection| match grant(connection, asked.image, asked.viewer)? {
-            Some(now) if grants::is_unchanged(asked.revision, now.revision) => end(connection, now),
+            Some(now) if grants::is_unchanged(asked.revision, now.revision) => unknown(connection, now),
             _ => Ok(Vec::new()),
         })
         .await
@@ -304,8 +304,16 @@ pub(super) fn receive(
     Ok(Some(Received { free: apply(connection, new.image, change)?, usable }))
 }
 
-/// Ends a grant that the directory does not know any more. Returns the sealed copies that are superfluous.
-pub(super) fn end(connection: &Connection, grant: Grant) -> Result<Vec<SealedHash>, Error> {
+/// The directory does not know a grant, which ends it, unless the directory is yet to be told of it. Returns the sealed copies that are
+/// superfluous.
+pub(super) fn unknown(connection: &Connection, grant: Grant) -> Result<Vec<SealedHash>, Error> {
+    if asserting::has_grant(connection, grant.image, grant.viewer)? {
+        return Ok(Vec::new());
+    }
+    end(connection, grant)
+}
+
+fn end(connection: &Connection, grant: Grant) -> Result<Vec<SealedHash>, Error> {
     let image = grant.image;
     let (ended, change) = grants::end(super::own(connection)?.peer, grant);
     write(connection, &ended)?;

@@ -100,7 +100,7 @@ impl Store {
             for ((image, viewer), revision) in &known.grants {
                 let Some(now) = grants::grant(connection, *image, *viewer)? else { continue };
                 if rules::grants::is_unchanged(*revision, now.revision) {
-                    free.extend(grants::end(connection, now)?);
+                    free.extend(grants::unknown(connection, now)?);
                 }
             }
             for (request, revision) in &known.requests {

@@ -23,6 +23,23 @@ impl Bench {
 }
 
 #[tokio::test]
+async fn what_a_restored_directory_is_yet_to_be_told_is_not_given_up() {
+    let bench = bench().await;
+    bench.store.meet(Seq(0), Some(data(1, false))).await.unwrap();
+    bench.apply(vec![granted(1, received(1))]).await.unwrap();
+    let is_revoked = async || bench.store.grant(ImageNo(1), me()).await.unwrap().unwrap().revoked;
+    bench.store.meet(Seq(1), Some(data(2, false))).await.unwrap();
+    let known = bench.store.inventory().await.unwrap();
+    bench.store.end_grant(received(1)).await.unwrap();
+    bench.store.relearned(known).await.unwrap();
+    assert!(!is_revoked().await);
+    let told = bench.keys(Claim::Received).await;
+    bench.store.asserted(Claim::Received, told).await.unwrap();
+    bench.store.end_grant(received(1)).await.unwrap();
+    assert!(is_revoked().await);
+}
+
+#[tokio::test]
 async fn each_attempt_is_higher_than_those_that_either_side_knows() {
     let bench = bench().await;
     assert_eq!(bench.attempt().await.state.attempt.number, 1);
