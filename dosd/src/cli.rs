@@ -4,6 +4,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use dos_protocol::{
+    ImageArg, PeerName,
     limits::{INVITE_USES_MAX, PINGS_MAX},
     model::PeerRef,
     parse_duration,
@@ -42,11 +43,25 @@ pub enum Command {
     Ping(Ping),
     /// End sessions; the peers stay registered and may sign in again
     Kick(Kick),
+    /// Show everything that is known of a peer
+    Show(Show),
     /// Delete a peer for good: its ID, name, images, grants, requests and messages
     ///
     /// The name is free afterwards: a person who has lost the key, and had no password, can register under it again, as
     /// another peer with another key.
     Remove(Remove),
+    /// Let the key of a banned peer register again
+    Unban(Unban),
+    /// List the banned peers
+    Bans(AdminArgs),
+    /// Give a peer another name
+    ///
+    /// The peer is notified, and its session begins anew. Grants, images and messages stay: they belong to its ID.
+    Rename(Rename),
+    /// Remove an image with every grant for it; its owner is notified
+    Takedown(Takedown),
+    /// List what operators have done, the newest first
+    Audit(Audit),
     /// Send a notice to every peer that is online
     Announce(Announce),
     /// Notify the peers and stop the server; another shutdown replaces a planned one
@@ -201,6 +216,72 @@ pub struct Kick {
 pub struct Remove {
     /// The peer, by ID, name or IP:PORT
     pub peer: PeerRef,
+    /// Keep its key from registering again
+    #[arg(long)]
+    pub ban: bool,
+    /// Tell the peer why it is banned
+    #[arg(long, value_name = "TEXT", requires = "ban")]
+    pub reason: Option<String>,
+    #[command(flatten)]
+    pub ask: AdminArgs,
+}
+
+/// Options of `show`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Show {
+    /// The peer, by ID, name or IP:PORT
+    pub peer: PeerRef,
+    #[command(flatten)]
+    pub ask: AdminArgs,
+}
+
+/// Options of `unban`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Unban {
+    /// The ID or the name that the peer had
+    pub peer: PeerRef,
+    #[command(flatten)]
+    pub ask: AdminArgs,
+}
+
+/// Options of `rename`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Rename {
+    /// The peer, by ID, name or IP:PORT
+    pub peer: PeerRef,
+    /// Its new name
+    #[arg(value_name = "NEW")]
+    pub name: PeerName,
+    /// Tell the peer why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    #[command(flatten)]
+    pub ask: AdminArgs,
+}
+
+/// Options of `takedown`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Takedown {
+    /// The image, as OWNER/NAME
+    pub image: ImageArg,
+    /// Tell its owner why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    #[command(flatten)]
+    pub ask: AdminArgs,
+}
+
+/// Options of `audit`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Audit {
+    /// Number of entries
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
     #[command(flatten)]
     pub ask: AdminArgs,
 }

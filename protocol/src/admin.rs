@@ -12,9 +12,13 @@ use crate::{
     invite::InviteCode,
     link::JoinLink,
     model::{Address, PeerRef, SessionEnd},
-    name::PeerName,
+    name::{ImageName, PeerName},
     time::Timestamp,
 };
+
+mod operator;
+
+pub use operator::{AuditEntry, Ban, Shown};
 
 /// From an operator's command: one request per connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, VariantNames)]
@@ -87,6 +91,42 @@ pub enum ToDosd {
     Remove(PeerRef),
     /// Deletes what is kept for a peer's password.
     ClearPassword(PeerRef),
+    /// Everything that is known of a peer.
+    Show(PeerRef),
+    /// As `Remove`, and its key may not register again.
+    Ban {
+        /// Whom.
+        peer: PeerRef,
+        /// A word to it, and for the operator's own record.
+        reason: Option<Box<str>>,
+    },
+    /// The key of a banned peer may register again.
+    Unban(PeerRef),
+    /// The bans.
+    Bans,
+    /// Gives a peer another name.
+    Rename {
+        /// Whom.
+        peer: PeerRef,
+        /// Its new name.
+        name: PeerName,
+        /// A word to it.
+        reason: Option<Box<str>>,
+    },
+    /// Removes an image with every grant for it.
+    TakeDown {
+        /// Whose.
+        owner: PeerRef,
+        /// Which.
+        name: ImageName,
+        /// A word to its owner.
+        reason: Option<Box<str>>,
+    },
+    /// What operators have done, the newest first.
+    Audit {
+        /// At most this number of entries.
+        limit: u32,
+    },
 }
 
 /// Whom a command is about.
@@ -141,6 +181,32 @@ pub enum FromDosd {
     Failed(WireError),
     /// A peer was forgotten.
     Removed(Removed),
+    /// Everything that is known of a peer.
+    Shown(Box<Shown>),
+    /// A key may register again: whose it was.
+    Unbanned(Ban),
+    /// A page of bans.
+    Bans(Vec<Ban>),
+    /// A peer has another name.
+    Renamed {
+        /// Which.
+        peer: PeerId,
+        /// The name that it had.
+        old: Option<PeerName>,
+        /// The one that it has.
+        new: PeerName,
+    },
+    /// An image was taken down.
+    TakenDown {
+        /// Its owner.
+        owner: PeerId,
+        /// Its name.
+        name: ImageName,
+        /// Grants that were not revoked.
+        grants: u64,
+    },
+    /// A page of what operators have done.
+    Audit(Vec<AuditEntry>),
 }
 
 /// See [`FromDosd::Invited`].
@@ -202,6 +268,12 @@ pub struct Registered {
     pub last_end: Option<SessionEnd>,
     /// When it signed up.
     pub registered_at: Timestamp,
+    /// Updates that wait for it.
+    #[serde(default)]
+    pub inbox_rows: u64,
+    /// When its session began, while it is online.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online_since: Option<Timestamp>,
 }
 
 /// See [`FromDosd::Pinged`].

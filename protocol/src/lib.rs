@@ -30,6 +30,7 @@ pub mod record;
 pub mod scope;
 pub mod sealing;
 pub mod signature;
+pub mod size;
 pub mod text;
 pub mod time;
 #[cfg(feature = "tls")]

@@ -7,6 +7,7 @@ use super::{Operator, Replies, Stop, check_text};
 impl Operator {
     pub(super) async fn announce(&self, text: &str, replies: &mut Replies) -> Result<(), Stop> {
         check_text(text)?;
+        self.note(Self::acted("announce", None, replies), text).await?;
         let receivers = self.directory.live.say_all(NoticeKind::Announcement, text);
         tracing::info!(receivers, text, "announced");
         Ok(replies.send(FromDosd::Told(receivers)).await?)

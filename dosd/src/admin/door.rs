@@ -124,16 +124,18 @@ impl Door {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok(stream) if may_command(&stream) => {
-                    let (operator, phase) = (Arc::clone(&operator), commands.clone());
-                    tokio::spawn(async move {
-                        if let Err(error) = answer(stream, operator, phase).await {
-                            tracing::debug!(%error, "an operator's command went away");
-                        }
-                        drop(place);
-                    });
-                }
-                Ok(_) => tracing::warn!("refused another user's command"),
+                Ok(stream) => match commander(&stream) {
+                    Some(user) => {
+                        let (operator, phase) = (Arc::clone(&operator), commands.clone());
+                        tokio::spawn(async move {
+                            if let Err(error) = answer((stream, user), operator, phase).await {
+                                tracing::debug!(%error, "an operator's command went away");
+                            }
+                            drop(place);
+                        });
+                    }
+                    None => tracing::warn!("refused another user's command"),
+                },
                 Err(error) => {
                     if let Some(left_out) = failures.take(Instant::now()) {
                         tracing::warn!(%error, left_out, "cannot accept an operator's command");
@@ -145,15 +147,23 @@ impl Door {
     }
 }
 
-/// The server's own user and root.
-fn may_command(stream: &Stream) -> bool {
-    stream.peer_creds().ok().and_then(|creds| creds.euid()).is_some_and(is_trusted)
+/// Who commands: the server's own user, or root; nothing of anybody else.
+fn commander(stream: &Stream) -> Option<u32> {
+    stream.peer_creds().ok().and_then(|creds| creds.euid()).filter(|user| is_trusted(*user))
 }
 
 /// The way back to a command.
-pub(super) struct Replies(WriteHalf<Stream>);
+pub(super) struct Replies {
+    output: WriteHalf<Stream>,
+    user: u32,
+}
 
 impl Replies {
+    /// The system's user who gives the command.
+    pub(super) fn user(&self) -> u32 {
+        self.user
+    }
+
     /// Sends one reply.
     ///
     /// # Errors
@@ -161,20 +171,20 @@ impl Replies {
     pub(super) async fn send(&mut self, reply: FromDosd) -> Result<(), FrameError> {
         let bytes = frame::to_frame(&reply)?;
         let writing = async {
-            self.0.write_all(&bytes).await?;
-            self.0.flush().await
+            self.output.write_all(&bytes).await?;
+            self.output.flush().await
         };
         Ok(timeout(WRITE_STALL_MAX, writing).await.map_err(|_| FrameError::Slow)??)
     }
 }
 
 async fn answer(
-    stream: Stream,
+    (stream, user): (Stream, u32),
     operator: Arc<Operator>,
     mut phase: watch::Receiver<Phase>,
 ) -> Result<(), FrameError> {
     let (input, output) = tokio::io::split(stream);
-    let (mut reader, mut replies) = (Reader::new(input), Replies(output));
+    let (mut reader, mut replies) = (Reader::new(input), Replies { output, user });
     let body = match timeout(REQUEST_TIME_MAX, reader.next()).await {
         Err(_) => return Err(FrameError::Slow),
         Ok(body) => body?,

@@ -41,6 +41,8 @@ impl Operator {
             }
             None => self.invite(uses, expires_at, now).await?,
         };
+        self.note(Self::acted("invite create", None, replies), format!("{} for {uses}", code.prefix()))
+            .await?;
         tracing::info!(invite = code.prefix(), uses, until = %invite.expires_at, "made an invite");
         let link = JoinLink { invite: Some(code.as_str().into()), ..self.link.clone() };
         let invited = Invited { code, link, uses_left: invite.uses_left, expires_at: invite.expires_at };
@@ -79,7 +81,9 @@ impl Operator {
     }
 
     pub(super) async fn revoke_invite(&self, code: Box<str>, replies: &mut Replies) -> Result<(), Stop> {
+        let prefix: String = code.chars().take(4).collect();
         self.directory.store.revoke_invite(code).await?;
+        self.note(Self::acted("invite revoke", None, replies), prefix).await?;
         Ok(replies.send(FromDosd::Done).await?)
     }
 }

@@ -26,10 +26,14 @@ impl Operator {
     ) -> Result<(), Stop> {
         reason.as_deref().map(check_text).transpose()?;
         let text = reason.as_deref().unwrap_or("the operator has ended this session");
-        let peers = match whom {
-            Whom::All => self.all_online(),
-            Whom::One(peer) => vec![self.online(&peer).await?.id],
+        let (peers, about) = match whom {
+            Whom::All => (self.all_online(), "all".to_owned()),
+            Whom::One(peer) => {
+                let peer = self.online(&peer).await?.id;
+                (vec![peer], peer.to_string())
+            }
         };
+        self.note(Self::acted("kick", reason.clone(), replies), about).await?;
         let count = peers.len();
         let live = &self.directory.live;
         let ending = stream::iter(peers).map(|peer| end(live, peer, text)).buffer_unordered(TOGETHER);

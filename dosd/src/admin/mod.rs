@@ -4,7 +4,9 @@
 //! commands'. Nothing here is reached from the network.
 
 mod announce;
+mod audit;
 mod backup;
+mod ban;
 mod check;
 mod client;
 mod door;
@@ -16,8 +18,11 @@ mod peers;
 mod ping;
 mod prune;
 mod remove;
+mod rename;
+mod show;
 mod shutdown;
 mod stats;
+mod takedown;
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _, path::Path, sync::Arc};
 
@@ -25,7 +30,7 @@ pub use client::{Answers, AskError};
 pub use door::AdminError;
 pub(crate) use door::Door;
 use dos_protocol::{
-    Code, JoinLink, PeerId, WireError, admin::ToDosd, frame::FrameError, limits::TEXT_BYTES_MAX,
+    Code, JoinLink, PeerId, Timestamp, WireError, admin::ToDosd, frame::FrameError, limits::TEXT_BYTES_MAX,
     model::PeerRef, name::printable,
 };
 pub(crate) use invite::INVITE_DRAWS;
@@ -36,7 +41,7 @@ use self::door::Replies;
 use crate::{
     directory::{Directory, outward},
     live::Hidden,
-    store::{PeerRecord, Refusal},
+    store::{Acted, PeerRecord, Refusal},
 };
 
 /// Why a command gets no further replies.
@@ -91,7 +96,14 @@ impl Operator {
             ToDosd::Prune { peers_unseen_ms, receipts_older_ms, dry } => {
                 self.prune(peers_unseen_ms, receipts_older_ms, dry, replies).await
             }
-            ToDosd::Remove(peer) => self.remove(&peer, replies).await,
+            ToDosd::Remove(peer) => self.remove(&peer, (false, None), replies).await,
+            ToDosd::Ban { peer, reason } => self.remove(&peer, (true, reason), replies).await,
+            ToDosd::Unban(peer) => self.unban(peer, replies).await,
+            ToDosd::Bans => self.bans(replies).await,
+            ToDosd::Show(peer) => self.show(&peer, replies).await,
+            ToDosd::Rename { peer, name, reason } => self.rename(&peer, (name, reason), replies).await,
+            ToDosd::TakeDown { owner, name, reason } => self.take_down(&owner, (name, reason), replies).await,
+            ToDosd::Audit { limit } => self.audit(limit, replies).await,
             ToDosd::Stats => self.stats(replies).await,
             ToDosd::ClearPassword(peer) => self.clear_password(&peer, replies).await,
         }
@@ -105,6 +117,16 @@ impl Operator {
         } else {
             Err(WireError::new(Code::Offline, format!("{peer} is not online")).into())
         }
+    }
+
+    /// A command that is done now.
+    fn acted(command: &'static str, reason: Option<Box<str>>, replies: &Replies) -> Acted {
+        Acted { user: replies.user(), at: Timestamp::now(), command, reason }
+    }
+
+    /// Writes down a command that changes nothing in the store.
+    async fn note(&self, acted: Acted, about: impl Into<String>) -> Result<(), Stop> {
+        Ok(self.directory.store.note(acted, about.into()).await?)
     }
 
     /// All peers that are online now.

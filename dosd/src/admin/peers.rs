@@ -34,9 +34,10 @@ impl Operator {
         }
     }
 
-    fn set_presence(&self, peer: &mut Registered) {
+    pub(super) fn set_presence(&self, peer: &mut Registered) {
         if let Some(presence) = self.directory.live.presence_of(peer.id) {
             peer.online = true;
+            peer.online_since = Some(presence.since);
             peer.address = presence.reach.address();
             peer.last_seen = Timestamp::now();
         }

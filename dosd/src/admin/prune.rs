@@ -35,6 +35,9 @@ impl Operator {
         }
         pruned.invites = self.directory.store.forget_invites(now, dry).await?;
         if !dry {
+            let about =
+                format!("{} peers, {} receipts, {} invites", pruned.peers, pruned.receipts, pruned.invites);
+            self.note(Self::acted("prune", None, replies), about).await?;
             while self.directory.store.forget_operations(now).await? {}
             tracing::info!(
                 peers = pruned.peers,

@@ -36,6 +36,8 @@ impl Operator {
             let why = format!("a shutdown is at most {} ahead", format_duration(SHUTDOWN_DELAY_MAX));
             return Err(WireError::new(Code::Invalid, why).into());
         }
+        let about = format!("in {}", format_duration(delay));
+        self.note(Self::acted("shutdown", reason.clone(), replies), about).await?;
         let live = &self.directory.live;
         let told = if delay.is_zero() {
             // They are notified when it happens, which is now.

@@ -4,7 +4,9 @@
 //! command does is up to the server.
 
 mod announce;
+mod audit;
 mod backup;
+mod ban;
 mod check;
 mod check_config;
 mod invite;
@@ -16,9 +18,12 @@ mod peers;
 mod ping;
 mod prune;
 mod remove;
+mod rename;
 mod restore;
+mod show;
 mod shutdown;
 mod stats;
+mod takedown;
 
 use std::{
     ffi::OsString,
@@ -29,7 +34,7 @@ use std::{
 use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use dos_host::variables::without_empty;
 use dos_protocol::{
-    Code, WireError,
+    Code, PeerId, PeerName, WireError,
     admin::{FromDosd, ToDosd, Whom},
 };
 
@@ -79,6 +84,12 @@ fn perform(command: Command, screen: &mut Screen) -> Result<(), Failure> {
         Command::Ping(options) => ping::run(options, screen),
         Command::Kick(options) => kick::run(options, screen),
         Command::Remove(options) => remove::run(options, screen),
+        Command::Show(options) => show::run(options, screen),
+        Command::Unban(options) => ban::unban(options, screen),
+        Command::Bans(ask) => ban::list(ask, screen),
+        Command::Rename(options) => rename::run(options, screen),
+        Command::Takedown(options) => takedown::run(options, screen),
+        Command::Audit(options) => audit::run(options, screen),
         Command::Announce(options) => announce::run(options, screen),
         Command::Shutdown(options) => shutdown::run(options, screen),
         Command::Backup(options) => backup::run(options, screen),
@@ -149,6 +160,11 @@ fn whom(target: Target) -> Whom {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A name with its ID, or the ID alone.
+fn named(id: PeerId, name: Option<&PeerName>) -> String {
+    name.map_or_else(|| id.to_string(), |name| format!("{name} ({id})"))
 }
 
 /// `1 peer`, `2 peers`.

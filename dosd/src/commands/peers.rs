@@ -13,7 +13,7 @@ use super::{
 };
 use crate::cli::Peers;
 
-const COLUMNS: &[&str] = &["ID", "NAME", "ONLINE", "ADDRESS", "LAST SEEN", "LAST END", "REGISTERED"];
+const COLUMNS: &[&str] = &["ID", "NAME", "ONLINE", "ADDRESS", "SINCE", "QUEUE", "LAST END", "REGISTERED"];
 
 pub(super) fn run(options: Peers, screen: &mut Screen) -> Result<(), Failure> {
     let data_dir = data_dir(options.ask.place)?;
@@ -37,13 +37,16 @@ fn row(peer: &Registered) -> (Value, Vec<String>) {
         "last_seen_reason": end.filter(|_| !peer.online),
         "last_end": end,
         "registered_at": since,
+        "online_since": or_null(peer.online_since),
+        "inbox_rows": peer.inbox_rows,
     });
     let cells = vec![
         peer.id.to_string(),
         or_dash(peer.name.as_ref()),
         if peer.online { "yes" } else { "no" }.into(),
         or_dash(peer.address),
-        seen,
+        peer.online_since.map_or(seen, |since| since.to_string()),
+        peer.inbox_rows.to_string(),
         or_dash(end),
         since,
     ];

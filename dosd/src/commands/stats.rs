@@ -6,6 +6,7 @@ use dos_protocol::{
     Timestamp,
     admin::{FromDosd, Room, Stats, ToDosd},
     duration::format_duration,
+    size::format_size,
 };
 use serde_json::{Value, json};
 
@@ -59,13 +60,13 @@ fn text(stats: &Stats, uptime: Duration) -> String {
         ("version", stats.version.to_string()),
         ("uptime", format!("{}, since {}", format_duration(uptime), stats.started_at)),
         ("peers", format!("{} registered, {} online", stats.peers, stats.sessions)),
-        ("images", format!("{}, previews of {} bytes", stats.images, stats.preview_bytes)),
+        ("images", format!("{}, previews of {}", stats.images, format_size(stats.preview_bytes))),
         ("grants", stats.rights.to_string()),
         ("views", views(stats)),
-        ("inboxes", format!("{} updates wait, {} bytes", stats.inbox_rows, stats.inbox_bytes)),
+        ("inboxes", format!("{} updates wait, {}", stats.inbox_rows, format_size(stats.inbox_bytes))),
         ("store", store(stats)),
         ("room", room(stats)),
-        ("relayed", format!("{} bytes", stats.relayed_bytes)),
+        ("relayed", format_size(stats.relayed_bytes)),
         ("queue drops", stats.queue_drops.to_string()),
     ];
     let lines: Vec<_> = rows.iter().map(|(name, value)| format!("{name:<12}{value}")).collect();
@@ -75,8 +76,8 @@ fn text(stats: &Stats, uptime: Duration) -> String {
 fn room(stats: &Stats) -> String {
     let limit = stats.room_limit.as_deref().unwrap_or_default();
     match stats.room {
-        Room::Ample => format!("{} bytes", stats.room_bytes),
-        Room::Low => format!("WARNING: {} bytes only (limit {limit})", stats.room_bytes),
+        Room::Ample => format_size(stats.room_bytes),
+        Room::Low => format!("WARNING: {} only (limit {limit})", format_size(stats.room_bytes)),
         Room::Full => format!("WARNING: none, peers can add nothing (limit {limit})"),
     }
 }
@@ -91,8 +92,8 @@ fn store(stats: &Stats) -> String {
     let per_commit = stats.operations.saturating_mul(10).checked_div(stats.commits).unwrap_or(0);
     let failures = if stats.failures == 0 { String::new() } else { format!(", {} failed", stats.failures) };
     format!(
-        "{} bytes; {} commits with {}.{} operations each{failures}",
-        stats.database_bytes,
+        "{}; {} commits with {}.{} operations each{failures}",
+        format_size(stats.database_bytes),
         stats.commits,
         per_commit / 10,
         per_commit % 10
@@ -133,13 +134,13 @@ mod tests {
         let text = text(&stats, uptime);
         assert!(text.contains("\nuptime      1d1h1m1s, since 1970-"), "{text}");
         assert!(text.contains("\npeers       3 registered, 2 online\n"), "{text}");
-        assert!(text.contains("4096 bytes; 4 commits with 2.5 operations each, 1 failed\n"), "{text}");
-        assert!(text.contains("\nimages      4, previews of 11 bytes\n"), "{text}");
-        assert!(text.contains("\nroom        14 bytes\n"), "{text}");
+        assert!(text.contains("4.09 kB; 4 commits with 2.5 operations each, 1 failed\n"), "{text}");
+        assert!(text.contains("\nimages      4, previews of 11 B\n"), "{text}");
+        assert!(text.contains("\nroom        14 B\n"), "{text}");
         assert_eq!(object(&stats, uptime)["uptime_s"], 90_061);
         let limit = Some("disk_reserve_bytes".into());
         let low = Stats { room: Room::Low, room_limit: limit, ..stats };
-        assert_eq!(room(&low), "WARNING: 14 bytes only (limit disk_reserve_bytes)");
+        assert_eq!(room(&low), "WARNING: 14 B only (limit disk_reserve_bytes)");
         let full = Stats { room: Room::Full, ..low };
         assert_eq!(room(&full), "WARNING: none, peers can add nothing (limit disk_reserve_bytes)");
         let object = object(&full, uptime);

@@ -15,7 +15,7 @@ mod session;
 use std::{collections::BTreeMap, net::IpAddr, ops::Bound, sync::Arc, time::Duration};
 
 use dos_protocol::{
-    PeerId, Seq, WireError,
+    PeerId, Seq, Timestamp, WireError,
     directory::{Call, Notice, NoticeKind, Subscription},
     model::{Address, SessionEnd},
     scope::canonical,
@@ -57,6 +57,8 @@ pub struct Live {
 pub struct Online {
     /// Where it is seen, and where others reach it.
     pub reach: Reach,
+    /// When its session began.
+    pub since: Timestamp,
 }
 
 impl Live {
@@ -124,7 +126,7 @@ impl Live {
     pub fn presence_of(&self, peer: PeerId) -> Option<Online> {
         let sessions = self.sessions();
         let session = sessions.get(&peer).filter(|session| !session.has_ended())?;
-        Some(Online { reach: session.reach.clone() })
+        Some(Online { reach: session.reach.clone(), since: session.since })
     }
 
     /// The same, as far as `viewer` may know.

@@ -63,6 +63,7 @@ pub(super) struct Session {
     pub(super) instance: Instance,
     /// Where the peer is seen, and where others reach it.
     pub(super) reach: Reach,
+    pub(super) since: Timestamp,
     /// Given back when the session is dropped.
     _permit: Option<Permit>,
     queue: mpsc::Sender<Push>,
@@ -88,6 +89,7 @@ impl Session {
             name: arrival.name,
             instance: arrival.instance,
             reach: arrival.reach,
+            since: Timestamp::now(),
             _permit: arrival.permit,
             queue,
             latest: AtomicU64::new(0),

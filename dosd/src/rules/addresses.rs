@@ -49,6 +49,12 @@ impl Reach {
         self.address
     }
 
+    /// All addresses that can lead to the peer.
+    #[must_use]
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
     /// The addresses at which the peer at `other` may reach this one, the likeliest first.
     #[must_use]
     pub fn told_to(&self, other: &Self) -> Vec<Address> {

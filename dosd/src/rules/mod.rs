@@ -14,6 +14,7 @@ pub(crate) mod invites;
 pub(crate) mod lockout;
 pub(crate) mod messages;
 pub(crate) mod names;
+pub(crate) mod operator;
 pub(crate) mod publish;
 pub(crate) mod quota;
 pub(crate) mod refusal;

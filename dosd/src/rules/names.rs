@@ -7,6 +7,7 @@ use dos_protocol::{
 
 use super::{
     invites::{self, Admission, InviteUses},
+    operator::{Ban, check_ban},
     refusal::{conflict, invalid, key_registered, unknown_key},
 };
 
@@ -65,6 +66,8 @@ pub(crate) struct Registering {
     pub(crate) name_taken: bool,
     /// The invite that was brought, if there is one.
     pub(crate) invite: Option<InviteUses>,
+    /// Whether the key may not register at all.
+    pub(crate) ban: Option<Ban>,
 }
 
 /// What becomes of a registration.
@@ -84,6 +87,7 @@ pub(crate) fn register(state: Registering, new: &NewPeer, now: Timestamp) -> Res
         }
         return Ok(Registered::Again(holder));
     }
+    check_ban(state.ban.as_ref())?;
     // Before the name: a peer that may not register does not learn which names are taken.
     let invite = invites::admit(new.admission, state.invite, now)?;
     match &new.name {
@@ -107,6 +111,8 @@ pub(crate) struct Reclaiming {
     pub(crate) name_taken: bool,
     /// Whether the data is in its first incarnation: then it has lost no one.
     pub(crate) is_first: bool,
+    /// Whether the key may not register at all.
+    pub(crate) ban: Option<Ban>,
 }
 
 /// What becomes of that.
@@ -126,6 +132,7 @@ pub(crate) fn reclaim(state: Reclaiming, id: PeerId, name: Option<PeerName>) -> 
         Some(holder) => return Err(key_registered(holder.id)),
         None => {}
     }
+    check_ban(state.ban.as_ref())?;
     // An ID that was removed, or recovered with its password by another key, is lost for good.
     if state.is_first {
         return Err(unknown_key());
@@ -172,7 +179,10 @@ pub(crate) fn was_seen(
 mod tests {
     use dos_protocol::{Code, Reason};
 
-    use super::{super::samples::*, *};
+    use super::{
+        super::{refusal::banned, samples::*},
+        *,
+    };
 
     fn new(name: Option<&str>, admission: Admission) -> NewPeer {
         NewPeer { name: name.map(|name| name.parse().unwrap()), admission }
@@ -181,7 +191,8 @@ mod tests {
     #[test]
     fn a_key_keeps_its_id_whatever_else_has_changed() {
         let again = |name, admission| {
-            let state = Registering { holder: Some(record()), name_taken: true, invite: None };
+            let state =
+                Registering { holder: Some(record()), name_taken: true, invite: None, ban: Some(ban()) };
             register(state, &new(name, admission), NOW)
         };
         assert_eq!(again(None, Admission::Closed), Ok(Registered::Again(record())));
@@ -205,14 +216,34 @@ mod tests {
             (Some("bob"), Admission::Open, true, Err((Code::Conflict, None))),
             (Some("bob"), Admission::Closed, true, Err((Code::Denied, Some(Reason::Closed)))),
         ] {
-            let state = Registering { holder: None, name_taken, invite: Some(uses) };
+            let state = Registering { holder: None, name_taken, invite: Some(uses), ban: None };
             let result =
                 register(state, &new(name, admission), NOW).map_err(|error| (error.code, error.reason));
             assert_eq!(result, expected, "{name:?} {admission:?} {name_taken}");
         }
-        let state = Registering { holder: None, name_taken: true, invite: None };
+        let state = Registering { holder: None, name_taken: true, invite: None, ban: None };
         let error = register(state, &new(Some("bob"), Admission::Open), NOW).unwrap_err();
         assert_eq!(&*error.message, "the name bob is taken");
+    }
+
+    fn ban() -> Ban {
+        Ban::of(&record(), Some("spam".into()), NOW)
+    }
+
+    #[test]
+    fn a_banned_key_registers_with_no_invite_and_gets_no_id_back() {
+        let uses = InviteUses { uses_left: 2, expires_at: Timestamp(NOW.0 + 1) };
+        let state = Registering { holder: None, name_taken: false, invite: Some(uses), ban: Some(ban()) };
+        let refused = register(state, &new(Some("bert"), Admission::Invited([1; 32])), NOW).unwrap_err();
+        assert_eq!(refused, banned(Some("spam")));
+        let state = Reclaiming {
+            holder: None,
+            id_taken: false,
+            name_taken: false,
+            is_first: false,
+            ban: Some(ban()),
+        };
+        assert_eq!(reclaim(state, bob(), None), Err(banned(Some("spam"))));
     }
 
     #[test]
@@ -243,8 +274,13 @@ mod tests {
     #[test]
     fn a_key_has_its_id_back_only_from_a_directory_that_was_restored() {
         let name = || Some("bob".parse::<PeerName>().unwrap());
-        let state =
-            |holder, id_taken, name_taken, is_first| Reclaiming { holder, id_taken, name_taken, is_first };
+        let state = |holder, id_taken, name_taken, is_first| Reclaiming {
+            holder,
+            id_taken,
+            name_taken,
+            is_first,
+            ban: None,
+        };
         let other = PeerRecord { id: carol(), ..record() };
         for (state, expected) in [
             (state(Some(record()), true, true, true), Ok(Reclaimed::Again(record()))),

@@ -32,6 +32,12 @@ pub(crate) fn unknown_key() -> WireError {
     not_found("this key is not registered here")
 }
 
+/// The key may not register.
+pub(crate) fn banned(reason: Option<&str>) -> WireError {
+    let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    WireError::new(Code::Denied, format!("the operator has banned this key{why}"))
+}
+
 /// The key is bound to an ID already.
 pub(crate) fn key_registered(id: PeerId) -> WireError {
     conflict(format!("this key is registered already, as {id}"))
@@ -60,6 +66,8 @@ mod tests {
             (stale(), Code::Stale, None, "the sealed copy or the share has been superseded"),
             (reached("x_max", "too much"), Code::Denied, Some(Reason::Limit), "too much (limit x_max)"),
             (unknown_key(), Code::NotFound, None, "this key is not registered here"),
+            (banned(None), Code::Denied, None, "the operator has banned this key"),
+            (banned(Some("spam")), Code::Denied, None, "the operator has banned this key: spam"),
             (key_registered(id), Code::Conflict, None, "this key is registered already, as 7xKqPm2R"),
             (no_peer(&PeerRef::Id(id)), Code::NotFound, None, "no peer has the ID 7xKqPm2R"),
             (no_peer(&"bob".parse().unwrap()), Code::NotFound, None, "no peer has the name bob"),

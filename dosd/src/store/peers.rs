@@ -7,7 +7,7 @@ use dos_protocol::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Admission, Refusal, Store, incarnation, invites, row, set};
+use super::{Admission, Refusal, Store, incarnation, invites, operator, row, set};
 use crate::rules::{
     names::{self, NewPeer, PeerRecord, Reclaimed, Reclaiming, Registered, Registering},
     refusal::{no_peer, unknown_key},
@@ -106,6 +106,7 @@ impl Store {
                     Some(hash) => invites::find(connection, hash)?,
                     None => None,
                 },
+                ban: operator::ban(connection, &key)?,
             };
             match names::register(state, &new, now)? {
                 Registered::Again(peer) => Ok(peer.into()),
@@ -152,6 +153,7 @@ impl Store {
                 id_taken: by_id(connection, id)?.is_some(),
                 name_taken: named.is_some(),
                 is_first: incarnation::data(connection)?.renewed_at.is_none(),
+                ban: operator::ban(connection, &key)?,
             };
             match names::reclaim(state, id, name)? {
                 Reclaimed::Again(peer) => Ok(peer.into()),
@@ -272,9 +274,10 @@ impl Store {
     }
 }
 
-const REGISTERED: &str = "id, name, last_seen_at, last_end, registered_at";
+pub(super) const REGISTERED: &str = "id, name, last_seen_at, last_end, registered_at,
+    coalesce((SELECT max(seq) - min(seq) + 1 FROM inbox WHERE inbox.peer = peers.id), 0)";
 
-fn registered(row: &Row<'_>) -> rusqlite::Result<admin::Registered> {
+pub(super) fn registered(row: &Row<'_>) -> rusqlite::Result<admin::Registered> {
     Ok(admin::Registered {
         id: row::peer(row, 0)?,
         name: row::peer_name(row, 1)?,
@@ -283,6 +286,8 @@ fn registered(row: &Row<'_>) -> rusqlite::Result<admin::Registered> {
         last_seen: row::time(row, 2)?,
         last_end: last_end(row, 3)?,
         registered_at: row::time(row, 4)?,
+        inbox_rows: row::unsigned(row, 5)?,
+        online_since: None,
     })
 }
 

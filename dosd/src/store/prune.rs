@@ -6,7 +6,7 @@
 use dos_protocol::{PeerId, Timestamp};
 use rusqlite::{Connection, params};
 
-use super::{Changed, Refusal, Store, done, grants, images, inbox, peers, requests, row};
+use super::{Changed, InboxRow, Refusal, Store, done, grants, images, inbox, peers, requests, row};
 use crate::rules::grants::viewer_forgotten;
 
 /// Receipts looked at in one transaction: some milliseconds, so that others need not wait.
@@ -74,17 +74,7 @@ impl Store {
             let Some(known) = peers::by_id(connection, peer)?.filter(|known| known.last_seen < before) else {
                 return Ok(None.into());
             };
-            let forgotten = weigh(connection, known.id)?;
-            let mut rows = Vec::new();
-            for image in images::all_of(connection, peer)? {
-                rows.extend(images::remove(connection, &image, now)?);
-            }
-            rows.extend(requests::withdraw_all(connection, peer, now)?);
-            let revoked = viewer_forgotten(grants::of_viewer(connection, peer)?);
-            rows.extend(inbox::owe(connection, revoked, now)?);
-            erase(connection, peer)?;
-            // Its own inbox has gone with it.
-            rows.retain(|row| row.peer != peer);
+            let (forgotten, rows) = forget_known(connection, known.id, now)?;
             Ok(Changed::owing(Some(forgotten), rows))
         })
         .await
@@ -142,6 +132,26 @@ impl Store {
         })
         .await
     }
+}
+
+/// Forgets a peer that is there.
+pub(super) fn forget_known(
+    connection: &Connection,
+    peer: PeerId,
+    now: Timestamp,
+) -> Result<(Forgotten, Vec<InboxRow>), Refusal> {
+    let forgotten = weigh(connection, peer)?;
+    let mut rows = Vec::new();
+    for image in images::all_of(connection, peer)? {
+        rows.extend(images::remove(connection, &image, now)?);
+    }
+    rows.extend(requests::withdraw_all(connection, peer, now)?);
+    let revoked = viewer_forgotten(grants::of_viewer(connection, peer)?);
+    rows.extend(inbox::owe(connection, revoked, now)?);
+    erase(connection, peer)?;
+    // Its own inbox has gone with it.
+    rows.retain(|row| row.peer != peer);
+    Ok((forgotten, rows))
 }
 
 fn weigh(connection: &Connection, peer: PeerId) -> Result<Forgotten, Refusal> {

@@ -19,6 +19,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: OVERWRITE_FREE_PAGES },
         Migration { sql: WITHHELD },
         Migration { sql: BYTES },
+        Migration { sql: OPERATOR },
     ],
 };
 
@@ -385,4 +386,26 @@ CREATE TRIGGER inbox_voided AFTER UPDATE OF sender ON inbox WHEN old.sender IS N
     DELETE FROM inbox_shares WHERE peer = old.peer AND sender = old.sender AND updates = 0;
     UPDATE peers SET sent_bytes = sent_bytes - length(old.body) WHERE id = old.sender;
 END;
+";
+
+const OPERATOR: &str = "
+-- Keys that may not register, with the ID and the name that they had.
+CREATE TABLE bans(
+    key    BLOB    PRIMARY KEY CHECK(length(key) = 32),
+    peer   INTEGER NOT NULL,
+    name   TEXT,
+    at     INTEGER NOT NULL,
+    reason TEXT
+) WITHOUT ROWID;
+CREATE INDEX bans_by_peer ON bans(peer);
+
+-- What operators have done. `user` is the number of the system's user who gave the command.
+CREATE TABLE audit(
+    no      INTEGER PRIMARY KEY,
+    at      INTEGER NOT NULL,
+    user    INTEGER NOT NULL,
+    command TEXT    NOT NULL,
+    about   TEXT    NOT NULL,
+    reason  TEXT
+);
 ";

@@ -1,8 +1,8 @@
 //! What the operator's commands do to peers, and to the store.
 
 use dos_protocol::{
-    Seq,
-    directory::{FromDirectory, Notice, NoticeKind, Op, ToDirectory},
+    Code, Fingerprint, Seq,
+    directory::{FromDirectory, Notice, NoticeKind, Op, ToDirectory, Update},
     frame,
 };
 use dos_testing::wait_until_async;
@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     commands::run,
-    net::{Client, Net, PATIENCE, sign_in},
+    net::{Client, Net, PATIENCE, register, sign_in},
     shelf::views,
 };
 
@@ -195,6 +195,154 @@ async fn a_removed_peer_is_gone_with_everything_and_its_name_is_free() {
 }
 
 #[tokio::test]
+async fn a_banned_key_registers_only_when_the_ban_is_lifted() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let mut eve = net.peer("eve").await;
+    let (secret, id) = (eve.secret.clone(), eve.id());
+    run(dir.path(), &["remove", "eve", "--ban", "--reason", "spam", "--json"]).await.json();
+    let told = notice(&mut eve).await;
+    assert_eq!(&*told.text, "the operator has removed and banned this peer: spam");
+    let again = async || {
+        let mut client = Client::connect(&net, secret.clone()).await;
+        client.enter(register("eva", None)).await.map(|()| client.id())
+    };
+    let refused = again().await.unwrap_err();
+    assert_eq!((refused.code, &*refused.message), (Code::Denied, "the operator has banned this key: spam"));
+    drop(net.peer("eve").await);
+    let bans = run(dir.path(), &["bans", "--json"]).await.json();
+    let ban = &bans["bans"][0];
+    assert_eq!(
+        (&ban["id"], &ban["name"], &ban["reason"]),
+        (&json!(id.to_string()), &json!("eve"), &json!("spam"))
+    );
+    assert_eq!(run(dir.path(), &["unban", "bob", "--json"]).await.failure(), (5, "not_found".into()));
+    assert_eq!(run(dir.path(), &["unban", "eve", "--json"]).await.json()["id"], id.to_string());
+    assert_ne!(again().await.unwrap(), id);
+    net.stop().await;
+}
+
+#[tokio::test]
+async fn a_renamed_peer_is_told_also_when_it_was_away_and_known_by_its_new_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
+    bob.sign_out().await;
+    ended(dir.path(), "bob", "signed_out").await;
+    assert_eq!(
+        run(dir.path(), &["rename", "bob", "alice", "--json"]).await.failure(),
+        (7, "conflict".into())
+    );
+    let renamed =
+        run(dir.path(), &["rename", "bob", "robert", "--reason", "as asked", "--json"]).await.json();
+    assert_eq!((&renamed["old"], &renamed["name"]), (&json!("bob"), &json!("robert")));
+    assert!(alice.ask(Op::Resolve("robert".parse().unwrap())).await.is_ok());
+    assert!(alice.ask(Op::Resolve("bob".parse().unwrap())).await.is_err());
+    let mut bob = net.again(&bob).await;
+    let told = Update::Operator("the operator has renamed you to robert: as asked".into());
+    assert_eq!(bob.update().await, told);
+    // One that is online begins anew.
+    run(dir.path(), &["rename", "alice", "alicia"]).await;
+    while let Some(message) = alice.next().await {
+        if let FromDirectory::Notice(notice) = message {
+            assert_eq!(notice.kind, NoticeKind::Shutdown);
+        }
+    }
+    net.stop().await;
+}
+
+#[tokio::test]
+async fn an_image_that_is_taken_down_is_gone_for_all_and_its_owner_knows_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
+    let image = alice.publish("sea", 1).await;
+    alice.share(image.no, bob.id(), views(3)).await;
+    assert!(matches!(bob.update().await, Update::Grant(_)));
+    let taken = run(dir.path(), &["takedown", "alice/sea", "--reason", "a complaint", "--json"]).await.json();
+    assert_eq!((&taken["image"], &taken["grants"]), (&json!(format!("{}/sea", alice.id())), &json!(1)));
+    assert!(matches!(bob.update().await, Update::Removed { .. }));
+    assert!(matches!(alice.update().await, Update::Grant(_)));
+    assert!(matches!(alice.update().await, Update::Removed { .. }));
+    assert_eq!(alice.update().await, Update::Operator("the operator has taken down sea: a complaint".into()));
+    let refused = bob.spend(image.no, dos_protocol::ViewId::generate()).await.unwrap_err();
+    assert_eq!(refused.code, Code::Denied);
+    for (args, code) in
+        [(["takedown", "alice/sea"], 5), (["takedown", "nobody/sea"], 5), (["takedown", "sea"], 2)]
+    {
+        assert_eq!(run(dir.path(), &args).await.code, code, "{args:?}");
+    }
+    assert_eq!(run(dir.path(), &["check"]).await.code, 0);
+    net.stop().await;
+}
+
+#[tokio::test]
+async fn everything_that_is_known_of_a_peer_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
+    bob.sign_out().await;
+    ended(dir.path(), "bob", "signed_out").await;
+    let image = alice.publish("sea", 1).await;
+    alice.share(image.no, bob.id(), views(3)).await;
+    let shown = run(dir.path(), &["show", "alice", "--json"]).await.json();
+    for (key, value) in [
+        ("id", json!(alice.id().to_string())),
+        ("name", json!("alice")),
+        ("online", json!(true)),
+        ("address", json!("127.0.0.1:4000")),
+        ("addresses", json!(["127.0.0.1:4000"])),
+        ("images", json!(1)),
+        ("preview_bytes", json!(10)),
+        ("grants_given", json!(1)),
+        ("grants_received", json!(0)),
+        ("password", json!(false)),
+    ] {
+        assert_eq!(shown[key], value, "{key}");
+    }
+    let key = alice.secret.public().unwrap();
+    assert_eq!(shown["fingerprint"], Fingerprint::new(alice.id(), &key).to_string());
+    assert!(shown["online_since"].is_string());
+    let shown = run(dir.path(), &["show", "bob", "--json"]).await.json();
+    assert_eq!((&shown["grants_received"], &shown["inbox_rows"]), (&json!(1), &json!(1)));
+    assert_eq!((&shown["online_since"], &shown["last_end"]), (&Value::Null, &json!("signed_out")));
+    assert_eq!(row(dir.path(), "bob").await["inbox_rows"], 1);
+    let text = run(dir.path(), &["show", "bob"]).await.out;
+    assert!(text.contains("queue        1 update, ") && text.contains("offline, last seen "), "{text}");
+    net.stop().await;
+}
+
+#[tokio::test]
+async fn what_operators_do_is_written_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let alice = net.peer("alice").await;
+    run(dir.path(), &["announce", "maintenance at ten"]).await;
+    run(dir.path(), &["kick", "alice", "--reason", "noise"]).await;
+    run(dir.path(), &["invite", "create"]).await;
+    run(dir.path(), &["password", "--clear", "alice"]).await;
+    run(dir.path(), &["remove", "alice", "--ban", "--reason", "spam"]).await;
+    run(dir.path(), &["unban", "alice"]).await;
+    run(dir.path(), &["peers"]).await;
+    let audit = run(dir.path(), &["audit", "--json"]).await.json();
+    let entries = audit["audit"].as_array().unwrap();
+    let lines: Vec<_> = entries.iter().map(|entry| (entry["command"].as_str().unwrap(), entry)).collect();
+    let commands: Vec<_> = lines.iter().map(|(command, _)| *command).collect();
+    let expected = ["unban", "ban", "password --clear", "invite create", "kick", "announce"];
+    assert_eq!(commands, expected, "the newest first");
+    let id = alice.id();
+    assert_eq!(lines[1].1["about"], format!("alice ({id})"));
+    assert_eq!(lines[1].1["reason"], "spam");
+    assert_eq!((&lines[4].1["about"], &lines[4].1["reason"]), (&json!(id.to_string()), &json!("noise")));
+    assert_eq!(lines[5].1["about"], "maintenance at ten");
+    let own = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(dir.path()).unwrap());
+    assert!(entries.iter().all(|entry| entry["user"] == own));
+    let two = run(dir.path(), &["audit", "--limit", "2", "--json"]).await.json();
+    assert_eq!(two["audit"].as_array().unwrap().len(), 2);
+    net.stop().await;
+}
+
+#[tokio::test]
 async fn an_announcement_reaches_everybody_online_and_the_sessions_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let net = Net::start(dir.path());
@@ -283,8 +431,10 @@ async fn check_works_beside_the_server_and_without_it() {
     assert_eq!(run(dir.path(), &["check", "--json"]).await.json(), sound);
     let path = dir.path().join("dosd.db");
     let mut bytes = std::fs::read(&path).unwrap();
-    let middle = 4096..bytes.len() / 2;
-    bytes[middle].fill(0xa5);
+    // The page of a row, not one of the schema, without which nothing can be opened.
+    let row = bytes.windows(32).position(|window| window == [1; 32]).unwrap();
+    let page = row / 4096 * 4096;
+    bytes[page..page + 4096].fill(0xa5);
     std::fs::write(&path, bytes).unwrap();
     let broken = run(dir.path(), &["check", "--json"]).await;
     assert_eq!((broken.failure(), &broken.document()["sound"]), ((8, "invalid".into()), &json!(false)));

@@ -50,7 +50,8 @@ pub(crate) fn late(update: &Update) -> Late {
         | Update::Decision(_)
         | Update::Message(_)
         | Update::Void
-        | Update::Delivered(_) => Late::Apply,
+        | Update::Delivered(_)
+        | Update::Operator(_) => Late::Apply,
     }
 }
 

@@ -8,8 +8,9 @@ use std::sync::{Arc, atomic::Ordering};
 use dos_protocol::{
     PeerId, SealedHash, Seq, Timestamp,
     control::{Contact, EventKind},
-    directory::{InboxMessage, UnknownUpdate, Update, Viewed},
+    directory::{InboxMessage, Notice, NoticeKind, UnknownUpdate, Update, Viewed},
     model::Grant,
+    text::printable,
 };
 use rusqlite::{Connection, params};
 
@@ -244,6 +245,10 @@ pub(super) fn one(
         }
         Update::Void => {}
         Update::Delivered(delivered) => sending::stored(connection, me, delivered.message)?,
+        Update::Operator(text) => {
+            let notice = Notice { kind: NoticeKind::Announcement, text: printable(text).into() };
+            applied.events.push((at, EventKind::Notice(notice)));
+        }
         Update::Decision(request) => {
             if requests::receive(connection, Some(me), request)? {
                 applied.events.push((at, EventKind::Decision(request.clone())));

@@ -333,7 +333,14 @@ impl Actor {
             return Ok(());
         }
         match self.local.identity.registered() {
-            Some((id, _)) if id == signed_in.id => Ok(()),
+            Some((id, identity)) if id == signed_in.id => {
+                // The operator may have given it another name.
+                if identity.name != signed_in.name {
+                    let (local, name) = (Arc::clone(&self.local), signed_in.name.clone());
+                    blocking(move || local.identity.complete(&identity, id, name)).await??;
+                }
+                Ok(())
+            }
             _ => Err(WireError::new(Code::Conflict, "the directory knows this key under another ID")),
         }
     }

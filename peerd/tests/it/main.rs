@@ -22,6 +22,7 @@ mod names;
 mod netns;
 mod newer;
 mod operations;
+mod operator;
 mod page;
 mod passwords;
 mod pictures;

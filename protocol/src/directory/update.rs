@@ -44,6 +44,8 @@ pub enum Update {
     Void,
     /// A message that the sender was told is queued was stored by its recipient. To its sender.
     Delivered(Box<Delivered>),
+    /// The operator has done something that concerns the peer: what and why. To that peer.
+    Operator(Box<str>),
 }
 
 /// See [`Update::Delivered`].

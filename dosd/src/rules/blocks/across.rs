@@ -186,6 +186,8 @@ pub(crate) fn passage(act: Act, between: Between, update: &Update) -> Passage {
     match (outcome(act, between), update) {
         // A number of the inbox says nothing.
         (_, Update::Void) => Passage::Owed,
+        // The operator stands behind no block.
+        (_, Update::Operator(_)) => Passage::Owed,
         // Of requests nothing waits across a block: those that were pending ended with it.
         (_, Update::Request(_) | Update::Decision(_)) if !between.is_open() => Passage::Dropped,
         (Outcome::Done, _) => Passage::Owed,

@@ -138,6 +138,11 @@ fn newer() -> Vec<(&'static str, &'static str, Update)> {
     vec![
         ("viewed-given-up", include_str!("golden/v1/viewed-given-up.hex"), viewed(ViewedKind::GivenUp)),
         ("delivered", include_str!("golden/v1/delivered.hex"), Update::Delivered(Box::new(delivered))),
+        (
+            "operator",
+            include_str!("golden/v1/operator.hex"),
+            Update::Operator("the operator has taken down sea".into()),
+        ),
     ]
 }
 

@@ -77,6 +77,7 @@ pub(super) enum Body<'a> {
         message: [u8; 16],
         to: u64,
     },
+    Operator(&'a str),
 }
 
 /// What a grant has gained.
@@ -405,6 +406,7 @@ impl<'a> From<&'a Update> for Body<'a> {
             Update::Delivered(delivered) => {
                 Self::Delivered { message: *delivered.message.as_bytes(), to: delivered.to.number() }
             }
+            Update::Operator(text) => Self::Operator(text),
         }
     }
 }
@@ -478,6 +480,7 @@ impl TryFrom<Body<'_>> for Update {
             Body::Delivered { message, to } => {
                 Self::Delivered(Box::new(directory::Delivered { message: message.into(), to: peer(to)? }))
             }
+            Body::Operator(text) => Self::Operator(text.into()),
         })
     }
 }

@@ -3,8 +3,8 @@
 use dos_protocol::{
     Code, WireError,
     admin::{
-        Checked, Closing, FromDosd, Invite, Invited, PingResult, Pinged, Pruned, Registered, Removed, Room,
-        Stats, ToDosd, Whom,
+        AuditEntry, Ban, Checked, Closing, FromDosd, Invite, Invited, PingResult, Pinged, Pruned, Registered,
+        Removed, Room, Shown, Stats, ToDosd, Whom,
     },
     model::SessionEnd,
 };
@@ -34,6 +34,17 @@ fn to_dosd() {
         ToDosd::Stats,
         ToDosd::CreateInvite { uses: 1, expires_ms: None, code: Some("abcdefghijkmnopq".parse().unwrap()) },
         ToDosd::ClearPassword("bob".parse().unwrap()),
+        ToDosd::Show("bob".parse().unwrap()),
+        ToDosd::Ban { peer: "bob".parse().unwrap(), reason: Some("spam".into()) },
+        ToDosd::Unban("bob".parse().unwrap()),
+        ToDosd::Bans,
+        ToDosd::Rename { peer: "bob".parse().unwrap(), name: "robert".parse().unwrap(), reason: None },
+        ToDosd::TakeDown {
+            owner: "bob".parse().unwrap(),
+            name: "sea".parse().unwrap(),
+            reason: Some("a complaint".into()),
+        },
+        ToDosd::Audit { limit: 50 },
     ];
     let samples = Samples { messages };
     samples.have_every::<ToDosd>(&[]);
@@ -78,6 +89,8 @@ fn lists() -> Vec<FromDosd> {
         last_seen: at(1),
         last_end: Some(SessionEnd::Closed),
         registered_at: at(0),
+        inbox_rows: 4,
+        online_since: Some(at(2)),
     };
     let invite =
         Invite { prefix: "7xKq".into(), uses: 2, uses_left: 1, created_at: at(0), expires_at: at(9) };
@@ -99,6 +112,52 @@ fn lists() -> Vec<FromDosd> {
     ]
 }
 
+fn of_the_operator() -> Vec<FromDosd> {
+    let peer = Registered {
+        id: bob(),
+        name: name("bob"),
+        online: true,
+        address: Some("192.0.2.7:4000".parse().unwrap()),
+        last_seen: at(1),
+        last_end: None,
+        registered_at: at(0),
+        inbox_rows: 4,
+        online_since: Some(at(2)),
+    };
+    let shown = Shown {
+        peer,
+        key: [5; 32].into(),
+        addresses: vec!["192.0.2.7:4000".parse().unwrap()],
+        password: true,
+        images: 1,
+        preview_bytes: 2,
+        row_bytes: 3,
+        grants_given: 4,
+        grants_received: 5,
+        requests: 6,
+        inbox_bytes: 7,
+        sent_bytes: 8,
+    };
+    let ban =
+        Ban { peer: bob(), name: name("bob"), key: [5; 32].into(), at: at(3), reason: Some("spam".into()) };
+    let entry = AuditEntry {
+        no: 1,
+        at: at(3),
+        user: 1000,
+        command: "ban".into(),
+        about: "bob (8yLrQn3S)".into(),
+        reason: Some("spam".into()),
+    };
+    vec![
+        FromDosd::Shown(Box::new(shown)),
+        FromDosd::Unbanned(ban.clone()),
+        FromDosd::Bans(vec![ban]),
+        FromDosd::Renamed { peer: bob(), old: name("bob"), new: "robert".parse().unwrap() },
+        FromDosd::TakenDown { owner: bob(), name: "sea".parse().unwrap(), grants: 2 },
+        FromDosd::Audit(vec![entry]),
+    ]
+}
+
 #[test]
 fn from_dosd() {
     let mut messages = lists();
@@ -115,6 +174,7 @@ fn from_dosd() {
         FromDosd::Failed(WireError::new(Code::Conflict, "it is there already")),
         FromDosd::PasswordCleared { peer: bob(), was_set: true },
     ]);
+    messages.extend(of_the_operator());
     let samples = Samples { messages };
     samples.have_every::<FromDosd>(&[]);
     insta::assert_snapshot!(samples.text());

@@ -352,6 +352,7 @@ fn updates() -> Vec<Update> {
         Update::Void,
         viewed(ViewedKind::GivenUp),
         Update::Delivered(Box::new(Delivered { message: message_id(), to: bob() })),
+        Update::Operator("the operator has taken down sea: spam".into()),
     ]
 }
 
