@@ -1,10 +1,14 @@
 //! What a command needs to run: which peerd to ask, and a screen to show the answer on.
 
-use std::{ffi::OsString, time::Duration};
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal},
+    time::Duration,
+};
 
 use dos_protocol::{
     Code, WireError,
-    control::{Command, Event, FromPeerd, MessagesQuery, Outcome, Step, ToPeerd},
+    control::{Command, Event, FromPeerd, MessagesQuery, Outcome, Spends, Step, ToPeerd},
     paths::Environment,
 };
 
@@ -45,6 +49,12 @@ impl Context {
         let lines = wanted && self.screen.is_json();
         let reporting = if lines { Reporting::Lines(stream) } else { self.reporting };
         Self { global: self.global.clone(), screen: self.screen, reporting }
+    }
+
+    /// Whether a person can be asked: one types what is read, sees what is written, and reads text.
+    #[must_use]
+    pub(crate) fn can_ask(&self) -> bool {
+        !self.screen.is_json() && io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
     /// The variables by which a command run by this one finds the same peerd.
@@ -166,8 +176,10 @@ impl Context {
                         meter.report(*progress);
                     }
                 }
-                FromPeerd::Ready { bytes } => {
-                    taker.prepare(bytes)?;
+                FromPeerd::Ready { bytes, spends } => {
+                    // Whoever is asked something now must be able to read it.
+                    meter.clear();
+                    taker.prepare(bytes, spends)?;
                     client.send(&ToPeerd::Go)?;
                 }
                 FromPeerd::Part(piece) => pieces.add(*piece)?,
@@ -205,11 +217,12 @@ impl Context {
 
 /// Takes the bytes of an image.
 pub(crate) trait Taker {
-    /// Makes room for this many bytes; until it has, nothing is spent for them. May come again, with another number.
+    /// Makes room for this many bytes, and makes sure that they are wanted at that price; until it has, nothing is spent for them.
+    /// May come again, with another number.
     ///
     /// # Errors
-    /// If there is none.
-    fn prepare(&mut self, bytes: u64) -> Result<(), Error>;
+    /// If there is none, or they are not.
+    fn prepare(&mut self, bytes: u64, spends: Option<Spends>) -> Result<(), Error>;
 
     /// Takes the next ones.
     ///
@@ -220,7 +233,7 @@ pub(crate) trait Taker {
 
 /// For answers before which nothing is announced.
 impl<F: FnMut(&[u8]) -> Result<(), Error>> Taker for F {
-    fn prepare(&mut self, _: u64) -> Result<(), Error> {
+    fn prepare(&mut self, _: u64, _: Option<Spends>) -> Result<(), Error> {
         Err(unexpected())
     }
 

@@ -13,7 +13,9 @@ mod desktop;
 mod draft;
 mod error;
 mod exec;
+mod near;
 mod output;
+mod own;
 mod password;
 mod picture;
 mod pieces;
@@ -56,6 +58,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         // The reader of our output has closed it, having seen enough.
         Err(Error::ClosedPipe) => 0,
         Err(error) => {
+            let error = near::with_command(error, &args);
             screen.fail(&error);
             error.exit_code()
         }

@@ -60,6 +60,14 @@ impl Meter {
         })
     }
 
+    /// Takes the bar away until there is more to show.
+    pub(crate) fn clear(&mut self) {
+        if let Kind::Bar(bar, _) = &self.0 {
+            bar.finish_and_clear();
+            self.0 = Kind::Bar(self::bar(), "");
+        }
+    }
+
     pub(crate) fn report(&mut self, progress: Progress) {
         let step = match progress.step {
             Step::Fetching => "fetching",

@@ -3,6 +3,7 @@
 //! - [`dir`]: making a directory's entries durable, where the file system can.
 //! - [`lock`]: who holds a lock file.
 //! - [`process`]: what others may see of the process's memory.
+//! - [`shell`]: arguments as a shell takes them.
 //! - [`signals`]: the signals that are to be ignored.
 //! - [`socket`]: the file of a local socket, and who listens there.
 //! - [`user`]: whose process this is.
@@ -13,6 +14,7 @@
 pub mod dir;
 pub mod lock;
 pub mod process;
+pub mod shell;
 pub mod signals;
 pub mod socket;
 pub mod user;

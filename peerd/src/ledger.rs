@@ -17,7 +17,7 @@ use std::{
 
 use dos_protocol::{
     Code, ImageArg, ImageNo, ImagePath, PeerId, Reason, SealedHash, WireError,
-    control::{Progress, Step},
+    control::{Progress, Spends, Step},
     directory::{Answer, Op, Spend, SpendKind, Spent},
     model::{Allowance, Grant},
 };
@@ -54,11 +54,11 @@ pub(crate) trait Caller: Send + Sync {
     /// How far a transfer is.
     fn progress(&self, progress: Progress);
 
-    /// This many bytes will come. Returns when there is room for them; nothing is spent before.
+    /// This many bytes will come, for a view of what is said. Returns when there is room for them; nothing is spent before.
     ///
     /// # Errors
-    /// If there is none, or the caller is gone.
-    fn ready(&self, bytes: u64) -> BoxFuture<'_, Result<(), WireError>>;
+    /// If there is none, the caller does not want it at that price, or is gone.
+    fn ready(&self, bytes: u64, spends: Option<Spends>) -> BoxFuture<'_, Result<(), WireError>>;
 
     /// The view is closed now: whoever gives it up from here on loses it.
     fn closing(&self) {}
@@ -70,7 +70,7 @@ struct NoCaller;
 impl Caller for NoCaller {
     fn progress(&self, _: Progress) {}
 
-    fn ready(&self, _: u64) -> BoxFuture<'_, Result<(), WireError>> {
+    fn ready(&self, _: u64, _: Option<Spends>) -> BoxFuture<'_, Result<(), WireError>> {
         Box::pin(async { Ok(()) })
     }
 }
@@ -155,7 +155,7 @@ async fn own_view(ledger: &Ledger, image: OwnImage, caller: &dyn Caller) -> Resu
     let (_, identity) = ledger.identity.registered().ok_or_else(unregistered)?;
     let keys = ImageKeys::open(&identity.vault, &image)?;
     let original = open(ledger, image.info.sealed.hash, keys.content_key()).await?;
-    caller.ready(original.plain_len()).await?;
+    caller.ready(original.plain_len(), None).await?;
     Ok(Opened {
         path: ImagePath { owner: image.info.owner, name: image.info.name },
         original,
@@ -272,7 +272,7 @@ async fn prepare(
         let text = format!("the sealed copy of {arg} is none");
         WireError::new(Code::Invalid, text).caused_by(error.to_string())
     })?;
-    caller.ready(bytes).await?;
+    caller.ready(bytes, Some(Spends { left: ready.grant.views_left })).await?;
     Ok(ready)
 }
 

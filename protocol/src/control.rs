@@ -25,7 +25,7 @@ pub use read::{Reply, read_command, read_reply};
 use serde::{Deserialize, Serialize};
 use strum::VariantNames;
 
-use crate::error::WireError;
+use crate::{error::WireError, model::Allowance};
 
 /// From dosctl.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
@@ -68,7 +68,17 @@ pub enum FromPeerd {
     Ready {
         /// The size of the original in bytes.
         bytes: u64,
+        /// What is spent then; nothing of one's own images.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spends: Option<Spends>,
     },
+}
+
+/// What a view is taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spends {
+    /// The views that are left, as far as peerd knows, before this one.
+    pub left: Allowance,
 }
 
 /// How far a transfer is, in bytes.

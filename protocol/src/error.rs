@@ -142,6 +142,17 @@ pub struct WireError {
     pub hint: Option<Box<str>>,
     /// Asking again before so many milliseconds is pointless.
     pub retry_after_ms: Option<u64>,
+    /// What may have been meant.
+    pub near: Option<Near>,
+}
+
+/// An argument that led to nothing, and one that would lead to something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Near {
+    /// The one that was given.
+    pub given: Box<str>,
+    /// The one to put in its place.
+    pub meant: Box<str>,
 }
 
 /// See [`WireError`].
@@ -158,6 +169,8 @@ struct Travelling {
     hint: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    near: Option<Near>,
     /// A reason that programs of the first release do not know: a key that they ignore.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_or_none")]
     later_reason: Option<Reason>,
@@ -165,17 +178,17 @@ struct Travelling {
 
 impl From<WireError> for Travelling {
     fn from(error: WireError) -> Self {
-        let WireError { code, message, reason, cause, hint, retry_after_ms } = error;
+        let WireError { code, message, reason, cause, hint, retry_after_ms, near } = error;
         let later_reason = reason.filter(|reason| !reason.is_of_first_release());
         let reason = reason.filter(|reason| reason.is_of_first_release());
-        Self { code, message, reason, cause, hint, retry_after_ms, later_reason }
+        Self { code, message, reason, cause, hint, retry_after_ms, near, later_reason }
     }
 }
 
 impl From<Travelling> for WireError {
     fn from(error: Travelling) -> Self {
-        let Travelling { code, message, reason, cause, hint, retry_after_ms, later_reason } = error;
-        Self { code, message, reason: reason.or(later_reason), cause, hint, retry_after_ms }
+        let Travelling { code, message, reason, cause, hint, retry_after_ms, near, later_reason } = error;
+        Self { code, message, reason: reason.or(later_reason), cause, hint, retry_after_ms, near }
     }
 }
 
@@ -187,7 +200,15 @@ impl WireError {
     /// An error with this code and text.
     #[must_use]
     pub fn new(code: Code, message: impl Into<Box<str>>) -> Self {
-        Self { code, message: message.into(), reason: None, cause: None, hint: None, retry_after_ms: None }
+        Self {
+            code,
+            message: message.into(),
+            reason: None,
+            cause: None,
+            hint: None,
+            retry_after_ms: None,
+            near: None,
+        }
     }
 
     /// With the reason for a denial.
@@ -208,6 +229,13 @@ impl WireError {
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
+        self
+    }
+
+    /// With what may have been meant.
+    #[must_use]
+    pub fn near(mut self, near: Near) -> Self {
+        self.near = Some(near);
         self
     }
 

@@ -38,7 +38,7 @@ pub mod tls;
 
 pub use card::Card;
 pub use duration::parse_duration;
-pub use error::{Code, Reason, WireError};
+pub use error::{Code, Near, Reason, WireError};
 pub use fingerprint::Fingerprint;
 pub use id::{
     ImageId, ImageNo, Incarnation, Instance, MessageId, Nonce, OperationId, PeerId, Revision, SealedHash,

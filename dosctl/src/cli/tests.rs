@@ -161,7 +161,7 @@ fn bad_names_are_invalid() {
     for line in [
         "resolve|Bob",
         "resolve|b ob",
-        "remove|a/b",
+        "remove|a/b/c",
         "send|B|hello",
         "messages|--with|b ob",
         "block|Bob",

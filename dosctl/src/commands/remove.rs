@@ -1,7 +1,7 @@
 //! `dosctl remove`: withdraws an image.
 
 use dos_protocol::{
-    ImageName,
+    ImageArg,
     control::{Command, Outcome},
 };
 
@@ -9,6 +9,7 @@ use crate::{
     context::{Context, unexpected},
     error::Error,
     output::json,
+    own,
 };
 
 /// Remove an image of yours from the directory, with every grant to it
@@ -16,11 +17,11 @@ use crate::{
 #[command(after_help = "Example: dosctl remove sea")]
 pub(crate) struct Args {
     /// Name of the image
-    name: ImageName,
+    name: ImageArg,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
-    context.run(Command::Remove(args.name), |outcome| match outcome {
+    context.run(Command::Remove(own::name_of(args.name, context)?), |outcome| match outcome {
         Outcome::Removed(path) => context.screen.show(&json::Removed { image: &path }, |text| {
             text.line(&format!("removed {} and every grant to it", path.name));
         }),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::ArgGroup;
 use dos_protocol::{
-    Allowance, ImageName, PeerRef, Timestamp,
+    Allowance, ImageArg, PeerRef, Timestamp,
     control::{Command, Outcome},
     directory::ViewsChange,
     limits::VIEWS_MAX,
@@ -17,6 +17,7 @@ use crate::{
     context::{Context, unexpected},
     error::Error,
     output::{human, json},
+    own,
 };
 
 /// Grant a peer views of an image, or change or revoke the grant
@@ -33,7 +34,7 @@ Examples:
 ))]
 pub(crate) struct Args {
     /// Name of the image
-    name: ImageName,
+    name: ImageArg,
     /// The viewer, by ID, name or IP:PORT
     peer: PeerRef,
     /// Set the number of views left to N
@@ -76,7 +77,7 @@ impl Args {
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let views = args.change();
     let allow_offline = consent(args.allow_offline, args.no_offline);
-    let (name, viewer, expires) = (args.name, args.peer, args.expires);
+    let (name, viewer, expires) = (own::name_of(args.name, context)?, args.peer, args.expires);
     let gives = expires.is_some() || matches!(views, ViewsChange::Set(_) | ViewsChange::Add(_));
     let command = Command::Share { name, viewer, views, expires, allow_offline };
     context.run(command, |outcome| match outcome {

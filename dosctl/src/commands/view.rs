@@ -3,11 +3,14 @@
 //! The place for them is known to be good before a view is spent: a file is open and has the room, a terminal has been asked what it
 //! can draw, a viewer has been found. The view is over when the first byte comes: what fails afterwards has used it.
 
+mod consent;
+
 use std::{ffi::OsString, io::Cursor};
 
+use dos_host::shell::quoted;
 use dos_protocol::{
     Allowance, Code, ImageArg, ImageId, ImagePath, WireError,
-    control::{Command, Outcome},
+    control::{Command, Outcome, Spends},
 };
 
 use crate::{
@@ -20,9 +23,10 @@ use crate::{
         Stream, json,
         words::{size, views_left},
     },
-    picture::{Share, Surface, detect::Wanted},
+    picture::{Graphics, Share, Surface, detect::Wanted},
     progress, terminal,
 };
+use consent::Consent;
 
 /// The most bytes of an original that is drawn in a terminal: it is held in memory for that.
 const DRAWN_BYTES_MAX: u64 = 256 << 20;
@@ -39,7 +43,10 @@ Examples:
 A view is counted before the first byte of the picture comes, and gives the picture once. Before \
 that nothing is lost: a FILE that cannot be written or has no room, a refusal, and a lost \
 connection to the directory cost no view. Afterwards the view is used: a crash of dosctl or peerd, \
-or a reader that stops early, costs at most the one view in flight.")]
+or a reader that stops early, costs at most the one view in flight.
+
+A person at a terminal is asked before the last view is spent (--last agrees), and before one is spent on a terminal \
+that can draw nothing but coloured half blocks (--yes agrees to both). A script is asked nothing.")]
 pub(crate) struct Args {
     /// The image, as OWNER/NAME, or NAME for your own
     image: ImageArg,
@@ -61,6 +68,12 @@ pub(crate) struct Args {
     /// How to draw it in the terminal
     #[arg(long, value_name = "HOW", env = "DOSCTL_GRAPHICS", hide_env_values = true, default_value = "auto")]
     graphics: Wanted,
+    /// Ask nothing before the view is spent, whatever it shows and however few are left
+    #[arg(short, long)]
+    yes: bool,
+    /// Do not ask before the last view is spent
+    #[arg(long)]
+    last: bool,
     /// Use a view from an earlier checkout, without the directory
     #[arg(long)]
     offline: bool,
@@ -99,7 +112,7 @@ impl Target {
         let surface = if context.screen.is_json() { None } else { terminal::surface(args.graphics) };
         surface.map(|surface| Self::Terminal(surface, Vec::new())).ok_or_else(|| {
             let text = "there is nowhere to show the image: add -o FILE, -o - for standard output, or --open";
-            let hint = format!("dosctl view '{}' -o FILE", args.image);
+            let hint = format!("dosctl view {} -o FILE", quoted(&args.image.to_string()));
             WireError::new(Code::Usage, text).hint(hint).into()
         })
     }
@@ -149,12 +162,16 @@ struct Viewing<'a> {
     /// Whether peerd has said how many bytes come, and spends the view only then. One of the first release does not, and keeps
     /// the view open until it hears that the picture was shown.
     agreed: bool,
+    /// Until the view is known to be wanted.
+    consent: Option<Consent>,
 }
 
 impl Taker for Viewing<'_> {
-    fn prepare(&mut self, bytes: u64) -> Result<(), Error> {
+    fn prepare(&mut self, bytes: u64, spends: Option<Spends>) -> Result<(), Error> {
         self.agreed = true;
-        self.target.reserve(bytes).map_err(|error| elsewhere(error, self.image, "no view was spent"))
+        self.target.reserve(bytes).map_err(|error| elsewhere(error, self.image, "no view was spent"))?;
+        // Once: what comes again is the same image, replaced meanwhile.
+        self.consent.take().map_or(Ok(()), |consent| consent.obtain(spends, self.image))
     }
 
     fn take(&mut self, piece: &[u8]) -> Result<(), Error> {
@@ -169,7 +186,10 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let context = &context.reporting_to(stream, args.progress.progress);
     let command = Command::View { image: args.image.clone(), offline: args.offline, asks: true };
     let mut client = context.start(command)?;
-    let mut viewing = Viewing { target, image: &args.image, agreed: false };
+    let coarse = args.graphics == Wanted::Auto
+        && matches!(&target, Target::Terminal(Surface { graphics: Graphics::Blocks(_), .. }, _));
+    let consent = Consent { yes: args.yes, last: args.last, coarse, can_ask: context.can_ask() };
+    let mut viewing = Viewing { target, image: &args.image, agreed: false, consent: Some(consent) };
     let outcome = context.answer(&mut client, &mut viewing)?;
     let Viewing { target, agreed, .. } = viewing;
     let Outcome::Viewed { path, image_id, bytes, views_left: left } = outcome else {
@@ -248,7 +268,7 @@ fn elsewhere(error: Error, image: &ImageArg, cost: &str) -> Error {
     match error {
         Error::Told(error) if error.hint.is_none() => {
             let message = format!("{}; {cost}", error.message);
-            let hint = format!("dosctl view '{image}' -o FILE");
+            let hint = format!("dosctl view {} -o FILE", quoted(&image.to_string()));
             WireError { message: message.into(), ..error }.hint(hint).into()
         }
         other => other,
@@ -259,7 +279,7 @@ fn elsewhere(error: Error, image: &ImageArg, cost: &str) -> Error {
 fn with_force(error: Error, image: &ImageArg) -> Error {
     match error {
         Error::Told(error) if error.code == Code::Conflict => {
-            error.hint(format!("dosctl view '{image}' -o FILE --force")).into()
+            error.hint(format!("dosctl view {} -o FILE --force", quoted(&image.to_string()))).into()
         }
         other => other,
     }

@@ -10,7 +10,7 @@ use std::{
 
 use dos_protocol::{
     Allowance, Code, ImageId, ImageNo, Reason, SealedHash, WireError,
-    control::{Command, FromPeerd, Outcome, Progress, SessionState, Step, ToPeerd},
+    control::{Command, FromPeerd, Outcome, Progress, SessionState, Spends, Step, ToPeerd},
     directory::Preview,
     model::{Access, AccessState, Format, ImageInfo, Original, PeerInfo, PreviewInfo, SealedCopy},
 };
@@ -257,7 +257,7 @@ fn an_original_that_cannot_be_drawn_leaves_the_view_open_and_says_how_to_see_it(
     assert_eq!(code, Some(8), "{text}");
     assert!(!text.contains("\u{1b}[2J"), "nothing of the file reaches the terminal");
     assert!(text.contains("the picture cannot be drawn; the view stays open, and saving it costs no other"));
-    assert!(text.contains("hint: dosctl view 'bob/sea' -o FILE"), "{text}");
+    assert!(text.contains("hint: dosctl view bob/sea -o FILE"), "{text}");
     peerd.done();
 }
 
@@ -332,6 +332,72 @@ fn a_person_is_asked_before_another_machine_is_taken_over() {
         assert!(text.contains("another machine is signed in as alice (7xKqPm2R)"), "{text}");
         assert!(text.contains("`dosctl login --force` there"), "{text}");
         assert_eq!(text.contains("7xKqPm2R is online"), logins == 2, "{text}");
+        peerd.done();
+    }
+}
+
+/// Announces the original, for one of `left` views, and sends it once dosctl says that it is wanted.
+fn spending(left: u32, wanted: bool) -> Peerd {
+    Peerd::new(1, move |_, mut link: Link| {
+        assert!(matches!(link.command(), Command::View { asks: true, .. }));
+        let original = flag(1000, 1000);
+        let bytes = u64::try_from(original.len()).unwrap();
+        let left = Allowance::Views(left);
+        link.say(FromPeerd::Ready { bytes, spends: Some(Spends { left }) });
+        assert_eq!(link.hear(), wanted.then_some(ToPeerd::Go));
+        if wanted {
+            link.say(FromPeerd::Data(original));
+            link.say(FromPeerd::Done(Box::new(Outcome::Viewed {
+                path: "7xKqPm2R/sea".parse().unwrap(),
+                image_id: ImageId::from([7; 32]),
+                bytes,
+                views_left: Allowance::Views(1),
+            })));
+        }
+    })
+}
+
+#[test]
+fn a_person_is_asked_before_a_view_is_spent_on_half_blocks() {
+    for (typed, expected) in [("y\n", Some(0)), ("\n", Some(2))] {
+        let peerd = spending(3, expected == Some(0));
+        let mut screen = Screen::new(&peerd, &["view", "bob/sea"]);
+        screen.answer(PLAIN);
+        screen.until(b"Spend one of 3 views on it? [y/N] ");
+        screen.outer.write_all(typed.as_bytes()).unwrap();
+        let (text, code) = screen.end();
+        assert_eq!(code, expected, "{text}");
+        assert!(text.contains("`dosctl preview bob/sea`"), "{text}");
+        assert_eq!(text.contains('\u{2580}'), expected == Some(0), "{text}");
+        peerd.done();
+    }
+    for args in [["view", "bob/sea", "--yes"], ["view", "bob/sea", "--graphics=blocks"]] {
+        let peerd = spending(3, true);
+        let mut screen = Screen::new(&peerd, &args);
+        screen.answer(PLAIN);
+        let (text, code) = screen.end();
+        assert_eq!((code, text.contains("[y/N]")), (Some(0), false), "{text}");
+        peerd.done();
+    }
+}
+
+#[test]
+fn a_person_is_asked_before_the_last_view_is_spent() {
+    for (typed, expected) in [("y\n", Some(0)), ("n\n", Some(2))] {
+        let peerd = spending(1, expected == Some(0));
+        let mut screen = Screen::new(&peerd, &["view", "bob/sea", "-o", "/dev/null"]);
+        screen.until(b"Spend the last view of bob/sea? [y/N] ");
+        screen.outer.write_all(typed.as_bytes()).unwrap();
+        let (text, code) = screen.end();
+        assert_eq!((code, text.contains("no view was spent")), (expected, expected == Some(2)), "{text}");
+        peerd.done();
+    }
+    for (left, args) in
+        [(1, ["view", "bob/sea", "--last", "-o/dev/null"]), (2, ["view", "bob/sea", "-o", "/dev/null"])]
+    {
+        let peerd = spending(left, true);
+        let (text, code) = Screen::new(&peerd, &args).end();
+        assert_eq!((code, text.contains("[y/N]")), (Some(0), false), "{text}");
         peerd.done();
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use dos_protocol::{
     Allowance, Code, ImageId, WireError,
-    control::{Command, FromPeerd, Outcome, Progress, Step, ToPeerd},
+    control::{Command, FromPeerd, Outcome, Progress, Spends, Step, ToPeerd},
 };
 use dos_testing::Signal;
 
@@ -178,7 +178,7 @@ fn announcing(announced: u64) -> Peerd {
     Peerd::new(1, move |_, mut link: Link| {
         assert!(matches!(link.command(), Command::View { asks: true, .. }));
         link.say(FromPeerd::Progress(Progress { step: Step::Fetching, done: 1, total: 2 }));
-        link.say(FromPeerd::Ready { bytes: announced });
+        link.say(FromPeerd::Ready { bytes: announced, spends: None });
         if link.hear() != Some(ToPeerd::Go) {
             return;
         }
@@ -228,7 +228,7 @@ fn a_file_that_exists_is_refused_before_peerd_is_asked_and_replaced_by_force() {
     fs::write(peerd.path("sea.jpg"), "old").unwrap();
     let output = peerd.run(&["view", "bob/sea", "-o", "sea.jpg"]);
     assert_eq!(code(&output), 7);
-    let expected = "error: \"sea.jpg\" exists already\nhint: dosctl view 'bob/sea' -o FILE --force\n";
+    let expected = "error: \"sea.jpg\" exists already\nhint: dosctl view bob/sea -o FILE --force\n";
     assert_eq!(stderr(&output), expected);
     assert_eq!(fs::read(peerd.path("sea.jpg")).unwrap(), b"old");
     peerd.done();
@@ -245,7 +245,7 @@ fn a_picture_that_is_replaced_meanwhile_is_announced_again() {
     let peerd = Peerd::new(1, move |_, mut link: Link| {
         link.command();
         for announced in [6, 7] {
-            link.say(FromPeerd::Ready { bytes: announced });
+            link.say(FromPeerd::Ready { bytes: announced, spends: None });
             assert_eq!(link.hear(), Some(ToPeerd::Go));
         }
         link.say(FromPeerd::Data(b"GIF89a!".into()));
@@ -355,5 +355,23 @@ fn without_a_desktop_nothing_is_opened_and_no_view_spent() {
     let output = peerd.run(&["view", "bob/sea", "--open"]);
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("neither DISPLAY nor WAYLAND_DISPLAY is set"), "{}", stderr(&output));
+    peerd.done();
+}
+
+#[test]
+fn a_script_spends_the_last_view_without_being_asked() {
+    let peerd = Peerd::new(1, |_, mut link: Link| {
+        link.command();
+        let spends = Some(Spends { left: Allowance::Views(1) });
+        link.say(FromPeerd::Ready { bytes: 1_280_000, spends });
+        assert_eq!(link.hear(), Some(ToPeerd::Go));
+        for piece in bytes().chunks(100_000) {
+            link.say(FromPeerd::Data(piece.into()));
+        }
+        link.say(viewed(1_280_000));
+    });
+    let output = peerd.run(&["view", "bob/sea", "-o", "-"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(output.stdout == bytes());
     peerd.done();
 }

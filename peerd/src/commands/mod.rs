@@ -20,6 +20,7 @@ mod list;
 mod login;
 mod logout;
 mod messages;
+mod near;
 mod operation;
 mod password;
 mod ping;
@@ -150,7 +151,7 @@ async fn run(
     upload: &mut dyn Upload,
     sink: Sink,
 ) -> Result<Finished, WireError> {
-    let change = Operation::of(services, &command);
+    let (change, named) = (Operation::of(services, &command), near::named(&command));
     let finished = match command {
         Command::Register { server, name, password } => {
             done(register::run(services, server, name, password).await)
@@ -206,7 +207,10 @@ async fn run(
         Command::Trust { peer, key, name } => done(trust::run(services, (peer, key, name)).await),
         Command::KeepKey(peer) => done(trust::keep(services, peer).await),
     };
-    change.conclude(finished).await
+    match (change.conclude(finished).await, named) {
+        (Err(error), Some(name)) => Err(near::with_near(services, name, error).await),
+        (finished, _) => finished,
+    }
 }
 
 fn done(outcome: Result<Outcome, WireError>) -> Result<Finished, WireError> {

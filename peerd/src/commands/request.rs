@@ -7,7 +7,7 @@ use dos_protocol::{
 };
 
 use super::operation::Operation;
-use crate::directory::unexpected;
+use crate::{directory::unexpected, library::own_info};
 
 /// Asks through the directory. A pending request for the image is changed instead of a second one made.
 ///
@@ -32,7 +32,10 @@ pub(super) async fn run(change: &Operation, access: RequestAccess) -> Result<Out
             }
             ImageArg { owner: Some(PeerRef::Id(id)), name: image.name }
         }
-        None => image,
+        None => {
+            own_info(&services.library, &image.name).await?;
+            image
+        }
     };
     match change.request(Op::Request(RequestAccess { image, views, note, offline })).await? {
         Answer::Request(asked) => {

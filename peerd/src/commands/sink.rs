@@ -11,7 +11,7 @@ use std::{
 
 use dos_protocol::{
     Code, WireError,
-    control::{Event, Outcome, Progress},
+    control::{Event, Outcome, Progress, Spends},
 };
 use futures_util::future::BoxFuture;
 use tokio::{
@@ -33,8 +33,8 @@ pub(crate) enum Piece {
     Event(Box<Event>),
     /// A part of a long outcome.
     Part(Box<Outcome>),
-    /// This many bytes will come, once the caller has room for them.
-    Ready(u64),
+    /// This many bytes will come, once the caller has room for them, and what is spent then.
+    Ready(u64, Option<Spends>),
 }
 
 /// The caller takes nothing any more.
@@ -47,8 +47,9 @@ impl From<HungUp> for WireError {
     }
 }
 
-/// A caller that was told what will come answers within this time: it looks for room on its disk.
-const GO_AHEAD_TIME_MAX: Duration = Duration::from_secs(60);
+/// A caller that was told what will come answers within this time: it looks for room on its disk, and may ask a person whether the
+/// view is to be spent.
+const GO_AHEAD_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// Where a command gives its pieces.
 #[derive(Debug, Clone)]
@@ -93,8 +94,8 @@ impl Sink {
     ///
     /// # Errors
     /// `offline` if the caller has hung up, `timeout` if it says nothing.
-    pub(crate) async fn ready(&self, bytes: u64) -> Result<(), WireError> {
-        self.give(Piece::Ready(bytes)).await?;
+    pub(crate) async fn ready(&self, bytes: u64, spends: Option<Spends>) -> Result<(), WireError> {
+        self.give(Piece::Ready(bytes, spends)).await?;
         let answered = timeout(GO_AHEAD_TIME_MAX, self.go_ahead.0.0.notified()).await;
         answered.map_err(|_| WireError::new(Code::Timeout, "the caller did not say whether it has room"))
     }

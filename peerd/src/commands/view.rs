@@ -7,7 +7,7 @@ use std::{fs::File, io::Read, sync::Arc};
 
 use dos_protocol::{
     Code, ImageArg, ImageId, WireError,
-    control::{Outcome, Progress, Step},
+    control::{Outcome, Progress, Spends, Step},
     limits::DATA_BYTES_MAX,
 };
 use dos_sealed::Opener;
@@ -31,10 +31,10 @@ impl Caller for Viewer {
         self.sink.progress(progress);
     }
 
-    fn ready(&self, bytes: u64) -> BoxFuture<'_, Result<(), WireError>> {
+    fn ready(&self, bytes: u64, spends: Option<Spends>) -> BoxFuture<'_, Result<(), WireError>> {
         Box::pin(async move {
             if self.asks {
-                self.sink.ready(bytes).await?;
+                self.sink.ready(bytes, spends).await?;
             }
             Ok(())
         })

@@ -175,7 +175,7 @@ fn translated(piece: Piece, dialect: Dialect, kept: &mut Kept) -> Option<FromPee
         Piece::Progress(progress) => Some(FromPeerd::Progress(progress)),
         Piece::Data(data) => Some(FromPeerd::Data(data)),
         Piece::Event(event) => Some(FromPeerd::Event(event)),
-        Piece::Ready(bytes) => Some(FromPeerd::Ready { bytes }),
+        Piece::Ready(bytes, spends) => Some(FromPeerd::Ready { bytes, spends }),
         Piece::Part(part) if dialect == Dialect::New => Some(FromPeerd::Part(part)),
         Piece::Part(part) => {
             kept.add(*part);

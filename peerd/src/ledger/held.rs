@@ -6,6 +6,7 @@
 
 use dos_protocol::{
     Code, ImageArg, ImagePath, OperationId, Reason, WireError,
+    control::Spends,
     directory::{Answer, Checkin, Op, SpendKind, Spent},
     model::{Allowance, Grant, GrantState},
 };
@@ -47,7 +48,8 @@ pub(super) async fn view(
         }
         let key = identity.vault.open(EventKind::HeldKey, held.checkout.as_bytes(), &held.key)?;
         let original = open(ledger, held.hash, &ContentKey::from_bytes(*key)).await?;
-        caller.ready(original.plain_len()).await?;
+        let left = store.held_left(grant.image).await?;
+        caller.ready(original.plain_len(), Some(Spends { left: Allowance::Views(left) })).await?;
         caller.closing();
         // Another command may have used or returned the last one meanwhile.
         let Some(used) = store.use_held(held.checkout).await? else { continue };

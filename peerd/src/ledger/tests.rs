@@ -245,7 +245,11 @@ struct FakeCaller {
 impl Caller for FakeCaller {
     fn progress(&self, _: Progress) {}
 
-    fn ready(&self, bytes: u64) -> BoxFuture<'_, Result<(), WireError>> {
+    fn ready(
+        &self,
+        bytes: u64,
+        _: Option<dos_protocol::control::Spends>,
+    ) -> BoxFuture<'_, Result<(), WireError>> {
         self.announced.lock().unwrap().push(bytes);
         let full = WireError::new(Code::Internal, "no room");
         Box::pin(async move { if self.has_no_room { Err(full) } else { Ok(()) } })

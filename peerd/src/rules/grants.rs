@@ -75,7 +75,12 @@ pub(crate) fn choose(grants: Vec<Grant>, owner: Option<&PeerRef>) -> Option<Gran
         Some(PeerRef::Name(name)) => grant.owner_name.as_ref() == Some(name),
         Some(PeerRef::Address(_)) | None => false,
     };
-    grants.into_iter().filter(named).min_by_key(|grant| (grant.revoked, Reverse(grant.image)))
+    choose_any(grants.into_iter().filter(named).collect())
+}
+
+/// As [`choose`], of whichever owner.
+pub(crate) fn choose_any(grants: Vec<Grant>) -> Option<Grant> {
+    grants.into_iter().min_by_key(|grant| (grant.revoked, Reverse(grant.image)))
 }
 
 /// Whether views that are held under a grant in this state must not be shown. They are kept: only a revocation of the directory

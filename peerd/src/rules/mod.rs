@@ -11,6 +11,7 @@ pub(crate) mod contacts;
 pub(crate) mod grants;
 pub(crate) mod meeting;
 pub(crate) mod messages;
+pub(crate) mod names;
 pub(crate) mod notes;
 pub(crate) mod pages;
 pub(crate) mod passwords;

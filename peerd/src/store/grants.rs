@@ -123,6 +123,28 @@ impl Store {
         .await
     }
 
+    /// The grant that its viewer has received for an image of this name, of whichever owner.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn received_by_name(
+        &self,
+        viewer: PeerId,
+        name: ImageName,
+    ) -> Result<Option<Grant>, Error> {
+        self.read(move |connection| {
+            let sql = "SELECT body FROM grants WHERE viewer = ?1 AND name = ?2";
+            for spelling in spellings(name.as_str()) {
+                let named = stored::all(connection, sql, params![id(viewer), &*spelling])?;
+                if let Some(found) = grants::choose_any(named) {
+                    return Ok(Some(found));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
     /// The owner's share for a grant, sealed by the vault, if it is here and of this split.
     ///
     /// # Errors

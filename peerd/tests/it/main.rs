@@ -19,6 +19,7 @@ mod manager;
 mod messages;
 mod model;
 mod names;
+mod naming;
 mod netns;
 mod newer;
 mod operations;

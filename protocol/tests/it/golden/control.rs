@@ -6,8 +6,8 @@ use dos_protocol::{
     Allowance, Card, Code, WireError,
     control::{
         AddOptions, Command, Contact, ContactRequest, Event, EventKind, FromPeerd, ListQuery, Message,
-        MessagesQuery, Note, OtherKey, Outcome, Progress, RequestArg, SessionState, Status, Step, ToPeerd,
-        Trust, Way,
+        MessagesQuery, Note, OtherKey, Outcome, Progress, RequestArg, SessionState, Spends, Status, Step,
+        ToPeerd, Trust, Way,
     },
     directory::{
         Block, Blocked, Cursor, Delivery, Notice, NoticeKind, Presence, RequestState, ViewedKind, ViewsChange,
@@ -307,7 +307,8 @@ fn from_peerd() {
         FromPeerd::Data(vec![1, 2, 3]),
         FromPeerd::Part(Box::new(Outcome::Blocks(vec![]))),
         FromPeerd::Failed(WireError::new(Code::NotFound, "there is no alice/sea")),
-        FromPeerd::Ready { bytes: 90 },
+        FromPeerd::Ready { bytes: 90, spends: None },
+        FromPeerd::Ready { bytes: 90, spends: Some(Spends { left: Allowance::Views(1) }) },
     ];
     messages.extend(outcomes.into_iter().map(|outcome| FromPeerd::Done(Box::new(outcome))));
     let event = |what| FromPeerd::Event(Box::new(Event { at: at(1), what }));
