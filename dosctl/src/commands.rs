@@ -12,6 +12,8 @@ pub(crate) mod checkout;
 pub(crate) mod contacts;
 pub(crate) mod deny;
 pub(crate) mod fetch;
+pub(crate) mod group;
+pub(crate) mod groups;
 pub(crate) mod instances;
 pub(crate) mod list;
 pub(crate) mod login;
@@ -45,7 +47,7 @@ use crate::{
 };
 
 /// Runs a command that makes, changes or answers a request.
-fn run_request(command: Command, context: &Context) -> Result<(), Error> {
+pub(crate) fn run_request(command: Command, context: &Context) -> Result<(), Error> {
     context.run(command, |outcome| match outcome {
         Outcome::Request { request, updated } => context
             .screen

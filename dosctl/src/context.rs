@@ -138,9 +138,12 @@ impl Context {
         self.perform(command).map(|(_, outcome)| outcome)
     }
 
-    /// The outcome, and the connection that waits to hear that it was shown. A peerd that still runs after an upgrade is asked
+    /// Has peerd do `command`: the outcome, and the connection that waits to hear that it was shown. A peerd that still runs after an upgrade is asked
     /// in the words that it knows: it then takes every outcome for shown.
-    fn perform(&self, command: Command) -> Result<(Client, Outcome), Error> {
+    ///
+    /// # Errors
+    /// What peerd reports, or that it is not there.
+    pub(crate) fn perform(&self, command: Command) -> Result<(Client, Outcome), Error> {
         let mut client = self.send(ToPeerd::Perform(Box::new(command.clone())))?;
         let outcome = match self.answer(&mut client, &mut no_data) {
             Err(Error::Told(error)) if error.code == Code::Unsupported => {
@@ -267,7 +270,9 @@ fn is_change(command: &Command) -> bool {
         | Command::Block(_)
         | Command::Unblock(_)
         | Command::Trust { .. }
-        | Command::KeepKey(_) => true,
+        | Command::KeepKey(_)
+        | Command::Many(_)
+        | Command::Group { .. } => true,
         // A view is over before its picture comes.
         Command::View { .. }
         | Command::Status
@@ -283,6 +288,7 @@ fn is_change(command: &Command) -> bool {
         | Command::Ping(_)
         | Command::Card
         | Command::Contacts
+        | Command::Groups
         | Command::Inspect(_) => false,
     }
 }

@@ -13,14 +13,67 @@ pub(crate) enum Error {
     #[error(transparent)]
     Told(#[from] WireError),
     /// Some of several things failed; never empty.
-    #[error("{} of the files failed", .0.len())]
-    Several(Vec<WireError>),
+    #[error("{} of them failed", .0.len())]
+    Several(Vec<Failure>),
     /// The reader of standard output has closed it.
     #[error("standard output was closed")]
     ClosedPipe,
     /// Standard output does not take what we write.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
+}
+
+/// Why one of several things failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// Which, as the person named it.
+    about: Box<str>,
+    error: WireError,
+}
+
+/// How many things a message names that failed for the same reason.
+const NAMED_MAX: usize = 3;
+
+impl Failure {
+    #[must_use]
+    pub(crate) fn new(about: impl Into<Box<str>>, error: WireError) -> Self {
+        Self { about: about.into(), error }
+    }
+
+    /// The error with what it is about.
+    fn told(&self) -> WireError {
+        if self.error.message.contains(&*self.about) {
+            return self.error.clone();
+        }
+        let message = format!("{}: {}", self.about, self.error.message);
+        WireError { message: message.into(), ..self.error.clone() }
+    }
+}
+
+/// One error for all things that failed for the same reason, in the order in which the reasons came up first.
+fn grouped(failures: &[Failure]) -> Vec<WireError> {
+    let mut groups: Vec<(&Failure, Vec<&str>)> = Vec::new();
+    for failure in failures {
+        let same = |first: &Failure| {
+            let (one, other) = (&first.error, &failure.error);
+            (one.code, &one.message, &one.cause) == (other.code, &other.message, &other.cause)
+        };
+        match groups.iter_mut().find(|(first, _)| same(first)) {
+            Some((_, about)) => about.push(&failure.about),
+            None => groups.push((failure, vec![&failure.about])),
+        }
+    }
+    groups.into_iter().map(|(first, about)| group_told(first, &about)).collect()
+}
+
+fn group_told(first: &Failure, about: &[&str]) -> WireError {
+    let [_, _, ..] = about else { return first.told() };
+    let named = about.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
+    let named = match about.len().saturating_sub(NAMED_MAX) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    };
+    WireError { message: format!("{named}: {}", first.error.message).into(), ..first.error.clone() }
 }
 
 impl Error {
@@ -41,7 +94,7 @@ impl Error {
     pub(crate) fn told(&self) -> Vec<WireError> {
         match self {
             Self::Told(error) => vec![error.clone()],
-            Self::Several(errors) => errors.clone(),
+            Self::Several(failures) => failures.iter().map(Failure::told).collect(),
             Self::ClosedPipe | Self::Output(_) => {
                 let error = WireError::new(Code::Internal, self.to_string());
                 vec![match self.source() {
@@ -52,12 +105,21 @@ impl Error {
         }
     }
 
+    /// What there is to tell a person: things that failed for the same reason together.
+    #[must_use]
+    pub(crate) fn told_together(&self) -> Vec<WireError> {
+        match self {
+            Self::Several(failures) => grouped(failures),
+            _ => self.told(),
+        }
+    }
+
     /// The exit code of the command: that of the first failure.
     #[must_use]
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Told(error) => error.code.exit_code(),
-            Self::Several(errors) => errors.first().map_or(1, |error| error.code.exit_code()),
+            Self::Several(errors) => errors.first().map_or(1, |failure| failure.error.code.exit_code()),
             Self::ClosedPipe | Self::Output(_) => Code::Internal.exit_code(),
         }
     }
@@ -103,8 +165,26 @@ mod tests {
 
     #[test]
     fn the_first_of_several_failures_decides() {
-        let errors = vec![WireError::new(Code::Invalid, "a"), WireError::new(Code::NotFound, "b")];
+        let failed = |about: &str, code| Failure::new(about, WireError::new(code, "no"));
+        let errors = vec![failed("a", Code::Invalid), failed("b", Code::NotFound)];
         assert_eq!(Error::Several(errors).exit_code(), 8);
+    }
+
+    #[test]
+    fn what_failed_for_the_same_reason_is_told_together() {
+        let failed = |about: &str, message: &str| Failure::new(about, WireError::new(Code::Invalid, message));
+        let error = Error::Several(vec![
+            failed("a", "no"),
+            failed("b", "b is bad"),
+            failed("c", "no"),
+            failed("d", "no"),
+            failed("e", "no"),
+            failed("f", "no"),
+        ]);
+        let told = error.told_together();
+        let told: Vec<&str> = told.iter().map(|error| &*error.message).collect();
+        assert_eq!(told, ["a, c, d and 2 more: no", "b is bad"]);
+        assert_eq!(error.told().len(), 6);
     }
 
     #[test]

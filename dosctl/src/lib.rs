@@ -3,6 +3,7 @@
 //! It talks only to peerd, over its local socket. There is no asynchronous runtime here, no state and no network:
 //! what a command does is up to peerd, and what must outlive it is kept there.
 
+mod answering;
 mod cli;
 mod client;
 mod commands;
@@ -13,6 +14,9 @@ mod desktop;
 mod draft;
 mod error;
 mod exec;
+mod glob;
+mod group;
+mod many;
 mod near;
 mod output;
 mod own;

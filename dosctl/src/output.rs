@@ -161,11 +161,10 @@ impl Screen {
 
     /// Writes an error to standard error.
     pub(crate) fn fail(&self, error: &Error) {
-        let told = error.told();
         let text = if self.json {
-            json::error(&told)
+            json::error(&error.told())
         } else {
-            told.iter().map(|error| error_text(error, self.colour_err)).collect()
+            error.told_together().iter().map(|error| error_text(error, self.colour_err)).collect()
         };
         io::stderr().write_all(text.as_bytes()).unwrap_or_default();
     }

@@ -19,7 +19,7 @@ pub use command::{AddOptions, Command, ListQuery, MessagesQuery, RequestArg, Req
 pub use contact::{Contact, OtherKey, Trust};
 pub use event::{Event, EventKind};
 pub use message::{ContactRequest, Message, Way};
-pub use outcome::{Note, Outcome, SessionState, Status};
+pub use outcome::{Each, Group, Member, Note, Outcome, SessionState, Status};
 pub use read::{Reply, read_command, read_reply};
 
 use serde::{Deserialize, Serialize};

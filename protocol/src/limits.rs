@@ -201,6 +201,15 @@ pub const GRANTS_ASKED_PER_SECOND: u64 = 5;
 /// The largest frame from a peer to the one that it calls: a message of 16 KiB, and room to grow.
 pub const PEER_FRAME_BYTES_MAX: usize = 64 << 10;
 
+/// Changes in one command of dosctl: their outcomes, of less than 1 KB each, fit in a frame.
+pub const MANY_MAX: usize = 500;
+
+/// Groups of peers, and peers in one of them: all of them fit in a frame, and more than a person can keep apart.
+pub const GROUPS_MAX: u32 = 100;
+
+/// See [`GROUPS_MAX`].
+pub const GROUP_MEMBERS_MAX: u32 = 100;
+
 /// Connections on peerd's control socket served together.
 pub const CONTROL_CONNECTIONS_MAX: usize = 256;
 

@@ -156,6 +156,25 @@ fn wrong_command_lines_are_usage_errors_with_a_hint() {
 }
 
 #[test]
+fn many_can_be_named_at_once() {
+    for line in [
+        "remove|sea|alice/dunes|holiday*",
+        "share|a*|b|--to|bob,@friends|--to|carol|--views|2",
+        "approve|7|8|c1",
+        "approve|--all|--from|bob|--views|1",
+        "deny|--all",
+        "group|friends|--add|bob|carol",
+        "groups",
+        "list|--match|*/sea*",
+    ] {
+        assert!(try_parse(line).is_ok(), "{line}");
+    }
+    for line in ["approve", "approve|7|--all", "deny|--from|bob", "remove", "list|--match|a|--limit|3"] {
+        assert_eq!(refused(line).code, Code::Usage, "{line}");
+    }
+}
+
+#[test]
 fn bad_names_are_invalid() {
     let long = "x".repeat(TEXT_BYTES_MAX + 1);
     for line in [
@@ -167,7 +186,6 @@ fn bad_names_are_invalid() {
         "block|Bob",
         "rename|sea|..",
         "view|bob/|-o|-",
-        "share|sea|b@b|--views|1",
         &format!("request|bob/sea|--note|{long}"),
     ] {
         assert_eq!(refused(line).code, Code::Invalid, "{line}");

@@ -17,7 +17,7 @@ use dos_protocol::{
 use crate::{
     client::Client,
     context::{Context, no_data, unexpected},
-    error::Error,
+    error::{Error, Failure},
     output::{Stream, human, json},
     progress::{self, Meter},
     source::Source,
@@ -70,14 +70,13 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
                 warnings.extend(warning.map(|message| json::Warning { image: image.name.clone(), message }));
                 added.push(image);
             }
-            Err(Error::Told(mut error)) => {
+            // There is nothing to say of one file that is not said of the command.
+            Err(error) if args.files.len() == 1 => return Err(error),
+            Err(Error::Told(error)) => {
                 let gone = error.code == Code::NoDaemon;
                 // peerd does not know the file's name.
-                let file = format!("\"{}\"", path.display());
-                if args.files.len() > 1 && !gone && !error.message.contains(&file) {
-                    error.message = format!("{file}: {}", error.message).into();
-                }
-                failed.push(error);
+                let file = if gone { String::new() } else { format!("\"{}\"", path.display()) };
+                failed.push(Failure::new(file, error));
                 if gone {
                     break;
                 }

@@ -15,7 +15,8 @@ use crate::{
     context::{Context, unexpected},
     cursor::Token,
     error::Error,
-    output::{human, json},
+    glob,
+    output::{human, json, words},
     picture::{Share, Surface, detect::Wanted},
     pieces::ENTRIES_MAX,
     terminal,
@@ -24,6 +25,9 @@ use crate::{
 /// The most that a preview in a listing takes of the window.
 const SHARE: Share = Share::Cells(32, 10);
 
+/// More images than this are counted below the table.
+const TOTAL_FROM: usize = 20;
+
 /// List peers and their images
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -31,6 +35,7 @@ Examples:
   dosctl list --online
   dosctl list bob --previews
   dosctl list alice --all
+  dosctl list --match 'holiday*'
   dosctl list --since 10m       peers that were online within 10 minutes")]
 pub(crate) struct Args {
     /// Only this peer, by ID, name or IP:PORT
@@ -53,6 +58,9 @@ pub(crate) struct Args {
     /// Every page, not only the first
     #[arg(long, conflicts_with_all = ["limit", "cursor"])]
     all: bool,
+    /// Only images whose name, or OWNER/NAME, matches this pattern with * and ?; implies --all
+    #[arg(long = "match", value_name = "GLOB", conflicts_with_all = ["limit", "cursor"])]
+    matching: Option<String>,
     /// Draw the preview of every image in the terminal
     #[arg(long)]
     previews: bool,
@@ -64,21 +72,47 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let draws = args.previews && !context.screen.is_json();
     let surface = if draws { terminal::surface(args.graphics) } else { None };
+    let all = args.all || args.matching.is_some();
     let query = ListQuery {
         peer: args.peer,
         mine: args.mine,
         online: args.online,
         since: args.since,
         after: args.cursor.map(|token| token.0),
-        limit: if args.all { Some(PAGE_MAX) } else { args.limit },
+        limit: if all { Some(PAGE_MAX) } else { args.limit },
     };
-    let (peers, next) = if args.all { (every_page(query, context)?, None) } else { page(query, context)? };
+    let from_start = query.after.is_none();
+    let (mut peers, next) = if all { (every_page(query, context)?, None) } else { page(query, context)? };
+    if let Some(pattern) = &args.matching {
+        keep_matching(&mut peers, pattern);
+    }
+    // Only what was listed from the start to the end has a total that is known.
+    let total = (from_start && next.is_none()).then(|| json::Total::of(&peers));
     let next = next.map(Token);
     if let Some(surface) = surface {
         return draw(&peers, next.as_ref(), &surface, context);
     }
-    let document = json::Page::new(&peers, next.clone());
-    context.screen.show(&document, |text| human::page(text, &peers, next.as_ref()))
+    let document = json::Page::new(&peers, next.clone()).with_total(total);
+    context.screen.show(&document, |text| {
+        human::page(text, &peers, next.as_ref());
+        // Of a few the table tells as much.
+        if let Some(total) = total.filter(|total| all || total.images > TOTAL_FROM) {
+            human::total(text, total);
+        }
+    })
+}
+
+/// Leaves the images that match, and the peers that have such.
+fn keep_matching(peers: &mut Vec<PeerInfo>, pattern: &str) {
+    for peer in &mut *peers {
+        let owner = words::peer(peer.name.as_ref(), peer.id);
+        let is_match = |image: &ImageInfo| {
+            glob::matches(pattern, image.name.as_str())
+                || glob::matches(pattern, &format!("{owner}/{}", image.name))
+        };
+        peer.images.retain(is_match);
+    }
+    peers.retain(|peer| !peer.images.is_empty());
 }
 
 fn page(query: ListQuery, context: &Context) -> Result<(Vec<PeerInfo>, Option<Place>), Error> {

@@ -9,9 +9,9 @@ mod listing;
 mod messages;
 
 pub(crate) use access::{request, requests, shared, shares};
-pub(crate) use contacts::{card, comparison, known};
+pub(crate) use contacts::{card, comparison, groups, known};
 pub(crate) use event::event;
-pub(crate) use listing::{end_of_page, image, listed, page, resolved};
+pub(crate) use listing::{end_of_page, image, listed, page, resolved, total};
 pub(crate) use messages::{blocked, blocks, contact, message, messages, sent};
 
 use dos_protocol::{

@@ -9,10 +9,12 @@ mod image;
 mod message;
 mod transfer;
 
-pub(crate) use access::{Grant, Request, Requests, Shares};
-pub(crate) use contacts::{Card, Contacts, KnownContact};
+pub(crate) use access::{Answered, Grant, Request, Requests, Shared, Shares};
+pub(crate) use contacts::{Card, Contacts, Groups, KnownContact};
 pub(crate) use event::{Event, Skipped, SkippedEvent};
-pub(crate) use image::{Held, Image, Images, Page, Peer, Preview, Removed, Viewed, Warning};
+pub(crate) use image::{
+    Held, Image, Images, Page, Peer, Preview, Removed, RemovedAll, Total, Viewed, Warning,
+};
 pub(crate) use message::{Blocked, Blocks, Contact, Message, Messages, Sent, Told, Unblocked};
 pub(crate) use transfer::{Fetched, Pong, Progress, Transfer};
 

@@ -38,6 +38,7 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::Ping(_)
         | Command::Card
         | Command::Contacts
+        | Command::Groups
         | Command::Inspect(_) => Kind::Query,
         Command::Fetch(_) | Command::View { .. } | Command::Watch { .. } => Kind::Stream,
         Command::Register { .. }
@@ -59,7 +60,9 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::Block(_)
         | Command::Unblock(_)
         | Command::Trust { .. }
-        | Command::KeepKey(_) => Kind::Change,
+        | Command::KeepKey(_)
+        | Command::Many(_)
+        | Command::Group { .. } => Kind::Change,
         Command::Add { .. } => Kind::Upload,
     }
 }

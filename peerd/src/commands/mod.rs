@@ -15,10 +15,12 @@ mod checkout;
 mod contacts;
 mod deny;
 mod fetch;
+mod group;
 mod kind;
 mod list;
 mod login;
 mod logout;
+mod many;
 mod messages;
 mod near;
 mod operation;
@@ -75,6 +77,7 @@ use kind::Kind;
 pub(crate) use kind::kind;
 use login::ByPassword;
 use operation::Operation;
+use share::Viewers;
 pub(crate) use shown::{Finished, WhenShown};
 pub(crate) use sink::{GoAhead, NoUpload, Piece, Sink, Upload, sink};
 
@@ -151,6 +154,17 @@ async fn run(
     upload: &mut dyn Upload,
     sink: Sink,
 ) -> Result<Finished, WireError> {
+    run_with(services, command, upload, sink, &Viewers::default()).await
+}
+
+/// As [`run`], with what is known of viewers already.
+async fn run_with(
+    services: &Arc<Services>,
+    command: Command,
+    upload: &mut dyn Upload,
+    sink: Sink,
+    viewers: &Viewers,
+) -> Result<Finished, WireError> {
     let (change, named) = (Operation::of(services, &command), near::named(&command));
     let finished = match command {
         Command::Register { server, name, password } => {
@@ -173,7 +187,7 @@ async fn run(
         Command::Rename { name, new } => done(rename::run(&change, name, new).await),
         Command::Preview(image) => done(preview::run(services, image).await),
         Command::Share { name, viewer, views, expires, allow_offline } => {
-            done(share::run(&change, name, viewer, (views, expires, allow_offline)).await)
+            done(share::run(&change, name, (viewer, viewers), (views, expires, allow_offline)).await)
         }
         Command::Shares { given, received } => done(shares::run(services, (given, received), &sink).await),
         Command::Request { image, views, note, offline } => {
@@ -206,6 +220,9 @@ async fn run(
         Command::Inspect(peer) => done(trust::inspect(services, peer).await),
         Command::Trust { peer, key, name } => done(trust::run(services, (peer, key, name)).await),
         Command::KeepKey(peer) => done(trust::keep(services, peer).await),
+        Command::Many(commands) => return many::run(services, commands, &sink).await,
+        Command::Group { name, add, remove } => done(group::run(services, name, (add, remove)).await),
+        Command::Groups => done(group::all(services).await),
     };
     match (change.conclude(finished).await, named) {
         (Err(error), Some(name)) => Err(near::with_near(services, name, error).await),

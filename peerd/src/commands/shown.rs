@@ -33,6 +33,8 @@ pub(crate) enum WhenShown {
     Sent(Open<MessageId>),
     /// The same command again is another change.
     Changed(Arc<Operation>),
+    /// All of them.
+    All(Vec<WhenShown>),
 }
 
 impl WhenShown {
@@ -51,6 +53,12 @@ impl WhenShown {
             }
             Self::Sent(message) => services.store.drop_send(message.id()).await,
             Self::Changed(operation) => operation.shown().await,
+            Self::All(all) => {
+                // Together, so that they are few commits.
+                let noted =
+                    futures_util::future::join_all(all.into_iter().map(|one| Box::pin(one.note(services))));
+                noted.await.into_iter().collect()
+            }
         }
     }
 }

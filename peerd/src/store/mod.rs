@@ -12,6 +12,7 @@ mod contacts;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod grants;
+mod groups;
 mod inbox;
 mod library;
 mod live;
@@ -49,6 +50,7 @@ use crate::{clock::Clock, rules::grants::Needs};
 pub(crate) use asserting::{Asserting, Claim, Unsure};
 pub(crate) use contacted::Offers;
 pub(crate) use contacts::{Direct, Received, Verdict};
+pub(crate) use groups::GroupChanged;
 pub(crate) use inbox::{Applied, Arrival, Incoming};
 pub(crate) use library::{OwnImage, Publication};
 pub(crate) use live::{Live, Open};

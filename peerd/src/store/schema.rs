@@ -25,6 +25,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: OVERWRITE_FREE_PAGES },
         Migration { sql: CONTACTED },
         Migration { sql: REPEATS },
+        Migration { sql: GROUPS },
     ],
 };
 
@@ -360,4 +361,14 @@ const REPEATS: &str = "
 ALTER TABLE operations ADD COLUMN subject BLOB;
 ALTER TABLE operations ADD COLUMN adds INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX operations_by_subject ON operations (subject) WHERE subject IS NOT NULL;
+";
+
+const GROUPS: &str = "
+-- Groups of peers, which only this peer knows. `known_as` is the name under which a member was added.
+CREATE TABLE group_members (
+    name     TEXT NOT NULL,
+    peer     INTEGER NOT NULL,
+    known_as TEXT,
+    PRIMARY KEY (name, peer)
+) STRICT, WITHOUT ROWID;
 ";

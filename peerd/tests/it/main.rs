@@ -16,6 +16,7 @@ mod history;
 mod kills;
 mod looking;
 mod manager;
+mod many;
 mod messages;
 mod model;
 mod names;

@@ -218,6 +218,20 @@ pub enum Command {
     },
     /// Keeps the pinned key of a peer, and forgets that another one was seen.
     KeepKey(PeerId),
+    /// Makes many changes, at most [`crate::limits::MANY_MAX`], one as independent of the others as if each came alone: `share`,
+    /// `remove`, `approve`, `deny`.
+    Many(Vec<Command>),
+    /// Changes a group of peers, which is known here alone, and shows it; only shows it, if nothing is to be changed.
+    Group {
+        /// Which; it has the form of a peer's name.
+        name: PeerName,
+        /// Peers that belong to it from now on.
+        add: Vec<PeerRef>,
+        /// Peers that do so no more. A group without any is gone.
+        remove: Vec<PeerRef>,
+    },
+    /// The groups and who belongs to them.
+    Groups,
 }
 
 /// See [`Command::Messages`].

@@ -8,6 +8,7 @@ use strum::VariantNames;
 use crate::{
     card::Card,
     directory::{Block, Blocked, Cursor, Delivery, Preview, Request},
+    error::WireError,
     id::{ImageId, MessageId, PeerId},
     kind::known_or_none,
     link::JoinLink,
@@ -178,6 +179,10 @@ pub enum Outcome {
     Card(Card),
     /// Of `contacts`: a piece.
     Contacts(Vec<Contact>),
+    /// Of `many`, in the order of its commands.
+    Many(Vec<Each>),
+    /// Of `group` and `groups`.
+    Groups(Vec<Group>),
     /// Of `inspect`, `trust` and `keep_key`.
     Trust {
         /// One's own card, to compare on the other side.
@@ -185,6 +190,34 @@ pub enum Outcome {
         /// The other peer.
         contact: Box<Contact>,
     },
+}
+
+/// What came of one of many commands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Each {
+    /// It is done.
+    Done(Box<Outcome>),
+    /// It failed.
+    Failed(WireError),
+}
+
+/// A group of peers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its name.
+    pub name: PeerName,
+    /// Who belongs to it.
+    pub members: Vec<Member>,
+}
+
+/// A peer that belongs to a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its ID.
+    pub id: PeerId,
+    /// The name by which it is known.
+    pub name: Option<PeerName>,
 }
 
 /// The state of peerd's session to the directory.

@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     Card,
-    control::{Contact, Trust},
+    control::{Contact, Group, Trust},
 };
 
 use super::or_nothing;
@@ -80,4 +80,18 @@ pub(crate) fn comparison(text: &mut Text, own: &Card, contact: &Contact) {
         text.line(&format!("{label:<width$}  {digits}"));
     }
     text.line(&format!("compare them with {who} over another channel: by voice, or side by side"));
+}
+
+/// Of `group` and `groups`.
+pub(crate) fn groups(text: &mut Text, groups: &[Group]) {
+    if groups.is_empty() {
+        text.note("no groups; make one with `dosctl group NAME --add PEER`");
+        return;
+    }
+    let mut table = Table::new(&["GROUP", "PEERS"]);
+    for group in groups {
+        let members = group.members.iter().map(|member| peer(member.name.as_ref(), member.id));
+        table.row(vec![format!("@{}", group.name), members.collect::<Vec<_>>().join(", ")]);
+    }
+    table.show(text);
 }

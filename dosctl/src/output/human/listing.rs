@@ -10,9 +10,9 @@ use super::{NOTHING, or_nothing};
 use crate::{
     cursor::Token,
     output::{
-        Text,
+        Text, json,
         table::Table,
-        words::{end, peer, relative, size, views_left},
+        words::{count, end, peer, relative, size, views_left},
     },
 };
 
@@ -35,6 +35,13 @@ pub(crate) fn page(text: &mut Text, peers: &[PeerInfo], next: Option<&Token>) {
         distrusted(text, peers);
     }
     more(text, next);
+}
+
+/// Of a whole listing: how many there are.
+pub(crate) fn total(text: &mut Text, total: json::Total) {
+    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    let (images, peers) = (count(number(total.images), "image"), count(number(total.peers), "peer"));
+    text.note(&format!("{images} of {peers}"));
 }
 
 /// Says which images are not as their owners have signed them.

@@ -47,6 +47,48 @@ impl<'a> Grant<'a> {
     }
 }
 
+/// Of `share`, of many.
+#[derive(Debug, Serialize)]
+pub(crate) struct Shared<'a> {
+    grants: Vec<Grant<'a>>,
+    /// How many grants could not be changed.
+    failed: usize,
+}
+
+impl<'a> Shared<'a> {
+    /// Grants, each as it stands at its moment.
+    #[must_use]
+    pub(crate) fn new(grants: &'a [model::Grant], nows: &[Timestamp], failed: usize) -> Self {
+        let grants = grants.iter().zip(nows).map(|(grant, now)| Grant::new(grant, *now)).collect();
+        Self { grants, failed }
+    }
+}
+
+/// Of `approve` and `deny`, of many.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answered<'a> {
+    requests: Vec<Request<'a>>,
+    contacts: Vec<Contact<'a>>,
+    /// How many could not be answered.
+    failed: usize,
+}
+
+impl<'a> Answered<'a> {
+    /// What came of those that were answered.
+    #[must_use]
+    pub(crate) fn new(outcomes: &'a [control::Outcome], failed: usize) -> Self {
+        let (mut requests, mut contacts) = (Vec::new(), Vec::new());
+        for outcome in outcomes {
+            match outcome {
+                control::Outcome::Request { request, .. } => requests.push(Request::from(&**request)),
+                control::Outcome::Contact(contact) => contacts.push(Contact::from(&**contact)),
+                _ => {}
+            }
+        }
+        Self { requests, contacts, failed }
+    }
+}
+
 /// Of `shares`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Shares<'a> {

@@ -83,3 +83,32 @@ impl<'a> Contacts<'a> {
         Self { contacts: contacts.iter().map(Into::into).collect() }
     }
 }
+
+/// Of `group` and `groups`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Groups<'a> {
+    groups: Vec<Group<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Group<'a> {
+    name: &'a PeerName,
+    members: Vec<Member<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Member<'a> {
+    id: PeerId,
+    name: Option<&'a PeerName>,
+}
+
+impl<'a> From<&'a [control::Group]> for Groups<'a> {
+    fn from(groups: &'a [control::Group]) -> Self {
+        let members = |group: &'a control::Group| {
+            group.members.iter().map(|member| Member { id: member.id, name: member.name.as_ref() }).collect()
+        };
+        Self {
+            groups: groups.iter().map(|group| Group { name: &group.name, members: members(group) }).collect(),
+        }
+    }
+}

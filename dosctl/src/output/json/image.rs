@@ -112,13 +112,36 @@ impl<'a> Peer<'a> {
 pub(crate) struct Page<'a> {
     peers: Vec<Peer<'a>>,
     next: Option<Token>,
+    /// Of a listing from its start to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<Total>,
+}
+
+/// How many there are in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Total {
+    pub(crate) peers: usize,
+    pub(crate) images: usize,
+}
+
+impl Total {
+    #[must_use]
+    pub(crate) fn of(peers: &[model::PeerInfo]) -> Self {
+        Self { peers: peers.len(), images: peers.iter().map(|peer| peer.images.len()).sum() }
+    }
 }
 
 impl<'a> Page<'a> {
     /// A page that ends at `next`.
     #[must_use]
     pub(crate) fn new(peers: &'a [model::PeerInfo], next: Option<Token>) -> Self {
-        Self { peers: peers.iter().map(Peer::listed).collect(), next }
+        Self { peers: peers.iter().map(Peer::listed).collect(), next, total: None }
+    }
+
+    /// The page with a total.
+    #[must_use]
+    pub(crate) fn with_total(self, total: Option<Total>) -> Self {
+        Self { total, ..self }
     }
 }
 
@@ -127,6 +150,15 @@ impl<'a> Page<'a> {
 pub(crate) struct Removed<'a> {
     /// The image that is gone.
     pub(crate) image: &'a ImagePath,
+}
+
+/// Of `remove`, of many.
+#[derive(Debug, Serialize)]
+pub(crate) struct RemovedAll<'a> {
+    /// The images that are gone.
+    pub(crate) images: Vec<&'a ImagePath>,
+    /// How many could not be removed.
+    pub(crate) failed: usize,
 }
 
 /// Of `preview`.

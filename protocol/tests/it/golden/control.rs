@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use dos_protocol::{
-    Allowance, Card, Code, WireError,
+    Allowance, Card, Code, Near, WireError,
     control::{
-        AddOptions, Command, Contact, ContactRequest, Event, EventKind, FromPeerd, ListQuery, Message,
-        MessagesQuery, Note, OtherKey, Outcome, Progress, RequestArg, SessionState, Spends, Status, Step,
-        ToPeerd, Trust, Way,
+        AddOptions, Command, Contact, ContactRequest, Each, Event, EventKind, FromPeerd, Group, ListQuery,
+        Member, Message, MessagesQuery, Note, OtherKey, Outcome, Progress, RequestArg, SessionState, Spends,
+        Status, Step, ToPeerd, Trust, Way,
     },
     directory::{
         Block, Blocked, Cursor, Delivery, Notice, NoticeKind, Presence, RequestState, ViewedKind, ViewsChange,
@@ -115,6 +115,16 @@ fn messages() -> Vec<Command> {
         Command::Inspect("bob".parse().unwrap()),
         Command::Trust { peer: bob(), key: [9; 32].into(), name: name("bob") },
         Command::KeepKey(bob()),
+        Command::Many(vec![
+            Command::Remove("sea".parse().unwrap()),
+            Command::Deny { request: RequestArg::Access(7), reason: None },
+        ]),
+        Command::Group {
+            name: "friends".parse().unwrap(),
+            add: vec!["bob".parse().unwrap()],
+            remove: vec!["7xKqPm2R".parse().unwrap()],
+        },
+        Command::Groups,
     ]
 }
 
@@ -222,6 +232,17 @@ fn outcomes_of_images() -> Vec<Outcome> {
         Outcome::Held { path: path(), held: 3, views_left: Allowance::Views(2) },
         Outcome::Grants { given: vec![], received: vec![], now: Some(at(6)) },
         Outcome::Grants { given: vec![], received: vec![offer()], now: None },
+        Outcome::Many(vec![
+            Each::Done(Box::new(Outcome::Removed(path()))),
+            Each::Failed(
+                WireError::new(Code::NotFound, "no such image")
+                    .near(Near { given: "sea.jpg".into(), meant: "sea".into() }),
+            ),
+        ]),
+        Outcome::Groups(vec![Group {
+            name: "friends".parse().unwrap(),
+            members: vec![Member { id: bob(), name: name("bob") }],
+        }]),
     ]
 }
 

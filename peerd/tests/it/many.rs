@@ -1,0 +1,109 @@
+//! Many images, peers and requests in one command.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::{
+    pictures,
+    stage::{Peer, Stage, wait_until},
+};
+
+fn add(peer: &Peer, names: &[&str]) {
+    for (number, name) in (1..).zip(names) {
+        pictures::write(&peer.dir.join(format!("{name}.jpg")), number);
+    }
+    let files: Vec<String> = names.iter().map(|name| format!("{name}.jpg")).collect();
+    let mut args = vec!["add"];
+    args.extend(files.iter().map(String::as_str));
+    peer.ctl(&args).ok();
+}
+
+/// The views left of everything that this peer has received, by image.
+fn received(peer: &Peer) -> Vec<(String, Value)> {
+    let shares = peer.json(&["shares", "--received"]);
+    let mut all: Vec<_> = shares["received"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|grant| (grant["image"].as_str().unwrap()[9..].to_owned(), grant["views_left"].clone()))
+        .collect();
+    all.sort_by(|one, other| one.0.cmp(&other.0));
+    all
+}
+
+#[test]
+fn many_images_are_shared_with_many_peers_and_groups_at_once() {
+    let stage = Stage::new();
+    let (mut alice, bob, carol) = (stage.peer("alice"), stage.peer("bob"), stage.peer("carol"));
+    add(&alice, &["holiday-1", "holiday-2", "sea"]);
+    alice.ctl(&["group", "friends", "--add", "bob", "carol"]).ok();
+    // A group outlives the daemon.
+    alice.restart();
+    alice.online();
+    let groups = alice.json(&["groups"]);
+    let members = groups["groups"][0]["members"].as_array().unwrap();
+    assert_eq!((groups["groups"][0]["name"].as_str(), members.len()), (Some("friends"), 2));
+    let shared = alice.json(&["share", "holiday*", "--to", "@friends,bob", "--views", "3"]);
+    assert_eq!((shared["grants"].as_array().unwrap().len(), &shared["failed"]), (4, &0.into()));
+    let expected = vec![("holiday-1".to_owned(), 3.into()), ("holiday-2".to_owned(), 3.into())];
+    for peer in [&bob, &carol] {
+        wait_until("both are shared", || received(peer).len() == 2);
+        assert_eq!(received(peer), expected);
+    }
+    // What fails stops nothing else, and is told once for all of its kind.
+    let ran = alice.ctl(&["share", "sea", "holiday-1", "--to", "nobody,bob", "--add", "1"]);
+    assert_eq!(ran.code, Some(5), "{}", ran.err);
+    assert_eq!(String::from_utf8(ran.out).unwrap(), "2 grants of 2 images to 2 peers raised by 1 view\n");
+    assert_eq!(ran.err.matches("error:").count(), 1, "{}", ran.err);
+    assert!(ran.err.contains("sea to nobody, holiday-1 to nobody: "), "{}", ran.err);
+    wait_until("bob has more", || received(&bob).iter().map(|one| &one.1).eq([4, 3, 1].iter()));
+    alice.ctl(&["share", "*", "--to", "@friends", "--revoke"]).fails(5);
+    alice.ctl(&["share", "holiday*", "--to", "@friends", "--revoke"]).ok();
+    alice.ctl(&["share", "x*", "--to", "bob", "--views", "1"]).fails(5);
+    alice.ctl(&["share", "sea", "--to", "@nobody", "--views", "1"]).fails(5);
+    alice.ctl(&["share", "sea", "bob", "carol", "--views", "1"]).fails(2);
+    alice.ctl(&["group", "friends", "--remove", "bob", "carol"]).ok();
+    alice.ctl(&["group", "friends"]).fails(5);
+    let removed = alice.json(&["remove", "holiday*", "sea"]);
+    assert_eq!(removed["images"].as_array().unwrap().len(), 3);
+    assert_eq!(alice.json(&["list", "--mine"])["total"]["images"], 0);
+}
+
+#[test]
+fn requests_are_answered_together() {
+    let stage = Stage::new();
+    let (alice, bob, carol) = (stage.peer("alice"), stage.peer("bob"), stage.peer("carol"));
+    add(&alice, &["sea", "hill"]);
+    for (peer, image) in [(&bob, "alice/sea"), (&bob, "alice/hill"), (&carol, "alice/sea")] {
+        peer.ctl(&["request", image, "--views", "2"]).ok();
+    }
+    wait_until("they are here", || alice.json(&["status"])["pending"]["requests"] == 3);
+    let approved = alice.json(&["approve", "--all", "--from", "bob"]);
+    assert_eq!((approved["requests"].as_array().unwrap().len(), &approved["failed"]), (2, &0.into()));
+    wait_until("bob has both", || received(&bob).len() == 2);
+    let ran = alice.ctl(&["deny", "--all", "--reason", "not yet"]);
+    assert!(String::from_utf8(ran.out).unwrap().starts_with("denied request "));
+    assert_eq!(alice.json(&["status"])["pending"]["requests"], 0);
+    alice.ctl(&["approve", "1", "99"]).fails(7);
+}
+
+#[test]
+fn a_thousand_shares_take_seconds() {
+    let stage = Stage::new();
+    let alice = stage.peer("alice");
+    let peers: Vec<Peer> = (0..5).map(|number| stage.peer(&format!("peer{number}"))).collect();
+    pictures::write(&alice.dir.join("sea.jpg"), 1);
+    for number in 0..200 {
+        alice.ctl(&["add", "sea.jpg", "--name", &format!("sea{number}")]).ok();
+    }
+    let to = peers.iter().map(|peer| peer.name.as_str()).collect::<Vec<_>>().join(",");
+    let begun = Instant::now();
+    let shared = alice.json(&["share", "sea*", "--to", &to, "--views", "1"]);
+    let took = begun.elapsed();
+    assert_eq!((shared["grants"].as_array().unwrap().len(), &shared["failed"]), (1000, &0.into()));
+    // One after the other they would take more than a minute on any machine: every one is two commits on two disks.
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    // The same command changes nothing more.
+    alice.ctl(&["share", "sea*", "--to", &to, "--views", "1"]).ok();
+}
