@@ -13,6 +13,7 @@ use std::{
     path::Path,
 };
 
+use dos_host::shell::quoted;
 use dos_preview::Format;
 use dos_protocol::{Code, WireError, limits::ORIGINAL_BYTES_MAX};
 use rustix::fs::OFlags;
@@ -148,7 +149,7 @@ fn check_kind(known: &Metadata, shown: &str) -> Result<(), WireError> {
     }
     let refused = |what: &str| WireError::new(Code::Invalid, format!("cannot add {shown}: it is {what}"));
     Err(if kind.is_dir() {
-        refused("a directory").hint(format!("dosctl add {}/*", shown.trim_matches('"')))
+        refused("a directory").hint(format!("dosctl add -r {}", quoted(shown.trim_matches('"'))))
     } else if kind.is_fifo() {
         refused("a pipe").hint("dosctl add - --name NAME < PIPE")
     } else if kind.is_socket() {

@@ -166,6 +166,7 @@ fn many_can_be_named_at_once() {
         "group|friends|--add|bob|carol",
         "groups",
         "list|--match|*/sea*",
+        "add|-r|pictures",
     ] {
         assert!(try_parse(line).is_ok(), "{line}");
     }

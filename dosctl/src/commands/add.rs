@@ -2,12 +2,15 @@
 //!
 //! With several files it goes on after a failure; the first failure decides the exit code.
 
+mod folder;
+
 use std::{
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
+use dos_host::shell::quoted;
 use dos_protocol::{
     Code, ImageName, WireError,
     control::{AddOptions, Command, Outcome},
@@ -18,16 +21,19 @@ use crate::{
     client::Client,
     context::{Context, no_data, unexpected},
     error::{Error, Failure},
-    output::{Stream, human, json},
+    output::{Stream, human, json, words::count},
+    own,
     progress::{self, Meter},
     source::Source,
 };
+use folder::Plan;
 
 /// Publish images; the originals stay here, the directory gets previews
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   dosctl add sea.jpg dunes.png
+  dosctl add -r Pictures/holiday
   dosctl add DSC_0042.JPG --name sea
   dosctl add sea-retouched.jpg --name sea --replace
   convert sea.tif jpeg:- | dosctl add - --name sea")]
@@ -35,6 +41,9 @@ pub(crate) struct Args {
     /// Image files: JPEG, PNG, WebP or GIF; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Add the images in folders, and in those inside them; what is published already, unchanged, is skipped
+    #[arg(short, long, conflicts_with_all = ["name", "replace"])]
+    recursive: bool,
     /// Name of the image, with one FILE [default: the file name without its extension]
     #[arg(long)]
     name: Option<ImageName>,
@@ -54,9 +63,57 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         let error = WireError::new(Code::Usage, "--name goes with one file only");
         return Err(error.hint("dosctl add --help").into());
     }
-    let (mut added, mut warnings, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    if args.recursive {
+        return add_folders(&args, context);
+    }
+    let mut adding = Adding { args: &args, context, over_all: None };
+    let mut tally = Tally::default();
     for path in &args.files {
-        match add(path, &args, context) {
+        match adding.add(path, args.name.as_ref()) {
+            // There is nothing to say of one file that is not said of the command.
+            Err(error) if args.files.len() == 1 => return Err(error),
+            outcome => {
+                if !tally.take(path, outcome, context)? {
+                    break;
+                }
+            }
+        }
+    }
+    tally.show(None, context)
+}
+
+/// Adds what folders have and is not published yet.
+fn add_folders(args: &Args, context: &Context) -> Result<(), Error> {
+    let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) =
+        args.files.iter().cloned().partition(|path| path.is_dir());
+    let Plan { new, unchanged, skipped, bytes } = folder::plan(&folders, &own::images(context)?)?;
+    let mut over_all = Meter::new(context.reporting);
+    over_all.show("adding", 0, bytes);
+    let mut adding = Adding { args, context, over_all: Some((over_all, bytes, 0)) };
+    let mut tally = Tally::default();
+    let new = new.iter().map(|new| (&new.path, Some(&new.name)));
+    for (path, name) in new.chain(files.iter().map(|path| (path, None))) {
+        let outcome = adding.add(path, name);
+        if !tally.take(path, outcome, context)? {
+            break;
+        }
+    }
+    drop(adding);
+    tally.show(Some((unchanged, skipped)), context)
+}
+
+/// What came of several files.
+#[derive(Default)]
+struct Tally {
+    added: Vec<ImageInfo>,
+    warnings: Vec<json::Warning>,
+    failed: Vec<Failure>,
+}
+
+impl Tally {
+    /// Takes what came of one; whether it makes sense to go on.
+    fn take(&mut self, path: &Path, outcome: Result<Added, Error>, context: &Context) -> Result<bool, Error> {
+        match outcome {
             Ok(Added { image, warning, client }) => {
                 if let Some(warning) = &warning {
                     context.screen.warn(Some(&format!("{}: {warning}", image.name)));
@@ -67,28 +124,43 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
                 }
                 // Also before that document is shown: one connection for each file would be too many.
                 client.shown();
-                warnings.extend(warning.map(|message| json::Warning { image: image.name.clone(), message }));
-                added.push(image);
+                let warning = warning.map(|message| json::Warning { image: image.name.clone(), message });
+                self.warnings.extend(warning);
+                self.added.push(image);
+                Ok(true)
             }
-            // There is nothing to say of one file that is not said of the command.
-            Err(error) if args.files.len() == 1 => return Err(error),
             Err(Error::Told(error)) => {
                 let gone = error.code == Code::NoDaemon;
                 // peerd does not know the file's name.
                 let file = if gone { String::new() } else { format!("\"{}\"", path.display()) };
-                failed.push(Failure::new(file, error));
-                if gone {
-                    break;
-                }
+                self.failed.push(Failure::new(file, error));
+                Ok(!gone)
             }
-            Err(other) => return Err(other),
+            Err(other) => Err(other),
         }
     }
-    if context.screen.is_json() && !added.is_empty() {
-        let images = added.iter().map(json::Image::from).collect();
-        context.screen.show(&json::Images { images, warnings }, |_| {})?;
+
+    /// Shows it; of folders with how many were unchanged, and how many files were no images.
+    fn show(self, of_folders: Option<(u64, u64)>, context: &Context) -> Result<(), Error> {
+        let Self { added, warnings, failed } = self;
+        if context.screen.is_json() && (!added.is_empty() || of_folders.is_some()) {
+            let images = added.iter().map(json::Image::from).collect();
+            let unchanged = of_folders.map(|(unchanged, _)| unchanged);
+            let skipped = of_folders.map(|(_, skipped)| skipped);
+            context.screen.show(&json::Images { images, warnings, unchanged, skipped }, |_| {})?;
+        } else if let Some((unchanged, skipped)) = of_folders {
+            let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+            let mut line = format!("added {}, {unchanged} unchanged", count(number(added.len()), "image"));
+            if skipped > 0 {
+                line += &format!(", {} skipped: no images", count(skipped, "file"));
+            }
+            if !failed.is_empty() {
+                line += &format!(", {} failed", failed.len());
+            }
+            context.screen.note(&format!("{line}\n"));
+        }
+        if failed.is_empty() { Ok(()) } else { Err(Error::Several(failed)) }
     }
-    if failed.is_empty() { Ok(()) } else { Err(Error::Several(failed)) }
 }
 
 /// An image that was added, and the connection on which that was told.
@@ -98,25 +170,61 @@ struct Added {
     client: Client,
 }
 
-fn add(path: &Path, args: &Args, context: &Context) -> Result<Added, Error> {
-    let name = match &args.name {
-        Some(name) => name.clone(),
-        None => name_of(path)?,
-    };
-    let mut source = Source::open(path)?;
-    let total = source.bytes();
-    let options = Some(AddOptions { strict: args.strict });
-    let mut client = context.start(Command::Add { name, replace: args.replace, options })?;
-    let mut meter = Meter::new(context.reporting);
-    meter.show("adding", 0, total);
-    let sent = client.send_file(&mut source, &mut |sent| meter.show("adding", sent, total));
-    drop(meter);
-    // Whether peerd took everything or not: why is in its answer.
-    sent?;
-    match context.answer(&mut client, &mut no_data)? {
-        Outcome::Image(image) => Ok(Added { image: *image, warning: None, client }),
-        Outcome::Added { image, warning } => Ok(Added { image: *image, warning: Some(warning), client }),
-        _ => Err(unexpected()),
+/// Adds one file after the other.
+struct Adding<'a> {
+    args: &'a Args,
+    context: &'a Context,
+    /// The progress over all files, their bytes, and those of the files before this one.
+    over_all: Option<(Meter, u64, u64)>,
+}
+
+impl Adding<'_> {
+    fn add(&mut self, path: &Path, name: Option<&ImageName>) -> Result<Added, Error> {
+        let name = match name {
+            Some(name) => name.clone(),
+            None => name_of(path)?,
+        };
+        let mut source = Source::open(path)?;
+        let total = source.bytes();
+        let options = Some(AddOptions { strict: self.args.strict });
+        let command = Command::Add { name, replace: self.args.replace, options };
+        let mut client = self.context.start(command)?;
+        let sent = match &mut self.over_all {
+            Some((meter, all, before)) => {
+                let so_far = *before;
+                *before = so_far.saturating_add(total);
+                client.send_file(&mut source, &mut |sent| {
+                    meter.show("adding", so_far.saturating_add(sent), *all);
+                })
+            }
+            None => {
+                let mut meter = Meter::new(self.context.reporting);
+                meter.show("adding", 0, total);
+                client.send_file(&mut source, &mut |sent| meter.show("adding", sent, total))
+            }
+        };
+        // Whether peerd took everything or not: why is in its answer.
+        sent?;
+        let outcome = self.context.answer(&mut client, &mut no_data);
+        match outcome.map_err(|error| with_file(error, path))? {
+            Outcome::Image(image) => Ok(Added { image: *image, warning: None, client }),
+            Outcome::Added { image, warning } => Ok(Added { image: *image, warning: Some(warning), client }),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+/// Puts the file's name into a hint of peerd, which does not know it.
+fn with_file(error: Error, path: &Path) -> Error {
+    match error {
+        Error::Told(error) => {
+            let hint = error.hint.as_ref().map(|hint| {
+                let file = path.to_str().map_or_else(|| "FILE".into(), quoted);
+                hint.replacen(" FILE ", &format!(" {file} "), 1).into()
+            });
+            Error::Told(WireError { hint, ..error })
+        }
+        other => other,
     }
 }
 

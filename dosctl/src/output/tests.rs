@@ -236,7 +236,12 @@ fn documents_have_the_documented_keys() {
         json::document(&json::Page::new(&peers, Some(next()))),
         json::document(&json::Page::new(&[], None)),
         json::document(&json::Peer::alone(&peers[0])),
-        json::document(&json::Images { images: vec![(&peers[0].images[0]).into()], warnings: Vec::new() }),
+        json::document(&json::Images {
+            images: vec![(&peers[0].images[0]).into()],
+            warnings: Vec::new(),
+            unchanged: None,
+            skipped: None,
+        }),
         json::document(&json::Removed { image: &path }),
         json::document(&json::Preview { image: &path, info: preview, signature: None }),
         json::document(&json::Grant::new(&grants[0], now())),

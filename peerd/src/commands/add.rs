@@ -15,6 +15,7 @@ use crate::{
     directory::unregistered,
     keys::{ImageKeys, StoredKeys},
     library::{BusyName, finish_publication_of, publish, sign},
+    rules::names::numbered,
     sealing::{Looked, SealedFile, Sealing},
     shell::quoted,
     store::Publication,
@@ -117,9 +118,22 @@ async fn compare(
         }
     }
     let message = format!("you have an image \"{}\" already", info.name);
-    let arg = ImageArg { owner: None, name: info.name };
-    let hint = format!("dosctl add FILE --name {} --replace", quoted(&arg));
-    Err(WireError::new(Code::Conflict, message).hint(hint))
+    let arg = ImageArg { owner: None, name: free_name(change, &info.name).await? };
+    let hint = format!("dosctl add FILE --name {}", quoted(&arg));
+    let cause = "with --replace the new one would take its place, also for those who may view it";
+    Err(WireError::new(Code::Conflict, message).caused_by(cause).hint(hint))
+}
+
+/// A name like this one under which there is no image.
+async fn free_name(change: &Operation, name: &ImageName) -> Result<ImageName, WireError> {
+    for number in 2..100 {
+        if let Some(other) = numbered(name, number)
+            && change.services.store.own_image(other.clone()).await?.is_none()
+        {
+            return Ok(other);
+        }
+    }
+    Ok(name.clone())
 }
 
 async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) -> Result<Outcome, WireError> {

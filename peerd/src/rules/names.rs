@@ -12,9 +12,20 @@ pub(crate) fn without_ending(name: &ImageName) -> Option<ImageName> {
     if known { stem.parse().ok() } else { None }
 }
 
+/// The name with a number, as far as there is room for one.
+pub(crate) fn numbered(name: &ImageName, number: u32) -> Option<ImageName> {
+    format!("{name}-{number}").parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_part_of_the_name() {
+        assert_eq!(numbered(&"sea".parse().unwrap(), 2).unwrap().as_str(), "sea-2");
+        assert_eq!(numbered(&"x".repeat(99).parse().unwrap(), 2), None);
+    }
 
     #[test]
     fn only_the_endings_of_images_are_taken_off() {

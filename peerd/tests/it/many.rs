@@ -107,3 +107,32 @@ fn a_thousand_shares_take_seconds() {
     // The same command changes nothing more.
     alice.ctl(&["share", "sea*", "--to", &to, "--views", "1"]).ok();
 }
+
+#[test]
+fn a_folder_is_added_again_only_as_far_as_it_has_changed() {
+    let stage = Stage::new();
+    let alice = stage.peer("alice");
+    for (number, path) in (1..).zip(["trip/sea.jpg", "trip/dawn/sea.jpg", "trip/hill.jpg"]) {
+        let path = alice.dir.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        pictures::write(&path, number);
+    }
+    std::fs::write(alice.dir.join("trip/notes.txt"), "none").unwrap();
+    let added = alice.json(&["add", "-r", "trip"]);
+    let names: Vec<&str> =
+        added["images"].as_array().unwrap().iter().map(|image| image["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["sea", "hill", "trip-sea"]);
+    assert_eq!((&added["unchanged"], &added["skipped"]), (&0.into(), &1.into()));
+    let again = alice.json(&["add", "-r", "trip"]);
+    assert_eq!((again["images"].as_array().unwrap().len(), &again["unchanged"]), (0, &3.into()));
+    // Another picture under a name that is taken.
+    pictures::write(&alice.dir.join("trip/hill.jpg"), 9);
+    let ran = alice.ctl(&["add", "-r", "trip"]);
+    assert_eq!(ran.code, Some(7), "{}", ran.err);
+    assert!(
+        ran.err.contains("added 0 images, 2 unchanged, 1 file skipped: no images, 1 failed"),
+        "{}",
+        ran.err
+    );
+    assert!(ran.err.contains("hint: dosctl add trip/hill.jpg --name hill-2\n"), "{}", ran.err);
+}

@@ -63,6 +63,12 @@ pub(crate) struct Images<'a> {
     pub(crate) images: Vec<Image<'a>>,
     /// What should be known of some of them.
     pub(crate) warnings: Vec<Warning>,
+    /// Images in folders that are published as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unchanged: Option<u64>,
+    /// Files in folders that are no images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) skipped: Option<u64>,
 }
 
 /// What should be known of an image.
