@@ -18,6 +18,7 @@ use crate::{
     error::Error,
     output::{Screen, Stream},
     pieces::Pieces,
+    profiles,
     progress::{Meter, Reporting},
     target::Target,
 };
@@ -104,7 +105,12 @@ impl Context {
             | Command::Checkout { .. } => None,
             _ => Some(PATIENCE),
         };
-        let mut client = Client::connect(&self.target()?, patience)?;
+        let target = self.target()?;
+        let mut client = match Client::connect(&target, patience) {
+            Ok(client) => client,
+            Err(error @ ClientError::NotRunning(..)) => return Err(profiles::with_running(error, &target)),
+            Err(error) => return Err(error.into()),
+        };
         match client.send(&message) {
             // It may have sent the reason before it closed: that is read as the answer.
             Ok(()) | Err(ClientError::HungUp) => Ok(client),

@@ -35,10 +35,7 @@ pub fn config(bytes: &[u8]) {
         let home = Some(PathBuf::from("/home/alice"));
         let environment = Environment {
             home,
-            xdg_state_home: None,
-            xdg_runtime_dir: None,
-            state_directory: None,
-            runtime_directory: None,
+            ..Environment::default()
         };
         drop(peerd::Config::load(peerd::config::Given::default(), Some(path), &environment));
     });

@@ -25,4 +25,7 @@ pub struct Arguments {
     /// Check flags, environment and file, and exit; open and change nothing
     #[arg(long)]
     pub check_config: bool,
+    /// Leave the terminal and its session: for `dosctl up`, which starts it in the background
+    #[arg(long, hide = true)]
+    pub detached: bool,
 }

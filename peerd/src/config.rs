@@ -117,6 +117,9 @@ impl From<&Values> for Settings {
     }
 }
 
+/// What is logged to a terminal unless asked: a person types commands there.
+const LOG_AT_TERMINAL: &str = "warn";
+
 impl Default for Settings {
     fn default() -> Self {
         Self::from(&Values::default())
@@ -157,7 +160,13 @@ impl Config {
     /// As in [`ConfigError`].
     pub fn load(given: Given, file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
         let read = |path| dos_daemon::config::read::<Given>(path, Given::KEYS);
-        let mut values = given.over(file.map(read).transpose()?.unwrap_or_default()).values()?;
+        let mut given = given.over(file.map(read).transpose()?.unwrap_or_default());
+        // Whoever works with a profile starts its daemon.
+        given.profile = given.profile.or_else(|| environment.dosctl_profile.clone().map(Into::into));
+        if environment.at_terminal {
+            given.log.get_or_insert_with(|| LOG_AT_TERMINAL.into());
+        }
+        let mut values = given.values()?;
         let state_dir = values.state_dir.take().or_else(|| environment.state_dir(&values.profile));
         let socket = values.socket.take().or_else(|| environment.control_socket(&values.profile));
         let (state_dir, socket) =

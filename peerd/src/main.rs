@@ -21,6 +21,10 @@ fn main() -> ExitCode {
     if arguments.check_config {
         return check(arguments);
     }
+    if arguments.detached {
+        // One that leads a process group already stays where it is: whatever has started it looks after it.
+        rustix::process::setsid().map_or((), |_| ());
+    }
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -10,7 +10,7 @@ pub const CONTROL_SOCKET_NAME: &str = "control.sock";
 /// The profile when none is named.
 pub const DEFAULT_PROFILE: &str = "default";
 
-/// The parts of the environment that decide about paths.
+/// The parts of the environment that decide about paths, and what else a daemon takes from where it is started.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     /// `HOME`.
@@ -23,6 +23,10 @@ pub struct Environment {
     pub state_directory: Option<PathBuf>,
     /// `RUNTIME_DIRECTORY`, likewise.
     pub runtime_directory: Option<PathBuf>,
+    /// `DOSCTL_PROFILE`, if it names a profile: which one a person works with.
+    pub dosctl_profile: Option<Box<str>>,
+    /// Whether standard error is a terminal, where a person reads it.
+    pub at_terminal: bool,
 }
 
 impl Environment {
@@ -37,6 +41,11 @@ impl Environment {
             xdg_runtime_dir: absolute("XDG_RUNTIME_DIR"),
             state_directory: absolute("STATE_DIRECTORY"),
             runtime_directory: absolute("RUNTIME_DIRECTORY"),
+            dosctl_profile: std::env::var("DOSCTL_PROFILE")
+                .ok()
+                .filter(|name| is_profile(name))
+                .map(Into::into),
+            at_terminal: std::io::IsTerminal::is_terminal(&std::io::stderr()),
         }
     }
 

@@ -68,6 +68,20 @@ pub(crate) struct Registered<'a> {
     pub(crate) server: String,
 }
 
+/// Of `up`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Up<'a> {
+    pub(crate) id: PeerId,
+    pub(crate) name: Option<&'a PeerName>,
+    pub(crate) state: SessionState,
+    /// The join link, without an invite.
+    pub(crate) server: String,
+    /// Whether it has signed up just now.
+    pub(crate) registered: bool,
+    /// How peerd came to run: `running`, `unit` or `background`.
+    pub(crate) started: &'static str,
+}
+
 /// Of `login`, `logout` and `wait`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Session {

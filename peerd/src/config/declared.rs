@@ -33,7 +33,7 @@ dos_daemon::settings! {
     /// The settings in force, key by key.
     pub struct Values;
 
-    /// Profile of this daemon: chooses the default directories
+    /// Profile of this daemon: chooses the default directories; without it, that of DOSCTL_PROFILE
     profile: String = DEFAULT_PROFILE.into(), check profile, [env = "PEERD_PROFILE", value_name = "NAME"];
     /// Keep everything in this directory [default: $XDG_STATE_HOME/dos/peers/PROFILE]
     state_dir: PathBuf, [env = "PEERD_STATE_DIR", value_name = "DIR"];
@@ -64,7 +64,7 @@ dos_daemon::settings! {
     upload_rate: u64, check rate, [env = "PEERD_UPLOAD_RATE", value_name = "BYTES"];
     /// Bytes per second of all downloads together, at least 16384 [default: no bound]
     download_rate: u64, check rate, [env = "PEERD_DOWNLOAD_RATE", value_name = "BYTES"];
-    /// Log level: error, warn, info, debug, trace, or per module [default: info]
+    /// Log level: error, warn, info, debug, trace, or per module; on a terminal warn, if not given [default: info]
     log: String = "info".into(), [env = "PEERD_LOG", value_name = "FILTER"];
     /// Log format [default: text]
     log_format: LogFormat = LogFormat::Text, [env = "PEERD_LOG_FORMAT", value_name = "FORMAT"];

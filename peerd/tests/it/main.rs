@@ -38,4 +38,5 @@ mod stage;
 mod story;
 mod transfers;
 mod trust;
+mod up;
 mod watching;

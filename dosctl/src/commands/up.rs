@@ -1,0 +1,97 @@
+//! `dosctl up`: from nothing to online, whatever is missing.
+
+use dos_protocol::{
+    Code, JoinLink, PeerName, WireError,
+    control::{Command, Outcome, SessionState, Status},
+};
+
+use crate::{
+    context::{Context, unexpected},
+    daemon::{self, Started},
+    error::Error,
+    output::json,
+};
+
+/// Start peerd if it is not running, sign up with a join link or go online, and say what to do next
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  dosctl up 'dos://AkZA...@192.0.2.10:5001?invite=8gTP...' --name alice
+  dosctl up
+
+peerd is started by the user's service manager where peerd@.service is installed for it, else in the background, with \
+the log in the state directory.")]
+pub(crate) struct Args {
+    /// Join link of the directory, for a profile that has not signed up
+    link: Option<JoinLink>,
+    /// Name that others know you by: 1 to 32 of a-z 0-9 . _ -
+    #[arg(long, requires = "link")]
+    name: Option<PeerName>,
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
+    let started = daemon::start(&context.target()?)?;
+    if let Started::Background { log } = &started {
+        context.screen.note(&format!("started peerd in the background; its log is {}\n", log.display()));
+    }
+    if let Started::Unit { unit } = &started {
+        context.screen.note(&format!("started {unit}; at every login: systemctl --user enable {unit}\n"));
+    }
+    let Outcome::Status(status) = context.ask(Command::Status)? else { return Err(unexpected()) };
+    let command = what_to_do(args, &status)?;
+    context.run(command, |outcome| {
+        let (id, name, server, is_new) = match outcome {
+            Outcome::Registered { id, name, server } => (id, name, server, true),
+            Outcome::Session { id, state: SessionState::Online, .. } => {
+                let server = status.server.clone().ok_or_else(unexpected)?;
+                (id, status.name.clone(), server, false)
+            }
+            _ => return Err(unexpected()),
+        };
+        let up = json::Up {
+            id,
+            name: name.as_ref(),
+            state: SessionState::Online,
+            server: json::link(&server),
+            registered: is_new,
+            started: started.as_str(),
+        };
+        context.screen.show(&up, |text| {
+            let name = name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+            let done = if is_new { "registered as" } else { "online as" };
+            text.line(&format!("{done} {id}{name} at {}", server.address()));
+            if is_new {
+                text.note("next: `dosctl add FILE` publishes an image, `dosctl share NAME PEER --views N` lets a peer view it,");
+                text.note("`dosctl list` shows what others have, `dosctl --help` everything else");
+            } else if status.requests > 0 || status.messages > 0 {
+                text.note("next: `dosctl requests` and `dosctl messages` show what came in");
+            }
+        })
+    })
+}
+
+/// Signs up, or goes online.
+fn what_to_do(args: Args, status: &Status) -> Result<Command, Error> {
+    let Args { link, name } = args;
+    match (link, &status.server, status.state) {
+        (Some(server), _, SessionState::Unregistered) => {
+            Ok(Command::Register { server, name, password: None })
+        }
+        (None, _, SessionState::Unregistered) => {
+            let text = format!("profile \"{}\" has not signed up at a directory", status.profile);
+            let hint = "dosctl up LINK --name NAME, with the join link that its operator gives (dosd link)";
+            Err(WireError::new(Code::Usage, text).hint(hint).into())
+        }
+        (Some(link), Some(server), _) if link.key != server.key => {
+            let text = format!(
+                "profile \"{}\" is registered at another directory, {}",
+                status.profile,
+                server.address()
+            );
+            Err(WireError::new(Code::Conflict, text)
+                .hint("dosctl --profile OTHER up LINK --name NAME")
+                .into())
+        }
+        _ => Ok(Command::Login { force: false }),
+    }
+}
