@@ -29,6 +29,7 @@ pub(crate) mod request;
 pub(crate) mod requests;
 pub(crate) mod resolve;
 pub(crate) mod send;
+pub(crate) mod server;
 pub(crate) mod share;
 pub(crate) mod shares;
 pub(crate) mod status;

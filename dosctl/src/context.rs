@@ -260,6 +260,7 @@ fn is_change(command: &Command) -> bool {
         | Command::SetPassword(_)
         | Command::Login { .. }
         | Command::Logout
+        | Command::Server(_)
         | Command::Add { .. }
         | Command::Remove(_)
         | Command::Rename { .. }

@@ -237,6 +237,18 @@ impl Identities {
         self.set(Identity { id: Some(id), name, ..identity })
     }
 
+    /// Writes down that the directory is at another address. Blocks on the disk.
+    ///
+    /// # Errors
+    /// As in [`IdentityError`].
+    pub fn move_to(&self, server: JoinLink) -> Result<(), IdentityError> {
+        let Some(now) = self.any() else { return Ok(()) };
+        let server = JoinLink { invite: None, ..server };
+        let identity = Identity::new(now.secret.clone(), server)?;
+        self.set(Identity { id: now.id, name: now.name.clone(), ..identity })?;
+        Ok(())
+    }
+
     fn set(&self, identity: Identity) -> Result<Arc<Identity>, IdentityError> {
         identity.write(&self.path)?;
         let identity = Arc::new(identity);

@@ -47,6 +47,7 @@ mod presence;
 mod random;
 mod reconcile;
 mod relearn;
+mod remembered;
 mod requests;
 mod rights;
 mod rules;
@@ -97,6 +98,7 @@ use library::Library;
 use peer::{Peers, fetch::Owners, relay::CALLS_WAITING_MAX};
 use reconcile::Reconciling;
 use relearn::Relearning;
+use remembered::Remembered;
 use requests::Requests;
 use rights::Grants;
 use settings::CurrentSettings;
@@ -308,6 +310,7 @@ fn assemble(config: Config, listen: SocketAddr, state: State) -> Result<(Service
         trust,
         relearning,
         sends: Live::default(),
+        remembered: Remembered::default(),
         operations: Live::default(),
     };
     Ok((services, Loose { ends, local, calls: calls_waiting }))

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     }
     if arguments.detached {
         // One that leads a process group already stays where it is: whatever has started it looks after it.
-        rustix::process::setsid().map_or((), |_| ());
+        let _ = rustix::process::setsid();
     }
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,

@@ -114,7 +114,6 @@ fn wrong_command_lines_are_usage_errors_with_a_hint() {
         "password|secret",
         "password|--remove|--password-stdin",
         "password|--password-stdin|--password-file|x",
-        &format!("login|--server|{link}"),
         &format!("register|--server|{link}|--name|alice|--password|secret"),
         &format!("register|--server|{link}|--name|alice|--password=secret"),
         &format!("register|--server|{link}|--name|alice|--password-stdin=secret"),

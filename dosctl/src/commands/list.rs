@@ -3,7 +3,7 @@
 use std::{io::Cursor, time::Duration};
 
 use dos_protocol::{
-    Code, ImageArg, PeerRef,
+    Code, ImageArg, PeerRef, Timestamp,
     control::{Command, ListQuery, Outcome},
     directory::Cursor as Place,
     limits::PAGE_MAX,
@@ -82,7 +82,11 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         limit: if all { Some(PAGE_MAX) } else { args.limit },
     };
     let from_start = query.after.is_none();
-    let (mut peers, next) = if all { (every_page(query, context)?, None) } else { page(query, context)? };
+    let Listed { mut peers, next, as_of } =
+        if all { every_page(query, context)? } else { page(query, context)? };
+    if let Some(at) = as_of {
+        context.screen.note(&words::out_of_reach(at));
+    }
     if let Some(pattern) = &args.matching {
         keep_matching(&mut peers, pattern);
     }
@@ -92,7 +96,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     if let Some(surface) = surface {
         return draw(&peers, next.as_ref(), &surface, context);
     }
-    let document = json::Page::new(&peers, next.clone()).with_total(total);
+    let document = json::Page::new(&peers, next.clone()).with_total(total).seen_at(as_of);
     context.screen.show(&document, |text| {
         human::page(text, &peers, next.as_ref());
         // Of a few the table tells as much.
@@ -115,19 +119,27 @@ fn keep_matching(peers: &mut Vec<PeerInfo>, pattern: &str) {
     peers.retain(|peer| !peer.images.is_empty());
 }
 
-fn page(query: ListQuery, context: &Context) -> Result<(Vec<PeerInfo>, Option<Place>), Error> {
+/// What is listed.
+struct Listed {
+    peers: Vec<PeerInfo>,
+    next: Option<Place>,
+    /// When it was shown, if the directory is out of reach.
+    as_of: Option<Timestamp>,
+}
+
+fn page(query: ListQuery, context: &Context) -> Result<Listed, Error> {
     match context.ask(Command::List(query))? {
-        Outcome::Page { peers, next } => Ok((peers, next)),
+        Outcome::Page { peers, next, as_of } => Ok(Listed { peers, next, as_of }),
         _ => Err(unexpected()),
     }
 }
 
 /// All pages as one; a peer whose images were on several stands there once.
-fn every_page(mut query: ListQuery, context: &Context) -> Result<Vec<PeerInfo>, Error> {
+fn every_page(mut query: ListQuery, context: &Context) -> Result<Listed, Error> {
     let mut peers: Vec<PeerInfo> = Vec::new();
     let mut entries = 0;
     loop {
-        let (more, next) = page(query.clone(), context)?;
+        let Listed { peers: more, next, as_of } = page(query.clone(), context)?;
         for peer in more {
             entries += peer.images.len().max(1);
             match peers.last_mut() {
@@ -143,7 +155,7 @@ fn every_page(mut query: ListQuery, context: &Context) -> Result<Vec<PeerInfo>, 
         }
         match next {
             Some(place) => query.after = Some(place),
-            None => return Ok(peers),
+            None => return Ok(Listed { peers, next: None, as_of }),
         }
     }
 }

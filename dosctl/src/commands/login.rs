@@ -7,6 +7,7 @@ use dos_protocol::{
     control::{Command, Outcome},
 };
 
+use super::run_session;
 use crate::{
     confirm::confirm,
     context::{Context, unexpected},
@@ -25,8 +26,9 @@ pub(crate) struct Args {
     /// Take over from another live session of the same ID
     #[arg(long)]
     force: bool,
-    /// Get an ID and its key from the directory with this join link, with its password
-    #[arg(long, value_name = "LINK", requires = "name")]
+    /// With --name: get an ID and its key from the directory with this join link, with its password; without: it is the same
+    /// directory at another address
+    #[arg(long, value_name = "LINK")]
     server: Option<JoinLink>,
     /// Name of that ID
     #[arg(long, requires = "server")]
@@ -50,6 +52,10 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
                 }
                 other => other,
             }
+        }
+        (Some(server), None) if !args.source.is_named() => {
+            run_session(Command::Server(server), context)?;
+            log_in(Command::Login { force: args.force }, context)
         }
         _ if args.source.is_named() => {
             let text = "a password goes with --server LINK --name NAME; without them the key signs in";

@@ -12,7 +12,10 @@ use crate::{
     context::{Context, unexpected},
     draft::{self, Draft, Existing, How, Place},
     error::Error,
-    output::{json, words::size},
+    output::{
+        json,
+        words::{self, size},
+    },
     picture::{Share, detect::Wanted},
     terminal,
 };
@@ -46,11 +49,15 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let mut draft = place.as_ref().map(|place| Draft::open(place, how)).transpose()?;
     let draws = draft.is_none() && !context.screen.is_json();
     let surface = if draws { terminal::surface(args.graphics) } else { None };
-    let Outcome::Preview { path, preview, signature } = context.ask(Command::Preview(args.image.clone()))?
+    let Outcome::Preview { path, preview, signature, as_of } =
+        context.ask(Command::Preview(args.image.clone()))?
     else {
         return Err(unexpected());
     };
     let info = preview.info();
+    if let Some(at) = as_of {
+        context.screen.note(&words::out_of_reach(at));
+    }
     if signature == Some(SignatureState::None) {
         context.screen.note("warning: its owner has not signed this preview: its peerd is an older one\n");
     }
@@ -70,7 +77,12 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         terminal::draw(&picture.map_err(dos_protocol::WireError::from)?)?;
     }
     context.screen.show(
-        &json::Preview { image: &path, info, signature: signature.map(SignatureState::as_str) },
+        &json::Preview {
+            image: &path,
+            info,
+            signature: signature.map(SignatureState::as_str),
+            as_of: as_of.map(json::Moment),
+        },
         |text| match &place {
             Some(Place::Path(file)) => {
                 text.line(&format!("saved the preview of {} in {}: {what}", args.image, file.display()));

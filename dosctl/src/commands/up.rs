@@ -38,11 +38,16 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         context.screen.note(&format!("started {unit}; at every login: systemctl --user enable {unit}\n"));
     }
     let Outcome::Status(status) = context.ask(Command::Status)? else { return Err(unexpected()) };
-    let command = what_to_do(args, &status)?;
+    let mut command = what_to_do(args, &status)?;
+    if let (Command::Server(_), SessionState::Offline) = (&command, status.state) {
+        context.ask(command)?;
+        command = Command::Login { force: false };
+    }
     context.run(command, |outcome| {
         let (id, name, server, is_new) = match outcome {
             Outcome::Registered { id, name, server } => (id, name, server, true),
             Outcome::Session { id, state: SessionState::Online, .. } => {
+                let Outcome::Status(status) = context.ask(Command::Status)? else { return Err(unexpected()) };
                 let server = status.server.clone().ok_or_else(unexpected)?;
                 (id, status.name.clone(), server, false)
             }
@@ -92,6 +97,8 @@ fn what_to_do(args: Args, status: &Status) -> Result<Command, Error> {
                 .hint("dosctl --profile OTHER up LINK --name NAME")
                 .into())
         }
+        // The same directory, that has moved.
+        (Some(link), Some(server), _) if link.address() != server.address() => Ok(Command::Server(link)),
         _ => Ok(Command::Login { force: false }),
     }
 }

@@ -243,7 +243,7 @@ fn documents_have_the_documented_keys() {
             skipped: None,
         }),
         json::document(&json::Removed { image: &path }),
-        json::document(&json::Preview { image: &path, info: preview, signature: None }),
+        json::document(&json::Preview { image: &path, info: preview, signature: None, as_of: None }),
         json::document(&json::Grant::new(&grants[0], now())),
         json::document(&json::Shares::new(&grants, &[], now())),
         json::document(&json::Request::from(&requests[0])),

@@ -81,6 +81,13 @@ pub(crate) fn moment(at: Timestamp) -> String {
     text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }
 
+/// That what follows may have changed.
+#[must_use]
+pub(crate) fn out_of_reach(seen_at: Timestamp) -> String {
+    let ago = relative(seen_at, Timestamp::now());
+    format!("the directory is out of reach; this is what it showed {} ({ago})\n", moment(seen_at))
+}
+
 /// Microseconds in milliseconds: exact up to an hour, which no round trip takes.
 #[must_use]
 pub(crate) fn millis(micros: u64) -> f64 {

@@ -81,7 +81,7 @@ fn every_page_of_a_listing_is_one_document() {
         let Command::List(query) = link.command() else { panic!("not a listing") };
         let (after, next) = if time == 0 { (None, Some(place())) } else { (Some(place()), None) };
         assert_eq!((query.after, query.limit), (after, Some(500)));
-        link.say(FromPeerd::Done(Box::new(Outcome::Page { peers: vec![bob()], next })));
+        link.say(FromPeerd::Done(Box::new(Outcome::Page { peers: vec![bob()], next, as_of: None })));
     });
     let output = peerd.run(&["list", "--all", "--json"]);
     let page = json(&stdout(&output));
@@ -159,7 +159,8 @@ fn a_ping_tells_the_way_and_the_round_trip() {
 
 #[test]
 fn an_empty_result_is_told_beside_the_data() {
-    let peerd = Peerd::answering(FromPeerd::Done(Box::new(Outcome::Page { peers: vec![], next: None })));
+    let peerd =
+        Peerd::answering(FromPeerd::Done(Box::new(Outcome::Page { peers: vec![], next: None, as_of: None })));
     let output = peerd.run(&["list"]);
     assert_eq!((code(&output), stdout(&output)), (0, String::new()));
     assert_eq!(stderr(&output), "no peers to list\n");

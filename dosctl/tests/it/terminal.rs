@@ -186,6 +186,7 @@ fn previewing() -> Peerd {
             path: "7xKqPm2R/sea".parse().unwrap(),
             preview,
             signature: None,
+            as_of: None,
         })));
     })
 }
@@ -279,12 +280,17 @@ fn a_listing_has_its_previews_drawn() {
         if number == 0 {
             assert!(matches!(link.command(), Command::List(_)));
             let peers = vec![bob_with_sea()];
-            link.say(FromPeerd::Done(Box::new(Outcome::Page { peers, next: None })));
+            link.say(FromPeerd::Done(Box::new(Outcome::Page { peers, next: None, as_of: None })));
         } else {
             assert!(matches!(link.command(), Command::Preview(_)));
             let preview = Preview { format: Format::Png, width: 64, height: 64, data: flag(64, 64) };
             let path = "7xKqPm2R/sea".parse().unwrap();
-            link.say(FromPeerd::Done(Box::new(Outcome::Preview { path, preview, signature: None })));
+            link.say(FromPeerd::Done(Box::new(Outcome::Preview {
+                path,
+                preview,
+                signature: None,
+                as_of: None,
+            })));
         }
     });
     let mut screen = Screen::new(&peerd, &["list", "--previews"]);

@@ -46,6 +46,7 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::SetPassword(_)
         | Command::Login { .. }
         | Command::Logout
+        | Command::Server(_)
         | Command::Remove(_)
         | Command::Rename { .. }
         | Command::Share { .. }

@@ -19,8 +19,18 @@ use crate::directory::{unexpected, unregistered};
 /// `not_found` for an unknown peer; `offline`.
 pub(super) async fn run(services: &Arc<Services>, query: ListQuery) -> Result<Outcome, WireError> {
     let (me, _) = services.identity.registered().ok_or_else(unregistered)?;
+    let peer = if query.mine { Some(PeerRef::Id(me)) } else { query.peer };
+    // Who is or was online when, only the directory knows; and it knows where a page ends.
+    let can_be_remembered = !query.online && query.since.is_none() && query.after.is_none();
+    if can_be_remembered
+        && services.upstream.is_out_of_reach()
+        && let Some((peers, at)) = services.remembered.peers(peer.as_ref())
+    {
+        return Ok(Outcome::Page { peers, next: None, as_of: Some(at) });
+    }
+    let after = query.after.clone();
     let list = List {
-        peer: if query.mine { Some(PeerRef::Id(me)) } else { query.peer },
+        peer,
         // For a directory of the first release, which does not know the other.
         seen_since: query.since.map(|since| services.store.clock().now().before(since)),
         online: query.online,
@@ -32,7 +42,8 @@ pub(super) async fn run(services: &Arc<Services>, query: ListQuery) -> Result<Ou
         Answer::Page(mut page) => {
             services.trust.judge_images(me, &mut page.peers).await?;
             mark_offers(services, &mut page.peers).await?;
-            Ok(Outcome::Page { peers: page.peers, next: page.next })
+            services.remembered.page(&page.peers, after.as_ref(), services.store.clock().now());
+            Ok(Outcome::Page { peers: page.peers, next: page.next, as_of: None })
         }
         _ => Err(unexpected()),
     }

@@ -34,6 +34,7 @@ mod request;
 mod requests;
 mod resolve;
 mod send;
+mod server;
 mod share;
 mod shares;
 mod shown;
@@ -64,6 +65,7 @@ use crate::{
     peer::Peers,
     presence::Interest,
     relearn::Relearning,
+    remembered::Remembered,
     requests::Requests,
     rights::Grants,
     settings::CurrentSettings,
@@ -104,6 +106,8 @@ pub(crate) struct Services {
     pub(crate) peers: Arc<Peers>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) relearning: Arc<Relearning>,
+    /// What the directory has shown last.
+    pub(crate) remembered: Remembered,
     /// Messages that live commands send.
     pub(crate) sends: Live<MessageId>,
     /// Changes that live commands make.
@@ -176,6 +180,7 @@ async fn run_with(
         Command::SetPassword(password) => done(password::run(&change, password).await),
         Command::Login { force } => done(login::run(services, force).await),
         Command::Logout => done(logout::run(services).await),
+        Command::Server(link) => done(server::run(services, link).await),
         Command::Status => done(status::run(services)),
         Command::Wait { online, timeout } => done(wait::run(services, online, timeout).await),
         Command::List(query) => done(list::run(services, query).await),

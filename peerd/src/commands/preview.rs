@@ -13,6 +13,7 @@ use super::Services;
 use crate::{
     directory::{unexpected, unregistered},
     library::own_info,
+    remembered::SeenPreview,
     trust::called,
 };
 
@@ -21,6 +22,11 @@ use crate::{
 /// # Errors
 /// `not_found`; `offline`; `invalid` if it is not what the owner has signed.
 pub(super) async fn run(services: &Arc<Services>, image: ImageArg) -> Result<Outcome, WireError> {
+    if services.upstream.is_out_of_reach()
+        && let Some(outcome) = remembered(services, &image).await?
+    {
+        return Ok(outcome);
+    }
     let owner = match &image.owner {
         Some(owner) => Some(services.trust.who(owner).await?),
         None => None,
@@ -41,7 +47,34 @@ pub(super) async fn run(services: &Arc<Services>, image: ImageArg) -> Result<Out
         let message = format!("the directory shows {what}");
         return Err(WireError::new(Code::Invalid, message).caused_by(format!("the owner is {who}")));
     }
-    Ok(Outcome::Preview { path: of.path, preview: of.preview, signature: Some(signature) })
+    let PreviewOf { path, preview, .. } = of;
+    let seen = SeenPreview { path: path.clone(), preview: preview.clone(), signature };
+    services.remembered.preview(seen, services.store.clock().now());
+    Ok(Outcome::Preview { path, preview, signature: Some(signature), as_of: None })
+}
+
+/// The preview as it was shown last, if it was.
+async fn remembered(services: &Services, image: &ImageArg) -> Result<Option<Outcome>, WireError> {
+    let owner = match &image.owner {
+        None => services.identity.registered().map(|(me, _)| me),
+        Some(PeerRef::Id(id)) => Some(*id),
+        Some(PeerRef::Address(_)) => None,
+        // A name leads to the contact that is known by it, here as everywhere.
+        Some(PeerRef::Name(name)) => match services.store.pin_by_name(name.clone()).await? {
+            Some(pin) => Some(pin.contact.id),
+            None => {
+                let named = services.remembered.peers(image.owner.as_ref());
+                named.and_then(|(peers, _)| peers.first().map(|peer| peer.id))
+            }
+        },
+    };
+    let seen = owner.and_then(|owner| services.remembered.seen_preview(owner, &image.name));
+    Ok(seen.map(|(SeenPreview { path, preview, signature }, at)| Outcome::Preview {
+        path,
+        preview,
+        signature: Some(signature),
+        as_of: Some(at),
+    }))
 }
 
 /// What is to be thought of a preview.

@@ -381,6 +381,8 @@ impl Actor {
         // Before the state: whoever waits for that finds the reason beside it.
         self.publish(|status| status.trouble = Some(trouble.into()));
         self.step(Event::Failed(kind)).await;
+        // After it: whoever is waiting for the failure may ask for the next attempt at once.
+        self.publish(|status| status.failures += 1);
         if asked {
             let error = match (kind, self.phase) {
                 (Failed::Conflict, Phase::Offline) => error.hint("dosctl login --force"),

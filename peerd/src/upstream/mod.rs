@@ -47,6 +47,9 @@ use wishes::Wish;
 /// How long a request waits for a session that is being established.
 const SESSION_PATIENCE: Duration = Duration::from_secs(5);
 
+/// A directory that is started anew is back within this time; while it may be on its way, requests wait for it.
+const RESTART_TIME: Duration = Duration::from_secs(2);
+
 /// How long a request that can be repeated is repeated over lost connections.
 const REPEAT_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -69,6 +72,8 @@ pub(crate) struct Status {
     pub address: Option<Address>,
     /// The last update in the inbox when it signed in.
     pub latest: Seq,
+    /// How many attempts to sign in have failed.
+    pub failures: u64,
     /// How many sessions there were, with this one.
     pub session: u64,
     /// The directory's end of the session, while online.
@@ -153,6 +158,7 @@ impl Upstream {
             trouble: None,
             address: None,
             latest: Seq(0),
+            failures: 0,
             session: 0,
             directory: None,
             handle: None,
@@ -180,6 +186,19 @@ impl Upstream {
         self.status.borrow().state == SessionState::Online
     }
 
+    /// Whether a session is wanted and was lost, or could not be had. The next attempt is made now.
+    #[must_use]
+    pub(crate) fn is_out_of_reach(&self) -> bool {
+        let is_lost = {
+            let status = self.status.borrow();
+            status.state == SessionState::Connecting && status.trouble.is_some()
+        };
+        if is_lost {
+            self.hurry();
+        }
+        is_lost
+    }
+
     /// Where the directory is reached now.
     #[must_use]
     pub(crate) fn directory(&self) -> Option<SocketAddr> {
@@ -191,7 +210,7 @@ impl Upstream {
     /// # Errors
     /// `offline` if none comes about.
     pub(crate) async fn ready(&self) -> Result<(), WireError> {
-        self.handle(Instant::now() + SESSION_PATIENCE).await.map(drop)
+        self.first_handle().await.map(drop)
     }
 
     /// Sends a request once; later, if the directory says that it is too early.
@@ -230,7 +249,7 @@ impl Upstream {
         let not_done = |error| Unanswered { error, perhaps_done: false };
         let perhaps_done = |error| Unanswered { error, perhaps_done: true };
         let deadline = Instant::now() + REPEAT_PATIENCE;
-        let mut handle = self.handle(Instant::now() + SESSION_PATIENCE).await.map_err(not_done)?;
+        let mut handle = self.first_handle().await.map_err(not_done)?;
         if is_change(&op) {
             self.unreconciled(deadline).await.map_err(not_done)?;
         }
@@ -275,6 +294,35 @@ impl Upstream {
                 "the directory was restored and is being told what is known here; try again in a moment",
             )),
         }
+    }
+
+    /// A session for a request that was not sent yet. A directory that was out of reach for longer than a restart takes is tried
+    /// now, and if that fails, the caller learns it at once.
+    async fn first_handle(&self) -> Result<Handle, WireError> {
+        let deadline = Instant::now() + SESSION_PATIENCE;
+        let mut status = self.status.clone();
+        let (failed, lost_for) = {
+            let now = status.borrow();
+            let is_lost = now.state == SessionState::Connecting && now.trouble.is_some();
+            (is_lost.then_some(now.failures), Timestamp::now().since(now.since))
+        };
+        let Some(failed) = failed.filter(|_| lost_for >= RESTART_TIME) else {
+            return self.handle(deadline).await;
+        };
+        // Twice: the first attempt may have begun before the directory was there again.
+        for more in 1..=2 {
+            self.hurry();
+            let settled = status.wait_for(|now| {
+                now.handle.is_some() || now.state != SessionState::Connecting || now.failures >= failed + more
+            });
+            let has_failed = timeout_at(deadline, settled).await.is_ok_and(|now| {
+                now.is_ok_and(|now| now.handle.is_none() && now.state == SessionState::Connecting)
+            });
+            if !has_failed {
+                return self.handle(deadline).await;
+            }
+        }
+        Err(not_yet(&self.status.borrow()))
     }
 
     async fn handle(&self, deadline: Instant) -> Result<Handle, WireError> {

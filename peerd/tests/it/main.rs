@@ -25,6 +25,7 @@ mod netns;
 mod newer;
 mod operations;
 mod operator;
+mod outage;
 mod page;
 mod passwords;
 mod pictures;

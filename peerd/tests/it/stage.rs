@@ -193,6 +193,15 @@ impl Stage {
         wait_until("dosd answers", || self.operate(&["peers", "--online"]).status.success());
     }
 
+    /// Starts the directory on another port.
+    pub(crate) fn move_dosd(&mut self) {
+        self.port = 0;
+        self.start_dosd();
+        let link = self.link();
+        let address = link.split('?').next().unwrap();
+        self.port = address.rsplit(':').next().unwrap().parse().unwrap();
+    }
+
     pub(crate) fn kill_dosd(&mut self) {
         self.dosd.take().unwrap().kill();
     }

@@ -56,6 +56,8 @@ pub enum Command {
         /// Takes over from another live session of the same ID.
         force: bool,
     },
+    /// The directory is at another address now; its key is the same.
+    Server(JoinLink),
     /// Goes offline and stays so.
     Logout,
     /// How things stand.

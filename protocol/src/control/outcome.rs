@@ -53,6 +53,9 @@ pub enum Outcome {
         peers: Vec<PeerInfo>,
         /// Where to go on.
         next: Option<Cursor>,
+        /// When the directory has shown it, if it is out of reach now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        as_of: Option<Timestamp>,
     },
     /// Of `resolve` and `unblock`.
     Peer(Box<PeerInfo>),
@@ -76,6 +79,9 @@ pub enum Outcome {
         /// What is to be thought of it.
         #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_or_none")]
         signature: Option<SignatureState>,
+        /// When the directory has shown it, if it is out of reach now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        as_of: Option<Timestamp>,
     },
     /// Of `share`.
     Grant(Box<Grant>),

@@ -1,7 +1,7 @@
 //! Images, the peers that have them, and what becomes of them.
 
 use dos_protocol::{
-    Allowance, ImageId, ImageName, ImagePath, PeerId, PeerName,
+    Allowance, ImageId, ImageName, ImagePath, PeerId, PeerName, Timestamp,
     model::{self, AccessState, Address, Format, PreviewInfo},
     record::SignatureState,
 };
@@ -121,6 +121,9 @@ pub(crate) struct Page<'a> {
     /// Of a listing from its start to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<Total>,
+    /// When the directory has shown it, if it is out of reach now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<Moment>,
 }
 
 /// How many there are in all.
@@ -141,7 +144,13 @@ impl<'a> Page<'a> {
     /// A page that ends at `next`.
     #[must_use]
     pub(crate) fn new(peers: &'a [model::PeerInfo], next: Option<Token>) -> Self {
-        Self { peers: peers.iter().map(Peer::listed).collect(), next, total: None }
+        Self { peers: peers.iter().map(Peer::listed).collect(), next, total: None, as_of: None }
+    }
+
+    /// The page as it was shown at that moment.
+    #[must_use]
+    pub(crate) fn seen_at(self, at: Option<Timestamp>) -> Self {
+        Self { as_of: at.map(Moment), ..self }
     }
 
     /// The page with a total.
@@ -176,6 +185,9 @@ pub(crate) struct Preview<'a> {
     pub(crate) info: PreviewInfo,
     /// What is to be thought of it.
     pub(crate) signature: Option<&'static str>,
+    /// When the directory has shown it, if it is out of reach now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) as_of: Option<Moment>,
 }
 
 /// Of `view`.

@@ -33,6 +33,7 @@ fn sessions() -> Vec<Command> {
         Command::SetPassword(None),
         Command::Login { force: true },
         Command::Logout,
+        Command::Server(link()),
         Command::Status,
         Command::Wait { online: true, timeout: Some(Duration::from_millis(1500)) },
         Command::List(ListQuery {
@@ -204,7 +205,8 @@ fn outcomes_of_sessions() -> Vec<Outcome> {
             notes: vec![Note { at: at(1), text: "restored".into() }],
             ..status()
         })),
-        Outcome::Page { peers: vec![peer()], next: Some(Cursor { peer: alice(), image: None }) },
+        Outcome::Page { peers: vec![peer()], next: Some(Cursor { peer: alice(), image: None }), as_of: None },
+        Outcome::Page { peers: vec![], next: None, as_of: Some(at(1)) },
         Outcome::Peer(Box::new(peer())),
         Outcome::Pong { id: bob(), name: name("bob"), way, round_trip_us: 250 },
     ]
@@ -216,7 +218,12 @@ fn outcomes_of_images() -> Vec<Outcome> {
         Outcome::Image(Box::new(image())),
         Outcome::Added { image: Box::new(image()), warning: "a part is missing".into() },
         Outcome::Removed(path()),
-        Outcome::Preview { path: path(), preview: preview(), signature: Some(SignatureState::None) },
+        Outcome::Preview {
+            path: path(),
+            preview: preview(),
+            signature: Some(SignatureState::None),
+            as_of: None,
+        },
         Outcome::Grant(Box::new(grant())),
         Outcome::Grants { given: vec![grant()], received: vec![grant()], now: None },
         Outcome::Request { request: Box::new(request()), updated: true },

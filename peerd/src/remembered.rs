@@ -1,0 +1,147 @@
+//! What the directory has shown last, for when it is out of reach: peers with their images, and previews.
+//!
+//! What always holds: only what was judged is kept, as it was shown; it is in memory alone, bounded, and forgotten with the daemon;
+//! of no one is it said that it is online, which only the directory knows.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use dos_protocol::{
+    ImageName, PeerId, PeerRef, Timestamp,
+    directory::{Cursor, Preview},
+    model::{ImagePath, PeerInfo},
+    record::SignatureState,
+};
+
+/// Peers that are remembered; of more, those go that were shown longest ago.
+const PEERS_MAX: usize = 10_000;
+
+/// Images of one peer that are remembered.
+const IMAGES_MAX: usize = 10_000;
+
+/// Bytes of all previews: some thousands.
+const PREVIEW_BYTES_MAX: usize = 32 << 20;
+
+/// A preview as it was shown.
+#[derive(Debug, Clone)]
+pub(crate) struct SeenPreview {
+    pub(crate) path: ImagePath,
+    pub(crate) preview: Preview,
+    pub(crate) signature: SignatureState,
+}
+
+/// What the directory has shown.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    peers: HashMap<PeerId, (PeerInfo, Timestamp)>,
+    previews: HashMap<(PeerId, ImageName), (SeenPreview, Timestamp)>,
+    preview_bytes: usize,
+}
+
+impl Remembered {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers a page that began at `after`.
+    pub(crate) fn page(&self, peers: &[PeerInfo], after: Option<&Cursor>, at: Timestamp) {
+        let mut inner = self.inner();
+        for peer in peers {
+            let goes_on = after.is_some_and(|after| after.peer == peer.id && after.image.is_some());
+            let known = inner.peers.remove(&peer.id).filter(|_| goes_on).map(|(known, _)| known.images);
+            let mut images = known.unwrap_or_default();
+            images.retain(|image| !peer.images.iter().any(|new| new.no == image.no));
+            images.extend(peer.images.iter().cloned());
+            images.truncate(IMAGES_MAX);
+            let seen = PeerInfo { images, online: false, address: None, ..peer.clone() };
+            inner.peers.insert(peer.id, (seen, at));
+        }
+        while inner.peers.len() > PEERS_MAX {
+            let Some(oldest) = inner.peers.iter().min_by_key(|(_, (_, at))| *at).map(|(id, _)| *id) else {
+                return;
+            };
+            inner.peers.remove(&oldest);
+        }
+    }
+
+    /// What is remembered of all peers, or of one, by name; and when the last of it was shown.
+    pub(crate) fn peers(&self, of: Option<&PeerRef>) -> Option<(Vec<PeerInfo>, Timestamp)> {
+        let inner = self.inner();
+        let is_wanted = |peer: &PeerInfo| match of {
+            None => true,
+            Some(PeerRef::Id(id)) => peer.id == *id,
+            Some(PeerRef::Name(name)) => peer.name.as_ref() == Some(name),
+            Some(PeerRef::Address(_)) => false,
+        };
+        let found = || inner.peers.values().filter(|(peer, _)| is_wanted(peer));
+        let at = found().map(|(_, at)| *at).max()?;
+        let mut peers: Vec<PeerInfo> = found().map(|(peer, _)| peer.clone()).collect();
+        peers.sort_by(|one, other| (&one.name, one.id).cmp(&(&other.name, other.id)));
+        Some((peers, at))
+    }
+
+    /// Remembers a preview.
+    pub(crate) fn preview(&self, seen: SeenPreview, at: Timestamp) {
+        let mut inner = self.inner();
+        let bytes = seen.preview.data.len();
+        if inner.preview_bytes.saturating_add(bytes) > PREVIEW_BYTES_MAX {
+            inner.previews.clear();
+            inner.preview_bytes = 0;
+        }
+        let key = (seen.path.owner, seen.path.name.clone());
+        let before = inner.previews.insert(key, (seen, at)).map_or(0, |(old, _)| old.preview.data.len());
+        inner.preview_bytes = inner.preview_bytes.saturating_add(bytes).saturating_sub(before);
+    }
+
+    /// The preview of this image, and when it was shown.
+    pub(crate) fn seen_preview(&self, owner: PeerId, name: &ImageName) -> Option<(SeenPreview, Timestamp)> {
+        self.inner().previews.get(&(owner, name.clone())).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(number: u64, name: &str, online: bool) -> PeerInfo {
+        PeerInfo {
+            id: PeerId::from_number(PeerId::COUNT / 2 + number).unwrap(),
+            name: Some(name.parse().unwrap()),
+            online,
+            address: None,
+            last_seen: None,
+            last_end: None,
+            images: Vec::new(),
+            key: None,
+        }
+    }
+
+    #[test]
+    fn what_was_shown_last_is_known_and_no_one_is_online() {
+        let remembered = Remembered::default();
+        assert_eq!(remembered.peers(None), None);
+        remembered.page(&[peer(1, "bob", true), peer(2, "alice", false)], None, Timestamp(1));
+        remembered.page(&[peer(1, "bobby", true)], None, Timestamp(2));
+        let (peers, at) = remembered.peers(None).unwrap();
+        assert_eq!((peers, at), (vec![peer(2, "alice", false), peer(1, "bobby", false)], Timestamp(2)));
+        let alice = PeerRef::Name("alice".parse().unwrap());
+        assert_eq!(remembered.peers(Some(&alice)).unwrap().1, Timestamp(1));
+        assert_eq!(remembered.peers(Some(&PeerRef::Name("bob".parse().unwrap()))), None);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let remembered = Remembered::default();
+        for number in 0..=PEERS_MAX {
+            let number = u64::try_from(number).unwrap();
+            remembered.page(&[peer(number, "x", false)], None, Timestamp(number.cast_signed()));
+        }
+        assert_eq!(remembered.inner().peers.len(), PEERS_MAX);
+        assert!(!remembered.inner().peers.contains_key(&peer(0, "x", false).id));
+    }
+}
