@@ -125,7 +125,7 @@ verbs! {
     Requests requests, Approve approve, Deny deny, Fetch fetch, View view, Checkout checkout, Checkin checkin,
     Send send, Broadcast broadcast, Messages messages, Block block, Unblock unblock, Blocks blocks, Ping ping,
     Watch watch, Card card, Trust trust, Contacts contacts, Group group, Groups groups,
-    Instances instances,
+    Instances instances, Completions completions,
 }
 
 /// Why there is no command to run.

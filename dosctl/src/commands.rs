@@ -9,6 +9,7 @@ pub(crate) mod cancel;
 pub(crate) mod card;
 pub(crate) mod checkin;
 pub(crate) mod checkout;
+pub(crate) mod completions;
 pub(crate) mod contacts;
 pub(crate) mod deny;
 pub(crate) mod fetch;

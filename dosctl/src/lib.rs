@@ -7,6 +7,7 @@ mod answering;
 mod cli;
 mod client;
 mod commands;
+mod complete;
 mod confirm;
 mod context;
 mod cursor;
@@ -47,6 +48,10 @@ pub fn command() -> clap::Command {
 /// Runs the command that `args` describes, program name first, and gives its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
+    if complete::is_asked() {
+        complete::answer(&args);
+        return 0;
+    }
     let (screen, result) = match cli::parse(&args) {
         Ok(cli) => {
             let context = Context::new(cli.global);

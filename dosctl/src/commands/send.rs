@@ -18,24 +18,22 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  dosctl send bob 'see you at eight'
+  dosctl send bob see you at eight
   fortune | dosctl send bob
   dosctl send bob --direct 'unseen by the directory'")]
 pub(crate) struct Args {
     /// The recipient, by ID, name or IP:PORT
     peer: PeerRef,
-    /// Text of the message [default: read from standard input]
-    text: Option<String>,
+    /// Text of the message; several words are one text [default: read from standard input]
+    #[arg(value_name = "TEXT")]
+    text: Vec<String>,
     /// Send peer to peer, unseen by the directory; fails if the peer is offline
     #[arg(long)]
     direct: bool,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
-    let text = match args.text {
-        Some(text) => text,
-        None => from_standard_input(&context.screen)?,
-    };
+    let text = if args.text.is_empty() { from_standard_input(&context.screen)? } else { args.text.join(" ") };
     let command = Command::Send { to: args.peer, text: checked(text)?, direct: args.direct };
     // If what follows is lost, the same text again is taken for the same message: it does not arrive twice.
     context.run(command, |outcome| match outcome {

@@ -5,6 +5,7 @@ mod abuse;
 mod adding;
 mod attack;
 mod campaign;
+mod completing;
 mod control;
 mod cutter;
 mod disk;
