@@ -14,11 +14,12 @@ use crate::config::FileConfig;
 
 /// The directory of dos: knows peers, keeps previews, counts views; never sees an original.
 #[derive(Debug, Parser)]
-#[command(name = "dosd", version, about, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(name = "dosd", version, about, arg_required_else_help = true)]
 #[command(after_help = "\
 Examples:
   dosd serve &
   dosd link
+  dosd link --uses 20 --expires 2d
   dosd peers --online
 
 Give the commands the --data-dir of the server. They print JSON with --json.")]
@@ -33,8 +34,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the server until SIGINT or SIGTERM
     Serve(Box<Serve>),
-    /// Print the join link, with a new invite for one registration within 7 days if invites are required
-    Link(Where),
+    /// Print the join link, with a new invite for one registration within 7 days if invites are required, or as given
+    Link(Link),
     /// Create, list and revoke invites
     Invite(Invite),
     /// List the registered peers
@@ -141,12 +142,26 @@ pub struct Invite {
 /// The commands about invites.
 #[derive(Debug, Subcommand)]
 pub enum InviteCommand {
-    /// Create an invite and print its code, which is shown only once
+    /// Create an invite and print its code, which is shown only once, and on standard error the join link with it
     Create(InviteCreate),
     /// List the invites by the first characters of their codes
     List(AdminArgs),
     /// Revoke an invite; peers that have used it stay registered
     Revoke(InviteRevoke),
+}
+
+/// Options of `link`.
+#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
+pub struct Link {
+    /// Number of registrations that the invite in the link is good for [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(INVITE_USES_MAX)))]
+    pub uses: Option<u32>,
+    /// Let the invite expire after this time [default: 7d]
+    #[arg(long, value_name = "DUR", value_parser = parse_duration)]
+    pub expires: Option<Duration>,
+    #[command(flatten)]
+    pub place: Where,
 }
 
 /// Options of `invite create`.

@@ -190,7 +190,12 @@ impl Config {
     /// # Errors
     /// As in [`ConfigError`].
     pub fn load(said: FileConfig, file: Option<&Path>) -> Result<Self, ConfigError> {
-        Self::new(said, file.map(FileConfig::read).transpose()?.unwrap_or_default())
+        let mut below = file.map(FileConfig::read).transpose()?.unwrap_or_default();
+        // A person types commands there.
+        if said.log.is_none() && Environment::of_process().at_terminal {
+            below.log.get_or_insert_with(|| LOG_AT_TERMINAL.into());
+        }
+        Self::new(said, below)
     }
 }
 
@@ -210,6 +215,9 @@ impl Configuration for Config {
         differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
 }
+
+/// What is logged to a terminal unless asked: a person types commands there.
+const LOG_AT_TERMINAL: &str = "warn";
 
 /// The data directory that is meant when this was said.
 ///

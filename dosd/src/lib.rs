@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 mod data_dir;
 pub mod directory;
+pub mod greeting;
 pub mod limits;
 mod listener;
 pub mod live;
@@ -154,6 +155,12 @@ impl Server {
     #[must_use]
     pub fn link(&self) -> &JoinLink {
         &self.link
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn listens_at(&self) -> Option<SocketAddr> {
+        self.listener.local_addr().ok()
     }
 
     /// Where metrics and health are served, if anywhere.

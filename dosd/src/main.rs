@@ -1,6 +1,6 @@
 //! `dosd`: settings, log and signals around the server, which is in the library, as are the operator's commands.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{io::IsTerminal, path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use dos_daemon::{
@@ -15,6 +15,7 @@ use dosd::{
     cli::Serve,
     commands::{self, Run},
     config::Config,
+    greeting,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +40,18 @@ fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(Code::Internal.exit_code())
 }
 
+/// Tells a person at a terminal how others join. Where no one reads it, there is nothing to tell.
+fn greet(data_dir: &Path, listen: String) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    let data_dir = data_dir.to_owned();
+    tokio::task::spawn_blocking(move || match greeting::greeting(&data_dir, &listen) {
+        Ok(text) => last_words(text),
+        Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "cannot make a join link"),
+    });
+}
+
 fn serve(options: Serve) -> anyhow::Result<()> {
     let Serve { said, config: file, .. } = options;
     let config = Config::load(said.clone(), file.as_deref())?;
@@ -48,6 +61,7 @@ fn serve(options: Serve) -> anyhow::Result<()> {
     process::run(async {
         let signals = Signals::catch().context("cannot watch for signals")?;
         let server = Server::start_on(&config, passed)?;
+        let data_dir = config.data_dir.clone();
         // Weak, because the store closes only when nobody holds it any more.
         let directory = Arc::downgrade(server.directory());
         let reload = Reload::new(config, log);
@@ -58,6 +72,8 @@ fn serve(options: Serve) -> anyhow::Result<()> {
             };
             reload.run(move || Config::load(said, file.as_deref()), apply).await;
         };
+        let listens_at = server.listens_at().map_or_else(|| "a passed socket".into(), |at| at.to_string());
+        greet(&data_dir, listens_at);
         let stop = CancellationToken::new();
         tokio::select! {
             ended = Box::pin(server.run(stop.clone())) => Ok(ended?),

@@ -35,11 +35,13 @@ fn create(options: InviteCreate, screen: &mut Screen) -> Result<(), Failure> {
         "uses_left": made.uses_left,
         "expires_at": made.expires_at.to_string(),
     });
-    screen.show(object, made.code.as_str())
+    screen.show(object, made.code.as_str())?;
+    screen.note(&format!("join link: {}\n", made.link));
+    Ok(())
 }
 
 /// Draws the code here, so that asking again after a lost answer makes no second invite.
-fn make(data_dir: &Path, uses: u32, expires_ms: Option<u64>) -> Result<FromDosd, Failure> {
+pub(super) fn make(data_dir: &Path, uses: u32, expires_ms: Option<u64>) -> Result<FromDosd, Failure> {
     let mut draws = INVITE_DRAWS;
     loop {
         draws -= 1;

@@ -151,7 +151,7 @@ dos_daemon::settings! {
     relay_idle: Duration = RELAY_IDLE, check relay_idle,
         [value_name = "DUR", env = "DOSD_RELAY_IDLE", value_parser = parse_duration]
         serde(default, deserialize_with = "duration");
-    /// Log level: error, warn, info, debug, trace, or per module [default: info]
+    /// Log level: error, warn, info, debug, trace, or per module; on a terminal warn, if not given [default: info]
     log: String = "info".into(), [value_name = "LEVEL", env = "DOSD_LOG"];
     /// Log format [default: text]
     log_format: LogFormat = LogFormat::Text, [value_name = "FORMAT", env = "DOSD_LOG_FORMAT"];

@@ -124,3 +124,18 @@ async fn invites_are_made_listed_and_revoked() {
     assert_eq!(again.failure(), (5, "not_found".into()));
     net.stop().await;
 }
+
+#[tokio::test]
+async fn a_link_is_good_for_as_many_registrations_as_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    let _net = Net::start(dir.path());
+    let link = run(dir.path(), &["link", "--uses", "3", "--expires", "2d"]).await;
+    assert!(link.out.starts_with("dos://") && link.out.contains("?invite="), "{link:?}");
+    let listed = run(dir.path(), &["invite", "list", "--json"]).await.json();
+    let invite = &listed["invites"][0];
+    assert_eq!((&invite["uses"], &invite["uses_left"]), (&3.into(), &3.into()));
+    let created = run(dir.path(), &["invite", "create"]).await;
+    let code = created.out.trim();
+    assert!(created.err.starts_with("join link: dos://"), "{created:?}");
+    assert!(created.err.trim().ends_with(&format!("?invite={code}")), "{created:?}");
+}
