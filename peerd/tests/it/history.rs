@@ -343,6 +343,22 @@ impl World {
         previews
     }
 
+    /// What blocks keep from either side is told: a directory that was restored may tell it sooner. The blocks stay.
+    fn tell_across_blocks(&self) {
+        let mut lifted = Vec::new();
+        for peer in &self.peers {
+            for block in peer.json(&["blocks"])["blocks"].as_array().unwrap() {
+                let blocked = block["peer"].as_str().unwrap().to_owned();
+                peer.ctl(&["unblock", &blocked]).ok();
+                lifted.push((peer, blocked));
+            }
+        }
+        self.settled();
+        for (peer, blocked) in lifted {
+            peer.ctl(&["block", &blocked]).ok();
+        }
+    }
+
     /// The views that each peer holds, by the numbers of their images. A view takes one of them where the owner seems to be offline.
     fn held_views(&self) -> Vec<BTreeMap<i64, u32>> {
         let held = |peer: &Peer| {
@@ -401,6 +417,7 @@ fn after_a_restore_everything_is_as_without_it() {
         }
         world.operate();
     }
+    world.tell_across_blocks();
     let (before, previews) = (world.settled(), world.previews());
     let held = world.held_views();
     world.stage.is_sound();
