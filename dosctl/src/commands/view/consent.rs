@@ -50,7 +50,7 @@ impl Consent {
         match (self.coarse, self.can_ask) {
             (true, true) => {
                 let cost = match left {
-                    Allowance::Views(1) => "the last view of it".into(),
+                    Allowance::Views(1) => "the last view".into(),
                     Allowance::Views(left) => format!("one of {left} views"),
                     Allowance::Unlimited => "a view".into(),
                 };
@@ -86,8 +86,7 @@ mod tests {
         assert_eq!(verdict(person, None), Verdict::Go);
         assert_eq!(verdict(person, Some(1)), Verdict::Ask("Spend the last view of bob/sea? [y/N] ".into()));
         assert_eq!(verdict(Consent { last: true, ..person }, Some(1)), Verdict::Go);
-        for (left, cost) in [(Some(1), "the last view of it"), (Some(3), "one of 3 views"), (None, "a view")]
-        {
+        for (left, cost) in [(Some(1), "the last view"), (Some(3), "one of 3 views"), (None, "a view")] {
             let Verdict::Ask(question) = verdict(coarse, left) else { panic!("not asked") };
             assert!(question.contains(&format!("Spend {cost} on it?")), "{question}");
         }
