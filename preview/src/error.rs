@@ -8,8 +8,11 @@ use crate::{Format, SIDE_PIXELS_MAX};
 #[derive(Debug, thiserror::Error)]
 pub enum PreviewError {
     /// The content is none of the formats that are understood.
-    #[error("not a JPEG, PNG, WebP or GIF image")]
+    #[error("not an image of a known format")]
     NotAnImage,
+    /// The format is known, but not how to decode it.
+    #[error("{0} is not decoded")]
+    NotDecoded(Format),
     /// The file ends too early, or contradicts itself.
     #[error("damaged {0} image: {1}")]
     Damaged(Format, String),

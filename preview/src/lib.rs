@@ -1,4 +1,4 @@
-//! Turns an untrusted image (JPEG, PNG, WebP or GIF) into a small preview that is safe to hand to strangers, or into
+//! Turns an untrusted image into a small preview that is safe to hand to strangers, or into
 //! the pixels of a screen.
 //!
 //! What always holds of a preview: it is a baseline JPEG that fits in 256 x 256 pixels, upright (the orientation of
@@ -23,7 +23,8 @@
 //! [`scale`] goes the same way to a size of the caller's choice, up to [`SCALED_PIXELS_MAX`], and takes more: 128 MiB for
 //! the coefficients of a progressive JPEG, and three times the square of 3,000 to 6,000 pixels for any.
 //!
-//! It does not read any other format, lossless or 12-bit JPEG, and it starts no thread.
+//! It does not decode lossless or 12-bit JPEG, and it starts no thread. Of a format that is known but not decoded, [`look`] draws a
+//! placeholder.
 
 mod colour;
 mod encode;
@@ -33,6 +34,7 @@ mod finish;
 mod format;
 mod gif;
 mod jpeg;
+mod placeholder;
 mod png;
 mod profile;
 mod raster;
@@ -43,7 +45,8 @@ mod xmp;
 use std::io::{BufRead, Seek, SeekFrom};
 
 pub use error::{PreviewError, Warning};
-pub use format::Format;
+pub use format::{Format, HEAD_BYTES, Judged};
+pub use placeholder::{Known, Looked, look};
 use raster::Decoded;
 
 /// The longest side of a preview, in pixels.
@@ -127,7 +130,8 @@ impl std::fmt::Debug for Pixels {
 ///
 /// [`PreviewError::NotAnImage`] for any other content, [`PreviewError::Damaged`] for a file of which nothing can be
 /// shown, [`PreviewError::TooLarge`] beyond the limits of this crate, [`PreviewError::Unsupported`]
-/// for rare kinds of the four formats, [`PreviewError::Io`] when reading fails.
+/// for rare kinds of the formats, [`PreviewError::NotDecoded`] for formats that are only known by their first bytes,
+/// [`PreviewError::Io`] when reading fails.
 pub fn make<R: BufRead + Seek>(input: R) -> Result<Picture, PreviewError> {
     let (format, decoded) = decode(input, PREVIEW_PIXELS_MAX)?;
     let (width, height) = decoded.orientation.displayed(decoded.width, decoded.height);
@@ -152,13 +156,14 @@ pub fn scale<R: BufRead + Seek>(input: R, bounds: (u32, u32)) -> Result<Pixels, 
 /// Decodes an image on the way to `side` pixels on its longer side.
 fn decode<R: BufRead + Seek>(mut input: R, side: u32) -> Result<(Format, Decoded), PreviewError> {
     input.seek(SeekFrom::Start(0))?;
-    let format = format::sniff(&mut input)?;
+    let format = format::sniff(&mut input)?.ok_or(PreviewError::NotAnImage)?;
     input.seek(SeekFrom::Start(0))?;
     let decoded = match format {
         Format::Jpeg => jpeg::decode(&mut input, side),
         Format::Png => png::decode(&mut input, side),
         Format::WebP => webp::decode(&mut input, side),
         Format::Gif => gif::decode(&mut input, side),
+        other => Err(PreviewError::NotDecoded(other)),
     }?;
     Ok((format, decoded))
 }

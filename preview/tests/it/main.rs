@@ -9,6 +9,7 @@ mod colours;
 mod cut;
 mod hostile;
 mod patterns;
+mod placeholders;
 mod properties;
 mod quality;
 mod samples;
