@@ -18,6 +18,7 @@
 //! | JPEG | 28 MiB | progressive files below 2,970 px keep the coefficients of one colour channel (18 MiB) |
 //! | PNG | 28 MiB | rows are averaged as they come; 8 MiB for metadata chunks |
 //! | GIF | 12 MiB | rows are averaged as they come |
+//! | TIFF | 28 MiB | rows are averaged as they come; 24 MiB for a compressed tile that is a JPEG |
 //! | WebP | 64 MiB + 4 bytes a pixel | twice the frame (32 MiB at most); libwebp holds lossless images whole |
 //!
 //! [`scale`] goes the same way to a size of the caller's choice, up to [`SCALED_PIXELS_MAX`], and takes more: 128 MiB for
@@ -38,7 +39,9 @@ mod placeholder;
 mod png;
 mod profile;
 mod raster;
+mod raw;
 mod shrink;
+mod tiff;
 mod webp;
 mod xmp;
 
@@ -155,15 +158,25 @@ pub fn scale<R: BufRead + Seek>(input: R, bounds: (u32, u32)) -> Result<Pixels, 
 
 /// Decodes an image on the way to `side` pixels on its longer side.
 fn decode<R: BufRead + Seek>(mut input: R, side: u32) -> Result<(Format, Decoded), PreviewError> {
-    input.seek(SeekFrom::Start(0))?;
-    let format = format::sniff(&mut input)?.ok_or(PreviewError::NotAnImage)?;
+    let format = format_of(&mut input)?.ok_or(PreviewError::NotAnImage)?;
     input.seek(SeekFrom::Start(0))?;
     let decoded = match format {
         Format::Jpeg => jpeg::decode(&mut input, side),
         Format::Png => png::decode(&mut input, side),
         Format::WebP => webp::decode(&mut input, side),
         Format::Gif => gif::decode(&mut input, side),
+        Format::Tiff => tiff::decode(&mut input, side),
+        Format::Raw => raw::decode(&mut input, side),
         other => Err(PreviewError::NotDecoded(other)),
     }?;
     Ok((format, decoded))
+}
+
+/// The format of a file, if it is a known one: its first bytes tell it, and of most cameras' files its directories.
+fn format_of<R: BufRead + Seek>(input: &mut R) -> Result<Option<Format>, PreviewError> {
+    input.seek(SeekFrom::Start(0))?;
+    match format::sniff(input)? {
+        Some(Format::Tiff) if raw::is_raw(input)? => Ok(Some(Format::Raw)),
+        format => Ok(format),
+    }
 }

@@ -2,9 +2,9 @@
 
 mod font;
 
-use std::io::{BufRead, Seek, SeekFrom};
+use std::io::{BufRead, Seek};
 
-use crate::{Format, Picture, Preview, PreviewError, encode, format, make};
+use crate::{Format, Picture, Preview, PreviewError, encode, format_of, make};
 
 const WIDTH: usize = 256;
 const HEIGHT: usize = 192;
@@ -53,8 +53,7 @@ pub fn look<R: BufRead + Seek>(mut input: R, known: Known<'_>) -> Result<Looked,
         Ok(picture) => return Ok(Looked::Picture(picture)),
         Err(error) => error,
     };
-    input.seek(SeekFrom::Start(0))?;
-    let format = format::sniff(&mut input)?;
+    let format = format_of(&mut input)?;
     let refused = match (&why, format) {
         (PreviewError::Io(_), _) => true,
         (_, None) => !known.any,

@@ -12,6 +12,8 @@ mod patterns;
 mod placeholders;
 mod properties;
 mod quality;
+mod raw;
 mod samples;
 mod scaled;
+mod tiff;
 mod turned;
