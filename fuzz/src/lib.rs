@@ -36,6 +36,8 @@ pub const PICTURES: &[(&str, Target)] = &[
     ("preview_gif", pictures::gif),
     ("preview_jpeg", pictures::jpeg),
     ("preview_png", pictures::png),
+    ("preview_raw", pictures::raw),
+    ("preview_tiff", pictures::tiff),
     ("preview_webp", pictures::webp),
 ];
 

@@ -208,6 +208,15 @@ impl Seeds<'_> {
             let mut gif = Vec::new();
             GifEncoder::new(&mut gif).encode(picture.as_raw(), width, height, ExtendedColorType::Rgb8)?;
             self.add("preview_gif", &gif)?;
+            // Width, height, photometric interpretation, strip, samples, length of the strip.
+            let length = u32::try_from(picture.as_raw().len())?;
+            let page =
+                [(256, width), (257, height), (258, 8), (262, 2), (273, DATA), (277, 3), (279, length)];
+            self.add("preview_tiff", &structure(&page, picture.as_raw()))?;
+            // Orientation, a JPEG, and that it is a DNG.
+            let jpeg = encode(ImageFormat::Jpeg)?;
+            let camera = [(274, 6), (513, DATA), (514, u32::try_from(jpeg.len())?), (50_706, 1)];
+            self.add("preview_raw", &structure(&camera, &jpeg))?;
             for (progressive, restart) in [(false, None), (true, None), (false, Some(2))] {
                 let mut jpeg = Vec::new();
                 let mut encoder = jpeg_encoder::Encoder::new(&mut jpeg, 70);
@@ -233,6 +242,26 @@ impl Seeds<'_> {
         }
         Ok(())
     }
+}
+
+/// Stands for the place of the data in a directory.
+const DATA: u32 = u32::MAX;
+
+/// A TIFF structure of one directory, and the data behind it.
+fn structure(entries: &[(u16, u32)], data: &[u8]) -> Vec<u8> {
+    let count = u16::try_from(entries.len()).unwrap_or(u16::MAX);
+    let place = 8 + 2 + 12 * u32::from(count) + 4;
+    let mut file = b"II*\0\x08\0\0\0".to_vec();
+    file.extend(count.to_le_bytes());
+    for &(tag, value) in entries {
+        file.extend(tag.to_le_bytes());
+        file.extend(4u16.to_le_bytes());
+        file.extend(1u32.to_le_bytes());
+        file.extend(if value == DATA { place } else { value }.to_le_bytes());
+    }
+    file.extend([0; 4]);
+    file.extend_from_slice(data);
+    file
 }
 
 fn painted(width: u32, height: u32) -> RgbImage {
