@@ -33,10 +33,7 @@ pub fn config(bytes: &[u8]) {
     with_file(bytes, |path| {
         drop(dosd::config::Config::load(dosd::config::FileConfig::default(), Some(path)));
         let home = Some(PathBuf::from("/home/alice"));
-        let environment = Environment {
-            home,
-            ..Environment::default()
-        };
+        let environment = Environment { home, ..Environment::default() };
         drop(peerd::Config::load(peerd::config::Given::default(), Some(path), &environment));
     });
 }

@@ -115,7 +115,9 @@ impl Operation {
         subjects.extend(about.subject);
         if !subjects.is_empty() {
             let live = self.services.operations.clone();
-            self.services.store.end_earlier(live, id, (subjects, about.effect)).await?;
+            let ended = self.services.store.end_earlier(live, id, (subjects, about.effect)).await;
+            // The change is made: given again after this failure, the command must not make it a second time.
+            ended.inspect_err(|_| self.outcome_is_unknown())?;
         }
         Ok(answer)
     }
