@@ -33,6 +33,28 @@ pub fn webp(file: &[u8]) {
     }
 }
 
+/// What begins like a bitmap of one of the simple formats.
+pub fn bitmaps(file: &[u8]) {
+    let format = Format::of_head(file);
+    if matches!(format, Some(Format::Bmp | Format::Qoi | Format::Pnm | Format::Tga | Format::Ico)) {
+        preview(file);
+    }
+}
+
+/// What begins like a file of Photoshop.
+pub fn psd(file: &[u8]) {
+    if file.starts_with(b"8BPS") {
+        preview(file);
+    }
+}
+
+/// What begins like a JPEG XL.
+pub fn jxl(file: &[u8]) {
+    if matches!(Format::of_head(file), Some(Format::Jxl)) {
+        preview(file);
+    }
+}
+
 /// What is a camera's file.
 pub fn raw(file: &[u8]) {
     let known = matches!(Format::of_head(file), Some(Format::Raw | Format::Tiff));

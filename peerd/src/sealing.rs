@@ -172,7 +172,6 @@ impl Sealing {
     /// `invalid` if it is no image; what went wrong with the sealing.
     pub(crate) async fn finish(self) -> Result<SealedFile, WireError> {
         self.head.end()?;
-        self.head.end()?;
         // If nobody takes it, the task says why.
         drop(self.pieces.send(None).await);
         self.task.await.map_err(|_| cut_off())?

@@ -19,6 +19,9 @@
 //! | PNG | 28 MiB | rows are averaged as they come; 8 MiB for metadata chunks |
 //! | GIF | 12 MiB | rows are averaged as they come |
 //! | TIFF | 28 MiB | rows are averaged as they come; 24 MiB for a compressed tile that is a JPEG |
+//! | Photoshop | 28 MiB | rows are averaged as they come; 4 MiB for the lengths of its rows |
+//! | BMP, QOI, Netpbm, TGA, icons | 5 bytes a pixel, of at most 64 million | they are decoded whole; 16 million pixels, or 20 to a byte of the file |
+//! | JPEG XL | 48 MiB + 1 KiB a byte of the file, 768 MiB at most | it is decoded whole: 25 bytes a pixel |
 //! | WebP | 64 MiB + 4 bytes a pixel | twice the frame (32 MiB at most); libwebp holds lossless images whole |
 //!
 //! [`scale`] goes the same way to a size of the caller's choice, up to [`SCALED_PIXELS_MAX`], and takes more: 128 MiB for
@@ -35,14 +38,17 @@ mod finish;
 mod format;
 mod gif;
 mod jpeg;
+mod jxl;
 mod placeholder;
 mod png;
 mod profile;
+mod psd;
 mod raster;
 mod raw;
 mod shrink;
 mod tiff;
 mod webp;
+mod whole;
 mod xmp;
 
 use std::io::{BufRead, Seek, SeekFrom};
@@ -167,6 +173,11 @@ fn decode<R: BufRead + Seek>(mut input: R, side: u32) -> Result<(Format, Decoded
         Format::Gif => gif::decode(&mut input, side),
         Format::Tiff => tiff::decode(&mut input, side),
         Format::Raw => raw::decode(&mut input, side),
+        Format::Psd => psd::decode(&mut input, side),
+        Format::Jxl => jxl::decode(&mut input, side),
+        format @ (Format::Bmp | Format::Qoi | Format::Pnm | Format::Tga | Format::Ico) => {
+            whole::decode(format, &mut input, side)
+        }
         other => Err(PreviewError::NotDecoded(other)),
     }?;
     Ok((format, decoded))

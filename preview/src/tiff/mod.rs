@@ -9,7 +9,7 @@ pub(crate) mod directory;
 mod jpeg_chunks;
 mod layout;
 mod pixels;
-mod unpack;
+pub(crate) mod unpack;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 
@@ -17,17 +17,15 @@ use directory::{Directory, Structure};
 use layout::{Chunk, Kind, Layout};
 use pixels::Rows;
 
-use crate::error::check_dimensions;
+use crate::error::{check_density, check_dimensions};
 use crate::exif::Orientation;
 use crate::profile::Space;
 use crate::raster::{Colour, Decoded};
 use crate::shrink::to_usize;
 use crate::{Format, ICC_BYTES_MAX, PreviewError, STREAMED_PIXELS_MAX, Warning};
 
-/// The most pixels of an image that is compressed so well that it may have been made to cost time: more than [`DENSE`] to a byte.
+/// The most pixels of an image, however small its file is.
 const DENSE_PIXELS_MAX: u64 = 100_000_000;
-/// Pixels to a byte. Scans of text reach about that.
-const DENSE: u64 = 20;
 /// The most directories that are looked through for the first page that is no thumbnail.
 const PAGES_MAX: usize = 16;
 /// What each strip is read through.
@@ -46,15 +44,7 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
     let layout = Layout::of(&mut structure, &page, file_len)?;
     let size = (layout.width, layout.height);
     check_dimensions(Format::Tiff, size, STREAMED_PIXELS_MAX)?;
-    let pixels = u64::from(size.0) * u64::from(size.1);
-    let allowed = DENSE_PIXELS_MAX.max(file_len.saturating_mul(DENSE));
-    if pixels > allowed {
-        return Err(PreviewError::TooLarge {
-            what: "number of pixels for the size of the file",
-            actual: pixels,
-            max: allowed,
-        });
-    }
+    check_density(size, file_len, DENSE_PIXELS_MAX)?;
     let orientation = structure.number_of(&page, ORIENTATION)?.and_then(|value| u16::try_from(value).ok());
     let orientation = orientation.and_then(Orientation::from_exif).unwrap_or_default();
     let space = structure.bytes_of(&page, ICC, ICC_BYTES_MAX)?.map(Space::Icc);

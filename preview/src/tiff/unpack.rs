@@ -23,7 +23,7 @@ pub(super) fn unpack<'a>(compression: u64, input: impl BufRead + 'a) -> Option<B
             Box::new(Lzw { input, decoder, ended: false })
         }
         DEFLATE | OLD_DEFLATE => Box::new(ZlibDecoder::new(input)),
-        PACK_BITS => Box::new(PackBits { input, run: None }),
+        PACK_BITS => Box::new(PackBits::new(input)),
         _ => return None,
     })
 }
@@ -61,10 +61,16 @@ impl<R: BufRead> Read for Lzw<R> {
 }
 
 /// TIFF 6.0 section 9.
-struct PackBits<R> {
+pub(crate) struct PackBits<R> {
     input: R,
     /// How many bytes are still to come: copies of this one, or as they stand.
     run: Option<(usize, Option<u8>)>,
+}
+
+impl<R> PackBits<R> {
+    pub(crate) fn new(input: R) -> Self {
+        Self { input, run: None }
+    }
 }
 
 impl<R: BufRead> Read for PackBits<R> {

@@ -5,9 +5,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
+mod bitmaps;
 mod colours;
 mod cut;
 mod hostile;
+mod jxl;
 mod patterns;
 mod placeholders;
 mod properties;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use image::{ExtendedColorType, ImageFormat, RgbImage, codecs::gif::GifEncoder};
+use image::{DynamicImage, ExtendedColorType, ImageFormat, RgbImage, codecs::gif::GifEncoder};
 
 /// Makes all of them.
 ///
@@ -205,6 +205,11 @@ impl Seeds<'_> {
             };
             self.add("preview_png", &encode(ImageFormat::Png)?)?;
             self.add("preview_webp", &encode(ImageFormat::WebP)?)?;
+            for format in [ImageFormat::Bmp, ImageFormat::Qoi, ImageFormat::Pnm, ImageFormat::Tga] {
+                self.add("preview_bitmaps", &encode(format)?)?;
+            }
+            self.add("preview_bitmaps", &icon(&picture)?)?;
+            self.add("preview_psd", &photoshop(&picture))?;
             let mut gif = Vec::new();
             GifEncoder::new(&mut gif).encode(picture.as_raw(), width, height, ExtendedColorType::Rgb8)?;
             self.add("preview_gif", &gif)?;
@@ -236,12 +241,35 @@ impl Seeds<'_> {
             let target = match path.extension().and_then(|end| end.to_str()) {
                 Some("jpg") => "preview_jpeg",
                 Some("webp") => "preview_webp",
+                Some("jxl") => "preview_jxl",
                 _ => continue,
             };
             self.add(target, &fs::read(&path)?)?;
         }
         Ok(())
     }
+}
+
+/// An icon of one picture, which has an opacity.
+fn icon(picture: &RgbImage) -> Result<Vec<u8>> {
+    let mut file = Cursor::new(Vec::new());
+    DynamicImage::from(picture.clone()).to_rgba8().write_to(&mut file, ImageFormat::Ico)?;
+    Ok(file.into_inner())
+}
+
+/// A file of Photoshop: a resource, no layers, and three planes.
+fn photoshop(picture: &RgbImage) -> Vec<u8> {
+    let mut file = b"8BPS\0\x01\0\0\0\0\0\0\0\x03".to_vec();
+    file.extend([picture.height(), picture.width()].into_iter().flat_map(u32::to_be_bytes));
+    // Bits, RGB, no palette.
+    file.extend([0, 8, 0, 3, 0, 0, 0, 0]);
+    file.extend(b"\0\0\0\x0e8BIM\x04\x0f\0\0\0\0\0\x02xy");
+    // No layers, and no compression.
+    file.extend([0; 6]);
+    for plane in 0..3 {
+        file.extend(picture.as_raw().iter().skip(plane).step_by(3));
+    }
+    file
 }
 
 /// Stands for the place of the data in a directory.
