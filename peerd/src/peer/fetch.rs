@@ -34,7 +34,6 @@ use super::{
     intake::Intake,
     receive::receive,
     serve::short,
-    window::Window,
 };
 use crate::{
     copies::blocking,
@@ -187,7 +186,7 @@ async fn attempt(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>
     let partial = peers.cache.copies.partial_path(&sealed.hash);
     let whole = peers.store.has_copy(sealed.hash).await?;
     let have = if whole { sealed.bytes } else { blocking(move || Intake::bytes_at(&partial)).await? };
-    let window = Window::new(have.min(sealed.bytes), sealed.bytes);
+    let start = have.min(sealed.bytes);
     let (_, identity) = peers.identity.registered().ok_or_else(unregistered)?;
     let contact = peers.trust.contact(grant.path.owner).await?;
     if contact.addresses.is_empty() && !contact.online {
@@ -196,7 +195,7 @@ async fn attempt(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>
     }
     let Dialed { stream, way } = Box::pin(dial(peers, &identity, &contact)).await.map_err(Broken::Again)?;
     let mut stream = Reader::new(stream);
-    let fetch = fetch_of(grant, &window);
+    let fetch = fetch_of(grant, start);
     let Asked { share, list, signed, round_trip } = ask(&mut stream, grant, fetch).await?;
     if let Some(signed) = signed {
         describes(grant, &signed)?;
@@ -206,7 +205,7 @@ async fn attempt(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>
     let share = identity.vault.seal(EventKind::OwnerShare, row.as_bytes(), &share)?;
     let list_bytes = (!whole).then(|| list.to_bytes());
     if !whole {
-        receive(peers, &mut stream, list, window, stage).await?;
+        receive(peers, &mut stream, list, start, stage).await?;
     }
     if !peers.store.copy_arrived(grant.clone(), share, list_bytes).await? {
         if !whole {
@@ -217,17 +216,17 @@ async fn attempt(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>
     Ok(Came { way, round_trip })
 }
 
-/// What to ask for, to go on where the window begins.
-pub(super) fn fetch_of(grant: &Grant, window: &Window) -> Fetch {
+/// What to ask for, to go on at `start`: everything from there on. What is under way is bounded by TCP and by the buffers of
+/// [`receive`].
+pub(super) fn fetch_of(grant: &Grant, start: u64) -> Fetch {
     let Grant { image, sealed, split, .. } = *grant;
     let block = u64::try_from(BLOCK_BYTES).unwrap_or(u64::MAX);
-    let start = window.start();
     let (from, skip) = if start >= sealed.bytes {
         (block_count(&sealed), 0)
     } else {
         (narrow(start / block), narrow(start % block))
     };
-    Fetch { image, sealed: sealed.hash, split, from, skip, upto: Some(window.granted()) }
+    Fetch { image, sealed: sealed.hash, split, from, skip, upto: None }
 }
 
 /// Of a number that a copy's size bounds.

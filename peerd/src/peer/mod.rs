@@ -2,7 +2,7 @@
 //!
 //! [`listener`] takes connections, [`serve`] answers on one, [`callers`] tells who it is. [`dial`] calls another peer, at its
 //! addresses ([`race`], not too often at one host: [`attempts`]) or through the directory ([`relay`]); [`message`] brings a message there, [`fetch`] brings a copy here:
-//! [`receive`] reads its bytes, [`intake`] keeps and verifies them, [`window`] says how far the owner may send.
+//! [`receive`] reads its bytes, [`intake`] keeps and verifies them.
 
 mod admission;
 mod attempts;
@@ -17,7 +17,6 @@ mod race;
 mod receive;
 pub(crate) mod relay;
 pub(crate) mod serve;
-mod window;
 
 use std::sync::Arc;
 

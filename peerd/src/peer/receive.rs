@@ -1,9 +1,9 @@
 //! Receiving the bytes of a sealed copy: one task reads the network, one thread writes and hashes; buffers go round between
 //! them.
 //!
-//! What always holds: memory is bounded by [`BUFFERS`]; the owner is let go on only for bytes that are in the file
-//! ([`Window`]), so that a break costs little wherever it happens; bytes that have arrived are kept also when the
-//! connection breaks.
+//! What always holds: memory is bounded by [`BUFFERS`], and what is under way by them and by TCP: when the file takes nothing, nothing
+//! is read, and the owner's TCP stops. Bytes that have arrived are kept also when the connection breaks, so that a break costs what was
+//! under way.
 
 use std::{
     future::poll_fn,
@@ -14,18 +14,13 @@ use std::{
     time::Instant,
 };
 
-use dos_protocol::{
-    Code, SealedHash, WireError,
-    frame::{self, Reader},
-    limits::{FRAME_TIME_MAX, WRITE_STALL_MAX},
-    peer::ToPeer,
-};
+use dos_protocol::{Code, SealedHash, WireError, frame::Reader, limits::FRAME_TIME_MAX};
 use dos_sealed::BlockList;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::{mpsc, watch},
     task::spawn_blocking,
-    time::{timeout, timeout_at},
+    time::timeout_at,
 };
 
 use super::Peers;
@@ -33,7 +28,6 @@ use super::{
     fetch::{Broken, Stage, lost},
     intake::{Intake, IntakeError},
     serve::short,
-    window::Window,
 };
 use crate::copies::blocking;
 
@@ -62,7 +56,7 @@ pub(super) async fn receive<S>(
     peers: &Arc<Peers>,
     stream: &mut Reader<S>,
     list: BlockList,
-    window: Window,
+    start: u64,
     stage: &watch::Sender<Stage>,
 ) -> Result<(), Broken>
 where
@@ -70,7 +64,7 @@ where
 {
     let hash = SealedHash::from(*list.root());
     let partial = peers.cache.copies.partial_path(&hash);
-    let (start, total) = (window.start(), list.total_len());
+    let total = list.total_len();
     let opened = blocking(move || Intake::open(&partial, list, start)).await?;
     let intake = opened.map_err(|error| match error.kind() {
         ErrorKind::ResourceBusy => lost(error),
@@ -93,7 +87,6 @@ where
         peers,
         stream,
         stage,
-        window,
         pieces,
         returned,
         free: (0..BUFFERS).map(|_| vec![0; PIECE_BYTES].into_boxed_slice()).collect(),
@@ -143,7 +136,6 @@ struct Transfer<'a, S> {
     peers: &'a Peers,
     stream: &'a mut Reader<S>,
     stage: &'a watch::Sender<Stage>,
-    window: Window,
     pieces: mpsc::Sender<Piece>,
     returned: mpsc::Receiver<Returned>,
     free: Vec<Box<[u8]>>,
@@ -159,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transfer<'_, S> {
         while self.arrived < self.total {
             let Some(mut buffer) = self.free.pop() else {
                 let Some(returned) = self.returned.recv().await else { return Ok(()) };
-                self.kept(returned).await?;
+                self.kept(returned);
                 silent_since = Instant::now();
                 continue;
             };
@@ -171,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transfer<'_, S> {
                 returned = self.returned.recv() => {
                     self.free.push(buffer);
                     let Some(returned) = returned else { return Ok(()) };
-                    self.kept(returned).await?;
+                    self.kept(returned);
                 }
                 read = timeout_at(deadline, read_ready(self.stream.get_mut(), room)) => {
                     let length = read.map_err(|_| lost("it sends nothing"))?.map_err(lost)?;
@@ -196,22 +188,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transfer<'_, S> {
     async fn take(&mut self, piece: Piece) {
         let length = u64::try_from(piece.length).unwrap_or(u64::MAX);
         self.arrived += length;
-        self.window.arrived(self.arrived, Instant::now());
         // If the writer has ended, the returned buffers tell.
         drop(self.pieces.send(piece).await);
         self.peers.downloads.pass(length).await;
     }
 
-    async fn kept(&mut self, Returned { buffer, kept }: Returned) -> Result<(), Broken> {
+    fn kept(&mut self, Returned { buffer, kept }: Returned) {
         self.free.push(buffer);
         self.stage.send_replace(Stage::Under(kept));
-        let Some(upto) = self.window.raise(kept, self.arrived, Instant::now()) else { return Ok(()) };
-        let frame = frame::to_frame(&ToPeer::More { upto }).map_err(lost)?;
-        let said = async {
-            self.stream.get_mut().write_all(&frame).await?;
-            self.stream.get_mut().flush().await
-        };
-        timeout(WRITE_STALL_MAX, said).await.map_err(|_| lost("it takes nothing"))?.map_err(lost)
     }
 }
 

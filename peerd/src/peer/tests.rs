@@ -19,7 +19,6 @@ use super::{
     intake::{Intake, block_start},
     receive::receive,
     serve::{identified, serve},
-    window::Window,
 };
 use crate::{Config, Daemon, keys::ImageKeys, sealing::Sealing, store::Publication};
 
@@ -143,19 +142,14 @@ impl Pair {
     }
 
     fn wanted(&self, start: u64) -> Fetch {
-        fetch_of(&self.grant, &self.window(start))
-    }
-
-    fn window(&self, start: u64) -> Window {
-        Window::new(start, self.grant.sealed.bytes)
+        fetch_of(&self.grant, start)
     }
 
     async fn fetch(&self, start: u64) -> Result<[u8; 32], Broken> {
         let mut stream = self.call(self.viewer.key());
-        let window = self.window(start);
-        let Asked { share, list, .. } = ask(&mut stream, &self.grant, fetch_of(&self.grant, &window)).await?;
+        let Asked { share, list, .. } = ask(&mut stream, &self.grant, fetch_of(&self.grant, start)).await?;
         let stage = watch::Sender::new(Stage::Under(0));
-        receive(self.viewer.peers(), &mut stream, list, window, &stage).await?;
+        receive(self.viewer.peers(), &mut stream, list, start, &stage).await?;
         Ok(*share)
     }
 

@@ -1,5 +1,5 @@
-//! A TCP proxy before an owner's port that counts what the owner sends, and loses it on command: from some moment on it
-//! takes everything and hands on nothing, until its connections are cut.
+//! A TCP proxy before an owner's port that counts what passes from the owner to viewers, and holds it up on command: from some moment on
+//! it takes nothing any more, until its connections are cut. What was under way then is lost.
 
 use std::{
     io::{Read, Write},
@@ -29,10 +29,10 @@ struct Shared {
 #[derive(Default)]
 struct State {
     target: Option<SocketAddr>,
-    /// Bytes that the owner has sent, in all.
+    /// Bytes that have come from the owner, in all.
     sent: u64,
-    /// From here on, nothing is handed on.
-    lose_from: Option<u64>,
+    /// From here on, nothing passes.
+    hold_from: Option<u64>,
     /// Connections under way.
     open: Vec<TcpStream>,
 }
@@ -56,9 +56,9 @@ impl Cutter {
                 let ends = [near.try_clone().unwrap(), far.try_clone().unwrap()];
                 shared.state.lock().unwrap().open.extend(ends);
                 let (near2, far2) = (near.try_clone().unwrap(), far.try_clone().unwrap());
-                thread::spawn(move || pump(near2, far2, |_| true));
+                thread::spawn(move || pump(near2, far2, |_| ()));
                 let shared = Arc::clone(&shared);
-                thread::spawn(move || pump(far, near, |count| shared.count(count)));
+                thread::spawn(move || pump(far, near, |count| shared.pass(count)));
             }
         });
         proxy
@@ -74,17 +74,17 @@ impl Cutter {
         self.shared.state.lock().unwrap().target = Some(target.parse().unwrap());
     }
 
-    /// What the owner has sent so far.
+    /// What has come from the owner so far.
     pub(crate) fn sent(&self) -> u64 {
         self.shared.state.lock().unwrap().sent
     }
 
-    /// Hands on nothing any more once the owner has sent so much in all.
-    pub(crate) fn lose_from(&self, sent: u64) {
-        self.shared.state.lock().unwrap().lose_from = Some(sent);
+    /// Lets nothing pass any more once so much has come from the owner in all.
+    pub(crate) fn hold_from(&self, sent: u64) {
+        self.shared.state.lock().unwrap().hold_from = Some(sent);
     }
 
-    /// Waits until the owner has sent so much in all; `meanwhile` is called now and then.
+    /// Waits until so much has come from the owner in all; `meanwhile` is called now and then.
     #[track_caller]
     pub(crate) fn wait_for(&self, sent: u64, mut meanwhile: impl FnMut()) {
         let deadline = Instant::now() + PATIENCE;
@@ -108,27 +108,31 @@ impl Cutter {
     /// Cuts all connections, with whatever is under way in them. New ones work.
     pub(crate) fn cut(&self) {
         let mut state = self.shared.state.lock().unwrap();
-        state.lose_from = None;
+        state.hold_from = None;
         for end in state.open.drain(..) {
             drop(end.shutdown(Shutdown::Both));
         }
+        self.shared.changed.notify_all();
     }
 }
 
 impl Shared {
-    /// Counts what the owner has sent; whether to hand it on.
-    fn count(&self, bytes: usize) -> bool {
+    /// Counts what has come from the owner, and waits until it may pass.
+    fn pass(&self, bytes: usize) {
         let mut state = self.state.lock().unwrap();
         state.sent += u64::try_from(bytes).unwrap();
         self.changed.notify_all();
-        state.lose_from.is_none_or(|from| state.sent < from)
+        while state.hold_from.is_some_and(|from| state.sent >= from) {
+            state = self.changed.wait(state).unwrap();
+        }
     }
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream, count: impl Fn(usize) -> bool) {
-    let mut buffer = vec![0; 64 << 10];
+fn pump(mut from: TcpStream, mut to: TcpStream, pass: impl Fn(usize)) {
+    let mut buffer = vec![0; 16 << 10];
     while let Ok(bytes @ 1..) = from.read(&mut buffer) {
-        if count(bytes) && to.write_all(&buffer[..bytes]).is_err() {
+        pass(bytes);
+        if to.write_all(&buffer[..bytes]).is_err() {
             break;
         }
     }

@@ -86,31 +86,37 @@ enum Break {
 }
 
 /// Twenty moments, as shares of the transfer in 1/65536, and what happens then.
-fn breaks(mut seed: u64) -> Vec<(u64, Break)> {
+fn breaks(mut seed: u64, kinds: &[Break]) -> Vec<(u64, Break)> {
     let mut next = || {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         seed >> 48
     };
-    let mut breaks: Vec<_> = (0..20)
-        .map(|_| {
-            let at = next();
-            (at, [Break::Network, Break::Viewer, Break::Owner][usize::try_from(next() % 3).unwrap()])
-        })
-        .collect();
+    let mut breaks: Vec<_> =
+        (0..20).map(|_| (next(), kinds[usize::try_from(next()).unwrap() % kinds.len()])).collect();
     breaks.sort_by_key(|(at, _)| *at);
     breaks
 }
 
-#[test]
+/// What two sockets may hold between the proxy and the viewer, as the system has it, and peerd's buffers.
+fn under_way_max() -> u64 {
+    let largest = |name: &str| -> u64 {
+        let text = fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).unwrap();
+        text.split_ascii_whitespace().next_back().unwrap().parse().unwrap()
+    };
+    largest("tcp_rmem") + largest("tcp_wmem") + (1 << 20)
+}
+
+/// Breaks the transfer of 100 MiB twenty times; answers its size, and how much has come from the owner.
 #[expect(clippy::print_stderr, reason = "how much it was is worth knowing")]
-fn twenty_breaks_of_100_mib_cost_less_than_a_twentieth() {
+fn broken(kinds: &[Break]) -> (u64, u64) {
     let mut scene = Scene::new(100 * MIB);
     let total = scene.sealed_bytes();
     let begin = |bob: &Peer| Guarded::start(bob.command(&["fetch", "alice/sea"]).stderr(Stdio::null()));
     let mut fetch = begin(&scene.bob);
-    for (share, what) in breaks(0xd05) {
-        let point = total * share / 65_536;
-        scene.proxy.lose_from(point);
+    for (share, what) in breaks(0xd05, kinds) {
+        // Of what had come before, some may have come twice.
+        let point = scene.proxy.sent().max(total * share / 65_536);
+        scene.proxy.hold_from(point);
         scene.proxy.wait_for(point, || {
             // With its peerd, or for want of the owner, the command may have gone.
             if !fetch.is_running() {
@@ -132,16 +138,29 @@ fn twenty_breaks_of_100_mib_cost_less_than_a_twentieth() {
     fetch.wait();
     scene.bob.ctl(&["fetch", "alice/sea"]).ok();
     let sent = scene.proxy.sent();
-    eprintln!("{sent} bytes sent for a copy of {total}: {:.4}", sent as f64 / total as f64);
-    assert!(sent * 100 <= total * 105, "{sent} bytes sent for {total}");
+    eprintln!("{kinds:?}: {sent} bytes sent for a copy of {total}: {:.4}", sent as f64 / total as f64);
     assert!(scene.bob.view("alice/sea") == scene.original);
+    (total, sent)
+}
+
+#[test]
+fn whatever_reached_the_viewer_before_twenty_breaks_is_kept() {
+    let (total, sent) = broken(&[Break::Network, Break::Owner]);
+    // A hundredth: what TLS and twenty beginnings take, and what the proxy held.
+    assert!(sent * 100 <= total * 101, "{sent} bytes sent for {total}");
+}
+
+#[test]
+fn twenty_ends_of_the_viewers_daemon_cost_what_was_under_way() {
+    let (total, sent) = broken(&[Break::Viewer]);
+    assert!(sent <= total + total / 100 + 20 * under_way_max(), "{sent} bytes sent for {total}");
 }
 
 #[test]
 fn a_command_that_is_interrupted_leaves_what_has_arrived_for_the_next() {
-    let mut scene = Scene::new(10 * MIB);
+    let mut scene = Scene::new(60 * MIB);
     // Slow enough to be interrupted in the middle.
-    scene.bob.extra.extend(["--download-rate", "5000000"].map(String::from));
+    scene.bob.extra.extend(["--download-rate", "30000000"].map(String::from));
     scene.restart_bob();
     let mut fetch = scene.bob.begin(&["fetch", "alice/sea"]);
     scene.proxy.wait_for(scene.sealed_bytes() / 2, || ());
@@ -149,7 +168,8 @@ fn a_command_that_is_interrupted_leaves_what_has_arrived_for_the_next() {
     assert!(!fetch.wait().success(), "it was too late to interrupt it");
     assert!(scene.partial_bytes() > 0, "what has arrived is kept");
     scene.bob.ctl(&["fetch", "alice/sea"]).ok();
-    assert!(scene.proxy.sent() * 100 <= scene.sealed_bytes() * 105, "{}", scene.proxy.sent());
+    let most = scene.sealed_bytes() * 101 / 100 + under_way_max();
+    assert!(scene.proxy.sent() <= most, "{}", scene.proxy.sent());
     assert!(scene.bob.view("alice/sea") == scene.original);
 }
 
