@@ -35,8 +35,8 @@ use crate::{
     upstream::Upstream,
 };
 
-/// Copies that are fetched together: while one is on its way, the next is asked for.
-const FETCHES_MAX: usize = 4;
+/// Copies that are fetched together: while some are on their way, others are put on the disk, and the next are asked for.
+const FETCHES_MAX: usize = 8;
 
 /// A copy that its owner does not give is asked for again after this time, unless the grant changes before.
 const COPY_AGAIN: Duration = Duration::from_secs(300);

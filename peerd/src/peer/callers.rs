@@ -19,11 +19,12 @@ use dos_protocol::{
 };
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Peers;
 use crate::{
     directory::unexpected,
-    rules::callers::{Served, has_room},
+    rules::callers::{Served, has_room, makes_room},
 };
 
 /// Keys remembered.
@@ -194,26 +195,54 @@ async fn told(peers: &Peers, key: PublicKey, network: Option<IpAddr>) -> Result<
 
 /// The peers that are served.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Places(Arc<Mutex<Vec<Served>>>);
+pub(crate) struct Places(Arc<Mutex<Seats>>);
+
+#[derive(Debug, Default)]
+struct Seats {
+    taken: Vec<Seat>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Seat {
+    number: u64,
+    served: Served,
+    /// While nothing is asked for on its connection: since when, and what closes it.
+    idle: Option<(u64, CancellationToken)>,
+}
 
 impl Places {
-    fn served(&self) -> MutexGuard<'_, Vec<Served>> {
+    fn seats(&self) -> MutexGuard<'_, Seats> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a peer that comes from `network`, or through the relay.
+    /// A place for a peer that comes from `network`, or through the relay. An idle connection is closed if there is none otherwise.
     ///
     /// # Errors
     /// `denied`, with the time after which to come back, if there is no room for it.
     pub(super) fn take(&self, caller: &Caller, network: Option<IpAddr>) -> Result<Place, WireError> {
         let new = Served { peer: caller.id, is_contact: caller.is_contact, network };
-        let mut served = self.served();
+        let mut seats = self.seats();
+        let served: Vec<Served> = seats.taken.iter().map(|seat| seat.served).collect();
         if !has_room(&served, new) {
-            let error = busy("the peer serves as many connections as it can just now");
-            return Err(error.retry_after(COME_BACK_AFTER));
+            let mut idle: Vec<(u64, usize)> = Vec::new();
+            for (at, seat) in seats.taken.iter().enumerate() {
+                idle.extend(seat.idle.as_ref().map(|(since, _)| (*since, at)));
+            }
+            idle.sort_unstable();
+            let idle: Vec<usize> = idle.into_iter().map(|(_, at)| at).collect();
+            let Some(at) = makes_room(&served, &idle, new) else {
+                let error = busy("the peer serves as many connections as it can just now");
+                return Err(error.retry_after(COME_BACK_AFTER));
+            };
+            if let Some((_, close)) = seats.taken.swap_remove(at).idle {
+                close.cancel();
+            }
         }
-        served.push(new);
-        Ok(Place { places: self.clone(), served: new })
+        let number = seats.next;
+        seats.next += 1;
+        seats.taken.push(Seat { number, served: new, idle: None });
+        Ok(Place { places: self.clone(), number })
     }
 }
 
@@ -221,15 +250,38 @@ impl Places {
 #[derive(Debug)]
 pub(super) struct Place {
     places: Places,
-    served: Served,
+    number: u64,
+}
+
+impl Place {
+    fn set(&self, idle: bool) -> CancellationToken {
+        let close = CancellationToken::new();
+        let mut seats = self.places.seats();
+        let since = seats.next;
+        // The order in which connections became idle.
+        seats.next += 1;
+        match seats.taken.iter_mut().find(|seat| seat.number == self.number) {
+            Some(seat) => seat.idle = idle.then(|| (since, close.clone())),
+            // It was closed just now.
+            None => close.cancel(),
+        }
+        close
+    }
+
+    /// Nothing is asked for: the connection may be closed for another one, which the token tells.
+    pub(super) fn rests(&self) -> CancellationToken {
+        self.set(true)
+    }
+
+    /// Something is asked for. False if the connection has been closed for another one.
+    pub(super) fn works(&self) -> bool {
+        !self.set(false).is_cancelled()
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut served = self.places.served();
-        if let Some(at) = served.iter().position(|one| *one == self.served) {
-            served.swap_remove(at);
-        }
+        self.places.seats().taken.retain(|seat| seat.number != self.number);
     }
 }
 
@@ -298,6 +350,21 @@ mod tests {
         assert_eq!((refused.code, refused.reason), (Code::Denied, Some(Reason::Limit)));
         drop(taken);
         assert!(places.take(&caller, None).is_ok());
-        assert!(places.served().is_empty());
+        assert!(places.seats().taken.is_empty());
+    }
+
+    #[test]
+    fn an_idle_connection_is_closed_for_another_one_and_a_busy_one_is_not() {
+        let places = Places::default();
+        let caller = Caller { id: peer(1), name: None, is_contact: true };
+        let taken: Vec<_> = (0..100).map_while(|_| places.take(&caller, None).ok()).collect();
+        let tokens = [taken[2].rests(), taken[0].rests()];
+        assert!(taken[0].works());
+        let _new = places.take(&caller, None).unwrap();
+        assert!(tokens[0].is_cancelled() && !tokens[1].is_cancelled());
+        assert!(!taken[2].works() && taken[2].rests().is_cancelled(), "what was closed stays so");
+        assert!(places.take(&caller, None).is_err(), "none is idle any more");
+        drop(taken);
+        assert_eq!(places.seats().taken.len(), 1);
     }
 }

@@ -13,6 +13,7 @@ use std::{
 
 use dos_protocol::{
     Code, SealedHash, WireError,
+    control::Way,
     frame::{self, Reader},
     limits::{FRAME_TIME_MAX, WRITE_STALL_MAX},
     model::Grant,
@@ -30,14 +31,16 @@ use zeroize::Zeroizing;
 
 use super::Peers;
 use super::{
-    dial::{Dialed, dial},
+    dial::{Connection, Dialed, dial},
     intake::Intake,
-    receive::receive,
+    lines::{Joined, Line, Open, To, Turn, keep_swept},
+    receive::{Course, receive},
     serve::short,
 };
 use crate::{
     copies::blocking,
     directory::unregistered,
+    identity::Identity,
     keys::{block_count, is_share_of},
     random::jitter,
     rules::retry::{Attempts, Failure, Refusal, refusal},
@@ -188,24 +191,26 @@ async fn attempt(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>
     let have = if whole { sealed.bytes } else { blocking(move || Intake::bytes_at(&partial)).await? };
     let start = have.min(sealed.bytes);
     let (_, identity) = peers.identity.registered().ok_or_else(unregistered)?;
-    let contact = peers.trust.contact(grant.path.owner).await?;
-    if contact.addresses.is_empty() && !contact.online {
-        let owner = grant.owner_name.as_ref().map_or_else(|| contact.id.to_string(), ToString::to_string);
-        return Err(Broken::Final(WireError::new(Code::Offline, format!("{owner} is offline"))));
-    }
-    let Dialed { stream, way } = Box::pin(dial(peers, &identity, &contact)).await.map_err(Broken::Again)?;
-    let mut stream = Reader::new(stream);
-    let fetch = fetch_of(grant, start);
-    let Asked { share, list, signed, round_trip } = ask(&mut stream, grant, fetch).await?;
+    let request = request_of(&fetch_of(grant, start))?;
+    let Called { mut line, mut stream, way, to, asked } =
+        call(peers, &identity, grant, (start, request)).await?;
+    let Asked { share, list, signed, round_trip } = asked;
     if let Some(signed) = signed {
         describes(grant, &signed)?;
-        peers.trust.note_word(&contact.key, &signed.image, &signed.record).await?;
+        peers.trust.note_word(&to.key, &signed.image, &signed.record).await?;
     }
     let row = grant.split;
     let share = identity.vault.seal(EventKind::OwnerShare, row.as_bytes(), &share)?;
     let list_bytes = (!whole).then(|| list.to_bytes());
-    if !whole {
-        receive(peers, &mut stream, list, start, stage).await?;
+    let arrived = if whole {
+        None
+    } else {
+        Some(receive(peers, &mut stream, list, Course { start, stage, line: Some(&mut line) }).await?)
+    };
+    line.leave(Open { stream: stream.into_inner(), way });
+    keep_swept(peers);
+    if let Some(arrived) = arrived {
+        arrived.finish(peers).await?;
     }
     if !peers.store.copy_arrived(grant.clone(), share, list_bytes).await? {
         if !whole {
@@ -214,6 +219,70 @@ async fn attempt(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>
         return Err(Broken::Final(WireError::new(Code::Stale, "the right has changed meanwhile")));
     }
     Ok(Came { way, round_trip })
+}
+
+/// An owner that has answered, and the connection to it.
+struct Called {
+    line: Line,
+    stream: Reader<Connection>,
+    way: Way,
+    to: To,
+    asked: Asked,
+}
+
+/// Asks the owner, on a connection that is there or on one of its own.
+async fn call(
+    peers: &Arc<Peers>,
+    identity: &Identity,
+    grant: &Grant,
+    (start, request): (u64, Vec<u8>),
+) -> Result<Called, Broken> {
+    let owner = grant.path.owner;
+    let bytes = grant.sealed.bytes.saturating_sub(start);
+    let mut line = None;
+    if let Some(pin) = peers.store.pin(owner).await? {
+        let to = To { peer: owner, key: pin.contact.key };
+        let turn = match peers.lines.join(to, bytes, request.clone()) {
+            Joined::Kept(line, open) => Some(Turn { line, open, is_asked: false }),
+            // What it waited for may have failed.
+            Joined::Waits(turn) => turn.await.ok(),
+            Joined::Alone(alone) => {
+                line = Some((to, alone));
+                None
+            }
+        };
+        if let Some(Turn { mut line, open: Open { stream, way }, is_asked }) = turn {
+            let mut stream = Reader::new(stream);
+            let own: &[u8] = if is_asked { &[] } else { &request };
+            match ask(&mut stream, grant, &[own, &line.next_requests()].concat()).await {
+                // How long one took that was asked for before tells nothing.
+                Ok(asked) if is_asked => {
+                    let asked = Asked { round_trip: None, ..asked };
+                    return Ok(Called { line, stream, way, to, asked });
+                }
+                Ok(asked) => return Ok(Called { line, stream, way, to, asked }),
+                // The owner may have closed it just then.
+                Err(Broken::Again(error)) => {
+                    tracing::debug!(error = %error.message, "a connection that was kept is of no use");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    let contact = peers.trust.contact(owner).await?;
+    if contact.addresses.is_empty() && !contact.online {
+        let owner = grant.owner_name.as_ref().map_or_else(|| contact.id.to_string(), ToString::to_string);
+        return Err(Broken::Final(WireError::new(Code::Offline, format!("{owner} is offline"))));
+    }
+    let to = To { peer: owner, key: contact.key };
+    let mut line = match line {
+        Some((known, line)) if known == to => line,
+        _ => peers.lines.begin(to, bytes),
+    };
+    let Dialed { stream, way } = Box::pin(dial(peers, identity, &contact)).await.map_err(Broken::Again)?;
+    let mut stream = Reader::new(stream);
+    let asked = ask(&mut stream, grant, &[request, line.next_requests()].concat()).await?;
+    Ok(Called { line, stream, way, to, asked })
 }
 
 /// What to ask for, to go on at `start`: everything from there on. What is under way is bounded by TCP and by the buffers of
@@ -266,20 +335,35 @@ fn describes(grant: &Grant, signed: &Signed) -> Result<(), Broken> {
     }
 }
 
-/// Asks for the copy; answers the owner share, which is the grant's, and the verified list of blocks. A ping goes ahead in the same
-/// write, so that the round trip is measured without costing one.
-pub(super) async fn ask<S>(stream: &mut Reader<S>, grant: &Grant, fetch: Fetch) -> Result<Asked, Broken>
+/// What asks for a copy. A ping goes ahead in the same write, so that the round trip is measured without costing one.
+pub(super) fn request_of(fetch: &Fetch) -> Result<Vec<u8>, Broken> {
+    let mut frames = frame::to_frame(&ToPeer::Ping).map_err(lost)?;
+    frames.extend(frame::to_frame(&ToPeer::Fetch(fetch.clone())).map_err(lost)?);
+    Ok(frames)
+}
+
+/// Says something to the owner.
+pub(super) async fn say<S>(stream: &mut Reader<S>, frames: &[u8]) -> Result<(), Broken>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut frames = frame::to_frame(&ToPeer::Ping).map_err(lost)?;
-    frames.extend(frame::to_frame(&ToPeer::Fetch(fetch)).map_err(lost)?);
-    let begun = Instant::now();
     let written = async {
-        stream.get_mut().write_all(&frames).await?;
+        stream.get_mut().write_all(frames).await?;
         stream.get_mut().flush().await
     };
-    timeout(WRITE_STALL_MAX, written).await.map_err(|_| lost("it takes nothing"))?.map_err(lost)?;
+    timeout(WRITE_STALL_MAX, written).await.map_err(|_| lost("it takes nothing"))?.map_err(lost)
+}
+
+/// Says what asks for the copy, unless that was done before, and for what is to follow; answers the owner share, which is the grant's,
+/// and the verified list of blocks.
+pub(super) async fn ask<S>(stream: &mut Reader<S>, grant: &Grant, requests: &[u8]) -> Result<Asked, Broken>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let begun = Instant::now();
+    if !requests.is_empty() {
+        say(stream, requests).await?;
+    }
     let round_trip = match answer(stream).await? {
         FromPeer::Pong => Some(begun.elapsed()),
         FromPeer::Refused(error) if error.code == Code::Unsupported => None,

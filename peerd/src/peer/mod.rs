@@ -2,7 +2,7 @@
 //!
 //! [`listener`] takes connections, [`serve`] answers on one, [`callers`] tells who it is. [`dial`] calls another peer, at its
 //! addresses ([`race`], not too often at one host: [`attempts`]) or through the directory ([`relay`]); [`message`] brings a message there, [`fetch`] brings a copy here:
-//! [`receive`] reads its bytes, [`intake`] keeps and verifies them.
+//! [`lines`] carry several transfers, [`receive`] reads its bytes, [`intake`] keeps and verifies them.
 
 mod admission;
 mod attempts;
@@ -10,6 +10,7 @@ pub(crate) mod callers;
 pub(crate) mod dial;
 pub(crate) mod fetch;
 mod intake;
+mod lines;
 pub(crate) mod listener;
 pub(crate) mod message;
 pub(crate) mod ping;
@@ -28,6 +29,7 @@ use attempts::Attempts;
 use callers::{Inquiries, KnownKeys, Places};
 use dial::Ways;
 use fetch::Fetches;
+use lines::Lines;
 
 /// What connections of other peers, and to them, work with.
 #[derive(Debug)]
@@ -44,6 +46,7 @@ pub(crate) struct Peers {
     places: Places,
     pub(crate) trust: Arc<Trust>,
     fetches: Fetches,
+    lines: Lines,
     ways: Ways,
     attempts: Attempts,
 }
@@ -69,6 +72,7 @@ impl Peers {
             places: Places::default(),
             trust,
             fetches: Fetches::default(),
+            lines: Lines::default(),
             ways: Ways::default(),
             attempts: Attempts::default(),
         }

@@ -25,8 +25,9 @@ use tokio::{
 
 use super::Peers;
 use super::{
-    fetch::{Broken, Stage, lost},
+    fetch::{Broken, Stage, lost, say},
     intake::{Intake, IntakeError},
+    lines::Line,
     serve::short,
 };
 use crate::copies::blocking;
@@ -51,17 +52,40 @@ struct Returned {
     kept: u64,
 }
 
-/// Takes what follows `start`, up to the end of the copy, and puts the file in place.
+/// From where a transfer goes on, who watches it, and who may be asked for behind it.
+pub(super) struct Course<'a> {
+    pub(super) start: u64,
+    pub(super) stage: &'a watch::Sender<Stage>,
+    pub(super) line: Option<&'a mut Line>,
+}
+
+/// A copy that has arrived whole.
+#[must_use]
+pub(super) struct Arrived {
+    intake: Intake,
+    hash: SealedHash,
+}
+
+impl Arrived {
+    /// Puts the file in place, for good.
+    pub(super) async fn finish(self, peers: &Peers) -> Result<(), Broken> {
+        let copies = peers.cache.copies.clone();
+        let Self { intake, hash } = self;
+        blocking(move || intake.finish(&copies, &hash)).await?.map_err(|error| disk(&error))
+    }
+}
+
+/// Takes what follows, up to the end of the copy.
 pub(super) async fn receive<S>(
     peers: &Arc<Peers>,
     stream: &mut Reader<S>,
     list: BlockList,
-    start: u64,
-    stage: &watch::Sender<Stage>,
-) -> Result<(), Broken>
+    course: Course<'_>,
+) -> Result<Arrived, Broken>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let Course { start, stage, line } = course;
     let hash = SealedHash::from(*list.root());
     let partial = peers.cache.copies.partial_path(&hash);
     let total = list.total_len();
@@ -87,6 +111,7 @@ where
         peers,
         stream,
         stage,
+        line,
         pieces,
         returned,
         free: (0..BUFFERS).map(|_| vec![0; PIECE_BYTES].into_boxed_slice()).collect(),
@@ -107,8 +132,7 @@ where
         Err(IntakeError::Excess) => return Err(lost("it sent too much")),
         Err(IntakeError::Disk(error)) => return Err(disk(&error)),
     }
-    let copies = peers.cache.copies.clone();
-    blocking(move || intake.finish(&copies, &hash)).await?.map_err(|error| disk(&error))
+    Ok(Arrived { intake, hash })
 }
 
 fn disk(error: &std::io::Error) -> Broken {
@@ -136,6 +160,7 @@ struct Transfer<'a, S> {
     peers: &'a Peers,
     stream: &'a mut Reader<S>,
     stage: &'a watch::Sender<Stage>,
+    line: Option<&'a mut Line>,
     pieces: mpsc::Sender<Piece>,
     returned: mpsc::Receiver<Returned>,
     free: Vec<Box<[u8]>>,
@@ -171,6 +196,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transfer<'_, S> {
                         return Err(lost("it closed the connection"));
                     }
                     self.take(Piece { buffer, length }).await;
+                    self.ask_next().await?;
                     silent_since = Instant::now();
                 }
             }
@@ -191,6 +217,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transfer<'_, S> {
         // If the writer has ended, the returned buffers tell.
         drop(self.pieces.send(piece).await);
         self.peers.downloads.pass(length).await;
+    }
+
+    /// Asks for what is to come behind this copy.
+    async fn ask_next(&mut self) -> Result<(), Broken> {
+        let requests = self.line.as_mut().map(|line| line.next_requests()).unwrap_or_default();
+        if requests.is_empty() { Ok(()) } else { say(self.stream, &requests).await }
     }
 
     fn kept(&mut self, Returned { buffer, kept }: Returned) {

@@ -43,6 +43,8 @@ use crate::{
 
 /// A connection without a request for this time is closed.
 const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
+/// The same of a contact's, which keeps it for the next request for a minute: it closes it, not this side.
+const CONTACT_IDLE_TIME_MAX: Duration = Duration::from_secs(75);
 
 /// What is read from the disk at a time, as much as the other side hashes at a time.
 const PIECE_BYTES: usize = 128 << 10;
@@ -63,7 +65,7 @@ pub(crate) struct Known<S> {
     stream: Reader<S>,
     from: From,
     is_contact: bool,
-    _place: Place,
+    place: Place,
 }
 
 /// Finds out whose a connection is; nothing if it is nobody's, or that of a peer with which this one does not speak, or if there is
@@ -85,7 +87,7 @@ where
         return Ok(None);
     }
     match caller.and_then(|caller| Ok((peers.places.take(&caller, from.network)?, caller.is_contact))) {
-        Ok((place, is_contact)) => Ok(Some(Known { stream, from, is_contact, _place: place })),
+        Ok((place, is_contact)) => Ok(Some(Known { stream, from, is_contact, place })),
         // A key that is no peer's learns nothing, not even that.
         Err(error) if error.code == Code::NotFound => Ok(None),
         Err(error) => refuse(&mut stream, error).await.map(|()| None),
@@ -128,13 +130,19 @@ async fn converse<S>(peers: &Arc<Peers>, known: Known<S>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Known { mut stream, from, is_contact, _place } = known;
+    let Known { mut stream, from, is_contact, place } = known;
     let stream = &mut stream;
     let begun = Instant::now();
     loop {
         // Whatever a stranger says, it does not keep its place by that.
-        let since = if is_contact { Instant::now() } else { begun };
-        let Some(request) = next(stream, since + IDLE_TIME_MAX).await? else { return Ok(()) };
+        let until = if is_contact { Instant::now() + CONTACT_IDLE_TIME_MAX } else { begun + IDLE_TIME_MAX };
+        let closed = place.rests();
+        let request = tokio::select! {
+            biased;
+            request = next(stream, until) => request?,
+            () = closed.cancelled() => None,
+        };
+        let Some(request) = request.filter(|_| place.works()) else { return Ok(()) };
         if !admission::answers(peers, from).await {
             return Ok(());
         }

@@ -15,9 +15,9 @@ use tokio::{io::DuplexStream, sync::watch};
 use super::Peers;
 use super::{
     callers::{Caller, From},
-    fetch::{Asked, Broken, Stage, ask, fetch_of},
+    fetch::{Asked, Broken, Stage, ask, fetch_of, request_of},
     intake::{Intake, block_start},
-    receive::receive,
+    receive::{Course, receive},
     serve::{identified, serve},
 };
 use crate::{Config, Daemon, keys::ImageKeys, sealing::Sealing, store::Publication};
@@ -101,6 +101,10 @@ async fn pair() -> Pair {
     Pair { owner, viewer, keys, share, grant }
 }
 
+async fn put(stream: &mut Reader<DuplexStream>, grant: &Grant, fetch: Fetch) -> Result<Asked, Broken> {
+    ask(stream, grant, &request_of(&fetch)?).await
+}
+
 async fn publish(owner: &Peer, keys: &ImageKeys, sealed: SealedCopy, blocks: Vec<u8>) -> ImageInfo {
     let stored = keys.store(&owner.peers().identity.any().unwrap().vault, &sealed.hash).unwrap();
     let original = Original { image_id: [1; 32].into(), format: Format::Png, width: 1, height: 1, bytes: 1 };
@@ -147,9 +151,10 @@ impl Pair {
 
     async fn fetch(&self, start: u64) -> Result<[u8; 32], Broken> {
         let mut stream = self.call(self.viewer.key());
-        let Asked { share, list, .. } = ask(&mut stream, &self.grant, fetch_of(&self.grant, start)).await?;
+        let Asked { share, list, .. } = put(&mut stream, &self.grant, fetch_of(&self.grant, start)).await?;
         let stage = watch::Sender::new(Stage::Under(0));
-        receive(self.viewer.peers(), &mut stream, list, start, &stage).await?;
+        let course = Course { start, stage: &stage, line: None };
+        receive(self.viewer.peers(), &mut stream, list, course).await?.finish(self.viewer.peers()).await?;
         Ok(*share)
     }
 
@@ -192,10 +197,10 @@ async fn what_has_been_replaced_is_refused_as_stale() {
     let pair = pair().await;
     let mut stream = pair.call(pair.viewer.key());
     let old = Fetch { sealed: SealedHash::from([3; 32]), ..pair.wanted(0) };
-    let Err(Broken::Final(error)) = ask(&mut stream, &pair.grant, old).await else { panic!("served") };
+    let Err(Broken::Final(error)) = put(&mut stream, &pair.grant, old).await else { panic!("served") };
     assert_eq!(error.code, Code::Stale);
     // The connection goes on.
-    assert!(ask(&mut stream, &pair.grant, pair.wanted(0)).await.is_ok());
+    assert!(put(&mut stream, &pair.grant, pair.wanted(0)).await.is_ok());
 }
 
 #[tokio::test]
@@ -203,7 +208,7 @@ async fn a_share_that_is_not_the_grants_is_not_taken() {
     let pair = pair().await;
     let mut stream = pair.call(pair.viewer.key());
     let other = Grant { check: Some([7; 32].into()), ..pair.grant.clone() };
-    let Err(Broken::Final(error)) = ask(&mut stream, &other, pair.wanted(0)).await else { panic!("taken") };
+    let Err(Broken::Final(error)) = put(&mut stream, &other, pair.wanted(0)).await else { panic!("taken") };
     assert_eq!(&*error.message, "the owner sent a share that is not the grant's");
 }
 
@@ -212,13 +217,13 @@ async fn nobody_is_served_under_a_split_or_a_key_that_is_not_known() {
     let pair = pair().await;
     let mut stream = pair.call(pair.viewer.key());
     let other = Fetch { split: SplitId::from([0; 16]), ..pair.wanted(0) };
-    assert!(ask(&mut stream, &pair.grant, other).await.is_err());
+    assert!(put(&mut stream, &pair.grant, other).await.is_err());
     let mut stranger = pair.call(PublicKey::from([5; 32]));
-    assert!(ask(&mut stranger, &pair.grant, pair.wanted(0)).await.is_err());
+    assert!(put(&mut stranger, &pair.grant, pair.wanted(0)).await.is_err());
     let revoked = Grant { revoked: true, revision: Revision(2), ..pair.grant.clone() };
     pair.owner.peers().cache.take_grant(revoked).await.unwrap();
     let mut stream = pair.call(pair.viewer.key());
-    assert!(ask(&mut stream, &pair.grant, pair.wanted(0)).await.is_err());
+    assert!(put(&mut stream, &pair.grant, pair.wanted(0)).await.is_err());
 }
 
 #[tokio::test]

@@ -43,9 +43,34 @@ pub(crate) fn has_room(served: &[Served], new: Served) -> bool {
             }))
 }
 
+/// Which of the connections that are `idle` is closed to make room for `new`: the first that does; those of contacts are not closed
+/// for others.
+pub(crate) fn makes_room(served: &[Served], idle: &[usize], new: Served) -> Option<usize> {
+    idle.iter().copied().find(|at| {
+        let others = served.iter().enumerate().filter(|(index, _)| index != at).map(|(_, one)| *one);
+        let goes = served.get(*at).is_some_and(|one| new.is_contact || !one.is_contact);
+        goes && has_room(&others.collect::<Vec<_>>(), new)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_idle_connection_makes_room_for_a_contact_and_that_of_a_contact_for_no_other() {
+        let contact = |number| Served { peer: peer(number), is_contact: true, network: network(number) };
+        let full: Vec<Served> = (0..PEER_CONNECTIONS_DIRECT_MAX).map(contact).collect();
+        let new = contact(9_999);
+        assert!(!has_room(&full, new));
+        assert_eq!(makes_room(&full, &[], new), None);
+        assert_eq!(makes_room(&full, &[7, 3], new), Some(7));
+        assert_eq!(makes_room(&full, &[7, 3], Served { is_contact: false, ..new }), None);
+        // Of many of one peer, one of its own.
+        let own: Vec<Served> =
+            (0..PEER_CONNECTIONS_PER_PEER).map(|_| contact(1)).chain([contact(2)]).collect();
+        assert_eq!(makes_room(&own, &[PEER_CONNECTIONS_PER_PEER, 0], contact(1)), Some(0));
+    }
 
     fn peer(number: usize) -> PeerId {
         PeerId::from_number(PeerId::COUNT / 3 + u64::try_from(number).unwrap()).unwrap()

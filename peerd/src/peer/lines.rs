@@ -1,0 +1,442 @@
+//! Connections to other peers that carry several transfers, one after the other.
+//!
+//! A transfer that is done leaves its connection to the next one to the same peer; for a minute, if there is none yet. Those that wait for
+//! the connection are asked for while the one before them is under way still, so that their bytes follow without a pause.
+//!
+//! What always holds: a connection belongs to one transfer at a time, and leads to the holder of the key for which it was made. Whatever
+//! fails takes its connection with it; whoever waited for that makes one of its own. Their number is bounded, and what waits for one is
+//! small. None is kept across a block, or without a session, or through the relay.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use dos_protocol::{PeerId, PublicKey, control::Way};
+use tokio::{
+    io::{AsyncRead, ReadBuf},
+    sync::{oneshot, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{Peers, dial::Connection};
+use crate::upstream::Status;
+
+/// How long a connection is kept after its last use.
+const KEPT_TIME: Duration = Duration::from_secs(60);
+
+/// Connections that are kept.
+const KEPT_MAX: usize = 16;
+
+/// Transfers that wait for one connection: what has arrived of those before may be on its way to the disk still.
+const WAITING_MAX: usize = 3;
+
+/// The most bytes that are still to come on a connection for which another transfer waits: beyond, one of its own is sooner there.
+const AHEAD_BYTES_MAX: u64 = 8 << 20;
+
+/// To whom a connection leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct To {
+    pub(super) peer: PeerId,
+    /// What it has proved to hold.
+    pub(super) key: PublicKey,
+}
+
+/// The connections of a daemon.
+#[derive(Debug)]
+pub(super) struct Lines<S = Connection>(Arc<Mutex<State<S>>>);
+
+impl<S> Default for Lines<S> {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(State { kept: Vec::new(), busy: Vec::new(), next: 0, is_swept: false })))
+    }
+}
+
+#[derive(Debug)]
+struct State<S> {
+    kept: Vec<Kept<S>>,
+    busy: Vec<Busy<S>>,
+    next: u64,
+    /// Whether a task closes what was kept for long enough.
+    is_swept: bool,
+}
+
+#[derive(Debug)]
+struct Kept<S> {
+    to: To,
+    open: Open<S>,
+    since: Instant,
+}
+
+#[derive(Debug)]
+struct Busy<S> {
+    number: u64,
+    to: To,
+    /// The sizes of the transfer under way and of those that have been asked for behind it.
+    ahead: VecDeque<u64>,
+    waiting: VecDeque<Waiting<S>>,
+}
+
+#[derive(Debug)]
+struct Waiting<S> {
+    bytes: u64,
+    /// What asks for the transfer.
+    request: Vec<u8>,
+    turn: oneshot::Sender<Turn<S>>,
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(super) struct Open<S = Connection> {
+    pub(super) stream: S,
+    pub(super) way: Way,
+}
+
+/// A connection that was waited for.
+#[derive(Debug)]
+pub(super) struct Turn<S = Connection> {
+    pub(super) line: Line<S>,
+    pub(super) open: Open<S>,
+    /// The transfer has been asked for.
+    pub(super) is_asked: bool,
+}
+
+/// How a transfer comes to a connection.
+#[derive(Debug)]
+pub(super) enum Joined<S = Connection> {
+    /// One that was kept.
+    Kept(Line<S>, Open<S>),
+    /// One that another transfer will leave, unless that fails.
+    Waits(oneshot::Receiver<Turn<S>>),
+    /// It has to make one.
+    Alone(Line<S>),
+}
+
+impl<S> Lines<S> {
+    fn state(&self) -> MutexGuard<'_, State<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A line of its own for a transfer of `bytes`.
+    pub(super) fn begin(&self, to: To, bytes: u64) -> Line<S> {
+        let mut state = self.state();
+        let number = state.next;
+        state.next += 1;
+        state.busy.push(Busy { number, to, ahead: VecDeque::from([bytes]), waiting: VecDeque::new() });
+        Line { lines: Self(Arc::clone(&self.0)), number, asked: VecDeque::new(), has_left: false }
+    }
+
+    /// Closes what is kept.
+    fn close(&self) {
+        let kept = std::mem::take(&mut self.state().kept);
+        drop(kept);
+    }
+
+    /// Closes what was kept for long enough; when the next one is due. The last one ends the sweeping.
+    fn sweep(&self) -> Option<Instant> {
+        let mut state = self.state();
+        let now = Instant::now();
+        let (old, kept) =
+            std::mem::take(&mut state.kept).into_iter().partition(|kept| now >= kept.since + KEPT_TIME);
+        let old: Vec<Kept<S>> = old;
+        state.kept = kept;
+        let next = state.kept.iter().map(|kept| kept.since + KEPT_TIME).min();
+        state.is_swept = next.is_some();
+        drop(state);
+        drop(old);
+        next
+    }
+}
+
+impl<S: AsyncRead + Unpin> Lines<S> {
+    /// Looks for a connection for a transfer of `bytes`, which `request` asks for.
+    pub(super) fn join(&self, to: To, bytes: u64, request: Vec<u8>) -> Joined<S> {
+        while let Some(mut open) = self.take(to) {
+            if is_quiet(&mut open.stream) {
+                return Joined::Kept(self.begin(to, bytes), open);
+            }
+        }
+        let mut state = self.state();
+        let busy = state.busy.iter_mut().find(|busy| busy.to == to && busy.has_room());
+        let Some(busy) = busy else {
+            drop(state);
+            return Joined::Alone(self.begin(to, bytes));
+        };
+        let (turn, given) = oneshot::channel();
+        busy.waiting.push_back(Waiting { bytes, request, turn });
+        Joined::Waits(given)
+    }
+
+    /// The connection that was used last.
+    fn take(&self, to: To) -> Option<Open<S>> {
+        let mut state = self.state();
+        let at = state.kept.iter().rposition(|kept| kept.to == to)?;
+        Some(state.kept.remove(at).open)
+    }
+}
+
+impl<S> Busy<S> {
+    fn has_room(&self) -> bool {
+        let bytes = self.ahead.iter().copied().chain(self.waiting.iter().map(|waiting| waiting.bytes));
+        let bytes = bytes.fold(0, u64::saturating_add);
+        self.ahead.len() + self.waiting.len() <= WAITING_MAX && bytes <= AHEAD_BYTES_MAX
+    }
+}
+
+/// Whether the other side has neither said anything nor hung up.
+fn is_quiet<S: AsyncRead + Unpin>(stream: &mut S) -> bool {
+    let mut room = [0];
+    let mut context = Context::from_waker(Waker::noop());
+    matches!(Pin::new(stream).poll_read(&mut context, &mut ReadBuf::new(&mut room)), Poll::Pending)
+}
+
+/// The right of a transfer to its connection. Dropped, it leaves those who wait for it to themselves.
+#[derive(Debug)]
+pub(super) struct Line<S = Connection> {
+    lines: Lines<S>,
+    number: u64,
+    /// The transfers that have been asked for behind this one.
+    asked: VecDeque<oneshot::Sender<Turn<S>>>,
+    has_left: bool,
+}
+
+impl<S> Line<S> {
+    fn next_waiting(&self) -> Option<Waiting<S>> {
+        let mut state = self.lines.state();
+        let busy = state.busy.iter_mut().find(|busy| busy.number == self.number)?;
+        let next =
+            std::iter::from_fn(|| busy.waiting.pop_front()).find(|waiting| !waiting.turn.is_closed())?;
+        busy.ahead.push_back(next.bytes);
+        Some(next)
+    }
+
+    /// What asks for the transfers that have come to wait; mostly nothing.
+    pub(super) fn next_requests(&mut self) -> Vec<u8> {
+        let mut requests = Vec::new();
+        while let Some(Waiting { request, turn, .. }) = self.next_waiting() {
+            self.asked.push_back(turn);
+            requests.extend(request);
+        }
+        requests
+    }
+
+    /// All bytes of the transfer have come: the connection is for the next one.
+    pub(super) fn leave(mut self, mut open: Open<S>) {
+        if let Some(turn) = self.asked.pop_front() {
+            // If it has been given up, its answer would come to another one: the connection ends.
+            drop(turn.send(Turn { line: self.handed(), open, is_asked: true }));
+            return;
+        }
+        while let Some(Waiting { turn, .. }) = self.next_waiting() {
+            match turn.send(Turn { line: self.handed(), open, is_asked: false }) {
+                Ok(()) => return,
+                Err(mut turn) => {
+                    // Nobody has it: it is this one's again.
+                    turn.line.has_left = true;
+                    self.has_left = false;
+                    open = turn.open;
+                }
+            }
+        }
+        // One through the relay takes a place of the directory, and there may be a better way by now.
+        if open.way == Way::Relayed {
+            return;
+        }
+        let mut state = self.lines.state();
+        let Some(busy) = state.busy.iter().find(|busy| busy.number == self.number) else { return };
+        let kept = Kept { to: busy.to, open, since: Instant::now() };
+        state.kept.push(kept);
+        let oldest = (state.kept.len() > KEPT_MAX).then(|| state.kept.remove(0));
+        drop(state);
+        drop(oldest);
+    }
+
+    /// The right, in other hands.
+    fn handed(&mut self) -> Self {
+        self.has_left = true;
+        let mut state = self.lines.state();
+        if let Some(busy) = state.busy.iter_mut().find(|busy| busy.number == self.number) {
+            busy.ahead.pop_front();
+        }
+        drop(state);
+        Self {
+            lines: Lines(Arc::clone(&self.lines.0)),
+            number: self.number,
+            asked: std::mem::take(&mut self.asked),
+            has_left: false,
+        }
+    }
+}
+
+impl<S> Drop for Line<S> {
+    fn drop(&mut self) {
+        if self.has_left {
+            return;
+        }
+        let mut state = self.lines.state();
+        let at = state.busy.iter().position(|busy| busy.number == self.number);
+        let gone = at.map(|at| state.busy.swap_remove(at));
+        drop(state);
+        drop(gone);
+    }
+}
+
+/// Sees to it that what is kept is closed in time.
+pub(super) fn keep_swept(peers: &Arc<Peers>) {
+    let begins = {
+        let mut state = peers.lines.state();
+        !state.kept.is_empty() && !std::mem::replace(&mut state.is_swept, true)
+    };
+    if begins {
+        tokio::spawn(sweep(peers.store.blocks_changed(), peers.upstream.status(), Arc::downgrade(peers)));
+    }
+}
+
+async fn sweep(mut blocks: watch::Receiver<u64>, mut status: watch::Receiver<Status>, peers: Weak<Peers>) {
+    let session = status.borrow_and_update().online();
+    let next = || peers.upgrade().and_then(|peers| peers.lines.sweep());
+    let close = || {
+        if let Some(peers) = peers.upgrade() {
+            peers.lines.close();
+        }
+    };
+    while let Some(next) = next() {
+        tokio::select! {
+            () = sleep_until(next) => {}
+            // A blocked peer does not learn by a connection that this one is there.
+            _ = blocks.changed() => close(),
+            changed = status.changed() => {
+                if changed.is_err() || status.borrow_and_update().online() != session {
+                    close();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    fn to(number: u64) -> To {
+        To { peer: PeerId::from_number(PeerId::COUNT / 3 + number).unwrap(), key: PublicKey::from([7; 32]) }
+    }
+
+    fn open() -> (Open<DuplexStream>, DuplexStream) {
+        let (stream, far) = duplex(64);
+        (Open { stream, way: Way::Direct("192.0.2.1:1".parse().unwrap()) }, far)
+    }
+
+    fn alone(lines: &Lines<DuplexStream>, number: u64, bytes: u64) -> Line<DuplexStream> {
+        match lines.join(to(number), bytes, vec![1]) {
+            Joined::Alone(line) => line,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn waits(lines: &Lines<DuplexStream>, number: u64, bytes: u64) -> oneshot::Receiver<Turn<DuplexStream>> {
+        match lines.join(to(number), bytes, vec![9]) {
+            Joined::Waits(turn) => turn,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_kept_for_its_peer_and_for_a_minute() {
+        let lines = Lines::default();
+        let (near, _far) = open();
+        alone(&lines, 1, 5).leave(near);
+        let other = To { key: PublicKey::from([8; 32]), ..to(1) };
+        assert!(matches!(lines.join(other, 5, vec![]), Joined::Alone(_)), "another key is another one");
+        assert!(matches!(lines.join(to(2), 5, vec![]), Joined::Alone(_)));
+        let Joined::Kept(line, near) = lines.join(to(1), 5, vec![]) else { panic!("not kept") };
+        line.leave(near);
+        let (relayed, _far) = open();
+        alone(&lines, 3, 5).leave(Open { way: Way::Relayed, ..relayed });
+        assert!(matches!(lines.join(to(3), 5, vec![]), Joined::Alone(_)), "the relay is for others");
+        tokio::time::advance(KEPT_TIME - Duration::from_secs(1)).await;
+        assert!(lines.sweep().is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(lines.sweep(), None);
+        assert!(matches!(lines.join(to(1), 5, vec![]), Joined::Alone(_)));
+    }
+
+    #[tokio::test]
+    async fn one_that_was_hung_up_on_or_on_which_something_is_said_is_not_used() {
+        let lines = Lines::default();
+        let (near, far) = open();
+        alone(&lines, 1, 5).leave(near);
+        drop(far);
+        assert!(matches!(lines.join(to(1), 5, vec![]), Joined::Alone(_)));
+        let (near, mut far) = open();
+        alone(&lines, 1, 5).leave(near);
+        far.write_all(b"x").await.unwrap();
+        assert!(matches!(lines.join(to(1), 5, vec![]), Joined::Alone(_)));
+    }
+
+    #[tokio::test]
+    async fn one_waits_and_is_asked_for_meanwhile_and_a_large_one_is_not_waited_for() {
+        let lines = Lines::default();
+        let mut first = alone(&lines, 1, 5);
+        assert_eq!(first.next_requests(), b"");
+        let turn = waits(&lines, 1, 6);
+        let second = waits(&lines, 1, 6);
+        assert_eq!(first.next_requests(), [9, 9]);
+        assert_eq!(first.next_requests(), b"", "once");
+        let third = waits(&lines, 1, 6);
+        let _own = alone(&lines, 1, AHEAD_BYTES_MAX);
+        let (near, _far) = open();
+        first.leave(near);
+        let Turn { line, is_asked, open: near } = turn.await.unwrap();
+        assert!(is_asked);
+        line.leave(near);
+        let Turn { mut line, is_asked, .. } = second.await.unwrap();
+        assert!(is_asked);
+        assert_eq!(line.next_requests(), [9]);
+        // Whoever comes now waits for the one that waited.
+        let next = waits(&lines, 1, 8);
+        drop(line);
+        for waiting in [third, next] {
+            assert!(waiting.await.is_err(), "its connection is gone");
+        }
+        let _large = alone(&lines, 2, AHEAD_BYTES_MAX + 1);
+        assert!(matches!(lines.join(to(2), 1, vec![]), Joined::Alone(_)));
+    }
+
+    #[tokio::test]
+    async fn whoever_gives_up_waiting_is_passed_over_unless_it_was_asked_for() {
+        let lines = Lines::default();
+        let first = alone(&lines, 1, 5);
+        drop(waits(&lines, 1, 6));
+        let (near, _far) = open();
+        first.leave(near);
+        let Joined::Kept(mut line, near) = lines.join(to(1), 5, vec![]) else { panic!("not kept") };
+        let turn = waits(&lines, 1, 6);
+        assert_eq!(line.next_requests(), [9]);
+        drop(turn);
+        line.leave(near);
+        assert!(matches!(lines.join(to(1), 5, vec![]), Joined::Alone(_)), "an answer is on its way");
+        assert_eq!(lines.state().busy.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn so_many_are_kept_and_the_oldest_goes_first() {
+        let lines = Lines::default();
+        let mut far = Vec::new();
+        for number in 0..=u64::try_from(KEPT_MAX).unwrap() {
+            let (near, end) = open();
+            far.push(end);
+            alone(&lines, number, 1).leave(near);
+        }
+        assert_eq!(lines.state().kept.len(), KEPT_MAX);
+        assert!(matches!(lines.join(to(0), 1, vec![]), Joined::Alone(_)));
+        assert!(matches!(lines.join(to(1), 1, vec![]), Joined::Kept(..)));
+        lines.close();
+        assert_eq!(lines.sweep(), None);
+    }
+}
