@@ -35,6 +35,9 @@ struct State {
     hold_from: Option<u64>,
     /// Connections under way.
     open: Vec<TcpStream>,
+    /// Connections made so far, and those of them that have ended.
+    made: usize,
+    ended: usize,
 }
 
 impl Cutter {
@@ -54,11 +57,18 @@ impl Cutter {
                 let Some(target) = shared.state.lock().unwrap().target else { continue };
                 let Ok(far) = TcpStream::connect(target) else { continue };
                 let ends = [near.try_clone().unwrap(), far.try_clone().unwrap()];
-                shared.state.lock().unwrap().open.extend(ends);
+                {
+                    let mut state = shared.state.lock().unwrap();
+                    state.open.extend(ends);
+                    state.made += 1;
+                }
                 let (near2, far2) = (near.try_clone().unwrap(), far.try_clone().unwrap());
                 thread::spawn(move || pump(near2, far2, |_| ()));
                 let shared = Arc::clone(&shared);
-                thread::spawn(move || pump(far, near, |count| shared.pass(count)));
+                thread::spawn(move || {
+                    pump(far, near, |count| shared.pass(count));
+                    shared.state.lock().unwrap().ended += 1;
+                });
             }
         });
         proxy
@@ -72,6 +82,12 @@ impl Cutter {
     /// The owner is there now.
     pub(crate) fn lead_to(&self, target: &str) {
         self.shared.state.lock().unwrap().target = Some(target.parse().unwrap());
+    }
+
+    /// How many connections have been made so far, and how many of them are open.
+    pub(crate) fn connections(&self) -> (usize, usize) {
+        let state = self.shared.state.lock().unwrap();
+        (state.made, state.made - state.ended)
     }
 
     /// What has come from the owner so far.

@@ -174,6 +174,36 @@ fn a_command_that_is_interrupted_leaves_what_has_arrived_for_the_next() {
 }
 
 #[test]
+fn one_connection_carries_several_transfers_and_is_closed_at_a_block() {
+    let scene = Scene::new(MIB);
+    for (seed, name) in [(2, "hill"), (3, "lake")] {
+        pictures::write(&scene.alice.dir.join(name), seed);
+        scene.alice.ctl(&["add", name]).ok();
+        scene.alice.ctl(&["share", name, &scene.bob.name, "--views", "2"]).ok();
+    }
+    wait_until("the viewer is told", || scene.bob.right("/lake").is_some());
+    for image in ["alice/sea", "alice/hill", "alice/lake"] {
+        scene.bob.ctl(&["fetch", image]).ok();
+    }
+    assert_eq!(scene.proxy.connections(), (1, 1));
+    scene.bob.ctl(&["block", "alice"]).ok();
+    wait_until("the connection is closed", || scene.proxy.connections() == (1, 0));
+}
+
+#[test]
+fn a_kept_connection_that_the_owner_has_lost_is_replaced_by_another_one() {
+    let mut scene = Scene::new(MIB);
+    pictures::write(&scene.alice.dir.join("hill"), 2);
+    scene.alice.ctl(&["add", "hill"]).ok();
+    scene.alice.ctl(&["share", "hill", &scene.bob.name, "--views", "2"]).ok();
+    wait_until("the viewer is told", || scene.bob.right("/hill").is_some());
+    scene.bob.ctl(&["fetch", "alice/sea"]).ok();
+    scene.restart_alice();
+    scene.bob.ctl(&["fetch", "alice/hill"]).ok();
+    assert_eq!(scene.proxy.connections().0, 2);
+}
+
+#[test]
 fn a_damaged_block_is_named_in_the_log_and_fetched_again() {
     let scene = Scene::new(5 * MIB);
     let copy = fs::read_dir(scene.alice.dir.join("state/sealed")).unwrap().next().unwrap().unwrap().path();
