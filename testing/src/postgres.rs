@@ -74,6 +74,16 @@ impl Postgres {
     /// As in [`Postgres::shared`].
     #[must_use]
     pub fn own(test: &str) -> Option<Self> {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::own_at(memory, test) } else { Self::own_at(&std::env::temp_dir(), test) }
+    }
+
+    /// The same in this place, which others must be able to pass through: a disk, if it is to be as fast as one.
+    ///
+    /// # Panics
+    /// As in [`Postgres::shared`].
+    #[must_use]
+    pub fn own_at(place: &Path, test: &str) -> Option<Self> {
         let Some(programs) = programs() else {
             assert!(
                 std::env::var_os(REQUIRED).is_none(),
@@ -83,8 +93,6 @@ impl Postgres {
             return None;
         };
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let memory = Path::new("/dev/shm");
-        let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let home = place.join(format!("dos-postgres-{}-{number}", std::process::id()));
         fs::create_dir(&home).unwrap_or_else(|error| panic!("cannot make {}: {error}", home.display()));
