@@ -8,7 +8,7 @@ use tokio_postgres::error::{Severity, SqlState};
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PostgresError {
     /// The address of the servers cannot be read. The text has no password: an address with one is refused before.
-    #[error("the address of the store is none: {0}")]
+    #[error("the address of the store cannot be used: {0}")]
     Address(Box<str>),
     /// TLS cannot be set up.
     #[error("cannot set up TLS to the database server")]

@@ -59,6 +59,8 @@ impl Sessions {
         loop {
             let is_last = began.elapsed() >= TRIED_AGAIN;
             let idle = self.idle.lock().pop().filter(|session| session.broken().is_none());
+            // Of those that have waited all may be broken; of a new one that is the server's news.
+            let is_fresh = idle.is_none();
             match idle.map_or_else(|| self.open(), Ok) {
                 Ok(session) => {
                     let result = work.clone()(&Connection::Postgres(&session));
@@ -76,7 +78,9 @@ impl Sessions {
                 }
                 Err(_) => {}
             }
-            thread::park_timeout(PAUSE);
+            if is_fresh {
+                thread::park_timeout(PAUSE);
+            }
         }
     }
 
