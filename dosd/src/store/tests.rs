@@ -415,6 +415,18 @@ async fn a_store_of_the_first_version_is_brought_up_to_date() {
     close((store, thread)).await;
 }
 
+#[tokio::test]
+async fn both_engines_have_the_same_tables_in_the_same_version() {
+    assert_eq!(schema::POSTGRES.version(), schema::SCHEMA.migrations.len());
+    let name = "both_engines_have_the_same_tables_in_the_same_version";
+    let Some(database) = Place::database(name) else { return };
+    let file = Place::file();
+    for place in [&file, &database] {
+        close(place.open()).await;
+    }
+    assert_eq!(file.columns(), database.columns());
+}
+
 #[test]
 fn a_statement_is_prepared_once_whatever_its_values_are() {
     let dir = tempfile::tempdir().unwrap();

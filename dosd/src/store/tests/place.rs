@@ -1,6 +1,6 @@
 //! Where a test keeps its store: every test of the store is run with either engine.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use dos_protocol::admin::Checked;
 use dos_sql::{Connection, Secrets, Server, Session, WriterThread, off_the_runtime};
@@ -93,6 +93,21 @@ impl Place {
                 (0..N).map(|column| row.get(column)).collect::<dos_sql::Result<Vec<i64>>>()
             });
             numbers.unwrap().try_into().unwrap()
+        })
+    }
+
+    /// Every column of every table of the store.
+    pub(super) fn columns(&self) -> BTreeSet<String> {
+        self.with(|connection| {
+            let sql = if connection.is_postgres() {
+                "SELECT table_name || '.' || column_name FROM information_schema.columns
+                 WHERE table_schema = current_schema() AND table_name NOT IN ('meta', 'lanes')"
+            } else {
+                "SELECT t.name || '.' || c.name FROM sqlite_schema t, pragma_table_info(t.name) c WHERE t.type = 'table'"
+            };
+            let mut statement = connection.prepare(sql).unwrap();
+            let names = statement.query_map((), |row| row.get::<String>(0)).unwrap();
+            names.collect::<dos_sql::Result<_>>().unwrap()
         })
     }
 
