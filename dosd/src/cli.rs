@@ -1,5 +1,7 @@
 //! The command line of dosd.
 
+mod store;
+
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
@@ -9,6 +11,8 @@ use dos_protocol::{
     model::PeerRef,
     parse_duration,
 };
+
+pub use store::{StoreAsk, StoreCommand, StoreMove, StoreOf, StorePlace};
 
 use crate::config::FileConfig;
 
@@ -85,6 +89,8 @@ pub enum Command {
     Stats(AdminArgs),
     /// Delete what is kept for a peer's password, which then opens nothing any more
     Password(Password),
+    /// Move the store to database servers, verify it there, bring its tables up to date
+    Store(StoreOf),
 }
 
 /// Options of `serve`.

@@ -1,6 +1,7 @@
 //! The server's settings: a flag beats the environment beats the file beats the default.
 
 mod declared;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,8 @@ use dos_daemon::{
     settings::SettingError,
 };
 use dos_protocol::{link::split_host_port, paths::Environment};
+
+pub use store::{StoreConfig, StoreConfigError};
 
 pub use declared::{DEFAULT_LISTEN, FileConfig, Registration, Switch, Values};
 
@@ -37,6 +40,9 @@ pub enum ConfigError {
     /// A value that cannot be meant.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// Where the store is.
+    #[error(transparent)]
+    Store(#[from] StoreConfigError),
     /// Not `HOST:PORT`.
     #[error("--advertise needs HOST:PORT, not {0:?}")]
     Advertise(String),
@@ -49,6 +55,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where everything is kept.
     pub data_dir: PathBuf,
+    /// The database servers that keep the store, if it is not in the data directory.
+    pub store: Option<StoreConfig>,
     /// What the join link says instead of a guess: host and port.
     pub advertise: Option<(String, u16)>,
     /// How it logs.
@@ -178,6 +186,7 @@ impl Config {
             settings: Settings::from(&values),
             listen: values.listen,
             data_dir: data_dir(values.data_dir)?,
+            store: StoreConfig::new(values.store.as_deref(), values.store_ca, values.store_password_file)?,
             advertise: values.advertise.map(|text| host_port(&text)).transpose()?,
             log_format: values.log_format,
             metrics: values.metrics,
@@ -205,9 +214,18 @@ impl Configuration for Config {
     }
 
     fn needs_restart_for(&self, other: &Self) -> Vec<&'static str> {
+        let address = |store: &StoreConfig| store.address.clone();
+        let authority = |store: &StoreConfig| store.authority.clone();
+        let password = |store: &StoreConfig| store.password.clone();
         let differs = [
             ("listen", self.listen != other.listen),
             ("data_dir", self.data_dir != other.data_dir),
+            ("store", self.store.as_ref().map(address) != other.store.as_ref().map(address)),
+            ("store_ca", self.store.as_ref().and_then(authority) != other.store.as_ref().and_then(authority)),
+            (
+                "store_password_file",
+                self.store.as_ref().and_then(password) != other.store.as_ref().and_then(password),
+            ),
             ("advertise", self.advertise != other.advertise),
             ("log_format", self.log_format != other.log_format),
             ("metrics", self.metrics != other.metrics),

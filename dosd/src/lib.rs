@@ -22,7 +22,12 @@ pub mod rules;
 mod session;
 pub mod store;
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use dos_daemon::{files, http, notify};
 use dos_protocol::{
@@ -69,7 +74,17 @@ pub enum StartError {
     Tls(#[from] TlsError),
     /// The database.
     #[error("cannot open the database")]
-    Store(#[from] dos_sqlite::OpenError),
+    Store(#[from] dos_sql::OpenError),
+    /// Where it is.
+    #[error(transparent)]
+    StoreConfig(#[from] config::StoreConfigError),
+    /// The peers are in a file, and the store on the servers is empty.
+    #[error(
+        "the database {path} has peers and the store on the database servers has none: move them with `dosd store move`, or put \
+         the file elsewhere",
+        path = .0.display()
+    )]
+    NotMoved(PathBuf),
     /// The port.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
@@ -100,7 +115,7 @@ pub struct Server {
     door: Door,
     page: Option<TcpListener>,
     link: JoinLink,
-    writer: dos_sqlite::WriterThread,
+    writer: dos_sql::WriterThread,
     data_dir: DataDir,
     room: Room,
 }
@@ -127,13 +142,17 @@ impl Server {
     pub fn start_on(config: &Config, passed: Option<std::net::TcpListener>) -> Result<Self, StartError> {
         let data_dir = DataDir::open(&config.data_dir)?;
         let database = data_dir.join(DATABASE_NAME);
-        let remembered = store::remembered(&database)?;
+        let servers = config.store.as_ref().map(config::StoreConfig::server).transpose()?;
+        let remembered = remembered(servers.as_ref(), &database)?;
         let secret = data_dir.server_key(|key, path| fits(key, &remembered, path))?;
         let key = secret.public()?;
         let tls = ServerTls::new(&secret, Alpn::Directory)?;
         let passwords = Setup::derive(&secret)?;
         let live = Arc::new(Live::default());
-        let (store, writer) = Store::open(&database, Arc::clone(&live) as _)?;
+        let (store, writer) = match &servers {
+            None => Store::open(&database, Arc::clone(&live) as _)?,
+            Some(servers) => Store::connect(servers, Arc::clone(&live) as _)?,
+        };
         let failed = |error| StartError::Listen(config.listen, error);
         let listener = match passed {
             Some(listener) => TcpListener::from_std(listener).map_err(StartError::Passed)?,
@@ -240,6 +259,16 @@ impl Server {
         phase.send_replace(Phase::Ended);
         ended
     }
+}
+
+/// What the store remembers, wherever it is.
+fn remembered(servers: Option<&dos_sql::Server>, database: &Path) -> Result<Remembered, StartError> {
+    let Some(servers) = servers else { return Ok(store::remembered(database)?) };
+    let remembered = store::remembered_by(servers)?;
+    if remembered.peers == 0 && store::remembered(database)?.peers > 0 {
+        return Err(StartError::NotMoved(database.to_owned()));
+    }
+    Ok(remembered)
 }
 
 /// How many connections there may be.

@@ -5,18 +5,19 @@
 use std::{
     error::Error,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use dos_daemon::{
     http::{self, Page},
     log,
 };
-use dos_sqlite::WriterStats;
+use dos_sql::WriterStats;
 use prometheus_client::{
     metrics::{counter::ConstCounter, gauge::ConstGauge},
     registry::{Registry, Unit},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
 use crate::{
     directory::{Directory, outward},
@@ -24,6 +25,9 @@ use crate::{
     rules::Level,
     store::{Counts, Looked},
 };
+
+/// A store that has not written in this time is not ready to.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// A directory as its page shows it.
 #[derive(Debug)]
@@ -73,8 +77,16 @@ impl Page for Observed {
 
     async fn is_ready(&self) -> Result<(), String> {
         match *self.phase.borrow() {
-            Phase::Open => Ok(()),
-            Phase::Closing | Phase::Ended => Err("the directory is closing".into()),
+            Phase::Open => {}
+            Phase::Closing | Phase::Ended => return Err("the directory is closing".into()),
+        }
+        let Some(directory) = self.directory.upgrade() else { return Err("the directory is closing".into()) };
+        let store = directory.store.clone();
+        drop(directory);
+        if timeout(WRITE_TIME_MAX, store.is_writable()).await.unwrap_or(false) {
+            Ok(())
+        } else {
+            Err("the store takes no writes".into())
         }
     }
 }

@@ -15,7 +15,7 @@ mod writer;
 pub use open::{OpenError, open_reader, open_writer};
 pub use reader::Readers;
 pub use schema::{Migration, OVERWRITE_FREE_PAGES, Schema, copy_name};
-pub use writer::{Writer, WriterStats, WriterThread};
+pub use writer::{BATCH_MAX, Counters, QUEUE_MAX, Writer, WriterStats, WriterThread};
 
 use std::{path::PathBuf, sync::Arc};
 

@@ -21,10 +21,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{OpenError, StoreError, checkpoints::Checkpointer, files::Files};
 
 /// Operations that wait for the writer; more wait for a place in this queue.
-const QUEUE_MAX: usize = 1024;
+pub const QUEUE_MAX: usize = 1024;
 
 /// Operations in one transaction: bounds how long the first of them waits for the last.
-const BATCH_MAX: usize = 512;
+pub const BATCH_MAX: usize = 512;
 
 /// A handle to the writer; clones share it. When the last one is gone, the writer finishes and stops.
 #[derive(Debug, Clone)]
@@ -46,11 +46,35 @@ impl WriterThread {
     }
 }
 
+/// Counts what a writer does.
 #[derive(Debug, Default)]
-struct Counters {
+pub struct Counters {
     commits: AtomicU64,
     operations: AtomicU64,
     failures: AtomicU64,
+}
+
+impl Counters {
+    /// A transaction of these operations was committed.
+    pub fn committed(&self, operations: usize) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.operations.fetch_add(u64::try_from(operations).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// A transaction could not be committed.
+    pub fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How much was written since the start.
+    #[must_use]
+    pub fn stats(&self) -> WriterStats {
+        WriterStats {
+            commits: self.commits.load(Ordering::Relaxed),
+            operations: self.operations.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
+        }
+    }
 }
 
 /// How much was written since the start.
@@ -225,11 +249,7 @@ impl Writer {
     /// How much was written since the start.
     #[must_use]
     pub fn stats(&self) -> WriterStats {
-        WriterStats {
-            commits: self.counters.commits.load(Ordering::Relaxed),
-            operations: self.counters.operations.load(Ordering::Relaxed),
-            failures: self.counters.failures.load(Ordering::Relaxed),
-        }
+        self.counters.stats()
     }
 }
 
@@ -255,20 +275,18 @@ impl Writing {
                 let Ok(next) = waiting.try_recv() else { break };
                 batch.push(next);
             }
-            let size = u64::try_from(batch.len()).unwrap_or(0);
             let outcome = self.commit(&mut batch);
             match &outcome {
                 Ok(()) => {
-                    self.counters.commits.fetch_add(1, Ordering::Relaxed);
-                    self.counters.operations.fetch_add(size, Ordering::Relaxed);
+                    self.counters.committed(batch.len());
                     // One signal that waits is as good as many.
                     let _ = committed.try_send(());
                 }
                 Err(error) => {
-                    self.counters.failures.fetch_add(1, Ordering::Relaxed);
+                    self.counters.failed();
                     tracing::error!(
                         error = error as &dyn std::error::Error,
-                        operations = size,
+                        operations = batch.len(),
                         "commit failed"
                     );
                 }

@@ -8,12 +8,16 @@ mod child;
 mod files;
 mod namespace;
 mod needs;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod wait;
 
 pub use child::Guarded;
 pub use files::files_with;
 pub use namespace::within;
 pub use needs::{has_program, skipped};
+#[cfg(feature = "postgres")]
+pub use postgres::{Postgres, REQUIRED, Secured};
 pub use rustix::process::Signal;
 #[cfg(feature = "async")]
 pub use wait::wait_until_async;

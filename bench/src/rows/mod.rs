@@ -5,6 +5,7 @@ mod fetch;
 mod list;
 mod memory;
 mod messages;
+mod postgres;
 mod presence;
 mod previews;
 mod push;
@@ -32,7 +33,7 @@ pub(crate) struct Measurement {
 }
 
 /// All of them, in the order in which they run.
-pub(crate) const ROWS: [Measurement; 12] = [
+pub(crate) const ROWS: [Measurement; 13] = [
     Measurement {
         name: "sync",
         about: "what the disk takes for a commit",
@@ -44,6 +45,11 @@ pub(crate) const ROWS: [Measurement; 12] = [
         name: "spend",
         about: "views, durably counted",
         measure: |lab| Box::pin(spend::measure(lab)),
+    },
+    Measurement {
+        name: "postgres",
+        about: "the store on a database server beside the one in a file",
+        measure: |lab| Box::pin(postgres::measure(lab)),
     },
     Measurement { name: "push", about: "a right on its way", measure: |lab| Box::pin(push::measure(lab)) },
     Measurement {

@@ -97,7 +97,7 @@ async fn through_protocol(
     Ok((f64::from(total) / start.elapsed().as_secs_f64(), back))
 }
 
-async fn in_process(
+pub(super) async fn in_process(
     store: &Store,
     viewers: &[PeerId],
     image: ImageNo,
@@ -123,9 +123,14 @@ async fn in_process(
     Ok(f64::from(total) / start.elapsed().as_secs_f64())
 }
 
-/// A store with an owner's image and a right without limit for every viewer.
 async fn store_with_rights(path: &Path) -> anyhow::Result<(Store, Vec<PeerId>, ImageNo)> {
     let (store, _writer) = Store::open(path, Arc::new(Live::default()))?;
+    let (viewers, image) = give_rights(&store).await?;
+    Ok((store, viewers, image))
+}
+
+/// An owner's image in a store, and a right without limit for every viewer.
+pub(super) async fn give_rights(store: &Store) -> anyhow::Result<(Vec<PeerId>, ImageNo)> {
     let now = Timestamp::now();
     let owner = store.register(secrets(1)?.remove(0).public()?, anybody(), now).await?;
     let image = store.publish(Change::by(owner.id, now), publication()?).await?.no;
@@ -135,10 +140,10 @@ async fn store_with_rights(path: &Path) -> anyhow::Result<(Store, Vec<PeerId>, I
         store.share(Change::by(owner.id, now), unlimited(image, viewer)).await?;
         viewers.push(viewer);
     }
-    Ok((store, viewers, image))
+    Ok((viewers, image))
 }
 
-fn anybody() -> NewPeer {
+pub(super) fn anybody() -> NewPeer {
     NewPeer { name: None, admission: Admission::Open }
 }
 

@@ -4,7 +4,7 @@ use dos_protocol::{
     admin::{FromDosd, Room, Stats},
     directory::ViewedKind,
 };
-use dos_sqlite::WriterStats;
+use dos_sql::WriterStats;
 
 use super::{Operator, Replies, Stop};
 use crate::{

@@ -43,7 +43,7 @@ fn check_files(data_dir: &Path) -> Result<Checked, Failure> {
     Ok(checked)
 }
 
-fn show(checked: &Checked, screen: &mut Screen) -> Result<(), Failure> {
+pub(super) fn show(checked: &Checked, screen: &mut Screen) -> Result<(), Failure> {
     let sound = checked.findings.is_empty();
     let counts = [(checked.peers, "peer"), (checked.images, "image"), (checked.grants, "grant")];
     let counts = counts.map(|(count, what)| count_of(count, what)).join(", ");

@@ -16,6 +16,7 @@ pub(super) fn run(options: Box<Serve>, screen: &mut Screen) -> Result<(), Failur
     let object = json!({
         "listen": config.listen.to_string(),
         "data_dir": config.data_dir.display().to_string(),
+        "store": config.store.map(|store| store.address.to_string()),
         "metrics": config.metrics.map(|address| address.to_string()),
         "log": config.log,
     });

@@ -1,6 +1,6 @@
 //! The operator's commands, each in the file of its verb: arguments, one request to the running server, its replies shown.
 //!
-//! No asynchronous runtime and, but for `check` and `restore` on the files of a stopped server, no store here: what a
+//! No asynchronous runtime and, but for `store` and for `check` and `restore` on the files of a stopped server, no store here: what a
 //! command does is up to the server.
 
 mod announce;
@@ -23,6 +23,7 @@ mod restore;
 mod show;
 mod shutdown;
 mod stats;
+mod store;
 mod takedown;
 
 use std::{
@@ -98,6 +99,7 @@ fn perform(command: Command, screen: &mut Screen) -> Result<(), Failure> {
         Command::Prune(options) => prune::run(options, screen),
         Command::Stats(ask) => stats::run(ask, screen),
         Command::Password(options) => password::run(options, screen),
+        Command::Store(options) => store::run(options.command, screen),
     }
 }
 

@@ -69,6 +69,12 @@ dos_daemon::settings! {
     ];
     /// Keep everything in this directory [default: $STATE_DIRECTORY, or dos/dosd in the user's state directory]
     data_dir: PathBuf, [value_name = "DIR", env = "DOSD_DATA_DIR"];
+    /// Keep the store on PostgreSQL, at postgres://USER@HOST,HOST/DATABASE [default: a file in the data directory]
+    store: String, [value_name = "URL", env = "DOSD_STORE"];
+    /// Trust database servers whose certificates are signed by those in this file (PEM) [default: only servers on this machine, without TLS]
+    store_ca: PathBuf, [value_name = "FILE", env = "DOSD_STORE_CA"];
+    /// Read the password for the database from this file, which must be private [default: no password]
+    store_password_file: PathBuf, [value_name = "FILE", env = "DOSD_STORE_PASSWORD_FILE"];
     /// Host and port in the join link [default: the address of this machine]
     advertise: String, [value_name = "HOST:PORT", env = "DOSD_ADVERTISE"];
     /// Who may register [default: invite]

@@ -6,9 +6,12 @@ use dos_protocol::limits::BLOCK_DURATION;
 use super::*;
 
 /// Key, default as the help tells it, another value as the file has it.
-const SETTINGS: [(&str, &str, &str); 33] = [
+const SETTINGS: [(&str, &str, &str); 36] = [
     ("listen", "[::]:5001", "'[::1]:1'"),
     ("data_dir", "$STATE_DIRECTORY, or dos/dosd in the user's state directory", "'/y'"),
+    ("store", "a file in the data directory", "'postgres://a@localhost/b'"),
+    ("store_ca", "only servers on this machine, without TLS", "'/z'"),
+    ("store_password_file", "no password", "'/z'"),
     ("advertise", "the address of this machine", "'a:1'"),
     ("registration", "invite", "'open'"),
     ("registrations_per_minute", "60", "1"),
@@ -75,14 +78,26 @@ fn every_setting_is_in_the_documents_with_its_default() {
 fn a_default_is_what_it_is_said_to_be_and_another_value_changes_something() {
     let given = format!("{:?}", config("").unwrap());
     for (key, default, other) in SETTINGS {
-        let changed = config(&format!("{key} = {other}")).unwrap();
+        let needs = if key.starts_with("store_") { "store = 'postgres://a@localhost/b'\n" } else { "" };
+        let given = if needs.is_empty() { given.clone() } else { format!("{:?}", config(needs).unwrap()) };
+        let changed = config(&format!("{needs}{key} = {other}")).unwrap();
         assert_ne!(format!("{changed:?}"), given, "{key} has no effect");
-        if !matches!(key, "data_dir" | "advertise" | "idle_timeout" | "database_bytes_max" | "metrics") {
+        if !matches!(
+            key,
+            "data_dir"
+                | "store"
+                | "store_ca"
+                | "store_password_file"
+                | "advertise"
+                | "idle_timeout"
+                | "database_bytes_max"
+                | "metrics"
+        ) {
             let value = if default.parse::<u64>().is_ok() { default.into() } else { format!("'{default}'") };
             let same = config(&format!("{key} = {value}")).unwrap();
             assert_eq!(format!("{same:?}"), given, "the default of {key}");
         }
-        let now = config("").unwrap();
+        let now = config(needs).unwrap();
         let live = changed.settings != now.settings || changed.log != now.log;
         let restart: &[&str] = if live { &[] } else { &[key] };
         assert_eq!(now.needs_restart_for(&changed), restart);

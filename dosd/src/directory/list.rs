@@ -29,7 +29,7 @@ impl Directory {
             (None, false, Some(since)) => {
                 // Presence is looked up for one peer after the other, so that the IDs of all online are not copied for every page.
                 let (live, hidden) = (Arc::clone(&self.live), hidden.clone());
-                Peers::Passing(Box::new(move |peer, seen| {
+                Peers::Passing(Arc::new(move |peer, seen| {
                     was_seen(since, seen, hidden.contains(peer), || live.is_online(peer))
                 }))
             }

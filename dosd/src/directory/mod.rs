@@ -19,7 +19,7 @@ mod view;
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use dos_daemon::{
@@ -34,6 +34,7 @@ use dos_protocol::{
     model::{Address, PeerRef},
     opaque::Setup,
 };
+use dos_sql::StoreError;
 
 pub(crate) use password::{LoginPending, outdated};
 pub use sign_in::Arrived;
@@ -74,19 +75,27 @@ pub struct Directory {
     arrivals: Mutex<Vec<(PeerId, Timestamp)>>,
 }
 
+/// When to ask again what the store could not tell.
+const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(5);
+
 /// For the other side: what a caller can do something about as it is, faults of ours without their inside.
 pub(crate) fn outward(refusal: Refusal) -> WireError {
     match refusal {
         Refusal::Refused(error) => error,
         Refusal::Store(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "an operation failed in the store");
+            if error.is_gone() {
+                return WireError::new(Code::Internal, "the directory has lost its files; nothing was done");
+            }
+            if error.is_full() {
+                return WireError::new(Code::Internal, "the directory's disk is full");
+            }
             match error {
-                dos_sqlite::StoreError::Gone(_) => {
-                    WireError::new(Code::Internal, "the directory has lost its files; nothing was done")
-                }
-                dos_sqlite::StoreError::Full(_) => {
-                    WireError::new(Code::Internal, "the directory's disk is full")
-                }
+                StoreError::Unavailable(_) => WireError::new(
+                    Code::Timeout,
+                    "the directory's store is out of reach; it is not known whether that was done",
+                )
+                .retry_after(UNAVAILABLE_PAUSE),
                 _ => WireError::new(Code::Internal, "the directory could not store that"),
             }
         }

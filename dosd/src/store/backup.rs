@@ -21,7 +21,7 @@ use rusqlite::{
 };
 use tokio::task::spawn_blocking;
 
-use super::{Refusal, Store};
+use super::{Place, Refusal, Store};
 use crate::rules::refusal::conflict;
 
 /// Pages copied before it is looked whether anybody still waits for the copy: 4 MiB, some milliseconds.
@@ -55,7 +55,10 @@ impl Store {
     /// # Errors
     /// `conflict` if there is such a file; `not_found` if its directory is missing; `invalid` if it cannot be written.
     pub async fn backup(&self, file: PathBuf) -> Result<u64, Refusal> {
-        let source = self.path.clone();
+        let Place::File(source) = self.place.clone() else {
+            let why = "the store is on database servers, which are backed up there";
+            return Err(WireError::new(Code::Invalid, why).hint("pg_basebackup").into());
+        };
         let abandoned = Arc::new(AtomicBool::new(false));
         let abandon = Abandon(Arc::clone(&abandoned));
         let copied = spawn_blocking(move || copy_to(&source, &file, &abandoned)).await;

@@ -6,7 +6,7 @@ use dos_protocol::{
     limits::PAGE_MAX,
     model::PeerRef,
 };
-use rusqlite::{Connection, params};
+use dos_sql::{self as sql, Connection, Row, params};
 
 use super::{Change, Changed, Deliver, Refusal, Store, inbox, messages, peers, requests, row, withheld};
 use crate::rules::{
@@ -18,18 +18,13 @@ use crate::rules::{
 };
 
 /// Whether `blocker` has blocked `blocked`.
-pub(super) fn is_blocked(
-    connection: &Connection,
-    blocker: PeerId,
-    blocked: PeerId,
-) -> rusqlite::Result<bool> {
-    let mut statement =
-        connection.prepare_cached("SELECT 1 FROM blocks WHERE blocker = ?1 AND blocked = ?2")?;
+pub(super) fn is_blocked(connection: &Connection, blocker: PeerId, blocked: PeerId) -> sql::Result<bool> {
+    let mut statement = connection.prepare("SELECT 1 FROM blocks WHERE blocker = ?1 AND blocked = ?2")?;
     statement.exists(params![row::peer_number(blocker), row::peer_number(blocked)])
 }
 
 /// The blocks between a peer that acts and another one.
-pub(super) fn between(connection: &Connection, actor: PeerId, other: PeerId) -> rusqlite::Result<Between> {
+pub(super) fn between(connection: &Connection, actor: PeerId, other: PeerId) -> sql::Result<Between> {
     Ok(Between {
         by_other: is_blocked(connection, other, actor)?,
         by_actor: is_blocked(connection, actor, other)?,
@@ -42,12 +37,12 @@ pub(super) fn passing(
     connection: &Connection,
     (actor, act): (PeerId, Act),
     owed: Vec<Owe>,
-) -> rusqlite::Result<Vec<Owe>> {
+) -> sql::Result<Vec<Owe>> {
     let mut passing = Vec::with_capacity(owed.len());
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare(
         "SELECT EXISTS(SELECT 1 FROM blocks WHERE blocker = ?1) OR EXISTS(SELECT 1 FROM blocks WHERE blocked = ?1)",
     )?;
-    if !statement.query_row([row::peer_number(actor)], |row| row.get::<_, bool>(0))? {
+    if !statement.query_row([row::peer_number(actor)], |row| row.get::<bool>(0))? {
         return Ok(owed);
     }
     for owe in owed {
@@ -65,9 +60,9 @@ pub(super) fn passing(
 }
 
 /// Delivers all blocks that there are.
-pub(super) fn deliver_all(connection: &Connection, deliver: &dyn Deliver) -> rusqlite::Result<()> {
+pub(super) fn deliver_all(connection: &Connection, deliver: &dyn Deliver) -> sql::Result<()> {
     let mut statement = connection.prepare("SELECT blocker, blocked FROM blocks")?;
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
         let (blocker, blocked) = (row::peer(row, 0)?, row::peer(row, 1)?);
         deliver.blocking(BlockChange { blocker, blocked, is_on: true });
@@ -115,7 +110,7 @@ impl Store {
             let blocker = change.peer;
             let blocked = peers::find(connection, &peer)?.id;
             connection
-                .prepare_cached("DELETE FROM blocks WHERE blocker = ?1 AND blocked = ?2")?
+                .prepare("DELETE FROM blocks WHERE blocker = ?1 AND blocked = ?2")?
                 .execute(params![row::peer_number(blocker), row::peer_number(blocked)])?;
             let block = Some(BlockChange { blocker, blocked, is_on: false });
             let rows = if between(connection, blocker, blocked)?.is_open() {
@@ -134,7 +129,7 @@ impl Store {
     /// If the store fails.
     pub async fn blocks(&self, blocker: PeerId) -> Result<Vec<Block>, Refusal> {
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
+            let mut statement = connection.prepare(
                 "SELECT b.blocked, p.name, b.since FROM blocks b LEFT JOIN peers p ON p.id = b.blocked
                  WHERE b.blocker = ?1 ORDER BY b.blocked",
             )?;
@@ -153,7 +148,7 @@ impl Store {
         after: Option<PeerId>,
     ) -> Result<(Vec<Block>, bool), Refusal> {
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
+            let mut statement = connection.prepare(
                 "SELECT b.blocked, p.name, b.since FROM blocks b LEFT JOIN peers p ON p.id = b.blocked
                  WHERE b.blocker = ?1 AND b.blocked > ?2 ORDER BY b.blocked LIMIT ?3",
             )?;
@@ -167,30 +162,25 @@ impl Store {
     }
 }
 
-fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<Block> {
+fn record(row: Row<'_>) -> sql::Result<Block> {
     Ok(Block { peer: row::peer(row, 0)?, name: row::peer_name(row, 1)?, since: row::time(row, 2)? })
 }
 
-fn count(connection: &Connection, blocker: PeerId) -> rusqlite::Result<u64> {
-    let mut statement = connection.prepare_cached("SELECT count(*) FROM blocks WHERE blocker = ?1")?;
+fn count(connection: &Connection, blocker: PeerId) -> sql::Result<u64> {
+    let mut statement = connection.prepare("SELECT count(*) FROM blocks WHERE blocker = ?1")?;
     statement.query_row([row::peer_number(blocker)], |row| row::unsigned(row, 0))
 }
 
-fn insert(connection: &Connection, blocker: PeerId, blocked: PeerId, now: Timestamp) -> rusqlite::Result<()> {
+fn insert(connection: &Connection, blocker: PeerId, blocked: PeerId, now: Timestamp) -> sql::Result<()> {
     connection
-        .prepare_cached("INSERT INTO blocks(blocker, blocked, since) VALUES(?1, ?2, ?3)")?
+        .prepare("INSERT INTO blocks(blocker, blocked, since) VALUES(?1, ?2, ?3)")?
         .execute(params![row::peer_number(blocker), row::peer_number(blocked), now.0])
         .map(drop)
 }
 
 /// How many grants of `viewer` for images of `owner` can still be used.
-fn usable_grants(
-    connection: &Connection,
-    owner: PeerId,
-    viewer: PeerId,
-    now: Timestamp,
-) -> rusqlite::Result<u64> {
-    let mut statement = connection.prepare_cached(
+fn usable_grants(connection: &Connection, owner: PeerId, viewer: PeerId, now: Timestamp) -> sql::Result<u64> {
+    let mut statement = connection.prepare(
         "SELECT count(*) FROM grants WHERE viewer = ?1 AND owner = ?2 AND share IS NOT NULL
              AND (views_left IS NULL OR views_left > 0) AND (expires_at IS NULL OR expires_at > ?3)",
     )?;

@@ -3,7 +3,7 @@
 //! The answer is written in the transaction of the change. A refusal is not kept: nothing was done.
 
 use dos_protocol::{OperationId, PeerId, Timestamp, limits::OPERATION_REMEMBERED};
-use rusqlite::{Connection, OptionalExtension, params};
+use dos_sql::{self as sql, Connection, Optional as _, params};
 
 use super::{Answered, Change, Changed, Refusal, row};
 use crate::rules::{quota::are_too_many, refusal::conflict};
@@ -37,9 +37,8 @@ pub(super) fn once<T: Answered>(
     Ok(changed)
 }
 
-fn find(connection: &Connection, peer: PeerId, operation: OperationId) -> rusqlite::Result<Option<Vec<u8>>> {
-    let mut statement =
-        connection.prepare_cached("SELECT answer FROM done WHERE peer = ?1 AND operation = ?2")?;
+fn find(connection: &Connection, peer: PeerId, operation: OperationId) -> sql::Result<Option<Vec<u8>>> {
+    let mut statement = connection.prepare("SELECT answer FROM done WHERE peer = ?1 AND operation = ?2")?;
     let key = params![row::peer_number(peer), operation.as_bytes().as_slice()];
     statement.query_row(key, |row| row.get(0)).optional()
 }
@@ -49,22 +48,21 @@ fn remember(
     (peer, operation): (PeerId, OperationId),
     answer: &[u8],
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     connection
-        .prepare_cached("INSERT INTO done(peer, operation, answer, at) VALUES(?1, ?2, ?3, ?4)")?
+        .prepare("INSERT INTO done(peer, operation, answer, at) VALUES(?1, ?2, ?3, ?4)")?
         .execute(params![row::peer_number(peer), operation.as_bytes().as_slice(), answer, now.0])?;
     forget(connection, now, FORGOTTEN_AT_ONCE)?;
     let sql = "SELECT answer_bytes FROM peers WHERE id = ?1";
-    let bytes =
-        connection.prepare_cached(sql)?.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0));
+    let bytes = connection.prepare(sql)?.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0));
     if bytes.optional()?.is_some_and(are_too_many) {
-        connection.prepare_cached(FORGET_QUARTER)?.execute([row::peer_number(peer)])?;
+        connection.prepare(FORGET_QUARTER)?.execute([row::peer_number(peer)])?;
     }
     Ok(())
 }
 
 /// Forgets changes whose time is over, the oldest ones, at most `limit`.
-pub(super) fn forget(connection: &Connection, now: Timestamp, limit: u32) -> rusqlite::Result<usize> {
+pub(super) fn forget(connection: &Connection, now: Timestamp, limit: u32) -> sql::Result<usize> {
     let since = now.before(OPERATION_REMEMBERED);
-    connection.prepare_cached(FORGET_OLD)?.execute(params![since.0, limit])
+    connection.prepare(FORGET_OLD)?.execute(params![since.0, limit])
 }

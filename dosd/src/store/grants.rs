@@ -8,7 +8,7 @@ use dos_protocol::{
     limits::PAGE_MAX,
     model::{Grant, SealedCopy},
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use dos_sql::{self as sql, Connection, Optional as _, Row, ValueRef, params};
 
 use super::{Change, Changed, Refusal, Store, blocks, images, inbox, peers, row, set};
 use crate::rules::{
@@ -54,7 +54,7 @@ const PAGE: &str = "
     ) g JOIN images i ON i.no = g.image JOIN peers o ON o.id = i.owner LEFT JOIN peers v ON v.id = g.viewer
     ORDER BY i.no, g.viewer";
 
-pub(super) fn scope(row: &Row<'_>) -> rusqlite::Result<Scope> {
+pub(super) fn scope(row: Row<'_>) -> sql::Result<Scope> {
     Ok(Scope {
         image: ImageRef {
             no: ImageNo(row::unsigned(row, 0)?),
@@ -68,23 +68,23 @@ pub(super) fn scope(row: &Row<'_>) -> rusqlite::Result<Scope> {
 }
 
 /// The grant whose columns begin with this one.
-pub(super) fn record(row: &Row<'_>, first: usize) -> rusqlite::Result<GrantRecord> {
+pub(super) fn record(row: Row<'_>, first: usize) -> sql::Result<GrantRecord> {
     let share = row.get_ref(first + 1)?.as_blob_or_null()?;
     Ok(GrantRecord {
         split: row::bytes::<16>(row, first)?.into(),
         share: share.and_then(|share| share.try_into().ok()),
-        views_left: row.get::<_, Option<u32>>(first + 2)?.into(),
+        views_left: row.get::<Option<u32>>(first + 2)?.into(),
         views_used: row::unsigned(row, first + 3)?,
         expires_at: row::time_or_none(row, first + 4)?,
         revision: row::unsigned(row, first + 5)?,
         check: row::bytes_or_none::<32>(row, first + 6)?.map(Into::into),
         allow_offline: row.get(first + 7)?,
         returned: row::unsigned(row, first + 8)?,
-        granted: row.get::<_, Option<i64>>(first + 9)?.map(|granted| u64::try_from(granted).unwrap_or(0)),
+        granted: row.get::<Option<i64>>(first + 9)?.map(|granted| u64::try_from(granted).unwrap_or(0)),
     })
 }
 
-fn joined(row: &Row<'_>) -> rusqlite::Result<(Scope, GrantRecord)> {
+fn joined(row: Row<'_>) -> sql::Result<(Scope, GrantRecord)> {
     Ok((scope(row)?, record(row, BEHIND_SCOPE)?))
 }
 
@@ -93,11 +93,11 @@ pub(super) fn standing(
     connection: &Connection,
     image: ImageNo,
     viewer: PeerId,
-) -> rusqlite::Result<Option<(Scope, Option<GrantRecord>)>> {
-    let mut statement = connection.prepare_cached(STANDING)?;
+) -> sql::Result<Option<(Scope, Option<GrantRecord>)>> {
+    let mut statement = connection.prepare(STANDING)?;
     let key = params![row::number(image.0), row::peer_number(viewer)];
-    let standing = |row: &Row<'_>| {
-        let is_granted = row.get_ref(BEHIND_SCOPE)? != rusqlite::types::ValueRef::Null;
+    let standing = |row: Row<'_>| {
+        let is_granted = row.get_ref(BEHIND_SCOPE)? != ValueRef::Null;
         let grant = is_granted.then(|| record(row, BEHIND_SCOPE)).transpose()?;
         Ok((scope(row)?, grant))
     };
@@ -109,7 +109,7 @@ pub(super) fn of_images(
     connection: &Connection,
     viewer: PeerId,
     images: &[ImageNo],
-) -> rusqlite::Result<HashMap<ImageNo, GrantRecord>> {
+) -> sql::Result<HashMap<ImageNo, GrantRecord>> {
     let numbers: Vec<i64> = images.iter().map(|image| row::number(image.0)).collect();
     let statement = |list: &str| {
         format!(
@@ -118,33 +118,25 @@ pub(super) fn of_images(
              FROM grants WHERE viewer = ?1 AND image IN ({list})"
         )
     };
-    let read = |row: &Row<'_>| Ok((ImageNo(row::unsigned(row, 0)?), record(row, 1)?));
+    let read = |row: Row<'_>| Ok((ImageNo(row::unsigned(row, 0)?), record(row, 1)?));
     Ok(set::query(connection, statement, (row::peer_number(viewer), &numbers), read)?.into_iter().collect())
 }
 
 /// Every grant, live or not, for an image.
-pub(super) fn of_image(
-    connection: &Connection,
-    image: ImageNo,
-) -> rusqlite::Result<Vec<(Scope, GrantRecord)>> {
-    let mut statement =
-        connection.prepare_cached(&format!("{JOINED} WHERE g.image = ?1 ORDER BY g.viewer"))?;
+pub(super) fn of_image(connection: &Connection, image: ImageNo) -> sql::Result<Vec<(Scope, GrantRecord)>> {
+    let mut statement = connection.prepare(&format!("{JOINED} WHERE g.image = ?1 ORDER BY g.viewer"))?;
     statement.query_map([row::number(image.0)], joined)?.collect()
 }
 
 /// Every grant, live or not, of a viewer.
-pub(super) fn of_viewer(
-    connection: &Connection,
-    viewer: PeerId,
-) -> rusqlite::Result<Vec<(Scope, GrantRecord)>> {
-    let mut statement =
-        connection.prepare_cached(&format!("{JOINED} WHERE g.viewer = ?1 ORDER BY g.image"))?;
+pub(super) fn of_viewer(connection: &Connection, viewer: PeerId) -> sql::Result<Vec<(Scope, GrantRecord)>> {
+    let mut statement = connection.prepare(&format!("{JOINED} WHERE g.viewer = ?1 ORDER BY g.image"))?;
     statement.query_map([row::peer_number(viewer)], joined)?.collect()
 }
 
 /// Saves a grant, whose revision was raised by a rule.
-pub(super) fn save(connection: &Connection, scope: &Scope, grant: &GrantRecord) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(
+pub(super) fn save(connection: &Connection, scope: &Scope, grant: &GrantRecord) -> sql::Result<()> {
+    let mut statement = connection.prepare(
         "INSERT INTO grants(image, viewer, owner, split, share, views_left, views_used, expires_at, revision,
                             share_check, allow_offline, returned, granted)
          VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
@@ -180,7 +172,7 @@ pub(super) fn touch_all(
 ) -> Result<Vec<super::InboxRow>, Refusal> {
     let owed = grants::touched(of_image(connection, image)?);
     connection
-        .prepare_cached("UPDATE grants SET revision = revision + 1 WHERE image = ?1")?
+        .prepare("UPDATE grants SET revision = revision + 1 WHERE image = ?1")?
         .execute([row::number(image.0)])?;
     inbox::owe_by(connection, change, owed)
 }
@@ -191,7 +183,7 @@ pub(super) fn check_touching(
     (owner, image): (PeerId, ImageNo),
     quotas: &Quotas,
 ) -> Result<(), Refusal> {
-    let mut statement = connection.prepare_cached("SELECT viewer FROM grants WHERE image = ?1")?;
+    let mut statement = connection.prepare("SELECT viewer FROM grants WHERE image = ?1")?;
     for viewer in statement.query_map([row::number(image.0)], |row| row::peer(row, 0))? {
         check_room(inbox::waiting(connection, viewer?, owner)?, Adding::Change, quotas)?;
     }
@@ -237,9 +229,9 @@ impl Store {
         self.read(move |connection| {
             let (image, viewer) =
                 after.map_or((0, -1), |(image, viewer)| (row::number(image.0), row::peer_number(viewer)));
-            let mut statement = connection.prepare_cached(PAGE)?;
+            let mut statement = connection.prepare(PAGE)?;
             let key = params![row::peer_number(peer), image, viewer, PAGE_MAX + 1];
-            let snapshot = |row: &Row<'_>| joined(row).map(|(scope, grant)| grant.snapshot(&scope));
+            let snapshot = |row: Row<'_>| joined(row).map(|(scope, grant)| grant.snapshot(&scope));
             let mut grants = statement.query_map(key, snapshot)?.collect::<Result<Vec<_>, _>>()?;
             let more = row::cut(&mut grants, PAGE_MAX);
             Ok((grants, more))

@@ -6,7 +6,7 @@ use dos_protocol::{
     ImageName, ImageNo, PeerId,
     directory::{Asserted, AssertedCheckout, AssertedGrant, AssertedImage, Assertion, SpendKind},
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use dos_sql::{self as sql, Connection, Optional as _, Row, params};
 
 use super::{
     Change, Changed, InboxRow, Refusal, Store, grants, images, inbox, incarnation, requests, row, views,
@@ -118,14 +118,14 @@ fn image(
     Ok((Asserted::Confirmed, grants::touch_all(connection, change, asserted.image)?))
 }
 
-fn rename(connection: &Connection, no: ImageNo, name: &ImageName) -> rusqlite::Result<()> {
+fn rename(connection: &Connection, no: ImageNo, name: &ImageName) -> sql::Result<()> {
     let sql = "UPDATE images SET name = ?2 WHERE no = ?1";
-    connection.prepare_cached(sql)?.execute(params![row::number(no.0), name.as_str()]).map(drop)
+    connection.prepare(sql)?.execute(params![row::number(no.0), name.as_str()]).map(drop)
 }
 
 /// The last number of a sequence. A number beyond it was never given.
-pub(super) fn last(connection: &Connection, counter: &str) -> rusqlite::Result<u64> {
-    let mut statement = connection.prepare_cached("SELECT last FROM counters WHERE name = ?1")?;
+pub(super) fn last(connection: &Connection, counter: &str) -> sql::Result<u64> {
+    let mut statement = connection.prepare("SELECT last FROM counters WHERE name = ?1")?;
     statement.query_row([counter], |row| row::unsigned(row, 0))
 }
 
@@ -181,30 +181,33 @@ fn checkout(
     answer(Asserted::Confirmed)
 }
 
-fn fork(connection: &Connection, image: ImageNo, viewer: PeerId) -> rusqlite::Result<Option<Fork>> {
-    let sql = "SELECT split, owner_revision, used_revision, used, left, claimed, returned FROM forks
+fn fork(connection: &Connection, image: ImageNo, viewer: PeerId) -> sql::Result<Option<Fork>> {
+    let sql = "SELECT split, owner_revision, used_revision, used, \"left\", claimed, returned FROM forks
                WHERE image = ?1 AND viewer = ?2";
     let key = params![row::number(image.0), row::peer_number(viewer)];
-    let fork = |row: &rusqlite::Row<'_>| {
+    let fork = |row: Row<'_>| {
         Ok(Fork {
             split: row::bytes::<16>(row, 0)?.into(),
             owner_revision: row::unsigned(row, 1)?,
             used_revision: row::unsigned(row, 2)?,
             used: row::unsigned(row, 3)?,
-            left: row.get::<_, Option<u32>>(4)?.into(),
+            left: row.get::<Option<u32>>(4)?.into(),
             claimed: row::unsigned(row, 5)?,
             returned: row::unsigned(row, 6)?,
         })
     };
-    connection.prepare_cached(sql)?.query_row(key, fork).optional()
+    connection.prepare(sql)?.query_row(key, fork).optional()
 }
 
-fn save_fork(connection: &Connection, scope: &Scope, fork: &Fork) -> rusqlite::Result<()> {
+fn save_fork(connection: &Connection, scope: &Scope, fork: &Fork) -> sql::Result<()> {
     connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO forks(image, viewer, split, owner_revision, used_revision, used, left, claimed,
-                 returned)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        .prepare(
+            "INSERT INTO forks(image, viewer, split, owner_revision, used_revision, used, \"left\", claimed, returned)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             ON CONFLICT(image, viewer) DO UPDATE SET split = excluded.split,
+                 owner_revision = excluded.owner_revision, used_revision = excluded.used_revision,
+                 used = excluded.used, \"left\" = excluded.\"left\", claimed = excluded.claimed,
+                 returned = excluded.returned",
         )?
         .execute(params![
             row::number(scope.image.no.0),
@@ -225,14 +228,14 @@ fn count_without_receipt(
     connection: &Connection,
     (image, viewer): (ImageNo, PeerId),
     views: i64,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     if views == 0 {
         return Ok(());
     }
     connection
-        .prepare_cached(
+        .prepare(
             "INSERT INTO views_forgotten(image, viewer, views) VALUES(?1, ?2, ?3)
-             ON CONFLICT(image, viewer) DO UPDATE SET views = views + excluded.views",
+             ON CONFLICT(image, viewer) DO UPDATE SET views = views_forgotten.views + excluded.views",
         )?
         .execute(params![row::number(image.0), row::peer_number(viewer), views])
         .map(drop)

@@ -9,7 +9,7 @@ use dos_protocol::{
     record::ImageRecord,
     text::spellings,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use dos_sql::{self as sql, Connection, Optional as _, params};
 
 use super::{Change, Changed, InboxRow, Refusal, Store, grants, inbox, next_number, requests, row};
 use crate::rules::{
@@ -18,9 +18,9 @@ use crate::rules::{
     publish::{self, Published, Publishing, no_image},
 };
 
-pub(super) fn by_no(connection: &Connection, no: ImageNo) -> rusqlite::Result<Option<ImageInfo>> {
+pub(super) fn by_no(connection: &Connection, no: ImageNo) -> sql::Result<Option<ImageInfo>> {
     let sql = format!("SELECT {} FROM images WHERE no = ?1", row::IMAGE_COLUMNS);
-    connection.prepare_cached(&sql)?.query_row([row::number(no.0)], row::image).optional()
+    connection.prepare(&sql)?.query_row([row::number(no.0)], row::image).optional()
 }
 
 /// The owner's image of this name, also if it is stored in another spelling of the same letters.
@@ -28,7 +28,7 @@ pub(super) fn by_name(
     connection: &Connection,
     owner: PeerId,
     name: &ImageName,
-) -> rusqlite::Result<Option<ImageInfo>> {
+) -> sql::Result<Option<ImageInfo>> {
     let mut tried: Option<Cow<'_, str>> = None;
     for spelling in spellings(name.as_str()) {
         if tried.as_ref() == Some(&spelling) {
@@ -47,9 +47,9 @@ pub(super) fn by_spelling(
     connection: &Connection,
     owner: PeerId,
     name: &str,
-) -> rusqlite::Result<Option<ImageInfo>> {
+) -> sql::Result<Option<ImageInfo>> {
     let sql = format!("SELECT {} FROM images WHERE owner = ?1 AND name = ?2", row::IMAGE_COLUMNS);
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = connection.prepare(&sql)?;
     statement.query_row(params![row::peer_number(owner), name], row::image).optional()
 }
 
@@ -122,7 +122,7 @@ impl Store {
     pub async fn preview(&self, owner: PeerId, name: ImageName) -> Result<(ImageInfo, Vec<u8>), Refusal> {
         self.read(move |connection| {
             let image = by_name(connection, owner, &name)?.ok_or_else(|| no_image(owner, &name))?;
-            let mut statement = connection.prepare_cached("SELECT data FROM previews WHERE image = ?1")?;
+            let mut statement = connection.prepare("SELECT data FROM previews WHERE image = ?1")?;
             let data = statement.query_row([row::number(image.no.0)], |row| row.get(0))?;
             Ok((image, data))
         })
@@ -156,7 +156,7 @@ impl Store {
             room.admit(connection)?;
             let sql = "UPDATE images SET preview_format = ?2, preview_width = ?3, preview_height = ?4,
                            preview_bytes = ?5, record = ?6 WHERE no = ?1";
-            connection.prepare_cached(sql)?.execute(params![
+            connection.prepare(sql)?.execute(params![
                 row::number(signed.no.0),
                 Format::as_str(signed.preview.format),
                 signed.preview.width,
@@ -233,7 +233,7 @@ fn withdraw(connection: &Connection, image: &ImageInfo, now: Timestamp) -> Resul
         "DELETE FROM forks WHERE image = ?1",
         "DELETE FROM previews WHERE image = ?1",
     ] {
-        connection.prepare_cached(sql)?.execute([row::number(image.no.0)])?;
+        connection.prepare(sql)?.execute([row::number(image.no.0)])?;
     }
     delete(connection, image.no)?;
     count(connection, image.owner, -1, -i64::from(image.preview.bytes))?;
@@ -241,21 +241,21 @@ fn withdraw(connection: &Connection, image: &ImageInfo, now: Timestamp) -> Resul
 }
 
 /// The peers that have, or had, a grant for an image, and those that have a pending request for it.
-fn concerned(connection: &Connection, image: ImageNo) -> rusqlite::Result<Vec<PeerId>> {
-    let mut statement = connection.prepare_cached(
+fn concerned(connection: &Connection, image: ImageNo) -> sql::Result<Vec<PeerId>> {
+    let mut statement = connection.prepare(
         "SELECT viewer FROM grants WHERE image = ?1 UNION SELECT viewer FROM requests WHERE image = ?1 AND state = 0",
     )?;
     statement.query_map([row::number(image.0)], |row| row::peer(row, 0))?.collect()
 }
 
-pub(super) fn delete(connection: &Connection, no: ImageNo) -> rusqlite::Result<()> {
-    connection.prepare_cached("DELETE FROM images WHERE no = ?1")?.execute([row::number(no.0)]).map(drop)
+pub(super) fn delete(connection: &Connection, no: ImageNo) -> sql::Result<()> {
+    connection.prepare("DELETE FROM images WHERE no = ?1")?.execute([row::number(no.0)]).map(drop)
 }
 
 /// All images of a peer.
-pub(super) fn all_of(connection: &Connection, owner: PeerId) -> rusqlite::Result<Vec<ImageInfo>> {
+pub(super) fn all_of(connection: &Connection, owner: PeerId) -> sql::Result<Vec<ImageInfo>> {
     let sql = format!("SELECT {} FROM images WHERE owner = ?1", row::IMAGE_COLUMNS);
-    connection.prepare_cached(&sql)?.query_map([row::peer_number(owner)], row::image)?.collect()
+    connection.prepare(&sql)?.query_map([row::peer_number(owner)], row::image)?.collect()
 }
 
 /// What a peer has.
@@ -268,9 +268,9 @@ pub(super) struct Counts {
     pub(super) row_bytes: u64,
 }
 
-pub(super) fn counts(connection: &Connection, owner: PeerId) -> rusqlite::Result<Counts> {
+pub(super) fn counts(connection: &Connection, owner: PeerId) -> sql::Result<Counts> {
     let sql = "SELECT images, preview_bytes, row_bytes FROM peers WHERE id = ?1";
-    connection.prepare_cached(sql)?.query_row([row::peer_number(owner)], |row| {
+    connection.prepare(sql)?.query_row([row::peer_number(owner)], |row| {
         Ok(Counts {
             images: row::unsigned(row, 0)?,
             preview_bytes: row::unsigned(row, 1)?,
@@ -284,12 +284,12 @@ pub(super) fn write(
     image: &ImageInfo,
     preview: &[u8],
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let sql = format!(
         "INSERT INTO images({}, published_at) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
         row::IMAGE_COLUMNS
     );
-    connection.prepare_cached(&sql)?.execute(params![
+    connection.prepare(&sql)?.execute(params![
         row::peer_number(image.owner),
         image.name.as_str(),
         row::number(image.no.0),
@@ -310,9 +310,9 @@ pub(super) fn write(
     write_preview(connection, image.no, preview)
 }
 
-fn write_preview(connection: &Connection, image: ImageNo, preview: &[u8]) -> rusqlite::Result<()> {
+fn write_preview(connection: &Connection, image: ImageNo, preview: &[u8]) -> sql::Result<()> {
     connection
-        .prepare_cached(
+        .prepare(
             "INSERT INTO previews(image, data, hash) VALUES(?1, ?2, ?3)
              ON CONFLICT(image) DO UPDATE SET data = excluded.data, hash = excluded.hash",
         )?
@@ -329,16 +329,16 @@ pub(super) fn hash_of(preview: &[u8]) -> [u8; 32] {
 const HASHED_AT_ONCE: u32 = 500;
 
 /// Writes down the hashes of previews of an older version, which wrote none.
-pub(super) fn hash_previews(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn hash_previews(connection: &Connection) -> sql::Result<()> {
     loop {
         connection.execute_batch("BEGIN IMMEDIATE")?;
         let mut statement =
-            connection.prepare_cached("SELECT image, data FROM previews WHERE hash IS NULL LIMIT ?1")?;
+            connection.prepare("SELECT image, data FROM previews WHERE hash IS NULL LIMIT ?1")?;
         let hashed = statement.query_map([HASHED_AT_ONCE], |row| {
-            Ok((row.get::<_, i64>(0)?, hash_of(row.get_ref(1)?.as_blob().unwrap_or_default())))
+            Ok((row.get::<i64>(0)?, hash_of(row.get_ref(1)?.as_blob().unwrap_or_default())))
         })?;
         let hashed = hashed.collect::<Result<Vec<_>, _>>()?;
-        let mut save = connection.prepare_cached("UPDATE previews SET hash = ?2 WHERE image = ?1")?;
+        let mut save = connection.prepare("UPDATE previews SET hash = ?2 WHERE image = ?1")?;
         for (image, hash) in &hashed {
             save.execute(params![image, hash.as_slice()])?;
         }
@@ -350,8 +350,8 @@ pub(super) fn hash_previews(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Images and bytes of previews more, or fewer.
-pub(super) fn count(connection: &Connection, owner: PeerId, images: i64, bytes: i64) -> rusqlite::Result<()> {
+pub(super) fn count(connection: &Connection, owner: PeerId, images: i64, bytes: i64) -> sql::Result<()> {
     let sql = "UPDATE peers SET images = images + ?2, preview_bytes = preview_bytes + ?3 WHERE id = ?1";
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare(sql)?;
     statement.execute(params![row::peer_number(owner), images, bytes]).map(drop)
 }

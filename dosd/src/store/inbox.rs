@@ -1,8 +1,10 @@
 //! What is owed to each peer: rows with gapless numbers, written with the change that causes them, deleted when the peer
 //! has stored them.
 
+use std::sync::LazyLock;
+
 use dos_protocol::{PeerId, Seq, Timestamp, directory::Update};
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
+use dos_sql::{self as sql, Connection, Optional as _, Value, params, params_from_iter};
 
 use super::{Change, Changed, InboxRow, Refusal, Store, blocks, messages, row, stored};
 use crate::rules::{Cause, Owe, inbox::numbered, quota::Waiting};
@@ -15,6 +17,33 @@ const REPLAY_BYTES: usize = 256 << 10;
 
 /// Rows that one statement writes, from the most to the fewest: few enough texts that each stays prepared.
 const BATCHES: [usize; 4] = [64, 16, 4, 1];
+
+/// A text for each number in [`BATCHES`].
+type Texts = LazyLock<[String; BATCHES.len()]>;
+
+static RAISE: Texts = LazyLock::new(|| {
+    BATCHES.map(|rows| {
+        format!(
+            "INSERT INTO inbox_heads(peer, latest, bytes) VALUES {}
+             ON CONFLICT(peer) DO UPDATE SET latest = inbox_heads.latest + excluded.latest,
+                 bytes = inbox_heads.bytes + excluded.bytes
+             RETURNING peer, latest",
+            row::places(rows, 3)
+        )
+    })
+});
+
+static INSERT: Texts = LazyLock::new(|| {
+    BATCHES.map(|rows| {
+        format!("INSERT INTO inbox(peer, seq, body, sender, kind) VALUES {}", row::places(rows, 5))
+    })
+});
+
+/// The text for this number of rows, which is one of [`BATCHES`].
+fn text_for(texts: &'static Texts, rows: usize) -> &'static str {
+    let found = BATCHES.iter().position(|batch| *batch == rows).and_then(|at| texts.get(at));
+    found.map_or("", String::as_str)
+}
 
 fn cause_number(cause: Cause) -> i64 {
     match cause {
@@ -102,20 +131,13 @@ impl Growth {
 }
 
 /// Raises the heads of different inboxes by these rows, and tells where each is then.
-fn raise(connection: &Connection, growths: &[(PeerId, Growth)]) -> rusqlite::Result<Vec<(PeerId, u64)>> {
+fn raise(connection: &Connection, growths: &[(PeerId, Growth)]) -> sql::Result<Vec<(PeerId, u64)>> {
     let mut latest = Vec::with_capacity(growths.len());
     in_batches(growths, |batch| {
-        let sql = format!(
-            "INSERT INTO inbox_heads(peer, latest, bytes) VALUES {}
-             ON CONFLICT(peer) DO UPDATE SET latest = inbox_heads.latest + excluded.latest,
-                 bytes = inbox_heads.bytes + excluded.bytes
-             RETURNING peer, latest",
-            places(batch.len(), "(?, ?, ?)")
-        );
         let values = batch.iter().flat_map(|(peer, growth)| {
             [row::peer_number(*peer), row::number(growth.rows), row::number(growth.bytes)]
         });
-        let mut statement = connection.prepare_cached(&sql)?;
+        let mut statement = connection.prepare(text_for(&RAISE, batch.len()))?;
         let raised = statement
             .query_map(params_from_iter(values), |row| Ok((row::peer(row, 0)?, row::unsigned(row, 1)?)))?;
         for row in raised {
@@ -137,19 +159,16 @@ fn values(owe: &Owe, seq: u64, body: Vec<u8>) -> [Value; 5] {
     ]
 }
 
-fn insert(connection: &Connection, rows: &[[Value; 5]]) -> rusqlite::Result<()> {
+fn insert(connection: &Connection, rows: &[[Value; 5]]) -> sql::Result<()> {
     in_batches(rows, |batch| {
-        let places = places(batch.len(), "(?, ?, ?, ?, ?)");
-        let sql = format!("INSERT INTO inbox(peer, seq, body, sender, kind) VALUES {places}");
-        connection.prepare_cached(&sql)?.execute(params_from_iter(batch.iter().flatten())).map(drop)
+        connection
+            .prepare(text_for(&INSERT, batch.len()))?
+            .execute(params_from_iter(batch.iter().flatten()))
+            .map(drop)
     })
 }
 
-fn places(count: usize, one: &str) -> String {
-    vec![one; count].join(", ")
-}
-
-fn in_batches<T>(mut rest: &[T], mut run: impl FnMut(&[T]) -> rusqlite::Result<()>) -> rusqlite::Result<()> {
+fn in_batches<T>(mut rest: &[T], mut run: impl FnMut(&[T]) -> sql::Result<()>) -> sql::Result<()> {
     for size in BATCHES {
         while let Some((batch, others)) = rest.split_at_checked(size) {
             run(batch)?;
@@ -169,15 +188,13 @@ pub(super) fn void(
 ) -> Result<u64, Refusal> {
     let (peer, sender, stored) = (row::peer_number(peer), row::peer_number(sender), row::number(stored.0));
     let messages = connection
-        .prepare_cached(
-            "SELECT count(*) FROM inbox WHERE peer = ?1 AND sender = ?2 AND seq > ?3 AND kind = ?4",
-        )?
+        .prepare("SELECT count(*) FROM inbox WHERE peer = ?1 AND sender = ?2 AND seq > ?3 AND kind = ?4")?
         .query_row(params![peer, sender, stored, cause_number(Cause::Message)], |row| {
             row::unsigned(row, 0)
         })?;
     let body = stored::encode_update(now, &Update::Void)?;
     connection
-        .prepare_cached(
+        .prepare(
             "UPDATE inbox SET body = ?4, sender = NULL, kind = NULL
              WHERE peer = ?1 AND sender = ?2 AND seq > ?3 AND kind IN (?5, ?6)",
         )?
@@ -194,10 +211,10 @@ pub(super) fn void(
 }
 
 /// Counts the bytes of an inbox anew, some of whose rows say something else than before.
-fn weigh(connection: &Connection, peer: i64) -> rusqlite::Result<()> {
+fn weigh(connection: &Connection, peer: i64) -> sql::Result<()> {
     let sql = "UPDATE inbox_heads
                SET bytes = (SELECT coalesce(sum(length(body)), 0) FROM inbox WHERE inbox.peer = ?1) WHERE peer = ?1";
-    connection.prepare_cached(sql)?.execute([peer]).map(drop)
+    connection.prepare(sql)?.execute([peer]).map(drop)
 }
 
 /// Voids the rows that tell owners of a new name of their image. A name has no revision: one that was given before the data
@@ -205,17 +222,17 @@ fn weigh(connection: &Connection, peer: i64) -> rusqlite::Result<()> {
 pub(super) fn void_names(connection: &Connection, now: Timestamp) -> Result<(), Refusal> {
     let mut named = Vec::new();
     let mut rows = connection.prepare("SELECT peer, seq, body FROM inbox WHERE kind IS NULL")?;
-    let mut rows = rows.query([])?;
+    let mut rows = rows.query(())?;
     while let Some(row) = rows.next()? {
-        let body = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        let body = row.get_ref(2)?.as_blob().map_err(sql::Error::from)?;
         if matches!(stored::decode_update(body), Ok((_, Update::Renamed { .. }))) {
-            named.push((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+            named.push((row.get::<i64>(0)?, row.get::<i64>(1)?));
         }
     }
     let body = stored::encode_update(now, &Update::Void)?;
     for (peer, seq) in &named {
         connection
-            .prepare_cached("UPDATE inbox SET body = ?3 WHERE peer = ?1 AND seq = ?2")?
+            .prepare("UPDATE inbox SET body = ?3 WHERE peer = ?1 AND seq = ?2")?
             .execute(params![peer, seq, body])?;
     }
     let mut peers: Vec<i64> = named.into_iter().map(|(peer, _)| peer).collect();
@@ -225,9 +242,9 @@ pub(super) fn void_names(connection: &Connection, now: Timestamp) -> Result<(), 
 }
 
 /// What waits for a peer and of a sender.
-pub(super) fn waiting(connection: &Connection, peer: PeerId, sender: PeerId) -> rusqlite::Result<Waiting> {
+pub(super) fn waiting(connection: &Connection, peer: PeerId, sender: PeerId) -> sql::Result<Waiting> {
     let key = params![row::peer_number(peer), row::peer_number(sender)];
-    connection.prepare_cached(WAITING)?.query_row(key, |row| {
+    connection.prepare(WAITING)?.query_row(key, |row| {
         Ok(Waiting {
             letters: row::unsigned(row, 0)?,
             of_sender: row::unsigned(row, 1)?,
@@ -252,28 +269,28 @@ pub(super) const WAITING: &str = "
            coalesce((SELECT bytes FROM inbox_heads WHERE peer = ?2), 0),
            EXISTS(SELECT 1 FROM grants WHERE viewer = ?2 AND owner = ?1)
                OR EXISTS(SELECT 1 FROM requests WHERE viewer = ?1 AND owner = ?2)
-    FROM (SELECT 1) LEFT JOIN inbox_shares s ON s.peer = ?1 AND s.sender = ?2 LEFT JOIN peers p ON p.id = ?2";
+    FROM (SELECT 1) AS one LEFT JOIN inbox_shares s ON s.peer = ?1 AND s.sender = ?2 LEFT JOIN peers p ON p.id = ?2";
 
 /// The bytes that wait for a peer.
-pub(super) fn bytes(connection: &Connection, peer: PeerId) -> rusqlite::Result<u64> {
-    let mut statement = connection.prepare_cached("SELECT bytes FROM inbox_heads WHERE peer = ?1")?;
+pub(super) fn bytes(connection: &Connection, peer: PeerId) -> sql::Result<u64> {
+    let mut statement = connection.prepare("SELECT bytes FROM inbox_heads WHERE peer = ?1")?;
     let bytes = statement.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0)).optional()?;
     Ok(bytes.unwrap_or(0))
 }
 
 /// The number of the last row ever added.
-pub(super) fn latest(connection: &Connection, peer: PeerId) -> rusqlite::Result<Seq> {
-    let mut statement = connection.prepare_cached("SELECT latest FROM inbox_heads WHERE peer = ?1")?;
+pub(super) fn latest(connection: &Connection, peer: PeerId) -> sql::Result<Seq> {
+    let mut statement = connection.prepare("SELECT latest FROM inbox_heads WHERE peer = ?1")?;
     let latest = statement.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0)).optional()?;
     Ok(Seq(latest.unwrap_or(0)))
 }
 
 /// When a row came about that waits.
 pub(super) fn row_at(connection: &Connection, peer: PeerId, seq: Seq) -> Result<Option<Timestamp>, Refusal> {
-    let mut statement = connection.prepare_cached("SELECT body FROM inbox WHERE peer = ?1 AND seq = ?2")?;
+    let mut statement = connection.prepare("SELECT body FROM inbox WHERE peer = ?1 AND seq = ?2")?;
     let mut rows = statement.query(params![row::peer_number(peer), row::number(seq.0)])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let body = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+    let body = row.get_ref(0)?.as_blob().map_err(sql::Error::from)?;
     Ok(Some(stored::decode_update(body)?.0))
 }
 
@@ -286,23 +303,18 @@ pub(super) fn raise_rows(
 ) -> Result<(), Refusal> {
     let (number, raise) = (row::peer_number(peer), row::number(raise));
     raise_receipts(connection, peer, raise)?;
-    for sql in [
-        // A message that has no row any more is delivered, and any number says so.
+    // A message that has no row any more is delivered, and any number says so.
+    connection.execute(
         "UPDATE messages SET seq = seq + ?2 WHERE recipient = ?1
              AND EXISTS(SELECT 1 FROM inbox WHERE peer = ?1 AND inbox.seq = messages.seq)",
-        // By way of numbers that no row has, since two rows never have the same one.
-        "UPDATE inbox SET seq = -(seq + ?2) WHERE peer = ?1",
-        "UPDATE inbox SET seq = -seq WHERE peer = ?1 AND seq < 0",
-    ] {
-        let mut statement = connection.prepare(sql)?;
-        match statement.parameter_count() {
-            1 => statement.execute([number])?,
-            _ => statement.execute([number, raise])?,
-        };
-    }
+        [number, raise],
+    )?;
+    // By way of numbers that no row has, since two rows never have the same one.
+    connection.execute("UPDATE inbox SET seq = -(seq + ?2) WHERE peer = ?1", [number, raise])?;
+    connection.execute("UPDATE inbox SET seq = -seq WHERE peer = ?1 AND seq < 0", [number])?;
     connection.execute(
         "INSERT INTO inbox_heads(peer, latest) VALUES(?1, ?2)
-         ON CONFLICT(peer) DO UPDATE SET latest = max(inbox_heads.latest, excluded.latest)",
+         ON CONFLICT(peer) DO UPDATE SET latest = excluded.latest WHERE excluded.latest > inbox_heads.latest",
         params![number, row::number(latest.0)],
     )?;
     Ok(())
@@ -315,9 +327,9 @@ fn raise_receipts(connection: &Connection, peer: PeerId, raise: i64) -> Result<(
         connection.prepare("UPDATE views SET receipt = receipt + ?3 WHERE view = ?1 AND receipt = ?2")?;
     let mut rows = statement.query([row::peer_number(peer)])?;
     while let Some(row) = rows.next()? {
-        let body = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        let body = row.get_ref(1)?.as_blob().map_err(sql::Error::from)?;
         if let Update::Viewed(viewed) = stored::decode_update(body)?.1 {
-            raised.execute(params![viewed.view.as_bytes().as_slice(), row.get::<_, i64>(0)?, raise])?;
+            raised.execute(params![viewed.view.as_bytes().as_slice(), row.get::<i64>(0)?, raise])?;
         }
     }
     Ok(())
@@ -336,9 +348,8 @@ impl Store {
     /// If the store fails.
     pub async fn replay(&self, peer: PeerId, after: Seq) -> Result<Vec<(Seq, Vec<u8>)>, Refusal> {
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT seq, body FROM inbox WHERE peer = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
-            )?;
+            let mut statement = connection
+                .prepare("SELECT seq, body FROM inbox WHERE peer = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
             let mut rows =
                 statement.query(params![row::peer_number(peer), row::number(after.0), REPLAY_ROWS])?;
             let (mut page, mut bytes) = (Vec::new(), 0);
@@ -346,7 +357,7 @@ impl Store {
                 && let Some(row) = rows.next()?
             {
                 let seq = Seq(row::unsigned(row, 0)?);
-                let body = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+                let body = row.get_ref(1)?.as_blob().map_err(sql::Error::from)?;
                 let (at, update) = stored::decode_update(body)?;
                 let frame = InboxRow { peer, seq, at, update }.frame().map_err(stored::StoredError::from)?;
                 bytes += frame.len();
@@ -364,8 +375,8 @@ impl Store {
     pub async fn acknowledge(&self, peer: PeerId, stored: Seq, now: Timestamp) -> Result<(), Refusal> {
         self.change(move |connection| {
             let key = params![row::peer_number(peer), row::number(stored.0)];
-            connection.prepare_cached(LIGHTEN)?.execute(key)?;
-            connection.prepare_cached("DELETE FROM inbox WHERE peer = ?1 AND seq <= ?2")?.execute(key)?;
+            connection.prepare(LIGHTEN)?.execute(key)?;
+            connection.prepare("DELETE FROM inbox WHERE peer = ?1 AND seq <= ?2")?.execute(key)?;
             Ok(Changed::owing((), messages::delivered(connection, (peer, stored), now)?))
         })
         .await

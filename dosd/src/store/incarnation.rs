@@ -4,10 +4,11 @@
 //! numbers of an inbox never go back behind what its peer has stored.
 
 use dos_protocol::{
-    Incarnation, Nonce, PeerId, PublicKey, Seq, Timestamp,
+    Code, Incarnation, Nonce, PeerId, PublicKey, Seq, Timestamp, WireError,
     directory::{Attempt, PeerState},
+    random,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use dos_sql::{self as sql, Connection, Optional as _, params};
 
 use super::{Refusal, Store, inbox, peers, row};
 use crate::rules::{
@@ -90,9 +91,9 @@ impl Store {
 }
 
 /// The history that the data belongs to.
-pub(super) fn data(connection: &Connection) -> rusqlite::Result<Data> {
+pub(super) fn data(connection: &Connection) -> sql::Result<Data> {
     let sql = "SELECT incarnation, renewed_at FROM directory";
-    connection.prepare_cached(sql)?.query_row([], |row| {
+    connection.prepare(sql)?.query_row((), |row| {
         Ok(Data { incarnation: row::bytes::<16>(row, 0)?.into(), renewed_at: row::time_or_none(row, 1)? })
     })
 }
@@ -100,14 +101,18 @@ pub(super) fn data(connection: &Connection) -> rusqlite::Result<Data> {
 /// From now on the data is in another incarnation: numbers that were given and lost are not given again, and of each grant it is
 /// written down how it is now, since what peers assert is to be told from what happens from now on.
 pub(super) fn renew(connection: &Connection, now: Timestamp) -> Result<(), Refusal> {
+    let incarnation: [u8; 16] =
+        random::bytes().map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
+    connection.execute(
+        "UPDATE directory SET incarnation = ?1, renewed_at = ?2",
+        params![incarnation.as_slice(), now.0],
+    )?;
     connection.execute_batch(&format!(
-        "UPDATE directory SET incarnation = randomblob(16), renewed_at = {now};
-         UPDATE counters SET last = last + {LEAP};
+        "UPDATE counters SET last = last + {LEAP};
          DELETE FROM forks;
-         INSERT INTO forks(image, viewer, split, owner_revision, used_revision, used, left, returned)
+         INSERT INTO forks(image, viewer, split, owner_revision, used_revision, used, \"left\", returned)
              SELECT image, viewer, split, revision, revision, views_used, views_left, returned FROM grants;
-         UPDATE grants SET revision = revision + {LEAP};",
-        now = now.0
+         UPDATE grants SET revision = revision + {LEAP};"
     ))?;
     inbox::void_names(connection, now)
 }
@@ -116,7 +121,7 @@ fn arriving(connection: &Connection, peer: PeerId, stored: Seq) -> Result<Arrivi
     let Data { incarnation, renewed_at } = data(connection)?;
     let number = row::peer_number(peer);
     let (met, attempt) = connection
-        .prepare_cached("SELECT met, attempt, nonce FROM peers WHERE id = ?1")?
+        .prepare("SELECT met, attempt, nonce FROM peers WHERE id = ?1")?
         .query_row([number], |row| {
             let met = row.get_ref(0)?.as_blob_or_null()?.and_then(|met| <[u8; 16]>::try_from(met).ok());
             let nonce = row.get_ref(2)?.as_blob_or_null()?.and_then(|nonce| <[u8; 16]>::try_from(nonce).ok());
@@ -125,7 +130,7 @@ fn arriving(connection: &Connection, peer: PeerId, stored: Seq) -> Result<Arrivi
             Ok((met.map(Incarnation::from), attempt))
         })?;
     let first: Option<i64> = connection
-        .prepare_cached("SELECT min(seq) FROM inbox WHERE peer = ?1")?
+        .prepare("SELECT min(seq) FROM inbox WHERE peer = ?1")?
         .query_row([number], |row| row.get(0))?;
     Ok(Arriving {
         incarnation,
@@ -144,13 +149,13 @@ fn note(
     arrival: &Arrival,
     (met, attempts): (Option<Incarnation>, u64),
     incarnation: Incarnation,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let attempt = arrival.state.as_ref().map(|state| state.attempt);
     if attempt.is_none() && met == Some(incarnation) {
         return Ok(());
     }
     connection
-        .prepare_cached(
+        .prepare(
             "UPDATE peers SET met = ?2, knows = ?3, attempt = ?4, nonce = coalesce(?5, nonce) WHERE id = ?1",
         )?
         .execute(params![
@@ -164,7 +169,7 @@ fn note(
 }
 
 /// Whether a peer knows what is told since this version.
-pub(super) fn knows(connection: &Connection, peer: PeerId) -> rusqlite::Result<bool> {
-    let mut statement = connection.prepare_cached("SELECT knows FROM peers WHERE id = ?1")?;
+pub(super) fn knows(connection: &Connection, peer: PeerId) -> sql::Result<bool> {
+    let mut statement = connection.prepare("SELECT knows FROM peers WHERE id = ?1")?;
     Ok(statement.query_row([row::peer_number(peer)], |row| row.get(0)).optional()?.unwrap_or(false))
 }

@@ -4,7 +4,7 @@
 //! the registration that it is for, so that neither is ever without the other.
 
 use dos_protocol::{InviteCode, Timestamp, admin::Invite, limits::INVITE_KEPT};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use dos_sql::{self as sql, Connection, Optional as _, Row, params};
 
 use super::{Refusal, Store, row};
 use crate::rules::{
@@ -40,15 +40,15 @@ impl Store {
             let state = Inviting {
                 exists: find(connection, &new.code.hash())?.is_some(),
                 prefix_taken: connection
-                    .prepare_cached("SELECT 1 FROM invites WHERE prefix = ?1")?
+                    .prepare("SELECT 1 FROM invites WHERE prefix = ?1")?
                     .exists([new.code.prefix()])?,
-                count: connection.query_row("SELECT count(*) FROM invites", [], |r| row::unsigned(r, 0))?,
+                count: connection.query_row("SELECT count(*) FROM invites", (), |r| row::unsigned(r, 0))?,
             };
             if invites::create(state)? == Made::Now {
                 insert(connection, &new, now)?;
             }
             let sql = "SELECT prefix, uses, uses_left, created_at, expires_at FROM invites WHERE hash = ?1";
-            let made = connection.prepare_cached(sql)?.query_row([new.code.hash().as_slice()], invite)?;
+            let made = connection.prepare(sql)?.query_row([new.code.hash().as_slice()], invite)?;
             Ok(made.into())
         })
         .await
@@ -79,7 +79,7 @@ impl Store {
         self.read(move |connection| {
             let (at, prefix) =
                 after.as_ref().map_or(FIRST, |invite| (invite.created_at, invite.prefix.as_ref()));
-            let mut statement = connection.prepare_cached(
+            let mut statement = connection.prepare(
                 "SELECT prefix, uses, uses_left, created_at, expires_at FROM invites
                  WHERE (created_at, prefix) > (?1, ?2) ORDER BY created_at, prefix LIMIT ?3",
             )?;
@@ -89,7 +89,7 @@ impl Store {
     }
 }
 
-fn invite(row: &Row<'_>) -> rusqlite::Result<Invite> {
+fn invite(row: Row<'_>) -> sql::Result<Invite> {
     Ok(Invite {
         prefix: row::text(row, 0)?.unwrap_or_default(),
         uses: row::small(row, 1)?,
@@ -99,7 +99,7 @@ fn invite(row: &Row<'_>) -> rusqlite::Result<Invite> {
     })
 }
 
-fn insert(connection: &Connection, new: &NewInvite, now: Timestamp) -> rusqlite::Result<()> {
+fn insert(connection: &Connection, new: &NewInvite, now: Timestamp) -> sql::Result<()> {
     connection
         .execute(
             "INSERT INTO invites(hash, prefix, uses, uses_left, created_at, expires_at)
@@ -110,9 +110,8 @@ fn insert(connection: &Connection, new: &NewInvite, now: Timestamp) -> rusqlite:
 }
 
 /// What is left of the invite whose code has this hash.
-pub(super) fn find(connection: &Connection, hash: &[u8; 32]) -> rusqlite::Result<Option<InviteUses>> {
-    let mut statement =
-        connection.prepare_cached("SELECT uses_left, expires_at FROM invites WHERE hash = ?1")?;
+pub(super) fn find(connection: &Connection, hash: &[u8; 32]) -> sql::Result<Option<InviteUses>> {
+    let mut statement = connection.prepare("SELECT uses_left, expires_at FROM invites WHERE hash = ?1")?;
     statement
         .query_row([hash.as_slice()], |row| {
             Ok(InviteUses { uses_left: row::small(row, 0)?, expires_at: row::time(row, 1)? })
@@ -121,9 +120,9 @@ pub(super) fn find(connection: &Connection, hash: &[u8; 32]) -> rusqlite::Result
 }
 
 /// Saves what is left of an invite.
-pub(super) fn save(connection: &Connection, hash: &[u8; 32], uses: InviteUses) -> rusqlite::Result<()> {
+pub(super) fn save(connection: &Connection, hash: &[u8; 32], uses: InviteUses) -> sql::Result<()> {
     connection
-        .prepare_cached("UPDATE invites SET uses_left = ?2 WHERE hash = ?1")?
+        .prepare("UPDATE invites SET uses_left = ?2 WHERE hash = ?1")?
         .execute(params![hash.as_slice(), uses.uses_left])
         .map(drop)
 }

@@ -1,21 +1,22 @@
 //! Pages of peers and their images, by key: any page costs the same, however deep.
 
-use std::{collections::HashSet, fmt};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use dos_protocol::{
     ImageName, ImageNo, PeerId, Timestamp,
     directory::{Cursor, Page},
     model::{ImageInfo, PeerInfo},
 };
-use rusqlite::{Connection, params};
+use dos_sql::{self as sql, Connection, params};
 
 use super::{Refusal, Store, grants, peers, requests, row};
 use crate::rules::{grants::access, names::PeerRecord};
 
 /// Tells of a peer, and the moment at which it was last seen as far as is written down, whether it is listed.
-pub type Filter = Box<dyn Fn(PeerId, Timestamp) -> bool + Send>;
+pub type Filter = Arc<dyn Fn(PeerId, Timestamp) -> bool + Send + Sync>;
 
 /// Which peers a page is made of.
+#[derive(Clone)]
 pub enum Peers {
     /// All of them.
     All,
@@ -36,7 +37,7 @@ impl fmt::Debug for Peers {
 }
 
 /// A page that is wanted.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PageQuery {
     /// The peer that gets the page.
     pub caller: PeerId,
@@ -122,7 +123,7 @@ fn candidates(connection: &Connection, query: &PageQuery) -> Result<Candidates, 
         found.extend(known.into_iter().map(PeerRecord::info));
         return Ok(Candidates { found, more });
     }
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare(
         "SELECT id, name, last_seen_at, last_end, key FROM peers WHERE id >= ?1 ORDER BY id LIMIT ?2",
     )?;
     let mut rows = statement.query(params![from, SCAN_MAX])?;
@@ -161,12 +162,12 @@ fn images(
     owner: PeerId,
     after: Option<&ImageName>,
     limit: u32,
-) -> rusqlite::Result<Vec<ImageInfo>> {
+) -> sql::Result<Vec<ImageInfo>> {
     let sql = format!(
         "SELECT {} FROM images WHERE owner = ?1 AND name > ?2 ORDER BY name LIMIT ?3",
         row::IMAGE_COLUMNS
     );
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = connection.prepare(&sql)?;
     let key = params![row::peer_number(owner), after.map_or("", ImageName::as_str), limit];
     statement.query_map(key, row::image)?.collect()
 }
@@ -203,8 +204,8 @@ fn images_of(
     sql: &str,
     caller: PeerId,
     (first, last): (PeerId, PeerId),
-) -> rusqlite::Result<HashSet<ImageNo>> {
-    let mut statement = connection.prepare_cached(sql)?;
+) -> sql::Result<HashSet<ImageNo>> {
+    let mut statement = connection.prepare(sql)?;
     let key = params![row::peer_number(caller), row::peer_number(first), row::peer_number(last)];
     statement.query_map(key, |row| row::unsigned(row, 0).map(ImageNo))?.collect()
 }

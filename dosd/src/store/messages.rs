@@ -5,7 +5,7 @@ use dos_protocol::{
     directory::{Delivery, Send},
     limits::MESSAGE_REMEMBERED,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use dos_sql::{self as sql, Connection, Optional as _, Row, params};
 
 use super::{Change, Changed, InboxRow, Refusal, Store, blocks, inbox, peers, row};
 use crate::rules::{
@@ -103,7 +103,7 @@ impl Store {
                 return Ok(Delivery::Delivered.into());
             }
             connection
-                .prepare_cached("UPDATE messages SET owing = 1 WHERE sender = ?1 AND message = ?2")?
+                .prepare("UPDATE messages SET owing = 1 WHERE sender = ?1 AND message = ?2")?
                 .execute(params![row::peer_number(sender), message.as_bytes().as_slice()])?;
             Ok(Delivery::Queued.into())
         })
@@ -118,7 +118,7 @@ pub(super) fn delivered(
     now: Timestamp,
 ) -> Result<Vec<InboxRow>, Refusal> {
     let key = params![row::peer_number(recipient), row::number(stored.0)];
-    let mut statement = connection.prepare_cached(OWING)?;
+    let mut statement = connection.prepare(OWING)?;
     let taken = statement.query_map(key, |row| {
         let message = MessageId::from(row::bytes::<16>(row, 1)?);
         Ok(Taken { sender: row::peer(row, 0)?, message, knows: row.get(2)? })
@@ -127,19 +127,15 @@ pub(super) fn delivered(
     if taken.is_empty() {
         return Ok(Vec::new());
     }
-    connection.prepare_cached(SETTLE)?.execute(key)?;
+    connection.prepare(SETTLE)?.execute(key)?;
     let storing = Change { act: Act::Store, ..Change::by(recipient, now) };
     inbox::owe_by(connection, storing, messages::delivered(recipient, taken))
 }
 
 /// The message that was taken under this ID, as it is now.
-fn find(
-    connection: &Connection,
-    sender: PeerId,
-    message: MessageId,
-) -> rusqlite::Result<Option<AcceptedMessage>> {
-    let mut statement = connection.prepare_cached(FIND)?;
-    let accepted = |row: &rusqlite::Row<'_>| {
+fn find(connection: &Connection, sender: PeerId, message: MessageId) -> sql::Result<Option<AcceptedMessage>> {
+    let mut statement = connection.prepare(FIND)?;
+    let accepted = |row: Row<'_>| {
         Ok(AcceptedMessage {
             to: row::peer(row, 0)?,
             to_name: row::peer_name(row, 1)?,
@@ -157,11 +153,9 @@ fn remember(
     connection: &Connection,
     (sender, message): (PeerId, MessageId),
     row: &InboxRow,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     connection
-        .prepare_cached(
-            "INSERT INTO messages(sender, message, recipient, seq, sent_at) VALUES(?1, ?2, ?3, ?4, ?5)",
-        )?
+        .prepare("INSERT INTO messages(sender, message, recipient, seq, sent_at) VALUES(?1, ?2, ?3, ?4, ?5)")?
         .execute(params![
             row::peer_number(sender),
             message.as_bytes().as_slice(),
@@ -170,7 +164,7 @@ fn remember(
             row.at.0
         ])?;
     let since = row.at.before(MESSAGE_REMEMBERED);
-    connection.prepare_cached(FORGET_OLD)?.execute(params![since.0, FORGOTTEN_AT_ONCE]).map(drop)
+    connection.prepare(FORGET_OLD)?.execute(params![since.0, FORGOTTEN_AT_ONCE]).map(drop)
 }
 
 /// Forgets the messages between two peers that the recipient will never get, since their rows have become nothing: sent
@@ -180,9 +174,9 @@ pub(super) fn forget(
     sender: PeerId,
     recipient: PeerId,
     stored: Seq,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     connection
-        .prepare_cached("DELETE FROM messages WHERE sender = ?1 AND recipient = ?2 AND seq > ?3")?
+        .prepare("DELETE FROM messages WHERE sender = ?1 AND recipient = ?2 AND seq > ?3")?
         .execute(params![row::peer_number(sender), row::peer_number(recipient), row::number(stored.0)])
         .map(drop)
 }

@@ -32,6 +32,7 @@ mod set;
 mod space;
 mod stats;
 mod stored;
+mod transfer;
 mod views;
 mod withheld;
 
@@ -45,8 +46,10 @@ use dos_protocol::{
     directory::{FromDirectory, Update},
     frame::{self, FrameError},
 };
-use dos_sqlite::{OpenError, Readers, StoreError, Writer, WriterStats, WriterThread};
-use rusqlite::Connection;
+use dos_sql::{
+    self as sql, Connection, Lane, OpenError, Readers, Server, Session, Sessions, StoreError, Writer,
+    WriterStats, WriterThread, off_the_runtime,
+};
 
 use self::{
     space::{Room, SpaceMeter},
@@ -59,7 +62,8 @@ pub use crate::rules::{
     names::{NewPeer, PeerRecord},
 };
 pub use check::check;
-pub(crate) use identity::remembered;
+pub(crate) use check::check_server;
+pub(crate) use identity::{remembered, remembered_by};
 pub use incarnation::{Arrival, Entered};
 pub use invites::NewInvite;
 pub use listing::{Filter, PageQuery, Peers};
@@ -70,6 +74,7 @@ pub use prune::{Forgotten, ReceiptsStep};
 pub use restore::restore;
 pub use space::Looked;
 pub use stats::Counts;
+pub(crate) use transfer::{migrate, move_to};
 pub use views::Counted;
 
 /// An update that was just committed to a peer's inbox.
@@ -115,15 +120,27 @@ pub enum Refusal {
     Store(#[from] StoreError),
 }
 
+impl From<sql::Error> for Refusal {
+    fn from(error: sql::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 impl From<rusqlite::Error> for Refusal {
     fn from(error: rusqlite::Error) -> Self {
+        sql::Error::from(error).into()
+    }
+}
+
+impl From<dos_sqlite::StoreError> for Refusal {
+    fn from(error: dos_sqlite::StoreError) -> Self {
         Self::Store(error.into())
     }
 }
 
 impl From<StoredError> for Refusal {
     fn from(error: StoredError) -> Self {
-        rusqlite::Error::ToSqlConversionFailure(Box::new(error)).into()
+        sql::Error::Value(Box::new(error)).into()
     }
 }
 
@@ -167,13 +184,22 @@ impl<T> From<T> for Changed<T> {
     }
 }
 
+/// Where the data is.
+#[derive(Debug, Clone)]
+enum Place {
+    /// In this file.
+    File(PathBuf),
+    /// On these servers.
+    Servers(Server),
+}
+
 /// The store. Clones share it.
 #[derive(Clone)]
 pub struct Store {
     writer: Writer,
     readers: Readers,
     deliver: Arc<dyn Deliver>,
-    path: PathBuf,
+    place: Place,
     quotas: Arc<RwLock<Quotas>>,
     space: Arc<SpaceMeter>,
 }
@@ -187,6 +213,9 @@ impl std::fmt::Debug for Store {
 /// Reading connections: as many as cores are worth using on a small server.
 const READERS: usize = 4;
 
+/// Reading connections to another machine, where most of a read is waiting.
+const REMOTE_READERS: usize = 8;
+
 impl Store {
     /// Opens the database at `path`, makes it if it is missing, brings it up to date.
     ///
@@ -194,13 +223,43 @@ impl Store {
     /// As in [`OpenError`].
     pub fn open(path: &Path, deliver: Arc<dyn Deliver>) -> Result<(Self, WriterThread), OpenError> {
         let writing = dos_sqlite::open_writer(path, &schema::SCHEMA)?;
-        images::hash_previews(&writing)?;
+        images::hash_previews(&Connection::Sqlite(&writing))?;
         let checkpoints = dos_sqlite::open_writer(path, &schema::SCHEMA)?;
-        blocks::deliver_all(&writing, &*deliver)?;
-        let (writer, thread) = Writer::start_watching(writing, checkpoints, path)?;
-        let readers = Readers::open(path, READERS)?;
+        blocks::deliver_all(&Connection::Sqlite(&writing), &*deliver)?;
+        let (writer, thread) = dos_sqlite::Writer::start_watching(writing, checkpoints, path)?;
+        let readers = Readers::Sqlite(dos_sqlite::Readers::open(path, READERS)?);
         let (quotas, space) = (Arc::default(), Arc::new(SpaceMeter::of(path)));
-        Ok((Self { writer, readers, deliver, path: path.to_owned(), quotas, space }, thread))
+        let (writer, place) = (Writer::Sqlite(writer), Place::File(path.to_owned()));
+        Ok((Self { writer, readers, deliver, place, quotas, space }, WriterThread::Sqlite(thread)))
+    }
+
+    /// Opens the database on these servers, makes its tables if they are missing, brings them up to date. Blocks meanwhile.
+    ///
+    /// # Errors
+    /// As in [`OpenError`]; [`OpenError::NotDurable`] if what the servers confirm may be lost with the power.
+    pub fn connect(server: &Server, deliver: Arc<dyn Deliver>) -> Result<(Self, WriterThread), OpenError> {
+        off_the_runtime(|| Self::connect_here(server, deliver))
+    }
+
+    fn connect_here(server: &Server, deliver: Arc<dyn Deliver>) -> Result<(Self, WriterThread), OpenError> {
+        let session = Session::open_patient(server)?;
+        let durability = session.durability();
+        if !durability.is_on_disk() {
+            return Err(OpenError::NotDurable(durability.clone()));
+        }
+        if !durability.is_on_two() {
+            tracing::warn!(
+                host = session.host(),
+                "what the database server confirms is on its disk alone: losing it loses what was confirmed"
+            );
+        }
+        schema::POSTGRES.apply(&session)?;
+        blocks::deliver_all(&Connection::Postgres(&session), &*deliver)?;
+        let (lane, thread) = Lane::start(server.clone(), Session::open(server)?)?;
+        let readers = Readers::Postgres(Sessions::new(server.clone(), REMOTE_READERS));
+        let (quotas, space) = (Arc::default(), Arc::new(SpaceMeter::elsewhere()));
+        let (writer, place) = (Writer::Postgres(lane), Place::Servers(server.clone()));
+        Ok((Self { writer, readers, deliver, place, quotas, space }, WriterThread::Postgres(thread)))
     }
 
     /// Puts other quotas in force.
@@ -233,9 +292,14 @@ impl Store {
         self.writer.answers().await
     }
 
+    /// Whether the store takes writes. With SQLite it does as long as its writer works.
+    pub async fn is_writable(&self) -> bool {
+        self.change(|_| Ok(().into())).await.is_ok()
+    }
+
     async fn change<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<Changed<T>, Refusal> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<Changed<T>, Refusal> + Clone + Send + 'static,
     ) -> Result<T, Refusal> {
         let deliver = Arc::clone(&self.deliver);
         let then = move |changed: &mut Changed<T>| {
@@ -253,7 +317,7 @@ impl Store {
     async fn change_once<T: Answered + Send + 'static>(
         &self,
         change: Change,
-        work: impl FnOnce(&Connection) -> Result<Changed<T>, Refusal> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<Changed<T>, Refusal> + Clone + Send + 'static,
     ) -> Result<T, Refusal> {
         self.change(move |connection| done::once(connection, change, work)).await
     }
@@ -261,23 +325,23 @@ impl Store {
     /// For a few rows by their keys.
     async fn read_brief<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Refusal> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<T, Refusal> + Clone + Send + 'static,
     ) -> Result<T, Refusal> {
         self.readers.read_brief(work).await
     }
 
     async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, Refusal> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<T, Refusal> + Clone + Send + 'static,
     ) -> Result<T, Refusal> {
         self.readers.read(work).await
     }
 }
 
 /// The next number of a sequence that never repeats one.
-fn next_number(connection: &Connection, counter: &str) -> rusqlite::Result<u64> {
+fn next_number(connection: &Connection, counter: &str) -> sql::Result<u64> {
     let mut statement =
-        connection.prepare_cached("UPDATE counters SET last = last + 1 WHERE name = ?1 RETURNING last")?;
+        connection.prepare("UPDATE counters SET last = last + 1 WHERE name = ?1 RETURNING last")?;
     statement.query_row([counter], |row| row::unsigned(row, 0))
 }
 

@@ -8,7 +8,7 @@ use dos_protocol::{
     limits::PAGE_MAX,
     model::PeerRef,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use dos_sql::{self as sql, Connection, Optional as _, Row, params};
 
 use super::{Changed, Forgotten, Refusal, Store, grants, images, inbox, peers, prune, row};
 use crate::rules::{
@@ -44,7 +44,7 @@ pub struct TakenDown {
     pub grants: u64,
 }
 
-fn read_ban(row: &Row<'_>) -> rusqlite::Result<Ban> {
+fn read_ban(row: Row<'_>) -> sql::Result<Ban> {
     Ok(Ban {
         key: row::bytes::<32>(row, 0)?.into(),
         peer: row::peer(row, 1)?,
@@ -55,18 +55,19 @@ fn read_ban(row: &Row<'_>) -> rusqlite::Result<Ban> {
 }
 
 /// The ban of a key, if there is one.
-pub(super) fn ban(connection: &Connection, key: &PublicKey) -> rusqlite::Result<Option<Ban>> {
+pub(super) fn ban(connection: &Connection, key: &PublicKey) -> sql::Result<Option<Ban>> {
     let sql = "SELECT key, peer, name, at, reason FROM bans WHERE key = ?1";
-    connection.prepare_cached(sql)?.query_row([key.as_bytes().as_slice()], read_ban).optional()
+    connection.prepare(sql)?.query_row([key.as_bytes().as_slice()], read_ban).optional()
 }
 
 /// Writes down what was done.
-fn note(connection: &Connection, acted: &Acted, about: &str) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO audit(at, user, command, about, reason) VALUES(?1, ?2, ?3, ?4, ?5) RETURNING no";
+fn note(connection: &Connection, acted: &Acted, about: &str) -> sql::Result<()> {
+    let sql =
+        "INSERT INTO audit(at, \"user\", command, about, reason) VALUES(?1, ?2, ?3, ?4, ?5) RETURNING no";
     let values = params![acted.at.0, acted.user, acted.command, about, acted.reason.as_deref()];
-    let no = connection.prepare_cached(sql)?.query_row(values, |row| row::unsigned(row, 0))?;
+    let no = connection.prepare(sql)?.query_row(values, |row| row::unsigned(row, 0))?;
     let oldest = row::number(no.saturating_sub(AUDIT_MAX));
-    connection.prepare_cached("DELETE FROM audit WHERE no <= ?1")?.execute([oldest]).map(drop)
+    connection.prepare("DELETE FROM audit WHERE no <= ?1")?.execute([oldest]).map(drop)
 }
 
 fn named(id: PeerId, name: Option<&PeerName>) -> String {
@@ -90,7 +91,7 @@ impl Store {
                  FROM peers WHERE id = ?1",
                 peers::REGISTERED
             );
-            let shown = |row: &Row<'_>| {
+            let shown = |row: Row<'_>| {
                 Ok(Shown {
                     peer: peers::registered(row)?,
                     key: row::bytes::<32>(row, 6)?.into(),
@@ -106,7 +107,7 @@ impl Store {
                     addresses: Vec::new(),
                 })
             };
-            let found = connection.prepare_cached(&sql)?.query_row([row::peer_number(peer)], shown).optional()?;
+            let found = connection.prepare(&sql)?.query_row([row::peer_number(peer)], shown).optional()?;
             Ok(found.ok_or_else(|| no_peer(&PeerRef::Id(peer)))?)
         })
         .await
@@ -126,9 +127,9 @@ impl Store {
     /// If the store fails.
     pub async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditEntry>, Refusal> {
         self.read(move |connection| {
-            let sql = "SELECT no, at, user, command, about, reason FROM audit WHERE no < ?1 ORDER BY no DESC LIMIT ?2";
+            let sql = "SELECT no, at, \"user\", command, about, reason FROM audit WHERE no < ?1 ORDER BY no DESC LIMIT ?2";
             let key = params![before.map_or(i64::MAX, row::number), limit.min(PAGE_MAX)];
-            let entry = |row: &Row<'_>| {
+            let entry = |row: Row<'_>| {
                 Ok(AuditEntry {
                     no: row::unsigned(row, 0)?,
                     at: row::time(row, 1)?,
@@ -138,7 +139,7 @@ impl Store {
                     reason: row::text(row, 5)?,
                 })
             };
-            Ok(connection.prepare_cached(sql)?.query_map(key, entry)?.collect::<Result<_, _>>()?)
+            Ok(connection.prepare(sql)?.query_map(key, entry)?.collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -163,7 +164,7 @@ impl Store {
                                at = excluded.at, reason = excluded.reason";
                 let (key, name) = (key.as_bytes().as_slice(), name.as_ref().map(PeerName::as_str));
                 let values = params![key, row::peer_number(peer), name, at.0, reason.as_deref()];
-                connection.prepare_cached(sql)?.execute(values)?;
+                connection.prepare(sql)?.execute(values)?;
             }
             note(connection, &acted, &named(known.id, known.name.as_ref()))?;
             Ok(Changed::owing(forgotten, rows))
@@ -179,8 +180,8 @@ impl Store {
         self.read(move |connection| {
             let sql = "SELECT key, peer, name, at, reason FROM bans WHERE peer > ?1 ORDER BY peer LIMIT ?2";
             let key = params![after.map_or(-1, row::peer_number), PAGE_MAX];
-            let ban = |row: &Row<'_>| read_ban(row).map(admin::Ban::from);
-            Ok(connection.prepare_cached(sql)?.query_map(key, ban)?.collect::<Result<_, _>>()?)
+            let ban = |row: Row<'_>| read_ban(row).map(admin::Ban::from);
+            Ok(connection.prepare(sql)?.query_map(key, ban)?.collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -194,16 +195,16 @@ impl Store {
             let sql = "SELECT key, peer, name, at, reason FROM bans";
             let found = match &peer {
                 PeerRef::Id(id) => connection
-                    .prepare_cached(&format!("{sql} WHERE peer = ?1"))?
+                    .prepare(&format!("{sql} WHERE peer = ?1"))?
                     .query_row([row::peer_number(*id)], read_ban),
                 PeerRef::Name(name) => connection
-                    .prepare_cached(&format!("{sql} WHERE name = ?1 ORDER BY at DESC LIMIT 1"))?
+                    .prepare(&format!("{sql} WHERE name = ?1 ORDER BY at DESC LIMIT 1"))?
                     .query_row([name.as_str()], read_ban),
-                PeerRef::Address(_) => Err(rusqlite::Error::QueryReturnedNoRows),
+                PeerRef::Address(_) => Err(sql::Error::NoRow),
             };
             let ban = found.optional()?.ok_or_else(|| operator::not_banned(&peer))?;
             connection
-                .prepare_cached("DELETE FROM bans WHERE key = ?1")?
+                .prepare("DELETE FROM bans WHERE key = ?1")?
                 .execute([ban.key.as_bytes().as_slice()])?;
             note(connection, &acted, &named(ban.peer, ban.name.as_ref()))?;
             Ok(admin::Ban::from(ban).into())
@@ -227,7 +228,7 @@ impl Store {
             let owed = operator::rename(&known, (&name, holder), acted.reason.as_deref())?;
             let Some(owe) = owed else { return Ok(known.name.into()) };
             connection
-                .prepare_cached("UPDATE peers SET name = ?2 WHERE id = ?1")?
+                .prepare("UPDATE peers SET name = ?2 WHERE id = ?1")?
                 .execute(params![row::peer_number(peer), name.as_str()])?;
             note(connection, &acted, &format!("{} to {name}", named(peer, known.name.as_ref())))?;
             let rows = inbox::owe(connection, vec![owe], acted.at)?;

@@ -7,7 +7,7 @@ use dos_protocol::{
     Code, PeerId, PeerName, PublicKey, WireError,
     directory::{Blob, Escrow},
 };
-use rusqlite::{OptionalExtension, params};
+use dos_sql::{Optional as _, params};
 
 use super::{
     Change, Refusal, Store,
@@ -38,8 +38,7 @@ impl Store {
     pub async fn login(&self, name: PeerName) -> Result<Option<Login>, Refusal> {
         self.read_brief(move |connection| {
             let Some(holder) = by_name(connection, &name)? else { return Ok(None) };
-            let mut statement =
-                connection.prepare_cached("SELECT record, sealed FROM passwords WHERE peer = ?1")?;
+            let mut statement = connection.prepare("SELECT record, sealed FROM passwords WHERE peer = ?1")?;
             let found: Option<(Vec<u8>, Vec<u8>)> = statement
                 .query_row([row::peer_number(holder.id)], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
@@ -60,17 +59,17 @@ impl Store {
                 check_password(by_id(connection, change.peer)?.is_some_and(|peer| peer.name.is_some()))?;
                 let record = [&[VERSION], record.as_bytes()].concat();
                 connection
-                    .prepare_cached(
+                    .prepare(
                         "INSERT INTO passwords(peer, record, sealed, set_at) VALUES(?1, ?2, ?3, ?4)
                          ON CONFLICT(peer) DO UPDATE
                          SET record = excluded.record, sealed = excluded.sealed, set_at = excluded.set_at",
                     )?
                     .execute(params![peer, record, sealed.as_bytes(), change.now.0])?;
             } else {
-                connection.prepare_cached("DELETE FROM passwords WHERE peer = ?1")?.execute([peer])?;
+                connection.prepare("DELETE FROM passwords WHERE peer = ?1")?.execute([peer])?;
             }
             connection
-                .prepare_cached("UPDATE peers SET password_again = 0 WHERE id = ?1 AND password_again <> 0")?
+                .prepare("UPDATE peers SET password_again = 0 WHERE id = ?1 AND password_again <> 0")?
                 .execute([peer])?;
             Ok(().into())
         })
@@ -84,11 +83,10 @@ impl Store {
     pub async fn clear_password(&self, peer: PeerId) -> Result<bool, Refusal> {
         self.change(move |connection| {
             let peer = row::peer_number(peer);
-            let deleted =
-                connection.prepare_cached("DELETE FROM passwords WHERE peer = ?1")?.execute([peer])?;
+            let deleted = connection.prepare("DELETE FROM passwords WHERE peer = ?1")?.execute([peer])?;
             if deleted > 0 {
                 let sql = "UPDATE peers SET password_again = 1 WHERE id = ?1";
-                connection.prepare_cached(sql)?.execute([peer])?;
+                connection.prepare(sql)?.execute([peer])?;
             }
             Ok((deleted > 0).into())
         })

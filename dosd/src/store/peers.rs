@@ -5,7 +5,7 @@ use dos_protocol::{
     model::{PeerRef, SessionEnd},
     random,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use dos_sql::{self as sql, Connection, Optional as _, Row, ValueRef, params};
 
 use super::{Admission, Refusal, Store, incarnation, invites, operator, row, set};
 use crate::rules::{
@@ -15,7 +15,7 @@ use crate::rules::{
 
 const COLUMNS: &str = "id, key, name, last_seen_at, last_end, sealing, password_again";
 
-fn record(row: &Row<'_>) -> rusqlite::Result<PeerRecord> {
+fn record(row: Row<'_>) -> sql::Result<PeerRecord> {
     Ok(PeerRecord {
         id: row::peer(row, 0)?,
         key: row::bytes::<32>(row, 1)?.into(),
@@ -27,19 +27,19 @@ fn record(row: &Row<'_>) -> rusqlite::Result<PeerRecord> {
     })
 }
 
-pub(super) fn by_id(connection: &Connection, id: PeerId) -> rusqlite::Result<Option<PeerRecord>> {
+pub(super) fn by_id(connection: &Connection, id: PeerId) -> sql::Result<Option<PeerRecord>> {
     let sql = const_format(COLUMNS, "id");
-    connection.prepare_cached(&sql)?.query_row([row::peer_number(id)], record).optional()
+    connection.prepare(&sql)?.query_row([row::peer_number(id)], record).optional()
 }
 
-pub(super) fn by_key(connection: &Connection, key: &PublicKey) -> rusqlite::Result<Option<PeerRecord>> {
+pub(super) fn by_key(connection: &Connection, key: &PublicKey) -> sql::Result<Option<PeerRecord>> {
     let sql = const_format(COLUMNS, "key");
-    connection.prepare_cached(&sql)?.query_row([key.as_bytes().as_slice()], record).optional()
+    connection.prepare(&sql)?.query_row([key.as_bytes().as_slice()], record).optional()
 }
 
-pub(super) fn by_name(connection: &Connection, name: &PeerName) -> rusqlite::Result<Option<PeerRecord>> {
+pub(super) fn by_name(connection: &Connection, name: &PeerName) -> sql::Result<Option<PeerRecord>> {
     let sql = const_format(COLUMNS, "name");
-    connection.prepare_cached(&sql)?.query_row([name.as_str()], record).optional()
+    connection.prepare(&sql)?.query_row([name.as_str()], record).optional()
 }
 
 fn const_format(columns: &str, by: &str) -> String {
@@ -66,7 +66,7 @@ pub(super) fn owner_of(
 }
 
 /// Those of these peers that are registered, in the order of their IDs.
-pub(super) fn by_ids(connection: &Connection, numbers: &[i64]) -> rusqlite::Result<Vec<PeerRecord>> {
+pub(super) fn by_ids(connection: &Connection, numbers: &[i64]) -> sql::Result<Vec<PeerRecord>> {
     let statement =
         |list: &str| format!("SELECT {COLUMNS} FROM peers WHERE id >= ?1 AND id IN ({list}) ORDER BY id");
     let mut found = set::query(connection, statement, (0, numbers), record)?;
@@ -192,7 +192,7 @@ impl Store {
         self.change(move |connection| {
             let sql = "UPDATE peers SET sealing = ?2 WHERE id = ?1";
             connection
-                .prepare_cached(sql)?
+                .prepare(sql)?
                 .execute(params![row::peer_number(peer), row::sealing_bytes(&sealing)])?;
             Ok(().into())
         })
@@ -216,7 +216,7 @@ impl Store {
         self.change(move |connection| {
             let sql =
                 "UPDATE peers SET last_end = NULL, last_seen_at = ?2 WHERE id = ?1 AND last_seen_at < ?2";
-            let mut statement = connection.prepare_cached(sql)?;
+            let mut statement = connection.prepare(sql)?;
             for (peer, since) in arrivals {
                 statement.execute(params![row::peer_number(peer), since.0])?;
             }
@@ -234,7 +234,7 @@ impl Store {
             let sql = "UPDATE peers SET last_end = ?3,
                            last_seen_at = CASE WHEN last_seen_at > ?2 THEN last_seen_at ELSE ?2 END WHERE id = ?1";
             let values = params![row::peer_number(peer), now.0, end_number(end)];
-            connection.prepare_cached(sql)?.execute(values)?;
+            connection.prepare(sql)?.execute(values)?;
             Ok(().into())
         })
         .await
@@ -253,7 +253,7 @@ impl Store {
         self.read(move |connection| {
             let sql = format!("SELECT {REGISTERED} FROM peers WHERE id > ?1 ORDER BY id LIMIT ?2");
             let key = params![after.map_or(-1, row::peer_number), limit];
-            Ok(connection.prepare_cached(&sql)?.query_map(key, registered)?.collect::<Result<_, _>>()?)
+            Ok(connection.prepare(&sql)?.query_map(key, registered)?.collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -277,7 +277,7 @@ impl Store {
 pub(super) const REGISTERED: &str = "id, name, last_seen_at, last_end, registered_at,
     coalesce((SELECT max(seq) - min(seq) + 1 FROM inbox WHERE inbox.peer = peers.id), 0)";
 
-pub(super) fn registered(row: &Row<'_>) -> rusqlite::Result<admin::Registered> {
+pub(super) fn registered(row: Row<'_>) -> sql::Result<admin::Registered> {
     Ok(admin::Registered {
         id: row::peer(row, 0)?,
         name: row::peer_name(row, 1)?,
@@ -292,9 +292,9 @@ pub(super) fn registered(row: &Row<'_>) -> rusqlite::Result<admin::Registered> {
 }
 
 /// Why the last session ended, of a column.
-pub(super) fn last_end(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<SessionEnd>> {
+pub(super) fn last_end(row: Row<'_>, column: usize) -> sql::Result<Option<SessionEnd>> {
     match row.get_ref(column)? {
-        rusqlite::types::ValueRef::Null => Ok(None),
+        ValueRef::Null => Ok(None),
         _ => row::one_of(row, column, end_of_number).map(Some),
     }
 }
@@ -331,11 +331,11 @@ fn insert(
     (id, key): (PeerId, PublicKey),
     new: &NewPeer,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let sql = "INSERT INTO peers(id, key, name, registered_at, last_seen_at) VALUES(?1, ?2, ?3, ?4, ?4)";
     let name = new.name.as_ref().map(PeerName::as_str);
     let values = params![row::peer_number(id), key.as_bytes().as_slice(), name, now.0];
-    connection.prepare_cached(sql)?.execute(values).map(drop)
+    connection.prepare(sql)?.execute(values).map(drop)
 }
 
 fn draw_id(connection: &Connection) -> Result<PeerId, Refusal> {

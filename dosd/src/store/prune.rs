@@ -4,7 +4,7 @@
 //! grants are revoked), in the same transaction; counts of views stay what they were. One call does one bounded step.
 
 use dos_protocol::{PeerId, Timestamp};
-use rusqlite::{Connection, params};
+use dos_sql::{self as sql, Connection, params};
 
 use super::{Changed, InboxRow, Refusal, Store, done, grants, images, inbox, peers, requests, row};
 use crate::rules::grants::viewer_forgotten;
@@ -44,7 +44,7 @@ impl Store {
     pub async fn unseen(&self, after: Option<PeerId>, before: Timestamp) -> Result<Vec<PeerId>, Refusal> {
         self.read(move |connection| {
             let sql = "SELECT id FROM peers WHERE id > ?1 AND last_seen_at < ?2 ORDER BY id LIMIT ?3";
-            let mut statement = connection.prepare_cached(sql)?;
+            let mut statement = connection.prepare(sql)?;
             let key = params![after.map_or(-1, row::peer_number), before.0, PEERS_PER_STEP];
             Ok(statement.query_map(key, |row| row::peer(row, 0))?.collect::<Result<_, _>>()?)
         })
@@ -121,7 +121,7 @@ impl Store {
         if dry {
             return self
                 .read(move |connection| {
-                    let mut statement = connection.prepare_cached(&format!("SELECT count(*) {DEAD}"))?;
+                    let mut statement = connection.prepare(&format!("SELECT count(*) {DEAD}"))?;
                     Ok(statement.query_row([now.0], |row| row::unsigned(row, 0))?)
                 })
                 .await;
@@ -155,8 +155,8 @@ pub(super) fn forget_known(
 }
 
 fn weigh(connection: &Connection, peer: PeerId) -> Result<Forgotten, Refusal> {
-    let count = |sql: &str| -> rusqlite::Result<u64> {
-        connection.prepare_cached(sql)?.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0))
+    let count = |sql: &str| -> sql::Result<u64> {
+        connection.prepare(sql)?.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0))
     };
     Ok(Forgotten {
         images: count("SELECT count(*) FROM images WHERE owner = ?1")?,
@@ -165,7 +165,7 @@ fn weigh(connection: &Connection, peer: PeerId) -> Result<Forgotten, Refusal> {
 }
 
 /// Deletes every row of a peer.
-fn erase(connection: &Connection, peer: PeerId) -> rusqlite::Result<()> {
+fn erase(connection: &Connection, peer: PeerId) -> sql::Result<()> {
     for sql in [
         "DELETE FROM grants WHERE viewer = ?1",
         "DELETE FROM views WHERE viewer = ?1",
@@ -182,7 +182,7 @@ fn erase(connection: &Connection, peer: PeerId) -> rusqlite::Result<()> {
         "DELETE FROM passwords WHERE peer = ?1",
         "DELETE FROM peers WHERE id = ?1",
     ] {
-        connection.prepare_cached(sql)?.execute([row::peer_number(peer)])?;
+        connection.prepare(sql)?.execute([row::peer_number(peer)])?;
     }
     Ok(())
 }
@@ -200,7 +200,7 @@ fn receipts(
     let sql =
         "SELECT view, image, viewer, views - coalesce(returned, 0), spent_at, kind = 1 AND returned IS NULL
                FROM views WHERE view > ?1 ORDER BY view LIMIT ?2";
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query(params![after, RECEIPTS_PER_STEP])?;
     let (mut seen, mut last) = (0, None);
     let mut old: Vec<Receipt> = Vec::new();
@@ -208,7 +208,7 @@ fn receipts(
         seen += 1;
         let view: Vec<u8> = row.get(0)?;
         last = Some(view.clone());
-        if row::time(row, 4)? < before && !row.get::<_, bool>(5)? {
+        if row::time(row, 4)? < before && !row.get::<bool>(5)? {
             old.push((view, row.get(1)?, row.get(2)?, row.get(3)?));
         }
     }
@@ -220,13 +220,14 @@ fn receipts(
 }
 
 /// What a grant counts stays accounted for, in one number for all of its forgotten receipts.
-fn forget(connection: &Connection, old: &[Receipt]) -> rusqlite::Result<()> {
-    let mut count = connection.prepare_cached(
-        "INSERT INTO views_forgotten(image, viewer, views) SELECT ?1, ?2, ?3
+fn forget(connection: &Connection, old: &[Receipt]) -> sql::Result<()> {
+    let mut count = connection.prepare(
+        "INSERT INTO views_forgotten(image, viewer, views)
+         SELECT CAST(?1 AS bigint), CAST(?2 AS bigint), CAST(?3 AS bigint)
          WHERE EXISTS(SELECT 1 FROM grants WHERE image = ?1 AND viewer = ?2)
-         ON CONFLICT(image, viewer) DO UPDATE SET views = views + excluded.views",
+         ON CONFLICT(image, viewer) DO UPDATE SET views = views_forgotten.views + excluded.views",
     )?;
-    let mut delete = connection.prepare_cached("DELETE FROM views WHERE view = ?1")?;
+    let mut delete = connection.prepare("DELETE FROM views WHERE view = ?1")?;
     for (view, image, viewer, views) in old {
         count.execute(params![image, viewer, views])?;
         delete.execute([view])?;

@@ -7,7 +7,7 @@ use dos_protocol::{
     directory::{Asserted, Decision, Request, RequestAccess, RequestState},
     limits::PAGE_MAX,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use dos_sql::{self as sql, Connection, Optional as _, Row, params};
 
 use super::{
     Change, Changed, InboxRow, Refusal, Store, blocks,
@@ -55,7 +55,7 @@ fn state(number: i64) -> Option<RequestState> {
         .find(|state| state_number(*state) == number)
 }
 
-fn joined(row: &Row<'_>) -> rusqlite::Result<(RequestRecord, Scope)> {
+fn joined(row: Row<'_>) -> sql::Result<(RequestRecord, Scope)> {
     let scope = scope(row)?;
     let record = RequestRecord {
         request: row::unsigned(row, BEHIND_SCOPE)?,
@@ -74,8 +74,8 @@ fn joined(row: &Row<'_>) -> rusqlite::Result<(RequestRecord, Scope)> {
     Ok((record, scope))
 }
 
-fn find(connection: &Connection, request: u64) -> rusqlite::Result<Found> {
-    let mut statement = connection.prepare_cached(&format!("{JOINED} WHERE r.request = ?1"))?;
+fn find(connection: &Connection, request: u64) -> sql::Result<Found> {
+    let mut statement = connection.prepare(&format!("{JOINED} WHERE r.request = ?1"))?;
     statement.query_row([row::number(request)], joined).optional()
 }
 
@@ -83,16 +83,16 @@ fn find_pending(
     connection: &Connection,
     image: ImageNo,
     (owner, viewer): (PeerId, PeerId),
-) -> rusqlite::Result<Option<RequestRecord>> {
+) -> sql::Result<Option<RequestRecord>> {
     let sql = format!("{JOINED} WHERE r.viewer = ?1 AND r.owner = ?2 AND r.image = ?3 AND r.state = 0");
     let key = params![row::peer_number(viewer), row::peer_number(owner), row::number(image.0)];
-    let found = connection.prepare_cached(&sql)?.query_row(key, joined).optional()?;
+    let found = connection.prepare(&sql)?.query_row(key, joined).optional()?;
     Ok(found.map(|(record, _)| record))
 }
 
-fn count_pending(connection: &Connection, owner: PeerId, viewer: PeerId) -> rusqlite::Result<u64> {
-    let mut statement = connection
-        .prepare_cached("SELECT count(*) FROM requests WHERE viewer = ?1 AND owner = ?2 AND state = 0")?;
+fn count_pending(connection: &Connection, owner: PeerId, viewer: PeerId) -> sql::Result<u64> {
+    let mut statement =
+        connection.prepare("SELECT count(*) FROM requests WHERE viewer = ?1 AND owner = ?2 AND state = 0")?;
     let key = params![row::peer_number(viewer), row::peer_number(owner)];
     statement.query_row(key, |row| row::unsigned(row, 0))
 }
@@ -102,25 +102,21 @@ pub(super) fn last_states(
     connection: &Connection,
     viewer: PeerId,
     images: &[ImageNo],
-) -> rusqlite::Result<HashMap<ImageNo, RequestState>> {
+) -> sql::Result<HashMap<ImageNo, RequestState>> {
     let numbers: Vec<i64> = images.iter().map(|image| row::number(image.0)).collect();
     let statement = |list: &str| {
         format!(
             "SELECT image, state FROM requests WHERE viewer = ?1 AND image IN ({list}) ORDER BY image, request"
         )
     };
-    let read = |row: &Row<'_>| Ok((ImageNo(row::unsigned(row, 0)?), row::one_of(row, 1, state)?));
+    let read = |row: Row<'_>| Ok((ImageNo(row::unsigned(row, 0)?), row::one_of(row, 1, state)?));
     // Of several for one image the last one stays.
     Ok(set::query(connection, statement, (row::peer_number(viewer), &numbers), read)?.into_iter().collect())
 }
 
 /// Ends every pending request for an image that goes away; the viewers are in `images::concerned`.
-pub(super) fn close_for_image(
-    connection: &Connection,
-    image: ImageNo,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(
+pub(super) fn close_for_image(connection: &Connection, image: ImageNo, now: Timestamp) -> sql::Result<()> {
+    let mut statement = connection.prepare(
         "UPDATE requests SET state = 3, decided_at = ?2, revision = revision + 1 WHERE image = ?1 AND state = 0",
     )?;
     statement.execute(params![row::number(image.0), now.0]).map(drop)
@@ -133,7 +129,7 @@ pub(super) fn withdraw_all(
     now: Timestamp,
 ) -> Result<Vec<InboxRow>, Refusal> {
     let sql = format!("{JOINED} WHERE r.viewer = ?1 AND r.state = 0 ORDER BY r.request");
-    let mut statement = connection.prepare_cached(&sql)?;
+    let mut statement = connection.prepare(&sql)?;
     let pending = statement.query_map([row::peer_number(viewer)], joined)?.collect::<Result<_, _>>()?;
     inbox::owe(connection, requests::withdraw_all(pending, now), now)
 }
@@ -165,12 +161,12 @@ fn end_pending(
     connection: &Connection,
     (owner, viewer): (PeerId, PeerId),
     (state, now): (RequestState, Timestamp),
-) -> rusqlite::Result<Vec<(RequestRecord, Scope)>> {
+) -> sql::Result<Vec<(RequestRecord, Scope)>> {
     let sql = format!("{JOINED} WHERE r.viewer = ?1 AND r.owner = ?2 AND r.state = 0 ORDER BY r.request");
     let key = params![row::peer_number(viewer), row::peer_number(owner)];
-    let pending = connection.prepare_cached(&sql)?.query_map(key, joined)?.collect::<Result<_, _>>()?;
+    let pending = connection.prepare(&sql)?.query_map(key, joined)?.collect::<Result<_, _>>()?;
     connection
-        .prepare_cached(
+        .prepare(
             "UPDATE requests SET state = ?4, decided_at = ?3, revision = revision + 1
              WHERE viewer = ?1 AND owner = ?2 AND state = 0",
         )?
@@ -183,12 +179,12 @@ fn newest(
     connection: &Connection,
     image: ImageNo,
     (owner, viewer): (PeerId, PeerId),
-) -> rusqlite::Result<Option<(u64, RequestState)>> {
+) -> sql::Result<Option<(u64, RequestState)>> {
     let sql = "SELECT request, state FROM requests WHERE viewer = ?1 AND owner = ?2 AND image = ?3
                ORDER BY request DESC LIMIT 1";
     let key = params![row::peer_number(viewer), row::peer_number(owner), row::number(image.0)];
-    let newest = |row: &Row<'_>| Ok((row::unsigned(row, 0)?, row::one_of(row, 1, state)?));
-    connection.prepare_cached(sql)?.query_row(key, newest).optional()
+    let newest = |row: Row<'_>| Ok((row::unsigned(row, 0)?, row::one_of(row, 1, state)?));
+    connection.prepare(sql)?.query_row(key, newest).optional()
 }
 
 /// Takes a request that a peer asserts from an earlier incarnation.
@@ -212,15 +208,15 @@ pub(super) fn assert(
     if let Some(requests::Restored { record, replaces }) = &decided.state {
         if let Some(replaced) = replaces {
             let sql = "DELETE FROM requests WHERE request = ?1";
-            connection.prepare_cached(sql)?.execute([row::number(*replaced)])?;
+            connection.prepare(sql)?.execute([row::number(*replaced)])?;
         }
         save(connection, record)?;
     }
     Ok((decided.answer, inbox::owe_by(connection, change, decided.owed)?))
 }
 
-fn save(connection: &Connection, record: &RequestRecord) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(
+fn save(connection: &Connection, record: &RequestRecord) -> sql::Result<()> {
+    let mut statement = connection.prepare(
         "INSERT INTO requests(request, image, owner, viewer, views, state, note, reason, created_at, decided_at, revision,
                               offline)
          VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
@@ -295,9 +291,9 @@ impl Store {
     /// If the store fails.
     pub async fn requests(&self, peer: PeerId, after: Option<u64>) -> Result<(Vec<Request>, bool), Refusal> {
         self.read(move |connection| {
-            let mut statement = connection.prepare_cached(PAGE)?;
+            let mut statement = connection.prepare(PAGE)?;
             let key = params![row::peer_number(peer), row::number(after.unwrap_or(0)), PAGE_MAX + 1];
-            let snapshot = |row: &Row<'_>| joined(row).map(|(record, scope)| record.snapshot(&scope));
+            let snapshot = |row: Row<'_>| joined(row).map(|(record, scope)| record.snapshot(&scope));
             let mut page = statement.query_map(key, snapshot)?.collect::<Result<Vec<_>, _>>()?;
             let more = row::cut(&mut page, PAGE_MAX);
             Ok((page, more))

@@ -12,6 +12,8 @@ use std::{
 
 use dos_protocol::{Code, Timestamp, WireError, admin::Checked};
 
+use dos_sql::Connection;
+
 use super::{Refusal, check::check, images, incarnation, schema::SCHEMA};
 use crate::rules::refusal::conflict;
 
@@ -94,9 +96,9 @@ fn copy(from: &Path, new: &Path) -> Result<(), Refusal> {
 fn renew(new: &Path) -> Result<(), Refusal> {
     let connection = dos_sqlite::open_writer(new, &SCHEMA)
         .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
-    images::hash_previews(&connection)?;
+    images::hash_previews(&Connection::Sqlite(&connection))?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    incarnation::renew(&connection, Timestamp::now())?;
+    incarnation::renew(&Connection::Sqlite(&connection), Timestamp::now())?;
     connection.execute_batch("COMMIT")?;
     // The last connection copies the log into the database and removes it.
     connection.close().map_err(|(_, error)| error.into())

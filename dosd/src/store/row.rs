@@ -6,18 +6,10 @@ use dos_protocol::{
     record::ImageRecord,
     signature::SIGNATURE_BYTES,
 };
-use rusqlite::{
-    Row,
-    types::{Type, ValueRef},
-};
+use dos_sql::{self as sql, Row, ValueRef};
 
-/// A column that holds what we never wrote.
-#[derive(Debug, thiserror::Error)]
-#[error("a value that this program never writes")]
-struct Alien;
-
-fn alien(column: usize) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, Type::Null, Box::new(Alien))
+fn alien(column: usize) -> sql::Error {
+    sql::Error::Alien(column)
 }
 
 /// The number under which a peer is stored.
@@ -31,13 +23,13 @@ pub(super) fn number(value: u64) -> i64 {
 }
 
 /// A peer's ID.
-pub(super) fn peer(row: &Row<'_>, column: usize) -> rusqlite::Result<PeerId> {
+pub(super) fn peer(row: Row<'_>, column: usize) -> sql::Result<PeerId> {
     let number: i64 = row.get(column)?;
     u64::try_from(number).ok().and_then(PeerId::from_number).ok_or_else(|| alien(column))
 }
 
 /// A peer's name, if it has one.
-pub(super) fn peer_name(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<PeerName>> {
+pub(super) fn peer_name(row: Row<'_>, column: usize) -> sql::Result<Option<PeerName>> {
     match row.get_ref(column)?.as_str_or_null().map_err(|_| alien(column))? {
         None => Ok(None),
         Some(text) => text.parse().map(Some).map_err(|_| alien(column)),
@@ -45,33 +37,40 @@ pub(super) fn peer_name(row: &Row<'_>, column: usize) -> rusqlite::Result<Option
 }
 
 /// An image's name.
-pub(super) fn image_name(row: &Row<'_>, column: usize) -> rusqlite::Result<ImageName> {
+pub(super) fn image_name(row: Row<'_>, column: usize) -> sql::Result<ImageName> {
     let text = row.get_ref(column)?.as_str().map_err(|_| alien(column))?;
     text.parse().map_err(|_| alien(column))
 }
 
 /// A number that is never negative.
-pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    u64::try_from(row.get::<_, i64>(column)?).map_err(|_| alien(column))
+pub(super) fn unsigned(row: Row<'_>, column: usize) -> sql::Result<u64> {
+    u64::try_from(row.get::<i64>(column)?).map_err(|_| alien(column))
 }
 
 /// A small number that is never negative.
-pub(super) fn small(row: &Row<'_>, column: usize) -> rusqlite::Result<u32> {
-    u32::try_from(row.get::<_, i64>(column)?).map_err(|_| alien(column))
+pub(super) fn small(row: Row<'_>, column: usize) -> sql::Result<u32> {
+    u32::try_from(row.get::<i64>(column)?).map_err(|_| alien(column))
 }
 
 /// Bytes of a fixed length.
-pub(super) fn bytes<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; N]> {
+pub(super) fn bytes<const N: usize>(row: Row<'_>, column: usize) -> sql::Result<[u8; N]> {
     let blob = row.get_ref(column)?.as_blob().map_err(|_| alien(column))?;
     blob.try_into().map_err(|_| alien(column))
 }
 
-pub(super) fn bytes_or_none<const N: usize>(
-    row: &Row<'_>,
-    column: usize,
-) -> rusqlite::Result<Option<[u8; N]>> {
+pub(super) fn bytes_or_none<const N: usize>(row: Row<'_>, column: usize) -> sql::Result<Option<[u8; N]>> {
     let blob = row.get_ref(column)?.as_blob_or_null().map_err(|_| alien(column))?;
     blob.map(|blob| blob.try_into().map_err(|_| alien(column))).transpose()
+}
+
+/// `(?1, ?2), (?3, ?4), ...`
+pub(super) fn places(count: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let places: Vec<String> =
+            (1..=columns).map(|column| format!("?{}", row * columns + column)).collect();
+        format!("({})", places.join(", "))
+    };
+    (0..count).map(row).collect::<Vec<_>>().join(", ")
 }
 
 /// Cuts a page to `limit` entries, and tells whether there were more.
@@ -83,30 +82,26 @@ pub(super) fn cut<T>(page: &mut Vec<T>, limit: u32) -> bool {
 }
 
 /// A free text, if there is one.
-pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Box<str>>> {
-    Ok(row.get::<_, Option<String>>(column)?.map(String::into_boxed_str))
+pub(super) fn text(row: Row<'_>, column: usize) -> sql::Result<Option<Box<str>>> {
+    Ok(row.get::<Option<String>>(column)?.map(String::into_boxed_str))
 }
 
 /// A moment.
-pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+pub(super) fn time(row: Row<'_>, column: usize) -> sql::Result<Timestamp> {
     row.get(column).map(Timestamp)
 }
 
 /// A moment, if there is one.
-pub(super) fn time_or_none(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
-    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp))
+pub(super) fn time_or_none(row: Row<'_>, column: usize) -> sql::Result<Option<Timestamp>> {
+    Ok(row.get::<Option<i64>>(column)?.map(Timestamp))
 }
 
 /// A value from a small closed set.
-pub(super) fn one_of<T>(
-    row: &Row<'_>,
-    column: usize,
-    read: impl FnOnce(i64) -> Option<T>,
-) -> rusqlite::Result<T> {
+pub(super) fn one_of<T>(row: Row<'_>, column: usize, read: impl FnOnce(i64) -> Option<T>) -> sql::Result<T> {
     read(row.get(column)?).ok_or_else(|| alien(column))
 }
 
-fn format(row: &Row<'_>, column: usize) -> rusqlite::Result<Format> {
+fn format(row: Row<'_>, column: usize) -> sql::Result<Format> {
     let text = row.get_ref(column)?.as_str().map_err(|_| alien(column))?;
     text.parse().map_err(|()| alien(column))
 }
@@ -116,7 +111,7 @@ pub(super) const IMAGE_COLUMNS: &str = "owner, name, no, image_id, format, width
      sealed_bytes, preview_format, preview_width, preview_height, preview_bytes, record";
 
 /// An image, without what the caller may do with it.
-pub(super) fn image(row: &Row<'_>) -> rusqlite::Result<ImageInfo> {
+pub(super) fn image(row: Row<'_>) -> sql::Result<ImageInfo> {
     Ok(ImageInfo {
         owner: peer(row, 0)?,
         name: image_name(row, 1)?,
@@ -142,7 +137,7 @@ pub(super) fn image(row: &Row<'_>) -> rusqlite::Result<ImageInfo> {
 }
 
 /// What the owner has signed of an image, if it has.
-fn record(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<ImageRecord>> {
+fn record(row: Row<'_>, column: usize) -> sql::Result<Option<ImageRecord>> {
     if matches!(row.get_ref(column)?, ValueRef::Null) {
         return Ok(None);
     }
@@ -167,7 +162,7 @@ pub(super) fn record_bytes(record: &ImageRecord) -> Vec<u8> {
 }
 
 /// A peer's sealing key, if it has one.
-pub(super) fn sealing(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<SealingKey>> {
+pub(super) fn sealing(row: Row<'_>, column: usize) -> sql::Result<Option<SealingKey>> {
     if matches!(row.get_ref(column)?, ValueRef::Null) {
         return Ok(None);
     }

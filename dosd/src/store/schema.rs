@@ -1,8 +1,15 @@
 //! The directory's tables. A step that has been released is never changed; a new one is added.
 
+mod postgres;
+
+use dos_sql::PostgresSchema;
 use dos_sqlite::{Migration, OVERWRITE_FREE_PAGES, Schema};
 
-/// The directory's database: `application_id` is "dosd" in ASCII.
+/// The same in PostgreSQL. A step after its first version has a twin in [`SCHEMA`].
+pub(super) const POSTGRES: PostgresSchema =
+    PostgresSchema { application: "dosd", first: 14, tables: postgres::TABLES, steps: &[] };
+
+/// The directory's database in SQLite: `application_id` is "dosd" in ASCII.
 pub(super) const SCHEMA: Schema = Schema {
     application_id: 0x646f_7364,
     migrations: &[

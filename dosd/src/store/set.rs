@@ -1,6 +1,6 @@
 //! Sets of numbers in a statement: `IN` lists of a fixed length, so that a statement has one text whatever the set is.
 
-use rusqlite::{Connection, Row, params_from_iter};
+use dos_sql::{self as sql, Connection, Row, params_from_iter};
 
 /// Numbers in one list.
 const CHUNK: usize = 64;
@@ -11,13 +11,13 @@ pub(super) fn query<T>(
     connection: &Connection,
     statement: impl Fn(&str) -> String,
     (key, numbers): (i64, &[i64]),
-    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<Vec<T>> {
+    read: impl Fn(Row<'_>) -> sql::Result<T>,
+) -> sql::Result<Vec<T>> {
     let mut found = Vec::with_capacity(numbers.len());
     if numbers.is_empty() {
         return Ok(found);
     }
-    let mut query = connection.prepare_cached(&statement(&list()))?;
+    let mut query = connection.prepare(&statement(&list()))?;
     for chunk in numbers.chunks(CHUNK) {
         // The last number again fills up a list and finds nothing more.
         let filler = chunk.last().into_iter().cycle().take(CHUNK - chunk.len());
@@ -41,7 +41,8 @@ mod tests {
 
     #[test]
     fn every_number_is_found_once_however_many_there_are() {
-        let connection = Connection::open_in_memory().unwrap();
+        let memory = rusqlite::Connection::open_in_memory().unwrap();
+        let connection = Connection::Sqlite(&memory);
         connection.execute_batch("CREATE TABLE t(key INTEGER, n INTEGER)").unwrap();
         for n in 0..300 {
             connection.execute("INSERT INTO t VALUES(1, ?1), (2, ?1)", [n]).unwrap();
@@ -50,7 +51,7 @@ mod tests {
             let numbers: Vec<i64> = (0..count).collect();
             let statement =
                 |list: &str| format!("SELECT n FROM t WHERE key = ?1 AND n IN ({list}) ORDER BY n");
-            let found = query(&connection, statement, (2, &numbers), |row| row.get::<_, i64>(0)).unwrap();
+            let found = query(&connection, statement, (2, &numbers), |row| row.get::<i64>(0)).unwrap();
             assert_eq!(found, numbers);
         }
     }

@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dos_sql::{self as sql, Connection};
 use parking_lot::Mutex;
-use rusqlite::Connection;
 
 use super::{Refusal, Store, row};
 use crate::rules::{
@@ -35,19 +35,24 @@ pub struct Looked {
 /// Looks, and remembers for a while.
 #[derive(Debug)]
 pub(super) struct SpaceMeter {
-    /// The directory of the database.
-    place: PathBuf,
+    /// The directory of the database, if it is on this machine.
+    place: Option<PathBuf>,
     last: Mutex<(Option<Instant>, Looked)>,
 }
 
 impl SpaceMeter {
     pub(super) fn of(database: &Path) -> Self {
         let place = database.parent().unwrap_or(Path::new(".")).to_owned();
-        Self { place, last: Mutex::default() }
+        Self { place: Some(place), last: Mutex::default() }
+    }
+
+    /// Of a database on other machines, whose disks are looked after there.
+    pub(super) fn elsewhere() -> Self {
+        Self { place: None, last: Mutex::default() }
     }
 
     /// What was found within the last second, or is now.
-    fn recent(&self, connection: &Connection, quotas: &Quotas) -> rusqlite::Result<Looked> {
+    fn recent(&self, connection: &Connection, quotas: &Quotas) -> sql::Result<Looked> {
         let last = *self.last.lock();
         match last {
             (Some(at), looked) if at.elapsed() < LOOK_PAUSE => Ok(looked),
@@ -55,7 +60,7 @@ impl SpaceMeter {
         }
     }
 
-    fn look(&self, connection: &Connection, quotas: &Quotas) -> rusqlite::Result<Looked> {
+    fn look(&self, connection: &Connection, quotas: &Quotas) -> sql::Result<Looked> {
         let space = self.space(connection)?;
         let mut last = self.last.lock();
         let before = last.1.level;
@@ -68,15 +73,20 @@ impl SpaceMeter {
         Ok(looked)
     }
 
-    fn space(&self, connection: &Connection) -> rusqlite::Result<Space> {
+    fn space(&self, connection: &Connection) -> sql::Result<Space> {
+        let Some(place) = &self.place else {
+            let sql = "SELECT pg_database_size(current_database())";
+            let database = connection.prepare(sql)?.query_row((), |row| row::unsigned(row, 0))?;
+            return Ok(Space { database, available: u64::MAX, disk: u64::MAX });
+        };
         let pragma = |name: &str| {
-            connection.prepare_cached(&format!("PRAGMA {name}"))?.query_row([], |row| row::unsigned(row, 0))
+            connection.prepare(&format!("PRAGMA {name}"))?.query_row((), |row| row::unsigned(row, 0))
         };
         let page = pragma("page_size")?;
         let (pages, free) = (pragma("page_count")?, pragma("freelist_count")?);
         let unused = free.saturating_mul(page);
         let database = pages.saturating_sub(free).saturating_mul(page);
-        Ok(match rustix::fs::statvfs(&self.place) {
+        Ok(match rustix::fs::statvfs(place) {
             Ok(disk) => Space {
                 database,
                 available: disk.f_bavail.saturating_mul(disk.f_frsize).saturating_add(unused),

@@ -1,6 +1,6 @@
 //! How much there is, counted where the tables make it cheap: for metrics, and for people.
 
-use rusqlite::Connection;
+use dos_sql::{self as sql, Connection};
 
 use super::{Refusal, Store, row};
 
@@ -24,7 +24,7 @@ const INBOX_ROWS: &str = "
 SELECT coalesce(sum(latest + 1 - first), 0) FROM (
     SELECT latest, (SELECT seq FROM inbox WHERE inbox.peer = inbox_heads.peer ORDER BY seq LIMIT 1) AS first
     FROM inbox_heads
-) WHERE first IS NOT NULL";
+) AS heads WHERE first IS NOT NULL";
 
 impl Store {
     /// How much there is: a step for every peer, off the asynchronous threads.
@@ -42,30 +42,34 @@ impl Store {
     pub async fn grants_standing(&self) -> Result<u64, Refusal> {
         self.read(|connection| {
             let sql = "SELECT count(*) FROM grants WHERE share IS NOT NULL";
-            Ok(connection.query_row(sql, [], |row| row::unsigned(row, 0))?)
+            Ok(connection.query_row(sql, (), |row| row::unsigned(row, 0))?)
         })
         .await
     }
 
-    /// The size of the database file, in bytes.
+    /// The size of the database, in bytes.
     ///
     /// # Errors
     /// If the store fails.
     pub async fn database_bytes(&self) -> Result<u64, Refusal> {
         self.read(|connection| {
+            if connection.is_postgres() {
+                let sql = "SELECT pg_database_size(current_database())";
+                return Ok(connection.query_row(sql, (), |row| row::unsigned(row, 0))?);
+            }
             let pragma =
-                |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row::unsigned(row, 0));
+                |name: &str| connection.query_row(&format!("PRAGMA {name}"), (), |row| row::unsigned(row, 0));
             Ok(pragma("page_count")?.saturating_mul(pragma("page_size")?))
         })
         .await
     }
 }
 
-fn counts(connection: &Connection) -> rusqlite::Result<Counts> {
+fn counts(connection: &Connection) -> sql::Result<Counts> {
     let sql = "SELECT count(*), coalesce(sum(images), 0), coalesce(sum(preview_bytes), 0),
                    (SELECT coalesce(sum(bytes), 0) FROM inbox_heads) FROM peers";
-    let inbox_rows = connection.query_row(INBOX_ROWS, [], |row| row::unsigned(row, 0))?;
-    connection.query_row(sql, [], |row| {
+    let inbox_rows = connection.query_row(INBOX_ROWS, (), |row| row::unsigned(row, 0))?;
+    connection.query_row(sql, (), |row| {
         Ok(Counts {
             peers: row::unsigned(row, 0)?,
             images: row::unsigned(row, 1)?,

@@ -5,7 +5,7 @@ use dos_protocol::{
     directory::{Checkin, Spend, SpendKind, Spent},
     model::Grant,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use dos_sql::{self as sql, Connection, Optional as _, params};
 
 use super::{Change, Changed, Refusal, Store, grants, inbox, incarnation, row};
 use crate::rules::{
@@ -24,9 +24,9 @@ fn kind(number: i64) -> Option<SpendKind> {
     [SpendKind::View, SpendKind::Checkout].into_iter().find(|kind| kind_number(*kind) == number)
 }
 
-pub(super) fn find(connection: &Connection, view: ViewId) -> rusqlite::Result<Option<ViewRecord>> {
+pub(super) fn find(connection: &Connection, view: ViewId) -> sql::Result<Option<ViewRecord>> {
     let mut statement = connection
-        .prepare_cached("SELECT image, viewer, views, kind, returned, closed FROM views WHERE view = ?1")?;
+        .prepare("SELECT image, viewer, views, kind, returned, closed FROM views WHERE view = ?1")?;
     statement
         .query_row([view.as_bytes().as_slice()], |row| {
             Ok(ViewRecord {
@@ -97,7 +97,7 @@ impl Store {
             if let (Some(scope), Some(grant)) = (scope, decided.state) {
                 grants::save(connection, &scope, &grant)?;
                 connection
-                    .prepare_cached("UPDATE views SET returned = ?2 WHERE view = ?1")?
+                    .prepare("UPDATE views SET returned = ?2 WHERE view = ?1")?
                     .execute(params![checkin.checkout.as_bytes().as_slice(), checkin.unused])?;
             }
             let rows = inbox::owe_by(connection, change, decided.owed)?;
@@ -116,7 +116,7 @@ impl Store {
             for id in ids {
                 let Some(view) = views::close(find(connection, id)?, change.peer) else { continue };
                 connection
-                    .prepare_cached("UPDATE views SET closed = ?2 WHERE view = ?1")?
+                    .prepare("UPDATE views SET closed = ?2 WHERE view = ?1")?
                     .execute(params![id.as_bytes().as_slice(), view.closed])?;
             }
             Ok(().into())
@@ -131,9 +131,9 @@ pub(super) fn insert(
     id: ViewId,
     view: &ViewRecord,
     (now, receipt): (Timestamp, Option<Seq>),
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     connection
-        .prepare_cached(
+        .prepare(
             "INSERT INTO views(view, image, viewer, views, kind, spent_at, receipt) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![

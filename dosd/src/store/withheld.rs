@@ -4,7 +4,7 @@
 //! is lifted is its state by then. Only grants that were there before the block get here, so they bound it.
 
 use dos_protocol::{ImageName, ImageNo, ImagePath, PeerId, Timestamp, directory::Update};
-use rusqlite::{Connection, params};
+use dos_sql::{self as sql, Connection, ValueRef, params};
 
 use super::{InboxRow, Refusal, grants, inbox, row};
 use crate::rules::Owe;
@@ -14,7 +14,7 @@ pub(super) fn note(
     connection: &Connection,
     (peer, other): (PeerId, PeerId),
     update: &Update,
-) -> rusqlite::Result<()> {
+) -> sql::Result<()> {
     let (image, viewer, removed) = match update {
         Update::Grant(grant) => (grant.image, grant.viewer, None),
         Update::Viewed(viewed) => (viewed.grant.image, viewed.grant.viewer, None),
@@ -22,7 +22,7 @@ pub(super) fn note(
         _ => return Ok(()),
     };
     connection
-        .prepare_cached(
+        .prepare(
             "INSERT INTO withheld(peer, other, image, viewer, removed) VALUES(?1, ?2, ?3, ?4, ?5)
              ON CONFLICT(peer, other, image, viewer) DO UPDATE SET removed = excluded.removed",
         )?
@@ -46,12 +46,12 @@ pub(super) fn release(
     for (peer, other) in [(one, two), (two, one)] {
         let key = params![row::peer_number(peer), row::peer_number(other)];
         let sql = "SELECT image, viewer, removed FROM withheld WHERE peer = ?1 AND other = ?2 ORDER BY image, viewer";
-        let mut statement = connection.prepare_cached(sql)?;
+        let mut statement = connection.prepare(sql)?;
         let mut rows = statement.query(key)?;
         while let Some(row) = rows.next()? {
             let (image, viewer) = (ImageNo(row::unsigned(row, 0)?), row::peer(row, 1)?);
             let removed = match row.get_ref(2)? {
-                rusqlite::types::ValueRef::Null => None,
+                ValueRef::Null => None,
                 _ => Some(row::image_name(row, 2)?),
             };
             let update = match (grants::standing(connection, image, viewer)?, removed) {
@@ -63,7 +63,7 @@ pub(super) fn release(
             owed.push(Owe::to(peer, update));
         }
         let sql = "DELETE FROM withheld WHERE peer = ?1 AND other = ?2";
-        connection.prepare_cached(sql)?.execute(key)?;
+        connection.prepare(sql)?.execute(key)?;
     }
     inbox::owe(connection, owed, now)
 }

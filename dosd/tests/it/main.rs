@@ -18,6 +18,7 @@ mod names;
 mod net;
 mod operator;
 mod passwords;
+mod postgres;
 mod presence;
 mod programs;
 mod registration;

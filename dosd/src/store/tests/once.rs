@@ -10,6 +10,15 @@ use dos_protocol::{
 
 use super::*;
 
+on_both_engines!(
+    every_change_is_done_once_per_operation,
+    an_operation_is_its_peers_own_and_of_one_kind_and_a_refusal_is_not_kept,
+    operations_are_forgotten_after_a_day_with_later_ones,
+    the_oldest_answers_of_a_peer_go_beyond_their_bytes_and_those_of_others_stay,
+    an_invite_is_made_once_under_its_code_and_tells_what_is_left,
+    a_rename_is_owed_to_every_holder_in_order_and_without_a_gap,
+);
+
 fn once(peer: PeerId, operation: u8) -> Change {
     Change { peer, operation: Some(OperationId::from([operation; 16])), ..Change::by(peer, NOW) }
 }
@@ -81,10 +90,8 @@ async fn three(store: &Store) -> [PeerId; 3] {
     ids.try_into().unwrap()
 }
 
-#[tokio::test]
-async fn every_change_is_done_once_per_operation() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, thread) = open(dir.path());
+async fn every_change_is_done_once_per_operation(place: Place) {
+    let (store, thread) = place.open();
     let peers = three(&store).await;
     let [alice, bob, carol] = peers;
     let image = twice(&store, &peers, || store.publish(once(alice, 1), publication())).await.no;
@@ -108,13 +115,11 @@ async fn every_change_is_done_once_per_operation() {
     assert!(store.blocks(alice).await.unwrap().is_empty());
     twice(&store, &peers, || store.remove_image(once(alice, 10), image)).await;
     close((store, thread)).await;
-    assert_eq!(check(&dir.path().join("dosd.db")).unwrap().findings, Vec::<Box<str>>::new());
+    assert_eq!(place.check().findings, Vec::<Box<str>>::new());
 }
 
-#[tokio::test]
-async fn an_operation_is_its_peers_own_and_of_one_kind_and_a_refusal_is_not_kept() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, thread) = open(dir.path());
+async fn an_operation_is_its_peers_own_and_of_one_kind_and_a_refusal_is_not_kept(place: Place) {
+    let (store, thread) = place.open();
     let [alice, bob, carol] = three(&store).await;
     let code = |result: Result<_, Refusal>| match result {
         Err(Refusal::Refused(error)) => error.code,
@@ -130,10 +135,8 @@ async fn an_operation_is_its_peers_own_and_of_one_kind_and_a_refusal_is_not_kept
     close((store, thread)).await;
 }
 
-#[tokio::test]
-async fn operations_are_forgotten_after_a_day_with_later_ones() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, thread) = open(dir.path());
+async fn operations_are_forgotten_after_a_day_with_later_ones(place: Place) {
+    let (store, thread) = place.open();
     let [alice, bob, _] = three(&store).await;
     let image = store.publish(by(alice, NOW), publication()).await.unwrap().no;
     for operation in 1..=3 {
@@ -149,29 +152,24 @@ async fn operations_are_forgotten_after_a_day_with_later_ones() {
     assert_eq!(views(at(1, later)).await, Allowance::Views(12), "done anew");
     assert!(!store.forget_operations(later).await.unwrap(), "there are no more steps");
     close((store, thread)).await;
-    let connection = Connection::open(dir.path().join("dosd.db")).unwrap();
-    let kept: i64 = connection.query_row("SELECT count(*) FROM done", [], |row| row.get(0)).unwrap();
-    assert_eq!(kept, 3, "operations 4, 5 and the new 1");
+    assert_eq!(place.numbers("SELECT count(*) FROM done"), [3], "operations 4, 5 and the new 1");
 }
 
-#[tokio::test]
-async fn the_oldest_answers_of_a_peer_go_beyond_their_bytes_and_those_of_others_stay() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, thread) = open(dir.path());
+async fn the_oldest_answers_of_a_peer_go_beyond_their_bytes_and_those_of_others_stay(place: Place) {
+    let (store, thread) = place.open();
     let [alice, bob, _] = three(&store).await;
     store.block(once(bob, 1), PeerRef::Id(alice), Seq(0)).await.unwrap();
-    let path = dir.path().join("dosd.db");
-    let kept = |peer: PeerId| -> (i64, i64) {
-        let sql = "SELECT count(*), coalesce(min(at), 0) FROM done WHERE peer = ?1";
-        let key = [row::peer_number(peer)];
-        Connection::open(&path).unwrap().query_row(sql, key, |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    let kept = |peer: PeerId| {
+        let peer = row::peer_number(peer);
+        let [count, oldest] =
+            place.numbers(&format!("SELECT count(*), coalesce(min(at), 0) FROM done WHERE peer = {peer}"));
+        (count, oldest)
     };
     let large = row::number(OPERATION_BYTES_PER_PEER / 16);
     let insert = |number: u8, at: i64| {
-        let operation = [number; 16];
-        let key = rusqlite::params![row::peer_number(alice), operation.as_slice(), large, at];
-        let sql = "INSERT INTO done(peer, operation, answer, at) VALUES(?1, ?2, zeroblob(?3), ?4)";
-        assert_eq!(Connection::open(&path).unwrap().execute(sql, key).unwrap(), 1);
+        let (operation, alice) = (format!("{number:02x}").repeat(16), row::peer_number(alice));
+        let sql = "INSERT INTO done(peer, operation, answer, at) VALUES";
+        assert_eq!(place.execute(&format!("{sql}({alice}, x'{operation}', zeroblob({large}), {at})")), 1);
     };
     for number in 0..15 {
         insert(number, NOW.0 + i64::from(number));
@@ -187,15 +185,12 @@ async fn the_oldest_answers_of_a_peer_go_beyond_their_bytes_and_those_of_others_
     assert!(store.blocks(alice).await.unwrap().is_empty(), "what is kept is not done again");
     close((store, thread)).await;
     // They were no answers of ours.
-    let sql = "DELETE FROM done WHERE length(answer) = ?1";
-    Connection::open(&path).unwrap().execute(sql, [large]).unwrap();
-    assert_eq!(check(&path).unwrap().findings, Vec::<Box<str>>::new());
+    place.execute(&format!("DELETE FROM done WHERE length(answer) = {large}"));
+    assert_eq!(place.check().findings, Vec::<Box<str>>::new());
 }
 
-#[tokio::test]
-async fn an_invite_is_made_once_under_its_code_and_tells_what_is_left() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, thread) = open(dir.path());
+async fn an_invite_is_made_once_under_its_code_and_tells_what_is_left(place: Place) {
+    let (store, thread) = place.open();
     let code = InviteCode::generate().unwrap();
     let new = NewInvite { code: code.clone(), uses: 3, expires_at: in_a_minute() };
     let first = store.create_invite(new.clone(), NOW).await.unwrap();
@@ -212,10 +207,8 @@ async fn an_invite_is_made_once_under_its_code_and_tells_what_is_left() {
     close((store, thread)).await;
 }
 
-#[tokio::test]
-async fn a_rename_is_owed_to_every_holder_in_order_and_without_a_gap() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, thread) = open(dir.path());
+async fn a_rename_is_owed_to_every_holder_in_order_and_without_a_gap(place: Place) {
+    let (store, thread) = place.open();
     let [alice, ..] = three(&store).await;
     let image = store.publish(by(alice, NOW), publication()).await.unwrap().no;
     let viewers = 90;
@@ -246,5 +239,5 @@ async fn a_rename_is_owed_to_every_holder_in_order_and_without_a_gap() {
         assert_eq!((grant.path.name.as_str(), grant.revision.0), ("lake", 2));
     }
     close((store, thread)).await;
-    assert_eq!(check(&dir.path().join("dosd.db")).unwrap().findings, Vec::<Box<str>>::new());
+    assert_eq!(place.check().findings, Vec::<Box<str>>::new());
 }

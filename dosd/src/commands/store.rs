@@ -1,0 +1,67 @@
+//! `dosd store`: the store on database servers, without a running server in between.
+
+use std::error::Error as _;
+
+use dos_protocol::{Code, WireError};
+use dos_sql::Server;
+use serde_json::json;
+
+use super::{Failure, Screen, check, count_of, data_dir};
+use crate::{
+    cli::{StoreCommand, StoreMove, StorePlace},
+    config::{StoreConfig, StoreConfigError},
+    data_dir::{DATABASE_NAME, DataDir, DataDirError},
+    directory::outward,
+    store,
+};
+
+pub(super) fn run(command: StoreCommand, screen: &mut Screen) -> Result<(), Failure> {
+    match command {
+        StoreCommand::Move(options) => move_to(options, screen),
+        StoreCommand::Check(options) => {
+            let servers = servers(options.place)?;
+            check::show(&store::check_server(&servers).map_err(outward)?, screen)
+        }
+        StoreCommand::Migrate(options) => {
+            let servers = servers(options.place)?;
+            let (before, now) = store::migrate(&servers).map_err(outward)?;
+            let text = match before {
+                0 => format!("the tables are made, in version {now}"),
+                _ if before == now => format!("the tables are up to date, in version {now}"),
+                _ => format!("the tables are in version {now} now, before in {before}"),
+            };
+            screen.show(json!({ "before": before, "version": now }), &text)
+        }
+    }
+}
+
+fn move_to(options: StoreMove, screen: &mut Screen) -> Result<(), Failure> {
+    let path = data_dir(options.ask.place)?;
+    let servers = servers(options.to)?;
+    let in_use = |error: DataDirError| {
+        let code = if matches!(error, DataDirError::InUse(_)) { Code::Conflict } else { Code::Invalid };
+        WireError::new(code, error.to_string()).hint("dosd shutdown")
+    };
+    let held = DataDir::hold(&path).map_err(in_use)?;
+    let moved = store::move_to(&path.join(DATABASE_NAME), &servers).map_err(outward)?;
+    drop(held);
+    let counts = [(moved.peers, "peer"), (moved.images, "image"), (moved.grants, "grant")];
+    let counts = counts.map(|(count, what)| count_of(count, what)).join(", ");
+    let object = json!({ "peers": moved.peers, "images": moved.images, "grants": moved.grants });
+    screen.show(object, &format!("moved and sound: {counts}"))?;
+    screen.note(&format!(
+        "note: start the server with --store from now on; {} stays, and what a server without --store would do with it is lost\n",
+        path.join(DATABASE_NAME).display()
+    ));
+    Ok(())
+}
+
+fn servers(place: StorePlace) -> Result<Server, Failure> {
+    let config = StoreConfig::new(Some(&place.store), place.store_ca, place.store_password_file);
+    let server = config.and_then(|config| config.ok_or(StoreConfigError::Alone("--store-ca"))?.server());
+    server.map_err(|error| {
+        let told = WireError::new(Code::Usage, error.to_string());
+        let cause = error.source().map(ToString::to_string);
+        cause.into_iter().fold(told, WireError::caused_by).into()
+    })
+}
