@@ -16,7 +16,7 @@ use dos_daemon::{
     reload::Configuration,
     settings::SettingError,
 };
-use dos_protocol::{link::split_host_port, paths::Environment};
+use dos_protocol::{Visibility, link::split_host_port, paths::Environment};
 
 pub use declared::{DEFAULT_LISTEN, FileConfig, Registration, Switch, Values};
 
@@ -80,6 +80,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What is relayed.
     pub relay: RelaySettings,
+    /// Who sees an image whose owner does not say who may.
+    pub default_visibility: Visibility,
 }
 
 /// What is relayed, and how much of it.
@@ -133,6 +135,7 @@ impl From<&Values> for Settings {
                 bytes_per_second_per_peer: values.relay_bytes_per_second_per_peer,
                 idle: values.relay_idle,
             },
+            default_visibility: values.default_visibility,
         }
     }
 }

@@ -20,6 +20,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: WITHHELD },
         Migration { sql: BYTES },
         Migration { sql: OPERATOR },
+        Migration { sql: PRIVATE },
     ],
 };
 
@@ -408,4 +409,14 @@ CREATE TABLE audit(
     about   TEXT    NOT NULL,
     reason  TEXT
 );
+";
+
+const PRIVATE: &str = "
+-- Whether an image is seen by its owner and by holders of grants alone; the album that its owner has signed that it is in.
+ALTER TABLE images ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE images ADD COLUMN album TEXT;
+ALTER TABLE images ADD COLUMN album_signature BLOB CHECK(album_signature IS NULL OR length(album_signature) = 64);
+
+-- A page of a stranger takes no time for what it does not see.
+CREATE INDEX images_listed ON images(owner, name) WHERE private = 0;
 ";

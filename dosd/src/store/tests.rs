@@ -207,7 +207,7 @@ async fn lived_in(dir: &Path) {
         replace: false,
         record: None,
     };
-    let image = store.publish(by(owner, NOW), publish).await.unwrap().no;
+    let image = store.publish(by(owner, NOW), (publish, Wanted::default())).await.unwrap().no;
     let share = Share {
         image,
         viewer: PeerRef::Id(viewer),

@@ -19,6 +19,7 @@ mod net;
 mod operator;
 mod passwords;
 mod presence;
+mod private;
 mod programs;
 mod registration;
 mod relay;

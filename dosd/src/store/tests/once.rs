@@ -87,7 +87,8 @@ async fn every_change_is_done_once_per_operation() {
     let (store, thread) = open(dir.path());
     let peers = three(&store).await;
     let [alice, bob, carol] = peers;
-    let image = twice(&store, &peers, || store.publish(once(alice, 1), publication())).await.no;
+    let image =
+        twice(&store, &peers, || store.publish(once(alice, 1), (publication(), Wanted::default()))).await.no;
     let grant = twice(&store, &peers, || store.share(once(alice, 2), more_views(image, bob))).await;
     assert_eq!(grant.views_left, Allowance::Views(2));
     let request = twice(&store, &peers, || store.request(once(carol, 3), access(alice))).await.request;
@@ -120,7 +121,7 @@ async fn an_operation_is_its_peers_own_and_of_one_kind_and_a_refusal_is_not_kept
         Err(Refusal::Refused(error)) => error.code,
         other => panic!("{other:?}"),
     };
-    let image = store.publish(once(alice, 1), publication()).await.unwrap().no;
+    let image = store.publish(once(alice, 1), (publication(), Wanted::default())).await.unwrap().no;
     assert_eq!(code(store.remove_image(once(alice, 1), image).await), Code::Conflict, "it published");
     assert_eq!(code(store.remove_image(once(bob, 1), image).await), Code::NotFound, "bob's own");
     assert_eq!(code(store.unblock(once(alice, 2), "dave".parse().unwrap()).await), Code::NotFound);
@@ -135,7 +136,7 @@ async fn operations_are_forgotten_after_a_day_with_later_ones() {
     let dir = tempfile::tempdir().unwrap();
     let (store, thread) = open(dir.path());
     let [alice, bob, _] = three(&store).await;
-    let image = store.publish(by(alice, NOW), publication()).await.unwrap().no;
+    let image = store.publish(by(alice, NOW), (publication(), Wanted::default())).await.unwrap().no;
     for operation in 1..=3 {
         store.share(once(alice, operation), more_views(image, bob)).await.unwrap();
     }
@@ -217,7 +218,7 @@ async fn a_rename_is_owed_to_every_holder_in_order_and_without_a_gap() {
     let dir = tempfile::tempdir().unwrap();
     let (store, thread) = open(dir.path());
     let [alice, ..] = three(&store).await;
-    let image = store.publish(by(alice, NOW), publication()).await.unwrap().no;
+    let image = store.publish(by(alice, NOW), (publication(), Wanted::default())).await.unwrap().no;
     let viewers = 90;
     let mut joined = Vec::new();
     for number in 10..10 + viewers {

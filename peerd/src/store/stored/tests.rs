@@ -80,6 +80,7 @@ fn image() -> ImageInfo {
         access: None,
         record: None,
         signature: None,
+        visibility: dos_protocol::Visibility::Listed,
     }
 }
 
