@@ -20,9 +20,6 @@ use crate::{
 /// The context of an image's signature.
 const CONTEXT: &str = "dos image v1";
 
-/// The context of an album's signature.
-const ALBUM_CONTEXT: &str = "dos album v1";
-
 /// The owner's word for an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageRecord {
@@ -45,11 +42,6 @@ pub struct Album {
     pub name: AlbumName,
     /// The owner's signature of the name for the revision of the image's record.
     pub signature: Signature,
-}
-
-/// What is signed of an album.
-fn album_statement(revision: u64, owner: PeerId, album: &AlbumName) -> Statement {
-    Statement::new(ALBUM_CONTEXT).number(revision).number(owner.number()).bytes(album.as_str().as_bytes())
 }
 
 impl ImageRecord {
@@ -123,13 +115,13 @@ impl SignedImage {
             .number(owner.number())
             .bytes(name.as_str().as_bytes())
             .bytes(original.image_id.as_bytes())
-            .bytes(original.format.as_str().as_bytes())
+            .bytes(original.format.signed_name().as_bytes())
             .number(original.width.into())
             .number(original.height.into())
             .number(original.bytes)
             .bytes(sealed.hash.as_bytes())
             .number(sealed.bytes)
-            .bytes(preview.format.as_str().as_bytes())
+            .bytes(preview.format.signed_name().as_bytes())
             .number(preview.width.into())
             .number(preview.height.into())
             .number(preview.bytes.into())
@@ -139,12 +131,21 @@ impl SignedImage {
 
 #[cfg(feature = "tls")]
 mod signing {
-    use super::{Album, ImageRecord, SignedImage, album_statement};
+    use super::{Album, ImageRecord, SignedImage};
     use crate::{
+        id::PeerId,
         key::{PublicKey, SecretError, SecretKey},
         name::AlbumName,
-        signature::BadSignature,
+        signature::{BadSignature, Statement},
     };
+
+    /// The context of an album's signature.
+    const ALBUM_CONTEXT: &str = "dos album v1";
+
+    /// What is signed of an album.
+    fn album_statement(revision: u64, owner: PeerId, album: &AlbumName) -> Statement {
+        Statement::new(ALBUM_CONTEXT).number(revision).number(owner.number()).bytes(album.as_str().as_bytes())
+    }
 
     impl SignedImage {
         /// The owner's record of the image, which is in this album if it is in one.
@@ -257,6 +258,22 @@ mod tests {
         assert!(image().verify(&key, &ImageRecord { album: Some(renamed), ..first.clone() }).is_err());
         // What an earlier release verifies is the same statement.
         assert!(image().verify(&key, &ImageRecord { album: None, ..first }).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn a_record_holds_for_programs_that_know_the_format_and_for_those_that_do_not() -> Result<(), SecretError>
+    {
+        let owner = SecretKey::generate()?;
+        let key = owner.public()?;
+        let of = |format| SignedImage { original: Original { format, ..image().original }, ..image() };
+        let record = of(Format::Tiff).sign(&owner, 7, ([3; 32], None))?;
+        assert!(of(Format::Tiff).verify(&key, &record).is_ok());
+        assert!(of(Format::Unknown).verify(&key, &record).is_ok(), "as the first release reads it");
+        for format in [Format::Jpeg, Format::Png, Format::WebP, Format::Gif] {
+            assert!(of(format).verify(&key, &record).is_err());
+            assert_eq!(format.signed_name(), format.as_str(), "what was signed before stays valid");
+        }
         Ok(())
     }
 }

@@ -40,13 +40,14 @@ Examples:
   dosctl add letter.png --private
   dosctl add DSC_0042.JPG --name sea
   dosctl add sea-retouched.jpg --name sea --replace
-  convert sea.tif jpeg:- | dosctl add - --name sea")]
+  dosctl add IMG_0042.HEIC scan.tif
+  scanimage --format=png | dosctl add - --name scan")]
 pub(crate) struct Args {
-    /// Image files: JPEG, PNG, WebP or GIF; - is standard input
+    /// Image files of any format; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Add the images in folders, and in those inside them; what is published already, unchanged, is skipped
-    #[arg(short, long, conflicts_with_all = ["name", "replace"])]
+    #[arg(short, long, conflicts_with_all = ["name", "replace", "any"])]
     recursive: bool,
     /// Name of the image, with one FILE [default: the file name without its extension]
     #[arg(long)]
@@ -54,7 +55,7 @@ pub(crate) struct Args {
     /// Replace the image of the same name; the grants to it stay
     #[arg(long)]
     replace: bool,
-    /// Refuse images that are damaged, even if they can be shown in part
+    /// Refuse images whose preview shows them in part or not at all
     #[arg(long)]
     strict: bool,
     /// Put the images into this album, also those in folders that are published already
@@ -66,6 +67,9 @@ pub(crate) struct Args {
     /// Every peer of the directory sees the image's name and preview [default: as the directory's operator has it]
     #[arg(long)]
     listed: bool,
+    /// Take any file, also what is no image or too damaged to be shown
+    #[arg(long)]
+    any: bool,
     #[command(flatten)]
     progress: progress::ProgressArgs,
 }
@@ -73,7 +77,7 @@ pub(crate) struct Args {
 impl Args {
     /// The command by which a file gets this name.
     fn command(&self, name: ImageName) -> Command {
-        let options = AddOptions { strict: self.strict };
+        let options = AddOptions { strict: self.strict, any: self.any };
         let visibility = set::visibility(self.private, self.listed);
         if visibility.is_none() && self.album.is_none() {
             return Command::Add { name, replace: self.replace, options: Some(options) };
@@ -237,7 +241,7 @@ impl Adding<'_> {
             Some(name) => name.clone(),
             None => name_of(path)?,
         };
-        let mut source = Source::open(path)?;
+        let mut source = Source::open(path, self.args.any)?;
         let total = source.bytes();
         let mut client = self.context.start(self.args.command(name))?;
         let sent = match &mut self.over_all {

@@ -16,7 +16,7 @@ use crate::{
     keys::{ImageKeys, StoredKeys},
     library::{BusyName, finish_publication_of, publish, sign},
     rules::names::numbered,
-    sealing::{Looked, SealedFile, Sealing},
+    sealing::{Looked, SealedFile, Sealing, Subject},
     shell::quoted,
     store::Publication,
 };
@@ -111,7 +111,8 @@ async fn receive(change: &Operation, wanted: Wanted, upload: &mut dyn Upload) ->
         }
         None => (ImageKeys::generate()?, album),
     };
-    let mut sealing = Sealing::begin(&services.cache.copies, keys.content_key().clone())?;
+    let any = options.is_some_and(|options| options.any);
+    let mut sealing = Sealing::begin(&services.cache.copies, keys.content_key().clone(), any)?;
     while let Some(piece) = upload.next().await? {
         sealing.push(piece).await?;
     }
@@ -176,9 +177,11 @@ async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) ->
     let Wanted { name, replace, options, visibility, album } = wanted;
     let services = &change.services;
     let (me, identity) = services.identity.registered().ok_or_else(unregistered)?;
-    let Looked { sealed, original, preview, warning } = sealed.preview(&services.library.previews).await?;
-    if let (Some(warning), Some(AddOptions { strict: true })) = (warning, options) {
-        return Err(WireError::new(Code::Invalid, warning.to_string()));
+    let subject = Subject { name: name.to_string(), any: options.is_some_and(|options| options.any) };
+    let Looked { sealed, original, preview, warning } =
+        sealed.preview(&services.library.previews, subject).await?;
+    if let (Some(warning), Some(AddOptions { strict: true, .. })) = (&warning, options) {
+        return Err(WireError::new(Code::Invalid, warning.clone()));
     }
     let copy = sealed.copy();
     let StoredKeys { content_key, share_secret } = keys.store(&identity.vault, &copy.hash)?;
@@ -203,7 +206,7 @@ async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) ->
     let image = Box::new(info);
     Ok(match warning {
         // An older caller would not understand it.
-        Some(warning) if options.is_some() => Outcome::Added { image, warning: warning.to_string().into() },
+        Some(warning) if options.is_some() => Outcome::Added { image, warning: warning.into() },
         _ => Outcome::Image(image),
     })
 }
