@@ -89,6 +89,6 @@ fn line(text: &mut Text, image: &ImageInfo) {
         Visibility::Listed => "listed",
         Visibility::Private => "private: only peers with a grant see it",
     };
-    let album = image.album().map(|album| format!(", in album {album}")).unwrap_or_default();
+    let album = image.album().map(|album| format!(" (in album {album})")).unwrap_or_default();
     text.line(&format!("{}{album} is {seen}", image.name));
 }
