@@ -1,6 +1,8 @@
 //! The commands, one file each: their arguments, the command that peerd gets, and the view that its outcome gets.
 
 pub(crate) mod add;
+pub(crate) mod album;
+pub(crate) mod albums;
 pub(crate) mod approve;
 pub(crate) mod block;
 pub(crate) mod blocks;
@@ -31,6 +33,7 @@ pub(crate) mod requests;
 pub(crate) mod resolve;
 pub(crate) mod send;
 pub(crate) mod server;
+pub(crate) mod set;
 pub(crate) mod share;
 pub(crate) mod shares;
 pub(crate) mod status;

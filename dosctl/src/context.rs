@@ -100,6 +100,8 @@ impl Context {
             | Command::Watch { .. }
             | Command::Messages(MessagesQuery { wait: true, .. })
             | Command::Add { .. }
+            | Command::AddAs { .. }
+            | Command::Later { .. }
             | Command::Fetch(_)
             | Command::View { .. }
             | Command::Checkout { .. } => None,
@@ -279,7 +281,10 @@ fn is_change(command: &Command) -> bool {
         | Command::Trust { .. }
         | Command::KeepKey(_)
         | Command::Many(_)
-        | Command::Group { .. } => true,
+        | Command::Group { .. }
+        | Command::AddAs { .. }
+        | Command::Set { .. }
+        | Command::Later { .. } => true,
         // A view is over before its picture comes.
         Command::View { .. }
         | Command::Status
@@ -296,6 +301,8 @@ fn is_change(command: &Command) -> bool {
         | Command::Card
         | Command::Contacts
         | Command::Groups
+        | Command::Albums
+        | Command::Album { .. }
         | Command::Inspect(_) => false,
     }
 }

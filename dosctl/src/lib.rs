@@ -3,6 +3,7 @@
 //! It talks only to peerd, over its local socket. There is no asynchronous runtime here, no state and no network:
 //! what a command does is up to peerd, and what must outlive it is kept there.
 
+mod album;
 mod answering;
 mod cli;
 mod client;

@@ -17,7 +17,7 @@ use dos_daemon::{
     reload::Configuration,
     settings::SettingError,
 };
-use dos_protocol::{link::split_host_port, paths::Environment};
+use dos_protocol::{Visibility, link::split_host_port, paths::Environment};
 
 pub use store::{StoreConfig, StoreConfigError};
 
@@ -88,6 +88,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What is relayed.
     pub relay: RelaySettings,
+    /// Who sees an image whose owner does not say who may.
+    pub default_visibility: Visibility,
 }
 
 /// What is relayed, and how much of it.
@@ -141,6 +143,7 @@ impl From<&Values> for Settings {
                 bytes_per_second_per_peer: values.relay_bytes_per_second_per_peer,
                 idle: values.relay_idle,
             },
+            default_visibility: values.default_visibility,
         }
     }
 }

@@ -84,7 +84,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use cache::Cache;
-use chores::{Chores, fetching::Fetching};
+use chores::{Chores, albums::Albums, fetching::Fetching};
 use commands::Services;
 pub use config::{Config, Limits, Settings};
 use copies::Copies;
@@ -290,7 +290,9 @@ fn assemble(config: Config, listen: SocketAddr, state: State) -> Result<(Service
         inbox,
         calls,
     };
+    let albums = Arc::new(Albums::new(Arc::clone(&upstream), Arc::clone(&library)));
     let services = Services {
+        albums,
         config,
         dirs,
         listen,
@@ -419,6 +421,7 @@ fn spawn_others(
     stop: &CancellationToken,
 ) -> Vec<JoinHandle<()>> {
     let chores = Chores {
+        albums: Arc::clone(&services.albums),
         upstream: Arc::clone(&services.upstream),
         library: Arc::clone(&services.library),
         ledger: Arc::clone(&services.ledger),

@@ -8,8 +8,8 @@ mod busy;
 use std::sync::Arc;
 
 use dos_protocol::{
-    Code, ImageArg, ImageName, PeerRef, WireError,
-    directory::{Answer, ExpiryChange, Op, Preview, Share, Sign, ViewsChange},
+    AlbumName, Code, ImageArg, ImageName, PeerRef, WireError,
+    directory::{Answer, ExpiryChange, Op, Preview, PublishAs, Share, Sign, ViewsChange},
     limits::PAGE_MAX,
     model::ImageInfo,
     record::{ImageRecord, SignedImage},
@@ -107,12 +107,19 @@ pub(crate) async fn own_info(library: &Library, name: &ImageName) -> Result<Imag
 /// What the directory says; the publication is dropped if it refuses, and kept if the answer is unknown.
 pub(crate) async fn publish(library: &Library, publication: Publication) -> Result<ImageInfo, WireError> {
     let hash = publication.publish.sealed.hash;
-    let record = publication.publish.record;
+    let record = publication.publish.record.clone();
     let arg = quoted(&ImageArg { owner: None, name: publication.publish.name.clone() });
     if publication.publish.replace {
         Box::pin(rekey(library, &publication)).await?;
     }
-    match library.directory.request_again(Op::Publish(Box::new(publication.publish))).await {
+    let (publish, visibility) = (publication.publish, publication.visibility);
+    let in_album = record.as_ref().is_some_and(|record| record.album.is_some());
+    let op = if visibility.is_some() || in_album {
+        Op::PublishAs(Box::new(PublishAs { publish, visibility }))
+    } else {
+        Op::Publish(Box::new(publish))
+    };
+    match library.directory.request_again(op).await {
         Ok(Answer::Image(info)) => {
             // What was signed is known here, whatever the directory answers.
             let info = ImageInfo { record, ..*info };
@@ -127,11 +134,23 @@ pub(crate) async fn publish(library: &Library, publication: Publication) -> Resu
         Err(error) => {
             let free = library.cache.store.drop_publication(hash).await?;
             library.cache.copies.remove(free).await;
+            if error.code == Code::Unsupported {
+                return Err(no_albums());
+            }
             // The image is known to the directory alone.
             let taken = error.code == Code::Conflict && error.hint.is_none();
             Err(if taken { error.hint(format!("dosctl add FILE --name {arg} --replace")) } else { error })
         }
     }
+}
+
+/// The directory is of a release that knows neither private images nor albums.
+pub(crate) fn no_albums() -> WireError {
+    WireError::new(
+        Code::Unsupported,
+        "this directory knows no private images and no albums: nothing was changed",
+    )
+    .caused_by("its dosd is of an earlier release")
 }
 
 /// Puts every right to the image that is about to be replaced under the new image's key, if the old one is not here: else
@@ -224,13 +243,24 @@ async fn finish(library: &Library, publication: Publication) -> Result<(), WireE
 pub(crate) async fn sign(
     library: &Library,
     image: &SignedImage,
-    preview: &Preview,
+    (preview, album): (&Preview, Option<AlbumName>),
+) -> Result<ImageRecord, WireError> {
+    sign_again(library, image, (*blake3::hash(&preview.data).as_bytes(), album)).await
+}
+
+/// As [`sign`], by the preview's hash.
+///
+/// # Errors
+/// As [`sign`].
+pub(crate) async fn sign_again(
+    library: &Library,
+    image: &SignedImage,
+    word: ([u8; 32], Option<AlbumName>),
 ) -> Result<ImageRecord, WireError> {
     let (_, identity) = library.identity.registered().ok_or_else(unregistered)?;
     let revision = library.cache.store.next_revision().await?;
-    image
-        .sign(&identity.secret, revision, *blake3::hash(&preview.data).as_bytes())
-        .map_err(|error| WireError::new(Code::Internal, error.to_string()))
+    let signed = image.sign(&identity.secret, revision, word);
+    signed.map_err(|error| WireError::new(Code::Internal, error.to_string()))
 }
 
 /// This peer's word for an image of its own under another name, if it has signed it under this one.
@@ -242,14 +272,9 @@ pub(crate) async fn sign_renamed(
     image: &ImageInfo,
     name: &ImageName,
 ) -> Result<Option<ImageRecord>, WireError> {
-    let Some(record) = image.record else { return Ok(None) };
-    let (_, identity) = library.identity.registered().ok_or_else(unregistered)?;
-    let revision = library.cache.store.next_revision().await?;
+    let Some(record) = &image.record else { return Ok(None) };
     let renamed = SignedImage { name: name.clone(), ..SignedImage::from(image) };
-    renamed
-        .sign(&identity.secret, revision, record.preview_hash)
-        .map(Some)
-        .map_err(|error| WireError::new(Code::Internal, error.to_string()))
+    sign_again(library, &renamed, (record.preview_hash, record.album().cloned())).await.map(Some)
 }
 
 /// This peer's word that stands at the directory for an image of its own: the one in the answer, or, if the directory answers without
@@ -266,7 +291,7 @@ pub(crate) fn standing_record(
     let (_, identity) = library.identity.registered().ok_or_else(unregistered)?;
     let key = identity.secret.public().map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
     let signed = SignedImage::from(stands);
-    Ok(stands.record.filter(|record| signed.verify(&key, record).is_ok()).or(sent))
+    Ok(stands.record.clone().filter(|record| signed.verify(&key, record).is_ok()).or(sent))
 }
 
 /// Signs the images that were published without: by an earlier release, or renamed by one. The preview is made anew from the
@@ -299,8 +324,9 @@ async fn sign_one(library: &Library, image: OwnImage) -> Result<(), WireError> {
     let keys = ImageKeys::open(&identity.vault, &image)?;
     let preview = preview_again(library, &image, &keys).await?;
     let signed = SignedImage { preview: preview.info(), ..SignedImage::from(&image.info) };
-    let record = sign(library, &signed, &preview).await?;
-    let sign = Sign { image: image.info.no, sealed: image.info.sealed.hash, preview, record };
+    let album = library.cache.store.album_of(image.info.no).await?;
+    let record = sign(library, &signed, (&preview, album)).await?;
+    let sign = Sign { image: image.info.no, sealed: image.info.sealed.hash, preview, record: record.clone() };
     match library.directory.request_again(Op::Sign(Box::new(sign))).await? {
         Answer::Image(stands) => {
             let info = ImageInfo { preview: signed.preview, record: Some(record), ..image.info };

@@ -178,7 +178,7 @@ async fn image(reconciling: &Reconciling, entry: &Asserting) -> Result<Option<As
     let info = image.info;
     // A preview that was made anew may differ from the one that was signed; then it is signed anew in a later round.
     let hash = *blake3::hash(&preview.data).as_bytes();
-    let record = info.record.filter(|record| record.preview_hash == hash);
+    let record = info.record.clone().filter(|record| record.preview_hash == hash);
     if record.is_none() && info.record.is_some() {
         store.set_record(ImageInfo { record: None, ..info.clone() }).await?;
     }
@@ -190,7 +190,8 @@ async fn image(reconciling: &Reconciling, entry: &Asserting) -> Result<Option<As
         replace: false,
         record,
     };
-    Ok(Some(AssertedImage { image: no, publish }))
+    let visibility = store.visibility_of(no).await?;
+    Ok(Some(AssertedImage { image: no, publish, visibility }))
 }
 
 /// A grant with the directory's share of its key, if it is one's own.

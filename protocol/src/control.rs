@@ -8,6 +8,7 @@
 //! A `view` that asks for it ([`Command::View`]) first gets [`FromPeerd::Ready`] with the size of what will come, and spends nothing
 //! until dosctl says [`ToPeerd::Go`].
 
+mod album;
 mod command;
 mod contact;
 mod event;
@@ -15,6 +16,7 @@ mod message;
 mod outcome;
 mod read;
 
+pub use album::{AlbumChange, AlbumSummary, Rule, Terms};
 pub use command::{AddOptions, Command, ListQuery, MessagesQuery, RequestArg, RequestArgError};
 pub use contact::{Contact, OtherKey, Trust};
 pub use event::{Event, EventKind};

@@ -28,7 +28,7 @@ pub use listing::{Cursor, List, Page};
 pub use message::{Block, Blocked, Broadcast, Delivery, InboxMessage, Send, Sent};
 pub use password::{Blob, BlobError, Escrow, LoggedIn, LoginStart};
 pub use presence::{Changes, Presence, Subscription};
-pub use publish::{Preview, PreviewOf, Publish, Sign};
+pub use publish::{Preview, PreviewOf, Publish, PublishAs, Set, Sign};
 pub use reach::{Call, Contact, RELAY_MAGIC, RELAY_OPEN, Ticket};
 pub use read::{Incoming, UnknownUpdate, read_message, read_request};
 pub use request::{Decide, Decision, Request, RequestAccess, RequestState};
@@ -234,6 +234,10 @@ pub enum Op {
     Reclaim(Box<Reclaim>),
     /// Tells a directory that was restored what one knows from before.
     Assert(Assertion),
+    /// As [`Op::Publish`], saying who may see the image, or which album it is in.
+    PublishAs(Box<PublishAs>),
+    /// Says who may see an image of one's own, or which album it is in.
+    Set(Box<Set>),
 }
 
 /// What came of a request.

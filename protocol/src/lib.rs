@@ -47,8 +47,8 @@ pub use id::{
 pub use invite::InviteCode;
 pub use key::PublicKey;
 pub use link::JoinLink;
-pub use model::{Allowance, ImageArg, ImagePath, PeerRef};
-pub use name::{ImageName, PeerName};
+pub use model::{Allowance, ImageArg, ImagePath, PeerRef, Visibility};
+pub use name::{AlbumName, ImageName, PeerName};
 pub use password::Password;
 pub use sealing::SealingKey;
 pub use signature::Signature;

@@ -207,6 +207,9 @@ pub const MANY_MAX: usize = 500;
 /// Groups of peers, and peers in one of them: all of them fit in a frame, and more than a person can keep apart.
 pub const GROUPS_MAX: u32 = 100;
 
+/// Rules by which peers get what comes into albums: an image that comes into one is shared at most this often at once.
+pub const ALBUM_RULES_MAX: u32 = 1_000;
+
 /// See [`GROUPS_MAX`].
 pub const GROUP_MEMBERS_MAX: u32 = 100;
 

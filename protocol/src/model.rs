@@ -9,7 +9,7 @@ use crate::{
     id::{ImageId, ImageNo, PeerId, Revision, SealedHash, ShareCheck, SplitId},
     key::PublicKey,
     kind::known_or_none,
-    name::{ImageName, NameError, PeerName, TextVisitor},
+    name::{AlbumName, ImageName, NameError, PeerName, TextVisitor},
     record::{ImageRecord, SignatureState},
     time::Timestamp,
 };
@@ -354,7 +354,59 @@ pub struct ImageInfo {
     /// What peerd thinks of that, for dosctl. What the directory says here does not count.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_or_none")]
     pub signature: Option<SignatureState>,
+    /// Who may see it.
+    #[serde(default, skip_serializing_if = "Visibility::is_listed")]
+    pub visibility: Visibility,
 }
+
+impl ImageInfo {
+    /// The album that the image is in, unless what the directory shows of it contradicts its owner.
+    #[must_use]
+    pub fn album(&self) -> Option<&AlbumName> {
+        let is_bad = self.signature.is_some_and(SignatureState::is_bad);
+        self.record.as_ref().filter(|_| !is_bad).and_then(ImageRecord::album)
+    }
+}
+
+/// Who may see that an image is there, its name and its preview.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Visibility {
+    /// Every peer of the directory.
+    #[default]
+    Listed,
+    /// Its owner and the peers that have a grant for it. A kind that a newer program knows is read as this one.
+    #[serde(other)]
+    Private,
+}
+
+impl Visibility {
+    /// As in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    // The form that serde asks for.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_listed(&self) -> bool {
+        *self == Self::Listed
+    }
+}
+
+impl FromStr for Visibility {
+    type Err = UnknownVisibility;
+
+    fn from_str(text: &str) -> Result<Self, UnknownVisibility> {
+        [Self::Listed, Self::Private].into_iter().find(|one| one.as_str() == text).ok_or(UnknownVisibility)
+    }
+}
+
+/// Neither `listed` nor `private`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an image is listed or private")]
+pub struct UnknownVisibility;
 
 /// What a peer may do with somebody else's image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -107,6 +107,22 @@ checked_text! {
     /// An image's name, unique per owner: 1 to 100 bytes of UTF-8 without slash, control or direction characters.
     ImageName, "an image's name", check_image
 }
+checked_text! {
+    /// A name under which an owner puts images together. It has the form of an image's name, and is no part of one.
+    AlbumName, "an album's name", check_image
+}
+
+impl AlbumName {
+    /// The name in the spelling in which it is stored (NFC), if an album may be called so.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn new_name(&self) -> Result<Self, NameError> {
+        let name: ImageName = nfc(&self.0).parse()?;
+        name.check_new()?;
+        Ok(Self(name.0))
+    }
+}
 
 impl ImageName {
     /// The name that a file suggests: its own without the extension, with what a name cannot have left out.
@@ -261,6 +277,14 @@ mod tests {
         let peer = |name: &str| name.parse::<PeerName>().unwrap().check_new();
         assert_eq!((peer("-rf"), peer(".ssh")), (Err(NameError::Start), Err(NameError::Start)));
         assert_eq!(peer("a-b.c"), Ok(()));
+    }
+
+    #[test]
+    fn an_album_is_called_like_an_image() {
+        let name = |name: &str| name.parse::<AlbumName>().and_then(|name| name.new_name());
+        assert_eq!(name("cafe\u{301} 2024").unwrap().as_str(), "caf\u{e9} 2024");
+        assert_eq!(name("a/b"), Err(NameError::ImageCharacter('/')));
+        assert_eq!(name(".hidden"), Err(NameError::Start));
     }
 
     #[test]

@@ -2,13 +2,18 @@
 //!
 //! The revision grows with every record that an owner signs, over all of its images: a record with a lower revision than one that
 //! was seen under the same name is an old one.
+//!
+//! An album is signed beside the rest, so that programs that know no albums verify the same statement as ever. It is bound to the
+//! record by the revision, which no two records of an owner share: the directory can put no image into an album that its
+//! owner has not put it into, nor keep it in one that it was taken out of. That it shows no album where there is one is not
+//! noticed; nothing follows from an album that is missing.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     id::PeerId,
     model::{ImageInfo, Original, PreviewInfo, SealedCopy},
-    name::ImageName,
+    name::{AlbumName, ImageName},
     signature::{Signature, Statement},
 };
 
@@ -16,7 +21,7 @@ use crate::{
 const CONTEXT: &str = "dos image v1";
 
 /// The owner's word for an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageRecord {
     /// Higher than that of any record that the owner has signed before.
     pub revision: u64,
@@ -25,6 +30,26 @@ pub struct ImageRecord {
     pub preview_hash: [u8; 32],
     /// The owner's signature.
     pub signature: Signature,
+    /// The album that the image is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub album: Option<Album>,
+}
+
+/// An album that an image is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Album {
+    /// Its name.
+    pub name: AlbumName,
+    /// The owner's signature of the name for the revision of the image's record.
+    pub signature: Signature,
+}
+
+impl ImageRecord {
+    /// The name of the album that the image is in.
+    #[must_use]
+    pub fn album(&self) -> Option<&AlbumName> {
+        self.album.as_ref().map(|album| &album.name)
+    }
 }
 
 /// What is to be thought of an image that the directory shows.
@@ -106,14 +131,24 @@ impl SignedImage {
 
 #[cfg(feature = "tls")]
 mod signing {
-    use super::{ImageRecord, SignedImage};
+    use super::{Album, ImageRecord, SignedImage};
     use crate::{
+        id::PeerId,
         key::{PublicKey, SecretError, SecretKey},
-        signature::BadSignature,
+        name::AlbumName,
+        signature::{BadSignature, Statement},
     };
 
+    /// The context of an album's signature.
+    const ALBUM_CONTEXT: &str = "dos album v1";
+
+    /// What is signed of an album.
+    fn album_statement(revision: u64, owner: PeerId, album: &AlbumName) -> Statement {
+        Statement::new(ALBUM_CONTEXT).number(revision).number(owner.number()).bytes(album.as_str().as_bytes())
+    }
+
     impl SignedImage {
-        /// The owner's record of the image.
+        /// The owner's record of the image, which is in this album if it is in one.
         ///
         /// # Errors
         /// If the key cannot sign.
@@ -121,18 +156,30 @@ mod signing {
             &self,
             owner: &SecretKey,
             revision: u64,
-            preview_hash: [u8; 32],
+            (preview_hash, album): ([u8; 32], Option<AlbumName>),
         ) -> Result<ImageRecord, SecretError> {
             let signature = owner.sign(&self.statement(revision, &preview_hash))?;
-            Ok(ImageRecord { revision, preview_hash, signature })
+            let sign = |name| {
+                let signature = owner.sign(&album_statement(revision, self.owner, &name))?;
+                Ok(Album { name, signature })
+            };
+            let album = album.map(sign).transpose()?;
+            Ok(ImageRecord { revision, preview_hash, signature, album })
         }
 
-        /// Whether the holder of `owner` has signed the record of this image.
+        /// Whether the holder of `owner` has signed the record of this image, and that it is in the record's album.
         ///
         /// # Errors
         /// If not.
         pub fn verify(&self, owner: &PublicKey, record: &ImageRecord) -> Result<(), BadSignature> {
-            owner.verify(&self.statement(record.revision, &record.preview_hash), &record.signature)
+            owner.verify(&self.statement(record.revision, &record.preview_hash), &record.signature)?;
+            match &record.album {
+                None => Ok(()),
+                Some(album) => {
+                    let statement = album_statement(record.revision, self.owner, &album.name);
+                    owner.verify(&statement, &album.signature)
+                }
+            }
         }
     }
 }
@@ -166,7 +213,7 @@ mod tests {
     fn nothing_of_a_signed_image_can_be_changed() -> Result<(), SecretError> {
         let (owner, other) = (SecretKey::generate()?, SecretKey::generate()?);
         let key = owner.public()?;
-        let record = image().sign(&owner, 7, [3; 32])?;
+        let record = image().sign(&owner, 7, ([3; 32], None))?;
         assert!(image().verify(&key, &record).is_ok());
         assert!(image().verify(&other.public()?, &record).is_err());
         let changed = |change: fn(&mut SignedImage)| {
@@ -187,8 +234,30 @@ mod tests {
         assert!(changed(|image| image.preview.width = 1));
         assert!(changed(|image| image.preview.height = 1));
         assert!(changed(|image| image.preview.bytes = 1));
-        assert!(image().verify(&key, &ImageRecord { revision: 8, ..record }).is_err());
+        assert!(image().verify(&key, &ImageRecord { revision: 8, ..record.clone() }).is_err());
         assert!(image().verify(&key, &ImageRecord { preview_hash: [9; 32], ..record }).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn an_image_is_in_no_album_that_its_owner_has_not_put_it_into() -> Result<(), SecretError> {
+        let owner = SecretKey::generate()?;
+        let key = owner.public()?;
+        let album = |name: &str| Some(name.parse().unwrap());
+        let first = image().sign(&owner, 7, ([3; 32], album("holiday")))?;
+        assert!(image().verify(&key, &first).is_ok());
+        assert_eq!(first.album().map(AlbumName::as_str), Some("holiday"));
+        // Of another image, in another album; and of this one after it was taken out.
+        let other = image().sign(&owner, 8, ([3; 32], album("work")))?;
+        let out = image().sign(&owner, 9, ([3; 32], None))?;
+        for (record, album) in [(&first, &other.album), (&out, &first.album)] {
+            let mixed = ImageRecord { album: album.clone(), ..record.clone() };
+            assert!(image().verify(&key, &mixed).is_err());
+        }
+        let renamed = Album { name: "work".parse().unwrap(), ..first.album.clone().unwrap() };
+        assert!(image().verify(&key, &ImageRecord { album: Some(renamed), ..first.clone() }).is_err());
+        // What an earlier release verifies is the same statement.
+        assert!(image().verify(&key, &ImageRecord { album: None, ..first }).is_ok());
         Ok(())
     }
 
@@ -198,7 +267,7 @@ mod tests {
         let owner = SecretKey::generate()?;
         let key = owner.public()?;
         let of = |format| SignedImage { original: Original { format, ..image().original }, ..image() };
-        let record = of(Format::Tiff).sign(&owner, 7, [3; 32])?;
+        let record = of(Format::Tiff).sign(&owner, 7, ([3; 32], None))?;
         assert!(of(Format::Tiff).verify(&key, &record).is_ok());
         assert!(of(Format::Unknown).verify(&key, &record).is_ok(), "as the first release reads it");
         for format in [Format::Jpeg, Format::Png, Format::WebP, Format::Gif] {

@@ -17,7 +17,7 @@ use dos_protocol::{
 };
 use dosd::{
     live::Live,
-    store::{Admission, Change, NewPeer, Store},
+    store::{Admission, Change, NewPeer, Store, Wanted},
 };
 use tokio::task::JoinSet;
 
@@ -133,7 +133,7 @@ async fn store_with_rights(path: &Path) -> anyhow::Result<(Store, Vec<PeerId>, I
 pub(super) async fn give_rights(store: &Store) -> anyhow::Result<(Vec<PeerId>, ImageNo)> {
     let now = Timestamp::now();
     let owner = store.register(secrets(1)?.remove(0).public()?, anybody(), now).await?;
-    let image = store.publish(Change::by(owner.id, now), publication()?).await?.no;
+    let image = store.publish(Change::by(owner.id, now), (publication()?, Wanted::default())).await?.no;
     let mut viewers = Vec::with_capacity(VIEWERS);
     for secret in secrets(VIEWERS)? {
         let viewer = store.register(secret.public()?, anybody(), now).await?.id;

@@ -5,6 +5,7 @@
 mod folder;
 
 use std::{
+    collections::HashSet,
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
@@ -12,15 +13,17 @@ use std::{
 
 use dos_host::shell::quoted;
 use dos_protocol::{
-    Code, ImageName, WireError,
-    control::{AddOptions, Command, Outcome},
+    AlbumName, Code, ImageName, WireError,
+    control::{AddOptions, AlbumChange, Command, Outcome},
     model::ImageInfo,
 };
 
+use super::set;
 use crate::{
     client::Client,
     context::{Context, no_data, unexpected},
     error::{Error, Failure},
+    many,
     output::{Stream, human, json, words::count},
     own,
     progress::{self, Meter},
@@ -33,7 +36,8 @@ use folder::Plan;
 #[command(after_help = "\
 Examples:
   dosctl add sea.jpg dunes.png
-  dosctl add -r Pictures/holiday
+  dosctl add -r Pictures/holiday --album holiday
+  dosctl add letter.png --private
   dosctl add DSC_0042.JPG --name sea
   dosctl add sea-retouched.jpg --name sea --replace
   dosctl add IMG_0042.HEIC scan.tif
@@ -54,11 +58,32 @@ pub(crate) struct Args {
     /// Refuse images whose preview shows them in part or not at all
     #[arg(long)]
     strict: bool,
+    /// Put the images into this album, also those in folders that are published already
+    #[arg(long, value_name = "ALBUM")]
+    album: Option<AlbumName>,
+    /// Only peers that have a grant see that the image is there, its name and its preview
+    #[arg(long, conflicts_with = "listed")]
+    private: bool,
+    /// Every peer of the directory sees the image's name and preview [default: as the directory's operator has it]
+    #[arg(long)]
+    listed: bool,
     /// Take any file, also what is no image or too damaged to be shown
     #[arg(long)]
     any: bool,
     #[command(flatten)]
     progress: progress::ProgressArgs,
+}
+
+impl Args {
+    /// The command by which a file gets this name.
+    fn command(&self, name: ImageName) -> Command {
+        let options = AddOptions { strict: self.strict, any: self.any };
+        let visibility = set::visibility(self.private, self.listed);
+        if visibility.is_none() && self.album.is_none() {
+            return Command::Add { name, replace: self.replace, options: Some(options) };
+        }
+        Command::AddAs { name, replace: self.replace, options, visibility, album: self.album.clone() }
+    }
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
@@ -90,7 +115,8 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
 fn add_folders(args: &Args, context: &Context) -> Result<(), Error> {
     let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) =
         args.files.iter().cloned().partition(|path| path.is_dir());
-    let Plan { new, unchanged, skipped, bytes } = folder::plan(&folders, &own::images(context)?)?;
+    let published = own::images(context)?;
+    let Plan { new, unchanged, skipped, bytes } = folder::plan(&folders, &published)?;
     let mut over_all = Meter::new(context.reporting);
     over_all.show("adding", 0, bytes);
     let mut adding = Adding { args, context, over_all: Some((over_all, bytes, 0)) };
@@ -103,7 +129,34 @@ fn add_folders(args: &Args, context: &Context) -> Result<(), Error> {
         }
     }
     drop(adding);
+    tally.failed.extend(settle(args, (&published, &unchanged), context)?);
+    let unchanged = u64::try_from(unchanged.len()).unwrap_or(u64::MAX);
     tally.show(Some((unchanged, skipped)), context)
+}
+
+/// Has what is published already be seen as is wanted, and in the album; what that fails for.
+fn settle(
+    args: &Args,
+    (published, unchanged): (&[ImageInfo], &[ImageName]),
+    context: &Context,
+) -> Result<Vec<Failure>, Error> {
+    let visibility = set::visibility(args.private, args.listed);
+    let differs = |image: &ImageInfo| {
+        visibility.is_some_and(|wanted| wanted != image.visibility)
+            || args.album.as_ref().is_some_and(|wanted| Some(wanted) != image.album())
+    };
+    let other: HashSet<&ImageName> =
+        published.iter().filter(|image| differs(image)).map(|image| &image.name).collect();
+    let changes = unchanged.iter().filter(|name| other.contains(name)).map(|name| {
+        let album = args.album.clone().map(AlbumChange::In);
+        (name.to_string(), Command::Set { name: name.clone(), visibility, album })
+    });
+    let came = many::perform(changes.collect(), context)?;
+    match came.shown() {
+        Ok(()) => Ok(Vec::new()),
+        Err(Error::Several(failed)) => Ok(failed),
+        Err(error) => Err(error),
+    }
 }
 
 /// What came of several files.
@@ -190,9 +243,7 @@ impl Adding<'_> {
         };
         let mut source = Source::open(path, self.args.any)?;
         let total = source.bytes();
-        let options = Some(AddOptions { strict: self.args.strict, any: self.args.any });
-        let command = Command::Add { name, replace: self.args.replace, options };
-        let mut client = self.context.start(command)?;
+        let mut client = self.context.start(self.args.command(name))?;
         let sent = match &mut self.over_all {
             Some((meter, all, before)) => {
                 let so_far = *before;

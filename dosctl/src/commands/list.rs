@@ -3,7 +3,7 @@
 use std::{io::Cursor, time::Duration};
 
 use dos_protocol::{
-    Code, ImageArg, PeerRef, Timestamp,
+    AlbumName, Code, ImageArg, PeerRef, Timestamp,
     control::{Command, ListQuery, Outcome},
     directory::Cursor as Place,
     limits::PAGE_MAX,
@@ -36,6 +36,7 @@ Examples:
   dosctl list bob --previews
   dosctl list alice --all
   dosctl list --match 'holiday*'
+  dosctl list alice --album holiday
   dosctl list --since 10m       peers that were online within 10 minutes")]
 pub(crate) struct Args {
     /// Only this peer, by ID, name or IP:PORT
@@ -61,6 +62,9 @@ pub(crate) struct Args {
     /// Only images whose name, or OWNER/NAME, matches this pattern with * and ?; implies --all
     #[arg(long = "match", value_name = "GLOB", conflicts_with_all = ["limit", "cursor"])]
     matching: Option<String>,
+    /// Only images in this album; implies --all
+    #[arg(long, value_name = "ALBUM", conflicts_with_all = ["limit", "cursor"])]
+    album: Option<AlbumName>,
     /// Draw the preview of every image in the terminal
     #[arg(long)]
     previews: bool,
@@ -72,7 +76,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let draws = args.previews && !context.screen.is_json();
     let surface = if draws { terminal::surface(args.graphics) } else { None };
-    let all = args.all || args.matching.is_some();
+    let all = args.all || args.matching.is_some() || args.album.is_some();
     let query = ListQuery {
         peer: args.peer,
         mine: args.mine,
@@ -89,6 +93,9 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     }
     if let Some(pattern) = &args.matching {
         keep_matching(&mut peers, pattern);
+    }
+    if let Some(album) = &args.album {
+        keep(&mut peers, |_, image| image.album() == Some(album));
     }
     // Only what was listed from the start to the end has a total that is known.
     let total = (from_start && next.is_none()).then(|| json::Total::of(&peers));
@@ -108,13 +115,17 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
 
 /// Leaves the images that match, and the peers that have such.
 fn keep_matching(peers: &mut Vec<PeerInfo>, pattern: &str) {
+    keep(peers, |owner, image| {
+        glob::matches(pattern, image.name.as_str())
+            || glob::matches(pattern, &format!("{owner}/{}", image.name))
+    });
+}
+
+/// Leaves the images that are wanted, given the name of their owner, and the peers that have such.
+fn keep(peers: &mut Vec<PeerInfo>, is_wanted: impl Fn(&str, &ImageInfo) -> bool) {
     for peer in &mut *peers {
         let owner = words::peer(peer.name.as_ref(), peer.id);
-        let is_match = |image: &ImageInfo| {
-            glob::matches(pattern, image.name.as_str())
-                || glob::matches(pattern, &format!("{owner}/{}", image.name))
-        };
-        peer.images.retain(is_match);
+        peer.images.retain(|image| is_wanted(&owner, image));
     }
     peers.retain(|peer| !peer.images.is_empty());
 }

@@ -1,10 +1,12 @@
 //! `dosctl share`: gives, changes or revokes a grant.
 
-use std::{str::FromStr, time::Duration};
+mod later;
+
+use std::{collections::HashSet, str::FromStr, time::Duration};
 
 use clap::ArgGroup;
 use dos_protocol::{
-    Allowance, Code, ImageName, PeerRef, Timestamp, WireError,
+    AlbumName, Allowance, Code, ImageName, PeerRef, Timestamp, WireError,
     control::{Command, Outcome},
     directory::ViewsChange,
     limits::VIEWS_MAX,
@@ -14,6 +16,7 @@ use dos_protocol::{
 
 use super::consent;
 use crate::{
+    album,
     context::{Context, unexpected},
     error::Error,
     group::{self, Known, Whom},
@@ -30,7 +33,8 @@ Examples:
   dosctl share sea bob --add 2 --allow-offline
   dosctl share sea bob --revoke
   dosctl share 'holiday*' --to bob,carol --views 3
-  dosctl share sea dunes --to @friends --unlimited")]
+  dosctl share sea dunes --to @friends --unlimited
+  dosctl share --album holiday --to bob --views 3 --later")]
 #[command(group(
     ArgGroup::new("change").args(["views", "add", "unlimited", "revoke", "expires", "allow_offline", "no_offline"])
         .required(true)
@@ -38,8 +42,15 @@ Examples:
 ))]
 pub(crate) struct Args {
     /// Names of images, or patterns with * and ?; without --to, one of these and then the viewer
-    #[arg(required = true, value_name = "IMAGE")]
+    #[arg(required_unless_present = "album", value_name = "IMAGE")]
     images: Vec<Operand>,
+    /// Every image of this album of yours
+    #[arg(long, value_name = "ALBUM", requires = "to")]
+    album: Option<AlbumName>,
+    /// With --album: also every image that comes into it later, until `dosctl album ALBUM --no-later PEER`; what was given so already
+    /// stays as it is
+    #[arg(long, requires = "album", conflicts_with_all = ["images", "add", "revoke", "no_offline"])]
+    later: bool,
     /// The viewers, by ID, name or IP:PORT, or @GROUP for the peers of a group
     #[arg(long, value_name = "PEER", value_delimiter = ',')]
     to: Vec<Whom>,
@@ -97,12 +108,24 @@ pub(crate) fn run(mut args: Args, context: &Context) -> Result<(), Error> {
         expires: args.expires,
         allow_offline: consent(args.allow_offline, args.no_offline),
     };
+    if args.later {
+        return later::run(args, (to, terms), context);
+    }
+    let album = args.album;
     let images: Vec<Named> = args.images.into_iter().map(|operand| operand.image).collect();
-    if let ([Named::One(image)], [Whom::Peer(viewer)]) = (&*images, &*to) {
+    if let (None, [Named::One(image)], [Whom::Peer(viewer)]) = (&album, &*images, &*to) {
         let name = own::name_of(image.clone(), context)?;
         return one(terms.command(name, viewer.clone()), terms.gives(), context);
     }
-    let (names, viewers) = (own::names_of(images, context)?, group::peers_of(to, context)?);
+    let (mut names, viewers) = (own::names_of(images, context)?, group::peers_of(to, context)?);
+    if let Some(album) = &album {
+        let (in_album, rules) = album::of(album, context)?;
+        let others: HashSet<ImageName> = names.iter().cloned().collect();
+        names.extend(in_album.into_iter().filter(|name| !others.contains(name)));
+        if terms.views == ViewsChange::Revoke {
+            later::end(&rules, &viewers, context)?;
+        }
+    }
     let changes = names.iter().flat_map(|name| {
         let share = |(known_as, viewer): &Known| {
             (format!("{name} to {known_as}"), terms.command(name.clone(), viewer.clone()))

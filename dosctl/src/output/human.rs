@@ -3,12 +3,14 @@
 //! Everything that others wrote passes through [`Text`] or [`Table`], which disarm it.
 
 mod access;
+mod album;
 mod contacts;
 mod event;
 mod listing;
 mod messages;
 
 pub(crate) use access::{request, requests, shared, shares};
+pub(crate) use album::{album, albums, rule};
 pub(crate) use contacts::{card, comparison, groups, known};
 pub(crate) use event::event;
 pub(crate) use listing::{end_of_page, image, listed, page, resolved, total};

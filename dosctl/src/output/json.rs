@@ -3,6 +3,7 @@
 //! Times are RFC 3339 in UTC, a number of views is an integer or `null` for unlimited, peers are IDs.
 
 mod access;
+mod album;
 mod contacts;
 mod event;
 mod image;
@@ -10,10 +11,11 @@ mod message;
 mod transfer;
 
 pub(crate) use access::{Answered, Grant, Request, Requests, Shared, Shares};
+pub(crate) use album::{Album, Albums, Rules};
 pub(crate) use contacts::{Card, Contacts, Groups, KnownContact};
 pub(crate) use event::{Event, Skipped, SkippedEvent};
 pub(crate) use image::{
-    Held, Image, Images, Page, Peer, Preview, Removed, RemovedAll, Total, Viewed, Warning,
+    Held, Image, Images, Page, Peer, Preview, Removed, RemovedAll, Set, Total, Viewed, Warning,
 };
 pub(crate) use message::{Blocked, Blocks, Contact, Message, Messages, Sent, Told, Unblocked};
 pub(crate) use transfer::{Fetched, Pong, Progress, Transfer};

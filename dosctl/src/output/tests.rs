@@ -51,6 +51,7 @@ fn image(name: &str, access: Option<Access>) -> ImageInfo {
         access,
         record: None,
         signature: None,
+        visibility: dos_protocol::Visibility::Listed,
     }
 }
 

@@ -35,6 +35,7 @@ fn image(name: ImageName, bytes: u64) -> FromPeerd {
         access: None,
         record: None,
         signature: None,
+        visibility: dos_protocol::Visibility::Listed,
     }))))
 }
 

@@ -44,6 +44,7 @@ pub(crate) fn bob_with_sea() -> PeerInfo {
         }),
         record: None,
         signature: None,
+        visibility: dos_protocol::Visibility::Listed,
     };
     PeerInfo {
         id: "7xKqPm2R".parse().unwrap(),

@@ -7,6 +7,7 @@ use dos_daemon::{
     settings::{SettingError, option_of},
 };
 use dos_protocol::{
+    Visibility,
     limits::{
         BLOCK_DURATION, BLOCK_DURATION_MAX, BROADCASTS_PER_MINUTE, DISK_RESERVE_BYTES, HANDSHAKES_PER_MINUTE,
         IMAGES_PER_PEER_MAX, INBOX_BYTES_MAX, INBOX_ROWS_MAX, INBOX_ROWS_PER_SENDER, MESSAGES_PER_MINUTE,
@@ -87,6 +88,9 @@ dos_daemon::settings! {
     /// Broadcasts that one peer may send per minute [default: 6]
     broadcasts_per_minute: u32 = BROADCASTS_PER_MINUTE, check positive,
         [value_name = "N", env = "DOSD_BROADCASTS_PER_MINUTE"];
+    /// Who sees an image whose owner does not say who may: listed (every peer) or private (holders of a grant) [default: listed]
+    default_visibility: Visibility = Visibility::Listed,
+        [value_name = "WHO", env = "DOSD_DEFAULT_VISIBILITY"] serde(default, deserialize_with = "visibility");
     /// Sign out peers that sent no request for DUR [default: never]
     idle_timeout: Duration, check idle_timeout,
         [value_name = "DUR", env = "DOSD_IDLE_TIMEOUT", value_parser = parse_duration]
@@ -169,6 +173,11 @@ dos_daemon::settings! {
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_duration(&text).map(Some).map_err(de::Error::custom)
+}
+
+fn visibility<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Visibility>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(de::Error::custom)
 }
 
 fn require(holds: bool, key: &str, needs: &str) -> Result<(), SettingError> {

@@ -6,7 +6,7 @@ use dos_protocol::limits::BLOCK_DURATION;
 use super::*;
 
 /// Key, default as the help tells it, another value as the file has it.
-const SETTINGS: [(&str, &str, &str); 36] = [
+const SETTINGS: [(&str, &str, &str); 37] = [
     ("listen", "[::]:5001", "'[::1]:1'"),
     ("data_dir", "$STATE_DIRECTORY, or dos/dosd in the user's state directory", "'/y'"),
     ("store", "a file in the data directory", "'postgres://a@localhost/b'"),
@@ -17,6 +17,7 @@ const SETTINGS: [(&str, &str, &str); 36] = [
     ("registrations_per_minute", "60", "1"),
     ("broadcast", "on", "'off'"),
     ("broadcasts_per_minute", "6", "1"),
+    ("default_visibility", "listed", "'private'"),
     ("idle_timeout", "never", "'2h'"),
     ("block_duration", "60s", "'5m'"),
     ("sessions_max", "100000", "1"),

@@ -196,7 +196,9 @@ impl Directory {
             Op::Identify(key) => self.identify(peer, key).await,
             Op::Image(image) => self.image(peer, image).await,
             Op::Preview(image) => self.preview(peer, image).await,
-            Op::Publish(publish) => self.publish(change, *publish).await,
+            Op::Publish(publish) => self.publish(change, *publish, None).await,
+            Op::PublishAs(published) => self.publish(change, published.publish, published.visibility).await,
+            Op::Set(set) => self.set_image(change, *set).await,
             Op::Remove(image) => self.remove(change, image).await,
             Op::Rename { image, name, record } => {
                 self.rename(change, image, (name, record.map(|record| *record))).await

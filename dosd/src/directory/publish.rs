@@ -1,21 +1,30 @@
 //! Images: published, looked at, renamed, removed.
 
 use dos_protocol::{
-    ImageArg, ImageName, ImageNo, ImagePath, PeerId,
-    directory::{Answer, Preview, PreviewOf, Publish, Sign},
+    ImageArg, ImageName, ImageNo, ImagePath, PeerId, Visibility,
+    directory::{Answer, Preview, PreviewOf, Publish, Set, Sign},
     record::ImageRecord,
 };
 
 use super::Directory;
 use crate::{
     rules::publish::{check, check_preview},
-    store::{Change, Refusal},
+    store::{Change, Refusal, Wanted},
 };
 
 impl Directory {
-    pub(super) async fn publish(&self, change: Change, publish: Publish) -> Result<Answer, Refusal> {
+    pub(super) async fn publish(
+        &self,
+        change: Change,
+        publish: Publish,
+        visibility: Option<Visibility>,
+    ) -> Result<Answer, Refusal> {
         check(&publish)?;
-        let image = self.store.publish(change, publish).await?;
+        let wanted = match visibility {
+            Some(visibility) => Wanted::These(visibility),
+            None => Wanted::Unsaid(self.settings().default_visibility),
+        };
+        let image = self.store.publish(change, (publish, wanted)).await?;
         Ok(Answer::Image(Box::new(image)))
     }
 
@@ -26,7 +35,7 @@ impl Directory {
 
     pub(super) async fn preview(&self, caller: PeerId, image: ImageArg) -> Result<Answer, Refusal> {
         let owner = self.owner_of(caller, &image).await?;
-        let (image, data) = self.store.preview(owner, image.name).await?;
+        let (image, data) = self.store.preview(caller, owner, image.name).await?;
         let info = image.preview;
         Ok(Answer::Preview(PreviewOf {
             path: ImagePath { owner, name: image.name.clone() },
@@ -39,6 +48,10 @@ impl Directory {
     pub(super) async fn sign_image(&self, change: Change, sign: Sign) -> Result<Answer, Refusal> {
         check_preview(&sign.preview)?;
         Ok(Answer::Image(Box::new(self.store.sign_image(change, sign).await?)))
+    }
+
+    pub(super) async fn set_image(&self, change: Change, set: Set) -> Result<Answer, Refusal> {
+        Ok(Answer::Image(Box::new(self.store.set_image(change, set).await?)))
     }
 
     pub(super) async fn remove(&self, change: Change, image: ImageNo) -> Result<Answer, Refusal> {

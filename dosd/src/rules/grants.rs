@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use dos_protocol::{
-    Allowance, ImageNo, ImagePath, PeerId, PeerName, Revision, ShareCheck, SplitId, Timestamp, WireError,
+    Allowance, ImageNo, ImagePath, PeerId, PeerName, Revision, ShareCheck, SplitId, Timestamp, Visibility,
+    WireError,
     directory::{ExpiryChange, KeyShare, RequestState, Share, Update, ViewsChange},
     limits::VIEWS_MAX,
     model::{Access, AccessState, Grant, GrantState, ImageInfo, SealedCopy},
@@ -15,6 +16,7 @@ use super::{
     inbox::Cause,
     quota::{Adding, Quotas, Waiting, check_room, check_rows},
     refusal::{invalid, not_found},
+    visibility,
 };
 
 /// A grant as it is kept.
@@ -43,11 +45,13 @@ pub(crate) struct ImageRef {
     pub(crate) no: ImageNo,
     pub(crate) path: ImagePath,
     pub(crate) sealed: SealedCopy,
+    pub(crate) visibility: Visibility,
 }
 
 impl From<ImageInfo> for ImageRef {
     fn from(image: ImageInfo) -> Self {
-        Self { no: image.no, path: ImagePath { owner: image.owner, name: image.name }, sealed: image.sealed }
+        let ImageInfo { no, owner, name, sealed, visibility, .. } = image;
+        Self { no, path: ImagePath { owner, name }, sealed, visibility }
     }
 }
 
@@ -102,7 +106,7 @@ impl GrantRecord {
         }
     }
 
-    fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         self.share.is_some()
     }
 
@@ -280,9 +284,10 @@ pub(crate) fn owe_both(grant: &Grant) -> Vec<Owe> {
     vec![to(grant.viewer).caused_by(owner, Cause::Grant), to(owner)]
 }
 
-/// The image of these grants has another name or content: every one of them is raised by one revision and owed to both sides.
+/// The image of these grants has another name or content: every one of them is raised by one revision and owed to both sides, as far
+/// as its viewer sees the image.
 pub(crate) fn touched(grants: Vec<(Scope, GrantRecord)>) -> Vec<Owe> {
-    let raised = grants
+    let raised = visibility::told(grants)
         .into_iter()
         .map(|(scope, grant)| GrantRecord { revision: grant.revision + 1, ..grant }.snapshot(&scope));
     raised.flat_map(|grant| owe_both(&grant)).collect()
@@ -341,7 +346,8 @@ pub(crate) fn access(
 /// A grant as it is now, for its owner or its viewer; another peer does not learn whether there is one.
 pub(crate) fn show(caller: PeerId, scope: &Scope, grant: Option<&GrantRecord>) -> Result<Grant, WireError> {
     let is_party = caller == scope.owner() || caller == scope.viewer;
-    let grant = grant.filter(|_| is_party).ok_or_else(missing)?;
+    let grant = grant.filter(|_| is_party && visibility::sees(scope, caller, grant));
+    let grant = grant.ok_or_else(missing)?;
     Ok(grant.snapshot(scope))
 }
 

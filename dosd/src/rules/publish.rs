@@ -1,8 +1,8 @@
 //! Images: published, replaced, renamed and removed by their owner, within its quotas.
 
 use dos_protocol::{
-    Code, ImageName, ImageNo, ImagePath, PeerId, WireError,
-    directory::{Preview, Publish, Sign, Update},
+    Code, ImageName, ImageNo, ImagePath, PeerId, Visibility, WireError,
+    directory::{Preview, Publish, Set, Sign, Update},
     limits::{ORIGINAL_BYTES_MAX, PREVIEW_BYTES_MAX, PREVIEW_PIXELS_MAX},
     model::{Format, ImageInfo},
     record::ImageRecord,
@@ -99,7 +99,7 @@ pub(crate) enum Kept {
 
 /// Whether the owner's word for the first is later than that for the second.
 fn is_newer(image: &ImageInfo, known: &ImageInfo) -> bool {
-    let revision = |image: &ImageInfo| image.record.map(|record| record.revision);
+    let revision = |image: &ImageInfo| image.record.as_ref().map(|record| record.revision);
     revision(image) > revision(known)
 }
 
@@ -114,7 +114,10 @@ pub(crate) fn assert(state: &Remembered, image: &ImageInfo) -> Kept {
     }
     let gone = match &state.known {
         Some(known)
-            if known.sealed == image.sealed && known.name == image.name && !is_newer(image, known) =>
+            if known.sealed == image.sealed
+                && known.name == image.name
+                && known.visibility == image.visibility
+                && !is_newer(image, known) =>
         {
             return Kept::Unchanged;
         }
@@ -136,7 +139,11 @@ pub(crate) fn assert(state: &Remembered, image: &ImageInfo) -> Kept {
 }
 
 /// The image as it is listed once it is published.
-pub(crate) fn published(owner: PeerId, no: ImageNo, publish: &Publish) -> ImageInfo {
+pub(crate) fn published(
+    owner: PeerId,
+    (no, visibility): (ImageNo, Visibility),
+    publish: &Publish,
+) -> ImageInfo {
     ImageInfo {
         no,
         owner,
@@ -145,8 +152,9 @@ pub(crate) fn published(owner: PeerId, no: ImageNo, publish: &Publish) -> ImageI
         sealed: publish.sealed,
         preview: publish.preview.info(),
         access: None,
-        record: publish.record,
+        record: publish.record.clone(),
         signature: None,
+        visibility,
     }
 }
 
@@ -160,12 +168,27 @@ pub(crate) fn sign(
     if image.sealed.hash != sign.sealed {
         return Err(WireError::new(Code::Stale, "the image has another sealed copy"));
     }
-    if image.record.is_some_and(|record| record.revision >= sign.record.revision) {
+    if is_known(image, &sign.record) {
         return Ok(None);
     }
     let preview = sign.preview.info();
     check_room((previews, quotas), image.preview.bytes.into(), preview.bytes.into())?;
-    Ok(Some(ImageInfo { preview, record: Some(sign.record), ..image.clone() }))
+    Ok(Some(ImageInfo { preview, record: Some(sign.record.clone()), ..image.clone() }))
+}
+
+/// Whether a word of the same or a later revision is there.
+fn is_known(image: &ImageInfo, record: &ImageRecord) -> bool {
+    image.record.as_ref().is_some_and(|known| known.revision >= record.revision)
+}
+
+/// The image as its owner wants it seen, and in the album that its word names; nothing if it is so already.
+pub(crate) fn set(image: &ImageInfo, set: &Set) -> Option<ImageInfo> {
+    let mut changed = image.clone();
+    changed.visibility = set.visibility.unwrap_or(image.visibility);
+    if let Some(record) = set.record.as_ref().filter(|record| !is_known(image, record)) {
+        changed.record = Some(record.clone());
+    }
+    (changed != *image).then_some(changed)
 }
 
 /// Refuses a preview that would make those of its owner too large together; `gone` are the bytes of the one that it replaces.

@@ -351,6 +351,12 @@ pub(crate) fn withdraw_all(pending: Vec<(RequestRecord, Scope)>, now: Timestamp)
         .collect()
 }
 
+/// Requests whose viewers do not see their image any more, as they are then.
+pub(crate) fn withdrawn(pending: Vec<(RequestRecord, Scope)>, now: Timestamp) -> Vec<Request> {
+    let ended = pending.into_iter();
+    ended.map(|(record, scope)| record.ended(RequestState::Cancelled, now).snapshot(&scope)).collect()
+}
+
 /// Owes a request as it is now to its owner and its viewer.
 fn owe_both(request: &Request, update: fn(Box<Request>) -> Update) -> Vec<Owe> {
     let to = |peer| Owe::to(peer, update(Box::new(request.clone())));

@@ -48,6 +48,7 @@ pub(crate) fn image() -> ImageInfo {
         access: None,
         record: None,
         signature: None,
+        visibility: dos_protocol::Visibility::Listed,
     }
 }
 

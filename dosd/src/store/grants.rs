@@ -10,7 +10,7 @@ use dos_protocol::{
 };
 use dos_sql::{self as sql, Connection, Optional as _, Row, ValueRef, params};
 
-use super::{Change, Changed, Refusal, Store, blocks, images, inbox, peers, row, set};
+use super::{Change, Changed, Refusal, Store, blocks, hiding, images, inbox, peers, row, set};
 use crate::rules::{
     Decided, Quotas,
     grants::{self, GrantRecord, ImageRef, Scope, Sharing},
@@ -19,27 +19,28 @@ use crate::rules::{
 };
 
 /// The columns that [`scope`] reads, in its order; behind them come those of the grant or the request, from this one on.
-pub(super) const BEHIND_SCOPE: usize = 8;
+pub(super) const BEHIND_SCOPE: usize = 9;
 
 /// Grants `g` with their images `i`, owners `o` and viewers `v`.
 const JOINED: &str = "
-    SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, g.viewer, v.name,
+    SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, g.viewer, v.name, i.private,
            g.split, g.share, g.views_left, g.views_used, g.expires_at, g.revision,
            g.share_check, g.allow_offline, g.returned, g.granted
     FROM grants g JOIN images i ON i.no = g.image JOIN peers o ON o.id = i.owner LEFT JOIN peers v ON v.id = g.viewer";
 
 /// An image, a viewer, and the viewer's grant if there is one.
 pub(super) const STANDING: &str = "
-    SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, v.id, v.name,
+    SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, v.id, v.name, i.private,
            g.split, g.share, g.views_left, g.views_used, g.expires_at, g.revision,
            g.share_check, g.allow_offline, g.returned, g.granted
     FROM images i JOIN peers o ON o.id = i.owner JOIN peers v ON v.id = ?2
          LEFT JOIN grants g ON g.image = i.no AND g.viewer = v.id
     WHERE i.no = ?1";
 
-/// A page of the grants that a peer has given and received.
+/// A page of the grants that a peer has given and received. A viewer does not see those that were revoked and are for private images,
+/// as [`crate::rules::visibility`] has it.
 const PAGE: &str = "
-    SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, g.viewer, v.name,
+    SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, g.viewer, v.name, i.private,
            g.split, g.share, g.views_left, g.views_used, g.expires_at, g.revision,
            g.share_check, g.allow_offline, g.returned, g.granted
     FROM (
@@ -50,6 +51,7 @@ const PAGE: &str = "
         SELECT image, viewer, split, share, views_left, views_used, expires_at, revision,
                share_check, allow_offline, returned, granted
         FROM grants WHERE viewer = ?1 AND (image, viewer) > (?2, ?3)
+            AND (share IS NOT NULL OR NOT EXISTS (SELECT 1 FROM images h WHERE h.no = grants.image AND h.private = 1))
         ORDER BY image, viewer LIMIT ?4
     ) g JOIN images i ON i.no = g.image JOIN peers o ON o.id = i.owner LEFT JOIN peers v ON v.id = g.viewer
     ORDER BY i.no, g.viewer";
@@ -60,6 +62,7 @@ pub(super) fn scope(row: Row<'_>) -> sql::Result<Scope> {
             no: ImageNo(row::unsigned(row, 0)?),
             path: ImagePath { owner: row::peer(row, 1)?, name: row::image_name(row, 2)? },
             sealed: SealedCopy { hash: row::bytes::<32>(row, 3)?.into(), bytes: row::unsigned(row, 4)? },
+            visibility: row::visibility(row, 8)?,
         },
         owner_name: row::peer_name(row, 5)?,
         viewer: row::peer(row, 6)?,
@@ -211,7 +214,9 @@ impl Store {
             let state = Sharing { scope: scope.clone(), old, between, waiting, quotas: room.quotas };
             let Decided { state, answer, owed } = grants::share(state, &share, change.now)?;
             save(connection, &scope, &state)?;
-            Ok(Changed::owing(answer, inbox::owe_by(connection, change, owed)?))
+            let mut rows = inbox::owe_by(connection, change, owed)?;
+            rows.extend(hiding::hide_from_viewer(connection, change, (&scope, &state))?);
+            Ok(Changed::owing(answer, rows))
         })
         .await
     }

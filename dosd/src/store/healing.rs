@@ -9,7 +9,8 @@ use dos_protocol::{
 use dos_sql::{self as sql, Connection, Optional as _, Row, params};
 
 use super::{
-    Change, Changed, InboxRow, Refusal, Store, grants, images, inbox, incarnation, requests, row, views,
+    Change, Changed, InboxRow, Refusal, Store, grants, hiding, images, inbox, incarnation, requests, row,
+    views,
 };
 use crate::rules::{
     Quotas,
@@ -17,6 +18,7 @@ use crate::rules::{
     healing::{self, Asserting, Fork, Healed},
     publish::{self, Kept, Remembered},
     views::ViewRecord,
+    visibility,
 };
 
 type Batch = (Vec<Asserted>, Vec<InboxRow>);
@@ -89,7 +91,9 @@ fn image(
         preview_bytes,
         quotas,
     };
-    let info = publish::published(owner, asserted.image, publish);
+    let known = state.known.as_ref().map(|known| known.visibility);
+    let visibility = asserted.visibility.or(known).unwrap_or_default();
+    let info = publish::published(owner, (asserted.image, visibility), publish);
     match publish::assert(&state, &info) {
         Kept::Refused => return Ok((Asserted::Refused, Vec::new())),
         Kept::Unchanged => return Ok((Asserted::Confirmed, Vec::new())),
@@ -115,7 +119,9 @@ fn image(
         }
     }
     // Holders of grants may have been told the older name or content since.
-    Ok((Asserted::Confirmed, grants::touch_all(connection, change, asserted.image)?))
+    let mut rows = grants::touch_all(connection, change, asserted.image)?;
+    rows.extend(hiding::hide(connection, change, (known, &info))?);
+    Ok((Asserted::Confirmed, rows))
 }
 
 fn rename(connection: &Connection, no: ImageNo, name: &ImageName) -> sql::Result<()> {
@@ -135,7 +141,8 @@ fn grant(
     asserted: &AssertedGrant,
 ) -> Result<(Asserted, Vec<InboxRow>), Refusal> {
     let (image, viewer) = (asserted.grant.image, asserted.grant.viewer);
-    let Some((scope, grant)) = grants::standing(connection, image, viewer)? else {
+    let standing = visibility::standing(grants::standing(connection, image, viewer)?, change.peer);
+    let Some((scope, grant)) = standing else {
         return Ok((Asserted::Missing, Vec::new()));
     };
     let fork = fork(connection, image, viewer)?;
@@ -164,7 +171,8 @@ fn checkout(
         Ok(fork) => fork,
         Err(other) => return answer(other),
     };
-    let Some((scope, _)) = grants::standing(connection, image, change.peer)? else {
+    let standing = visibility::standing(grants::standing(connection, image, change.peer)?, change.peer);
+    let Some((scope, _)) = standing else {
         return answer(Asserted::Missing);
     };
     save_fork(connection, &scope, &fork)?;

@@ -3,17 +3,17 @@
 use std::borrow::Cow;
 
 use dos_protocol::{
-    ImageName, ImageNo, PeerId, Timestamp,
-    directory::{Publish, Sign},
+    ImageName, ImageNo, PeerId, Timestamp, Visibility,
+    directory::{Publish, Set, Sign},
     model::{Format, ImageInfo},
     record::ImageRecord,
     text::spellings,
 };
 use dos_sql::{self as sql, Connection, Optional as _, params};
 
-use super::{Change, Changed, InboxRow, Refusal, Store, grants, inbox, next_number, requests, row};
+use super::{Change, Changed, InboxRow, Refusal, Store, grants, hiding, inbox, next_number, requests, row};
 use crate::rules::{
-    Owe,
+    Owe, Wanted,
     grants::access,
     publish::{self, Published, Publishing, no_image},
 };
@@ -63,7 +63,11 @@ impl Store {
     ///
     /// # Errors
     /// `conflict` if the name is taken, `denied` if the peer has too many images.
-    pub async fn publish(&self, change: Change, publish: Publish) -> Result<ImageInfo, Refusal> {
+    pub async fn publish(
+        &self,
+        change: Change,
+        (publish, wanted): (Publish, Wanted),
+    ) -> Result<ImageInfo, Refusal> {
         let room = self.room();
         self.change_once(change, move |connection| {
             let (owner, now) = (change.peer, change.now);
@@ -75,7 +79,8 @@ impl Store {
                 Published::New => {
                     room.admit(connection)?;
                     let no = ImageNo(next_number(connection, "image")?);
-                    let image = publish::published(owner, no, &publish);
+                    let visibility = wanted.instead_of(None);
+                    let image = publish::published(owner, (no, visibility), &publish);
                     write(connection, &image, &publish.preview.data, now)?;
                     count(connection, owner, 1, image.preview.bytes.into())?;
                     Ok(image.into())
@@ -83,12 +88,14 @@ impl Store {
                 Published::Replaced(old) => {
                     room.admit(connection)?;
                     grants::check_touching(connection, (owner, old.no), &room.quotas)?;
-                    let image = publish::published(owner, old.no, &publish);
+                    let visibility = wanted.instead_of(Some(old.visibility));
+                    let image = publish::published(owner, (old.no, visibility), &publish);
                     delete(connection, old.no)?;
                     write(connection, &image, &publish.preview.data, now)?;
                     let grown = i64::from(image.preview.bytes) - i64::from(old.preview.bytes);
                     count(connection, owner, 0, grown)?;
-                    let rows = grants::touch_all(connection, change, image.no)?;
+                    let mut rows = grants::touch_all(connection, change, image.no)?;
+                    rows.extend(hiding::hide(connection, change, (Some(old.visibility), &image))?);
                     Ok(Changed::owing(image, rows))
                 }
             }
@@ -102,9 +109,9 @@ impl Store {
     /// `not_found`.
     pub async fn image(&self, caller: PeerId, owner: PeerId, name: ImageName) -> Result<ImageInfo, Refusal> {
         self.read_brief(move |connection| {
-            let mut image = by_name(connection, owner, &name)?.ok_or_else(|| no_image(owner, &name))?;
+            let (image, standing) = hiding::seen(connection, (owner, &name), caller)?;
+            let mut image = image.ok_or_else(|| no_image(owner, &name))?;
             if owner != caller {
-                let standing = grants::standing(connection, image.no, caller)?;
                 let grant = standing.and_then(|(_, grant)| grant);
                 let last = requests::last_states(connection, caller, &[image.no])?;
                 let last = last.get(&image.no).copied();
@@ -119,9 +126,15 @@ impl Store {
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn preview(&self, owner: PeerId, name: ImageName) -> Result<(ImageInfo, Vec<u8>), Refusal> {
+    pub async fn preview(
+        &self,
+        caller: PeerId,
+        owner: PeerId,
+        name: ImageName,
+    ) -> Result<(ImageInfo, Vec<u8>), Refusal> {
         self.read(move |connection| {
-            let image = by_name(connection, owner, &name)?.ok_or_else(|| no_image(owner, &name))?;
+            let (image, _) = hiding::seen(connection, (owner, &name), caller)?;
+            let image = image.ok_or_else(|| no_image(owner, &name))?;
             let mut statement = connection.prepare("SELECT data FROM previews WHERE image = ?1")?;
             let data = statement.query_row([row::number(image.no.0)], |row| row.get(0))?;
             Ok((image, data))
@@ -155,19 +168,39 @@ impl Store {
             };
             room.admit(connection)?;
             let sql = "UPDATE images SET preview_format = ?2, preview_width = ?3, preview_height = ?4,
-                           preview_bytes = ?5, record = ?6 WHERE no = ?1";
+                           preview_bytes = ?5 WHERE no = ?1";
             connection.prepare(sql)?.execute(params![
                 row::number(signed.no.0),
                 Format::as_str(signed.preview.format),
                 signed.preview.width,
                 signed.preview.height,
                 signed.preview.bytes,
-                signed.record.as_ref().map(row::record_bytes),
             ])?;
+            write_word(connection, &signed)?;
             write_preview(connection, signed.no, &sign.preview.data)?;
             let change = i64::from(signed.preview.bytes) - i64::from(image.preview.bytes);
             count(connection, signed.owner, 0, change)?;
             Ok(signed.into())
+        })
+        .await
+    }
+
+    /// Says who may see an image, and which album it is in. Those who do not see it any more are told that it is gone.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn set_image(&self, change: Change, set: Set) -> Result<ImageInfo, Refusal> {
+        let room = self.room();
+        self.change_once(change, move |connection| {
+            let image = own(connection, change.peer, set.image)?;
+            let Some(changed) = publish::set(&image, &set) else { return Ok(image.into()) };
+            room.admit(connection)?;
+            connection
+                .prepare("UPDATE images SET private = ?2 WHERE no = ?1")?
+                .execute(params![row::number(image.no.0), changed.visibility == Visibility::Private])?;
+            write_word(connection, &changed)?;
+            let rows = hiding::hide(connection, change, (Some(image.visibility), &changed))?;
+            Ok(Changed::owing(changed, rows))
         })
         .await
     }
@@ -193,15 +226,29 @@ impl Store {
             room.admit(connection)?;
             grants::check_touching(connection, (change.peer, no), &room.quotas)?;
             connection.execute(
-                "UPDATE images SET name = ?2, record = ?3 WHERE no = ?1",
-                params![row::number(no.0), image.name.as_str(), image.record.as_ref().map(row::record_bytes)],
+                "UPDATE images SET name = ?2 WHERE no = ?1",
+                params![row::number(no.0), image.name.as_str()],
             )?;
+            write_word(connection, &image)?;
             let mut rows = vec![inbox::owe_one(connection, owe, change.now)?];
             rows.extend(grants::touch_all(connection, change, no)?);
             Ok(Changed::owing(image, rows))
         })
         .await
     }
+}
+
+/// Writes down the owner's word for an image, with the album that it names.
+fn write_word(connection: &Connection, image: &ImageInfo) -> sql::Result<()> {
+    let sql = "UPDATE images SET record = ?2, album = ?3, album_signature = ?4 WHERE no = ?1";
+    let album = image.record.as_ref().and_then(|record| record.album.as_ref());
+    let values = params![
+        row::number(image.no.0),
+        image.record.as_ref().map(row::record_bytes),
+        album.map(|album| album.name.as_str()),
+        album.map(|album| album.signature.as_bytes().as_slice()),
+    ];
+    connection.prepare(sql)?.execute(values).map(drop)
 }
 
 /// Withdraws an image for the operator, with every grant for it and every pending request, and owes that to all whom it concerns.
@@ -225,7 +272,7 @@ pub(super) fn remove_by(
 }
 
 fn withdraw(connection: &Connection, image: &ImageInfo, now: Timestamp) -> Result<Vec<Owe>, Refusal> {
-    let owed = publish::removed(image, concerned(connection, image.no)?);
+    let owed = publish::removed(image, concerned(connection, image)?);
     requests::close_for_image(connection, image.no, now)?;
     for sql in [
         "DELETE FROM grants WHERE image = ?1",
@@ -240,12 +287,15 @@ fn withdraw(connection: &Connection, image: &ImageInfo, now: Timestamp) -> Resul
     Ok(owed)
 }
 
-/// The peers that have, or had, a grant for an image, and those that have a pending request for it.
-fn concerned(connection: &Connection, image: ImageNo) -> sql::Result<Vec<PeerId>> {
+/// The peers that have, or had, a grant for an image, and those that have a pending request for it. For those who had a grant for a
+/// private one it is gone already.
+fn concerned(connection: &Connection, image: &ImageInfo) -> sql::Result<Vec<PeerId>> {
     let mut statement = connection.prepare(
-        "SELECT viewer FROM grants WHERE image = ?1 UNION SELECT viewer FROM requests WHERE image = ?1 AND state = 0",
+        "SELECT viewer FROM grants WHERE image = ?1 AND (share IS NOT NULL OR ?2 = 0)
+         UNION SELECT viewer FROM requests WHERE image = ?1 AND state = 0",
     )?;
-    statement.query_map([row::number(image.0)], |row| row::peer(row, 0))?.collect()
+    let key = params![row::number(image.no.0), image.visibility == Visibility::Private];
+    statement.query_map(key, |row| row::peer(row, 0))?.collect()
 }
 
 pub(super) fn delete(connection: &Connection, no: ImageNo) -> sql::Result<()> {
@@ -286,7 +336,8 @@ pub(super) fn write(
     now: Timestamp,
 ) -> sql::Result<()> {
     let sql = format!(
-        "INSERT INTO images({}, published_at) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
+        "INSERT INTO images({}, published_at) 
+         VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,NULL,?15,NULL,NULL,?16)",
         row::IMAGE_COLUMNS
     );
     connection.prepare(&sql)?.execute(params![
@@ -304,9 +355,10 @@ pub(super) fn write(
         image.preview.width,
         image.preview.height,
         image.preview.bytes,
-        image.record.as_ref().map(row::record_bytes),
+        image.visibility == Visibility::Private,
         now.0,
     ])?;
+    write_word(connection, image)?;
     write_preview(connection, image.no, preview)
 }
 

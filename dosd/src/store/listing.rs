@@ -76,10 +76,10 @@ fn page(connection: &Connection, query: &PageQuery) -> Result<Page, Refusal> {
         }
         let resumed = skip.take().filter(|cursor| cursor.peer == peer.id && index == 0);
         match resumed.map(|cursor| cursor.image) {
-            None => peer.images = images(connection, peer.id, None, entries + 1)?,
+            None => peer.images = images(connection, (query.caller, peer.id), None, entries + 1)?,
             Some(None) => continue,
             Some(Some(last)) => {
-                peer.images = images(connection, peer.id, Some(&last), entries + 1)?;
+                peer.images = images(connection, (query.caller, peer.id), Some(&last), entries + 1)?;
                 if peer.images.is_empty() {
                     continue;
                 }
@@ -157,19 +157,32 @@ fn candidates(connection: &Connection, query: &PageQuery) -> Result<Candidates, 
     Ok(Candidates { found, more })
 }
 
+/// Images of an owner, as far as the caller sees them. How many there are that it does not see costs it nothing, so that it cannot
+/// tell either.
 fn images(
     connection: &Connection,
-    owner: PeerId,
+    (caller, owner): (PeerId, PeerId),
     after: Option<&ImageName>,
     limit: u32,
 ) -> sql::Result<Vec<ImageInfo>> {
-    let sql = format!(
-        "SELECT {} FROM images WHERE owner = ?1 AND name > ?2 ORDER BY name LIMIT ?3",
-        row::IMAGE_COLUMNS
-    );
-    let mut statement = connection.prepare(&sql)?;
-    let key = params![row::peer_number(owner), after.map_or("", ImageName::as_str), limit];
-    statement.query_map(key, row::image)?.collect()
+    let after = after.map_or("", ImageName::as_str);
+    let key = params![row::peer_number(owner), after, limit, row::peer_number(caller)];
+    let page = |from: &str| {
+        let columns = row::IMAGE_COLUMNS;
+        let sql = format!("SELECT {columns} FROM {from} AND name > ?2 AND ?4 >= 0 ORDER BY name LIMIT ?3");
+        connection.prepare(&sql)?.query_map(key, row::image)?.collect::<sql::Result<Vec<_>>>()
+    };
+    if owner == caller {
+        return page("images WHERE owner = ?1");
+    }
+    let mut images = page("images WHERE owner = ?1 AND private = 0")?;
+    images.extend(page(
+        "images WHERE private = 1 AND no IN (
+             SELECT image FROM grants WHERE viewer = ?4 AND owner = ?1 AND share IS NOT NULL)",
+    )?);
+    images.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    images.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(images)
 }
 
 /// Says of every image on the page what the caller may do with it. Two range scans find what it has among the owners on the

@@ -13,6 +13,7 @@ mod done;
 pub mod fuzzing;
 mod grants;
 mod healing;
+mod hiding;
 mod identity;
 mod images;
 mod inbox;
@@ -58,7 +59,7 @@ use self::{
 use crate::rules::{Act, BlockChange, Quotas};
 
 pub use crate::rules::{
-    Admission,
+    Admission, Wanted,
     names::{NewPeer, PeerRecord},
 };
 pub use check::check;

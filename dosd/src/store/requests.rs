@@ -12,7 +12,7 @@ use dos_sql::{self as sql, Connection, Optional as _, Row, params};
 use super::{
     Change, Changed, InboxRow, Refusal, Store, blocks,
     grants::{self, BEHIND_SCOPE, scope},
-    healing, images, inbox, next_number, peers, row, set,
+    healing, hiding, inbox, next_number, peers, row, set,
 };
 use crate::rules::{
     Decided,
@@ -20,17 +20,18 @@ use crate::rules::{
     grants::Scope,
     publish::no_image,
     requests::{self, Deciding, Found, RequestRecord, Requesting, Wanted},
+    visibility,
 };
 
 /// Requests `r` with their images `i`, owners `o` and viewers `v`.
 const JOINED: &str = "
-    SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, r.viewer, v.name,
+    SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, r.viewer, v.name, i.private,
            r.request, r.views, r.state, r.note, r.reason, r.created_at, r.decided_at, r.revision, r.offline
     FROM requests r JOIN images i ON i.no = r.image JOIN peers o ON o.id = r.owner LEFT JOIN peers v ON v.id = r.viewer";
 
 /// A page of the pending requests that a peer has made and received.
 const PAGE: &str = "
-    SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, r.viewer, v.name,
+    SELECT i.no, i.owner, i.name, i.sealed_hash, i.sealed_bytes, o.name, r.viewer, v.name, i.private,
            r.request, r.views, r.state, r.note, r.reason, r.created_at, r.decided_at, r.revision, r.offline
     FROM (
         SELECT * FROM requests WHERE state = 0 AND owner = ?1 AND request > ?2
@@ -122,6 +123,28 @@ pub(super) fn close_for_image(connection: &Connection, image: ImageNo, now: Time
     statement.execute(params![row::number(image.0), now.0]).map(drop)
 }
 
+/// Ends the pending requests for an image whose viewers do not see it, and tells what they were.
+pub(super) fn end_unseen(
+    connection: &Connection,
+    image: ImageNo,
+    now: Timestamp,
+) -> sql::Result<Vec<Request>> {
+    let unseen = "state = 0 AND image = ?1 AND NOT EXISTS (
+        SELECT 1 FROM grants g WHERE g.image = requests.image AND g.viewer = requests.viewer AND g.share IS NOT NULL)";
+    let sql = format!(
+        "{JOINED} WHERE r.request IN (SELECT request FROM requests WHERE {unseen}) ORDER BY r.request"
+    );
+    let key = [row::number(image.0)];
+    let pending = connection.prepare(&sql)?.query_map(key, joined)?.collect::<Result<Vec<_>, _>>()?;
+    if pending.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql =
+        format!("UPDATE requests SET state = 3, decided_at = ?2, revision = revision + 1 WHERE {unseen}");
+    connection.prepare(&sql)?.execute(params![row::number(image.0), now.0])?;
+    Ok(requests::withdrawn(pending, now))
+}
+
 /// Owes to the owners that the requests of a peer that goes away are withdrawn.
 pub(super) fn withdraw_all(
     connection: &Connection,
@@ -195,6 +218,7 @@ pub(super) fn assert(
 ) -> Result<(Asserted, Vec<InboxRow>), Refusal> {
     let (owner, viewer) = (told.path.owner, told.from);
     let standing = grants::standing(connection, told.image, viewer)?;
+    let standing = visibility::standing(standing, change.peer);
     let state = requests::Remembered {
         scope: standing.map(|(scope, _)| scope),
         known: find(connection, told.request)?,
@@ -254,11 +278,7 @@ impl Store {
             room.admit(connection)?;
             let viewer = change.peer;
             let owner = peers::owner_of(connection, &access.image, viewer)?;
-            let image = images::by_name(connection, owner.id, &access.image.name)?;
-            let standing = match &image {
-                Some(image) => grants::standing(connection, image.no, viewer)?,
-                None => None,
-            };
+            let (image, standing) = hiding::seen(connection, (owner.id, &access.image.name), viewer)?;
             let pending = match &image {
                 Some(image) => find_pending(connection, image.no, (owner.id, viewer))?,
                 None => None,
@@ -307,7 +327,7 @@ impl Store {
     /// `not_found`, or `conflict` if it has been answered.
     pub async fn cancel(&self, change: Change, request: u64) -> Result<Request, Refusal> {
         self.change_once(change, move |connection| {
-            let found = find(connection, request)?;
+            let found = hiding::request(connection, find(connection, request)?, change.peer)?;
             let Decided { state, answer, owed } = requests::cancel(found, change.peer, request, change.now)?;
             if let Some(record) = state {
                 save(connection, &record)?;

@@ -1,9 +1,9 @@
 //! Conversions between rows and the protocol's types. A value that no version of ours has written is an error.
 
 use dos_protocol::{
-    ImageName, ImageNo, PeerId, PeerName, SealingKey, Timestamp,
+    ImageName, ImageNo, PeerId, PeerName, SealingKey, Timestamp, Visibility,
     model::{Format, ImageInfo, Original, PreviewInfo, SealedCopy},
-    record::ImageRecord,
+    record::{Album, ImageRecord},
     signature::SIGNATURE_BYTES,
 };
 use dos_sql::{self as sql, Row, ValueRef};
@@ -108,7 +108,8 @@ fn format(row: Row<'_>, column: usize) -> sql::Result<Format> {
 
 /// The columns that [`image`] reads, in its order.
 pub(super) const IMAGE_COLUMNS: &str = "owner, name, no, image_id, format, width, height, bytes, sealed_hash, \
-     sealed_bytes, preview_format, preview_width, preview_height, preview_bytes, record";
+     sealed_bytes, preview_format, preview_width, preview_height, preview_bytes, record, private, album, \
+     album_signature";
 
 /// An image, without what the caller may do with it.
 pub(super) fn image(row: Row<'_>) -> sql::Result<ImageInfo> {
@@ -133,10 +134,16 @@ pub(super) fn image(row: Row<'_>) -> sql::Result<ImageInfo> {
         access: None,
         record: record(row, 14)?,
         signature: None,
+        visibility: visibility(row, 15)?,
     })
 }
 
-/// What the owner has signed of an image, if it has.
+/// Who may see an image: the column that says whether it is private.
+pub(super) fn visibility(row: Row<'_>, column: usize) -> sql::Result<Visibility> {
+    Ok(if row.get(column)? { Visibility::Private } else { Visibility::Listed })
+}
+
+/// What the owner has signed of an image, if it has; the album and its signature stand two columns behind it.
 fn record(row: Row<'_>, column: usize) -> sql::Result<Option<ImageRecord>> {
     if matches!(row.get_ref(column)?, ValueRef::Null) {
         return Ok(None);
@@ -146,7 +153,17 @@ fn record(row: Row<'_>, column: usize) -> sql::Result<Option<ImageRecord>> {
     let (hash, signature) = rest.split_first_chunk::<32>().ok_or_else(|| alien(column))?;
     let signature: [u8; SIGNATURE_BYTES] = signature.try_into().map_err(|_| alien(column))?;
     let revision = u64::from_be_bytes(*revision);
-    Ok(Some(ImageRecord { revision, preview_hash: *hash, signature: signature.into() }))
+    let album = album(row, column + 2)?;
+    Ok(Some(ImageRecord { revision, preview_hash: *hash, signature: signature.into(), album }))
+}
+
+fn album(row: Row<'_>, column: usize) -> sql::Result<Option<Album>> {
+    if matches!(row.get_ref(column)?, ValueRef::Null) {
+        return Ok(None);
+    }
+    let name = row.get_ref(column)?.as_str().map_err(|_| alien(column))?;
+    let name = name.parse().map_err(|_| alien(column))?;
+    Ok(Some(Album { name, signature: bytes::<SIGNATURE_BYTES>(row, column + 1)?.into() }))
 }
 
 const RECORD_BYTES: usize = 8 + 32 + SIGNATURE_BYTES;

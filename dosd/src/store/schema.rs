@@ -7,7 +7,7 @@ use dos_sqlite::{Migration, OVERWRITE_FREE_PAGES, Schema};
 
 /// The same in PostgreSQL. A step after its first version has a twin in [`SCHEMA`].
 pub(super) const POSTGRES: PostgresSchema =
-    PostgresSchema { application: "dosd", first: 14, tables: postgres::TABLES, steps: &[] };
+    PostgresSchema { application: "dosd", first: 15, tables: postgres::TABLES, steps: &[] };
 
 /// The directory's database in SQLite: `application_id` is "dosd" in ASCII.
 pub(super) const SCHEMA: Schema = Schema {
@@ -27,6 +27,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: WITHHELD },
         Migration { sql: BYTES },
         Migration { sql: OPERATOR },
+        Migration { sql: PRIVATE },
     ],
 };
 
@@ -415,4 +416,14 @@ CREATE TABLE audit(
     about   TEXT    NOT NULL,
     reason  TEXT
 );
+";
+
+const PRIVATE: &str = "
+-- Whether an image is seen by its owner and by holders of grants alone; the album that its owner has signed that it is in.
+ALTER TABLE images ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE images ADD COLUMN album TEXT;
+ALTER TABLE images ADD COLUMN album_signature BLOB CHECK(album_signature IS NULL OR length(album_signature) = 64);
+
+-- A page of a stranger takes no time for what it does not see.
+CREATE INDEX images_listed ON images(owner, name) WHERE private = 0;
 ";

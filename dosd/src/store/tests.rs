@@ -212,7 +212,7 @@ async fn lived_in(place: &Place) {
         replace: false,
         record: None,
     };
-    let image = store.publish(by(owner, NOW), publish).await.unwrap().no;
+    let image = store.publish(by(owner, NOW), (publish, Wanted::default())).await.unwrap().no;
     let share = Share {
         image,
         viewer: PeerRef::Id(viewer),

@@ -11,6 +11,7 @@ use super::{Change, Changed, Refusal, Store, grants, inbox, incarnation, row};
 use crate::rules::{
     quota::check_receipt,
     views::{self, Returning, Spending, ViewRecord},
+    visibility,
 };
 
 fn kind_number(kind: SpendKind) -> i64 {
@@ -60,6 +61,7 @@ impl Store {
         let quotas = self.quotas();
         self.change(move |connection| {
             let standing = grants::standing(connection, spend.image, change.peer)?;
+            let standing = visibility::standing(standing, change.peer);
             let (scope, grant) = standing.unzip();
             let earlier = find(connection, spend.view)?;
             if let (Some(scope), None) = (&scope, &earlier) {
@@ -86,7 +88,8 @@ impl Store {
     pub async fn checkin(&self, change: Change, checkin: Checkin) -> Result<Counted<Grant>, Refusal> {
         self.change(move |connection| {
             let checkout = find(connection, checkin.checkout)?;
-            let (scope, grant) = grants::standing(connection, checkin.image, change.peer)?.unzip();
+            let standing = grants::standing(connection, checkin.image, change.peer)?;
+            let (scope, grant) = visibility::standing(standing, change.peer).unzip();
             let owner_knows = match &scope {
                 Some(scope) => incarnation::knows(connection, scope.owner())?,
                 None => false,

@@ -7,7 +7,7 @@ use dos_protocol::{ImageName, ImageNo, ImagePath, PeerId, Timestamp, directory::
 use dos_sql::{self as sql, Connection, ValueRef, params};
 
 use super::{InboxRow, Refusal, grants, inbox, row};
-use crate::rules::Owe;
+use crate::rules::{Owe, visibility};
 
 /// Notes what an update for `peer`, which `other` has caused, is about.
 pub(super) fn note(
@@ -55,6 +55,11 @@ pub(super) fn release(
                 _ => Some(row::image_name(row, 2)?),
             };
             let update = match (grants::standing(connection, image, viewer)?, removed) {
+                (Some((scope, Some(grant))), removed) if !visibility::sees(&scope, peer, Some(&grant)) => {
+                    // Of its name the viewer knows what it was when it was hidden.
+                    let Some(name) = removed else { continue };
+                    Update::Removed { image, path: ImagePath { owner: other, name } }
+                }
                 (Some((scope, Some(grant))), _) => Update::Grant(Box::new(grant.snapshot(&scope))),
                 (None, Some(name)) => Update::Removed { image, path: ImagePath { owner: other, name } },
                 // The image is gone, and that was told.

@@ -54,13 +54,13 @@ async fn assert_grant(client: &mut Client, grant: &Grant) -> Vec<Asserted> {
 }
 
 /// Saves the directory's data in a file beside it.
-async fn backup(dir: &Path) {
+pub(crate) async fn backup(dir: &Path) {
     let saved = run(dir, &["backup", dir.join("backup").to_str().unwrap(), "--json"]).await;
     assert_eq!(saved.code, 0, "{saved:?}");
 }
 
 /// A directory made from the backup of another one, at its address.
-async fn restored(from: &Path, to: &Path, net: Net) -> Net {
+pub(crate) async fn restored(from: &Path, to: &Path, net: Net) -> Net {
     let address = net.address;
     net.stop().await;
     let ran = run(to, &["restore", from.join("backup").to_str().unwrap(), "--json"]).await;
@@ -276,7 +276,7 @@ async fn a_restored_directory_has_everything_again_that_was_after_the_backup() {
     assert_eq!(assert_grant(&mut bob, &viewed).await, [Asserted::Confirmed]);
     assert_eq!(assert_grant(&mut bob, &held.grant).await, [Asserted::Missing]);
     assert_eq!(assert(&mut alice, Assertion::Removed(vec![hill.no])).await, [Asserted::Confirmed]);
-    let image = AssertedImage { image: sand.no, publish: publication("sand", 3) };
+    let image = AssertedImage { image: sand.no, publish: publication("sand", 3), visibility: None };
     let image = || Assertion::Image(Box::new(image.clone()));
     assert_eq!(assert(&mut bob, image()).await, [Asserted::Confirmed], "a number that is free");
     assert_eq!(assert(&mut alice, image()).await, [Asserted::Refused], "and now it is bob's");

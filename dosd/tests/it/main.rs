@@ -20,6 +20,7 @@ mod operator;
 mod passwords;
 mod postgres;
 mod presence;
+mod private;
 mod programs;
 mod registration;
 mod relay;

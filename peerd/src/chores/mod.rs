@@ -4,6 +4,7 @@
 //! What always holds: a chore that fails is tried again after the next sign-in or some minutes later, and disturbs
 //! no one. Nothing here spends a view, except to finish a checkout that was begun.
 
+pub(crate) mod albums;
 pub(crate) mod closing;
 pub(crate) mod fetching;
 
@@ -13,6 +14,7 @@ use dos_protocol::{Code, WireError, limits::PAGE_MAX};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use self::albums::Albums;
 use crate::{
     blocks, directory::Directory, ledger, ledger::Ledger, library, library::Library, random::jitter,
     reconcile, reconcile::Reconciling, relearn, relearn::Relearning, trust::Trust, upstream::Upstream,
@@ -32,6 +34,7 @@ pub(crate) struct Chores {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) relearning: Arc<Relearning>,
     pub(crate) reconciling: Reconciling,
+    pub(crate) albums: Arc<Albums>,
 }
 
 /// Runs until `stop`: a round after each sign-in, and one every few minutes.
@@ -68,6 +71,11 @@ pub(crate) async fn run(chores: Chores, stop: CancellationToken) {
             () = stop.cancelled() => return,
             changed = status.changed() => if changed.is_err() { return },
             () = sleep_until(again.earlier(next_round)), if session.is_some() => {}
+            () = chores.albums.looked() => tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = apply(&chores.albums) => {}
+            },
         }
     }
 }
@@ -117,6 +125,13 @@ async fn reconcile(chores: &Chores, again: &mut Again) {
     }
 }
 
+/// Gives what is due by the rules of albums; what cannot be given now comes with a later round.
+async fn apply(albums: &Albums) {
+    if let Err(error) = Box::pin(albums.apply()).await {
+        tracing::debug!(error = %error.message, "what albums owe is given later");
+    }
+}
+
 fn spread(least: Duration) -> Duration {
     least + least.mul_f64(f64::from(jitter()) / f64::from(u32::MAX) / 2.0)
 }
@@ -139,6 +154,7 @@ async fn round(chores: &Chores, mut blocks_known: bool) -> bool {
         library::finish_publications(&chores.library).await?;
         pin_known(&chores.library.trust).await?;
         library::sign_unsigned(&chores.library).await?;
+        apply(&chores.albums).await;
         ledger::settle(&chores.ledger).await
     };
     if let Err(error) = Box::pin(work).await {

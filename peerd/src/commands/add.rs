@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use dos_protocol::{
-    Code, ImageArg, ImageName, WireError,
-    control::{AddOptions, Outcome},
+    AlbumName, Code, ImageArg, ImageName, Visibility, WireError,
+    control::{AddOptions, Command, Outcome},
     directory::Publish,
     model::ImageInfo,
     record::SignedImage,
@@ -12,7 +12,7 @@ use dos_protocol::{
 
 use super::{Finished, Upload, operation::Operation, to_its_end};
 use crate::{
-    directory::unregistered,
+    directory::{unexpected, unregistered},
     keys::{ImageKeys, StoredKeys},
     library::{BusyName, finish_publication_of, publish, sign},
     rules::names::numbered,
@@ -22,12 +22,30 @@ use crate::{
 };
 
 /// What the caller wants.
-pub(super) struct Wanted {
-    pub(super) name: ImageName,
+struct Wanted {
+    name: ImageName,
     /// Takes the place of an image of the same name.
-    pub(super) replace: bool,
+    replace: bool,
     /// `None` of an older caller.
-    pub(super) options: Option<AddOptions>,
+    options: Option<AddOptions>,
+    /// Who is to see it, if that is said.
+    visibility: Option<Visibility>,
+    /// The album that it is to be in. One that takes the place of another stays where that is, if nothing is said.
+    album: Option<AlbumName>,
+}
+
+impl Wanted {
+    fn of(command: Command) -> Option<Self> {
+        match command {
+            Command::Add { name, replace, options } => {
+                Some(Self { name, replace, options, visibility: None, album: None })
+            }
+            Command::AddAs { name, replace, options, visibility, album } => {
+                Some(Self { name, replace, options: Some(options), visibility, album })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What is to be added.
@@ -51,9 +69,10 @@ enum Received {
 /// `conflict` if the name is taken, before anything is read; `invalid` if it is no image; `offline`.
 pub(super) async fn run(
     change: Arc<Operation>,
-    wanted: Wanted,
+    command: Command,
     upload: &mut dyn Upload,
 ) -> Result<Finished, WireError> {
+    let wanted = Wanted::of(command).ok_or_else(unexpected)?;
     match receive(&change, wanted, upload).await {
         // From here on it runs to its end, also if the caller goes away.
         Ok(Received::Sealed(received)) => {
@@ -70,7 +89,8 @@ pub(super) async fn run(
 }
 
 async fn receive(change: &Operation, wanted: Wanted, upload: &mut dyn Upload) -> Result<Received, WireError> {
-    let Wanted { name, replace, options } = wanted;
+    let Wanted { name, replace, options, visibility, album } = wanted;
+    let album = album.map(new_album).transpose()?;
     let services = &change.services;
     let (_, identity) = services.identity.registered().ok_or_else(unregistered)?;
     services.upstream.ready().await?;
@@ -82,19 +102,34 @@ async fn receive(change: &Operation, wanted: Wanted, upload: &mut dyn Upload) ->
     };
     let busy = services.library.names_busy.claim_soon(&name).await?;
     finish_publication_of(&services.library, &busy).await?;
-    let keys = match services.store.own_image(name.clone()).await? {
+    let (keys, album) = match services.store.own_image(name.clone()).await? {
         Some(image) if !replace => return compare(change, image.info, upload).await,
         // A replaced image keeps its keys, and with them the grants to it.
-        Some(image) => ImageKeys::open(&identity.vault, &image)?,
-        None => ImageKeys::generate()?,
+        Some(image) => {
+            let keys = ImageKeys::open(&identity.vault, &image)?;
+            (keys, album.or(services.store.album_of(image.info.no).await?))
+        }
+        None => (ImageKeys::generate()?, album),
     };
     let any = options.is_some_and(|options| options.any);
     let mut sealing = Sealing::begin(&services.cache.copies, keys.content_key().clone(), any)?;
     while let Some(piece) = upload.next().await? {
         sealing.push(piece).await?;
     }
-    let addition = Addition { wanted: Wanted { name, replace, options }, keys, _busy: busy };
+    let wanted = Wanted { name, replace, options, visibility, album };
+    let addition = Addition { wanted, keys, _busy: busy };
     Ok(Received::Sealed(Box::new((addition, sealing.finish().await?))))
+}
+
+/// The name of an album, if it may be called so.
+///
+/// # Errors
+/// `invalid` if not.
+pub(super) fn new_album(album: AlbumName) -> Result<AlbumName, WireError> {
+    album.new_name().map_err(|error| {
+        WireError::new(Code::Invalid, format!("\"{album}\" cannot be an album: {error}"))
+            .hint("dosctl albums")
+    })
 }
 
 /// The name under which something new is stored, if it may be.
@@ -138,7 +173,8 @@ async fn free_name(change: &Operation, name: &ImageName) -> Result<ImageName, Wi
 }
 
 async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) -> Result<Outcome, WireError> {
-    let Addition { wanted: Wanted { name, replace, options }, keys, _busy } = addition;
+    let Addition { wanted, keys, _busy } = addition;
+    let Wanted { name, replace, options, visibility, album } = wanted;
     let services = &change.services;
     let (me, identity) = services.identity.registered().ok_or_else(unregistered)?;
     let subject = Subject { name: name.to_string(), any: options.is_some_and(|options| options.any) };
@@ -152,10 +188,10 @@ async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) ->
     let blocks = sealed.blocks();
     sealed.put_in_place(&services.cache.copies).await?;
     let image = SignedImage { owner: me, name, original, sealed: copy, preview: preview.info() };
-    let record = sign(&services.library, &image, &preview).await?;
+    let record = sign(&services.library, &image, (&preview, album)).await?;
     let name = image.name;
     let publish_op = Publish { name, original, sealed: copy, preview, replace, record: Some(record) };
-    let publication = Publication { publish: publish_op, content_key, share_secret };
+    let publication = Publication { publish: publish_op, visibility, content_key, share_secret };
     // The same command again finds the image and knows that it is its own.
     change.begun_at().await?;
     services.store.begin_publication(publication.clone(), blocks).await?;
@@ -165,6 +201,7 @@ async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) ->
             change.outcome_is_unknown();
         }
     })?;
+    services.albums.look();
     tracing::info!(image = %info.name, bytes = info.original.bytes, "added an image");
     let image = Box::new(info);
     Ok(match warning {

@@ -39,6 +39,8 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::Card
         | Command::Contacts
         | Command::Groups
+        | Command::Albums
+        | Command::Album { .. }
         | Command::Inspect(_) => Kind::Query,
         Command::Fetch(_) | Command::View { .. } | Command::Watch { .. } => Kind::Stream,
         Command::Register { .. }
@@ -63,7 +65,9 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::Trust { .. }
         | Command::KeepKey(_)
         | Command::Many(_)
-        | Command::Group { .. } => Kind::Change,
-        Command::Add { .. } => Kind::Upload,
+        | Command::Group { .. }
+        | Command::Set { .. }
+        | Command::Later { .. } => Kind::Change,
+        Command::Add { .. } | Command::AddAs { .. } => Kind::Upload,
     }
 }

@@ -29,7 +29,7 @@ pub(super) async fn run(
     if !commands.iter().all(is_taken) {
         return Err(WireError::new(
             Code::Invalid,
-            "only shares, removals and answers to requests can be many",
+            "only shares, removals, answers to requests and settings of images can be many",
         ));
     }
     services.upstream.ready().await?;
@@ -62,6 +62,10 @@ fn one(
 fn is_taken(command: &Command) -> bool {
     matches!(
         command,
-        Command::Share { .. } | Command::Remove(_) | Command::Approve { .. } | Command::Deny { .. }
+        Command::Share { .. }
+            | Command::Remove(_)
+            | Command::Approve { .. }
+            | Command::Deny { .. }
+            | Command::Set { .. }
     )
 }

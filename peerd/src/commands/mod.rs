@@ -4,6 +4,7 @@
 //! who bring commands translate: what goes into a [`Sink`], what is read from an [`Upload`], and the [`Finished`].
 
 mod add;
+mod album;
 mod approve;
 mod block;
 mod blocks;
@@ -17,6 +18,7 @@ mod deny;
 mod fetch;
 mod group;
 mod kind;
+mod later;
 mod list;
 mod login;
 mod logout;
@@ -35,6 +37,7 @@ mod requests;
 mod resolve;
 mod send;
 mod server;
+mod set;
 mod share;
 mod shares;
 mod shown;
@@ -56,6 +59,7 @@ use dos_protocol::{
 
 use crate::{
     cache::Cache,
+    chores::albums::Albums,
     config::{Config, Settings},
     counters::Counters,
     feed::Feed,
@@ -106,6 +110,8 @@ pub(crate) struct Services {
     pub(crate) peers: Arc<Peers>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) relearning: Arc<Relearning>,
+    /// What peers get of albums.
+    pub(crate) albums: Arc<Albums>,
     /// What the directory has shown last.
     pub(crate) remembered: Remembered,
     /// Messages that live commands send.
@@ -185,9 +191,13 @@ async fn run_with(
         Command::Wait { online, timeout } => done(wait::run(services, online, timeout).await),
         Command::List(query) => done(list::run(services, query).await),
         Command::Resolve(peer) => done(resolve::run(services, peer).await),
-        Command::Add { name, replace, options } => {
-            return add::run(change, add::Wanted { name, replace, options }, upload).await;
+        command @ (Command::Add { .. } | Command::AddAs { .. }) => {
+            return add::run(change, command, upload).await;
         }
+        Command::Set { name, visibility, album } => done(set::run(&change, name, (visibility, album)).await),
+        Command::Albums => done(album::all(services).await),
+        Command::Album { name, after } => done(album::run(services, name, after).await),
+        Command::Later { album, viewer, terms } => done(later::run(services, album, (viewer, terms)).await),
         Command::Remove(name) => done(remove::run(&change, name).await),
         Command::Rename { name, new } => done(rename::run(&change, name, new).await),
         Command::Preview(image) => done(preview::run(services, image).await),

@@ -9,9 +9,10 @@ use crate::{rules::names::without_ending, store::Error};
 /// The image that a command names without an owner.
 pub(super) fn named(command: &Command) -> Option<ImageName> {
     match command {
-        Command::Share { name, .. } | Command::Rename { name, .. } | Command::Remove(name) => {
-            Some(name.clone())
-        }
+        Command::Share { name, .. }
+        | Command::Rename { name, .. }
+        | Command::Set { name, .. }
+        | Command::Remove(name) => Some(name.clone()),
         Command::Preview(arg)
         | Command::Request { image: arg, .. }
         | Command::Fetch(arg)

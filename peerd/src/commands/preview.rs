@@ -82,7 +82,7 @@ async fn judge(services: &Services, asked: &ImageArg, of: &PreviewOf) -> Result<
     let (me, _) = services.identity.registered().ok_or_else(unregistered)?;
     if of.path.owner == me {
         let known = own_info(&services.library, &of.path.name).await?;
-        let fits = known.record.is_none_or(|record| record.preview_hash == hash(of));
+        let fits = known.record.as_ref().is_none_or(|record| record.preview_hash == hash(of));
         return Ok(if fits { SignatureState::Valid } else { SignatureState::Wrong });
     }
     let Some(image) = &of.image else {
@@ -93,7 +93,7 @@ async fn judge(services: &Services, asked: &ImageArg, of: &PreviewOf) -> Result<
         && image.name == of.path.name
         && image.name == asked.name
         && image.preview == of.preview.info()
-        && image.record.is_none_or(|record| record.preview_hash == hash(of));
+        && image.record.as_ref().is_none_or(|record| record.preview_hash == hash(of));
     let told = match services.trust.pinned(of.path.owner).await? {
         Some(_) => None,
         None => Some(services.trust.look(of.path.owner).await?.key),

@@ -37,7 +37,10 @@ pub(super) async fn run(change: &Operation, name: ImageName, new: ImageName) -> 
     }
     new.check_new().map_err(bad_name)?;
     let record = sign_renamed(&services.library, &image, &new).await?;
-    match change.request(Op::Rename { image: image.no, name: new, record: record.map(Box::new) }).await? {
+    match change
+        .request(Op::Rename { image: image.no, name: new, record: record.clone().map(Box::new) })
+        .await?
+    {
         Answer::Image(info) => {
             let info = ImageInfo { record: standing_record(&services.library, &info, record)?, ..*info };
             services.store.rename_image(info.clone()).await?;

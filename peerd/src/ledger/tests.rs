@@ -101,6 +101,7 @@ fn image(grant: &Grant) -> ImageInfo {
         }),
         record: None,
         signature: None,
+        visibility: dos_protocol::Visibility::Listed,
     }
 }
 

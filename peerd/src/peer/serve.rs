@@ -279,7 +279,8 @@ async fn prepare(peers: &Arc<Peers>, from: From, fetch: &Fetch) -> Result<(PeerI
     let share = *keys.owner_share(fetch.image, (viewer, &key), fetch.split)?.as_bytes();
     let blocks = peers.store.blocks(sealed.hash).await?;
     let blocks = blocks.ok_or_else(|| WireError::new(Code::Internal, "the sealed copy is missing"))?;
-    let signed = image.info.record.map(|record| Box::new(Signed { image: (&image.info).into(), record }));
+    let record = image.info.record.clone();
+    let signed = record.map(|record| Box::new(Signed { image: (&image.info).into(), record }));
     let head = Copy { bytes: sealed.bytes, blocks: block_count(&sealed), share, image: signed };
     Ok((viewer, Served { head, blocks, path: peers.cache.copies.path(&sealed.hash), _pin: pin }))
 }

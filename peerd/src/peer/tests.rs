@@ -111,8 +111,12 @@ async fn publish(owner: &Peer, keys: &ImageKeys, sealed: SealedCopy, blocks: Vec
     let preview = Preview { format: Format::Jpeg, width: 1, height: 1, data: vec![1] };
     let name: dos_protocol::ImageName = "sea".parse().unwrap();
     let publish = Publish { name: name.clone(), original, sealed, preview, replace: false, record: None };
-    let publication =
-        Publication { publish, content_key: stored.content_key, share_secret: stored.share_secret };
+    let publication = Publication {
+        publish,
+        visibility: None,
+        content_key: stored.content_key,
+        share_secret: stored.share_secret,
+    };
     owner.peers().store.begin_publication(publication, blocks).await.unwrap();
     let preview = PreviewInfo { format: Format::Jpeg, width: 1, height: 1, bytes: 1 };
     let no = ImageNo(4);
@@ -126,6 +130,7 @@ async fn publish(owner: &Peer, keys: &ImageKeys, sealed: SealedCopy, blocks: Vec
         access: None,
         record: None,
         signature: None,
+        visibility: dos_protocol::Visibility::Listed,
     };
     owner.peers().store.finish_publication(info.clone()).await.unwrap();
     info

@@ -64,6 +64,7 @@ pub(crate) fn about(op: &Op) -> About {
             PeerRef::Name(_) | PeerRef::Address(_) => About::ITSELF,
         },
         Op::Remove(image) | Op::Rename { image, .. } => sets(Subject::Image(*image)),
+        Op::Set(set) => sets(Subject::Image(set.image)),
         // A request is decided and withdrawn once.
         Op::Decide(decide) => sets(Subject::Request(decide.request)),
         Op::Cancel(request) => sets(Subject::Request(*request)),

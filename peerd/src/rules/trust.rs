@@ -158,7 +158,12 @@ mod tests {
     #[test]
     fn an_image_is_judged_as_in_the_table() {
         use SignatureState as S;
-        let record = |revision| ImageRecord { revision, preview_hash: [0; 32], signature: [0; 64].into() };
+        let record = |revision| ImageRecord {
+            revision,
+            preview_hash: [0; 32],
+            signature: [0; 64].into(),
+            album: None,
+        };
         let seen = Some(5);
         for (owner, seen, record, is_signed, expected) in [
             (None, None, None, false, S::None),

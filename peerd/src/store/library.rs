@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use dos_protocol::{
-    ImageName, ImageNo, SealedHash, Timestamp, directory::Publish, model::ImageInfo, record::ImageRecord,
-    text::spellings,
+    ImageName, ImageNo, SealedHash, Timestamp, Visibility, directory::Publish, model::ImageInfo,
+    record::ImageRecord, text::spellings,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    Error, Store, asserting, execute, grants, hash_of, release, requests,
+    Error, Store, albums, asserting, execute, grants, hash_of, release, requests,
     stored::{self, decode, encode},
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct OwnImage {
 pub(crate) struct Publication {
     /// What is sent to the directory.
     pub publish: Publish,
+    /// Who is to see it, if that was said.
+    pub visibility: Option<Visibility>,
     /// As in [`OwnImage`].
     pub content_key: Vec<u8>,
     /// As in [`OwnImage`].
@@ -93,14 +95,15 @@ impl Store {
             let body = encode(publish)?;
             execute(
                 connection,
-                "INSERT INTO publications (hash, name, content_key, share_secret, publish)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO publications (hash, name, content_key, share_secret, publish, visibility)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 params![
                     hash.as_bytes(),
                     publish.name.as_str(),
                     publication.content_key,
                     publication.share_secret,
-                    body
+                    body,
+                    publication.visibility.map(Visibility::as_str)
                 ],
             )?;
             Ok(())
@@ -115,13 +118,17 @@ impl Store {
     pub(crate) async fn publications(&self) -> Result<Vec<Publication>, Error> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT publish, content_key, share_secret FROM publications ORDER BY rowid",
+                "SELECT publish, content_key, share_secret, visibility FROM publications ORDER BY rowid",
             )?;
-            let rows =
-                statement.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?)))?;
+            let columns = |row: &Row<'_>| {
+                Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get::<_, Option<String>>(3)?))
+            };
+            let rows = statement.query_map([], columns)?;
             rows.map(|row| {
-                let (body, content_key, share_secret) = row?;
-                Ok(Publication { publish: decode(&body)?, content_key, share_secret })
+                let (body, content_key, share_secret, visibility) = row?;
+                let visibility = visibility.map(|text| text.parse());
+                let visibility = visibility.transpose().map_err(|_| Error::Damaged("publication"))?;
+                Ok(Publication { publish: decode(&body)?, visibility, content_key, share_secret })
             })
             .collect()
         })
@@ -144,16 +151,18 @@ impl Store {
             let publish = stored::one::<Publish>(connection, sql, [hash.as_bytes()])?;
             execute(
                 connection,
-                "INSERT OR REPLACE INTO images (no, name, hash, content_key, share_secret, info, preview)
-                 SELECT ?1, ?2, hash, content_key, share_secret, ?3, ?5 FROM publications WHERE hash = ?4",
+                "INSERT OR REPLACE INTO images (no, name, hash, content_key, share_secret, info, preview, private)
+                 SELECT ?1, ?2, hash, content_key, share_secret, ?3, ?5, ?6 FROM publications WHERE hash = ?4",
                 params![
                     info.no.0.cast_signed(),
                     info.name.as_str(),
                     body,
                     hash.as_bytes(),
-                    publish.map(|publish| publish.preview.data)
+                    publish.map(|publish| publish.preview.data),
+                    info.visibility == Visibility::Private
                 ],
             )?;
+            albums::enter(connection, info.no, info.record.as_ref().and_then(ImageRecord::album))?;
             execute(connection, "DELETE FROM publications WHERE hash = ?1", [hash.as_bytes()])?;
             release_all(connection, replaced.iter().map(|old| hash_of(old)))
         })
@@ -177,7 +186,7 @@ impl Store {
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn rename_image(&self, info: ImageInfo) -> Result<(), Error> {
-        self.write(move |connection| rename(connection, info.no, &info.name, info.record)).await
+        self.write(move |connection| rename(connection, info.no, &info.name, info.record.clone())).await
     }
 
     /// Images of one's own that are not signed, in the order of their numbers: those behind this one.
@@ -227,6 +236,38 @@ impl Store {
         .await
     }
 
+    /// An image of one's own is seen by others, or in another album now, as `info` says.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn set_image(&self, info: ImageInfo) -> Result<(), Error> {
+        self.write(move |connection| {
+            let sql = "UPDATE images SET info = ?2, private = ?3 WHERE no = ?1 AND name = ?4 AND hash = ?5";
+            let (hash, is_private) = (info.sealed.hash, info.visibility == Visibility::Private);
+            let no = info.no.0.cast_signed();
+            let values = params![no, encode(&info)?, is_private, info.name.as_str(), hash.as_bytes()];
+            if execute(connection, sql, values)? > 0 {
+                albums::enter(connection, info.no, info.record.as_ref().and_then(ImageRecord::album))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Who may see an image of one's own, unless an earlier release has written it down, which did not know.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn visibility_of(&self, no: ImageNo) -> Result<Option<Visibility>, Error> {
+        self.read(move |connection| {
+            let mut statement = connection.prepare_cached("SELECT private FROM images WHERE no = ?1")?;
+            let private = statement.query_row([no.0.cast_signed()], |row| row.get::<_, Option<bool>>(0));
+            let private = private.optional()?.flatten();
+            Ok(private.map(|private| if private { Visibility::Private } else { Visibility::Listed }))
+        })
+        .await
+    }
+
     /// An image is withdrawn, and with it every grant of it and request for it. Returns the sealed copies that are
     /// superfluous.
     ///
@@ -265,9 +306,8 @@ pub(super) fn rename(
     let sql = "SELECT info, content_key, share_secret FROM images WHERE no = ?1";
     let known = one_image(connection, sql, params![no.0.cast_signed()])?;
     // Where the update was here before the answer, the record is still to be noted.
-    let is_news = |known: &OwnImage| {
-        known.info.name != *name || record.is_some_and(|record| known.info.record != Some(record))
-    };
+    let is_news =
+        |known: &OwnImage| known.info.name != *name || (record.is_some() && known.info.record != record);
     let Some(known) = known.filter(is_news) else { return Ok(()) };
     // A placeholder that no image can be called, as names have no slash.
     execute(
@@ -292,6 +332,7 @@ pub(super) fn remove(connection: &Connection, no: ImageNo) -> Result<Vec<SealedH
     let hash: Option<Vec<u8>> = statement.query_row([no.0.cast_signed()], |row| row.get(0)).optional()?;
     execute(connection, "DELETE FROM images WHERE no = ?1", [no.0.cast_signed()])?;
     if hash.is_some() {
+        albums::forget(connection, no)?;
         asserting::remember_removed(connection, no)?;
     }
     let mut free = grants::end_all(connection, no)?;

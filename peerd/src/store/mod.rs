@@ -5,6 +5,7 @@
 //! own ([`stored`]). Secrets pass through sealed by the vault, never in the clear. Nothing here touches a socket or a sealed
 //! file; methods that make files superfluous return their hashes.
 
+mod albums;
 mod asserting;
 mod blocks;
 mod contacted;
@@ -47,6 +48,7 @@ use tokio::sync::watch;
 
 use crate::{clock::Clock, rules::grants::Needs};
 
+pub(crate) use albums::{Due, RuleSet, Settled};
 pub(crate) use asserting::{Asserting, Claim, Unsure};
 pub(crate) use contacted::Offers;
 pub(crate) use contacts::{Direct, Received, Verdict};

@@ -26,6 +26,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: CONTACTED },
         Migration { sql: REPEATS },
         Migration { sql: GROUPS },
+        Migration { sql: ALBUMS },
     ],
 };
 
@@ -371,4 +372,38 @@ CREATE TABLE group_members (
     known_as TEXT,
     PRIMARY KEY (name, peer)
 ) STRICT, WITHOUT ROWID;
+";
+
+const ALBUMS: &str = "
+-- Who is to see an image that is on its way; nothing if that was not said.
+ALTER TABLE publications ADD COLUMN visibility TEXT;
+-- The album that an image is in; and whether it is private, of which an earlier release did not know.
+ALTER TABLE images ADD COLUMN album TEXT;
+ALTER TABLE images ADD COLUMN private INTEGER;
+CREATE INDEX images_by_album ON images (album, name) WHERE album IS NOT NULL;
+
+-- Peers that get every image of an album. `views` is nothing where they are unlimited, `expires_ms` where a grant does not end.
+CREATE TABLE album_rules (
+    number        INTEGER PRIMARY KEY AUTOINCREMENT,
+    album         TEXT NOT NULL,
+    viewer        INTEGER NOT NULL,
+    views         INTEGER,
+    expires_ms    INTEGER,
+    allow_offline INTEGER NOT NULL,
+    since         INTEGER NOT NULL,
+    UNIQUE (album, viewer)
+) STRICT;
+
+-- What each rule has come to, once for each image that was in its album: under which operation the grant is given, since when that
+-- is tried, and how it ended. `state` is 0 for what is to be given, 1 for what is given, 2 for what is refused.
+CREATE TABLE album_grants (
+    rule      INTEGER NOT NULL REFERENCES album_rules (number) ON DELETE CASCADE,
+    image     INTEGER NOT NULL,
+    operation BLOB NOT NULL,
+    begun_at  INTEGER,
+    state     INTEGER NOT NULL DEFAULT 0,
+    trouble   TEXT,
+    PRIMARY KEY (rule, image)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX album_grants_due ON album_grants (rule, image) WHERE state = 0;
 ";

@@ -138,9 +138,11 @@ impl Bench {
             access: None,
             record: None,
             signature: None,
+            visibility: dos_protocol::Visibility::Listed,
         };
         let publish = Publish { name: name(image), original, sealed, preview, replace: true, record: None };
-        let publication = Publication { publish, content_key: vec![byte], share_secret: vec![byte] };
+        let publication =
+            Publication { publish, visibility: None, content_key: vec![byte], share_secret: vec![byte] };
         self.store.begin_publication(publication, vec![byte]).await.unwrap();
         info
     }

@@ -366,6 +366,8 @@ fn is_change(op: &Op) -> bool {
     matches!(
         op,
         Op::Publish(_)
+            | Op::PublishAs(_)
+            | Op::Set(_)
             | Op::Remove(_)
             | Op::Rename { .. }
             | Op::Share(_)

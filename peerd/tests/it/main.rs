@@ -3,6 +3,7 @@
 
 mod abuse;
 mod adding;
+mod albums;
 mod attack;
 mod campaign;
 mod completing;

@@ -10,10 +10,12 @@ use crate::{
     id::PeerId,
     key::PublicKey,
     link::JoinLink,
-    model::{ImageArg, PeerRef},
-    name::{ImageName, PeerName},
+    model::{ImageArg, PeerRef, Visibility},
+    name::{AlbumName, ImageName, PeerName},
     password::Password,
 };
+
+use super::{AlbumChange, Terms};
 
 /// What is wanted of an `add` beside the image's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -224,7 +226,7 @@ pub enum Command {
     /// Keeps the pinned key of a peer, and forgets that another one was seen.
     KeepKey(PeerId),
     /// Makes many changes, at most [`crate::limits::MANY_MAX`], one as independent of the others as if each came alone: `share`,
-    /// `remove`, `approve`, `deny`.
+    /// `remove`, `approve`, `deny`, `set`.
     Many(Vec<Command>),
     /// Changes a group of peers, which is known here alone, and shows it; only shows it, if nothing is to be changed.
     Group {
@@ -237,6 +239,54 @@ pub enum Command {
     },
     /// The groups and who belongs to them.
     Groups,
+    /// As [`Command::Add`], saying who may see the image, or which album it is in: a command of its own, so that a peerd that
+    /// knows neither publishes nothing.
+    AddAs {
+        /// As in [`Command::Add`].
+        name: ImageName,
+        /// As in [`Command::Add`].
+        replace: bool,
+        /// As in [`Command::Add`].
+        options: AddOptions,
+        /// Who may see it; as the directory's operator has it, if not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        visibility: Option<Visibility>,
+        /// The album that it is in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        album: Option<AlbumName>,
+    },
+    /// Says who may see an image of one's own, and which album it is in.
+    Set {
+        /// Which.
+        name: ImageName,
+        /// Who may see it; as it is, if not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        visibility: Option<Visibility>,
+        /// Its album; as it is, if not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        album: Option<AlbumChange>,
+    },
+    /// The albums of one's own.
+    Albums,
+    /// What is in an album of one's own, a page of it, and who gets what comes into it.
+    Album {
+        /// Which.
+        name: AlbumName,
+        /// The last image of the last page.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<ImageName>,
+    },
+    /// Gives a peer every image of an album, those that are in it and those that come into it later; without terms, gives it no more
+    /// of these.
+    Later {
+        /// Which.
+        album: AlbumName,
+        /// Who.
+        viewer: PeerRef,
+        /// On which terms.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        terms: Option<Terms>,
+    },
 }
 
 /// See [`Command::Messages`].

@@ -13,12 +13,12 @@ use crate::{
     kind::known_or_none,
     link::JoinLink,
     model::{Address, Allowance, Grant, ImageInfo, ImagePath, PeerInfo},
-    name::PeerName,
+    name::{ImageName, PeerName},
     record::SignatureState,
     time::Timestamp,
 };
 
-use super::{Contact, ContactRequest, Message, Way};
+use super::{AlbumSummary, Contact, ContactRequest, Message, Rule, Way};
 
 /// What came of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
@@ -189,6 +189,19 @@ pub enum Outcome {
     Many(Vec<Each>),
     /// Of `group` and `groups`.
     Groups(Vec<Group>),
+    /// Of `albums`.
+    Albums(Vec<AlbumSummary>),
+    /// Of `album`: a page.
+    Album {
+        /// Images in the order of their names.
+        images: Vec<ImageName>,
+        /// Whether there are more.
+        more: bool,
+        /// Who gets what comes into it.
+        rules: Vec<Rule>,
+    },
+    /// Of `later`: the rule as it is, or was.
+    Rule(Box<Rule>),
     /// Of `inspect`, `trust` and `keep_key`.
     Trust {
         /// One's own card, to compare on the other side.

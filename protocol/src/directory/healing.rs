@@ -10,7 +10,7 @@ use strum::VariantNames;
 use super::{KeyShare, Publish, Request, SignIn};
 use crate::{
     id::{ImageNo, Incarnation, Nonce, PeerId, ViewId},
-    model::Grant,
+    model::{Grant, Visibility},
     name::PeerName,
     time::Timestamp,
 };
@@ -132,6 +132,9 @@ pub struct AssertedImage {
     pub image: ImageNo,
     /// What it is.
     pub publish: Publish,
+    /// Who may see it; as the directory knows it, if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility: Option<Visibility>,
 }
 
 /// A grant as the peer knows it.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{ImageId, ImageNo, SealedHash},
-    model::{Format, ImageInfo, ImagePath, Original, PreviewInfo, SealedCopy},
+    model::{Format, ImageInfo, ImagePath, Original, PreviewInfo, SealedCopy, Visibility},
     name::ImageName,
     record::ImageRecord,
 };
@@ -88,4 +88,28 @@ pub struct Sign {
     pub preview: Preview,
     /// The owner's word for the image.
     pub record: ImageRecord,
+}
+
+/// See [`super::Op::PublishAs`]: a request of its own, so that a directory that knows no private images and no albums publishes
+/// nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PublishAs {
+    /// As in [`super::Op::Publish`]; its record may name an album.
+    pub publish: Publish,
+    /// Who may see it, also if it takes the place of another; as with [`super::Op::Publish`], if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility: Option<Visibility>,
+}
+
+/// See [`super::Op::Set`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Set {
+    /// Which image.
+    pub image: ImageNo,
+    /// Who may see it; as it is, if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visibility: Option<Visibility>,
+    /// The owner's word for the image, with the album that it is in from now on; as it is, if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<ImageRecord>,
 }

@@ -33,7 +33,7 @@ pub(super) struct New {
 pub(super) struct Plan {
     pub(super) new: Vec<New>,
     /// Images that are published as they are, under one of the names that their files lead to.
-    pub(super) unchanged: u64,
+    pub(super) unchanged: Vec<ImageName>,
     /// Files that are no images.
     pub(super) skipped: u64,
     /// Bytes of the new ones.
@@ -67,8 +67,8 @@ pub(super) fn plan(folders: &[PathBuf], published: &[ImageInfo]) -> Result<Plan,
         });
         match same {
             Some(name) => {
-                taken.insert(name);
-                plan.unchanged += 1;
+                taken.insert(name.clone());
+                plan.unchanged.push(name);
             }
             None => changed.push(file),
         }
@@ -176,6 +176,7 @@ mod tests {
             access: None,
             record: None,
             signature: None,
+            visibility: dos_protocol::Visibility::Listed,
         }
     }
 
@@ -207,7 +208,7 @@ mod tests {
         std::os::unix::fs::symlink(root, root.join("again")).unwrap();
         let folders = [root.to_owned()];
         let first = plan(&folders, &[]).unwrap();
-        assert_eq!((first.unchanged, first.skipped), (0, 1));
+        assert_eq!((first.unchanged.len(), first.skipped), (0, 1));
         let names =
             ["a/b/sea.gif sea", "a/b/sea.jpg b-sea", "a/sea.gif a-sea", "sea.gif pics-sea"].map(String::from);
         assert_eq!(shown(&first, root), names);
@@ -218,7 +219,7 @@ mod tests {
         fs::create_dir(root.join("A")).unwrap();
         fs::write(root.join("A/sea.gif"), gif(6)).unwrap();
         let again = plan(&folders, &there).unwrap();
-        assert_eq!(again.unchanged, 2);
+        assert_eq!(again.unchanged.len(), 2);
         assert_eq!(shown(&again, root), ["A/sea.gif A-sea", "a/sea.gif a-sea", "sea.gif pics-sea"]);
     }
 }

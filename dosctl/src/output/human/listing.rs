@@ -1,7 +1,7 @@
 //! Peers and images in listings.
 
 use dos_protocol::{
-    Timestamp,
+    Timestamp, Visibility,
     model::{Access, AccessState, ImageInfo, PeerInfo},
     record::SignatureState,
 };
@@ -21,14 +21,20 @@ pub(crate) fn page(text: &mut Text, peers: &[PeerInfo], next: Option<&Token>) {
     if peers.is_empty() {
         text.note("no peers to list");
     } else {
-        let mut table = Table::new(&["PEER", "ID", "SEEN", "IMAGE", ">PIXELS", ">SIZE", "ACCESS"]);
+        // A column of its own only where there is something in it.
+        let has_albums = peers.iter().flat_map(|who| &who.images).any(|image| image.album().is_some());
+        let album: &[&str] = if has_albums { &["ALBUM"] } else { &[] };
+        let columns = [&["PEER", "ID", "SEEN", "IMAGE"], album, &[">PIXELS", ">SIZE", "ACCESS"]].concat();
+        let mut table = Table::new(&columns);
         for who in peers {
             let head = [or_nothing(who.name.as_ref()), who.id.to_string(), seen(who, text.now)];
             if who.images.is_empty() {
                 table.row([&head[..], &[NOTHING.into(), String::new(), String::new()]].concat());
             }
             for image in &who.images {
-                table.row([&head[..], &image_cells(image, text.now)].concat());
+                let [name, cells @ ..] = image_cells(image, text.now);
+                let album = has_albums.then(|| or_nothing(image.album()));
+                table.row([&head[..], &[name], album.as_slice(), &cells].concat());
             }
         }
         table.show(text);
@@ -100,7 +106,11 @@ fn image_cells(image: &ImageInfo, now: Timestamp) -> [String; 4] {
         image.name.to_string(),
         original.size().map_or_else(|| NOTHING.into(), |(width, height)| format!("{width}x{height}")),
         size(original.bytes),
-        image.access.map_or_else(|| "own".into(), |access| access_words(access, now)),
+        match (image.access, image.visibility) {
+            (Some(access), _) => access_words(access, now),
+            (None, Visibility::Listed) => "own".into(),
+            (None, Visibility::Private) => "own, private".into(),
+        },
     ]
 }
 

@@ -1,7 +1,7 @@
 //! Images, the peers that have them, and what becomes of them.
 
 use dos_protocol::{
-    Allowance, ImageId, ImageName, ImagePath, PeerId, PeerName, Timestamp,
+    AlbumName, Allowance, ImageId, ImageName, ImagePath, PeerId, PeerName, Timestamp,
     model::{self, AccessState, Address, Format, PreviewInfo},
     record::SignatureState,
 };
@@ -23,6 +23,8 @@ pub(crate) struct Image<'a> {
     preview: PreviewInfo,
     access: Option<Access>,
     signature: Option<&'static str>,
+    album: Option<&'a AlbumName>,
+    visibility: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,6 +54,8 @@ impl<'a> From<&'a model::ImageInfo> for Image<'a> {
             preview: image.preview,
             access,
             signature: image.signature.map(SignatureState::as_str),
+            album: image.album(),
+            visibility: image.visibility.as_str(),
         }
     }
 }
@@ -69,6 +73,15 @@ pub(crate) struct Images<'a> {
     /// Files in folders that are no images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) skipped: Option<u64>,
+}
+
+/// Of `set`, of many.
+#[derive(Debug, Serialize)]
+pub(crate) struct Set<'a> {
+    /// Those that are as was wanted.
+    pub(crate) images: Vec<Image<'a>>,
+    /// How many could not be changed.
+    pub(crate) failed: usize,
 }
 
 /// What should be known of an image.

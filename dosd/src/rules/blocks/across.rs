@@ -121,7 +121,7 @@ pub(crate) fn act(op: &Op) -> Act {
         Op::Decide(_) => Act::Answer,
         Op::Share(_) => Act::Change,
         Op::Spend(_) | Op::Checkin(_) => Act::Use,
-        Op::Publish(_) | Op::Rename { .. } | Op::Sign(_) => Act::Describe,
+        Op::Publish(_) | Op::PublishAs(_) | Op::Rename { .. } | Op::Sign(_) | Op::Set(_) => Act::Describe,
         Op::Remove(_) => Act::Remove,
         Op::Assert(_) => Act::Assert,
     }

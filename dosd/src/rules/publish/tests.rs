@@ -77,7 +77,7 @@ fn names_and_quotas_are_kept() {
 
 #[test]
 fn a_published_image_is_listed_as_it_was_sent() {
-    let listed = published(alice(), ImageNo(7), &publication());
+    let listed = published(alice(), (ImageNo(7), dos_protocol::Visibility::Listed), &publication());
     let expected =
         ImageInfo { sealed: publication().sealed, preview: publication().preview.info(), ..image() };
     assert_eq!(listed, expected);
@@ -173,7 +173,7 @@ fn sizes_are_possible() {
 }
 
 fn word_of(revision: u64) -> ImageRecord {
-    ImageRecord { revision, preview_hash: [3; 32], signature: [4; 64].into() }
+    ImageRecord { revision, preview_hash: [3; 32], signature: [4; 64].into(), album: None }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The directory's tables in PostgreSQL, as they are in version 14: no older one was ever there.
+//! The directory's tables in PostgreSQL, as they are in version 15: no older one was ever there.
 //!
 //! What the columns mean stands in the steps for SQLite. Names are in the order of their bytes (`COLLATE "C"`), as there.
 
@@ -40,8 +40,12 @@ CREATE TABLE images(
     preview_bytes  bigint NOT NULL,
     published_at   bigint NOT NULL,
     record         bytea CHECK(length(record) = 104),
+    private        bigint NOT NULL DEFAULT 0,
+    album          text COLLATE "C",
+    album_signature bytea CHECK(length(album_signature) = 64),
     PRIMARY KEY(owner, name)
 );
+CREATE INDEX images_listed ON images(owner, name) WHERE private = 0;
 
 CREATE TABLE previews(image bigint PRIMARY KEY, data bytea NOT NULL, hash bytea);
 

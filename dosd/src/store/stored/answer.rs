@@ -1,7 +1,7 @@
 //! The answer to a change, kept under its operation ID.
 
 use dos_protocol::{
-    ImageNo, PeerId, PeerName,
+    ImageNo, PeerId, PeerName, Visibility,
     directory::{Blocked, Request},
     model::{Format, Grant, ImageInfo, ImagePath, Original, PreviewInfo},
 };
@@ -79,7 +79,11 @@ impl Answered for Request {
 impl Answered for ImageInfo {
     fn to_bytes(&self) -> Result<Vec<u8>, StoredError> {
         let path = ImagePath { owner: self.owner, name: self.name.clone() };
-        encode(&Answer::Image(v1::Image {
+        let answer = match self.visibility {
+            Visibility::Listed => Answer::Image,
+            Visibility::Private => Answer::PrivateImage,
+        };
+        encode(&answer(v1::Image {
             no: self.no.0,
             path: (&path).into(),
             image_id: *self.original.image_id.as_bytes(),
@@ -100,7 +104,11 @@ impl Answered for ImageInfo {
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Option<Self>, StoredError> {
-        let Answer::Image(image) = read(bytes)? else { return Ok(None) };
+        let (image, visibility) = match read(bytes)? {
+            Answer::Image(image) => (image, Visibility::Listed),
+            Answer::PrivateImage(image) => (image, Visibility::Private),
+            _ => return Ok(None),
+        };
         let path = ImagePath::try_from(image.path)?;
         let format = |name: &str| name.parse().map_err(|()| StoredError::Value);
         Ok(Some(Self {
@@ -125,6 +133,7 @@ impl Answered for ImageInfo {
             // What the owner has signed it knows.
             record: None,
             signature: None,
+            visibility,
         }))
     }
 }

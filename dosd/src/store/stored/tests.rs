@@ -226,6 +226,7 @@ fn image() -> ImageInfo {
         access: None,
         record: None,
         signature: None,
+        visibility: dos_protocol::Visibility::Listed,
     }
 }
 

@@ -231,6 +231,8 @@ pub(super) enum Answer<'a> {
     Blocked(Blocked<'a>),
     FullerGrant(#[serde(borrow)] Grant<'a>, MoreOfGrant),
     FullerRequest(#[serde(borrow)] Request<'a>, MoreOfRequest),
+    /// An image that not every peer sees.
+    PrivateImage(#[serde(borrow)] Image<'a>),
 }
 
 fn peer(number: u64) -> Result<PeerId, StoredError> {

@@ -100,7 +100,7 @@ async fn a_database_of_the_release_before_opens_and_its_inbox_is_replayed() {
 
     let peers = store.registered(None, 10).await.unwrap();
     assert_eq!(peers.iter().map(|peer| peer.id).collect::<Vec<_>>(), [peer(1), peer(2), peer(3)]);
-    let (image, preview) = store.preview(peer(1), "sea".parse().unwrap()).await.unwrap();
+    let (image, preview) = store.preview(peer(2), peer(1), "sea".parse().unwrap()).await.unwrap();
     assert_eq!((image.no.0, preview), (7, vec![1, 2, 3]));
     let grant = store.grant(peer(2), image.no, peer(2)).await.unwrap();
     assert_eq!((grant.views_left, grant.views_used), (Allowance::Views(4), 6));

@@ -94,7 +94,8 @@ async fn every_change_is_done_once_per_operation(place: Place) {
     let (store, thread) = place.open();
     let peers = three(&store).await;
     let [alice, bob, carol] = peers;
-    let image = twice(&store, &peers, || store.publish(once(alice, 1), publication())).await.no;
+    let image =
+        twice(&store, &peers, || store.publish(once(alice, 1), (publication(), Wanted::default()))).await.no;
     let grant = twice(&store, &peers, || store.share(once(alice, 2), more_views(image, bob))).await;
     assert_eq!(grant.views_left, Allowance::Views(2));
     let request = twice(&store, &peers, || store.request(once(carol, 3), access(alice))).await.request;
@@ -125,7 +126,7 @@ async fn an_operation_is_its_peers_own_and_of_one_kind_and_a_refusal_is_not_kept
         Err(Refusal::Refused(error)) => error.code,
         other => panic!("{other:?}"),
     };
-    let image = store.publish(once(alice, 1), publication()).await.unwrap().no;
+    let image = store.publish(once(alice, 1), (publication(), Wanted::default())).await.unwrap().no;
     assert_eq!(code(store.remove_image(once(alice, 1), image).await), Code::Conflict, "it published");
     assert_eq!(code(store.remove_image(once(bob, 1), image).await), Code::NotFound, "bob's own");
     assert_eq!(code(store.unblock(once(alice, 2), "dave".parse().unwrap()).await), Code::NotFound);
@@ -138,7 +139,7 @@ async fn an_operation_is_its_peers_own_and_of_one_kind_and_a_refusal_is_not_kept
 async fn operations_are_forgotten_after_a_day_with_later_ones(place: Place) {
     let (store, thread) = place.open();
     let [alice, bob, _] = three(&store).await;
-    let image = store.publish(by(alice, NOW), publication()).await.unwrap().no;
+    let image = store.publish(by(alice, NOW), (publication(), Wanted::default())).await.unwrap().no;
     for operation in 1..=3 {
         store.share(once(alice, operation), more_views(image, bob)).await.unwrap();
     }
@@ -210,7 +211,7 @@ async fn an_invite_is_made_once_under_its_code_and_tells_what_is_left(place: Pla
 async fn a_rename_is_owed_to_every_holder_in_order_and_without_a_gap(place: Place) {
     let (store, thread) = place.open();
     let [alice, ..] = three(&store).await;
-    let image = store.publish(by(alice, NOW), publication()).await.unwrap().no;
+    let image = store.publish(by(alice, NOW), (publication(), Wanted::default())).await.unwrap().no;
     let viewers = 90;
     let mut joined = Vec::new();
     for number in 10..10 + viewers {

@@ -1,10 +1,11 @@
 //! An image of one's own, and one on its way to the directory, as they are stored.
 
 use dos_protocol::{
-    ImageId, ImageNo,
+    ImageId, ImageNo, Visibility,
     directory::{Preview, Publish},
     model::{ImageInfo, Original, PreviewInfo},
-    record::ImageRecord,
+    name::NameError,
+    record::{Album, ImageRecord},
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
@@ -25,6 +26,8 @@ pub(in crate::store) struct ImageRow {
     preview: PreviewInfoRow,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     record: Option<RecordRow>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    private: bool,
 }
 
 /// See [`Publish`].
@@ -45,6 +48,15 @@ struct RecordRow {
     revision: u64,
     preview_hash: ByteArray<32>,
     signature: ByteArray<64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    album: Option<AlbumRow>,
+}
+
+/// See [`Album`].
+#[derive(Debug, Serialize, Deserialize)]
+struct AlbumRow {
+    name: String,
+    signature: ByteArray<64>,
 }
 
 impl From<ImageRecord> for RecordRow {
@@ -53,17 +65,27 @@ impl From<ImageRecord> for RecordRow {
             revision: record.revision,
             preview_hash: ByteArray::new(record.preview_hash),
             signature: ByteArray::new(*record.signature.as_bytes()),
+            album: record.album.map(|album| AlbumRow {
+                name: album.name.to_string(),
+                signature: ByteArray::new(*album.signature.as_bytes()),
+            }),
         }
     }
 }
 
-impl From<RecordRow> for ImageRecord {
-    fn from(row: RecordRow) -> Self {
-        Self {
+impl TryFrom<RecordRow> for ImageRecord {
+    type Error = NameError;
+
+    fn try_from(row: RecordRow) -> Result<Self, NameError> {
+        let album = |row: AlbumRow| {
+            Ok(Album { name: row.name.parse()?, signature: row.signature.into_array().into() })
+        };
+        Ok(Self {
             revision: row.revision,
             preview_hash: row.preview_hash.into_array(),
             signature: row.signature.into_array().into(),
-        }
+            album: row.album.map(album).transpose()?,
+        })
     }
 }
 
@@ -129,7 +151,8 @@ impl Stored for ImageInfo {
             original: self.original.into(),
             sealed: self.sealed.into(),
             preview: PreviewInfoRow { format: format_text(format).into(), width, height, bytes },
-            record: self.record.map(Into::into),
+            record: self.record.clone().map(Into::into),
+            private: self.visibility == Visibility::Private,
         }
     }
 
@@ -143,8 +166,9 @@ impl Stored for ImageInfo {
             sealed: row.sealed.into(),
             preview: PreviewInfo { format: format(&text), width, height, bytes },
             access: None,
-            record: row.record.map(Into::into),
+            record: row.record.map(TryInto::try_into).transpose().ok()?,
             signature: None,
+            visibility: if row.private { Visibility::Private } else { Visibility::Listed },
         })
     }
 }
@@ -166,7 +190,7 @@ impl Stored for Publish {
                 data: ByteBuf::from(data.clone()),
             },
             replace: self.replace,
-            record: self.record.map(Into::into),
+            record: self.record.clone().map(Into::into),
         }
     }
 
@@ -178,7 +202,7 @@ impl Stored for Publish {
             sealed: row.sealed.into(),
             preview: Preview { format: format(&text), width, height, data: data.into_vec() },
             replace: row.replace,
-            record: row.record.map(Into::into),
+            record: row.record.map(TryInto::try_into).transpose().ok()?,
         })
     }
 }

@@ -86,6 +86,7 @@ fn image() -> ImageInfo {
         access: None,
         record: None,
         signature: None,
+        visibility: dos_protocol::Visibility::Listed,
     }
 }
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use dos_protocol::{
-    Allowance, Card, Code, Near, WireError,
+    Allowance, Card, Code, Near, Visibility, WireError,
     control::{
-        AddOptions, Command, Contact, ContactRequest, Each, Event, EventKind, FromPeerd, Group, ListQuery,
-        Member, Message, MessagesQuery, Note, OtherKey, Outcome, Progress, RequestArg, SessionState, Spends,
-        Status, Step, ToPeerd, Trust, Way,
+        AddOptions, AlbumChange, AlbumSummary, Command, Contact, ContactRequest, Each, Event, EventKind,
+        FromPeerd, Group, ListQuery, Member, Message, MessagesQuery, Note, OtherKey, Outcome, Progress,
+        RequestArg, Rule, SessionState, Spends, Status, Step, Terms, ToPeerd, Trust, Way,
     },
     directory::{
         Block, Blocked, Cursor, Delivery, Notice, NoticeKind, Presence, RequestState, ViewedKind, ViewsChange,
@@ -130,9 +130,37 @@ fn messages() -> Vec<Command> {
     ]
 }
 
+fn terms() -> Terms {
+    Terms { views: Allowance::Views(3), expires: Some(Duration::from_secs(60)), allow_offline: true }
+}
+
+fn albums() -> Vec<Command> {
+    let album = || "holiday".parse().unwrap();
+    vec![
+        Command::AddAs {
+            name: "sea".parse().unwrap(),
+            replace: false,
+            options: AddOptions { strict: true, any: false },
+            visibility: Some(Visibility::Private),
+            album: Some(album()),
+        },
+        Command::Set {
+            name: "sea".parse().unwrap(),
+            visibility: Some(Visibility::Listed),
+            album: Some(AlbumChange::In(album())),
+        },
+        Command::Set { name: "sea".parse().unwrap(), visibility: None, album: Some(AlbumChange::Out) },
+        Command::Albums,
+        Command::Album { name: album(), after: Some("sea".parse().unwrap()) },
+        Command::Later { album: album(), viewer: "bob".parse().unwrap(), terms: Some(terms()) },
+        Command::Later { album: album(), viewer: "bob".parse().unwrap(), terms: None },
+    ]
+}
+
 #[test]
 fn to_peerd() {
-    let commands = sessions().into_iter().chain(images()).chain(messages()).chain(additions());
+    let commands =
+        sessions().into_iter().chain(images()).chain(messages()).chain(additions()).chain(albums());
     let perform = ToPeerd::Perform(Box::new(Command::Status));
     let mut messages = vec![ToPeerd::Data(vec![1, 2, 3]), ToPeerd::Shown, perform, ToPeerd::Go];
     messages.extend(commands.map(|command| ToPeerd::Do(Box::new(command))));
@@ -252,7 +280,29 @@ fn outcomes_of_images() -> Vec<Outcome> {
             name: "friends".parse().unwrap(),
             members: vec![Member { id: bob(), name: name("bob") }],
         }]),
+        Outcome::Albums(vec![AlbumSummary {
+            name: "holiday".parse().unwrap(),
+            images: 3,
+            private: 1,
+            rules: 1,
+        }]),
+        Outcome::Album { images: vec!["sea".parse().unwrap()], more: true, rules: vec![rule()] },
+        Outcome::Rule(Box::new(Rule { trouble: Some("no such peer".into()), ..rule() })),
     ]
+}
+
+fn rule() -> Rule {
+    Rule {
+        album: "holiday".parse().unwrap(),
+        viewer: bob(),
+        viewer_name: name("bob"),
+        terms: Terms { views: Allowance::Unlimited, expires: None, allow_offline: false },
+        since: at(1),
+        given: 4,
+        waiting: 2,
+        failed: 1,
+        trouble: None,
+    }
 }
 
 fn outcomes_of_messages() -> Vec<Outcome> {

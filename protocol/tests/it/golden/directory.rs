@@ -6,18 +6,19 @@ use dos_protocol::{
         Answer, Asserted, AssertedCheckout, AssertedGrant, AssertedImage, Assertion, Blob, Block, Blocked,
         Broadcast, Call, Changes, Checkin, Contact, Cursor, Decide, Decision, Delivered, Delivery, Escrow,
         ExpiryChange, FromDirectory, InboxMessage, List, LoggedIn, LoginStart, Notice, NoticeKind, Op, Page,
-        Presence, PreviewOf, Publish, Reclaim, Recover, Register, Request, RequestAccess, Send, Sent, Share,
-        Sign, SignIn, SignedIn, Spend, SpendKind, Spent, Subscription, Ticket, ToDirectory, Update, Viewed,
-        ViewedKind, ViewsChange,
+        Presence, PreviewOf, Publish, PublishAs, Reclaim, Recover, Register, Request, RequestAccess, Send,
+        Sent, Set, Share, Sign, SignIn, SignedIn, Spend, SpendKind, Spent, Subscription, Ticket, ToDirectory,
+        Update, Viewed, ViewedKind, ViewsChange,
     },
-    model::SessionEnd,
+    model::{ImageInfo, SessionEnd, Visibility},
 };
 
 use super::{
     Samples,
     model::{
         alice, at, bob, data_state, fuller_grant, fuller_key, grant, image, inbox_message, key, message_id,
-        name, original, peer, peer_state, preview, record, request, sealed, sealing_key, sign_in, split,
+        name, original, peer, peer_state, preview, record, record_in_album, request, sealed, sealing_key,
+        sign_in, split,
     },
 };
 
@@ -216,13 +217,29 @@ fn healing() -> Vec<Op> {
             sign_in: sign_in(),
         })),
         Op::Assert(Assertion::Removed(vec![ImageNo(7)])),
-        Op::Assert(Assertion::Image(Box::new(AssertedImage { image: ImageNo(7), publish }))),
+        Op::Assert(Assertion::Image(Box::new(AssertedImage {
+            image: ImageNo(7),
+            publish: publish.clone(),
+            visibility: None,
+        }))),
         Op::Assert(Assertion::Grants(vec![
             AssertedGrant { grant: grant(), key: Some(key()) },
             AssertedGrant { grant: grant(), key: None },
         ])),
         Op::Assert(Assertion::Checkouts(vec![checkout])),
         Op::Assert(Assertion::Requests(vec![request()])),
+        Op::Assert(Assertion::Image(Box::new(AssertedImage {
+            image: ImageNo(7),
+            publish: publish.clone(),
+            visibility: Some(Visibility::Private),
+        }))),
+        Op::PublishAs(Box::new(PublishAs {
+            publish: publish.clone(),
+            visibility: Some(Visibility::Private),
+        })),
+        Op::PublishAs(Box::new(PublishAs { publish, visibility: None })),
+        Op::Set(Box::new(Set { image: ImageNo(7), visibility: Some(Visibility::Listed), record: None })),
+        Op::Set(Box::new(Set { image: ImageNo(7), visibility: None, record: Some(record_in_album()) })),
     ]
 }
 
@@ -323,6 +340,11 @@ fn answers() -> Vec<Answer> {
             online: true,
         })),
         Answer::SignedIn(SignedIn { password_again: true, trust: false, now: Some(at(6)), ..signed_in() }),
+        Answer::Image(Box::new(ImageInfo {
+            record: Some(record_in_album()),
+            visibility: Visibility::Private,
+            ..image()
+        })),
         Answer::Grant(Box::new(fuller_grant())),
         Answer::Request(Box::new(Request { offline: true, ..request() })),
     ]

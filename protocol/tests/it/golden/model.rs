@@ -7,9 +7,9 @@ use dos_protocol::{
     },
     model::{
         Access, AccessState, Format, Grant, ImageInfo, Original, PeerInfo, PreviewInfo, SealedCopy,
-        SessionEnd,
+        SessionEnd, Visibility,
     },
-    record::{ImageRecord, SignatureState},
+    record::{Album, ImageRecord, SignatureState},
 };
 
 pub(super) fn alice() -> PeerId {
@@ -109,7 +109,12 @@ pub(super) fn request() -> Request {
 }
 
 pub(super) fn record() -> ImageRecord {
-    ImageRecord { revision: 1_700_000_000_000, preview_hash: [4; 32], signature: [5; 64].into() }
+    ImageRecord { revision: 1_700_000_000_000, preview_hash: [4; 32], signature: [5; 64].into(), album: None }
+}
+
+pub(super) fn record_in_album() -> ImageRecord {
+    let album = Album { name: "holiday".parse().unwrap(), signature: [6; 64].into() };
+    ImageRecord { album: Some(album), ..record() }
 }
 
 pub(super) fn sealing_key() -> SealingKey {
@@ -132,6 +137,7 @@ pub(super) fn image() -> ImageInfo {
         }),
         record: Some(record()),
         signature: Some(SignatureState::Valid),
+        visibility: Visibility::Listed,
     }
 }
 

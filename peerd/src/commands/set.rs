@@ -1,0 +1,69 @@
+//! `set`: who may see an image of one's own, and which album it is in.
+
+use dos_protocol::{
+    AlbumName, Code, ImageName, Visibility, WireError,
+    control::{AlbumChange, Outcome},
+    directory::{Answer, Op, Set},
+    model::ImageInfo,
+    record::{ImageRecord, SignedImage},
+};
+
+use super::{add::new_album, operation::Operation};
+use crate::{
+    directory::unexpected,
+    library::{no_albums, own_info, sign_again, standing_record},
+};
+
+/// Says it to the directory, then notes it here, with what that makes due to those who get what comes into the album.
+///
+/// # Errors
+/// `not_found`; `invalid` for what cannot be an album; `unsupported` by an earlier directory; `offline`.
+pub(super) async fn run(
+    change: &Operation,
+    name: ImageName,
+    (visibility, album): (Option<Visibility>, Option<AlbumChange>),
+) -> Result<Outcome, WireError> {
+    let services = &change.services;
+    let wanted = match album {
+        None => None,
+        Some(AlbumChange::Out) => Some(None),
+        Some(AlbumChange::In(album)) => Some(Some(new_album(album)?)),
+    };
+    let _busy = services.library.names_busy.claim_soon(&name).await?;
+    let image = own_info(&services.library, &name).await?;
+    let record = match wanted {
+        None => None,
+        Some(album) => word(change, &image, album).await?,
+    };
+    let set = Set { image: image.no, visibility, record: record.clone() };
+    match change.request(Op::Set(Box::new(set))).await {
+        Ok(Answer::Image(info)) => {
+            let record = record.or_else(|| image.record.clone());
+            let info = ImageInfo { record: standing_record(&services.library, &info, record)?, ..*info };
+            services.store.set_image(info.clone()).await?;
+            services.albums.look();
+            Ok(Outcome::Image(Box::new(info)))
+        }
+        Ok(_) => Err(unexpected()),
+        Err(error) if error.code == Code::Unsupported => Err(no_albums()),
+        Err(error) => Err(error),
+    }
+}
+
+/// This peer's word for the image in that album; nothing if that is what it has said.
+async fn word(
+    change: &Operation,
+    image: &ImageInfo,
+    album: Option<AlbumName>,
+) -> Result<Option<ImageRecord>, WireError> {
+    let Some(record) = &image.record else {
+        let text =
+            format!("\"{}\" is not signed yet, which takes a moment after the first sign-in", image.name);
+        return Err(WireError::new(Code::Conflict, text).hint("dosctl list --mine"));
+    };
+    if record.album() == album.as_ref() {
+        return Ok(None);
+    }
+    let word = (record.preview_hash, album);
+    sign_again(&change.services.library, &SignedImage::from(image), word).await.map(Some)
+}
