@@ -279,7 +279,10 @@ fn is_change(command: &Command) -> bool {
         | Command::Trust { .. }
         | Command::KeepKey(_)
         | Command::Many(_)
-        | Command::Group { .. } => true,
+        | Command::Group { .. }
+        | Command::Invite(_)
+        | Command::RevokeInvite(_)
+        | Command::Join(_) => true,
         // A view is over before its picture comes.
         Command::View { .. }
         | Command::Status
@@ -296,6 +299,7 @@ fn is_change(command: &Command) -> bool {
         | Command::Card
         | Command::Contacts
         | Command::Groups
+        | Command::Invites
         | Command::Inspect(_) => false,
     }
 }

@@ -11,6 +11,7 @@
 mod command;
 mod contact;
 mod event;
+mod invite;
 mod message;
 mod outcome;
 mod read;
@@ -18,6 +19,7 @@ mod read;
 pub use command::{AddOptions, Command, ListQuery, MessagesQuery, RequestArg, RequestArgError};
 pub use contact::{Contact, OtherKey, Trust};
 pub use event::{Event, EventKind};
+pub use invite::{Invite, InviteGrant, InviteState, NewInvite};
 pub use message::{ContactRequest, Message, Way};
 pub use outcome::{Each, Group, Member, Note, Outcome, SessionState, Status};
 pub use read::{Reply, read_command, read_reply};

@@ -5,12 +5,14 @@
 mod access;
 mod contacts;
 mod event;
+mod invites;
 mod listing;
 mod messages;
 
 pub(crate) use access::{request, requests, shared, shares};
 pub(crate) use contacts::{card, comparison, groups, known};
 pub(crate) use event::event;
+pub(crate) use invites::{invitation, invites, joined, revoked};
 pub(crate) use listing::{end_of_page, image, listed, page, resolved, total};
 pub(crate) use messages::{blocked, blocks, contact, message, messages, sent};
 

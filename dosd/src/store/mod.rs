@@ -12,6 +12,7 @@ mod done;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod grants;
+mod greetings;
 mod healing;
 mod identity;
 mod images;
@@ -61,7 +62,7 @@ pub use crate::rules::{
 pub use check::check;
 pub(crate) use identity::remembered;
 pub use incarnation::{Arrival, Entered};
-pub use invites::NewInvite;
+pub use invites::{NewInvite, PeerInvite};
 pub use listing::{Filter, PageQuery, Peers};
 pub use messages::AcceptedMessage;
 pub use operator::{Acted, TakenDown};

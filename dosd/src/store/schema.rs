@@ -20,6 +20,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: WITHHELD },
         Migration { sql: BYTES },
         Migration { sql: OPERATOR },
+        Migration { sql: PEER_INVITES },
     ],
 };
 
@@ -408,4 +409,10 @@ CREATE TABLE audit(
     about   TEXT    NOT NULL,
     reason  TEXT
 );
+";
+
+const PEER_INVITES: &str = "
+-- The peer that has made an invite; nothing where it was the operator.
+ALTER TABLE invites ADD COLUMN peer INTEGER;
+CREATE INDEX invites_by_peer ON invites(peer, created_at) WHERE peer IS NOT NULL;
 ";

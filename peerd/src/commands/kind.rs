@@ -39,6 +39,7 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::Card
         | Command::Contacts
         | Command::Groups
+        | Command::Invites
         | Command::Inspect(_) => Kind::Query,
         Command::Fetch(_) | Command::View { .. } | Command::Watch { .. } => Kind::Stream,
         Command::Register { .. }
@@ -63,6 +64,9 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::Trust { .. }
         | Command::KeepKey(_)
         | Command::Many(_)
+        | Command::Invite(_)
+        | Command::RevokeInvite(_)
+        | Command::Join(_)
         | Command::Group { .. } => Kind::Change,
         Command::Add { .. } => Kind::Upload,
     }

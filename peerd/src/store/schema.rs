@@ -26,6 +26,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: CONTACTED },
         Migration { sql: REPEATS },
         Migration { sql: GROUPS },
+        Migration { sql: INVITATIONS },
     ],
 };
 
@@ -370,5 +371,63 @@ CREATE TABLE group_members (
     peer     INTEGER NOT NULL,
     known_as TEXT,
     PRIMARY KEY (name, peer)
+) STRICT, WITHOUT ROWID;
+";
+
+const INVITATIONS: &str = "
+-- Invitations that were made here; `secret` is sealed. `code` is the hash of an invite that was made for it at the directory, until
+-- that is revoked there. `peer` and what follows: who has used it.
+CREATE TABLE invitations (
+    id         BLOB PRIMARY KEY,
+    guest      TEXT NOT NULL,
+    secret     BLOB NOT NULL,
+    code       BLOB,
+    made_at    INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    revoked    INTEGER NOT NULL DEFAULT 0,
+    peer       INTEGER,
+    key        BLOB,
+    sealing    BLOB,
+    peer_name  TEXT,
+    used_at    INTEGER,
+    trouble    TEXT
+) STRICT, WITHOUT ROWID;
+
+-- What comes with them. `begun_at`: since when the directory may have given it, under `operation`.
+CREATE TABLE invitation_grants (
+    invitation    BLOB NOT NULL,
+    image         INTEGER NOT NULL,
+    name          TEXT NOT NULL,
+    views         INTEGER,
+    lasts_ms      INTEGER,
+    allow_offline INTEGER NOT NULL,
+    operation     BLOB NOT NULL,
+    begun_at      INTEGER,
+    given         INTEGER NOT NULL DEFAULT 0,
+    why           TEXT,
+    PRIMARY KEY (invitation, image)
+) STRICT, WITHOUT ROWID;
+
+-- Answers to guests that are to be sent, and under which operation.
+CREATE TABLE invitation_answers (
+    invitation BLOB NOT NULL,
+    peer       INTEGER NOT NULL,
+    verdict    TEXT NOT NULL,
+    operation  BLOB NOT NULL,
+    PRIMARY KEY (invitation, peer)
+) STRICT, WITHOUT ROWID;
+
+-- Invitations that were used here, at the directory of this key.
+CREATE TABLE joined (
+    id        BLOB PRIMARY KEY,
+    directory BLOB NOT NULL,
+    inviter   INTEGER NOT NULL,
+    key       BLOB NOT NULL,
+    name      TEXT,
+    secret    BLOB NOT NULL,
+    operation BLOB NOT NULL,
+    since     INTEGER NOT NULL,
+    state     TEXT NOT NULL CHECK (state IN ('waiting', 'welcome', 'refused')),
+    trouble   TEXT
 ) STRICT, WITHOUT ROWID;
 ";

@@ -14,6 +14,7 @@ mod escrow;
 mod exact;
 mod healing;
 mod history;
+mod inviting;
 mod kills;
 mod looking;
 mod manager;

@@ -15,6 +15,8 @@ use crate::{
     password::Password,
 };
 
+use super::NewInvite;
+
 /// What is wanted of an `add` beside the image's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AddOptions {
@@ -234,6 +236,14 @@ pub enum Command {
     },
     /// The groups and who belongs to them.
     Groups,
+    /// Makes an invitation for a person, in one link.
+    Invite(Box<NewInvite>),
+    /// The invitations that were made and used here.
+    Invites,
+    /// Revokes the open invitation for the guest of this name.
+    RevokeInvite(PeerName),
+    /// Uses an invitation to the directory at which this peer is registered already.
+    Join(JoinLink),
 }
 
 /// See [`Command::Messages`].

@@ -18,7 +18,7 @@ use crate::{
     time::Timestamp,
 };
 
-use super::{Contact, ContactRequest, Message, Way};
+use super::{Contact, ContactRequest, Invite, Message, Way};
 
 /// What came of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
@@ -35,6 +35,9 @@ pub enum Outcome {
         name: Option<PeerName>,
         /// The directory.
         server: JoinLink,
+        /// The invitation that was used with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        joined: Option<Box<Invite>>,
     },
     /// Of `login`, `logout` and `wait`.
     Session {
@@ -189,6 +192,17 @@ pub enum Outcome {
     Many(Vec<Each>),
     /// Of `group` and `groups`.
     Groups(Vec<Group>),
+    /// Of `invite`.
+    Invitation {
+        /// To be given to the guest, and to nobody else.
+        link: JoinLink,
+        /// The invitation.
+        invite: Box<Invite>,
+    },
+    /// Of `invites` and `revoke_invite`.
+    Invites(Vec<Invite>),
+    /// Of `join`.
+    Joined(Box<Invite>),
     /// Of `inspect`, `trust` and `keep_key`.
     Trust {
         /// One's own card, to compare on the other side.
