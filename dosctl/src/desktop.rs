@@ -21,6 +21,7 @@ use std::{
 };
 
 use dos_host::variables::var_os;
+use dos_preview::{Format, HEAD_BYTES};
 use dos_protocol::{Code, ImageArg, WireError, paths::open_dir};
 use rustix::{fs::fstatfs, process::geteuid};
 
@@ -48,9 +49,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The file systems that lie in memory (statfs(2)): tmpfs and ramfs.
 const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
-
-/// The first bytes that tell the format.
-const HEAD_BYTES: usize = 12;
 
 /// A file for a viewer. Gone when dropped, unless it was handed on for good.
 #[derive(Debug)]
@@ -243,13 +241,14 @@ fn check_desktop() -> Result<(), WireError> {
     }
 }
 
-/// The usual extension of what begins with `head`: applications tell the format by it.
+/// The usual extension of what begins with `head`: applications tell the format by it. Only pictures made of pixels have theirs.
+/// Documents, which may contain programs and addresses, and any other files never get a name by which an application would
+/// open them by itself: their owners are not trusted.
 fn extension(head: &[u8]) -> &'static str {
-    match head {
-        [0xff, 0xd8, ..] => "jpg",
-        [0x89, b'P', b'N', b'G', ..] => "png",
-        [b'G', b'I', b'F', b'8', ..] => "gif",
-        _ => "webp",
+    match Format::of_head(head) {
+        Some(Format::Jpeg) => "jpg",
+        Some(Format::Svg | Format::Pdf | Format::Eps | Format::Djvu | Format::Other) | None => "image",
+        Some(format) => format.as_str(),
     }
 }
 
@@ -306,8 +305,14 @@ mod tests {
     #[test]
     fn a_file_is_named_after_what_it_is() {
         assert_eq!(extension(b"\xff\xd8\xff\xe0"), "jpg");
-        assert_eq!(extension(b"\x89PNG\r\n"), "png");
+        assert_eq!(extension(b"\x89PNG\r\n\x1a\n"), "png");
         assert_eq!(extension(b"GIF89a"), "gif");
         assert_eq!(extension(b"RIFF\0\0\0\0WEBP"), "webp");
+        assert_eq!(extension(b"MM\0\x2a\0\0\0\x08"), "tiff");
+        for program in
+            [b"<svg><script>".as_slice(), b"%PDF-1.7", b"[Desktop Entry]", b"#!/bin/sh", b"<html>", b""]
+        {
+            assert_eq!(extension(program), "image");
+        }
     }
 }

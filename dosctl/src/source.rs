@@ -14,14 +14,11 @@ use std::{
 };
 
 use dos_host::shell::quoted;
-use dos_preview::Format;
+use dos_preview::{Format, HEAD_BYTES};
 use dos_protocol::{Code, WireError, limits::ORIGINAL_BYTES_MAX};
 use rustix::fs::OFlags;
 
 use crate::error::of_file;
-
-/// What is read at first, to tell the format.
-const HEAD_BYTES: u64 = 12;
 
 /// An open source.
 #[derive(Debug)]
@@ -55,17 +52,17 @@ impl State {
 }
 
 impl Source {
-    /// Opens the file at `path`; `-` is standard input.
+    /// Opens the file at `path`, an image unless it may be `any` file; `-` is standard input.
     ///
     /// # Errors
     /// `not_found`, or `invalid` for what is no file, too large, or no image.
-    pub(crate) fn open(path: &Path) -> Result<Self, WireError> {
+    pub(crate) fn open(path: &Path, any: bool) -> Result<Self, WireError> {
         if path.as_os_str() == "-" {
             let shown = "standard input".to_owned();
             let file = io::stdin().as_fd().try_clone_to_owned();
             let file =
                 file.map_err(|error| of_file(format!("cannot read {shown}"), &error, Code::Invalid))?;
-            return Self::begin(file.into(), shown, None);
+            return Self::begin((file.into(), None), shown, any);
         }
         let shown = format!("\"{}\"", path.display());
         let failed = |error: io::Error| of_file(format!("cannot read {shown}"), &error, Code::Invalid);
@@ -86,20 +83,20 @@ impl Source {
             let text = format!("{shown} has more than {} GiB", ORIGINAL_BYTES_MAX >> 30);
             return Err(WireError::new(Code::Invalid, text));
         }
-        Self::begin(file, shown, Some(State::of(&known)))
+        Self::begin((file, Some(State::of(&known))), shown, any)
     }
 
-    fn begin(mut file: File, shown: String, before: Option<State>) -> Result<Self, WireError> {
+    fn begin((mut file, before): (File, Option<State>), shown: String, any: bool) -> Result<Self, WireError> {
         let mut head = Vec::new();
         (&mut file)
-            .take(HEAD_BYTES)
+            .take(u64::try_from(HEAD_BYTES).unwrap_or(u64::MAX))
             .read_to_end(&mut head)
             .map_err(|error| of_file(format!("cannot read {shown}"), &error, Code::Invalid))?;
-        if Format::of_head(&head).is_none() {
-            let text = format!("{shown} is not an image");
-            return Err(
-                WireError::new(Code::Invalid, text).caused_by("it is neither JPEG, PNG, WebP nor GIF")
-            );
+        if !any && Format::of_head(&head).is_none() {
+            let error = WireError::new(Code::Invalid, format!("{shown} is not an image"));
+            return Err(error
+                .caused_by("its first bytes are those of no known format")
+                .hint("dosctl add FILE --any"));
         }
         Ok(Self { file, shown, head: io::Cursor::new(head), before, read: 0 })
     }

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use dos_preview::{PREVIEW_PIXELS_MAX, SCALED_PIXELS_MAX};
+use dos_preview::{Format, PREVIEW_PIXELS_MAX, SCALED_PIXELS_MAX};
 use dos_protocol::limits::PREVIEW_BYTES_MAX;
 
 /// What begins like a JPEG.
@@ -29,6 +29,43 @@ pub fn gif(file: &[u8]) {
 /// What begins like a WebP.
 pub fn webp(file: &[u8]) {
     if file.starts_with(b"RIFF") {
+        preview(file);
+    }
+}
+
+/// What begins like a bitmap of one of the simple formats.
+pub fn bitmaps(file: &[u8]) {
+    let format = Format::of_head(file);
+    if matches!(format, Some(Format::Bmp | Format::Qoi | Format::Pnm | Format::Tga | Format::Ico)) {
+        preview(file);
+    }
+}
+
+/// What begins like a file of Photoshop.
+pub fn psd(file: &[u8]) {
+    if file.starts_with(b"8BPS") {
+        preview(file);
+    }
+}
+
+/// What begins like a JPEG XL.
+pub fn jxl(file: &[u8]) {
+    if matches!(Format::of_head(file), Some(Format::Jxl)) {
+        preview(file);
+    }
+}
+
+/// What is a camera's file.
+pub fn raw(file: &[u8]) {
+    let known = matches!(Format::of_head(file), Some(Format::Raw | Format::Tiff));
+    if known && file.windows(2).any(|bytes| bytes == b"\xff\xd8") {
+        preview(file);
+    }
+}
+
+/// What begins like a TIFF.
+pub fn tiff(file: &[u8]) {
+    if matches!(Format::of_head(file), Some(Format::Tiff)) {
         preview(file);
     }
 }

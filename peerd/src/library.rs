@@ -5,27 +5,25 @@
 
 mod busy;
 
-use std::{fs::File, sync::Arc};
+use std::sync::Arc;
 
 use dos_protocol::{
     Code, ImageArg, ImageName, PeerRef, WireError,
     directory::{Answer, ExpiryChange, Op, Preview, Share, Sign, ViewsChange},
     limits::PAGE_MAX,
-    model::{Format, ImageInfo},
+    model::ImageInfo,
     record::{ImageRecord, SignedImage},
 };
-
-use dos_sealed::Opener;
 use tokio::sync::Semaphore;
 
 pub(crate) use self::busy::{BusyName, BusyNames};
 use crate::{
     cache::Cache,
-    copies::blocking,
     directory::{Directory, unexpected, unregistered},
     grant_pages::GrantPages,
     identity::Identities,
     keys::ImageKeys,
+    sealing,
     shell::quoted,
     store::{OwnImage, Publication},
     trust::Trust,
@@ -317,21 +315,6 @@ async fn sign_one(library: &Library, image: OwnImage) -> Result<(), WireError> {
 async fn preview_again(library: &Library, image: &OwnImage, keys: &ImageKeys) -> Result<Preview, WireError> {
     let _place =
         library.previews.acquire().await.map_err(|_| WireError::new(Code::Internal, "the daemon stops"))?;
-    let hash = image.info.sealed.hash;
-    let _pin = library.cache.copies.pin(hash);
-    let (path, key) = (library.cache.copies.path(&hash), keys.content_key().clone());
-    blocking(move || {
-        let broken =
-            |error: String| WireError::new(Code::Internal, "the sealed copy cannot be read").caused_by(error);
-        let file = File::open(path).map_err(|error| broken(error.to_string()))?;
-        let opener = Opener::new(file, &key).map_err(|error| broken(error.to_string()))?;
-        let picture = dos_preview::make(opener).map_err(|error| broken(error.to_string()))?;
-        Ok(Preview {
-            format: Format::Jpeg,
-            width: picture.preview.width,
-            height: picture.preview.height,
-            data: picture.preview.jpeg,
-        })
-    })
-    .await?
+    let _pin = library.cache.copies.pin(image.info.sealed.hash);
+    sealing::preview_of(&library.cache.copies, &image.info, keys.content_key().clone()).await
 }

@@ -165,7 +165,7 @@ async fn image(reconciling: &Reconciling, entry: &Asserting) -> Result<Option<As
         Some(preview) => preview,
         None => {
             let key = ImageKeys::open(&identity.vault, &image)?.content_key().clone();
-            let made = sealing::preview_of(&reconciling.cache.copies, image.info.sealed.hash, key).await;
+            let made = sealing::preview_of(&reconciling.cache.copies, &image.info, key).await;
             match made {
                 Ok(preview) => preview,
                 Err(error) => {

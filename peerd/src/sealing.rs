@@ -9,12 +9,12 @@ use std::{
     path::PathBuf,
 };
 
-use dos_preview::{Picture, PreviewError, Warning};
+use dos_preview::{Judged, Known, PreviewError};
 use dos_protocol::{
     Code, SealedHash, WireError,
     directory::Preview,
     limits::ORIGINAL_BYTES_MAX,
-    model::{Format, Original, SealedCopy},
+    model::{Format, ImageInfo, Original, SealedCopy},
 };
 use dos_sealed::{ContentKey, Opener, SealError, Sealed, Sealer};
 use tokio::{
@@ -26,9 +26,6 @@ use crate::copies::{Copies, blocking, disk_error};
 
 /// Pieces of the original that wait to be sealed.
 const PIECES_WAITING: usize = 4;
-
-/// What tells the format of an image.
-const HEAD_BYTES: usize = 12;
 
 /// A file that is deleted unless it is put in place.
 #[derive(Debug)]
@@ -47,7 +44,45 @@ pub(crate) struct Sealing {
     pieces: mpsc::Sender<Option<Vec<u8>>>,
     task: JoinHandle<Result<SealedFile, WireError>>,
     bytes: u64,
-    head: Vec<u8>,
+    head: Head,
+}
+
+/// The first bytes of a file, while it is not told what it is.
+#[derive(Debug)]
+enum Head {
+    Open(Vec<u8>),
+    Told,
+}
+
+impl Head {
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// `invalid` as soon as it is no image.
+    fn push(&mut self, piece: &[u8]) -> Result<(), WireError> {
+        let Self::Open(head) = self else { return Ok(()) };
+        head.extend(piece.iter().take(dos_preview::HEAD_BYTES - head.len()));
+        match Judged::of_start(head) {
+            Judged::Nothing => Err(no_image()),
+            Judged::Known(_) => {
+                *self = Self::Told;
+                Ok(())
+            }
+            Judged::Undecided => Ok(()),
+        }
+    }
+
+    /// There is no more of it.
+    fn end(&self) -> Result<(), WireError> {
+        match self {
+            Self::Told => Ok(()),
+            Self::Open(_) => Err(no_image()),
+        }
+    }
+}
+
+fn no_image() -> WireError {
+    WireError::new(Code::Invalid, PreviewError::NotAnImage.to_string()).hint("dosctl add FILE --any")
 }
 
 /// A sealed image, not yet in place.
@@ -66,7 +101,23 @@ pub(crate) struct Looked {
     pub(crate) original: Original,
     pub(crate) preview: Preview,
     /// What its owner should know of it.
-    pub(crate) warning: Option<Warning>,
+    pub(crate) warning: Option<String>,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    /// The name of the image, which is shown where the image cannot be.
+    pub(crate) name: String,
+    /// Whether it may be any file.
+    pub(crate) any: bool,
+}
+
+impl Subject {
+    /// An image that was published: whatever it is, it was taken.
+    pub(crate) fn published(image: &ImageInfo) -> Self {
+        Self { name: image.name.to_string(), any: true }
+    }
 }
 
 fn seal_error(error: &SealError) -> WireError {
@@ -85,15 +136,16 @@ fn too_large() -> WireError {
 }
 
 impl Sealing {
-    /// Begins it under `key`.
+    /// Begins it under `key`, of any file or of an image.
     ///
     /// # Errors
     /// If there is no name for the file.
-    pub(crate) fn begin(copies: &Copies, key: ContentKey) -> Result<Self, WireError> {
+    pub(crate) fn begin(copies: &Copies, key: ContentKey, any: bool) -> Result<Self, WireError> {
         let path = copies.temporary()?;
         let (pieces, waiting) = mpsc::channel(PIECES_WAITING);
         let task = spawn_blocking(move || seal(path, key, waiting));
-        Ok(Self { pieces, task, bytes: 0, head: Vec::with_capacity(HEAD_BYTES) })
+        let head = if any { Head::Told } else { Head::Open(Vec::new()) };
+        Ok(Self { pieces, task, bytes: 0, head })
     }
 
     /// Takes the next piece of the original.
@@ -101,13 +153,7 @@ impl Sealing {
     /// # Errors
     /// `invalid` if it is no image by its first bytes, or gets too large; what went wrong with the sealing.
     pub(crate) async fn push(&mut self, piece: Vec<u8>) -> Result<(), WireError> {
-        if self.head.len() < HEAD_BYTES {
-            self.head.extend(piece.iter().take(HEAD_BYTES - self.head.len()));
-            // What is shorter is found out at its end.
-            if self.head.len() == HEAD_BYTES && dos_preview::Format::of_head(&self.head).is_none() {
-                return Err(WireError::new(Code::Invalid, PreviewError::NotAnImage.to_string()));
-            }
-        }
+        self.head.push(&piece)?;
         self.bytes = self.bytes.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
         if self.bytes > ORIGINAL_BYTES_MAX {
             return Err(too_large());
@@ -123,8 +169,9 @@ impl Sealing {
     /// The original is complete.
     ///
     /// # Errors
-    /// What went wrong with the sealing.
+    /// `invalid` if it is no image; what went wrong with the sealing.
     pub(crate) async fn finish(self) -> Result<SealedFile, WireError> {
+        self.head.end()?;
         // If nobody takes it, the task says why.
         drop(self.pieces.send(None).await);
         self.task.await.map_err(|_| cut_off())?
@@ -170,23 +217,23 @@ impl SealedFile {
     /// Looks at the image.
     ///
     /// # Errors
-    /// `invalid` if it is none that is understood.
-    pub(crate) async fn preview(self, places: &Semaphore) -> Result<Looked, WireError> {
+    /// `invalid` if it is none, and cannot be any file.
+    pub(crate) async fn preview(self, places: &Semaphore, subject: Subject) -> Result<Looked, WireError> {
         let _place = places.acquire().await.map_err(|_| cut_off())?;
-        let (sealed, picture) = blocking(move || {
-            let picture = look(&self.file, &self.key);
-            (self, picture)
+        let (sealed, seen) = blocking(move || {
+            let seen = look(&self.file, &self.key, &subject, self.sealed.plain_bytes);
+            (self, seen)
         })
         .await?;
-        let picture = picture?;
+        let Seen { format, size, preview, warning } = seen?;
         let original = Original {
             image_id: sealed.sealed.plain_hash.into(),
-            format: format(picture.format),
-            width: picture.width,
-            height: picture.height,
+            format,
+            width: size.0,
+            height: size.1,
             bytes: sealed.sealed.plain_bytes,
         };
-        Ok(Looked { sealed, original, preview: preview(picture.preview), warning: picture.warning })
+        Ok(Looked { sealed, original, preview, warning })
     }
 
     /// Puts the file in place, for good.
@@ -208,38 +255,61 @@ impl SealedFile {
 /// If the copy is not here, or cannot be read.
 pub(crate) async fn preview_of(
     copies: &Copies,
-    hash: SealedHash,
+    image: &ImageInfo,
     key: ContentKey,
 ) -> Result<Preview, WireError> {
-    let path = copies.path(&hash);
+    let path = copies.path(&image.sealed.hash);
+    let (subject, bytes) = (Subject::published(image), image.original.bytes);
     blocking(move || {
         let file = File::open(&path).map_err(|error| disk_error("cannot open the sealed copy", &error))?;
-        Ok(preview(look(&file, &key)?.preview))
+        Ok(look(&file, &key, &subject, bytes)?.preview)
     })
     .await?
 }
 
-fn preview(made: dos_preview::Preview) -> Preview {
-    Preview { format: Format::Jpeg, width: made.width, height: made.height, data: made.jpeg }
+/// What an image turns out to be.
+struct Seen {
+    format: Format,
+    size: (u32, u32),
+    preview: Preview,
+    warning: Option<String>,
 }
 
-/// Looks at an image through its sealed copy.
-fn look(file: &File, key: &ContentKey) -> Result<Picture, WireError> {
+/// Looks at an image of `bytes` bytes through its sealed copy.
+fn look(file: &File, key: &ContentKey, subject: &Subject, bytes: u64) -> Result<Seen, WireError> {
     let unreadable = |error: &dyn std::error::Error| {
         WireError::new(Code::Internal, "the sealed copy cannot be read").caused_by(error.to_string())
     };
     let opener = Opener::new(file, key).map_err(|error| unreadable(&error))?;
-    dos_preview::make(opener).map_err(|error| match error {
+    let known = Known { name: &subject.name, bytes, any: subject.any };
+    let looked = dos_preview::look(opener, known).map_err(|error| match error {
         PreviewError::Io(error) => unreadable(&error),
-        other => WireError::new(Code::Invalid, other.to_string()),
-    })
+        other => WireError::new(Code::Invalid, other.to_string()).hint("dosctl add FILE --any"),
+    })?;
+    let (format, size, made, warning) = match looked {
+        dos_preview::Looked::Picture(picture) => {
+            let warning = picture.warning.map(|warning| warning.to_string());
+            (picture.format, (picture.width, picture.height), picture.preview, warning)
+        }
+        dos_preview::Looked::Placeholder { format, preview, why } => {
+            (format, (0, 0), preview, Some(format!("its preview shows its name and size alone: {why}")))
+        }
+    };
+    let preview = Preview { format: Format::Jpeg, width: made.width, height: made.height, data: made.jpeg };
+    // Both crates call a format the same; a test says so.
+    let format = format.as_str().parse().unwrap_or(Format::Other);
+    Ok(Seen { format, size, preview, warning })
 }
 
-fn format(format: dos_preview::Format) -> Format {
-    match format {
-        dos_preview::Format::Jpeg => Format::Jpeg,
-        dos_preview::Format::Png => Format::Png,
-        dos_preview::Format::WebP => Format::WebP,
-        dos_preview::Format::Gif => Format::Gif,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_of_the_preview_is_one_of_the_protocol() {
+        for format in dos_preview::Format::ALL {
+            let named: Result<Format, ()> = format.as_str().parse();
+            assert_eq!(named.map(Format::as_str), Ok(format.as_str()));
+        }
     }
 }

@@ -4,12 +4,18 @@ use std::io;
 
 use crate::{Format, SIDE_PIXELS_MAX};
 
+/// Pixels to a byte of the file. Scans of text reach about that; what is beyond it may have been made to cost time and memory.
+const DENSE: u64 = 20;
+
 /// Why no preview can be made of a file.
 #[derive(Debug, thiserror::Error)]
 pub enum PreviewError {
     /// The content is none of the formats that are understood.
-    #[error("not a JPEG, PNG, WebP or GIF image")]
+    #[error("not an image of a known format")]
     NotAnImage,
+    /// The format is known, but not how to decode it.
+    #[error("{0} is not decoded")]
+    NotDecoded(Format),
     /// The file ends too early, or contradicts itself.
     #[error("damaged {0} image: {1}")]
     Damaged(Format, String),
@@ -75,6 +81,21 @@ pub(crate) fn check_dimensions(
     let pixels = u64::from(width) * u64::from(height);
     if pixels > pixels_max {
         return too_large("number of pixels", pixels, pixels_max);
+    }
+    Ok(())
+}
+
+/// Refuses an image that costs more time and memory than its file is worth: of more pixels than `always`, and [`DENSE`] to a byte.
+pub(crate) fn check_density(
+    (width, height): (u32, u32),
+    file_len: u64,
+    always: u64,
+) -> Result<(), PreviewError> {
+    let pixels = u64::from(width) * u64::from(height);
+    let max = always.max(file_len.saturating_mul(DENSE));
+    if pixels > max {
+        let what = "number of pixels for the size of the file";
+        return Err(PreviewError::TooLarge { what, actual: pixels, max });
     }
     Ok(())
 }

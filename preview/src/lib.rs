@@ -1,4 +1,4 @@
-//! Turns an untrusted image (JPEG, PNG, WebP or GIF) into a small preview that is safe to hand to strangers, or into
+//! Turns an untrusted image into a small preview that is safe to hand to strangers, or into
 //! the pixels of a screen.
 //!
 //! What always holds of a preview: it is a baseline JPEG that fits in 256 x 256 pixels, upright (the orientation of
@@ -18,12 +18,17 @@
 //! | JPEG | 28 MiB | progressive files below 2,970 px keep the coefficients of one colour channel (18 MiB) |
 //! | PNG | 28 MiB | rows are averaged as they come; 8 MiB for metadata chunks |
 //! | GIF | 12 MiB | rows are averaged as they come |
+//! | TIFF | 28 MiB | rows are averaged as they come; 24 MiB for a compressed tile that is a JPEG |
+//! | Photoshop | 28 MiB | rows are averaged as they come; 4 MiB for the lengths of its rows |
+//! | BMP, QOI, Netpbm, TGA, icons | 5 bytes a pixel, of at most 64 million | they are decoded whole; 16 million pixels, or 20 to a byte of the file |
+//! | JPEG XL | 48 MiB + 1 KiB a byte of the file, 768 MiB at most | it is decoded whole: 25 bytes a pixel |
 //! | WebP | 64 MiB + 4 bytes a pixel | twice the frame (32 MiB at most); libwebp holds lossless images whole |
 //!
 //! [`scale`] goes the same way to a size of the caller's choice, up to [`SCALED_PIXELS_MAX`], and takes more: 128 MiB for
 //! the coefficients of a progressive JPEG, and three times the square of 3,000 to 6,000 pixels for any.
 //!
-//! It does not read any other format, lossless or 12-bit JPEG, and it starts no thread.
+//! It does not decode lossless or 12-bit JPEG, and it starts no thread. Of a format that is known but not decoded, [`look`] draws a
+//! placeholder.
 
 mod colour;
 mod encode;
@@ -33,17 +38,24 @@ mod finish;
 mod format;
 mod gif;
 mod jpeg;
+mod jxl;
+mod placeholder;
 mod png;
 mod profile;
+mod psd;
 mod raster;
+mod raw;
 mod shrink;
+mod tiff;
 mod webp;
+mod whole;
 mod xmp;
 
 use std::io::{BufRead, Seek, SeekFrom};
 
 pub use error::{PreviewError, Warning};
-pub use format::Format;
+pub use format::{Format, HEAD_BYTES, Judged};
+pub use placeholder::{Known, Looked, look};
 use raster::Decoded;
 
 /// The longest side of a preview, in pixels.
@@ -127,7 +139,8 @@ impl std::fmt::Debug for Pixels {
 ///
 /// [`PreviewError::NotAnImage`] for any other content, [`PreviewError::Damaged`] for a file of which nothing can be
 /// shown, [`PreviewError::TooLarge`] beyond the limits of this crate, [`PreviewError::Unsupported`]
-/// for rare kinds of the four formats, [`PreviewError::Io`] when reading fails.
+/// for rare kinds of the formats, [`PreviewError::NotDecoded`] for formats that are only known by their first bytes,
+/// [`PreviewError::Io`] when reading fails.
 pub fn make<R: BufRead + Seek>(input: R) -> Result<Picture, PreviewError> {
     let (format, decoded) = decode(input, PREVIEW_PIXELS_MAX)?;
     let (width, height) = decoded.orientation.displayed(decoded.width, decoded.height);
@@ -151,14 +164,30 @@ pub fn scale<R: BufRead + Seek>(input: R, bounds: (u32, u32)) -> Result<Pixels, 
 
 /// Decodes an image on the way to `side` pixels on its longer side.
 fn decode<R: BufRead + Seek>(mut input: R, side: u32) -> Result<(Format, Decoded), PreviewError> {
-    input.seek(SeekFrom::Start(0))?;
-    let format = format::sniff(&mut input)?;
+    let format = format_of(&mut input)?.ok_or(PreviewError::NotAnImage)?;
     input.seek(SeekFrom::Start(0))?;
     let decoded = match format {
         Format::Jpeg => jpeg::decode(&mut input, side),
         Format::Png => png::decode(&mut input, side),
         Format::WebP => webp::decode(&mut input, side),
         Format::Gif => gif::decode(&mut input, side),
+        Format::Tiff => tiff::decode(&mut input, side),
+        Format::Raw => raw::decode(&mut input, side),
+        Format::Psd => psd::decode(&mut input, side),
+        Format::Jxl => jxl::decode(&mut input, side),
+        format @ (Format::Bmp | Format::Qoi | Format::Pnm | Format::Tga | Format::Ico) => {
+            whole::decode(format, &mut input, side)
+        }
+        other => Err(PreviewError::NotDecoded(other)),
     }?;
     Ok((format, decoded))
+}
+
+/// The format of a file, if it is a known one: its first bytes tell it, and of most cameras' files its directories.
+fn format_of<R: BufRead + Seek>(input: &mut R) -> Result<Option<Format>, PreviewError> {
+    input.seek(SeekFrom::Start(0))?;
+    match format::sniff(input)? {
+        Some(Format::Tiff) if raw::is_raw(input)? => Ok(Some(Format::Raw)),
+        format => Ok(format),
+    }
 }

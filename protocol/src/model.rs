@@ -3,6 +3,7 @@
 use std::{fmt, net::SocketAddr, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use strum::IntoEnumIterator;
 
 use crate::{
     id::{ImageId, ImageNo, PeerId, Revision, SealedHash, ShareCheck, SplitId},
@@ -197,8 +198,10 @@ impl fmt::Display for Allowance {
     }
 }
 
-/// The formats of an original that are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+/// The formats of an original.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumIter,
+)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Format {
@@ -210,6 +213,48 @@ pub enum Format {
     WebP,
     /// GIF; its first frame counts.
     Gif,
+    /// TIFF.
+    Tiff,
+    /// Windows bitmap.
+    Bmp,
+    /// Quite OK Image.
+    Qoi,
+    /// Netpbm.
+    Pnm,
+    /// Truevision TGA.
+    Tga,
+    /// Icons and cursors of Windows.
+    Ico,
+    /// JPEG XL.
+    Jxl,
+    /// AVIF.
+    Avif,
+    /// HEIF with HEVC.
+    Heic,
+    /// Scalable Vector Graphics.
+    Svg,
+    /// Photoshop.
+    Psd,
+    /// A camera's raw format.
+    Raw,
+    /// PDF.
+    Pdf,
+    /// JPEG 2000.
+    Jp2,
+    /// OpenEXR.
+    Exr,
+    /// Radiance HDR.
+    Hdr,
+    /// DirectDraw Surface.
+    Dds,
+    /// GIMP.
+    Xcf,
+    /// DjVu.
+    Djvu,
+    /// Encapsulated PostScript.
+    Eps,
+    /// Any other file.
+    Other,
     /// One that only a newer program knows.
     #[serde(other)]
     Unknown,
@@ -221,13 +266,23 @@ impl Format {
     pub fn as_str(self) -> &'static str {
         self.into()
     }
+
+    /// The format's name in what an owner signs. The first release knows four formats and reads all others as unknown, so that
+    /// is what is signed of them: a record holds for every program, whichever formats it knows.
+    #[must_use]
+    pub fn signed_name(self) -> &'static str {
+        match self {
+            Self::Jpeg | Self::Png | Self::WebP | Self::Gif => self.as_str(),
+            _ => Self::Unknown.as_str(),
+        }
+    }
 }
 
 impl FromStr for Format {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Jpeg, Self::Png, Self::WebP, Self::Gif].into_iter().find(|f| f.as_str() == text).ok_or(())
+        Self::iter().find(|format| *format != Self::Unknown && format.as_str() == text).ok_or(())
     }
 }
 
@@ -238,9 +293,9 @@ pub struct Original {
     pub image_id: ImageId,
     /// Its format.
     pub format: Format,
-    /// Its width in pixels, as displayed.
+    /// Its width in pixels, as displayed; 0 if that is not known.
     pub width: u32,
-    /// Its height in pixels, as displayed.
+    /// Its height in pixels, as displayed; 0 if that is not known.
     pub height: u32,
     /// Its size in bytes.
     pub bytes: u64,
@@ -253,6 +308,14 @@ pub struct SealedCopy {
     pub hash: SealedHash,
     /// Its size in bytes.
     pub bytes: u64,
+}
+
+impl Original {
+    /// Width and height, if they are known.
+    #[must_use]
+    pub fn size(&self) -> Option<(u32, u32)> {
+        (self.width > 0 && self.height > 0).then_some((self.width, self.height))
+    }
 }
 
 /// What is known of a preview without seeing it.

@@ -90,13 +90,13 @@ impl SignedImage {
             .number(owner.number())
             .bytes(name.as_str().as_bytes())
             .bytes(original.image_id.as_bytes())
-            .bytes(original.format.as_str().as_bytes())
+            .bytes(original.format.signed_name().as_bytes())
             .number(original.width.into())
             .number(original.height.into())
             .number(original.bytes)
             .bytes(sealed.hash.as_bytes())
             .number(sealed.bytes)
-            .bytes(preview.format.as_str().as_bytes())
+            .bytes(preview.format.signed_name().as_bytes())
             .number(preview.width.into())
             .number(preview.height.into())
             .number(preview.bytes.into())
@@ -189,6 +189,22 @@ mod tests {
         assert!(changed(|image| image.preview.bytes = 1));
         assert!(image().verify(&key, &ImageRecord { revision: 8, ..record }).is_err());
         assert!(image().verify(&key, &ImageRecord { preview_hash: [9; 32], ..record }).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_record_holds_for_programs_that_know_the_format_and_for_those_that_do_not() -> Result<(), SecretError>
+    {
+        let owner = SecretKey::generate()?;
+        let key = owner.public()?;
+        let of = |format| SignedImage { original: Original { format, ..image().original }, ..image() };
+        let record = of(Format::Tiff).sign(&owner, 7, [3; 32])?;
+        assert!(of(Format::Tiff).verify(&key, &record).is_ok());
+        assert!(of(Format::Unknown).verify(&key, &record).is_ok(), "as the first release reads it");
+        for format in [Format::Jpeg, Format::Png, Format::WebP, Format::Gif] {
+            assert!(of(format).verify(&key, &record).is_err());
+            assert_eq!(format.signed_name(), format.as_str(), "what was signed before stays valid");
+        }
         Ok(())
     }
 }

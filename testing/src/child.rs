@@ -274,7 +274,14 @@ mod tests {
         let mut shell = Guarded::start(&mut command);
         let mut line = String::new();
         io::BufReader::new(shell.stdout()).read_line(&mut line).unwrap();
-        (shell, line.trim().parse().unwrap())
+        let orphan = line.trim().parse().unwrap();
+        // While a process becomes another program it has no environment for a moment.
+        let sleeps =
+            |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sleep\n");
+        crate::wait_until("both sleep", || {
+            sleeps(shell.id()) && sleeps(orphan) && runs(shell.id()) && runs(orphan)
+        });
+        (shell, orphan)
     }
 
     fn runs(pid: u32) -> bool {

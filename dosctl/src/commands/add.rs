@@ -36,13 +36,14 @@ Examples:
   dosctl add -r Pictures/holiday
   dosctl add DSC_0042.JPG --name sea
   dosctl add sea-retouched.jpg --name sea --replace
-  convert sea.tif jpeg:- | dosctl add - --name sea")]
+  dosctl add IMG_0042.HEIC scan.tif
+  scanimage --format=png | dosctl add - --name scan")]
 pub(crate) struct Args {
-    /// Image files: JPEG, PNG, WebP or GIF; - is standard input
+    /// Image files of any format; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Add the images in folders, and in those inside them; what is published already, unchanged, is skipped
-    #[arg(short, long, conflicts_with_all = ["name", "replace"])]
+    #[arg(short, long, conflicts_with_all = ["name", "replace", "any"])]
     recursive: bool,
     /// Name of the image, with one FILE [default: the file name without its extension]
     #[arg(long)]
@@ -50,9 +51,12 @@ pub(crate) struct Args {
     /// Replace the image of the same name; the grants to it stay
     #[arg(long)]
     replace: bool,
-    /// Refuse images that are damaged, even if they can be shown in part
+    /// Refuse images whose preview shows them in part or not at all
     #[arg(long)]
     strict: bool,
+    /// Take any file, also what is no image or too damaged to be shown
+    #[arg(long)]
+    any: bool,
     #[command(flatten)]
     progress: progress::ProgressArgs,
 }
@@ -184,9 +188,9 @@ impl Adding<'_> {
             Some(name) => name.clone(),
             None => name_of(path)?,
         };
-        let mut source = Source::open(path)?;
+        let mut source = Source::open(path, self.args.any)?;
         let total = source.bytes();
-        let options = Some(AddOptions { strict: self.args.strict });
+        let options = Some(AddOptions { strict: self.args.strict, any: self.args.any });
         let command = Command::Add { name, replace: self.args.replace, options };
         let mut client = self.context.start(command)?;
         let sent = match &mut self.over_all {

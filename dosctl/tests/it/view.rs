@@ -330,7 +330,7 @@ fn a_picture_handed_on_by_xdg_open_stays_in_memory() {
     assert_eq!(stdout(&output), "opened bob/sea (1.28 MB), 1 view left\n");
     assert!(stderr(&output).contains("stays in memory until peerd stops"), "{}", stderr(&output));
     assert!(fs::read(peerd.path("seen")).unwrap() == bytes());
-    assert_eq!(files, [PathBuf::from("sea.webp")]);
+    assert_eq!(files, [PathBuf::from("sea.image")]);
     peerd.done();
 }
 

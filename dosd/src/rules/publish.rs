@@ -223,11 +223,16 @@ fn name_taken(name: &ImageName) -> WireError {
 pub(crate) fn is_possible(image: &ImageInfo) -> bool {
     let (original, preview) = (&image.original, &image.preview);
     let has_pixels = |width: u32, height: u32| width > 0 && height > 0;
-    has_pixels(original.width, original.height)
+    is_size(original.width, original.height)
         && has_pixels(preview.width, preview.height)
         && preview.bytes > 0
         && original.bytes > 0
         && image.sealed.bytes > original.bytes
+}
+
+/// Whether an original can have this size: none is known of what its owner's daemon does not decode.
+fn is_size(width: u32, height: u32) -> bool {
+    (width == 0) == (height == 0)
 }
 
 const UNKNOWN_FORMAT: &str = "the directory does not know this format";
@@ -256,8 +261,8 @@ pub(crate) fn check(publish: &Publish) -> Result<(), WireError> {
         UNKNOWN_FORMAT.into()
     } else if original.bytes == 0 || original.bytes > ORIGINAL_BYTES_MAX {
         format!("an original has 1 to {ORIGINAL_BYTES_MAX} bytes")
-    } else if original.width == 0 || original.height == 0 {
-        "an original has at least one pixel".into()
+    } else if !is_size(original.width, original.height) {
+        "an original has at least one pixel, if its size is known".into()
     } else if sealed <= original.bytes || sealed > original.bytes * 2 + (1 << 20) {
         "a sealed copy is a little larger than its original".into()
     } else {

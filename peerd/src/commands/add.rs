@@ -16,7 +16,7 @@ use crate::{
     keys::{ImageKeys, StoredKeys},
     library::{BusyName, finish_publication_of, publish, sign},
     rules::names::numbered,
-    sealing::{Looked, SealedFile, Sealing},
+    sealing::{Looked, SealedFile, Sealing, Subject},
     shell::quoted,
     store::Publication,
 };
@@ -70,7 +70,7 @@ pub(super) async fn run(
 }
 
 async fn receive(change: &Operation, wanted: Wanted, upload: &mut dyn Upload) -> Result<Received, WireError> {
-    let Wanted { name, replace, .. } = wanted;
+    let Wanted { name, replace, options } = wanted;
     let services = &change.services;
     let (_, identity) = services.identity.registered().ok_or_else(unregistered)?;
     services.upstream.ready().await?;
@@ -88,11 +88,12 @@ async fn receive(change: &Operation, wanted: Wanted, upload: &mut dyn Upload) ->
         Some(image) => ImageKeys::open(&identity.vault, &image)?,
         None => ImageKeys::generate()?,
     };
-    let mut sealing = Sealing::begin(&services.cache.copies, keys.content_key().clone())?;
+    let any = options.is_some_and(|options| options.any);
+    let mut sealing = Sealing::begin(&services.cache.copies, keys.content_key().clone(), any)?;
     while let Some(piece) = upload.next().await? {
         sealing.push(piece).await?;
     }
-    let addition = Addition { wanted: Wanted { name, ..wanted }, keys, _busy: busy };
+    let addition = Addition { wanted: Wanted { name, replace, options }, keys, _busy: busy };
     Ok(Received::Sealed(Box::new((addition, sealing.finish().await?))))
 }
 
@@ -140,9 +141,11 @@ async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) ->
     let Addition { wanted: Wanted { name, replace, options }, keys, _busy } = addition;
     let services = &change.services;
     let (me, identity) = services.identity.registered().ok_or_else(unregistered)?;
-    let Looked { sealed, original, preview, warning } = sealed.preview(&services.library.previews).await?;
-    if let (Some(warning), Some(AddOptions { strict: true })) = (warning, options) {
-        return Err(WireError::new(Code::Invalid, warning.to_string()));
+    let subject = Subject { name: name.to_string(), any: options.is_some_and(|options| options.any) };
+    let Looked { sealed, original, preview, warning } =
+        sealed.preview(&services.library.previews, subject).await?;
+    if let (Some(warning), Some(AddOptions { strict: true, .. })) = (&warning, options) {
+        return Err(WireError::new(Code::Invalid, warning.clone()));
     }
     let copy = sealed.copy();
     let StoredKeys { content_key, share_secret } = keys.store(&identity.vault, &copy.hash)?;
@@ -166,7 +169,7 @@ async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) ->
     let image = Box::new(info);
     Ok(match warning {
         // An older caller would not understand it.
-        Some(warning) if options.is_some() => Outcome::Added { image, warning: warning.to_string().into() },
+        Some(warning) if options.is_some() => Outcome::Added { image, warning: warning.into() },
         _ => Outcome::Image(image),
     })
 }

@@ -161,7 +161,7 @@ fn parts(dir: &std::path::Path) -> (Cache, Arc<Identities>) {
 }
 
 async fn sealed(cache: &Cache, key: &ContentKey) -> (SealedCopy, Vec<u8>) {
-    let mut sealing = Sealing::begin(&cache.copies, key.clone()).unwrap();
+    let mut sealing = Sealing::begin(&cache.copies, key.clone(), true).unwrap();
     sealing.push(b"a picture".to_vec()).await.unwrap();
     let file = sealing.finish().await.unwrap();
     let (copy, blocks) = (file.copy(), file.blocks());

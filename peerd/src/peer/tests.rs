@@ -66,7 +66,7 @@ struct Pair {
 async fn pair() -> Pair {
     let (owner, viewer) = (peer("7xKqPm2R").await, peer("8yLrQn3S").await);
     let keys = ImageKeys::generate().unwrap();
-    let mut sealing = Sealing::begin(&owner.peers().cache.copies, keys.content_key().clone()).unwrap();
+    let mut sealing = Sealing::begin(&owner.peers().cache.copies, keys.content_key().clone(), true).unwrap();
     // It begins as a picture does.
     let mut original = vec![7; BLOCK_BYTES * 2];
     original[..4].copy_from_slice(&[0xff, 0xd8, 0xff, 0xe0]);

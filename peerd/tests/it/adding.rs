@@ -29,3 +29,34 @@ fn a_damaged_image_is_added_as_far_as_it_goes_unless_that_is_not_wanted() {
     alice.ctl(&["share", "half", "bob", "--views", "1"]).ok();
     assert!(bob.view("alice/half") == half, "the original is as it was");
 }
+
+#[test]
+fn what_cannot_be_decoded_is_added_with_a_placeholder_and_what_is_no_picture_is_not() {
+    let stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    let document = b"%PDF-1.7\nscanned".as_slice();
+    fs::write(alice.dir.join("scan.pdf"), document).unwrap();
+    fs::write(alice.dir.join("diary.txt"), "dear diary").unwrap();
+    let words = "its preview shows its name and size alone: PDF is not decoded";
+    assert_eq!(alice.error(8, &["add", "scan.pdf", "--strict"])["error"]["message"], words);
+    let added = alice.json(&["add", "scan.pdf"]);
+    assert_eq!(added["warnings"][0], serde_json::json!({ "image": "scan", "message": words }));
+    let image = &added["images"][0];
+    assert_eq!((&image["format"], &image["width"]), (&"pdf".into(), &serde_json::Value::Null));
+    let refused = alice.error(8, &["add", "diary.txt"]);
+    assert_eq!(refused["error"]["hint"], "dosctl add FILE --any");
+    let any = alice.json(&["add", "diary.txt", "--any"]);
+    assert_eq!(any["images"][0]["format"], "other");
+    // The viewer sees the owner's signature hold, and a placeholder that names the image; the bytes are those of the file.
+    let listed = bob.json(&["list"]);
+    let peers = listed["peers"].as_array().unwrap().iter();
+    let images: Vec<_> = peers.flat_map(|peer| peer["images"].as_array().unwrap()).collect();
+    assert_eq!(images.len(), 2);
+    for image in images {
+        assert_eq!(image["signature"], "valid", "{image}");
+    }
+    bob.ctl(&["preview", "alice/scan", "-o", "scan.jpg"]).ok();
+    assert!(fs::read(bob.dir.join("scan.jpg")).unwrap().starts_with(b"\xff\xd8"));
+    alice.ctl(&["share", "scan", "bob", "--views", "1"]).ok();
+    assert!(bob.view("alice/scan") == document);
+}

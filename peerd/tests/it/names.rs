@@ -58,7 +58,7 @@ fn what_is_no_image_is_refused_by_its_first_bytes() {
     let mut send = |message: &ToPeerd| stream.write_all(&frame::to_frame(message).unwrap());
     send(&ToPeerd::Do(Box::new(add))).unwrap();
     // Byte by byte at first, as no dosctl does it.
-    for byte in b"dear diary, " {
+    for byte in b"dear diary, today " {
         send(&ToPeerd::Data(vec![*byte])).unwrap();
     }
     // The file is not ended: the answer comes before the rest of it.

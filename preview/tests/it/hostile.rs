@@ -134,9 +134,7 @@ fn a_png_that_inflates_far_beyond_its_pixels_is_done_soon() {
 
 #[test]
 fn other_files_are_not_images_and_rare_jpegs_are_unsupported() {
-    for other in
-        [b"".as_slice(), b"BM......", b"hello, world", b"RIFF\0\0\0\0WAVEfmt ", b"%PDF-1.7", b"\xff\xd8"]
-    {
+    for other in [b"".as_slice(), b"BM......", b"hello, world", b"RIFF\0\0\0\0WAVEfmt ", b"\xff\xd8"] {
         assert!(matches!(make(other), Err(PreviewError::NotAnImage)));
     }
     let good = jpeg(&photo(64, 64), |_| {});

@@ -5,12 +5,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
+mod bitmaps;
 mod colours;
 mod cut;
 mod hostile;
+mod jxl;
 mod patterns;
+mod placeholders;
 mod properties;
 mod quality;
+mod raw;
 mod samples;
 mod scaled;
+mod tiff;
 mod turned;

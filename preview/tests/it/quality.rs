@@ -252,7 +252,7 @@ fn formats_are_told_by_content_and_small_images_keep_their_size() {
     ] {
         let picture = make(&bytes).unwrap();
         assert_eq!(picture.format, format);
-        assert_eq!(picture.format.to_string(), name);
+        assert_eq!(picture.format.as_str(), name);
         assert_eq!((picture.preview.width, picture.preview.height), (40, 30));
     }
 }

@@ -23,6 +23,9 @@ pub struct AddOptions {
     /// Refuses an image that is damaged, even if it can be shown in part.
     #[serde(default)]
     pub strict: bool,
+    /// Takes any file: also what is no image, and an image that is too damaged to be shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any: bool,
 }
 
 /// What dosctl wants done.

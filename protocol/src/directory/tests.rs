@@ -105,7 +105,7 @@ fn what_only_a_newer_directory_knows_inside_a_message_has_a_meaning_here() {
         panic!()
     };
     assert_eq!(notice.kind, NoticeKind::Announcement);
-    let format: crate::model::Format = ciborium::Value::Text("avif".into()).deserialized().unwrap();
+    let format: crate::model::Format = ciborium::Value::Text("eclipse".into()).deserialized().unwrap();
     assert_eq!(format, crate::model::Format::Unknown);
 }
 

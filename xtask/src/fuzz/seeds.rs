@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use image::{ExtendedColorType, ImageFormat, RgbImage, codecs::gif::GifEncoder};
+use image::{DynamicImage, ExtendedColorType, ImageFormat, RgbImage, codecs::gif::GifEncoder};
 
 /// Makes all of them.
 ///
@@ -205,9 +205,23 @@ impl Seeds<'_> {
             };
             self.add("preview_png", &encode(ImageFormat::Png)?)?;
             self.add("preview_webp", &encode(ImageFormat::WebP)?)?;
+            for format in [ImageFormat::Bmp, ImageFormat::Qoi, ImageFormat::Pnm, ImageFormat::Tga] {
+                self.add("preview_bitmaps", &encode(format)?)?;
+            }
+            self.add("preview_bitmaps", &icon(&picture)?)?;
+            self.add("preview_psd", &photoshop(&picture))?;
             let mut gif = Vec::new();
             GifEncoder::new(&mut gif).encode(picture.as_raw(), width, height, ExtendedColorType::Rgb8)?;
             self.add("preview_gif", &gif)?;
+            // Width, height, photometric interpretation, strip, samples, length of the strip.
+            let length = u32::try_from(picture.as_raw().len())?;
+            let page =
+                [(256, width), (257, height), (258, 8), (262, 2), (273, DATA), (277, 3), (279, length)];
+            self.add("preview_tiff", &structure(&page, picture.as_raw()))?;
+            // Orientation, a JPEG, and that it is a DNG.
+            let jpeg = encode(ImageFormat::Jpeg)?;
+            let camera = [(274, 6), (513, DATA), (514, u32::try_from(jpeg.len())?), (50_706, 1)];
+            self.add("preview_raw", &structure(&camera, &jpeg))?;
             for (progressive, restart) in [(false, None), (true, None), (false, Some(2))] {
                 let mut jpeg = Vec::new();
                 let mut encoder = jpeg_encoder::Encoder::new(&mut jpeg, 70);
@@ -227,12 +241,55 @@ impl Seeds<'_> {
             let target = match path.extension().and_then(|end| end.to_str()) {
                 Some("jpg") => "preview_jpeg",
                 Some("webp") => "preview_webp",
+                Some("jxl") => "preview_jxl",
                 _ => continue,
             };
             self.add(target, &fs::read(&path)?)?;
         }
         Ok(())
     }
+}
+
+/// An icon of one picture, which has an opacity.
+fn icon(picture: &RgbImage) -> Result<Vec<u8>> {
+    let mut file = Cursor::new(Vec::new());
+    DynamicImage::from(picture.clone()).to_rgba8().write_to(&mut file, ImageFormat::Ico)?;
+    Ok(file.into_inner())
+}
+
+/// A file of Photoshop: a resource, no layers, and three planes.
+fn photoshop(picture: &RgbImage) -> Vec<u8> {
+    let mut file = b"8BPS\0\x01\0\0\0\0\0\0\0\x03".to_vec();
+    file.extend([picture.height(), picture.width()].into_iter().flat_map(u32::to_be_bytes));
+    // Bits, RGB, no palette.
+    file.extend([0, 8, 0, 3, 0, 0, 0, 0]);
+    file.extend(b"\0\0\0\x0e8BIM\x04\x0f\0\0\0\0\0\x02xy");
+    // No layers, and no compression.
+    file.extend([0; 6]);
+    for plane in 0..3 {
+        file.extend(picture.as_raw().iter().skip(plane).step_by(3));
+    }
+    file
+}
+
+/// Stands for the place of the data in a directory.
+const DATA: u32 = u32::MAX;
+
+/// A TIFF structure of one directory, and the data behind it.
+fn structure(entries: &[(u16, u32)], data: &[u8]) -> Vec<u8> {
+    let count = u16::try_from(entries.len()).unwrap_or(u16::MAX);
+    let place = 8 + 2 + 12 * u32::from(count) + 4;
+    let mut file = b"II*\0\x08\0\0\0".to_vec();
+    file.extend(count.to_le_bytes());
+    for &(tag, value) in entries {
+        file.extend(tag.to_le_bytes());
+        file.extend(4u16.to_le_bytes());
+        file.extend(1u32.to_le_bytes());
+        file.extend(if value == DATA { place } else { value }.to_le_bytes());
+    }
+    file.extend([0; 4]);
+    file.extend_from_slice(data);
+    file
 }
 
 fn painted(width: u32, height: u32) -> RgbImage {

@@ -52,7 +52,7 @@ pub(super) fn plan(folders: &[PathBuf], published: &[ImageInfo]) -> Result<Plan,
         walk(folder, folder, 0, &mut found)?;
     }
     found.retain(|file: &Found| {
-        let is_image = Source::open(&file.path).is_ok();
+        let is_image = Source::open(&file.path, false).is_ok();
         plan.skipped += u64::from(!is_image);
         is_image
     });

@@ -98,7 +98,7 @@ fn image_cells(image: &ImageInfo, now: Timestamp) -> [String; 4] {
     let original = &image.original;
     [
         image.name.to_string(),
-        format!("{}x{}", original.width, original.height),
+        original.size().map_or_else(|| NOTHING.into(), |(width, height)| format!("{width}x{height}")),
         size(original.bytes),
         image.access.map_or_else(|| "own".into(), |access| access_words(access, now)),
     ]
@@ -134,12 +134,7 @@ pub(crate) fn resolved(text: &mut Text, who: &PeerInfo) {
 /// An image that was added or renamed.
 pub(crate) fn image(text: &mut Text, done: &str, image: &ImageInfo) {
     let original = &image.original;
-    text.line(&format!(
-        "{done} {}: {} {}x{}, {}",
-        image.name,
-        original.format.as_str(),
-        original.width,
-        original.height,
-        size(original.bytes)
-    ));
+    let pixels = original.size().map_or_else(String::new, |(width, height)| format!(" {width}x{height}"));
+    let format = original.format.as_str();
+    text.line(&format!("{done} {}: {format}{pixels}, {}", image.name, size(original.bytes)));
 }

@@ -130,7 +130,7 @@ fn sizes_are_possible() {
     let most = ORIGINAL_BYTES_MAX;
     let bytes = Some("a preview has 1 to 65536 bytes");
     let pixels = Some("a preview fits in 256x256 pixels");
-    let one_pixel = Some("an original has at least one pixel");
+    let one_pixel = Some("an original has at least one pixel, if its size is known");
     let too_large = Some("an original has 1 to 17163091968 bytes");
     let sealed = Some("a sealed copy is a little larger than its original");
     let unknown = Some("the directory does not know this format");

@@ -12,6 +12,12 @@ fn alice() -> PeerId {
     "7xKqPm2R".parse().unwrap()
 }
 
+/// All, as the protocol names them.
+fn formats() -> impl Iterator<Item = Format> {
+    let named = dos_preview::Format::ALL.into_iter().map(|format| format.as_str().parse().unwrap());
+    named.chain([Format::Unknown])
+}
+
 fn bob() -> PeerId {
     "8yLrQn3S".parse().unwrap()
 }
@@ -157,7 +163,7 @@ fn values_that_are_absent_or_at_their_bounds_come_back() {
         };
         assert_eq!(decode::<Request>(&encode(&request).unwrap()).unwrap(), request);
     }
-    for format in [Format::Jpeg, Format::Png, Format::WebP, Format::Gif, Format::Unknown] {
+    for format in formats() {
         let image = ImageInfo { original: Original { format, ..original() }, ..image() };
         assert_eq!(decode::<ImageInfo>(&encode(&image).unwrap()).unwrap(), image);
     }

@@ -17,7 +17,7 @@ use dos_protocol::{
 
 use super::{
     Samples,
-    model::{alice, at, bob, grant, image, link, message_id, name, offer, peer, preview, request},
+    model::{alice, at, bob, grant, image, link, message_id, name, offer, peer, preview, request, undecoded},
 };
 
 fn sessions() -> Vec<Command> {
@@ -55,7 +55,8 @@ fn images() -> Vec<Command> {
     let own = || "sea".parse().unwrap();
     vec![
         Command::Add { name: own(), replace: true, options: None },
-        Command::Add { name: own(), replace: false, options: Some(AddOptions { strict: true }) },
+        Command::Add { name: own(), replace: false, options: Some(AddOptions { strict: true, any: false }) },
+        Command::Add { name: own(), replace: false, options: Some(AddOptions { strict: false, any: true }) },
         Command::Remove(own()),
         Command::Rename { name: own(), new: "ocean".parse().unwrap() },
         Command::Preview(image()),
@@ -268,6 +269,7 @@ fn outcomes_of_images() -> Vec<Outcome> {
     let path = || "7xKqPm2R/sea".parse().unwrap();
     vec![
         Outcome::Image(Box::new(image())),
+        Outcome::Image(Box::new(undecoded())),
         Outcome::Added { image: Box::new(image()), warning: "a part is missing".into() },
         Outcome::Removed(path()),
         Outcome::Preview {

@@ -135,6 +135,12 @@ pub(super) fn image() -> ImageInfo {
     }
 }
 
+/// One of a format that the first release does not know, and of a size that no one knows.
+pub(super) fn undecoded() -> ImageInfo {
+    let original = Original { format: Format::Heic, width: 0, height: 0, ..original() };
+    ImageInfo { original, ..image() }
+}
+
 pub(super) fn peer() -> PeerInfo {
     PeerInfo {
         id: alice(),
