@@ -136,17 +136,19 @@ impl Store {
         .await
     }
 
-    /// Those whose inviters have not answered yet, at this directory.
+    /// Those whose inviters have not answered yet, at this directory; not those that their inviters have forgotten by now.
     ///
     /// # Errors
     /// As in [`Error`].
     pub(crate) async fn joined_waiting(&self, directory: PublicKey) -> Result<Vec<Joined>, Error> {
+        let since = self.clock.now().before(INVITE_KEPT).0;
         self.read(move |connection| {
             let sql = format!(
-                "SELECT {COLUMNS} FROM joined WHERE directory = ?1 AND state = 'waiting' ORDER BY since"
+                "SELECT {COLUMNS} FROM joined
+                 WHERE directory = ?1 AND state = 'waiting' AND since > ?2 ORDER BY since"
             );
             let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map([directory.as_bytes()], |row| Ok(joined(row)))?;
+            let rows = statement.query_map(params![directory.as_bytes(), since], |row| Ok(joined(row)))?;
             rows.map(|row| row?).collect()
         })
         .await

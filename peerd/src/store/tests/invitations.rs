@@ -1,12 +1,12 @@
 //! Invitations over crashes: what a guest was promised is decided in the transaction that takes it in, and goes on where it was.
 
 use dos_protocol::{
-    Allowance, ImageNo, OperationId, PeerId, PublicKey, SealingKey, Seq, Timestamp,
+    Allowance, Card, ImageNo, OperationId, PeerId, PublicKey, SealingKey, Seq, Timestamp,
     control::{InviteState, Trust},
     invitation::{InviteKey, InviteSecret, Join, Meeting, RefusedBecause},
 };
 
-use super::super::{Arrival, Heard, NewGrant, NewInvitation, NotMade, Store};
+use super::super::{Arrival, Heard, Joining, NewGrant, NewInvitation, NotMade, Store};
 
 fn peer(number: u64) -> PeerId {
     PeerId::from_number(PeerId::COUNT / 3 + number).unwrap()
@@ -153,4 +153,41 @@ async fn open_invitations_are_one_for_a_name_and_bounded_and_a_revoked_one_is_re
     store.directory_told(Timestamp(week().0 + 31 * 24 * 3_600_000)).await.unwrap();
     assert_eq!(invite("one-more").await, Ok(InviteState::Expired));
     assert_eq!(store.invitations().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_inviter_is_greeted_until_it_answers_and_not_for_ever() {
+    let temp = tempfile::tempdir().unwrap();
+    let (store, _writer) = Store::open(&temp.path().join("peerd.db")).unwrap();
+    store.directory_told(NOW).await.unwrap();
+    let (id, directory) = (InviteSecret::generate().unwrap().master().id(), PublicKey::from([9; 32]));
+    let inviter = Card { id: peer(1), key: [3; 32].into(), name: None };
+    let joining = Joining { id, directory, inviter, secret: vec![1, 2, 3] };
+    store.join(joining.clone()).await.unwrap();
+    let operation = store.joined(id).await.unwrap().unwrap().operation;
+    // Given again it is the same one, and says the same under the same operation.
+    store.join(joining).await.unwrap();
+    assert_eq!(store.joined(id).await.unwrap().unwrap().operation, operation);
+    let waiting = async || store.joined_waiting(directory).await.unwrap().len();
+    assert_eq!((waiting().await, store.joined_waiting([8; 32].into()).await.unwrap().len()), (1, 0));
+    let answer = async |seq, verdict, is_proved| {
+        let heard = Heard::Answer { invitation: id, verdict, is_proved };
+        store
+            .apply_updates(peer(2), vec![Arrival::Greeting { seq: Seq(seq), at: NOW, heard }], |_| ())
+            .await
+            .unwrap();
+        store.joined(id).await.unwrap().unwrap().state
+    };
+    assert_eq!(answer(1, Err(RefusedBecause::Used), false).await, InviteState::Waiting);
+    assert_eq!(answer(2, Err(RefusedBecause::Keys), true).await, InviteState::Refused);
+    let sealing = SealingKey { key: [1; 32], signature: [1; 64].into() };
+    assert_eq!(answer(3, Ok(sealing), true).await, InviteState::Refused, "the first answer counts");
+    assert_eq!(waiting().await, 0);
+    let other = InviteSecret::generate().unwrap().master().id();
+    let inviter = Card { id: peer(1), key: [3; 32].into(), name: None };
+    store.join(Joining { id: other, directory, inviter, secret: vec![1] }).await.unwrap();
+    store.directory_told(Timestamp(NOW.0 + 29 * 24 * 3_600_000)).await.unwrap();
+    assert_eq!(waiting().await, 1);
+    store.directory_told(Timestamp(NOW.0 + 31 * 24 * 3_600_000)).await.unwrap();
+    assert_eq!(waiting().await, 0);
 }
