@@ -18,6 +18,8 @@ pub(crate) mod fetch;
 pub(crate) mod group;
 pub(crate) mod groups;
 pub(crate) mod instances;
+pub(crate) mod invite;
+pub(crate) mod invites;
 pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod logout;
@@ -44,12 +46,15 @@ pub(crate) mod view;
 pub(crate) mod wait;
 pub(crate) mod watch;
 
-use dos_protocol::control::{Command, Outcome};
+use dos_protocol::{
+    Code, Reason, WireError,
+    control::{Command, Invite, InviteState, Outcome},
+};
 
 use crate::{
     context::{Context, unexpected},
     error::Error,
-    output::{human, json},
+    output::{Text, human, json},
 };
 
 /// Runs a command that makes, changes or answers a request.
@@ -74,6 +79,31 @@ fn run_session(command: Command, context: &Context) -> Result<(), Error> {
             })
         }
         _ => Err(unexpected()),
+    })
+}
+
+/// Shows what has come of an invitation that was used, if one was.
+fn show_joined(text: &mut Text, joined: Option<&Invite>) {
+    if let Some(invite) = joined.filter(|invite| invite.state != InviteState::Refused) {
+        human::joined(text, invite);
+    }
+}
+
+/// Refuses what an inviter has refused.
+///
+/// # Errors
+/// `denied`, with the inviter's reason.
+fn taken(joined: Option<&Invite>) -> Result<(), Error> {
+    let Some(invite) = joined.filter(|invite| invite.state == InviteState::Refused) else { return Ok(()) };
+    let who = invite.name.as_ref().map_or_else(|| "the inviter".to_owned(), ToString::to_string);
+    let error = WireError::new(
+        Code::Denied,
+        format!("{who} does not take the invitation, and shares nothing for it"),
+    );
+    let error = error.because(Reason::Closed).hint(format!("ask {who} for a new link"));
+    Err(match &invite.trouble {
+        Some(why) => error.caused_by(why.clone()).into(),
+        None => error.into(),
     })
 }
 

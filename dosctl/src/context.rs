@@ -284,7 +284,10 @@ fn is_change(command: &Command) -> bool {
         | Command::Group { .. }
         | Command::AddAs { .. }
         | Command::Set { .. }
-        | Command::Later { .. } => true,
+        | Command::Later { .. }
+        | Command::Invite(_)
+        | Command::RevokeInvite(_)
+        | Command::Join(_) => true,
         // A view is over before its picture comes.
         Command::View { .. }
         | Command::Status
@@ -303,6 +306,7 @@ fn is_change(command: &Command) -> bool {
         | Command::Groups
         | Command::Albums
         | Command::Album { .. }
+        | Command::Invites
         | Command::Inspect(_) => false,
     }
 }

@@ -76,6 +76,8 @@ pub struct Settings {
     pub registration: Registration,
     /// How many registrations one address may attempt in a minute, and at once.
     pub registrations_per_minute: u32,
+    /// How many invites one peer may make in a day.
+    pub peer_invites: u32,
     /// Whether peers may broadcast.
     pub broadcast: Switch,
     /// How many broadcasts one peer may make in a minute, and at once.
@@ -114,6 +116,7 @@ impl From<&Values> for Settings {
         Self {
             registration: values.registration,
             registrations_per_minute: values.registrations_per_minute,
+            peer_invites: values.peer_invites,
             broadcast: values.broadcast,
             broadcasts_per_minute: values.broadcasts_per_minute,
             idle_timeout: values.idle_timeout,

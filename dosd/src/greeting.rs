@@ -72,6 +72,7 @@ mod tests {
             host: host.into(),
             port: 5001,
             invite: invite.map(Into::into),
+            invitation: None,
         }
     }
 

@@ -302,5 +302,5 @@ async fn lost(directory: &Directory) -> PathBuf {
 
 fn join_link(key: PublicKey, bound: SocketAddr, advertise: Option<(String, u16)>) -> JoinLink {
     let (host, port) = advertise.unwrap_or_else(|| address::guess(bound));
-    JoinLink { key, host: host.into(), port, invite: None }
+    JoinLink { key, host: host.into(), port, invite: None, invitation: None }
 }

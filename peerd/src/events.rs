@@ -60,6 +60,7 @@ impl Whom {
             EventKind::Message(message) => any(&[message.from]) || message.to.is_some_and(|to| any(&[to])),
             EventKind::Contact(contact) => any(&[contact.from]),
             EventKind::KeyChange(contact) => any(&[contact.id]),
+            EventKind::Invite(invite) => invite.peer.is_none_or(|peer| any(&[peer])),
         }
     }
 }

@@ -118,7 +118,7 @@ impl Identity {
         }
         let vault = Vault::new(&seed)?;
         let fingerprints = Zeroizing::new(blake3::derive_key(FINGERPRINTS, seed.as_slice()));
-        let server = JoinLink { invite: None, ..server };
+        let server = server.bare();
         Ok(Self { secret, server, id: None, name: None, vault, fingerprints })
     }
 
@@ -243,7 +243,7 @@ impl Identities {
     /// As in [`IdentityError`].
     pub fn move_to(&self, server: JoinLink) -> Result<(), IdentityError> {
         let Some(now) = self.any() else { return Ok(()) };
-        let server = JoinLink { invite: None, ..server };
+        let server = server.bare();
         let identity = Identity::new(now.secret.clone(), server)?;
         self.set(Identity { id: now.id, name: now.name.clone(), ..identity })?;
         Ok(())

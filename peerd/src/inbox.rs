@@ -20,6 +20,7 @@ use crate::{
     directory::unregistered,
     feed::Feed,
     identity::Identities,
+    invitations::{self, Invitations},
     letters,
     rules::strangers::Strangers,
     store::{Applied, Arrival},
@@ -37,6 +38,7 @@ pub(crate) struct Inbox {
     pub(crate) feed: Arc<Feed>,
     pub(crate) counters: Counters,
     pub(crate) trust: Arc<Trust>,
+    pub(crate) invitations: Arc<Invitations>,
 }
 
 /// Runs until the session ends, or says why it must.
@@ -81,6 +83,9 @@ pub(crate) async fn run(
             drop(inbox.trust.changed(contact, true).await);
         }
         inbox.cache.copies.remove(applied.free).await;
+        if applied.greeted {
+            inbox.invitations.work.notify_one();
+        }
         if !applied.received.is_empty() {
             inbox.cache.look();
         }
@@ -89,6 +94,7 @@ pub(crate) async fn run(
 
 /// Opens the messages that came, off the threads that others wait for.
 async fn opened(inbox: &Inbox, me: PeerId, batch: Vec<Arrival>) -> Result<Vec<Arrival>, WireError> {
+    let batch = invitations::hear(&inbox.cache.store, &inbox.identity, batch).await?;
     if !letters::any(&batch) {
         return Ok(batch);
     }

@@ -7,6 +7,7 @@
 //!   who is online, as far as somebody watches.
 //! - [`peer`]: other peers: serving sealed copies, and fetching them; direct messages.
 //! - [`upstream`]: the session to the directory; [`inbox`] applies the updates that come in.
+//! - [`invitations`]: who is invited and by whom, proved on both sides.
 //! - [`ledger`]: views in flight or held; [`rights`]: what one may view; [`library`]: one's own images; [`requests`],
 //!   [`blocks`]. They know the directory and other peers as something that answers ([`directory`], [`source`]).
 //! - [`store`]: everything that must last; [`copies`]: sealed files, [`cache`]: both together; [`feed`], [`events`]: what
@@ -35,6 +36,7 @@ mod feed;
 mod grant_pages;
 pub mod identity;
 mod inbox;
+mod invitations;
 mod keys;
 mod ledger;
 mod letters;
@@ -93,6 +95,7 @@ use directory::Directory;
 use feed::Feed;
 use identity::Identities;
 use inbox::Inbox;
+use invitations::Invitations;
 use ledger::Ledger;
 use library::Library;
 use peer::{Peers, fetch::Owners, relay::CALLS_WAITING_MAX};
@@ -272,12 +275,15 @@ fn assemble(config: Config, listen: SocketAddr, state: State) -> Result<(Service
         requests: requests.clone(),
         turn: Semaphore::new(1),
     });
+    let known = (cache.clone(), Arc::clone(&identity), Arc::clone(&upstream) as _, Arc::clone(&trust));
+    let invitations = Arc::new(Invitations::new(known, Arc::clone(&feed)));
     let inbox = Arc::new(Inbox {
         cache: cache.clone(),
         identity: Arc::clone(&identity),
         feed: Arc::clone(&feed),
         counters: counters.clone(),
         trust: Arc::clone(&trust),
+        invitations: Arc::clone(&invitations),
     });
     let (calls, calls_waiting) = mpsc::channel(CALLS_WAITING_MAX);
     let local = Local {
@@ -311,6 +317,7 @@ fn assemble(config: Config, listen: SocketAddr, state: State) -> Result<(Service
         peers,
         trust,
         relearning,
+        invitations,
         sends: Live::default(),
         remembered: Remembered::default(),
         operations: Live::default(),
@@ -451,6 +458,11 @@ fn spawn_others(
         tokio::spawn(chores::closing::run(
             Arc::clone(&services.upstream),
             Arc::clone(&services.ledger),
+            stop.clone(),
+        )),
+        tokio::spawn(chores::inviting::run(
+            Arc::clone(&services.upstream),
+            Arc::clone(&services.invitations),
             stop.clone(),
         )),
     ]

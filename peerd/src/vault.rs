@@ -47,6 +47,8 @@ pub enum EventKind {
     OwnerShare,
     /// The key of an image of which views are held; its row is the checkout's ID.
     HeldKey,
+    /// What both sides of an invitation know; its row is the invitation's ID.
+    InviteKey,
 }
 
 impl EventKind {
@@ -56,6 +58,7 @@ impl EventKind {
             Self::ShareSecret => b"share secret\0",
             Self::OwnerShare => b"owner share\0",
             Self::HeldKey => b"held key\0",
+            Self::InviteKey => b"invite key\0",
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod grant;
 mod healing;
+mod invite;
 mod listing;
 mod message;
 mod name;
@@ -24,6 +25,7 @@ pub use healing::{
     Asserted, AssertedCheckout, AssertedGrant, AssertedImage, Assertion, Attempt, DataState, PeerState,
     Proof, Reclaim,
 };
+pub use invite::{Greet, Greeted, Invite, Invited};
 pub use listing::{Cursor, List, Page};
 pub use message::{Block, Blocked, Broadcast, Delivery, InboxMessage, Send, Sent};
 pub use password::{Blob, BlobError, Escrow, LoggedIn, LoginStart};
@@ -238,6 +240,12 @@ pub enum Op {
     PublishAs(Box<PublishAs>),
     /// Says who may see an image of one's own, or which album it is in.
     Set(Box<Set>),
+    /// Makes an invite for one newcomer, where the operator lets peers do so. The same hash again is the same invite.
+    Invite(Invite),
+    /// Revokes an invite of one's own, by its hash; one that is not there is passed over.
+    RevokeInvite(#[serde(with = "serde_bytes")] [u8; 32]),
+    /// Says something to the peer that has invited one, or that one has invited; kept for a peer that is offline.
+    Greet(Box<Greet>),
 }
 
 /// What came of a request.
@@ -309,6 +317,8 @@ pub enum Answer {
     LoggedIn(Box<LoggedIn>),
     /// What came of each thing that was asserted, in their order.
     Asserted(Vec<Asserted>),
+    /// An invite was made, or is not needed.
+    Invited(Invited),
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod error;
 pub mod fingerprint;
 pub mod frame;
 pub mod id;
+pub mod invitation;
 pub mod invite;
 pub mod key;
 pub mod kind;
@@ -44,6 +45,7 @@ pub use id::{
     ImageId, ImageNo, Incarnation, Instance, MessageId, Nonce, OperationId, PeerId, Revision, SealedHash,
     Seq, ShareCheck, SplitId, ViewId,
 };
+pub use invitation::Invitation;
 pub use invite::InviteCode;
 pub use key::PublicKey;
 pub use link::JoinLink;

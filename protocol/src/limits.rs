@@ -252,6 +252,25 @@ pub const INVITES_MAX: u64 = 10_000;
 /// Invites that are used up or have expired stay in the list for so long.
 pub const INVITE_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// Invites that peers may have made together: the operator always has room for as many of its own.
+pub const PEER_INVITES_MAX: u64 = INVITES_MAX / 2;
+
+/// The most invites that an operator can let one peer make in a day.
+pub const PEER_INVITES_PER_DAY_MAX: u32 = 1_000;
+
+/// Invitations of one peer that are open: as many people as one writes to in a week.
+pub const INVITATIONS_OPEN_MAX: u32 = 100;
+
+/// Grants that come with one invitation: each costs its inviter's daemon a request when it is used.
+pub const INVITE_GRANTS_MAX: usize = 100;
+
+/// Answers to guests that wait to be sent: more than are ever used in one moment by people. Of more, the newest are not answered, and
+/// their daemons ask again.
+pub const INVITE_ANSWERS_MAX: u32 = 256;
+
+/// An inviter that is online answers its guest within this time, grants included, or the guest's command does not wait for it.
+pub const INVITE_ANSWER_TIME: Duration = Duration::from_secs(5);
+
 /// Registrations from one address (IPv6: one /64, which is one host's) in a minute, and at once, if the operator says
 /// nothing else: a host may run a few dozen daemons.
 pub const REGISTRATIONS_PER_MINUTE: u32 = 60;

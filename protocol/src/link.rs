@@ -1,10 +1,19 @@
 //! Join links: `dos://SERVERKEY@HOST:PORT[?invite=CODE]`. Whoever has the link cannot be fooled by another server.
+//!
+//! One that a peer has made for a person says more ([`crate::invitation`]):
+//! `dos://SERVERKEY@HOST:PORT?invite=CODE+from=ID@KEY+name=NAME+for=NAME#SECRET`. No character of it means anything to a shell.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::key::PublicKey;
+use crate::{
+    invitation::{self, Invitation, SecretError},
+    key::PublicKey,
+};
+
+/// A link with the longest host, code and names has less.
+const LINK_BYTES_MAX: usize = 1024;
 
 /// Why a text is not a join link.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,9 +27,18 @@ pub enum LinkError {
     /// No host, or no port.
     #[error("the join link needs HOST:PORT after the '@'")]
     Address,
-    /// Something after the `?` that is not `invite=CODE`.
+    /// Something after the `?` that is not `invite=CODE`, nor what else is known.
     #[error("the join link has an unknown part after its address")]
     Query,
+    /// Its end does not belong to the rest.
+    #[error("the join link was not copied whole, or was changed")]
+    Damaged,
+}
+
+impl From<SecretError> for LinkError {
+    fn from(_: SecretError) -> Self {
+        Self::Damaged
+    }
 }
 
 /// Where a directory is, and the key by which it is known.
@@ -34,9 +52,17 @@ pub struct JoinLink {
     pub port: u16,
     /// What the directory wants to see from new peers, if anything.
     pub invite: Option<Box<str>>,
+    /// Who invites, in a link that a peer has made.
+    pub invitation: Option<Box<Invitation>>,
 }
 
 impl JoinLink {
+    /// Where the directory is, and nothing that lets anyone in.
+    #[must_use]
+    pub fn bare(self) -> Self {
+        Self { invite: None, invitation: None, ..self }
+    }
+
     /// `HOST:PORT`, with brackets around an IPv6 address.
     #[must_use]
     pub fn address(&self) -> String {
@@ -71,27 +97,39 @@ impl FromStr for JoinLink {
     type Err = LinkError;
 
     fn from_str(text: &str) -> Result<Self, LinkError> {
-        let rest = text.trim().strip_prefix("dos://").ok_or(LinkError::Scheme)?;
+        let text = text.trim();
+        let rest = text.strip_prefix("dos://").ok_or(LinkError::Scheme)?;
+        if text.len() > LINK_BYTES_MAX {
+            return Err(LinkError::Query);
+        }
+        let (whole, fragment) = text.split_once('#').map_or((text, None), |(whole, end)| (whole, Some(end)));
+        let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
         let (key, rest) = rest.split_once('@').ok_or(LinkError::Key)?;
         let key = key.parse().map_err(|_| LinkError::Key)?;
         let (address, query) = rest.split_once('?').map_or((rest, None), |(a, q)| (a, Some(q)));
         let (host, port) = split_host_port(address.strip_suffix('/').unwrap_or(address))?;
-        let invite = match query {
-            None => None,
-            Some(query) => {
-                let code = query.strip_prefix("invite=").ok_or(LinkError::Query)?;
-                let valid = (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric());
-                Some(if valid { code.into() } else { return Err(LinkError::Query) })
-            }
+        let (invite, invitation) = match query {
+            None if fragment.is_some() => return Err(LinkError::Query),
+            None => (None, None),
+            Some(query) => invitation::read(query, (whole, fragment)).ok_or(LinkError::Query)??,
         };
-        Ok(Self { key, host: host.into(), port, invite })
+        Ok(Self { key, host: host.into(), port, invite, invitation })
     }
 }
 
 impl fmt::Display for JoinLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "dos://{}@{}", self.key, self.address())?;
-        self.invite.as_ref().map_or(Ok(()), |code| write!(f, "?invite={code}"))
+        let mut text = format!("dos://{}@{}", self.key, self.address());
+        let query = invitation::query(self.invite.as_deref(), self.invitation.as_deref());
+        if !query.is_empty() {
+            text.push('?');
+            text.push_str(&query);
+        }
+        f.write_str(&text)?;
+        match &self.invitation {
+            Some(invitation) => write!(f, "#{}", *invitation.secret.fragment(&text)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -137,6 +175,11 @@ mod tests {
             (format!("dos://{key}@a b:5"), LinkError::Address),
             (format!("dos://{key}@h:5?x=1"), LinkError::Query),
             (format!("dos://{key}@h:5?invite="), LinkError::Query),
+            (format!("dos://{key}@h:5?"), LinkError::Query),
+            (format!("dos://{key}@h:5?invite=a+invite=b"), LinkError::Query),
+            (format!("dos://{key}@h:5?invite=a#x"), LinkError::Query),
+            (format!("dos://{key}@h:5#x"), LinkError::Query),
+            (format!("dos://{key}@h:5?invite={}", "x".repeat(2_000)), LinkError::Query),
         ] {
             assert_eq!(text.parse::<JoinLink>(), Err(why), "{text}");
         }

@@ -164,10 +164,17 @@ fn many_can_be_named_at_once() {
         "deny|--all",
         "group|friends|--add|bob|carol",
         "groups",
+        "invite|bob",
+        "invite|bob|sea|holiday*|--views|3|--expires|7d|--allow-offline|--code|Ab3",
+        "invite|bob|sea|--unlimited",
+        "invites|--revoke|bob",
         "list|--match|*/sea*",
         "add|-r|pictures",
     ] {
         assert!(try_parse(line).is_ok(), "{line}");
+    }
+    for line in ["invite", "invite|bob|sea", "invite|bob|--views|3", "invite|bob|sea|--views|3|--unlimited"] {
+        assert_eq!(refused(line).code, Code::Usage, "{line}");
     }
     for line in ["approve", "approve|7|--all", "deny|--from|bob", "remove", "list|--match|a|--limit|3"] {
         assert_eq!(refused(line).code, Code::Usage, "{line}");

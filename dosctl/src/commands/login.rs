@@ -41,7 +41,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     match (args.server, args.name) {
         (Some(server), Some(name)) => {
             let password = args.source.read(Typed::Once)?;
-            let server = JoinLink { invite: None, ..server };
+            let server = server.bare();
             let command = |force| {
                 let (server, name, password) = (server.clone(), name.clone(), password.clone());
                 Command::Recover { server, name, password, force }

@@ -5,6 +5,7 @@ use dos_protocol::{
     control::{Command, Outcome},
 };
 
+use super::{show_joined, taken};
 use crate::{
     context::{Context, unexpected},
     error::Error,
@@ -17,12 +18,14 @@ use crate::{
 #[command(after_help = "\
 Examples:
   dosctl register --server 'dos://AkZA...@192.0.2.10:5001?invite=8gTP...' --name alice
-  dosctl register --server \"$(dosd link)\" --name alice --password")]
+  dosctl register --server \"$(dosd link)\" --name alice --password
+
+A link that a peer has made for you (`dosctl invite`) also makes the two of you known to each other.")]
 pub(crate) struct Args {
     /// Join link of the directory: dos://SERVERKEY@HOST:PORT
     #[arg(long, value_name = "LINK")]
     server: JoinLink,
-    /// Name that others know you by: 1 to 32 of a-z 0-9 . _ -
+    /// Name that others know you by: 1 to 32 of a-z 0-9 . _ - [default: the one in the link of an invitation]
     #[arg(long)]
     name: Option<PeerName>,
     /// Invite, if the link has none
@@ -35,7 +38,7 @@ pub(crate) struct Args {
     source: Source,
 }
 
-fn invite(text: &str) -> Result<Box<str>, &'static str> {
+pub(super) fn invite(text: &str) -> Result<Box<str>, &'static str> {
     let valid = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if valid { Ok(text.into()) } else { Err("an invite is 1 to 64 letters and digits") }
 }
@@ -50,12 +53,19 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     }
     let password = if wanted { Some(args.source.read(Typed::Twice)?) } else { None };
     context.run(Command::Register { server, name: args.name, password }, |outcome| match outcome {
-        Outcome::Registered { id, name, server } => {
-            let link = json::link(&server);
-            context.screen.show(&json::Registered { id, name: name.as_ref(), server: link }, |text| {
+        Outcome::Registered { id, name, server, joined } => {
+            let document = json::Registered {
+                id,
+                name: name.as_ref(),
+                server: json::link(&server),
+                joined: joined.as_deref().map(Into::into),
+            };
+            context.screen.show(&document, |text| {
                 let name = name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
                 text.line(&format!("registered as {id}{name} at {}", server.address()));
-            })
+                show_joined(text, joined.as_deref());
+            })?;
+            taken(joined.as_deref())
         }
         _ => Err(unexpected()),
     })

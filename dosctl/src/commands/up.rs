@@ -5,6 +5,7 @@ use dos_protocol::{
     control::{Command, Outcome, SessionState, Status},
 };
 
+use super::{show_joined, taken};
 use crate::{
     context::{Context, unexpected},
     daemon::{self, Started},
@@ -22,9 +23,9 @@ Examples:
 peerd is started by the user's service manager where peerd@.service is installed for it, else in the background, with \
 the log in the state directory.")]
 pub(crate) struct Args {
-    /// Join link of the directory, for a profile that has not signed up
+    /// Join link of the directory, or of a peer that invites you (dosctl invite)
     link: Option<JoinLink>,
-    /// Name that others know you by: 1 to 32 of a-z 0-9 . _ -
+    /// Name that others know you by: 1 to 32 of a-z 0-9 . _ - [default: the one in the link of an invitation]
     #[arg(long, requires = "link")]
     name: Option<PeerName>,
 }
@@ -43,13 +44,21 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         context.ask(command)?;
         command = Command::Login { force: false };
     }
+    if let (Command::Join(_), SessionState::Offline) = (&command, status.state) {
+        context.ask(Command::Login { force: false })?;
+    }
     context.run(command, |outcome| {
+        let joined = match &outcome {
+            Outcome::Registered { joined, .. } => joined.clone(),
+            Outcome::Joined(joined) => Some(joined.clone()),
+            _ => None,
+        };
         let (id, name, server, is_new) = match outcome {
-            Outcome::Registered { id, name, server } => (id, name, server, true),
-            Outcome::Session { id, state: SessionState::Online, .. } => {
+            Outcome::Registered { id, name, server, .. } => (id, name, server, true),
+            Outcome::Session { state: SessionState::Online, .. } | Outcome::Joined(_) => {
                 let Outcome::Status(status) = context.ask(Command::Status)? else { return Err(unexpected()) };
-                let server = status.server.clone().ok_or_else(unexpected)?;
-                (id, status.name.clone(), server, false)
+                let (id, server) = (status.id.ok_or_else(unexpected)?, status.server.clone());
+                (id, status.name.clone(), server.ok_or_else(unexpected)?, false)
             }
             _ => return Err(unexpected()),
         };
@@ -60,18 +69,24 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
             server: json::link(&server),
             registered: is_new,
             started: started.as_str(),
+            joined: joined.as_deref().map(Into::into),
         };
         context.screen.show(&up, |text| {
             let name = name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
             let done = if is_new { "registered as" } else { "online as" };
             text.line(&format!("{done} {id}{name} at {}", server.address()));
+            show_joined(text, joined.as_deref());
+            if joined.is_some() {
+                return;
+            }
             if is_new {
                 text.note("next: `dosctl add FILE` publishes an image, `dosctl share NAME PEER --views N` lets a peer view it,");
                 text.note("`dosctl list` shows what others have, `dosctl --help` everything else");
             } else if status.requests > 0 || status.messages > 0 {
                 text.note("next: `dosctl requests` and `dosctl messages` show what came in");
             }
-        })
+        })?;
+        taken(joined.as_deref())
     })
 }
 
@@ -97,6 +112,7 @@ fn what_to_do(args: Args, status: &Status) -> Result<Command, Error> {
                 .hint("dosctl --profile OTHER up LINK --name NAME")
                 .into())
         }
+        (Some(link), _, _) if link.invitation.is_some() => Ok(Command::Join(link)),
         // The same directory, that has moved.
         (Some(link), Some(server), _) if link.address() != server.address() => Ok(Command::Server(link)),
         _ => Ok(Command::Login { force: false }),

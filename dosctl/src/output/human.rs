@@ -6,6 +6,7 @@ mod access;
 mod album;
 mod contacts;
 mod event;
+mod invites;
 mod listing;
 mod messages;
 
@@ -13,6 +14,7 @@ pub(crate) use access::{request, requests, shared, shares};
 pub(crate) use album::{album, albums, rule};
 pub(crate) use contacts::{card, comparison, groups, known};
 pub(crate) use event::event;
+pub(crate) use invites::{invitation, invites, joined, revoked};
 pub(crate) use listing::{end_of_page, image, listed, page, resolved, total};
 pub(crate) use messages::{blocked, blocks, contact, message, messages, sent};
 

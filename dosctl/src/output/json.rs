@@ -7,6 +7,7 @@ mod album;
 mod contacts;
 mod event;
 mod image;
+mod invites;
 mod message;
 mod transfer;
 
@@ -17,6 +18,7 @@ pub(crate) use event::{Event, Skipped, SkippedEvent};
 pub(crate) use image::{
     Held, Image, Images, Page, Peer, Preview, Removed, RemovedAll, Set, Total, Viewed, Warning,
 };
+pub(crate) use invites::{Invitation, Invite, Invites};
 pub(crate) use message::{Blocked, Blocks, Contact, Message, Messages, Sent, Told, Unblocked};
 pub(crate) use transfer::{Fetched, Pong, Progress, Transfer};
 
@@ -68,6 +70,8 @@ pub(crate) struct Registered<'a> {
     pub(crate) name: Option<&'a PeerName>,
     /// The join link, without an invite.
     pub(crate) server: String,
+    /// The invitation that was used, if it was one.
+    pub(crate) joined: Option<Invite<'a>>,
 }
 
 /// Of `up`.
@@ -82,6 +86,8 @@ pub(crate) struct Up<'a> {
     pub(crate) registered: bool,
     /// How peerd came to run: `running`, `unit` or `background`.
     pub(crate) started: &'static str,
+    /// The invitation that was used, if it was one.
+    pub(crate) joined: Option<Invite<'a>>,
 }
 
 /// Of `login`, `logout` and `wait`.
@@ -172,7 +178,7 @@ impl<'a> From<&'a control::Status> for Status<'a> {
 /// A join link without the invite, which is for new peers alone.
 #[must_use]
 pub(crate) fn link(link: &dos_protocol::JoinLink) -> String {
-    dos_protocol::JoinLink { invite: None, ..link.clone() }.to_string()
+    link.clone().bare().to_string()
 }
 
 /// Of `instances`.

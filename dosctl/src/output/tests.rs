@@ -1,5 +1,6 @@
 //! What people and scripts see, as snapshots.
 
+mod invites;
 mod messages;
 
 use std::time::Duration;
@@ -229,7 +230,7 @@ fn documents_have_the_documented_keys() {
     let way = Way::Direct("192.0.2.7:4000".parse().unwrap());
     let transfer = json::Transfer { step: "fetching", done: 5, total: Some(9), rate: 2, left_ms: Some(2000) };
     let documents = [
-        json::document(&json::Registered { id, name: None, server }),
+        json::document(&json::Registered { id, name: None, server, joined: None }),
         json::document(&json::Session { id, state: SessionState::Online, replayed: Some(3) }),
         json::document(&json::Session { id, state: SessionState::Offline, replayed: None }),
         json::document(&json::Status::from(&status(SessionState::Online))),

@@ -47,7 +47,7 @@ fn a_registration_takes_its_password_from_standard_input() {
     let (id, name) = ("7xKqPm2R".parse().unwrap(), Some("alice".parse().unwrap()));
     let password = Some("correct horse".parse().unwrap());
     let command = Command::Register { server: link(), name: name.clone(), password };
-    let peerd = expecting(command, Outcome::Registered { id, name, server: link() });
+    let peerd = expecting(command, Outcome::Registered { id, name, server: link(), joined: None });
     let args = ["register", "--server", &link().to_string(), "--name", "alice", "--password-stdin"];
     let output = with_input(&peerd, &args, "correct horse\nnot this\n");
     assert_eq!((code(&output), stderr(&output)), (0, String::new()));

@@ -128,8 +128,13 @@ mod tests {
     }
 
     fn invited(code: InviteCode) -> FromDosd {
-        let link =
-            JoinLink { key: PublicKey::from([1; 32]), host: "localhost".into(), port: 5000, invite: None };
+        let link = JoinLink {
+            key: PublicKey::from([1; 32]),
+            host: "localhost".into(),
+            port: 5000,
+            invite: None,
+            invitation: None,
+        };
         FromDosd::Invited(Invited { code, link, uses_left: 1, expires_at: Timestamp(5) })
     }
 

@@ -11,10 +11,10 @@ use dos_protocol::{
     limits::{
         BLOCK_DURATION, BLOCK_DURATION_MAX, BROADCASTS_PER_MINUTE, DISK_RESERVE_BYTES, HANDSHAKES_PER_MINUTE,
         IMAGES_PER_PEER_MAX, INBOX_BYTES_MAX, INBOX_ROWS_MAX, INBOX_ROWS_PER_SENDER, MESSAGES_PER_MINUTE,
-        PREVIEW_BYTES_PER_PEER, REGISTRATIONS_PER_MINUTE, RELAY_BYTES_PER_SECOND, RELAY_BYTES_PER_SECOND_MIN,
-        RELAY_BYTES_PER_SECOND_PER_PEER, RELAY_CALLS, RELAY_CALLS_MAX, RELAY_CALLS_PER_PEER, RELAY_IDLE,
-        REQUESTS_PER_SECOND, ROW_BYTES_PER_PEER, SENT_BYTES_PER_PEER, SESSIONS_MAX, SESSIONS_PER_ADDRESS,
-        VIEWS_PER_MINUTE,
+        PEER_INVITES_PER_DAY_MAX, PREVIEW_BYTES_PER_PEER, REGISTRATIONS_PER_MINUTE, RELAY_BYTES_PER_SECOND,
+        RELAY_BYTES_PER_SECOND_MIN, RELAY_BYTES_PER_SECOND_PER_PEER, RELAY_CALLS, RELAY_CALLS_MAX,
+        RELAY_CALLS_PER_PEER, RELAY_IDLE, REQUESTS_PER_SECOND, ROW_BYTES_PER_PEER, SENT_BYTES_PER_PEER,
+        SESSIONS_MAX, SESSIONS_PER_ADDRESS, VIEWS_PER_MINUTE,
     },
     parse_duration,
 };
@@ -83,6 +83,8 @@ dos_daemon::settings! {
     /// Registrations that one address may attempt per minute [default: 60]
     registrations_per_minute: u32 = REGISTRATIONS_PER_MINUTE, check positive,
         [value_name = "N", env = "DOSD_REGISTRATIONS_PER_MINUTE"];
+    /// Invites that one peer may make per day, each for one newcomer; 0 leaves them to the operator [default: 0]
+    peer_invites: u32 = 0, check peer_invites, [value_name = "N", env = "DOSD_PEER_INVITES"];
     /// Allow peers to broadcast to all peers that are online [default: on]
     broadcast: Switch = Switch::On, [value_name = "WHETHER", env = "DOSD_BROADCAST"];
     /// Broadcasts that one peer may send per minute [default: 6]
@@ -186,6 +188,12 @@ fn require(holds: bool, key: &str, needs: &str) -> Result<(), SettingError> {
 
 fn positive<N: Copy + Into<u64>>(key: &str, number: &N) -> Result<(), SettingError> {
     require((*number).into() > 0, key, "needs a number of at least 1")
+}
+
+/// More is open registration by another name.
+fn peer_invites(key: &str, invites: &u32) -> Result<(), SettingError> {
+    let needs = format!("needs a number from 0 to {PEER_INVITES_PER_DAY_MAX}");
+    require(*invites <= PEER_INVITES_PER_DAY_MAX, key, &needs)
 }
 
 /// A peer could not even sign in and ask.

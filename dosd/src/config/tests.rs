@@ -6,7 +6,7 @@ use dos_protocol::limits::BLOCK_DURATION;
 use super::*;
 
 /// Key, default as the help tells it, another value as the file has it.
-const SETTINGS: [(&str, &str, &str); 37] = [
+const SETTINGS: [(&str, &str, &str); 38] = [
     ("listen", "[::]:5001", "'[::1]:1'"),
     ("data_dir", "$STATE_DIRECTORY, or dos/dosd in the user's state directory", "'/y'"),
     ("store", "a file in the data directory", "'postgres://a@localhost/b'"),
@@ -15,6 +15,7 @@ const SETTINGS: [(&str, &str, &str); 37] = [
     ("advertise", "the address of this machine", "'a:1'"),
     ("registration", "invite", "'open'"),
     ("registrations_per_minute", "60", "1"),
+    ("peer_invites", "0", "3"),
     ("broadcast", "on", "'off'"),
     ("broadcasts_per_minute", "6", "1"),
     ("default_visibility", "listed", "'private'"),
@@ -130,6 +131,7 @@ fn what_needs_a_restart_is_told_together() {
 fn values_that_cannot_be_meant_are_refused_and_those_at_the_edge_are_not() {
     for (text, why) in [
         ("registrations_per_minute = 0", "--registrations-per-minute needs a number of at least 1"),
+        ("peer_invites = 1001", "--peer-invites needs a number from 0 to 1000"),
         ("broadcasts_per_minute = 0", "--broadcasts-per-minute needs a number of at least 1"),
         ("requests_per_second = 0", "--requests-per-second needs a number of at least 1"),
         ("preview_bytes_per_peer = 0", "--preview-bytes-per-peer needs a number of at least 1"),

@@ -5,6 +5,7 @@ mod block;
 mod broadcast;
 mod contact;
 mod deliver;
+mod invite;
 mod list;
 mod password;
 mod proof;
@@ -225,6 +226,9 @@ impl Directory {
             Op::Relay(to) => self.relay(peer, to),
             Op::CloseViews(views) => self.close_views(change, views).await,
             Op::Assert(assertion) => self.assert(change, assertion).await,
+            Op::Invite(invite) => self.invite(change, invite).await,
+            Op::RevokeInvite(hash) => self.revoke_invite(peer, hash).await,
+            Op::Greet(greet) => self.greet(change, *greet).await,
         }
         .map_err(outward)
     }

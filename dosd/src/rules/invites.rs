@@ -2,9 +2,16 @@
 //!
 //! What is wrong with an invite is not told: a code that once was one looks like any other.
 
-use dos_protocol::{Code, Reason, Timestamp, WireError, limits::INVITES_MAX};
+use std::time::Duration;
 
-use super::refusal::{conflict, denied};
+use dos_protocol::{
+    Code, InviteCode, Reason, Timestamp, WireError,
+    directory::Invite,
+    invite::{CODE_CHARS, PREFIX_CHARS},
+    limits::{INVITE_TIME, INVITES_MAX, PEER_INVITES_MAX},
+};
+
+use super::refusal::{conflict, denied, invalid};
 
 /// What lets a peer register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +92,68 @@ pub(crate) fn create(state: Inviting) -> Result<Made, WireError> {
     Ok(Made::Now)
 }
 
+/// What an invite of a peer's is decided on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PeerInviting {
+    /// As for any other.
+    pub(crate) all: Inviting,
+    /// Whether the one that was made with the same code is this peer's.
+    pub(crate) is_own: bool,
+    /// How many of all invites are peers'.
+    pub(crate) of_peers: u64,
+    /// How many this peer has made in the last [`INVITES_COUNTED`].
+    pub(crate) lately: u64,
+    /// How many it may make in that time.
+    pub(crate) per_day: u32,
+}
+
+/// A day, in which a peer may make as many invites as the operator allows.
+pub(crate) const INVITES_COUNTED: Duration = Duration::from_secs(24 * 3600);
+
+/// Refuses a wish for an invite that no peer's program makes.
+pub(crate) fn check(invite: &Invite) -> Result<(), WireError> {
+    let code = format!("{}{}", invite.prefix, "1".repeat(CODE_CHARS - PREFIX_CHARS));
+    match code.parse::<InviteCode>() {
+        Ok(_) if invite.lasts_ms > 0 => Ok(()),
+        _ => Err(invalid("an invite has the beginning of its code, and a time")),
+    }
+}
+
+/// Until when an invite of a peer's lasts: as long as is wanted, and no longer than one that the operator makes without a word.
+pub(crate) fn ends_at(lasts_ms: u64, now: Timestamp) -> Timestamp {
+    now.after(Duration::from_millis(lasts_ms).min(INVITE_TIME))
+}
+
+/// Makes an invite of a peer's.
+pub(crate) fn create_by_peer(state: PeerInviting) -> Result<Made, WireError> {
+    if state.all.exists && state.is_own {
+        return Ok(Made::Before);
+    }
+    if state.per_day == 0 {
+        let error = denied("the operator does not let peers invite", Reason::Closed);
+        return Err(error.hint(OPERATORS_HINT));
+    }
+    if state.lately >= state.per_day.into() {
+        let why = format!(
+            "{} invites of yours were made in the last 24 hours, and more are not allowed",
+            state.lately
+        );
+        return Err(denied(why, Reason::Limit).hint(OPERATORS_HINT));
+    }
+    if state.of_peers >= PEER_INVITES_MAX {
+        return Err(denied("peers have made as many invites as the directory keeps", Reason::Limit)
+            .hint(OPERATORS_HINT));
+    }
+    // The hash of another peer's: whoever draws a code has it alone.
+    if state.all.exists {
+        return Err(conflict("another invite begins like this one: draw another code"));
+    }
+    create(state.all)
+}
+
+const OPERATORS_HINT: &str =
+    "dosctl invite NAME --code CODE, with an invite that the operator gives (dosd invite create)";
+
 /// When an invite was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Made {
@@ -150,5 +219,84 @@ mod tests {
         let taken = create(state(false, true, 0)).unwrap_err();
         assert_eq!(taken.code, Code::Conflict);
         assert!(wants_another_code(&taken) && !wants_another_code(&full));
+    }
+
+    fn by_peer() -> PeerInviting {
+        let all = Inviting { exists: false, prefix_taken: false, count: 0 };
+        PeerInviting { all, is_own: false, of_peers: 0, lately: 0, per_day: 3 }
+    }
+
+    #[test]
+    fn a_peer_makes_as_many_invites_in_a_day_as_the_operator_lets_it() {
+        for (lately, per_day, reason) in [
+            (0, 3, None),
+            (2, 3, None),
+            (3, 3, Some(Reason::Limit)),
+            (4, 3, Some(Reason::Limit)),
+            (0, 0, Some(Reason::Closed)),
+        ] {
+            let made = create_by_peer(PeerInviting { lately, per_day, ..by_peer() });
+            match reason {
+                None => assert_eq!(made, Ok(Made::Now), "{lately} of {per_day}"),
+                Some(reason) => {
+                    let error = made.unwrap_err();
+                    assert_eq!(
+                        (error.code, error.reason),
+                        (Code::Denied, Some(reason)),
+                        "{lately} of {per_day}"
+                    );
+                    assert_eq!(error.hint.as_deref(), Some(OPERATORS_HINT));
+                }
+            }
+        }
+        let error = create_by_peer(PeerInviting { lately: 3, ..by_peer() }).unwrap_err();
+        assert_eq!(
+            &*error.message,
+            "3 invites of yours were made in the last 24 hours, and more are not allowed"
+        );
+        let error = create_by_peer(PeerInviting { per_day: 0, ..by_peer() }).unwrap_err();
+        assert_eq!(&*error.message, "the operator does not let peers invite");
+    }
+
+    #[test]
+    fn a_lost_answer_costs_a_peer_no_invite_and_another_peers_invite_is_not_its_own() {
+        let exists = Inviting { exists: true, prefix_taken: true, count: 10_000 };
+        let again = PeerInviting { all: exists, is_own: true, lately: 3, per_day: 0, of_peers: 9_999 };
+        assert_eq!(create_by_peer(again), Ok(Made::Before));
+        let all = Inviting { count: 1, ..exists };
+        let others = PeerInviting { all, ..by_peer() };
+        assert!(wants_another_code(&create_by_peer(others).unwrap_err()));
+        let taken = Inviting { exists: false, prefix_taken: true, count: 1 };
+        assert!(wants_another_code(&create_by_peer(PeerInviting { all: taken, ..by_peer() }).unwrap_err()));
+    }
+
+    #[test]
+    fn peers_leave_the_operator_room_for_invites() {
+        let state = |of_peers| {
+            let all = Inviting { exists: false, prefix_taken: false, count: of_peers };
+            create_by_peer(PeerInviting { all, of_peers, ..by_peer() })
+        };
+        assert_eq!(state(4_999), Ok(Made::Now));
+        let full = state(5_000).unwrap_err();
+        assert_eq!((full.code, full.reason), (Code::Denied, Some(Reason::Limit)));
+        assert_eq!(create(Inviting { exists: false, prefix_taken: false, count: 5_000 }), Ok(Made::Now));
+    }
+
+    #[test]
+    fn an_invite_of_a_peer_has_a_beginning_and_an_end() {
+        let invite = |prefix: &str, lasts_ms| Invite { hash: [1; 32], prefix: prefix.into(), lasts_ms };
+        assert_eq!(check(&invite("Ab3d", 1)), Ok(()));
+        for bad in [invite("Ab3", 1), invite("Ab3de", 1), invite("Ab0d", 1), invite("", 1), invite("Ab3d", 0)]
+        {
+            let error = check(&bad).unwrap_err();
+            assert_eq!(
+                (error.code, &*error.message),
+                (Code::Invalid, "an invite has the beginning of its code, and a time")
+            );
+        }
+        assert_eq!(ends_at(1_500, NOW), Timestamp(NOW.0 + 1_500));
+        let week = 7 * 24 * 3_600_000;
+        assert_eq!(ends_at(week + 1, NOW), Timestamp(NOW.0 + i64::try_from(week).unwrap()));
+        assert_eq!(ends_at(u64::MAX, NOW), ends_at(week, NOW));
     }
 }

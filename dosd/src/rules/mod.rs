@@ -6,6 +6,7 @@
 pub(crate) mod addresses;
 pub(crate) mod blocks;
 pub(crate) mod grants;
+pub(crate) mod greetings;
 pub(crate) mod healing;
 pub(crate) mod identity;
 pub(crate) mod inbox;

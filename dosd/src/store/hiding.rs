@@ -48,8 +48,8 @@ pub(super) fn hide(
     if image.visibility != Visibility::Private || before != Some(Visibility::Listed) {
         return Ok(Vec::new());
     }
-    let mut statement = connection
-        .prepare("SELECT viewer FROM grants WHERE image = ?1 AND share IS NULL ORDER BY viewer")?;
+    let mut statement =
+        connection.prepare("SELECT viewer FROM grants WHERE image = ?1 AND share IS NULL ORDER BY viewer")?;
     let revoked = statement.query_map([row::number(image.no.0)], |row| row::peer(row, 0))?;
     hide_from(connection, change, (&image.clone().into(), revoked.collect::<Result<_, _>>()?))
 }

@@ -12,6 +12,7 @@ mod done;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod grants;
+mod greetings;
 mod healing;
 mod hiding;
 mod identity;
@@ -66,7 +67,7 @@ pub use check::check;
 pub(crate) use check::check_server;
 pub(crate) use identity::{remembered, remembered_by};
 pub use incarnation::{Arrival, Entered};
-pub use invites::NewInvite;
+pub use invites::{NewInvite, PeerInvite};
 pub use listing::{Filter, PageQuery, Peers};
 pub use messages::AcceptedMessage;
 pub use operator::{Acted, TakenDown};

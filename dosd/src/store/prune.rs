@@ -6,7 +6,7 @@
 use dos_protocol::{PeerId, Timestamp};
 use dos_sql::{self as sql, Connection, params};
 
-use super::{Changed, InboxRow, Refusal, Store, done, grants, images, inbox, peers, requests, row};
+use super::{Changed, InboxRow, Refusal, Store, done, grants, images, inbox, invites, peers, requests, row};
 use crate::rules::grants::viewer_forgotten;
 
 /// Receipts looked at in one transaction: some milliseconds, so that others need not wait.
@@ -148,6 +148,7 @@ pub(super) fn forget_known(
     rows.extend(requests::withdraw_all(connection, peer, now)?);
     let revoked = viewer_forgotten(grants::of_viewer(connection, peer)?);
     rows.extend(inbox::owe(connection, revoked, now)?);
+    invites::forget_of(connection, peer)?;
     erase(connection, peer)?;
     // Its own inbox has gone with it.
     rows.retain(|row| row.peer != peer);

@@ -7,7 +7,7 @@ use dos_sqlite::{Migration, OVERWRITE_FREE_PAGES, Schema};
 
 /// The same in PostgreSQL. A step after its first version has a twin in [`SCHEMA`].
 pub(super) const POSTGRES: PostgresSchema =
-    PostgresSchema { application: "dosd", first: 15, tables: postgres::TABLES, steps: &[] };
+    PostgresSchema { application: "dosd", first: 16, tables: postgres::TABLES, steps: &[] };
 
 /// The directory's database in SQLite: `application_id` is "dosd" in ASCII.
 pub(super) const SCHEMA: Schema = Schema {
@@ -28,6 +28,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: BYTES },
         Migration { sql: OPERATOR },
         Migration { sql: PRIVATE },
+        Migration { sql: PEER_INVITES },
     ],
 };
 
@@ -426,4 +427,10 @@ ALTER TABLE images ADD COLUMN album_signature BLOB CHECK(album_signature IS NULL
 
 -- A page of a stranger takes no time for what it does not see.
 CREATE INDEX images_listed ON images(owner, name) WHERE private = 0;
+";
+
+const PEER_INVITES: &str = "
+-- The peer that has made an invite; nothing where it was the operator.
+ALTER TABLE invites ADD COLUMN peer INTEGER;
+CREATE INDEX invites_by_peer ON invites(peer, created_at) WHERE peer IS NOT NULL;
 ";

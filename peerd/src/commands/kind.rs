@@ -41,6 +41,7 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::Groups
         | Command::Albums
         | Command::Album { .. }
+        | Command::Invites
         | Command::Inspect(_) => Kind::Query,
         Command::Fetch(_) | Command::View { .. } | Command::Watch { .. } => Kind::Stream,
         Command::Register { .. }
@@ -67,7 +68,10 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::Many(_)
         | Command::Group { .. }
         | Command::Set { .. }
-        | Command::Later { .. } => Kind::Change,
+        | Command::Later { .. }
+        | Command::Invite(_)
+        | Command::RevokeInvite(_)
+        | Command::Join(_) => Kind::Change,
         Command::Add { .. } | Command::AddAs { .. } => Kind::Upload,
     }
 }

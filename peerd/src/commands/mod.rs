@@ -17,6 +17,9 @@ mod contacts;
 mod deny;
 mod fetch;
 mod group;
+mod invite;
+mod invites;
+mod join;
 mod kind;
 mod later;
 mod list;
@@ -64,6 +67,7 @@ use crate::{
     counters::Counters,
     feed::Feed,
     identity::Identities,
+    invitations::Invitations,
     ledger::Ledger,
     library::Library,
     peer::Peers,
@@ -112,6 +116,7 @@ pub(crate) struct Services {
     pub(crate) relearning: Arc<Relearning>,
     /// What peers get of albums.
     pub(crate) albums: Arc<Albums>,
+    pub(crate) invitations: Arc<Invitations>,
     /// What the directory has shown last.
     pub(crate) remembered: Remembered,
     /// Messages that live commands send.
@@ -238,6 +243,10 @@ async fn run_with(
         Command::Many(commands) => return many::run(services, commands, &sink).await,
         Command::Group { name, add, remove } => done(group::run(services, name, (add, remove)).await),
         Command::Groups => done(group::all(services).await),
+        Command::Invite(new) => done(invite::run(services, *new).await),
+        Command::Invites => done(invites::run(services).await),
+        Command::RevokeInvite(guest) => done(invites::revoke(services, guest).await),
+        Command::Join(link) => done(join::run(services, link).await),
     };
     match (change.conclude(finished).await, named) {
         (Err(error), Some(name)) => Err(near::with_near(services, name, error).await),

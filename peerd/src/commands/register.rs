@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use dos_protocol::{Code, JoinLink, Password, PeerName, WireError, control::Outcome};
+use dos_protocol::{Code, Invitation, JoinLink, Password, PeerName, Reason, WireError, control::Outcome};
 
-use super::{Services, password};
+use super::{Services, join, password};
 use crate::{
     copies::blocking,
     identity::Identity,
+    invitations,
+    trust::called,
     upstream::{Application, SignedInAs},
 };
 
@@ -26,12 +28,41 @@ pub(super) async fn run(
         password::check(password, name.as_ref().map(PeerName::as_str), &server.host)?;
     }
     let identity = begin(services, &server).await?;
+    let invitation = server.invitation.as_deref();
+    if let Some(invitation) = invitation {
+        join::begin(services, &identity, (&server.key, invitation)).await?;
+    }
+    // By the name that the inviter has for it, if it does not want another one.
+    let name = name.or_else(|| invitation.map(|invitation| invitation.guest.clone()));
     let application = Application { identity, name, invite: server.invite.clone() };
-    let SignedInAs { id, name, .. } = services.upstream.register(application).await?;
+    let registered = services.upstream.register(application).await;
+    if let (Err(error), Some(invitation)) = (&registered, invitation)
+        && !invitations::is_passing(error)
+    {
+        join::give_up(services, invitation).await?;
+    }
+    let SignedInAs { id, name, .. } = registered.map_err(|error| match invitation {
+        Some(invitation) => not_let_in(error, invitation),
+        None => error,
+    })?;
     if let Some(password) = password {
         password::first(services, password).await?;
     }
-    Ok(Outcome::Registered { id, name, server: JoinLink { invite: None, ..server } })
+    let joined = match invitation {
+        Some(invitation) => Some(Box::new(join::finish(services, invitation).await?)),
+        None => None,
+    };
+    Ok(Outcome::Registered { id, name, server: server.clone().bare(), joined })
+}
+
+/// The directory's reason, with what helps somebody who has the link from a peer.
+fn not_let_in(error: WireError, invitation: &Invitation) -> WireError {
+    let who = called(invitation.from.id, invitation.from.name.as_ref());
+    match (error.code, error.reason) {
+        (Code::Denied, Some(Reason::Closed)) => error.hint(format!("ask {who} for a new link")),
+        (Code::Conflict, None) => error.hint("dosctl up LINK --name NAME, with another name"),
+        _ => error,
+    }
 }
 
 /// A key for a daemon that has no ID yet, written down before it is sent to the directory.

@@ -9,6 +9,7 @@ pub(crate) mod callers;
 pub(crate) mod clock;
 pub(crate) mod contacts;
 pub(crate) mod grants;
+pub(crate) mod invitations;
 pub(crate) mod meeting;
 pub(crate) mod messages;
 pub(crate) mod names;

@@ -51,7 +51,9 @@ pub(crate) fn late(update: &Update) -> Late {
         | Update::Message(_)
         | Update::Void
         | Update::Delivered(_)
-        | Update::Operator(_) => Late::Apply,
+        | Update::Operator(_)
+        // Its guest says it again, whatever becomes of it.
+        | Update::Greeting(_) => Late::Apply,
     }
 }
 

@@ -6,17 +6,18 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use dos_protocol::{
-    PeerId, SealedHash, Seq, Timestamp,
-    control::{Contact, EventKind},
+    PeerId, SealedHash, SealingKey, Seq, Timestamp,
+    control::{Contact, EventKind, Invite},
     directory::{InboxMessage, Notice, NoticeKind, UnknownUpdate, Update, Viewed},
+    invitation::{InvitationId, Join, RefusedBecause},
     model::Grant,
     text::printable,
 };
 use rusqlite::{Connection, params};
 
 use super::{
-    Error, Mail, Store, contacted, execute, grants, library, messages, messages::Taken, requests, sending,
-    unknown,
+    Error, Mail, Store, contacted, execute, grants, invitations, joined, library, messages, messages::Taken,
+    requests, sending, unknown,
 };
 use crate::rules::{
     strangers::{Shown, Strangers, is_told},
@@ -46,6 +47,40 @@ pub(crate) enum Arrival {
     Unknown(UnknownUpdate),
     /// It comes once; with what it proves of its sender.
     Broadcast(Box<InboxMessage>, Proof),
+    /// An update with a greeting in it that was read, and its proof verified.
+    Greeting {
+        /// Its number.
+        seq: Seq,
+        /// When the directory took it.
+        at: Timestamp,
+        /// What it says.
+        heard: Heard,
+    },
+}
+
+/// What a greeting comes to, before it is known how its invitation stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Heard {
+    /// Nothing that concerns this peer.
+    Nothing,
+    /// A guest comes with an invitation of this peer.
+    Guest {
+        /// Who, as the directory says.
+        from: PeerId,
+        /// What it says.
+        join: Box<Join>,
+        /// Whether that is proved.
+        is_proved: bool,
+    },
+    /// The inviter's answer: its sealing key, or why it refuses.
+    Answer {
+        /// To which invitation.
+        invitation: InvitationId,
+        /// What it says.
+        verdict: Result<SealingKey, RefusedBecause>,
+        /// Whether that is proved.
+        is_proved: bool,
+    },
 }
 
 impl Arrival {
@@ -54,6 +89,7 @@ impl Arrival {
         match self {
             Self::Update(incoming) => Some(incoming.at),
             Self::Unknown(update) => Some(update.at),
+            Self::Greeting { at, .. } => Some(*at),
             Self::Broadcast(..) => None,
         }
     }
@@ -86,6 +122,8 @@ pub(crate) struct Applied {
     pub changed: Vec<Contact>,
     /// Why messages were refused.
     pub refusals: Vec<Box<str>>,
+    /// Whether a guest, or an inviter, has said something: there may be something to do.
+    pub greeted: bool,
 }
 
 /// What stands for the kind of an update that this version does not know, where kinds are counted: a newer directory must not
@@ -135,6 +173,15 @@ fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Ap
                     applied.kinds.push(update.kind());
                 }
             }
+            Arrival::Greeting { seq, at, heard } => {
+                if is_next(*seq, &mut applied)? {
+                    last = Some(*at);
+                    let news = greeting(connection, *at, heard)?;
+                    applied.events.extend(news.map(|invite| (*at, EventKind::Invite(Box::new(invite)))));
+                    applied.greeted |= *heard != Heard::Nothing;
+                    applied.kinds.push(GREETING_KIND);
+                }
+            }
             Arrival::Unknown(update) => {
                 if is_next(update.seq, &mut applied)? {
                     last = Some(update.at);
@@ -158,6 +205,21 @@ fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Ap
     applied.mail = messages::mail(connection)?;
     applied.unknown = unknown::count(connection)?;
     Ok(applied)
+}
+
+/// As in [`Update::kind`].
+const GREETING_KIND: &str = "greeting";
+
+fn greeting(connection: &Connection, at: Timestamp, heard: &Heard) -> Result<Option<Invite>, Error> {
+    match heard {
+        Heard::Nothing => Ok(None),
+        Heard::Guest { from, join, is_proved } => {
+            invitations::guest_came(connection, (*from, at), (join, *is_proved))
+        }
+        Heard::Answer { invitation, verdict, is_proved } => {
+            joined::answered(connection, invitation, (verdict, *is_proved))
+        }
+    }
 }
 
 /// Takes a message, unless it is not what its sender has signed.
@@ -243,7 +305,8 @@ pub(super) fn one(
         Update::Message(incoming) => {
             message(connection, (me, at), (incoming, Proof::None, false), applied)?;
         }
-        Update::Void => {}
+        // A guest says again what came before this version was there.
+        Update::Void | Update::Greeting(_) => {}
         Update::Delivered(delivered) => sending::stored(connection, me, delivered.message)?,
         Update::Operator(text) => {
             let notice = Notice { kind: NoticeKind::Announcement, text: printable(text).into() };

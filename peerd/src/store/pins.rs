@@ -286,21 +286,44 @@ fn one(connection: &Connection, which: &str, params: impl rusqlite::Params) -> R
     connection.prepare_cached(&sql)?.query_row(params, |row| Ok(of_row(row))).optional()?.transpose()
 }
 
+/// Pins a key that was verified, of a peer that is a contact from now on, in place of no other one. It takes its name from nobody.
+pub(super) fn befriend(connection: &Connection, told: Told) -> Result<(), Error> {
+    let known = find(connection, told.peer)?;
+    let (sealing, name) = match &known {
+        Some(pin) => (pin.sealing, pin.contact.name.clone()),
+        None => (None, None),
+    };
+    let name = match (name, told.name) {
+        (Some(name), _) => Some(name),
+        (None, Some(name)) => {
+            let sql = "SELECT EXISTS (SELECT 1 FROM pins WHERE name = ?1 AND peer <> ?2)";
+            let key = params![name.as_str(), id(told.peer)];
+            let is_taken: bool = connection.prepare_cached(sql)?.query_row(key, |row| row.get(0))?;
+            (!is_taken).then_some(name)
+        }
+        (None, None) => None,
+    };
+    contacted::note(connection, told.peer)?;
+    save(connection, &Told { sealing: told.sealing.or(sealing), name, ..told }, Trust::Verified)
+}
+
+/// A key as it is stored.
+pub(super) fn key_of(bytes: Vec<u8>) -> Result<PublicKey, Error> {
+    <[u8; 32]>::try_from(bytes).map(PublicKey::from).map_err(|_| Error::Damaged("key of a contact"))
+}
+
 /// A row of [`COLUMNS`].
 fn of_row(row: &Row<'_>) -> Result<Pin, Error> {
-    let key = |bytes: Vec<u8>| -> Result<PublicKey, Error> {
-        <[u8; 32]>::try_from(bytes).map(PublicKey::from).map_err(|_| Error::Damaged("key of a contact"))
-    };
     let other = match (row.get::<_, Option<i64>>(6)?, row.get::<_, Option<Vec<u8>>>(7)?) {
         (Some(peer), Some(bytes)) => {
             let at = Timestamp(row.get::<_, Option<i64>>(8)?.unwrap_or(0));
-            Some(OtherKey { peer: peer_of(peer)?, key: key(bytes)?, at })
+            Some(OtherKey { peer: peer_of(peer)?, key: key_of(bytes)?, at })
         }
         _ => None,
     };
     let contact = Contact {
         id: peer_of(row.get(0)?)?,
-        key: key(row.get(1)?)?,
+        key: key_of(row.get(1)?)?,
         name: peer_name(row.get(3)?)?,
         trust: Some(if row.get(4)? { Trust::Verified } else { Trust::FirstUse }),
         since: Timestamp(row.get(5)?),
@@ -313,11 +336,11 @@ fn of_row(row: &Row<'_>) -> Result<Pin, Error> {
     })
 }
 
-fn sealing_bytes(sealing: &SealingKey) -> Vec<u8> {
+pub(super) fn sealing_bytes(sealing: &SealingKey) -> Vec<u8> {
     [sealing.key.as_slice(), sealing.signature.as_bytes().as_slice()].concat()
 }
 
-fn sealing_of(bytes: &[u8]) -> Result<SealingKey, Error> {
+pub(super) fn sealing_of(bytes: &[u8]) -> Result<SealingKey, Error> {
     let damaged = || Error::Damaged("sealing key of a contact");
     let (key, signature) = bytes.split_first_chunk::<32>().ok_or_else(damaged)?;
     let signature = <[u8; SIGNATURE_BYTES]>::try_from(signature).map_err(|_| damaged())?;

@@ -27,6 +27,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: REPEATS },
         Migration { sql: GROUPS },
         Migration { sql: ALBUMS },
+        Migration { sql: INVITATIONS },
     ],
 };
 
@@ -406,4 +407,62 @@ CREATE TABLE album_grants (
     PRIMARY KEY (rule, image)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX album_grants_due ON album_grants (rule, image) WHERE state = 0;
+";
+
+const INVITATIONS: &str = "
+-- Invitations that were made here; `secret` is sealed. `code` is the hash of an invite that was made for it at the directory, until
+-- that is revoked there. `peer` and what follows: who has used it.
+CREATE TABLE invitations (
+    id         BLOB PRIMARY KEY,
+    guest      TEXT NOT NULL,
+    secret     BLOB NOT NULL,
+    code       BLOB,
+    made_at    INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    revoked    INTEGER NOT NULL DEFAULT 0,
+    peer       INTEGER,
+    key        BLOB,
+    sealing    BLOB,
+    peer_name  TEXT,
+    used_at    INTEGER,
+    trouble    TEXT
+) STRICT, WITHOUT ROWID;
+
+-- What comes with them. `begun_at`: since when the directory may have given it, under `operation`.
+CREATE TABLE invitation_grants (
+    invitation    BLOB NOT NULL,
+    image         INTEGER NOT NULL,
+    name          TEXT NOT NULL,
+    views         INTEGER,
+    lasts_ms      INTEGER,
+    allow_offline INTEGER NOT NULL,
+    operation     BLOB NOT NULL,
+    begun_at      INTEGER,
+    given         INTEGER NOT NULL DEFAULT 0,
+    why           TEXT,
+    PRIMARY KEY (invitation, image)
+) STRICT, WITHOUT ROWID;
+
+-- Answers to guests that are to be sent, and under which operation.
+CREATE TABLE invitation_answers (
+    invitation BLOB NOT NULL,
+    peer       INTEGER NOT NULL,
+    verdict    TEXT NOT NULL,
+    operation  BLOB NOT NULL,
+    PRIMARY KEY (invitation, peer)
+) STRICT, WITHOUT ROWID;
+
+-- Invitations that were used here, at the directory of this key.
+CREATE TABLE joined (
+    id        BLOB PRIMARY KEY,
+    directory BLOB NOT NULL,
+    inviter   INTEGER NOT NULL,
+    key       BLOB NOT NULL,
+    name      TEXT,
+    secret    BLOB NOT NULL,
+    operation BLOB NOT NULL,
+    since     INTEGER NOT NULL,
+    state     TEXT NOT NULL CHECK (state IN ('waiting', 'welcome', 'refused')),
+    trouble   TEXT
+) STRICT, WITHOUT ROWID;
 ";

@@ -3,6 +3,7 @@
 mod contacted;
 mod deleted;
 mod healing;
+mod invitations;
 mod messages;
 mod old;
 mod pages;

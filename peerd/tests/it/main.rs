@@ -15,6 +15,7 @@ mod escrow;
 mod exact;
 mod healing;
 mod history;
+mod inviting;
 mod kills;
 mod looking;
 mod manager;

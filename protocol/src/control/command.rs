@@ -15,7 +15,7 @@ use crate::{
     password::Password,
 };
 
-use super::{AlbumChange, Terms};
+use super::{AlbumChange, NewInvite, Terms};
 
 /// What is wanted of an `add` beside the image's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -287,6 +287,14 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         terms: Option<Terms>,
     },
+    /// Makes an invitation for a person, in one link.
+    Invite(Box<NewInvite>),
+    /// The invitations that were made and used here.
+    Invites,
+    /// Revokes the open invitation for the guest of this name.
+    RevokeInvite(PeerName),
+    /// Uses an invitation to the directory at which this peer is registered already.
+    Join(JoinLink),
 }
 
 /// See [`Command::Messages`].

@@ -9,7 +9,7 @@ use crate::{
     time::Timestamp,
 };
 
-use super::{Contact, ContactRequest, Message, SessionState};
+use super::{Contact, ContactRequest, Invite, Message, SessionState};
 
 /// Something that happened, for `watch`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,4 +56,6 @@ pub enum EventKind {
     Contact(Box<ContactRequest>),
     /// A peer appears with another key than the pinned one. Nothing is given to it or believed of it.
     KeyChange(Box<Contact>),
+    /// An invitation was used, or answered.
+    Invite(Box<Invite>),
 }

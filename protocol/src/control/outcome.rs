@@ -18,7 +18,7 @@ use crate::{
     time::Timestamp,
 };
 
-use super::{AlbumSummary, Contact, ContactRequest, Message, Rule, Way};
+use super::{AlbumSummary, Contact, ContactRequest, Invite, Message, Rule, Way};
 
 /// What came of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
@@ -35,6 +35,9 @@ pub enum Outcome {
         name: Option<PeerName>,
         /// The directory.
         server: JoinLink,
+        /// The invitation that was used with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        joined: Option<Box<Invite>>,
     },
     /// Of `login`, `logout` and `wait`.
     Session {
@@ -202,6 +205,17 @@ pub enum Outcome {
     },
     /// Of `later`: the rule as it is, or was.
     Rule(Box<Rule>),
+    /// Of `invite`.
+    Invitation {
+        /// To be given to the guest, and to nobody else.
+        link: JoinLink,
+        /// The invitation.
+        invite: Box<Invite>,
+    },
+    /// Of `invites` and `revoke_invite`.
+    Invites(Vec<Invite>),
+    /// Of `join`.
+    Joined(Box<Invite>),
     /// Of `inspect`, `trust` and `keep_key`.
     Trust {
         /// One's own card, to compare on the other side.

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};
 
-use super::{InboxMessage, Request};
+use super::{Greeted, InboxMessage, Request};
 use crate::{
     id::{ImageNo, MessageId, PeerId, ViewId},
     model::{Grant, ImagePath},
@@ -46,6 +46,8 @@ pub enum Update {
     Delivered(Box<Delivered>),
     /// The operator has done something that concerns the peer: what and why. To that peer.
     Operator(Box<str>),
+    /// A word of the peer that has invited this one, or that this one has invited. To that peer.
+    Greeting(Box<Greeted>),
 }
 
 /// See [`Update::Delivered`].

@@ -7,7 +7,7 @@ use dos_protocol::{
     model::SessionEnd,
 };
 
-use super::{access, messages, owned};
+use super::{access, invites, messages, owned};
 use crate::output::{
     Text,
     words::{count, end, moment, peer, views_left},
@@ -60,6 +60,7 @@ pub(crate) fn event(text: &mut Text, event: &Event) {
             let who = peer(contact.name.as_ref(), contact.id);
             format!("key       {who} appears with another key; decide with `dosctl trust {who}`")
         }
+        EventKind::Invite(invite) => invites::event(invite),
     };
     text.line(&format!("{}  {what}", moment(event.at)));
 }

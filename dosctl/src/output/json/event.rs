@@ -8,7 +8,7 @@ use dos_protocol::{
 };
 use serde::Serialize;
 
-use super::{Contact, Grant, KnownContact, Message, Moment, Request};
+use super::{Contact, Grant, Invite, KnownContact, Message, Moment, Request};
 
 /// A line of `watch`.
 #[derive(Debug, Serialize)]
@@ -64,6 +64,7 @@ enum EventBody<'a> {
     Message(Message<'a>),
     Contact(Contact<'a>),
     KeyChange(KnownContact<'a>),
+    Invite(Invite<'a>),
     Session {
         kind: &'static str,
         state: SessionState,
@@ -104,6 +105,7 @@ impl<'a> From<&'a control::Event> for Event<'a> {
             EventKind::Message(message) => ("message", EventBody::Message(message.as_ref().into())),
             EventKind::Contact(contact) => ("request", EventBody::Contact(contact.as_ref().into())),
             EventKind::KeyChange(contact) => ("key_change", EventBody::KeyChange(contact.as_ref().into())),
+            EventKind::Invite(invite) => ("invite", EventBody::Invite(invite.as_ref().into())),
             EventKind::Notice(notice) => {
                 ("notice", EventBody::Notice { kind: notice.kind, text: &notice.text })
             }

@@ -39,7 +39,7 @@ pub enum Act {
     Find,
     /// Calls a peer through the relay.
     Call,
-    /// Sends a message.
+    /// Sends a message, or greets an inviter or a guest.
     Write,
     /// Sends a text to all.
     Announce,
@@ -110,11 +110,13 @@ pub(crate) fn act(op: &Op) -> Act {
         | Op::Block(_)
         | Op::Unblock(_)
         | Op::Blocks
-        | Op::BlocksPage { .. } => Act::Own,
+        | Op::BlocksPage { .. }
+        | Op::Invite(_)
+        | Op::RevokeInvite(_) => Act::Own,
         Op::Image(_) | Op::Preview(_) => Act::Look,
         Op::List(_) | Op::Resolve(_) | Op::Contact(_) | Op::Identify(_) | Op::Subscribe(_) => Act::Find,
         Op::Relay(_) => Act::Call,
-        Op::Send(_) => Act::Write,
+        Op::Send(_) | Op::Greet(_) => Act::Write,
         Op::Broadcast(_) => Act::Announce,
         Op::Request(_) => Act::Ask,
         Op::Cancel(_) => Act::Withdraw,
@@ -193,6 +195,7 @@ pub(crate) fn passage(act: Act, between: Between, update: &Update) -> Passage {
         (Outcome::Done, _) => Passage::Owed,
         (Outcome::Later, Update::Grant(_) | Update::Viewed(_) | Update::Removed { .. }) => Passage::Withheld,
         (Outcome::Later, Update::Renamed { .. } | Update::Message(_) | Update::Delivered(_))
+        | (Outcome::Later, Update::Greeting(_))
         | (Outcome::Later, Update::Request(_) | Update::Decision(_))
         | (Outcome::Untold | Outcome::Offline | Outcome::Refused, _) => Passage::Dropped,
     }

@@ -1,4 +1,4 @@
-//! The directory's tables in PostgreSQL, as they are in version 15: no older one was ever there.
+//! The directory's tables in PostgreSQL, as they are in version 16: no older one was ever there.
 //!
 //! What the columns mean stands in the steps for SQLite. Names are in the order of their bytes (`COLLATE "C"`), as there.
 
@@ -140,8 +140,10 @@ CREATE TABLE invites(
     uses       bigint NOT NULL,
     uses_left  bigint NOT NULL CHECK(uses_left BETWEEN 0 AND uses),
     created_at bigint NOT NULL,
-    expires_at bigint NOT NULL
+    expires_at bigint NOT NULL,
+    peer       bigint
 );
+CREATE INDEX invites_by_peer ON invites(peer, created_at) WHERE peer IS NOT NULL;
 CREATE INDEX invites_by_age ON invites(created_at, prefix);
 
 CREATE TABLE messages(

@@ -4,7 +4,7 @@
 
 use dos_protocol::{
     Allowance, ImageNo, MessageId, PeerId, Revision, ViewId,
-    directory::{Blocked, Delivered, InboxMessage, Request, RequestState, Viewed, ViewedKind},
+    directory::{Blocked, Delivered, Greeted, InboxMessage, Request, RequestState, Viewed, ViewedKind},
     model::{Format, Grant, ImageInfo, ImagePath, Original, PreviewInfo, SealedCopy},
 };
 
@@ -143,7 +143,13 @@ fn newer() -> Vec<(&'static str, &'static str, Update)> {
             include_str!("golden/v1/operator.hex"),
             Update::Operator("the operator has taken down sea".into()),
         ),
+        ("greeting", include_str!("golden/v1/greeting.hex"), greeting()),
     ]
+}
+
+fn greeting() -> Update {
+    let greeting = vec![1, 2, 3].try_into().unwrap();
+    Update::Greeting(Box::new(Greeted { from: peer(1), greeting }))
 }
 
 pub(in crate::store) fn bytes(hex: &str) -> Vec<u8> {

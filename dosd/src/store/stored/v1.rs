@@ -78,6 +78,10 @@ pub(super) enum Body<'a> {
         to: u64,
     },
     Operator(&'a str),
+    Greeting {
+        from: u64,
+        greeting: &'a [u8],
+    },
 }
 
 /// What a grant has gained.
@@ -409,6 +413,9 @@ impl<'a> From<&'a Update> for Body<'a> {
                 Self::Delivered { message: *delivered.message.as_bytes(), to: delivered.to.number() }
             }
             Update::Operator(text) => Self::Operator(text),
+            Update::Greeting(greeted) => {
+                Self::Greeting { from: greeted.from.number(), greeting: greeted.greeting.as_bytes() }
+            }
         }
     }
 }
@@ -483,6 +490,10 @@ impl TryFrom<Body<'_>> for Update {
                 Self::Delivered(Box::new(directory::Delivered { message: message.into(), to: peer(to)? }))
             }
             Body::Operator(text) => Self::Operator(text.into()),
+            Body::Greeting { from, greeting } => {
+                let greeting = greeting.to_vec().try_into().map_err(|_| StoredError::Value)?;
+                Self::Greeting(Box::new(directory::Greeted { from: peer(from)?, greeting }))
+            }
         })
     }
 }

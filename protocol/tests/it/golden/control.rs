@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use dos_protocol::{
-    Allowance, Card, Code, Near, Visibility, WireError,
+    Allowance, Card, Code, JoinLink, Near, Visibility, WireError,
     control::{
         AddOptions, AlbumChange, AlbumSummary, Command, Contact, ContactRequest, Each, Event, EventKind,
-        FromPeerd, Group, ListQuery, Member, Message, MessagesQuery, Note, OtherKey, Outcome, Progress,
-        RequestArg, Rule, SessionState, Spends, Status, Step, Terms, ToPeerd, Trust, Way,
+        FromPeerd, Group, Invite, InviteGrant, InviteState, ListQuery, Member, Message, MessagesQuery,
+        NewInvite, Note, OtherKey, Outcome, Progress, RequestArg, Rule, SessionState, Spends, Status, Step,
+        Terms, ToPeerd, Trust, Way,
     },
     directory::{
         Block, Blocked, Cursor, Delivery, Notice, NoticeKind, Presence, RequestState, ViewedKind, ViewsChange,
@@ -127,6 +128,17 @@ fn messages() -> Vec<Command> {
             remove: vec!["7xKqPm2R".parse().unwrap()],
         },
         Command::Groups,
+        Command::Invite(Box::new(NewInvite {
+            guest: "bob".parse().unwrap(),
+            code: Some("Ab3".into()),
+            images: vec!["sea".parse().unwrap()],
+            views: Allowance::Views(3),
+            expires: Some(Duration::from_secs(3600)),
+            allow_offline: true,
+        })),
+        Command::Invites,
+        Command::RevokeInvite("bob".parse().unwrap()),
+        Command::Join(invitation_link()),
     ]
 }
 
@@ -155,6 +167,47 @@ fn albums() -> Vec<Command> {
         Command::Later { album: album(), viewer: "bob".parse().unwrap(), terms: Some(terms()) },
         Command::Later { album: album(), viewer: "bob".parse().unwrap(), terms: None },
     ]
+}
+
+fn invitation_link() -> JoinLink {
+    INVITATION.parse().unwrap()
+}
+
+const INVITATION: &str = "dos://cGfHiC6Kgg3FpFZvgwGcswsCRtp4aBP2fzuXRQPizuN@dos.example.org:5001?invite=Ab3+\
+                          from=7xKqPm2R@CktRuQ2mttgRGkXJtyksdKHjUdc2C4TgDzyB98oEzy8+name=alice+for=bob\
+                          #6gMHXjsZ5cxdn4qSbgGYYUPvyKe";
+
+fn invite(state: InviteState) -> Invite {
+    Invite {
+        id: [5; 16].into(),
+        made: true,
+        name: name("bob"),
+        peer: None,
+        peer_name: None,
+        state,
+        since: at(1),
+        expires_at: Some(at(9)),
+        used_at: None,
+        grants: Vec::new(),
+        trouble: None,
+    }
+}
+
+fn used_invite() -> Invite {
+    let grant = |given, why: Option<&str>| InviteGrant {
+        image: "sea".parse().unwrap(),
+        views: Allowance::Views(3),
+        given,
+        why: why.map(Into::into),
+    };
+    Invite {
+        peer: Some(bob()),
+        peer_name: name("bob"),
+        used_at: Some(at(2)),
+        grants: vec![grant(true, None), grant(false, Some("it is gone"))],
+        trouble: Some("someone without the secret has tried".into()),
+        ..invite(InviteState::Used)
+    }
 }
 
 #[test]
@@ -227,7 +280,7 @@ fn outcomes_of_sessions() -> Vec<Outcome> {
     let way = Way::Direct("192.0.2.7:4000".parse().unwrap());
     vec![
         Outcome::Done,
-        Outcome::Registered { id: alice(), name: name("alice"), server: link() },
+        Outcome::Registered { id: alice(), name: name("alice"), server: link(), joined: None },
         Outcome::Session { id: alice(), state: SessionState::Online, replayed: 2 },
         Outcome::Status(Box::new(status())),
         Outcome::Status(Box::new(Status {
@@ -328,6 +381,15 @@ fn outcomes_of_messages() -> Vec<Outcome> {
         Outcome::Contacts(vec![known_contact()]),
         Outcome::Trust { own: card(), contact: Box::new(known_contact()) },
         Outcome::Contacts(vec![Contact { stranger: true, ..known_contact() }]),
+        Outcome::Invitation { link: invitation_link(), invite: Box::new(invite(InviteState::Open)) },
+        Outcome::Invites(vec![used_invite()]),
+        Outcome::Joined(Box::new(invite(InviteState::Waiting))),
+        Outcome::Registered {
+            id: alice(),
+            name: name("alice"),
+            server: link(),
+            joined: Some(Box::new(invite(InviteState::Welcome))),
+        },
     ]
 }
 
@@ -371,6 +433,7 @@ fn events() -> Vec<EventKind> {
         EventKind::Contact(Box::new(contact())),
         EventKind::KeyChange(Box::new(known_contact())),
         EventKind::Grant(Box::new(offer())),
+        EventKind::Invite(Box::new(used_invite())),
     ]
 }
 

@@ -5,10 +5,10 @@ use dos_protocol::{
     directory::{
         Answer, Asserted, AssertedCheckout, AssertedGrant, AssertedImage, Assertion, Blob, Block, Blocked,
         Broadcast, Call, Changes, Checkin, Contact, Cursor, Decide, Decision, Delivered, Delivery, Escrow,
-        ExpiryChange, FromDirectory, InboxMessage, List, LoggedIn, LoginStart, Notice, NoticeKind, Op, Page,
-        Presence, PreviewOf, Publish, PublishAs, Reclaim, Recover, Register, Request, RequestAccess, Send,
-        Sent, Set, Share, Sign, SignIn, SignedIn, Spend, SpendKind, Spent, Subscription, Ticket, ToDirectory,
-        Update, Viewed, ViewedKind, ViewsChange,
+        ExpiryChange, FromDirectory, Greet, Greeted, InboxMessage, Invite, Invited, List, LoggedIn,
+        LoginStart, Notice, NoticeKind, Op, Page, Presence, PreviewOf, Publish, PublishAs, Reclaim, Recover,
+        Register, Request, RequestAccess, Send, Sent, Set, Share, Sign, SignIn, SignedIn, Spend, SpendKind,
+        Spent, Subscription, Ticket, ToDirectory, Update, Viewed, ViewedKind, ViewsChange,
     },
     model::{ImageInfo, SessionEnd, Visibility},
 };
@@ -181,6 +181,9 @@ fn messages_and_blocks() -> Vec<Op> {
         Op::Unblock(bob().to_string().parse().unwrap()),
         Op::Blocks,
         Op::BlocksPage { after: Some(bob()) },
+        Op::Invite(Invite { hash: [4; 32], prefix: "Ab3d".into(), lasts_ms: 3_600_000 }),
+        Op::RevokeInvite([4; 32]),
+        Op::Greet(Box::new(Greet { to: bob(), greeting: blob(&[1, 2, 3]) })),
     ]
 }
 
@@ -347,6 +350,7 @@ fn answers() -> Vec<Answer> {
         })),
         Answer::Grant(Box::new(fuller_grant())),
         Answer::Request(Box::new(Request { offline: true, ..request() })),
+        Answer::Invited(Invited { needed: true, expires_at: at(9) }),
     ]
 }
 
@@ -375,6 +379,7 @@ fn updates() -> Vec<Update> {
         viewed(ViewedKind::GivenUp),
         Update::Delivered(Box::new(Delivered { message: message_id(), to: bob() })),
         Update::Operator("the operator has taken down sea: spam".into()),
+        Update::Greeting(Box::new(Greeted { from: alice(), greeting: blob(&[1, 2, 3]) })),
     ]
 }
 

@@ -149,7 +149,7 @@ fn every_update_across_a_block_is_owed_withheld_or_dropped_as_in_the_table() {
                 Passage::Dropped,
             ],
             "request" | "decision" => [Passage::Dropped; 6],
-            "renamed" | "message" | "delivered" => [
+            "renamed" | "message" | "delivered" | "greeting" => [
                 Passage::Dropped,
                 Passage::Owed,
                 Passage::Dropped,
