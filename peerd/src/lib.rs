@@ -264,10 +264,9 @@ fn assemble(config: Config, listen: SocketAddr, state: State) -> Result<(Service
         Arc::clone(&trust),
         config.settings,
     ));
-    let source: Arc<dyn Source> = Arc::new(Owners(Arc::clone(&peers)));
     let requests = Requests { store: store.clone(), feed: Arc::clone(&feed) };
     let known = (cache.clone(), Arc::clone(&identity), Arc::clone(&directory), Arc::clone(&trust));
-    let (library, grants, ledger) = books(known, source);
+    let (library, grants, ledger) = books(known, Arc::new(Owners(Arc::clone(&peers))));
     let relearning = Arc::new(Relearning {
         cache: cache.clone(),
         identity: Arc::clone(&identity),
@@ -296,9 +295,8 @@ fn assemble(config: Config, listen: SocketAddr, state: State) -> Result<(Service
         inbox,
         calls,
     };
-    let albums = Arc::new(Albums::new(Arc::clone(&upstream), Arc::clone(&library)));
     let services = Services {
-        albums,
+        albums: Arc::new(Albums::new(Arc::clone(&upstream), Arc::clone(&library))),
         config,
         dirs,
         listen,

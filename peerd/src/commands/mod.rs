@@ -173,6 +173,7 @@ async fn run(
 }
 
 /// As [`run`], with what is known of viewers already.
+#[expect(clippy::too_many_lines, reason = "a line for each command, and no more")]
 async fn run_with(
     services: &Arc<Services>,
     command: Command,
