@@ -76,6 +76,8 @@ fn text(stats: &Stats, uptime: Duration) -> String {
 fn room(stats: &Stats) -> String {
     let limit = stats.room_limit.as_deref().unwrap_or_default();
     match stats.room {
+        // How much a database server's disks have left is not known here.
+        Room::Ample if stats.room_bytes == u64::MAX => "as much as the database server has".into(),
         Room::Ample => format_size(stats.room_bytes),
         Room::Low => format!("WARNING: {} only (limit {limit})", format_size(stats.room_bytes)),
         Room::Full => format!("WARNING: none, peers can add nothing (limit {limit})"),
@@ -139,6 +141,8 @@ mod tests {
         assert!(text.contains("\nroom        14 B\n"), "{text}");
         assert_eq!(object(&stats, uptime)["uptime_s"], 90_061);
         let limit = Some("disk_reserve_bytes".into());
+        let unknown = Stats { room_bytes: u64::MAX, ..stats.clone() };
+        assert_eq!(room(&unknown), "as much as the database server has");
         let low = Stats { room: Room::Low, room_limit: limit, ..stats };
         assert_eq!(room(&low), "WARNING: 14 B only (limit disk_reserve_bytes)");
         let full = Stats { room: Room::Full, ..low };

@@ -169,7 +169,9 @@ fn images(
     let key = params![row::peer_number(owner), after, limit, row::peer_number(caller)];
     let page = |from: &str| {
         let columns = row::IMAGE_COLUMNS;
-        let sql = format!("SELECT {columns} FROM {from} AND name > ?2 AND ?4 >= 0 ORDER BY name LIMIT ?3");
+        let sql = format!(
+            "SELECT {columns} FROM {from} AND name > ?2 AND CAST(?4 AS bigint) >= 0 ORDER BY name LIMIT ?3"
+        );
         connection.prepare(&sql)?.query_map(key, row::image)?.collect::<sql::Result<Vec<_>>>()
     };
     if owner == caller {
