@@ -223,7 +223,7 @@ fn a_stopped_server_makes_operations_unavailable_and_what_it_had_committed_is_fo
     let runtime = Runtime::new().unwrap();
     runtime.block_on(async { add(&writer, 1).await.unwrap() });
     assert!(writer.is_up());
-    postgres.signal(Signal::QUIT);
+    postgres.kill();
     let began = Instant::now();
     let refused = runtime.block_on(add(&writer, 2));
     assert!(matches!(refused, Err(Refused::Store(StoreError::Unavailable(_)))), "{refused:?}");
@@ -233,7 +233,6 @@ fn a_stopped_server_makes_operations_unavailable_and_what_it_had_committed_is_fo
         began.elapsed()
     );
     assert!(!writer.is_up());
-    postgres.kill();
     postgres.start();
     runtime.block_on(async { add(&writer, 3).await.unwrap() });
     assert!(writer.is_up());
