@@ -267,6 +267,10 @@ fn read(input: &mut impl Read, bytes: &mut [u8]) -> Result<(), PreviewError> {
 
 /// Goes on behind as many bytes; beyond the end of the file there is nothing to read.
 fn skip<R: Seek>(input: &mut R, bytes: u64) -> Result<(), PreviewError> {
+    if bytes == 0 {
+        // A buffered reader throws its buffer away when it is moved.
+        return Ok(());
+    }
     let bytes = i64::try_from(bytes).map_err(|_| damaged("a length that no file has"))?;
     input.seek(SeekFrom::Current(bytes)).map_err(|_| damaged("a length that no file has"))?;
     Ok(())

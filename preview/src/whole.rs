@@ -104,8 +104,8 @@ fn explained(format: Format, error: ImageError) -> PreviewError {
         ImageError::IoError(error) => PreviewError::from_read(format, error),
         ImageError::Limits(error) => match error.kind() {
             LimitErrorKind::DimensionError | LimitErrorKind::InsufficientMemory => PreviewError::TooLarge {
-                what: "memory for its pixels in bytes, more than",
-                actual: DECODER_BYTES_MAX,
+                what: "memory for its pixels in bytes",
+                actual: DECODER_BYTES_MAX + 1,
                 max: DECODER_BYTES_MAX,
             },
             _ => PreviewError::Unsupported(rare(format)),

@@ -178,21 +178,12 @@ fn shallow_grey_and_palettes_are_shown() {
 
 #[test]
 fn a_cut_file_is_shown_with_a_warning_and_a_bomb_is_refused_in_time() {
+    // Its strip ends in the middle of a row.
     let rows = rgb();
-    let mut file = Page::new(2, &[8; 3], vec![rows]).file();
-    // The directory is told to be in front of the pixels no more: the strip loses its end.
-    let len = file.len();
-    let at = u32::from_le_bytes(file[4..8].try_into().unwrap());
-    let directory = file.split_off(usize::try_from(at).unwrap());
-    file.truncate(len / 2);
-    let new = u32::try_from(file.len()).unwrap();
-    file[4..8].copy_from_slice(&new.to_le_bytes());
-    let strips = directory.clone();
-    file.extend(strips);
-    let outcome = make(&file);
-    assert!(
-        matches!(&outcome, Ok(picture) if picture.warning == Some(Warning::Incomplete)) || outcome.is_err()
-    );
+    let shown = make(&Page::new(2, &[8; 3], vec![rows[..rows.len() / 2].to_vec()]).file()).unwrap();
+    assert_eq!(shown.warning, Some(Warning::Incomplete));
+    let whole = make(&Page::new(2, &[8; 3], vec![rows]).file()).unwrap();
+    assert_eq!((whole.width, whole.height, whole.warning), (shown.width, shown.height, None));
     for (tag, value) in [(256, 60_000), (257, 60_000)] {
         let start = Instant::now();
         let bomb = Page::new(2, &[8; 3], vec![vec![0; 64]]).with(tag, &[value]).with(259, &[8]).file();
