@@ -86,9 +86,14 @@ fn password(path: &Path) -> Result<Box<str>, StoreConfigError> {
 }
 
 fn authority(path: &Path) -> Result<Box<[u8]>, StoreConfigError> {
+    let failed = |error| StoreConfigError::File(path.to_owned(), error);
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(AUTHORITY_FILE_BYTES_MAX).read_to_end(&mut bytes));
-    read.map_err(|error| StoreConfigError::File(path.to_owned(), error))?;
+    // One byte more tells a list that is longer, of which a part would be another list.
+    let file = File::open(path).map_err(failed)?;
+    file.take(AUTHORITY_FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if u64::try_from(bytes.len()).map_or(true, |length| length > AUTHORITY_FILE_BYTES_MAX) {
+        return Err(failed(io::ErrorKind::FileTooLarge.into()));
+    }
     Ok(bytes.into())
 }
 
