@@ -4,14 +4,13 @@
 //! What always holds: nothing is done here that is not written down before, and everything under an operation of its own, so that
 //! whatever is killed goes on where it was; the secret leaves this machine in no form but that of its proofs.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use dos_protocol::{
-    Allowance, Code, PeerId, PublicKey, Reason, WireError,
+    Allowance, Code, PeerId, PublicKey, WireError,
     control::{EventKind, Invite, InviteState},
-    directory::{Answer, ExpiryChange, Greet, Greeted, Op, Share, Update, ViewsChange},
+    directory::{Answer, Greet, Greeted, Op, Update, ViewsChange},
     invitation::{Greeting, InviteKey, Meeting},
-    model::PeerRef,
     sealing::sealing_key,
 };
 use tokio::sync::Notify;
@@ -20,9 +19,9 @@ use crate::{
     cache::Cache,
     directory::{Directory, Repeat, Unanswered, unexpected, unregistered},
     feed::Feed,
+    giving::{self, Giver, Promised},
     identity::{Identities, Identity, IdentityError},
-    keys::ImageKeys,
-    rules::invitations::may_ask_again,
+    rules::retry::may_come_later,
     store::{Arrival, Heard, Incoming, Joined, PendingAnswer, Promise, Store},
     trust::Trust,
     vault::EventKind as Secret,
@@ -158,17 +157,11 @@ pub(crate) async fn proceed(invitations: &Invitations) -> Result<(), WireError> 
     }
     for code in store.codes_to_revoke().await? {
         match invitations.directory.request_again(Op::RevokeInvite(code)).await {
-            Err(error) if is_passing(&error) => return Err(error),
+            Err(error) if may_come_later(&error) => return Err(error),
             Ok(_) | Err(_) => store.code_is_revoked(code).await?,
         }
     }
     Ok(())
-}
-
-/// Whether the same may succeed later.
-pub(crate) fn is_passing(error: &WireError) -> bool {
-    matches!(error.code, Code::Offline | Code::Timeout | Code::Internal)
-        || error.reason == Some(Reason::Limit)
 }
 
 /// Pins the inviter's key, and proves one's own to it.
@@ -186,7 +179,7 @@ async fn greet(invitations: &Invitations, me: &Me, joined: Joined) -> Result<(),
     let greeting = Greeting::Join(key.join(&meeting, own, me.identity.name.clone()));
     let sent = send(invitations, (inviter.0, &greeting), Repeat::Under(operation)).await;
     match sent {
-        Err(Unanswered { error, .. }) if is_passing(&error) => Err(error),
+        Err(Unanswered { error, .. }) if may_come_later(&error) => Err(error),
         Err(Unanswered { error, .. }) => {
             tracing::warn!(inviter = %inviter.0, error = %error.message, "an inviter cannot be greeted");
             Ok(())
@@ -214,7 +207,7 @@ async fn keep(invitations: &Invitations, me: &Me, promise: &Promise) -> Result<(
     let store = &invitations.cache.store;
     let outcome = match give(invitations, me, promise).await {
         Ok(()) => Ok(()),
-        Err(error) if is_passing(&error) => return Err(error),
+        Err(error) if may_come_later(&error) => return Err(error),
         Err(error) => {
             tracing::warn!(viewer = %promise.viewer, error = %error.message, "a guest does not get what was promised");
             Err(error.message)
@@ -234,46 +227,24 @@ fn tell(invitations: &Invitations, invite: Invite) {
 }
 
 async fn give(invitations: &Invitations, me: &Me, promise: &Promise) -> Result<(), WireError> {
-    let store = &invitations.cache.store;
-    let (image, viewer) = (promise.image, promise.viewer);
-    let now = store.clock().now();
-    if !may_ask_again(promise.begun_at, now) {
-        // The directory may have forgotten the operation: what it did is there, and what is not there it did not do.
-        match invitations.directory.request_again(Op::Grant { image, viewer }).await {
-            Ok(Answer::Grant(grant)) => return invitations.cache.take_grant(*grant).await,
-            Ok(_) => return Err(unexpected()),
-            Err(error) if error.code == Code::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let gone = || WireError::new(Code::NotFound, "the image is gone");
-    let own = store.own_image_no(image).await?.ok_or_else(gone)?;
-    // The key that was proved is pinned: if the directory tells another one now, nothing is given.
-    let key = invitations.trust.contact(viewer).await?.key;
-    let key = ImageKeys::open(&me.identity.vault, &own)?.key_share(image, (viewer, &key))?;
+    let Invitations { cache, directory, trust, .. } = invitations;
+    let giver = Giver { cache, directory: &**directory, trust, identity: &me.identity };
     let views = match promise.views {
         Allowance::Unlimited => ViewsChange::Set(Allowance::Unlimited),
         Allowance::Views(views) => ViewsChange::Add(views),
     };
-    let lasts = promise.lasts_ms;
-    let expiry = lasts.map_or(ExpiryChange::Keep, |lasts| {
-        ExpiryChange::At(now.after(std::time::Duration::from_millis(lasts)))
-    });
-    let share = Share {
-        image,
-        viewer: PeerRef::Id(viewer),
+    let promised = Promised {
+        image: promise.image,
+        viewer: promise.viewer,
         views,
-        expiry,
-        key: Some(key),
-        lasts_ms: lasts,
+        lasts: promise.lasts_ms.map(Duration::from_millis),
         allow_offline: promise.allow_offline.then_some(true),
+        operation: promise.operation,
+        begun_at: promise.begun_at.unwrap_or_else(|| cache.store.clock().now()),
+        in_doubt: promise.begun_at.is_some(),
     };
-    store.promise_begun(promise).await?;
-    match invitations.directory.send(Op::Share(share), Repeat::Under(promise.operation)).await {
-        Ok(Answer::Grant(grant)) => invitations.cache.take_grant(*grant).await,
-        Ok(_) => Err(unexpected()),
-        Err(failed) => Err(failed.error),
-    }
+    let begin = async { Ok(cache.store.promise_begun(promise).await?) };
+    giving::give(giver, promised, begin).await
 }
 
 /// Tells a guest what has become of it.
@@ -290,7 +261,7 @@ async fn answer_guest(invitations: &Invitations, me: &Me, answer: PendingAnswer)
         Err(why) => Greeting::Refusal(key.refusal(&meeting(me.key), *why)),
     };
     match send(invitations, (answer.peer, &greeting), Repeat::Under(answer.operation)).await {
-        Err(Unanswered { error, .. }) if is_passing(&error) => Err(error),
+        Err(Unanswered { error, .. }) if may_come_later(&error) => Err(error),
         Ok(()) | Err(_) => Ok(invitations.cache.store.answer_sent(answer.operation).await?),
     }
 }

@@ -1,6 +1,6 @@
 //! peerd, the daemon of one client: its images, its grants, its session to the directory, and its port for other peers.
 //!
-//! Here its parts are put together; which of them may use which is said in ARCHITECTURE.md.
+//! [`parts`] are opened and put together, and run here; which of them may use which is said in ARCHITECTURE.md.
 //!
 //! - [`control`]: the local socket for dosctl; [`commands`]: what a user can do, one file per command.
 //! - [`chores`]: what the daemon does by itself; [`relearn`]: what was lost here and the directory still knows; [`presence`]:
@@ -33,6 +33,7 @@ mod directory;
 mod escrow;
 mod events;
 mod feed;
+mod giving;
 mod grant_pages;
 pub mod identity;
 mod inbox;
@@ -44,6 +45,7 @@ mod library;
 mod manager;
 mod metrics;
 mod opened;
+mod parts;
 mod peer;
 mod presence;
 mod random;
@@ -74,44 +76,24 @@ use std::{
 
 use dos_daemon::{http, notify};
 use dos_host::socket::PlaceError;
-use dos_protocol::{Instance, Seq, WireError, directory::Call, limits::SHUTDOWN_TIME_MAX};
+use dos_protocol::{Seq, directory::Call, limits::SHUTDOWN_TIME_MAX};
 use dos_sqlite::WriterThread;
 use parking_lot::Mutex;
 use tokio::{
     net::TcpListener,
-    sync::{Notify, Semaphore, mpsc, watch},
+    sync::{mpsc, watch},
     task::{JoinHandle, spawn_blocking},
     time::timeout,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use cache::Cache;
-use chores::{Chores, albums::Albums, fetching::Fetching};
+use chores::{Chores, fetching::Fetching};
 use commands::Services;
 pub use config::{Config, Limits, Settings};
-use copies::Copies;
-use counters::Counters;
-use directory::Directory;
-use feed::Feed;
-use identity::Identities;
-use inbox::Inbox;
-use invitations::Invitations;
-use ledger::Ledger;
-use library::Library;
-use peer::{Peers, fetch::Owners, relay::CALLS_WAITING_MAX};
+use parts::{Loose, State, assemble};
 use reconcile::Reconciling;
-use relearn::Relearning;
-use remembered::Remembered;
-use requests::Requests;
-use rights::Grants;
-use settings::CurrentSettings;
-use source::Source;
-use state_dir::StateDir;
 #[cfg(fuzzing)]
 pub use store::fuzzing;
-use store::{Live, Store};
-use trust::Trust;
-use upstream::{Ends, Local, Upstream};
 
 /// How long commands that change something may take to finish when the daemon stops.
 const FINISH_TIME_MAX: Duration = Duration::from_millis(1500);
@@ -191,136 +173,6 @@ impl Doors {
             .map_err(|error| RunError::Control(config.socket.clone(), error))?;
         Ok(Self { peers, listen, socket, page: config.metrics.map(open_page).transpose()? })
     }
-}
-
-/// What was opened from the state directory.
-struct State {
-    dirs: StateDir,
-    identity: Arc<Identities>,
-    cache: Cache,
-    feed: Arc<Feed>,
-    settings: CurrentSettings,
-    wanted_online: bool,
-}
-
-impl State {
-    async fn open(config: &Config) -> Result<(Self, WriterThread), RunError> {
-        let dirs = StateDir::open(&config.state_dir)?;
-        let identity = Arc::new(Identities::open(dirs.identity())?);
-        let (store, writer) = Store::open(&dirs.database())?;
-        let own = store.own().await?;
-        if let (Some(peer), Some((id, _))) = (own.peer, identity.registered())
-            && peer != id
-        {
-            return Err(store::Error::Foreign(peer).into());
-        }
-        let copies = Copies::new(&dirs);
-        tidy_up(&store, &copies).await?;
-        let settings = CurrentSettings::new(config.settings);
-        let cache = Cache::new(store, copies, settings.clone());
-        let (feed, wanted_online) = (Arc::new(Feed::new(&own)), own.wanted_online);
-        Ok((Self { dirs, identity, cache, feed, settings, wanted_online }, writer))
-    }
-}
-
-/// The ends of the parts that tasks run with.
-struct Loose {
-    ends: Ends,
-    local: Local,
-    calls: mpsc::Receiver<Call>,
-}
-
-/// What is kept of images and views.
-fn books(
-    (cache, identity, directory, trust): (Cache, Arc<Identities>, Arc<dyn Directory>, Arc<Trust>),
-    source: Arc<dyn Source>,
-) -> (Arc<Library>, Grants, Arc<Ledger>) {
-    let live = Live::default();
-    let library = Arc::new(Library::new(cache.clone(), Arc::clone(&identity), Arc::clone(&directory), trust));
-    let grants = Grants {
-        library: Arc::clone(&library),
-        cache: cache.clone(),
-        identity: Arc::clone(&identity),
-        directory: Arc::clone(&directory),
-        live: live.clone(),
-    };
-    let closings = Notify::new();
-    let ledger = Ledger { grants: grants.clone(), cache, identity, directory, source, live, closings };
-    (library, grants, Arc::new(ledger))
-}
-
-/// Puts the parts together.
-fn assemble(config: Config, listen: SocketAddr, state: State) -> Result<(Services, Loose), RunError> {
-    let State { dirs, identity, cache, feed, settings, .. } = state;
-    let (counters, store) = (Counters::default(), cache.store.clone());
-    let (upstream, ends) = Upstream::new(counters.clone());
-    let upstream = Arc::new(upstream);
-    let directory: Arc<dyn Directory> = Arc::clone(&upstream) as _;
-    let trust = Arc::new(Trust::new(store.clone(), Arc::clone(&directory), Arc::clone(&feed)));
-    let peers = Arc::new(Peers::new(
-        Arc::clone(&identity),
-        Arc::clone(&upstream),
-        cache.clone(),
-        Arc::clone(&trust),
-        config.settings,
-    ));
-    let requests = Requests { store: store.clone(), feed: Arc::clone(&feed) };
-    let known = (cache.clone(), Arc::clone(&identity), Arc::clone(&directory), Arc::clone(&trust));
-    let (library, grants, ledger) = books(known, Arc::new(Owners(Arc::clone(&peers))));
-    let relearning = Arc::new(Relearning {
-        cache: cache.clone(),
-        identity: Arc::clone(&identity),
-        directory,
-        requests: requests.clone(),
-        turn: Semaphore::new(1),
-    });
-    let known = (cache.clone(), Arc::clone(&identity), Arc::clone(&upstream) as _, Arc::clone(&trust));
-    let invitations = Arc::new(Invitations::new(known, Arc::clone(&feed)));
-    let inbox = Arc::new(Inbox {
-        cache: cache.clone(),
-        identity: Arc::clone(&identity),
-        feed: Arc::clone(&feed),
-        counters: counters.clone(),
-        trust: Arc::clone(&trust),
-        invitations: Arc::clone(&invitations),
-    });
-    let (calls, calls_waiting) = mpsc::channel(CALLS_WAITING_MAX);
-    let local = Local {
-        config: config.clone(),
-        listen,
-        instance: Instance(u64::from_be_bytes(random::bytes()?)),
-        identity: Arc::clone(&identity),
-        store: store.clone(),
-        feed: Arc::clone(&feed),
-        inbox,
-        calls,
-    };
-    let services = Services {
-        albums: Arc::new(Albums::new(Arc::clone(&upstream), Arc::clone(&library))),
-        config,
-        dirs,
-        listen,
-        settings,
-        store,
-        cache,
-        identity,
-        upstream,
-        feed,
-        counters,
-        presence: Arc::default(),
-        library,
-        grants,
-        requests,
-        ledger,
-        peers,
-        trust,
-        relearning,
-        invitations,
-        sends: Live::default(),
-        remembered: Remembered::default(),
-        operations: Live::default(),
-    };
-    Ok((services, Loose { ends, local, calls: calls_waiting }))
 }
 
 impl Daemon {
@@ -485,19 +337,4 @@ fn stop_steps() -> ([DropGuard; 2], [CancellationToken; 2]) {
 
 fn open_page(address: SocketAddr) -> Result<TcpListener, RunError> {
     http::bind(address).map_err(|error| RunError::Metrics(address, error))
-}
-
-/// Makes the disk and the database agree after a crash.
-async fn tidy_up(store: &Store, copies: &Copies) -> Result<(), RunError> {
-    let (whole, arriving) = store.files_needed().await?;
-    let sweeping = copies.clone();
-    let missing = copies::blocking(move || sweeping.sweep(&whole, &arriving))
-        .await
-        .map_err(|error: WireError| RunError::Files(io::Error::other(error)))?
-        .map_err(RunError::Files)?;
-    for hash in missing {
-        tracing::warn!(copy = %hash, "a sealed copy is missing");
-        store.forget_copy(hash).await?;
-    }
-    Ok(())
 }

@@ -8,6 +8,7 @@ pub(crate) mod albums;
 pub(crate) mod closing;
 pub(crate) mod fetching;
 pub(crate) mod inviting;
+mod turns;
 
 use std::{sync::Arc, time::Duration};
 

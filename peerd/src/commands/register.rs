@@ -8,7 +8,7 @@ use super::{Services, join, password};
 use crate::{
     copies::blocking,
     identity::Identity,
-    invitations,
+    rules::retry::may_come_later,
     trust::called,
     upstream::{Application, SignedInAs},
 };
@@ -37,7 +37,7 @@ pub(super) async fn run(
     let application = Application { identity, name, invite: server.invite.clone() };
     let registered = services.upstream.register(application).await;
     if let (Err(error), Some(invitation)) = (&registered, invitation)
-        && !invitations::is_passing(error)
+        && !may_come_later(error)
     {
         join::give_up(services, invitation).await?;
     }

@@ -3,12 +3,7 @@
 //! What always holds: one peer uses an invitation, in its time, and only with a proof that it knows the secret; what is not proved
 //! changes nothing, so that the directory cannot use up an invitation. A pinned key is not replaced.
 
-use std::time::Duration;
-
-use dos_protocol::{
-    PeerId, PublicKey, Timestamp, control::InviteState, invitation::RefusedBecause,
-    limits::OPERATION_REMEMBERED,
-};
+use dos_protocol::{PeerId, PublicKey, Timestamp, control::InviteState, invitation::RefusedBecause};
 
 /// How an invitation of this peer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,14 +101,6 @@ pub(crate) fn told_guest(why: RefusedBecause) -> &'static str {
     }
 }
 
-/// After this time the directory may have forgotten the operation under which a grant was begun; the hour is for clocks that differ.
-const OPERATION_KNOWN_MAX: Duration = OPERATION_REMEMBERED.saturating_sub(Duration::from_secs(3600));
-
-/// Whether a grant that was begun may be asked for again: the directory knows the operation, and does it once.
-pub(crate) fn may_ask_again(begun_at: Option<Timestamp>, now: Timestamp) -> bool {
-    begun_at.is_none_or(|begun| now < begun.after(OPERATION_KNOWN_MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use super::{
@@ -169,13 +156,6 @@ mod tests {
         ] {
             assert_eq!(shown(&made, is_giving, NOW), expected, "{made:?}");
         }
-    }
-
-    #[test]
-    fn a_grant_is_asked_for_again_only_while_the_directory_knows_the_operation() {
-        let begun = |hours: i64| Some(Timestamp(NOW.0 - hours * 3_600_000));
-        assert!(may_ask_again(None, NOW) && may_ask_again(begun(0), NOW) && may_ask_again(begun(22), NOW));
-        assert!(!may_ask_again(begun(23), NOW) && !may_ask_again(begun(48), NOW));
     }
 
     #[test]

@@ -4,10 +4,21 @@
 //! after "revoke", "3 views", "revoke" the last one is no repetition of the first. What always holds: a change that only sets how
 //! things are to be is never taken for one that was done before something else about the same thing.
 
+use std::time::Duration;
+
 use dos_protocol::{
-    ImageNo, PeerId, PeerRef,
+    ImageNo, PeerId, PeerRef, Timestamp,
     directory::{Op, ViewsChange},
+    limits::OPERATION_REMEMBERED,
 };
+
+/// For this time the directory surely knows the ID of an operation. The hour less than it does is for clocks that differ.
+pub(crate) const SURELY_KNOWN: Duration = OPERATION_REMEMBERED.saturating_sub(Duration::from_secs(3600));
+
+/// Whether the directory surely knows an operation that was begun then, and so does it once.
+pub(crate) fn is_surely_known(begun_at: Timestamp, now: Timestamp) -> bool {
+    now < begun_at.after(SURELY_KNOWN)
+}
 
 /// What a change is about. Two changes about the same thing are in each other's way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +120,14 @@ mod tests {
             lasts_ms: None,
             allow_offline: None,
         }))
+    }
+
+    #[test]
+    fn a_grant_is_asked_for_again_only_while_the_directory_knows_the_operation() {
+        let now = Timestamp(1_000_000);
+        let begun = |hours: i64| Timestamp(now.0 - hours * 3_600_000);
+        assert!(is_surely_known(begun(0), now) && is_surely_known(begun(22), now));
+        assert!(!is_surely_known(begun(23), now) && !is_surely_known(begun(48), now));
     }
 
     #[test]

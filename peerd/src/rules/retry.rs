@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use dos_protocol::{Code, Reason};
+use dos_protocol::{Code, Reason, WireError};
 
 /// Attempts in a row that bring nothing new.
 pub(crate) const FRUITLESS_MAX: u32 = 3;
@@ -91,6 +91,12 @@ pub(crate) const OWNER_PAUSE_MAX: Duration = Duration::from_secs(300);
 pub(crate) fn owner_pause(failures: u32) -> Duration {
     let factor = 1u32.checked_shl(failures).unwrap_or(u32::MAX);
     OWNER_PAUSE_MIN.saturating_mul(factor).min(OWNER_PAUSE_MAX)
+}
+
+/// Whether what the directory did not do may be done later: it was out of reach, had a fault, or had enough just then.
+pub(crate) fn may_come_later(error: &WireError) -> bool {
+    matches!(error.code, Code::Offline | Code::Timeout | Code::Internal)
+        || error.reason == Some(Reason::Limit)
 }
 
 /// Whether an error concerns the owner, not the copy: the owner cannot be reached, or is busy.
@@ -182,6 +188,17 @@ mod tests {
             [(0, 2), (1, 4), (3, 16), (7, 256), (8, 300), (31, 300), (32, 300), (u32::MAX, 300)]
         {
             assert_eq!(owner_pause(failures), Duration::from_secs(seconds), "{failures}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_for_good_is_not_tried_again() {
+        for code in [Code::Offline, Code::Timeout, Code::Internal] {
+            assert!(may_come_later(&WireError::new(code, "x")), "{code}");
+        }
+        assert!(may_come_later(&WireError::new(Code::Denied, "x").because(Reason::Limit)));
+        for code in [Code::NotFound, Code::Denied, Code::Invalid] {
+            assert!(!may_come_later(&WireError::new(code, "x")), "{code}");
         }
     }
 

@@ -1,22 +1,17 @@
 //! Changes on their way to the directory: written down under their ID before they are sent.
 //!
 //! What always holds: the same change, given again while its first outcome was not shown, has the same ID. After
-//! [`OPERATION_AGAIN_MAX`] it is another change: well before the directory forgets the ID, so that none is taken for new. So it is
+//! [`SURELY_KNOWN`] it is another change: well before the directory forgets the ID, so that none is taken for new. So it is
 //! after another change about the same thing.
 
-use std::time::Duration;
-
-use dos_protocol::{ImageNo, OperationId, PeerId, Timestamp, limits::OPERATION_REMEMBERED};
+use dos_protocol::{ImageNo, OperationId, PeerId, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::{
     Error, Store, execute,
     live::{Live, Open},
 };
-use crate::rules::repeats::{About, Effect, Subject, ends, is_repetition};
-
-/// For this time the same command means the same change. The hour less than the directory's is for clocks that differ.
-const OPERATION_AGAIN_MAX: Duration = OPERATION_REMEMBERED.saturating_sub(Duration::from_secs(3600));
+use crate::rules::repeats::{About, Effect, SURELY_KNOWN, Subject, ends, is_repetition};
 
 /// Changes whose outcome was not shown; of more, the oldest are no longer expected.
 const OPERATIONS_MAX: u32 = 10_000;
@@ -138,7 +133,7 @@ fn subject_of(bytes: &[u8]) -> Option<Subject> {
 
 fn tidy_up(connection: &Connection, now: Timestamp) -> Result<(), Error> {
     // A clock that was set back must not keep them for ever either.
-    let (oldest, newest) = (now.before(OPERATION_AGAIN_MAX), now.after(OPERATION_AGAIN_MAX));
+    let (oldest, newest) = (now.before(SURELY_KNOWN), now.after(SURELY_KNOWN));
     let sql = "DELETE FROM operations WHERE begun_at < ?1 OR begun_at > ?2";
     execute(connection, sql, params![oldest.0, newest.0])?;
     let sql = "DELETE FROM operations WHERE id IN
@@ -172,6 +167,8 @@ fn left_open(
 
 #[cfg(test)]
 mod tests {
+    use dos_protocol::limits::OPERATION_REMEMBERED;
+
     use super::*;
 
     async fn begin(store: &Store, live: &Live<OperationId>, fingerprint: u8) -> Change {
@@ -267,7 +264,7 @@ mod tests {
                 store.write(move |connection| execute(connection, sql, [by])).await.unwrap()
             }
         };
-        let time = i64::try_from(OPERATION_AGAIN_MAX.as_millis()).unwrap();
+        let time = i64::try_from(SURELY_KNOWN.as_millis()).unwrap();
         age(time - 60_000).await;
         assert_eq!(begin(&store, &live, 1).await.open.id(), id);
         age(120_000).await;
