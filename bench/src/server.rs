@@ -21,7 +21,7 @@ impl Target {
     /// The join link of a dosd there.
     pub(crate) fn link(&self) -> String {
         let (host, port) = (self.address.ip().to_string().into(), self.address.port());
-        JoinLink { key: self.key, host, port, invite: None, invitation: None }.to_string()
+        JoinLink { key: self.key, host, port, others: Vec::new(), invite: None, invitation: None }.to_string()
     }
 }
 

@@ -87,6 +87,8 @@ pub enum Command {
     Prune(Prune),
     /// Show the server's figures: sessions, peers, images, grants, views, the store's work
     Stats(AdminArgs),
+    /// List the servers of a directory that keeps its store on database servers
+    Nodes(AdminArgs),
     /// Delete what is kept for a peer's password, which then opens nothing any more
     Password(Password),
     /// Move the store to database servers, verify it there, bring its tables up to date

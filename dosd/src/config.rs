@@ -43,6 +43,9 @@ pub enum ConfigError {
     /// Where the store is.
     #[error(transparent)]
     Store(#[from] StoreConfigError),
+    /// Where nodes listen for each other.
+    #[error("--cluster {0}")]
+    Cluster(&'static str),
     /// Not `HOST:PORT`.
     #[error("--advertise needs HOST:PORT, not {0:?}")]
     Advertise(String),
@@ -57,6 +60,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The database servers that keep the store, if it is not in the data directory.
     pub store: Option<StoreConfig>,
+    /// Where the other nodes of the directory find this one, if there may be others.
+    pub cluster: Option<SocketAddr>,
     /// What the join link says instead of a guess: host and port.
     pub advertise: Option<(String, u16)>,
     /// How it logs.
@@ -187,12 +192,14 @@ impl Config {
     /// As in [`ConfigError`], but for those of the file.
     pub fn new(said: FileConfig, file: FileConfig) -> Result<Self, ConfigError> {
         let values = said.over(file).values()?;
+        check_cluster(values.cluster, values.store.is_some())?;
         dos_daemon::log::check_filter(&values.log)?;
         Ok(Self {
             settings: Settings::from(&values),
             listen: values.listen,
             data_dir: data_dir(values.data_dir)?,
             store: StoreConfig::new(values.store.as_deref(), values.store_ca, values.store_password_file)?,
+            cluster: values.cluster,
             advertise: values.advertise.map(|text| host_port(&text)).transpose()?,
             log_format: values.log_format,
             metrics: values.metrics,
@@ -232,11 +239,25 @@ impl Configuration for Config {
                 "store_password_file",
                 self.store.as_ref().and_then(password) != other.store.as_ref().and_then(password),
             ),
+            ("cluster", self.cluster != other.cluster),
             ("advertise", self.advertise != other.advertise),
             ("log_format", self.log_format != other.log_format),
             ("metrics", self.metrics != other.metrics),
         ];
         differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+    }
+}
+
+/// The other nodes are told this address, and share the store.
+fn check_cluster(cluster: Option<SocketAddr>, has_servers: bool) -> Result<(), ConfigError> {
+    match cluster {
+        Some(_) if !has_servers => {
+            Err(ConfigError::Cluster("needs --store: nodes share a store on database servers"))
+        }
+        Some(address) if address.ip().is_unspecified() => {
+            Err(ConfigError::Cluster("needs an address of this server that the other nodes can reach"))
+        }
+        _ => Ok(()),
     }
 }
 

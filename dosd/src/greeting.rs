@@ -71,6 +71,7 @@ mod tests {
             key: PublicKey::from([9; 32]),
             host: host.into(),
             port: 5001,
+            others: Vec::new(),
             invite: invite.map(Into::into),
             invitation: None,
         }

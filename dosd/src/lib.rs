@@ -16,6 +16,7 @@ mod listener;
 pub mod live;
 mod manager;
 pub mod metrics;
+mod nodes;
 mod page;
 mod phase;
 pub mod rules;
@@ -52,7 +53,7 @@ use crate::{
         identity::{self, Alien, Remembered},
         room::{Room, room},
     },
-    store::Store,
+    store::{Joining, Store},
 };
 
 pub use data_dir::DataDirError;
@@ -75,6 +76,12 @@ pub enum StartError {
     /// The database.
     #[error("cannot open the database")]
     Store(#[from] dos_sql::OpenError),
+    /// The database on servers.
+    #[error("cannot open the database")]
+    Servers(#[from] store::ConnectError),
+    /// Where other nodes find this one.
+    #[error("cannot listen for other nodes on {0}")]
+    Cluster(SocketAddr, #[source] io::Error),
     /// Where it is.
     #[error(transparent)]
     StoreConfig(#[from] config::StoreConfigError),
@@ -102,6 +109,9 @@ pub enum StartError {
 /// Why a server ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// Another server has taken its store.
+    #[error("another server has taken the store, while this one was out of reach of it")]
+    Struck,
     /// Its files are gone: what was confirmed since would not be found by the next start.
     #[error("the file {path} was removed or replaced while the server ran", path = .0.display())]
     Gone(PathBuf),
@@ -116,6 +126,8 @@ pub struct Server {
     page: Option<TcpListener>,
     link: JoinLink,
     writer: dos_sql::WriterThread,
+    /// How it is among the nodes; nothing where its store is a file.
+    joining: Option<(Joining, Option<nodes::Links>)>,
     data_dir: DataDir,
     room: Room,
 }
@@ -149,25 +161,36 @@ impl Server {
         let tls = ServerTls::new(&secret, Alpn::Directory)?;
         let passwords = Setup::derive(&secret)?;
         let live = Arc::new(Live::default());
-        let (store, writer) = match &servers {
-            None => Store::open(&database, Arc::clone(&live) as _)?,
-            Some(servers) => Store::connect(servers, Arc::clone(&live) as _)?,
-        };
         let failed = |error| StartError::Listen(config.listen, error);
         let listener = match passed {
             Some(listener) => TcpListener::from_std(listener).map_err(StartError::Passed)?,
             None => listener::bind(config.listen).map_err(failed)?,
         };
         let bound = listener.local_addr().map_err(failed)?;
+        let link = join_link(key, bound, config.advertise.clone());
+        let links = config.cluster.map(|address| links(address, &secret)).transpose()?;
+        let (store, writer, joining) = match &servers {
+            None => {
+                let (store, writer) = Store::open(&database, Arc::clone(&live) as _)?;
+                (store, writer, None)
+            }
+            Some(servers) => {
+                let joining = joining(&link, links.as_ref());
+                let (store, writer) = Store::connect(servers, &joining, Arc::clone(&live) as _)?;
+                if let Some(node) = store.node() {
+                    live.set_node(node);
+                }
+                (store, writer, Some((joining, links)))
+            }
+        };
         let open_page = |address| http::bind(address).map_err(|error| StartError::Metrics(address, error));
         let page = config.metrics.map(open_page).transpose()?;
         let door = Door::open(&data_dir.join(SOCKET_NAME))?;
-        let link = join_link(key, bound, config.advertise.clone());
         let room = room_for(&config.settings);
         let directory = Directory::new(store, live, (&secret, passwords), config.settings.clone())?;
         let directory = Arc::new(directory.with_room_for(room.sessions));
         tracing::info!(listen = %bound, data_dir = %config.data_dir.display(), "the directory is open");
-        Ok(Self { directory, tls, listener, door, page, link, writer, data_dir, room })
+        Ok(Self { directory, tls, listener, door, page, link, writer, joining, data_dir, room })
     }
 
     /// The join link, without an invite.
@@ -215,6 +238,10 @@ impl Server {
             let page = page::Observed::new(&self.directory, phases);
             tokio::spawn(http::serve(listener, page))
         });
+        let among = self
+            .joining
+            .map(|(joining, links)| tokio::spawn(nodes::run(Arc::clone(&self.directory), joining, links)));
+        let mut among = among.map(AbortOnDrop);
         let closing = CancellationToken::new();
         let entrance = listener::Entrance::new(self.tls, Arc::clone(&self.directory), self.room);
         let listening = listener::listen(self.listener, entrance, closing.clone());
@@ -224,6 +251,10 @@ impl Server {
         let why = tokio::select! {
             path = lost(&self.directory) => {
                 ended = Err(RunError::Gone(path));
+                admin::closing(None)
+            }
+            nodes::Struck = struck(&mut among) => {
+                ended = Err(RunError::Struck);
                 admin::closing(None)
             }
             () = stop.cancelled() => admin::closing(None),
@@ -248,6 +279,8 @@ impl Server {
         if let Some(page) = page {
             page.abort();
         }
+        drop(among);
+        nodes::leave(&self.directory).await;
         drop(self.directory);
         let writer = self.writer;
         let closing_store = tokio::task::spawn_blocking(move || writer.join());
@@ -259,6 +292,38 @@ impl Server {
         phase.send_replace(Phase::Ended);
         ended
     }
+}
+
+/// A task that ends with its handle.
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Until another server has taken the store; never, where that cannot be.
+async fn struck(among: &mut Option<AbortOnDrop<nodes::Struck>>) -> nodes::Struck {
+    match among {
+        Some(AbortOnDrop(running)) => match running.await {
+            Ok(struck) => struck,
+            // A panic has been reported by the panic hook already.
+            Err(_) => nodes::Struck,
+        },
+        None => std::future::pending().await,
+    }
+}
+
+/// What a node listens with for the others.
+fn links(address: SocketAddr, secret: &dos_protocol::key::SecretKey) -> Result<nodes::Links, StartError> {
+    let listener = listener::bind(address).map_err(|error| StartError::Cluster(address, error))?;
+    Ok(nodes::Links::new(listener, secret)?)
+}
+
+fn joining(link: &JoinLink, links: Option<&nodes::Links>) -> Joining {
+    let cluster = links.and_then(|links| links.listener.local_addr().ok());
+    Joining { address: link.address().into(), cluster: cluster.map(|address| address.to_string().into()) }
 }
 
 /// What the store remembers, wherever it is.
@@ -302,5 +367,5 @@ async fn lost(directory: &Directory) -> PathBuf {
 
 fn join_link(key: PublicKey, bound: SocketAddr, advertise: Option<(String, u16)>) -> JoinLink {
     let (host, port) = advertise.unwrap_or_else(|| address::guess(bound));
-    JoinLink { key, host: host.into(), port, invite: None, invitation: None }
+    JoinLink { key, host: host.into(), port, others: Vec::new(), invite: None, invitation: None }
 }

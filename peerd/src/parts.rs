@@ -132,6 +132,7 @@ pub(crate) fn assemble(
     });
     let (calls, calls_waiting) = mpsc::channel(CALLS_WAITING_MAX);
     let local = Local {
+        last: parking_lot::Mutex::default(),
         config: config.clone(),
         listen,
         instance: Instance(u64::from_be_bytes(random::bytes()?)),

@@ -4,7 +4,7 @@
 //! all of it, and ends with [`FromDosd::Done`]; everything else is one reply.
 
 use serde::{Deserialize, Serialize};
-use strum::VariantNames;
+use strum::{IntoStaticStr, VariantNames};
 
 use crate::{
     error::WireError,
@@ -127,6 +127,8 @@ pub enum ToDosd {
         /// At most this number of entries.
         limit: u32,
     },
+    /// The servers of this directory.
+    Nodes,
 }
 
 /// Whom a command is about.
@@ -207,6 +209,8 @@ pub enum FromDosd {
     },
     /// A page of what operators have done.
     Audit(Vec<AuditEntry>),
+    /// The servers of this directory.
+    Nodes(Vec<Node>),
 }
 
 /// See [`FromDosd::Invited`].
@@ -274,6 +278,44 @@ pub struct Registered {
     /// When its session began, while it is online.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub online_since: Option<Timestamp>,
+}
+
+/// A server of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Where peers find it.
+    pub address: Box<str>,
+    /// Where the other nodes find it, if there may be others.
+    pub cluster: Option<Box<str>>,
+    /// How it stands.
+    pub state: NodeState,
+    /// The peers that are online at it, as far as is known here.
+    pub peers: u64,
+    /// Since when it runs.
+    pub since: Timestamp,
+    /// The version of its program.
+    pub version: Box<str>,
+}
+
+/// How a server of a directory stands, as another one sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum NodeState {
+    /// The one that answers.
+    This,
+    /// It is linked to.
+    Linked,
+    /// It says in the store that it lives, and there is no link to it.
+    Unlinked,
+}
+
+impl NodeState {
+    /// As in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }
 
 /// See [`FromDosd::Pinged`].

@@ -44,6 +44,7 @@ use crate::{
     error::WireError,
     id::{ImageNo, OperationId, PeerId, Seq, ViewId},
     key::PublicKey,
+    link::HostPort,
     model::{Grant, ImageArg, ImageInfo, PeerInfo, PeerRef},
     name::ImageName,
     password::Password,
@@ -118,6 +119,8 @@ pub enum FromDirectory {
     Broadcast(Box<InboxMessage>),
     /// Another peer calls through the relay.
     Call(Call),
+    /// The addresses of all nodes of the directory, which have changed: see [`SignedIn::nodes`].
+    Nodes(Vec<HostPort>),
 }
 
 /// What a peer asks.

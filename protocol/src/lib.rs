@@ -20,6 +20,7 @@ pub mod limits;
 pub mod link;
 pub mod model;
 pub mod name;
+pub mod node;
 #[cfg(feature = "opaque")]
 pub mod opaque;
 pub mod password;

@@ -35,6 +35,8 @@ pub enum Alpn {
     Directory,
     /// Between two peers: `dos-peer/1`.
     Peer,
+    /// Between two nodes of one directory: `dos-node/1`.
+    Node,
 }
 
 impl Alpn {
@@ -42,6 +44,7 @@ impl Alpn {
         match self {
             Self::Directory => b"dos/1",
             Self::Peer => b"dos-peer/1",
+            Self::Node => b"dos-node/1",
         }
     }
 }

@@ -19,6 +19,6 @@ pub use needs::{has_program, skipped};
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, REQUIRED, Secured};
 pub use rustix::process::Signal;
-#[cfg(feature = "async")]
-pub use wait::wait_until_async;
 pub use wait::{Backoff, PATIENCE, wait_until};
+#[cfg(feature = "async")]
+pub use wait::{wait_until_async, wait_until_seen};

@@ -55,6 +55,19 @@ pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
     }
 }
 
+/// As [`wait_until`], and leaves the thread to other tasks meanwhile.
+///
+/// # Panics
+/// As [`wait_until`].
+#[cfg(feature = "async")]
+pub async fn wait_until_seen(what: &str, mut ready: impl FnMut() -> bool) {
+    let mut backoff = Backoff::within(PATIENCE);
+    while !ready() {
+        let Some(pause) = backoff.next_pause() else { panic!("waited in vain until {what}") };
+        tokio::time::sleep(pause).await;
+    }
+}
+
 /// Waits until `ready`, and leaves the thread to other tasks meanwhile.
 ///
 /// # Panics

@@ -13,7 +13,10 @@ use anyhow::Context as _;
 use dos_protocol::Timestamp;
 use dos_sql::{Secrets, Server};
 use dos_testing::Postgres;
-use dosd::{live::Live, store::Store};
+use dosd::{
+    live::Live,
+    store::{Joining, Store},
+};
 use tokio::task::JoinSet;
 
 use super::spend::{anybody, give_rights, in_process};
@@ -33,7 +36,8 @@ pub(super) async fn measure(lab: &Lab) -> anyhow::Result<Vec<Row>> {
     fs::set_permissions(lab.dir(), fs::Permissions::from_mode(0o711))?;
     let Some(postgres) = Postgres::own_at(lab.dir(), "the rows of PostgreSQL") else { return Ok(Vec::new()) };
     let server = Server::new(&postgres.database().parse()?, &Secrets::default())?;
-    let (remote, _lane) = Store::connect(&server, Arc::new(Live::default()))?;
+    let joining = Joining { address: "localhost:5001".into(), cluster: None };
+    let (remote, _lane) = Store::connect(&server, &joining, Arc::new(Live::default()))?;
     let (local, _writer) = Store::open(&lab.dir().join("beside-postgres.db"), Arc::new(Live::default()))?;
     let (remote_viewers, remote_image) = give_rights(&remote).await?;
     let (local_viewers, local_image) = give_rights(&local).await?;

@@ -8,7 +8,7 @@ impl Operator {
     pub(super) async fn announce(&self, text: &str, replies: &mut Replies) -> Result<(), Stop> {
         check_text(text)?;
         self.note(Self::acted("announce", None, replies), text).await?;
-        let receivers = self.directory.live.say_all(NoticeKind::Announcement, text);
+        let receivers = self.directory.live.say_all(NoticeKind::Announcement, text).await;
         tracing::info!(receivers, text, "announced");
         Ok(replies.send(FromDosd::Told(receivers)).await?)
     }

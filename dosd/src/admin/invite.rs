@@ -44,7 +44,7 @@ impl Operator {
         self.note(Self::acted("invite create", None, replies), format!("{} for {uses}", code.prefix()))
             .await?;
         tracing::info!(invite = code.prefix(), uses, until = %invite.expires_at, "made an invite");
-        let link = JoinLink { invite: Some(code.as_str().into()), ..self.link.clone() };
+        let link = JoinLink { invite: Some(code.as_str().into()), ..self.join_link() };
         let invited = Invited { code, link, uses_left: invite.uses_left, expires_at: invite.expires_at };
         Ok(replies.send(FromDosd::Invited(invited)).await?)
     }

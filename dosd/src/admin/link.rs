@@ -7,7 +7,7 @@ use crate::config::Registration;
 
 impl Operator {
     pub(super) async fn link(&self, replies: &mut Replies) -> Result<(), Stop> {
-        let mut link = self.link.clone();
+        let mut link = self.join_link();
         if self.directory.settings().registration == Registration::Invite {
             let now = Timestamp::now();
             let (code, _) = self.invite(1, now.after(INVITE_TIME), now).await?;

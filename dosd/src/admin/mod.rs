@@ -13,6 +13,7 @@ mod door;
 mod invite;
 mod kick;
 mod link;
+mod nodes;
 mod password;
 mod peers;
 mod ping;
@@ -104,6 +105,7 @@ impl Operator {
             ToDosd::Rename { peer, name, reason } => self.rename(&peer, (name, reason), replies).await,
             ToDosd::TakeDown { owner, name, reason } => self.take_down(&owner, (name, reason), replies).await,
             ToDosd::Audit { limit } => self.audit(limit, replies).await,
+            ToDosd::Nodes => self.nodes(replies).await,
             ToDosd::Stats => self.stats(replies).await,
             ToDosd::ClearPassword(peer) => self.clear_password(&peer, replies).await,
         }
@@ -122,6 +124,11 @@ impl Operator {
     /// A command that is done now.
     fn acted(command: &'static str, reason: Option<Box<str>>, replies: &Replies) -> Acted {
         Acted { user: replies.user(), at: Timestamp::now(), command, reason }
+    }
+
+    /// The join link, without an invite: with the addresses of all nodes, where there are several.
+    fn join_link(&self) -> JoinLink {
+        self.link.clone().at(self.directory.addresses())
     }
 
     /// Writes down a command that changes nothing in the store.

@@ -44,7 +44,7 @@ impl Operator {
             u64::try_from(live.count()).unwrap_or(u64::MAX)
         } else {
             let what = format!("the directory shuts down in {}", format_duration(delay));
-            live.say_all(NoticeKind::Shutdown, &with_reason(what, reason.as_deref()))
+            live.say_here(NoticeKind::Shutdown, &with_reason(what, reason.as_deref()))
         };
         tracing::info!(in_s = delay.as_secs(), reason = reason.as_deref(), "a shutdown is planned");
         // The answer first: afterwards no server is there to give it.

@@ -132,6 +132,7 @@ mod tests {
             key: PublicKey::from([1; 32]),
             host: "localhost".into(),
             port: 5000,
+            others: Vec::new(),
             invite: None,
             invitation: None,
         };

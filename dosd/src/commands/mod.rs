@@ -12,6 +12,7 @@ mod check_config;
 mod invite;
 mod kick;
 mod link;
+mod nodes;
 mod output;
 mod password;
 mod peers;
@@ -98,6 +99,7 @@ fn perform(command: Command, screen: &mut Screen) -> Result<(), Failure> {
         Command::Restore(options) => restore::run(options, screen),
         Command::Prune(options) => prune::run(options, screen),
         Command::Stats(ask) => stats::run(ask, screen),
+        Command::Nodes(ask) => nodes::run(ask, screen),
         Command::Password(options) => password::run(options, screen),
         Command::Store(options) => store::run(options.command, screen),
     }

@@ -76,6 +76,8 @@ dos_daemon::settings! {
     store_ca: PathBuf, [value_name = "FILE", env = "DOSD_STORE_CA"];
     /// Read the password for the database from this file, which must be private [default: no password]
     store_password_file: PathBuf, [value_name = "FILE", env = "DOSD_STORE_PASSWORD_FILE"];
+    /// Be one of several nodes of the directory: listen at this address, which the other nodes can reach [default: alone]
+    cluster: SocketAddr, [value_name = "ADDR", env = "DOSD_CLUSTER"];
     /// Host and port in the join link [default: the address of this machine]
     advertise: String, [value_name = "HOST:PORT", env = "DOSD_ADVERTISE"];
     /// Who may register [default: invite]

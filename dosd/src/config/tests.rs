@@ -6,12 +6,13 @@ use dos_protocol::limits::BLOCK_DURATION;
 use super::*;
 
 /// Key, default as the help tells it, another value as the file has it.
-const SETTINGS: [(&str, &str, &str); 38] = [
+const SETTINGS: [(&str, &str, &str); 39] = [
     ("listen", "[::]:5001", "'[::1]:1'"),
     ("data_dir", "$STATE_DIRECTORY, or dos/dosd in the user's state directory", "'/y'"),
     ("store", "a file in the data directory", "'postgres://a@localhost/b'"),
     ("store_ca", "only servers on this machine, without TLS", "'/z'"),
     ("store_password_file", "no password", "'/z'"),
+    ("cluster", "alone", "'[::1]:3'"),
     ("advertise", "the address of this machine", "'a:1'"),
     ("registration", "invite", "'open'"),
     ("registrations_per_minute", "60", "1"),
@@ -80,7 +81,11 @@ fn every_setting_is_in_the_documents_with_its_default() {
 fn a_default_is_what_it_is_said_to_be_and_another_value_changes_something() {
     let given = format!("{:?}", config("").unwrap());
     for (key, default, other) in SETTINGS {
-        let needs = if key.starts_with("store_") { "store = 'postgres://a@localhost/b'\n" } else { "" };
+        let needs = if key.starts_with("store_") || key == "cluster" {
+            "store = 'postgres://a@localhost/b'\n"
+        } else {
+            ""
+        };
         let given = if needs.is_empty() { given.clone() } else { format!("{:?}", config(needs).unwrap()) };
         let changed = config(&format!("{needs}{key} = {other}")).unwrap();
         assert_ne!(format!("{changed:?}"), given, "{key} has no effect");
@@ -90,6 +95,7 @@ fn a_default_is_what_it_is_said_to_be_and_another_value_changes_something() {
                 | "store"
                 | "store_ca"
                 | "store_password_file"
+                | "cluster"
                 | "advertise"
                 | "idle_timeout"
                 | "database_bytes_max"
@@ -143,6 +149,11 @@ fn values_that_cannot_be_meant_are_refused_and_those_at_the_edge_are_not() {
         ("relay_calls_per_peer = 10001", "--relay-calls-per-peer needs a number from 1 to 10000"),
         ("relay_bytes_per_second = 999", "--relay-bytes-per-second needs a number of at least 1000"),
         ("relay_idle = '999ms'", "--relay-idle needs at least 1s"),
+        ("cluster = '10.0.0.1:3'", "--cluster needs --store: nodes share a store on database servers"),
+        (
+            "store = 'postgres://a@localhost/b'\ncluster = '[::]:3'",
+            "--cluster needs an address of this server that the other nodes can reach",
+        ),
         ("advertise = 'nonsense'", "--advertise needs HOST:PORT, not \"nonsense\""),
     ] {
         assert_eq!(config(text).unwrap_err().to_string(), why);

@@ -18,6 +18,8 @@ impl Directory {
         let (peer, unknown) = self.resolved(change.peer, peer);
         let blocked = self.store.block(change, peer, caller.stored).await;
         let blocked = blocked.map_err(|refusal| unknown.unwrap_or(refusal))?;
+        // Who is hidden from sees nothing more of it at any node.
+        self.live.is_told_everywhere().await;
         tracing::debug!(blocker = %change.peer, blocked = %blocked.peer, "blocked");
         Ok(Answer::Blocked(Box::new(blocked)))
     }
@@ -25,6 +27,7 @@ impl Directory {
     pub(super) async fn unblock(&self, change: Change, peer: PeerRef) -> Result<Answer, Refusal> {
         let (peer, unknown) = self.resolved(change.peer, peer);
         self.store.unblock(change, peer).await.map_err(|refusal| unknown.unwrap_or(refusal))?;
+        self.live.is_told_everywhere().await;
         Ok(Answer::Done)
     }
 

@@ -38,7 +38,7 @@ impl Directory {
         };
         let frame = frame::to_frame(&FromDirectory::Broadcast(Box::new(letter)))
             .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
-        let told = self.live.broadcast(from, &Arc::from(frame));
+        let told = self.live.broadcast(from, &Arc::from(frame)).await;
         tracing::info!(peer = %from, told, "passed on a broadcast");
         Ok(Answer::Told(told))
     }

@@ -8,7 +8,10 @@ use crate::{
 
 impl Deliver for Live {
     fn deliver(&self, rows: Vec<InboxRow>) {
-        self.push(rows.into_iter().map(|InboxRow { peer, seq, at, update }| (peer, Row { seq, at, update })));
+        self.push(
+            rows.into_iter()
+                .map(|InboxRow { peer, seq, at, update, node }| (peer, Row { seq, at, update }, node)),
+        );
     }
 
     fn blocking(&self, change: BlockChange) {

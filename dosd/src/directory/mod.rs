@@ -18,6 +18,7 @@ mod sign_in;
 mod view;
 
 use std::{
+    collections::BTreeSet,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::{Duration, Instant},
@@ -32,6 +33,7 @@ use dos_protocol::{
     directory::{Answer, Op},
     key::{SecretError, SecretKey},
     limits::ATTEMPTS_REMEMBERED_MAX,
+    link::HostPort,
     model::{Address, PeerRef},
     opaque::Setup,
 };
@@ -46,7 +48,7 @@ use crate::{
     live::{Caller, Live},
     metrics::Metrics,
     rules::blocks::across,
-    store::{Change, PeerRecord, Refusal, Store},
+    store::{Change, NodeRow, PeerRecord, Refusal, Store},
 };
 
 /// The directory: what is stored, and who is online.
@@ -74,6 +76,8 @@ pub struct Directory {
     sessions_room: u64,
     /// Who has come online and is not yet written down.
     arrivals: Mutex<Vec<(PeerId, Timestamp)>>,
+    /// All nodes of the directory, as they were read last; nobody where there is one server.
+    nodes: RwLock<Arc<[NodeRow]>>,
 }
 
 /// When to ask again what the store could not tell.
@@ -131,6 +135,7 @@ impl Directory {
             passwords: Passwords::new(setup),
             sessions_room: u64::MAX,
             arrivals: Mutex::default(),
+            nodes: RwLock::new(Arc::new([])),
         })
     }
 
@@ -150,6 +155,38 @@ impl Directory {
     pub fn set(&self, settings: Settings) {
         self.store.set_quotas(settings.limits.quotas());
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+
+    /// All nodes of the directory.
+    pub(crate) fn nodes(&self) -> Arc<[NodeRow]> {
+        Arc::clone(&self.nodes.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// These are all nodes of the directory.
+    pub(crate) fn set_nodes(&self, nodes: Vec<NodeRow>) {
+        let addresses =
+            |nodes: &[NodeRow]| nodes.iter().map(|node| node.address.clone()).collect::<BTreeSet<_>>();
+        let (before, after) = (addresses(&self.nodes()), addresses(&nodes));
+        *self.nodes.write().unwrap_or_else(PoisonError::into_inner) = nodes.into();
+        if before != after && !before.is_empty() {
+            self.live.say_nodes(&self.addresses());
+        }
+    }
+
+    /// Where peers find the nodes, this one first; nothing of a directory of one server.
+    pub(crate) fn addresses(&self) -> Vec<HostPort> {
+        let (nodes, own) = (self.nodes(), self.store.node());
+        if !nodes.iter().any(|node| node.cluster.is_some()) {
+            return Vec::new();
+        }
+        let mut sorted: Vec<&NodeRow> = nodes.iter().collect();
+        sorted.sort_by_key(|node| Some(node.node) != own);
+        sorted.into_iter().filter_map(|node| node.address.parse().ok()).collect()
+    }
+
+    /// Where this node is, if `peer` is at another one.
+    fn address_for(&self, peer: PeerId) -> Option<HostPort> {
+        if self.live.is_here(peer) { None } else { self.addresses().into_iter().next() }
     }
 
     /// Counts a handshake that begins. False if there were too many from that address.
@@ -223,7 +260,7 @@ impl Directory {
             Op::PasswordStart(request) => return self.password_start(peer, &request),
             Op::PasswordFinish(escrow) => return self.set_password(change, Some(*escrow)).await,
             Op::PasswordRemove | Op::SetPassword(None) => return self.set_password(change, None).await,
-            Op::Relay(to) => self.relay(peer, to),
+            Op::Relay(to) => self.relay(peer, to).await,
             Op::CloseViews(views) => self.close_views(change, views).await,
             Op::Assert(assertion) => self.assert(change, assertion).await,
             Op::Invite(invite) => self.invite(change, invite).await,

@@ -16,7 +16,7 @@ use crate::{
 
 impl Directory {
     /// Tells the other peer of the call; both come to the port with the ticket.
-    pub(super) fn relay(&self, from: PeerId, to: PeerId) -> Result<Answer, Refusal> {
+    pub(super) async fn relay(&self, from: PeerId, to: PeerId) -> Result<Answer, Refusal> {
         let settings = self.settings().relay;
         if !settings.on {
             return Err(WireError::new(Code::Denied, "this directory does not relay").into());
@@ -32,7 +32,9 @@ impl Directory {
             return Err(offline().into());
         }
         let ticket = self.live.relay.admit(from, to, settings)?;
-        if self.live.call(to, Call { ticket, from }) {
+        // The other one comes here, where the ticket is known.
+        let at = self.address_for(to);
+        if self.live.call(to, Call { ticket, from, at }).await {
             Ok(Answer::Ticket(ticket))
         } else {
             self.live.relay.forget(&ticket);

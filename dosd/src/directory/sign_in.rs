@@ -179,8 +179,14 @@ impl Directory {
         let (session, pushes) = self.live.arrive(arrival).map_err(|error| match error {
             ArrivalError::Taken => conflict(error.to_string()),
         })?;
-        let arrived =
-            store::Arrival { peer: known.id, key: known.key, stored: sign_in.stored, state: sign_in.state };
+        let arrived = store::Arrival {
+            peer: known.id,
+            key: known.key,
+            stored: sign_in.stored,
+            state: sign_in.state,
+            instance: sign_in.instance,
+            claim,
+        };
         let entered = match self.store.sign_in(arrived, now).await {
             Ok(entered) => entered,
             Err(refusal) => {
@@ -188,10 +194,14 @@ impl Directory {
                 return Err(outward(refusal));
             }
         };
+        self.live.settle(&session, entered.taken.session);
+        if let Some((node, displaced)) = entered.taken.displaced {
+            self.live.displace(node, (known.id, entered.taken.session), displaced);
+        }
         self.note_seen(known.id, now);
         if entered.is_new {
             tracing::warn!(peer = %known.id, "the data is older than what this peer has acknowledged: it is another incarnation from now on");
-            self.live.close_others(known.id, NoticeKind::Shutdown, OLDER);
+            self.live.close_others(known.id, NoticeKind::Shutdown, OLDER).await;
         }
         let store::Entered { since, latest, incarnation, renewed, restored, attempts, .. } = entered;
         let proof = self.proofs.of(known.id, &known.key);
@@ -208,6 +218,7 @@ impl Directory {
             now: Some(now),
             password_again: known.password_again,
             trust: true,
+            nodes: self.addresses(),
         };
         Ok((Arrived { session, pushes, stored: since, latest }, answer))
     }
@@ -233,7 +244,7 @@ impl Directory {
             return;
         }
         let peer = session.peer();
-        if let Err(error) = self.store.left(peer, Timestamp::now(), end).await {
+        if let Err(error) = self.store.left((peer, session.seat()), Timestamp::now(), end).await {
             tracing::warn!(%peer, %error, "cannot write down when the peer was last seen");
         }
     }

@@ -6,7 +6,10 @@ use dos_protocol::{
 };
 
 use super::{notice, permit::Permit, session::Session};
-use crate::rules::Reach;
+use crate::rules::{
+    Reach,
+    seats::{self, Claim, Displaced},
+};
 
 /// A peer that comes online.
 #[derive(Debug)]
@@ -25,15 +28,6 @@ pub struct Arrival {
     pub permit: Option<Permit>,
 }
 
-/// What a daemon that comes online demands of another one that is signed in with its ID.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
-    /// It stays.
-    Polite,
-    /// It has to go.
-    Forced,
-}
-
 /// Why a peer cannot come online.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ArrivalError {
@@ -42,13 +36,15 @@ pub enum ArrivalError {
     Taken,
 }
 
-/// The notice with which `old` has to make room for `arrival`.
-pub(super) fn take_over(old: &Session, arrival: &Arrival) -> Result<Notice, ArrivalError> {
-    match arrival.claim {
-        _ if old.instance == arrival.instance => {
-            Ok(notice(NoticeKind::Superseded, "the same daemon has connected anew"))
-        }
-        Claim::Polite => Err(ArrivalError::Taken),
-        Claim::Forced => Ok(notice(NoticeKind::TakenOver, "another daemon has signed in with this ID")),
+/// Why `old` has to make room for `arrival`.
+pub(super) fn take_over(old: &Session, arrival: &Arrival) -> Result<Displaced, ArrivalError> {
+    seats::displace(old.instance, arrival.instance, arrival.claim).map_err(|_| ArrivalError::Taken)
+}
+
+/// The notice for a session that has to make room.
+pub(super) fn farewell(displaced: Displaced) -> Notice {
+    match displaced {
+        Displaced::BySame => notice(NoticeKind::Superseded, "the same daemon has connected anew"),
+        Displaced::ByOther => notice(NoticeKind::TakenOver, "another daemon has signed in with this ID"),
     }
 }

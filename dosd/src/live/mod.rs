@@ -1,12 +1,14 @@
-//! The sessions of this server, in terms of peers: who is online, what reaches them, who hides from whom, and the calls that
+//! The sessions of this server, and what it knows of those of other nodes, in terms of peers: who is online, what reaches them, who hides from whom, and the calls that
 //! are relayed between them.
 //!
 //! Everyone but a connection's own task speaks of peers, never of sessions, because a peer's session may be replaced at any
-//! moment, and with several servers be on another one. Presence comes from the sessions alone, so a restart leaves no ghost.
+//! moment, and among several nodes be at another one. Presence comes from the sessions alone, so a restart leaves no ghost.
 //! Tasks that hold sockets and the store's writer meet here: nothing in here blocks.
 
 mod arrival;
 mod blocks;
+mod elsewhere;
+mod nodes;
 mod permit;
 mod presence;
 pub mod relay;
@@ -18,23 +20,34 @@ use dos_protocol::{
     PeerId, Seq, Timestamp, WireError,
     directory::{Call, Notice, NoticeKind, Subscription},
     model::{Address, SessionEnd},
+    node::{Ask, Blocking, NodeId, Owed, ToNode, Told},
     scope::canonical,
 };
 use parking_lot::{RwLock, RwLockReadGuard};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 
+pub(crate) use self::elsewhere::{Parcel, WayEnd};
 pub use self::{
-    arrival::{Arrival, ArrivalError, Claim},
+    arrival::{Arrival, ArrivalError},
     blocks::Hidden,
     permit::Permit,
     presence::Follower,
     session::{Caller, Ending, Handle, Push, Row},
 };
-use self::{blocks::Blocks, permit::Permits, presence::PresenceLog, relay::Relay, session::Session};
+use self::{
+    blocks::Blocks,
+    elsewhere::{Elsewhere, count_of},
+    permit::Permits,
+    presence::PresenceLog,
+    relay::Relay,
+    session::{Former, Session},
+};
+pub use crate::rules::seats::Claim;
 use crate::rules::{
     Act, BlockChange, Reach,
     blocks::across::{self, Between, Outcome},
+    seats::Displaced,
 };
 
 type Sessions = BTreeMap<PeerId, Arc<Session>>;
@@ -45,6 +58,8 @@ pub struct Live {
     sessions: RwLock<Sessions>,
     permits: Permits,
     blocks: Blocks,
+    /// The sessions of other nodes. Locked after `sessions`, where both are.
+    elsewhere: Elsewhere,
     /// Written while `sessions` is locked, so that a peer's changes stand in it in their order.
     presence: Arc<PresenceLog>,
     /// Connections between peers that cannot reach each other.
@@ -68,41 +83,80 @@ impl Live {
         self.permits.take(address, most)
     }
 
-    /// Makes a peer online. The same daemon coming back takes over silently, another one only by force; the session that
-    /// loses is notified.
+    /// Takes the place of a peer's session. The same daemon coming back takes over silently, another one only by force; the session
+    /// that loses is notified. From here on rows reach the new one; others are told when the store has let it in
+    /// ([`Live::settle`]).
     ///
     /// # Errors
     /// As in [`ArrivalError`]: the session that the peer has already stays.
     pub fn arrive(&self, arrival: Arrival) -> Result<(Handle, mpsc::Receiver<Push>), ArrivalError> {
         let mut sessions = self.sessions.write();
-        let (mut is_news, mut end) = (true, None);
-        if let Some(former) = sessions.get(&arrival.peer) {
-            // Of a session that has ended there is no one to take over from, though its peer has not gone offline yet.
-            if !former.has_ended() {
-                let notice = arrival::take_over(former, &arrival)?;
-                end = (notice.kind != NoticeKind::Superseded).then_some(SessionEnd::TakenOver);
-                former.push(Push::Close(notice));
+        let former = match sessions.get(&arrival.peer) {
+            None => None,
+            Some(former) => {
+                // Of a session that has ended there is no one to take over from, though its peer has not gone offline yet.
+                let displaced =
+                    if former.has_ended() { None } else { Some(arrival::take_over(former, &arrival)?) };
+                if let Some(displaced) = displaced {
+                    former.push(Push::Close(arrival::farewell(displaced)));
+                }
+                let is_same = former.instance == arrival.instance
+                    && former.address() == arrival.reach.address()
+                    && former.is_settled();
+                Some(Former { is_same, displaced })
             }
-            is_news = former.instance != arrival.instance || former.address() != arrival.reach.address();
-        }
-        let (session, pushes) = Session::new(arrival, self.queue_drops.clone());
+        };
+        let (session, pushes) = Session::new(arrival, former, self.queue_drops.clone());
         let session = Arc::new(session);
-        if is_news {
-            self.presence.note(|| session.presence(true, end));
-        }
         sessions.insert(session.peer, Arc::clone(&session));
         Ok((Handle(session), pushes))
     }
 
+    /// The store has let a session in, at this seat among several nodes: its peer is online from now on.
+    pub fn settle(&self, Handle(session): &Handle, seat: u64) {
+        let sessions = self.sessions.write();
+        session.settle(seat);
+        if !sessions.get(&session.peer).is_some_and(|current| Arc::ptr_eq(current, session)) {
+            return;
+        }
+        let away = self.elsewhere.remove(session.peer);
+        let (mut is_same, mut displaced) =
+            session.former.map_or((false, None), |former| (former.is_same, former.displaced));
+        if let Some(away) = away {
+            is_same = away.instance == session.instance && away.online.reach.address() == session.address();
+            displaced = (away.instance != session.instance).then_some(Displaced::ByOther);
+        }
+        if !is_same {
+            let end = displaced.filter(|displaced| *displaced == Displaced::ByOther);
+            self.presence.note(|| session.presence(true, end.map(|_| SessionEnd::TakenOver)));
+        }
+        if seat > 0 {
+            self.elsewhere.tell_all(&ToNode::Arrived(Box::new(session.resident())));
+        }
+    }
+
     /// Makes the peer of a session offline, for this reason, unless a newer session has taken the place of this one. Tells
-    /// whether the peer is offline now.
+    /// whether the peer has no session here now.
     pub fn leave(&self, Handle(session): &Handle, end: SessionEnd) -> bool {
         session.note_ending();
         let mut sessions = self.sessions.write();
         let is_current = sessions.get(&session.peer).is_some_and(|current| Arc::ptr_eq(current, session));
         if is_current {
-            self.presence.note(|| session.presence(false, Some(end)));
+            // One that the store has not let in was nobody's news, but what it had displaced was.
+            let was_told = session.is_settled() || session.former.is_some();
+            if was_told && !self.elsewhere.has(session.peer) {
+                self.presence.note(|| session.presence(false, Some(end)));
+            }
             sessions.remove(&session.peer);
+            if session.seat() > 0 {
+                let (peer, session) = (session.peer, session.seat());
+                self.elsewhere.tell_all(&ToNode::Left {
+                    peer,
+                    session,
+                    at: Timestamp::now(),
+                    end: Some(end),
+                });
+            }
         }
         is_current
     }
@@ -118,15 +172,17 @@ impl Live {
     /// Whether a peer is online.
     #[must_use]
     pub fn is_online(&self, peer: PeerId) -> bool {
-        self.sessions().get(&peer).is_some_and(|session| !session.has_ended())
+        self.sessions().get(&peer).is_some_and(|session| !session.has_ended()) || self.elsewhere.has(peer)
     }
 
     /// Where a peer is, if it is online.
     #[must_use]
     pub fn presence_of(&self, peer: PeerId) -> Option<Online> {
         let sessions = self.sessions();
-        let session = sessions.get(&peer).filter(|session| !session.has_ended())?;
-        Some(Online { reach: session.reach.clone(), since: session.since })
+        match sessions.get(&peer).filter(|session| !session.has_ended()) {
+            Some(session) => Some(Online { reach: session.reach.clone(), since: session.since }),
+            None => self.elsewhere.get(peer).map(|away| away.online),
+        }
     }
 
     /// The same, as far as `viewer` may know.
@@ -154,6 +210,13 @@ impl Live {
 
     /// Applies a block that was made or removed. Calls of a peer to one that blocks it end.
     pub fn set_block(&self, change: BlockChange) {
+        self.note_block(change);
+        let BlockChange { blocker, blocked, is_on } = change;
+        self.elsewhere.tell_all(&ToNode::Block(Blocking { blocker, blocked, is_on }));
+    }
+
+    /// A block that was made or removed, here or at another node.
+    pub(crate) fn note_block(&self, change: BlockChange) {
         self.blocks.set(change);
         if change.is_on {
             self.relay.hang_up(change.blocked, change.blocker);
@@ -166,7 +229,16 @@ impl Live {
         let start = from.map_or(Bound::Unbounded, Bound::Included);
         let sessions = self.sessions();
         let peers = sessions.range((start, Bound::Unbounded)).map(|(peer, _)| *peer);
-        peers.filter(|peer| !hidden.contains(*peer)).take(limit).collect()
+        let mut online: Vec<PeerId> = peers.filter(|peer| !hidden.contains(*peer)).take(limit).collect();
+        self.elsewhere.with(|board| {
+            let away = board.range((start, Bound::Unbounded)).map(|(peer, _)| *peer);
+            online.extend(
+                away.filter(|peer| !hidden.contains(*peer) && !sessions.contains_key(peer)).take(limit),
+            );
+        });
+        online.sort_unstable();
+        online.truncate(limit);
+        online
     }
 
     /// The peers that are known by this address, without those who hide. What a peer announces counts for nothing: it could
@@ -174,15 +246,18 @@ impl Live {
     #[must_use]
     pub fn at(&self, hidden: &Hidden, address: Address) -> Vec<PeerId> {
         let address = canonical(address);
-        self.sessions()
-            .values()
-            .filter(|session| session.address() == Some(address))
-            .map(|session| session.peer)
-            .filter(|peer| !hidden.contains(*peer))
-            .collect()
+        let sessions = self.sessions();
+        let here = sessions.values().filter(|session| session.address() == Some(address));
+        let mut peers: Vec<PeerId> = here.map(|session| session.peer).collect();
+        self.elsewhere.with(|board| {
+            let away = board.iter().filter(|(_, away)| away.online.reach.address() == Some(address));
+            peers.extend(away.map(|(peer, _)| *peer).filter(|peer| !sessions.contains_key(peer)));
+        });
+        peers.retain(|peer| !hidden.contains(*peer));
+        peers
     }
 
-    /// How many peers are online.
+    /// How many sessions this server has.
     #[must_use]
     pub fn count(&self) -> usize {
         self.sessions().len()
@@ -202,10 +277,15 @@ impl Live {
         self.presence.follow(peer, subscription)
     }
 
-    /// Hands rows that were committed to the peers that are online. Those of one peer come in the order of their numbers.
-    pub fn push(&self, rows: impl IntoIterator<Item = (PeerId, Row)>) {
+    /// Hands rows that were committed to the peers that are online, here or at the node that the store names. Those of one peer come
+    /// in the order of their numbers.
+    pub fn push(&self, rows: impl IntoIterator<Item = (PeerId, Row, Option<NodeId>)>) {
         let sessions = self.sessions();
-        for (peer, row) in rows {
+        for (peer, row, node) in rows {
+            if let Some(node) = node.filter(|node| self.elsewhere.is_other(*node)) {
+                let Row { seq, at, update } = row.clone();
+                self.elsewhere.tell(node, ToNode::Update(Box::new(Owed { peer, seq, at, update })));
+            }
             if let Some(session) = sessions.get(&peer) {
                 session.push(Push::Update(Box::new(row)));
             }
@@ -214,57 +294,92 @@ impl Live {
 
     /// Waits until a peer has stored this row; false if it is offline, or its session ends before.
     pub async fn has_stored(&self, peer: PeerId, seq: Seq) -> bool {
-        let Some(storing) = self.session(peer).map(|session| session.storing(seq)) else { return false };
-        storing.await
+        if let Some(storing) = self.session(peer).map(|session| session.storing(seq)) {
+            return storing.await;
+        }
+        let Some(away) = self.elsewhere.get(peer) else { return false };
+        self.elsewhere.ask(away.node, Ask::Stored { peer, seq }).await == Some(Told::Done(true))
     }
 
     /// Notifies a peer of a call through the relay; false if it will not receive that.
-    #[must_use]
-    pub fn call(&self, peer: PeerId, call: Call) -> bool {
-        self.session(peer).is_some_and(|session| session.push(Push::Call(call)))
+    pub async fn call(&self, peer: PeerId, call: Call) -> bool {
+        if let Some(session) = self.session(peer) {
+            return session.push(Push::Call(call));
+        }
+        let Some(away) = self.elsewhere.get(peer) else { return false };
+        self.elsewhere.ask(away.node, Ask::Call { peer, call }).await == Some(Told::Done(true))
     }
 
     /// How long a peer takes to answer; `None` if it is offline, goes offline before it does, or has too many pings in
     /// flight.
     pub async fn ping(&self, peer: PeerId) -> Option<Duration> {
-        self.session(peer)?.ping().await
+        if let Some(session) = self.session(peer) {
+            return session.ping().await;
+        }
+        let away = self.elsewhere.get(peer)?;
+        match self.elsewhere.ask(away.node, Ask::Ping(peer)).await? {
+            Told::Micros(micros) => Some(Duration::from_micros(micros)),
+            Told::Done(_) | Told::Count(_) | Told::Unknown => None,
+        }
     }
 
     /// Has the peer's session send this and hang up, and waits until it has ended and its end is written down. Does nothing
     /// if the peer is offline.
     pub async fn close(&self, peer: PeerId, notice: Notice) {
         if let Some(session) = self.session(peer) {
-            session.close(notice).await;
+            return session.close(notice).await;
+        }
+        if let Some(away) = self.elsewhere.get(peer) {
+            self.elsewhere.ask(away.node, Ask::Close { peer, before: None, notice }).await;
         }
     }
 
     /// Sends a notice to every peer that is online; to how many.
-    pub fn say_all(&self, kind: NoticeKind, text: &str) -> u64 {
+    pub async fn say_all(&self, kind: NoticeKind, text: &str) -> u64 {
+        let here = self.say_here(kind, text);
+        here + count_of(self.elsewhere.ask_all(&Ask::Say { kind, text: text.into() }).await)
+    }
+
+    /// Sends a notice to every peer of this server; to how many.
+    pub(crate) fn say_here(&self, kind: NoticeKind, text: &str) -> u64 {
         let sessions = self.sessions();
         count(sessions.values().filter(|session| session.push(Push::Say(notice(kind, text)))))
     }
 
     /// Passes a broadcast on to everyone but its sender, those who have blocked it and those whom it has blocked; to how many. A
     /// session whose queue is full misses it.
-    pub fn broadcast(&self, from: PeerId, frame: &Arc<[u8]>) -> u64 {
+    pub async fn broadcast(&self, from: PeerId, frame: &Arc<[u8]>) -> u64 {
+        let here = self.broadcast_here(from, frame);
+        here + count_of(self.elsewhere.ask_all(&Ask::Broadcast { from, frame: frame.to_vec() }).await)
+    }
+
+    fn broadcast_here(&self, from: PeerId, frame: &Arc<[u8]>) -> u64 {
         let reaches = |peer| across::outcome(Act::Announce, self.between(from, peer)) == Outcome::Done;
         let sessions = self.sessions();
         let others = sessions.values().filter(|other| other.peer != from && reaches(other.peer));
         count(others.filter(|other| other.push(Push::Broadcast(Arc::clone(frame)))))
     }
 
-    /// Has every session but that of `peer` send this and hang up.
-    pub fn close_others(&self, peer: PeerId, kind: NoticeKind, text: &str) {
-        for session in self.sessions().values().filter(|session| session.peer != peer) {
-            session.push(Push::Close(notice(kind, text)));
+    /// Waits, not for long, until every other node has done what it was told.
+    pub async fn is_told_everywhere(&self) {
+        self.elsewhere.ask_all(&Ask::Ready).await;
+    }
+
+    /// Has every session but that of `peer` send this and hang up, here and at the other nodes.
+    pub async fn close_others(&self, peer: PeerId, kind: NoticeKind, text: &str) {
+        self.close_here(Some(peer), &notice(kind, text));
+        self.elsewhere.ask_all(&Ask::CloseAll { except: Some(peer), notice: notice(kind, text) }).await;
+    }
+
+    fn close_here(&self, except: Option<PeerId>, notice: &Notice) {
+        for session in self.sessions().values().filter(|session| Some(session.peer) != except) {
+            session.push(Push::Close(notice.clone()));
         }
     }
 
-    /// Has every session send this and hang up.
+    /// Has every session of this server send this and hang up.
     pub fn close_all(&self, kind: NoticeKind, text: &str) {
-        for session in self.sessions().values() {
-            session.push(Push::Close(notice(kind, text)));
-        }
+        self.close_here(None, &notice(kind, text));
     }
 }
 

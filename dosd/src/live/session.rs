@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -16,7 +16,9 @@ use dos_protocol::{
     Instance, PeerId, PeerName, Seq, Timestamp,
     directory::{Call, Notice, Presence, Update},
     limits::SESSION_QUEUE_MAX,
+    link::HostPort,
     model::{Address, SessionEnd},
+    node::Resident,
 };
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{
@@ -25,7 +27,7 @@ use tokio::sync::{
 };
 
 use super::{arrival::Arrival, permit::Permit};
-use crate::rules::Reach;
+use crate::rules::{Reach, seats::Displaced};
 
 /// What a session's task is to do for the rest of the directory.
 #[derive(Debug)]
@@ -36,6 +38,10 @@ pub enum Push {
     Broadcast(Arc<[u8]>),
     /// Send this notice.
     Say(Notice),
+    /// Tell the peer where the nodes of the directory are.
+    Nodes(Arc<[HostPort]>),
+    /// Read the inbox if it has more rows than were pushed.
+    Look,
     /// Notify the peer of a call through the relay.
     Call(Call),
     /// Ping the peer, and report how long its answer took.
@@ -64,12 +70,27 @@ pub(super) struct Session {
     /// Where the peer is seen, and where others reach it.
     pub(super) reach: Reach,
     pub(super) since: Timestamp,
+    /// The number of its seat among several nodes; 0 while that is not decided, and where there is one node.
+    seat: AtomicU64,
+    /// Whether the store has let it in: until then nobody is told.
+    is_settled: AtomicBool,
+    /// What stood in its place when it came.
+    pub(super) former: Option<Former>,
     /// Given back when the session is dropped.
     _permit: Option<Permit>,
     queue: mpsc::Sender<Push>,
     latest: AtomicU64,
     progress: watch::Sender<Progress>,
     drops: Counter,
+}
+
+/// What stood in a session's place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Former {
+    /// Whether followers have nothing new to learn.
+    pub(super) is_same: bool,
+    /// Why it had to make room, unless it had ended.
+    pub(super) displaced: Option<Displaced>,
 }
 
 /// How far a session is, for those who wait for that.
@@ -82,7 +103,11 @@ struct Progress {
 }
 
 impl Session {
-    pub(super) fn new(arrival: Arrival, drops: Counter) -> (Self, mpsc::Receiver<Push>) {
+    pub(super) fn new(
+        arrival: Arrival,
+        former: Option<Former>,
+        drops: Counter,
+    ) -> (Self, mpsc::Receiver<Push>) {
         let (queue, pushes) = mpsc::channel(SESSION_QUEUE_MAX);
         let session = Self {
             peer: arrival.peer,
@@ -90,6 +115,9 @@ impl Session {
             instance: arrival.instance,
             reach: arrival.reach,
             since: Timestamp::now(),
+            seat: AtomicU64::new(0),
+            is_settled: AtomicBool::new(false),
+            former,
             _permit: arrival.permit,
             queue,
             latest: AtomicU64::new(0),
@@ -106,6 +134,35 @@ impl Session {
     pub(super) fn presence(&self, online: bool, end: Option<SessionEnd>) -> Presence {
         let address = self.address().filter(|_| online);
         Presence { id: self.peer, name: self.name.clone(), online, address, at: Timestamp::now(), end }
+    }
+
+    pub(super) fn seat(&self) -> u64 {
+        self.seat.load(Ordering::Acquire)
+    }
+
+    /// The store has let it in, at this seat.
+    pub(super) fn settle(&self, seat: u64) {
+        self.seat.store(seat, Ordering::Release);
+        self.is_settled.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_settled.load(Ordering::Acquire)
+    }
+
+    /// As another node is told of it.
+    pub(super) fn resident(&self) -> Resident {
+        let address = self.reach.address();
+        Resident {
+            peer: self.peer,
+            name: self.name.clone(),
+            session: self.seat(),
+            instance: self.instance,
+            seen: self.reach.seen(),
+            port: address.map_or(0, |address| address.0.port()),
+            addresses: self.reach.addresses().to_vec(),
+            since: self.since,
+        }
     }
 
     /// Whether its task has ended; its peer may then still be listed for a moment.
@@ -156,8 +213,9 @@ impl Session {
         }
     }
 
-    fn note_latest(&self, latest: Seq) {
-        self.latest.fetch_max(latest.0, Ordering::AcqRel);
+    /// Whether that is news.
+    pub(super) fn note_latest(&self, latest: Seq) -> bool {
+        self.latest.fetch_max(latest.0, Ordering::AcqRel) < latest.0
     }
 
     pub(super) fn note_ending(&self) {
@@ -175,6 +233,12 @@ impl Handle {
     #[must_use]
     pub fn peer(&self) -> PeerId {
         self.0.peer
+    }
+
+    /// The number of its seat among several nodes.
+    #[must_use]
+    pub fn seat(&self) -> u64 {
+        self.0.seat()
     }
 
     /// The last row that was added to the inbox, as far as this session was notified.

@@ -21,11 +21,19 @@ fn arrival(instance: u64, force: bool) -> Arrival {
     }
 }
 
+fn arrive(live: &Live, arrival: Arrival) -> Result<(Handle, mpsc::Receiver<Push>), ArrivalError> {
+    let arrived = live.arrive(arrival);
+    if let Ok((session, _)) = &arrived {
+        live.settle(session, 0);
+    }
+    arrived
+}
+
 #[test]
 fn the_same_daemon_takes_over_and_the_old_session_is_notified() {
     let live = Live::default();
-    let (old, mut pushed) = live.arrive(arrival(1, false)).unwrap();
-    let (new, _pushes) = live.arrive(arrival(1, false)).unwrap();
+    let (old, mut pushed) = arrive(&live, arrival(1, false)).unwrap();
+    let (new, _pushes) = arrive(&live, arrival(1, false)).unwrap();
     assert!(matches!(pushed.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Superseded, .. }))));
     assert!(!live.leave(&old, SessionEnd::Closed), "the old session's end must not make the new one offline");
     assert_eq!(live.count(), 1);
@@ -36,19 +44,19 @@ fn the_same_daemon_takes_over_and_the_old_session_is_notified() {
 #[test]
 fn another_daemon_is_refused_unless_it_forces_its_way() {
     let live = Live::default();
-    let (_old, mut pushed) = live.arrive(arrival(1, false)).unwrap();
-    assert_eq!(live.arrive(arrival(2, false)).unwrap_err(), ArrivalError::Taken);
+    let (_old, mut pushed) = arrive(&live, arrival(1, false)).unwrap();
+    assert_eq!(arrive(&live, arrival(2, false)).unwrap_err(), ArrivalError::Taken);
     assert!(pushed.try_recv().is_err());
-    let _new = live.arrive(arrival(2, true)).unwrap();
+    let _new = arrive(&live, arrival(2, true)).unwrap();
     assert!(matches!(pushed.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::TakenOver, .. }))));
 }
 
 #[test]
 fn a_session_that_has_ended_is_no_obstacle() {
     let live = Live::default();
-    drop(live.arrive(arrival(1, false)).unwrap());
+    drop(arrive(&live, arrival(1, false)).unwrap());
     assert!(!live.is_online(arrival(1, false).peer) && live.presence_of(arrival(1, false).peer).is_none());
-    assert!(live.arrive(arrival(2, false)).is_ok());
+    assert!(arrive(&live, arrival(2, false)).is_ok());
 }
 
 #[test]
@@ -57,12 +65,12 @@ fn followers_see_a_takeover_but_not_the_same_daemon_coming_back() {
     let me = PeerId::from_number(PeerId::COUNT / 2).unwrap();
     let mut follower = live.follow(me, Subscription::Everybody).unwrap().unwrap();
     let mut news = || follower.take(|_| false).map(|changes| changes.peers[0].clone());
-    let (first, _first_pushes) = live.arrive(arrival(1, false)).unwrap();
+    let (first, _first_pushes) = arrive(&live, arrival(1, false)).unwrap();
     assert_eq!(news().map(|now| (now.online, now.end)), Some((true, None)));
-    let (again, _again_pushes) = live.arrive(arrival(1, false)).unwrap();
+    let (again, _again_pushes) = arrive(&live, arrival(1, false)).unwrap();
     assert!(!live.leave(&first, SessionEnd::Closed));
     assert_eq!(news(), None);
-    let (other, _other_pushes) = live.arrive(arrival(2, true)).unwrap();
+    let (other, _other_pushes) = arrive(&live, arrival(2, true)).unwrap();
     assert!(!live.leave(&again, SessionEnd::TakenOver));
     assert_eq!(news().map(|now| (now.online, now.end)), Some((true, Some(SessionEnd::TakenOver))));
     assert!(live.leave(&other, SessionEnd::Dropped));
@@ -72,8 +80,8 @@ fn followers_see_a_takeover_but_not_the_same_daemon_coming_back() {
 #[test]
 fn a_full_queue_loses_rows_but_not_the_knowledge_of_them() {
     let live = Live::default();
-    let (session, _pushes) = live.arrive(arrival(1, false)).unwrap();
-    let row = |seq| (session.peer(), Row { seq: Seq(seq), at: Timestamp(0), update: Update::Void });
+    let (session, _pushes) = arrive(&live, arrival(1, false)).unwrap();
+    let row = |seq| (session.peer(), Row { seq: Seq(seq), at: Timestamp(0), update: Update::Void }, None);
     live.push((1..=1000).map(row));
     assert_eq!(session.latest(), Seq(1000));
 }
@@ -83,7 +91,7 @@ async fn a_wait_for_an_acknowledgement_ends_with_it_or_with_the_session() {
     let live = Live::default();
     let peer = arrival(1, false).peer;
     assert!(!live.has_stored(peer, Seq(1)).await, "it is offline");
-    let (session, pushes) = live.arrive(arrival(1, false)).unwrap();
+    let (session, pushes) = arrive(&live, arrival(1, false)).unwrap();
     let mut waiting = [1, 2].map(|seq| Box::pin(live.has_stored(peer, Seq(seq))));
     assert!(waiting.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
     session.note_stored(Seq(1));
@@ -101,7 +109,7 @@ async fn a_wait_for_an_acknowledgement_ends_with_it_or_with_the_session() {
 async fn closing_waits_for_the_end() {
     let live = Live::default();
     let peer = arrival(1, false).peer;
-    let (_session, mut pushes) = live.arrive(arrival(1, false)).unwrap();
+    let (_session, mut pushes) = arrive(&live, arrival(1, false)).unwrap();
     let mut closing = Box::pin(live.close(peer, notice(NoticeKind::Kicked, "go")));
     assert!((&mut closing).now_or_never().is_none());
     assert!(matches!(pushes.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Kicked, .. }))));
@@ -109,4 +117,55 @@ async fn closing_waits_for_the_end() {
     drop(pushes);
     closing.await;
     live.close(peer, notice(NoticeKind::Kicked, "no one is there any more")).await;
+}
+
+#[test]
+fn a_session_is_nobodys_news_before_the_store_has_let_it_in() {
+    let live = Live::default();
+    let me = PeerId::from_number(PeerId::COUNT / 2).unwrap();
+    let mut follower = live.follow(me, Subscription::Everybody).unwrap().unwrap();
+    let mut news = || follower.take(|_| false).map(|changes| changes.peers[0].online);
+    let (refused, _pushes) = live.arrive(arrival(1, false)).unwrap();
+    assert!(live.leave(&refused, SessionEnd::Dropped));
+    assert_eq!(news(), None);
+    let (first, _first_pushes) = arrive(&live, arrival(1, false)).unwrap();
+    assert_eq!(news(), Some(true));
+    let (again, _again_pushes) = live.arrive(arrival(1, false)).unwrap();
+    assert!(!live.leave(&first, SessionEnd::Closed) && live.leave(&again, SessionEnd::Dropped));
+    assert_eq!(news(), Some(false), "what it had displaced is gone");
+}
+
+#[test]
+fn a_peer_is_where_its_newer_session_is() {
+    let live = Live::default();
+    let [here, there] = [1, 2].map(|number| NodeId::from_number(number).unwrap());
+    live.set_node(here);
+    let mut told = live.open_way(there);
+    let (session, mut pushes) = live.arrive(arrival(1, false)).unwrap();
+    live.settle(&session, 5);
+    assert!(matches!(told.parcels.try_recv(), Ok(Parcel::Tell(ToNode::Arrived(_)))));
+    let resident = |session| dos_protocol::node::Resident {
+        peer: arrival(1, false).peer,
+        name: None,
+        session,
+        instance: Instance(1),
+        seen: [127, 0, 0, 1].into(),
+        port: 0,
+        addresses: Vec::new(),
+        since: Timestamp(0),
+    };
+    live.arrived_at(there, resident(4));
+    live.all_at(there, Vec::new());
+    assert!(live.is_online(session.peer()), "what is heard late changes nothing");
+    live.arrived_at(there, resident(6));
+    let row = || Row { seq: Seq(1), at: Timestamp(0), update: Update::Void };
+    live.push([(session.peer(), row(), Some(there))]);
+    assert!(matches!(told.parcels.try_recv(), Ok(Parcel::Tell(ToNode::Update(_)))));
+    assert!(matches!(pushes.try_recv(), Ok(Push::Update(_))), "until it ends the older one gets rows too");
+    assert!(live.leave(&session, SessionEnd::Closed) && live.is_online(session.peer()));
+    assert!(matches!(told.parcels.try_recv(), Ok(Parcel::Tell(ToNode::Left { session: 5, .. }))));
+    live.push([(session.peer(), row(), Some(here))]);
+    assert!(told.parcels.try_recv().is_err(), "a row for a seat here goes nowhere else");
+    live.gone(there);
+    assert!(!live.is_online(session.peer()));
 }

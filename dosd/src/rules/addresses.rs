@@ -43,6 +43,12 @@ impl Reach {
         Self { seen, address: Some(own), addresses }
     }
 
+    /// Where its session comes from.
+    #[must_use]
+    pub fn seen(&self) -> IpAddr {
+        self.seen
+    }
+
     /// The address that people know the peer by, if it has one.
     #[must_use]
     pub fn address(&self) -> Option<Address> {

@@ -22,6 +22,7 @@ pub(crate) mod refusal;
 pub(crate) mod relay;
 pub(crate) mod requests;
 pub(crate) mod room;
+pub(crate) mod seats;
 pub(crate) mod views;
 pub(crate) mod visibility;
 
@@ -32,6 +33,7 @@ pub use blocks::{BlockChange, across::Act};
 pub use inbox::Cause;
 pub use invites::Admission;
 pub use quota::{Bound, Level, Quotas, Space};
+pub use seats::{Claim, Displaced};
 pub use visibility::Wanted;
 
 /// An update that a change makes the directory owe to a peer.

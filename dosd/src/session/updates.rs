@@ -22,6 +22,9 @@ impl Running<'_> {
                 let Row { seq, at, update } = *row;
                 self.send(&FromDirectory::Update { seq, at, update })
             }
+            Push::Nodes(nodes) => self.send(&FromDirectory::Nodes(nodes.to_vec())),
+            // Whatever woke the session has it look.
+            Push::Look => Ok(()),
             Push::Broadcast(frame) => {
                 self.out.extend_from_slice(&frame);
                 Ok(())

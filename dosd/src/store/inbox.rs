@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use dos_protocol::{PeerId, Seq, Timestamp, directory::Update};
+use dos_protocol::{PeerId, Seq, Timestamp, directory::Update, node::NodeId};
 use dos_sql::{self as sql, Connection, Optional as _, Value, params, params_from_iter};
 
 use super::{Change, Changed, InboxRow, Refusal, Store, blocks, messages, row, stored};
@@ -27,7 +27,7 @@ static RAISE: Texts = LazyLock::new(|| {
             "INSERT INTO inbox_heads(peer, latest, bytes) VALUES {}
              ON CONFLICT(peer) DO UPDATE SET latest = inbox_heads.latest + excluded.latest,
                  bytes = inbox_heads.bytes + excluded.bytes
-             RETURNING peer, latest",
+             RETURNING peer, latest, node",
             row::places(rows, 3)
         )
     })
@@ -56,10 +56,10 @@ fn cause_number(cause: Cause) -> i64 {
 /// Adds one update to a peer's inbox, in the transaction that is under way.
 pub(super) fn owe_one(connection: &Connection, owe: Owe, at: Timestamp) -> Result<InboxRow, Refusal> {
     let body = stored::encode_update(at, &owe.update)?;
-    let latest = raise(connection, &[(owe.peer, Growth::of(&body))])?;
-    let seq = latest.first().map_or(0, |(_, latest)| *latest);
+    let raised = raise(connection, &[(owe.peer, Growth::of(&body))])?;
+    let (seq, node) = raised.first().map_or((0, None), |raised| (raised.latest, raised.node));
     insert(connection, &[values(&owe, seq, body)])?;
-    Ok(InboxRow { peer: owe.peer, seq: Seq(seq), at, update: owe.update })
+    Ok(InboxRow { peer: owe.peer, seq: Seq(seq), at, update: owe.update, node })
 }
 
 /// Adds updates to inboxes, in their order, in a few statements however many there are.
@@ -85,20 +85,24 @@ pub(super) fn owe(
             _ => growths.push((peer, growth)),
         }
     }
-    let mut latest = raise(connection, &growths)?;
-    latest.sort_unstable();
-    let latest_of = |peer: PeerId| {
-        let found = latest.binary_search_by_key(&peer, |(peer, _)| *peer).ok();
-        found.and_then(|index| latest.get(index)).map_or(0, |(_, latest)| *latest)
+    let mut raised = raise(connection, &growths)?;
+    raised.sort_unstable_by_key(|raised| raised.peer);
+    let raised_of = |peer: PeerId| {
+        let found = raised.binary_search_by_key(&peer, |raised| raised.peer).ok();
+        found.and_then(|index| raised.get(index))
     };
-    let numbers = numbered(&peers, latest_of);
+    let numbers = numbered(&peers, |peer| raised_of(peer).map_or(0, |raised| raised.latest));
     let mut rows = Vec::with_capacity(owed.len());
     for ((owe, seq), body) in owed.iter().zip(&numbers).zip(bodies) {
         rows.push(values(owe, *seq, body));
     }
     insert(connection, &rows)?;
     let pairs = owed.into_iter().zip(numbers);
-    Ok(pairs.map(|(owe, seq)| InboxRow { peer: owe.peer, seq: Seq(seq), at, update: owe.update }).collect())
+    let row = |(owe, seq): (Owe, u64)| {
+        let node = raised_of(owe.peer).and_then(|raised| raised.node);
+        InboxRow { peer: owe.peer, seq: Seq(seq), at, update: owe.update, node }
+    };
+    Ok(pairs.map(row).collect())
 }
 
 /// Adds to inboxes what a peer has caused, in their order, unless a block keeps it back.
@@ -130,22 +134,32 @@ impl Growth {
     }
 }
 
+/// The head of an inbox that was raised.
+#[derive(Debug, Clone, Copy)]
+struct Raised {
+    peer: PeerId,
+    latest: u64,
+    /// Where the peer's session is. Of the same version of the row as `latest`: whoever comes later sees the raised head.
+    node: Option<NodeId>,
+}
+
 /// Raises the heads of different inboxes by these rows, and tells where each is then.
-fn raise(connection: &Connection, growths: &[(PeerId, Growth)]) -> sql::Result<Vec<(PeerId, u64)>> {
-    let mut latest = Vec::with_capacity(growths.len());
+fn raise(connection: &Connection, growths: &[(PeerId, Growth)]) -> sql::Result<Vec<Raised>> {
+    let mut heads = Vec::with_capacity(growths.len());
     in_batches(growths, |batch| {
         let values = batch.iter().flat_map(|(peer, growth)| {
             [row::peer_number(*peer), row::number(growth.rows), row::number(growth.bytes)]
         });
         let mut statement = connection.prepare(text_for(&RAISE, batch.len()))?;
-        let raised = statement
-            .query_map(params_from_iter(values), |row| Ok((row::peer(row, 0)?, row::unsigned(row, 1)?)))?;
+        let raised = statement.query_map(params_from_iter(values), |row| {
+            Ok(Raised { peer: row::peer(row, 0)?, latest: row::unsigned(row, 1)?, node: row::node(row, 2)? })
+        })?;
         for row in raised {
-            latest.push(row?);
+            heads.push(row?);
         }
         Ok(())
     })?;
-    Ok(latest)
+    Ok(heads)
 }
 
 fn values(owe: &Owe, seq: u64, body: Vec<u8>) -> [Value; 5] {
@@ -359,7 +373,9 @@ impl Store {
                 let seq = Seq(row::unsigned(row, 0)?);
                 let body = row.get_ref(1)?.as_blob().map_err(sql::Error::from)?;
                 let (at, update) = stored::decode_update(body)?;
-                let frame = InboxRow { peer, seq, at, update }.frame().map_err(stored::StoredError::from)?;
+                let frame = InboxRow { peer, seq, at, update, node: None }
+                    .frame()
+                    .map_err(stored::StoredError::from)?;
                 bytes += frame.len();
                 page.push((seq, frame));
             }

@@ -4,16 +4,21 @@
 //! numbers of an inbox never go back behind what its peer has stored.
 
 use dos_protocol::{
-    Code, Incarnation, Nonce, PeerId, PublicKey, Seq, Timestamp, WireError,
+    Code, Incarnation, Instance, Nonce, PeerId, PublicKey, Seq, Timestamp, WireError,
     directory::{Attempt, PeerState},
     random,
 };
 use dos_sql::{self as sql, Connection, Optional as _, params};
 
-use super::{Refusal, Store, inbox, peers, row};
+use super::{
+    Refusal, Store, inbox,
+    nodes::{self, Taken},
+    peers, row,
+};
 use crate::rules::{
     incarnation::{self, Arriving, Told},
     names::check_key,
+    seats::Claim,
 };
 
 /// Numbers and the revisions of grants jump by this in another incarnation: more than any directory gives between a backup and a
@@ -32,6 +37,10 @@ pub struct Arrival {
     pub stored: Seq,
     /// What it knows of the age of data.
     pub state: Option<PeerState>,
+    /// Which run of its daemon.
+    pub instance: Instance,
+    /// What becomes of another daemon's session at another node.
+    pub claim: Claim,
 }
 
 /// A peer that has signed in.
@@ -51,6 +60,8 @@ pub struct Entered {
     pub restored: bool,
     /// The highest of its attempts to sign in.
     pub attempts: u64,
+    /// Its seat among several nodes.
+    pub taken: Taken,
 }
 
 /// The history that the data belongs to.
@@ -65,11 +76,14 @@ impl Store {
     /// Signs a peer in: notes its attempt and the incarnation that it meets, and decides where its inbox goes on.
     ///
     /// # Errors
-    /// `not_found` if the peer's key is not that key any more.
+    /// `not_found` if the peer's key is not that key any more; `conflict` if another daemon is signed in at another node.
     pub async fn sign_in(&self, arrival: Arrival, now: Timestamp) -> Result<Entered, Refusal> {
+        let node = self.node();
         self.change(move |connection| {
             let peer = arrival.peer;
             check_key(peer, peers::by_key(connection, &arrival.key)?.map(|holder| holder.id))?;
+            // Before the head of the inbox is read: what is added from now on finds the seat.
+            let taken = nodes::take(connection, node, (peer, arrival.instance, arrival.claim))?;
             let arriving = arriving(connection, peer, arrival.stored)?;
             let told = Told { stored: arrival.stored, state: arrival.state.as_ref() };
             let entered = incarnation::enter(&arriving, told, now);
@@ -84,7 +98,8 @@ impl Store {
             let renewed = renewed_at.is_some();
             let attempts = incarnation::highest(&arriving, told);
             note(connection, &arrival, (arriving.met, attempts), incarnation)?;
-            Ok(Entered { since, latest, incarnation, renewed, is_new: renews, restored, attempts }.into())
+            Ok(Entered { since, latest, incarnation, renewed, is_new: renews, restored, attempts, taken }
+                .into())
         })
         .await
     }

@@ -22,6 +22,7 @@ mod incarnation;
 mod invites;
 mod listing;
 mod messages;
+mod nodes;
 mod operator;
 mod passwords;
 mod peers;
@@ -40,17 +41,18 @@ mod withheld;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, atomic::AtomicU64},
 };
 
 use dos_protocol::{
     OperationId, PeerId, Seq, Timestamp, WireError,
     directory::{FromDirectory, Update},
     frame::{self, FrameError},
+    node::NodeId,
 };
 use dos_sql::{
-    self as sql, Connection, Lane, OpenError, Readers, Server, Session, Sessions, StoreError, Writer,
-    WriterStats, WriterThread, off_the_runtime,
+    self as sql, Connection, Lane, OpenError, PostgresError, Readers, Server, Session, Sessions, StoreError,
+    Writer, WriterStats, WriterThread, off_the_runtime,
 };
 
 use self::{
@@ -70,6 +72,8 @@ pub use incarnation::{Arrival, Entered};
 pub use invites::{NewInvite, PeerInvite};
 pub use listing::{Filter, PageQuery, Peers};
 pub use messages::AcceptedMessage;
+pub(crate) use nodes::{BEAT, SEATS};
+pub use nodes::{Joining, NodeRow, SeatRow, Taken};
 pub use operator::{Acted, TakenDown};
 pub use passwords::Login;
 pub use prune::{Forgotten, ReceiptsStep};
@@ -90,6 +94,8 @@ pub struct InboxRow {
     pub at: Timestamp,
     /// What it says.
     pub update: Update,
+    /// Where the peer's session is, among several nodes.
+    pub node: Option<NodeId>,
 }
 
 impl InboxRow {
@@ -195,6 +201,34 @@ enum Place {
     Servers(Server),
 }
 
+/// Why the store on database servers cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Another server uses it.
+    #[error(
+        "the dosd at {0} uses this store: several that share one are nodes of one directory, each started with --cluster"
+    )]
+    InUse(Box<str>),
+    /// There is no randomness.
+    #[error("the system gives no randomness")]
+    Random(#[from] dos_protocol::key::SecretError),
+}
+
+impl From<sql::Error> for ConnectError {
+    fn from(error: sql::Error) -> Self {
+        Self::Open(error.into())
+    }
+}
+
+impl From<PostgresError> for ConnectError {
+    fn from(error: PostgresError) -> Self {
+        Self::Open(error.into())
+    }
+}
+
 /// The store. Clones share it.
 #[derive(Clone)]
 pub struct Store {
@@ -204,6 +238,8 @@ pub struct Store {
     place: Place,
     quotas: Arc<RwLock<Quotas>>,
     space: Arc<SpaceMeter>,
+    /// This run of this server among the nodes of the directory; 0 where nobody else can be.
+    node: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Store {
@@ -232,22 +268,32 @@ impl Store {
         let readers = Readers::Sqlite(dos_sqlite::Readers::open(path, READERS)?);
         let (quotas, space) = (Arc::default(), Arc::new(SpaceMeter::of(path)));
         let (writer, place) = (Writer::Sqlite(writer), Place::File(path.to_owned()));
-        Ok((Self { writer, readers, deliver, place, quotas, space }, WriterThread::Sqlite(thread)))
+        let store = Self { writer, readers, deliver, place, quotas, space, node: Arc::default() };
+        Ok((store, WriterThread::Sqlite(thread)))
     }
 
     /// Opens the database on these servers, makes its tables if they are missing, brings them up to date. Blocks meanwhile.
     ///
     /// # Errors
-    /// As in [`OpenError`]; [`OpenError::NotDurable`] if what the servers confirm may be lost with the power.
-    pub fn connect(server: &Server, deliver: Arc<dyn Deliver>) -> Result<(Self, WriterThread), OpenError> {
-        off_the_runtime(|| Self::connect_here(server, deliver))
+    /// As in [`OpenError`], of which [`OpenError::NotDurable`] says that what the servers confirm may be lost with the power;
+    /// [`ConnectError::InUse`] if another server uses it, and one of the two is no node of several.
+    pub fn connect(
+        server: &Server,
+        joining: &Joining,
+        deliver: Arc<dyn Deliver>,
+    ) -> Result<(Self, WriterThread), ConnectError> {
+        off_the_runtime(|| Self::connect_here(server, joining, deliver))
     }
 
-    fn connect_here(server: &Server, deliver: Arc<dyn Deliver>) -> Result<(Self, WriterThread), OpenError> {
+    fn connect_here(
+        server: &Server,
+        joining: &Joining,
+        deliver: Arc<dyn Deliver>,
+    ) -> Result<(Self, WriterThread), ConnectError> {
         let session = Session::open_patient(server)?;
         let durability = session.durability();
         if !durability.is_on_disk() {
-            return Err(OpenError::NotDurable(durability.clone()));
+            return Err(OpenError::NotDurable(durability.clone()).into());
         }
         if !durability.is_on_two() {
             tracing::warn!(
@@ -256,12 +302,15 @@ impl Store {
             );
         }
         schema::POSTGRES.apply(&session)?;
+        let node = nodes::enter(&session, joining)?;
         blocks::deliver_all(&Connection::Postgres(&session), &*deliver)?;
         let (lane, thread) = Lane::start(server.clone(), Session::open(server)?)?;
         let readers = Readers::Postgres(Sessions::new(server.clone(), REMOTE_READERS));
         let (quotas, space) = (Arc::default(), Arc::new(SpaceMeter::elsewhere()));
         let (writer, place) = (Writer::Postgres(lane), Place::Servers(server.clone()));
-        Ok((Self { writer, readers, deliver, place, quotas, space }, WriterThread::Postgres(thread)))
+        let store =
+            Self { writer, readers, deliver, place, quotas, space, node: Arc::new(node.number().into()) };
+        Ok((store, WriterThread::Postgres(thread)))
     }
 
     /// Puts other quotas in force.

@@ -7,7 +7,7 @@ use dos_protocol::{
 };
 use dos_sql::{self as sql, Connection, Optional as _, Row, ValueRef, params};
 
-use super::{Admission, Refusal, Store, incarnation, invites, operator, row, set};
+use super::{Admission, Refusal, Store, incarnation, invites, nodes, operator, row, set};
 use crate::rules::{
     names::{self, NewPeer, PeerRecord, Reclaimed, Reclaiming, Registered, Registering},
     refusal::{no_peer, unknown_key},
@@ -225,12 +225,19 @@ impl Store {
         .await
     }
 
-    /// Writes down that a session of a peer has ended, and why.
+    /// Writes down that a session of a peer has ended, and why, and frees its seat. One that is replaced has none any more.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn left(&self, peer: PeerId, now: Timestamp, end: SessionEnd) -> Result<(), Refusal> {
+    pub async fn left(
+        &self,
+        (peer, session): (PeerId, u64),
+        now: Timestamp,
+        end: SessionEnd,
+    ) -> Result<(), Refusal> {
+        let node = self.node();
         self.change(move |connection| {
+            nodes::free(connection, node, (peer, session))?;
             let sql = "UPDATE peers SET last_end = ?3,
                            last_seen_at = CASE WHEN last_seen_at > ?2 THEN last_seen_at ELSE ?2 END WHERE id = ?1";
             let values = params![row::peer_number(peer), now.0, end_number(end)];
@@ -300,7 +307,7 @@ pub(super) fn last_end(row: Row<'_>, column: usize) -> sql::Result<Option<Sessio
 }
 
 /// How the end of a session is stored. A number once given is never used for another.
-fn end_number(end: SessionEnd) -> i64 {
+pub(super) fn end_number(end: SessionEnd) -> i64 {
     match end {
         SessionEnd::SignedOut => 0,
         SessionEnd::Closed => 1,

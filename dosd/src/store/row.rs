@@ -3,6 +3,7 @@
 use dos_protocol::{
     ImageName, ImageNo, PeerId, PeerName, SealingKey, Timestamp, Visibility,
     model::{Format, ImageInfo, Original, PreviewInfo, SealedCopy},
+    node::NodeId,
     record::{Album, ImageRecord},
     signature::SIGNATURE_BYTES,
 };
@@ -40,6 +41,14 @@ pub(super) fn peer_name(row: Row<'_>, column: usize) -> sql::Result<Option<PeerN
 pub(super) fn image_name(row: Row<'_>, column: usize) -> sql::Result<ImageName> {
     let text = row.get_ref(column)?.as_str().map_err(|_| alien(column))?;
     text.parse().map_err(|_| alien(column))
+}
+
+/// A node, if there is one.
+pub(super) fn node(row: Row<'_>, column: usize) -> sql::Result<Option<NodeId>> {
+    let number: Option<i64> = row.get(column)?;
+    let read =
+        |number: i64| u64::try_from(number).ok().and_then(NodeId::from_number).ok_or_else(|| alien(column));
+    number.map(read).transpose()
 }
 
 /// A number that is never negative.

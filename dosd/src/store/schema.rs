@@ -7,7 +7,7 @@ use dos_sqlite::{Migration, OVERWRITE_FREE_PAGES, Schema};
 
 /// The same in PostgreSQL. A step after its first version has a twin in [`SCHEMA`].
 pub(super) const POSTGRES: PostgresSchema =
-    PostgresSchema { application: "dosd", first: 16, tables: postgres::TABLES, steps: &[] };
+    PostgresSchema { application: "dosd", first: 16, tables: postgres::TABLES, steps: &[postgres::NODES] };
 
 /// The directory's database in SQLite: `application_id` is "dosd" in ASCII.
 pub(super) const SCHEMA: Schema = Schema {
@@ -29,6 +29,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: OPERATOR },
         Migration { sql: PRIVATE },
         Migration { sql: PEER_INVITES },
+        Migration { sql: NODES },
     ],
 };
 
@@ -433,4 +434,24 @@ const PEER_INVITES: &str = "
 -- The peer that has made an invite; nothing where it was the operator.
 ALTER TABLE invites ADD COLUMN peer INTEGER;
 CREATE INDEX invites_by_peer ON invites(peer, created_at) WHERE peer IS NOT NULL;
+";
+
+const NODES: &str = "
+-- The nodes of one directory, each under the number of this run of it: none in a file, which only one server uses.
+CREATE TABLE nodes(
+    node    INTEGER PRIMARY KEY,
+    -- Where peers find it.
+    address TEXT    NOT NULL,
+    -- Where the other nodes find it; nothing of a server that is alone.
+    cluster TEXT,
+    -- Raised every second. One that stands still is dead.
+    beat    INTEGER NOT NULL,
+    since   INTEGER NOT NULL,
+    version TEXT    NOT NULL
+);
+-- At which node the session of a peer is, its number, which rises with each, and which run of its daemon has it.
+ALTER TABLE inbox_heads ADD COLUMN node INTEGER;
+ALTER TABLE inbox_heads ADD COLUMN session INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE inbox_heads ADD COLUMN instance INTEGER;
+CREATE INDEX seats ON inbox_heads(node, peer) WHERE node IS NOT NULL;
 ";

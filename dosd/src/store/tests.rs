@@ -184,7 +184,7 @@ async fn how_a_session_ended_is_kept(place: Place) {
         SessionEnd::Kicked,
         SessionEnd::Shutdown,
     ] {
-        store.left(peer, NOW, kind).await.unwrap();
+        store.left((peer, 0), NOW, kind).await.unwrap();
         assert_eq!(end().await, Some(kind));
     }
     store.arrived(vec![(peer, NOW)]).await.unwrap();

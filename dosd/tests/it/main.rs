@@ -16,6 +16,7 @@ mod manager;
 mod messages;
 mod names;
 mod net;
+mod nodes;
 mod operator;
 mod passwords;
 mod postgres;

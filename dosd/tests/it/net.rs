@@ -1,6 +1,15 @@
 //! A directory in process, and clients that speak its protocol by hand.
 
-use std::{collections::VecDeque, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use dos_protocol::{
     Code, Instance, PeerId, Seq, WireError,
@@ -12,6 +21,7 @@ use dos_protocol::{
     key::SecretKey,
     tls::{Alpn, ClientTls, Stream},
 };
+use dos_testing::{Postgres, wait_until_seen};
 use dosd::{
     Server,
     config::{Config, FileConfig, Registration},
@@ -22,26 +32,27 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use dos_testing::PATIENCE;
 
-/// A directory in process.
+/// A directory in process: of one server, or of nodes that its clients take in turn.
 pub(crate) struct Net {
     pub(crate) address: SocketAddr,
     pub(crate) link: dos_protocol::JoinLink,
-    /// Who is online.
+    /// Who is online, as the first server knows it.
+    pub(crate) live: Arc<Live>,
+    pub(crate) nodes: Vec<NodeOf>,
+    /// How many clients have connected.
+    clients: AtomicUsize,
+}
+
+/// A server of a directory.
+pub(crate) struct NodeOf {
+    pub(crate) address: SocketAddr,
     pub(crate) live: Arc<Live>,
     stop: CancellationToken,
     running: JoinHandle<()>,
 }
 
-impl Net {
-    pub(crate) fn start(data_dir: &Path) -> Self {
-        Self::start_at(data_dir, "127.0.0.1:0".parse().unwrap())
-    }
-
-    pub(crate) fn start_at(data_dir: &Path, listen: SocketAddr) -> Self {
-        Self::start_with(data_dir, FileConfig { listen: Some(listen), ..open_to_all() })
-    }
-
-    pub(crate) fn start_with(data_dir: &Path, said: FileConfig) -> Self {
+impl NodeOf {
+    pub(crate) fn start(data_dir: &Path, said: FileConfig) -> (Self, dos_protocol::JoinLink) {
         let said = FileConfig {
             listen: said.listen.or_else(|| "127.0.0.1:0".parse().ok()),
             data_dir: Some(data_dir.into()),
@@ -57,19 +68,96 @@ impl Net {
         let stop = CancellationToken::new();
         let serving = server.run(stop.clone());
         let running = tokio::spawn(async { serving.await.unwrap() });
-        Self { address, link, live, stop, running }
-    }
-
-    /// A directory that runs in another process.
-    pub(crate) fn elsewhere(link: dos_protocol::JoinLink) -> Self {
-        let address = link.address().parse().unwrap();
-        let (stop, running) = (CancellationToken::new(), tokio::spawn(async {}));
-        Self { address, link, live: Arc::default(), stop, running }
+        (Self { address, live, stop, running }, link)
     }
 
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         timeout(PATIENCE, self.running).await.unwrap().unwrap();
+    }
+}
+
+/// With this number in the environment every directory of these tests has so many nodes, which share a database.
+const NODES: &str = "DOS_TEST_NODES";
+
+/// The database of a data directory.
+fn database_of(data_dir: &Path) -> String {
+    static DATABASES: LazyLock<Mutex<HashMap<PathBuf, (Arc<Postgres>, String)>>> =
+        LazyLock::new(Mutex::default);
+    let mut databases = DATABASES.lock().unwrap();
+    let (_, address) = databases.entry(data_dir.to_owned()).or_insert_with(|| {
+        let server = Postgres::shared("every test of this run").expect("a database server");
+        let address = server.database();
+        (server, address)
+    });
+    address.clone()
+}
+
+impl Net {
+    pub(crate) fn start(data_dir: &Path) -> Self {
+        Self::start_at(data_dir, "127.0.0.1:0".parse().unwrap())
+    }
+
+    pub(crate) fn start_at(data_dir: &Path, listen: SocketAddr) -> Self {
+        Self::start_with(data_dir, FileConfig { listen: Some(listen), ..open_to_all() })
+    }
+
+    pub(crate) fn start_with(data_dir: &Path, said: FileConfig) -> Self {
+        let nodes = std::env::var(NODES).ok().and_then(|nodes| nodes.parse().ok());
+        match nodes.filter(|_| said.store.is_none()) {
+            Some(nodes) => {
+                let store = Some(database_of(data_dir));
+                Self::cluster(data_dir, nodes, FileConfig { store, ..said })
+            }
+            None => Self::of(vec![NodeOf::start(data_dir, said)]),
+        }
+    }
+
+    /// A directory of so many nodes, the first one on this data directory and the others below it.
+    pub(crate) fn cluster(data_dir: &Path, nodes: usize, said: FileConfig) -> Self {
+        let cluster = "127.0.0.1:0".parse().ok();
+        let first = NodeOf::start(data_dir, FileConfig { cluster, ..said.clone() });
+        let mut all = vec![first];
+        for number in 1..nodes {
+            let own = data_dir.join(format!("node-{number}"));
+            std::fs::create_dir_all(&own).unwrap();
+            std::fs::copy(data_dir.join("server.key"), own.join("server.key")).unwrap();
+            all.push(NodeOf::start(&own, FileConfig { cluster, listen: None, ..said.clone() }));
+        }
+        Self::of(all)
+    }
+
+    fn of(nodes: Vec<(NodeOf, dos_protocol::JoinLink)>) -> Self {
+        let (nodes, mut links): (Vec<_>, Vec<_>) = nodes.into_iter().unzip();
+        let live = Arc::clone(&nodes[0].live);
+        Self { address: nodes[0].address, link: links.remove(0), live, nodes, clients: AtomicUsize::new(0) }
+    }
+
+    /// A directory that runs in another process.
+    pub(crate) fn elsewhere(link: dos_protocol::JoinLink) -> Self {
+        let address = link.address().parse().unwrap();
+        Self { address, link, live: Arc::default(), nodes: Vec::new(), clients: AtomicUsize::new(0) }
+    }
+
+    /// Where the next client connects: the nodes in turn, as soon as all are linked.
+    async fn next_address(&self) -> SocketAddr {
+        let turn = self.clients.fetch_add(1, Ordering::Relaxed);
+        if self.nodes.len() > 1 {
+            let others = self.nodes.len() - 1;
+            let linked = || self.nodes.iter().all(|node| node.live.ways() == others);
+            wait_until_seen("the nodes are linked", linked).await;
+        }
+        self.nodes.get(turn % self.nodes.len().max(1)).map_or(self.address, |node| node.address)
+    }
+
+    fn lives(&self) -> Vec<Arc<Live>> {
+        self.nodes.iter().map(|node| Arc::clone(&node.live)).collect()
+    }
+
+    pub(crate) async fn stop(self) {
+        for node in self.nodes {
+            node.stop().await;
+        }
     }
 
     /// A new peer, signed in.
@@ -86,7 +174,9 @@ impl Net {
 
     /// Waits for the server to end by itself.
     pub(crate) async fn ended(self) {
-        timeout(PATIENCE, self.running).await.unwrap().unwrap();
+        for node in self.nodes {
+            timeout(PATIENCE, node.running).await.unwrap().unwrap();
+        }
     }
 
     /// The same peer again.
@@ -138,11 +228,13 @@ pub(crate) struct Client {
     changed: VecDeque<Presence>,
     pub(crate) reader: Reader<Stream<TcpStream>>,
     next: u32,
+    /// Of every node: what one tells another is there a moment later.
+    lives: Vec<Arc<Live>>,
 }
 
 impl Client {
     pub(crate) async fn connect(net: &Net, secret: SecretKey) -> Self {
-        Self::connect_at(net, net.address, secret).await
+        Self::connect_at(net, net.next_address().await, secret).await
     }
 
     /// Connects to the directory by another address, behind which it is.
@@ -171,6 +263,7 @@ impl Client {
             changed: VecDeque::new(),
             reader,
             next: 0,
+            lives: net.lives(),
         })
     }
 
@@ -190,7 +283,17 @@ impl Client {
         self.id = Some(signed_in.id);
         self.stored = signed_in.since;
         self.signed_in = Some(signed_in);
+        self.is_everywhere(true).await;
         Ok(())
+    }
+
+    /// Waits until every node knows that the peer is online, or that it is not.
+    async fn is_everywhere(&self, online: bool) {
+        if self.lives.len() > 1 {
+            let peer = self.id();
+            let known = || self.lives.iter().all(|live| live.is_online(peer) == online);
+            wait_until_seen("every node knows", known).await;
+        }
     }
 
     pub(crate) async fn send(&mut self, message: &ToDirectory) {
@@ -279,5 +382,6 @@ impl Client {
     pub(crate) async fn sign_out(&mut self) {
         assert_eq!(self.ask(Op::SignOut).await, Ok(Answer::Done));
         assert_eq!(self.next().await, None);
+        self.is_everywhere(false).await;
     }
 }

@@ -57,7 +57,7 @@ async fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
 async fn a_call_is_told_and_carries_bytes_both_ways_until_both_have_ended() {
     let (_dir, net, mut alice, mut bob) = stage(open_to_all()).await;
     let ticket = ask(&mut bob, alice.id()).await;
-    assert_eq!(alice.next().await, Some(FromDirectory::Call(Call { ticket, from: bob.id() })));
+    assert_eq!(alice.next().await, Some(FromDirectory::Call(Call { ticket, from: bob.id(), at: None })));
     let (mut near, mut far) = open(&net, &ticket).await;
     let sent: Vec<u8> = (0..3_000_000_u32).map(|at| at.to_le_bytes()[usize::from(at % 3 == 0)]).collect();
     let (sending, got) = tokio::join!(
@@ -119,9 +119,12 @@ async fn only_peers_that_are_online_are_called_and_nobody_calls_itself() {
 async fn a_blocked_peer_cannot_call_and_the_blocker_can() {
     let (_dir, net, mut alice, mut bob) = stage(open_to_all()).await;
     let theirs = ask(&mut bob, alice.id()).await;
-    assert_eq!(alice.next().await, Some(FromDirectory::Call(Call { ticket: theirs, from: bob.id() })));
+    assert_eq!(
+        alice.next().await,
+        Some(FromDirectory::Call(Call { ticket: theirs, from: bob.id(), at: None }))
+    );
     let own = ask(&mut alice, bob.id()).await;
-    assert_eq!(bob.next().await, Some(FromDirectory::Call(Call { ticket: own, from: alice.id() })));
+    assert_eq!(bob.next().await, Some(FromDirectory::Call(Call { ticket: own, from: alice.id(), at: None })));
     let (mut caller, mut called) = open(&net, &theirs).await;
     alice.ask(Op::Block("bob".parse().unwrap())).await.unwrap();
     // The call of the blocked peer ends; that of the blocker still waits for its sides.
@@ -133,7 +136,7 @@ async fn a_blocked_peer_cannot_call_and_the_blocker_can() {
     let Ok(Answer::Contact(contact)) = bob.ask(Op::Contact(alice.id())).await else { panic!("no contact") };
     assert!(!contact.relay);
     let ticket = ask(&mut alice, bob.id()).await;
-    assert_eq!(bob.next().await, Some(FromDirectory::Call(Call { ticket, from: alice.id() })));
+    assert_eq!(bob.next().await, Some(FromDirectory::Call(Call { ticket, from: alice.id(), at: None })));
     alice.ask(Op::Unblock("bob".parse().unwrap())).await.unwrap();
     ask(&mut bob, alice.id()).await;
     net.stop().await;

@@ -20,6 +20,7 @@ use dos_protocol::{
         FIRST_BYTE_TIME_MAX, HANDSHAKE_GRACE, HANDSHAKE_TIME_MAX, PEER_CALLS_PER_PEER, PEER_HANDSHAKES_MAX,
         PEER_HANDSHAKES_PER_ADDRESS, PEER_UNKNOWN_MAX,
     },
+    link::HostPort,
     tls::{Alpn, ServerTls, Stream},
 };
 use tokio::{
@@ -36,7 +37,7 @@ use super::{
     relay::join,
     serve::{Known, identified, serve},
 };
-use crate::identity::Identity;
+use crate::{identity::Identity, upstream::resolve};
 
 /// Connections that wait to be taken: they are taken at once.
 const BACKLOG: i32 = 1024;
@@ -126,12 +127,28 @@ pub(crate) async fn run(
 }
 
 /// The connection of a call, which is still to be made.
-async fn called(peers: &Peers, Call { ticket, from }: Call) -> io::Result<TcpStream> {
+async fn called(peers: &Peers, Call { ticket, from, at }: Call) -> io::Result<TcpStream> {
     if !admission::takes_call(peers, from).await {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    let directory = peers.upstream.directory().ok_or(io::ErrorKind::NotConnected)?;
+    let directory = match at {
+        Some(at) => node(peers, &at).await?,
+        None => peers.upstream.directory().ok_or(io::ErrorKind::NotConnected)?,
+    };
     join(directory, &ticket).await
+}
+
+/// Another node of the directory, at which the caller's call is. No word of the directory leads anywhere but to its own nodes.
+async fn node(peers: &Peers, at: &HostPort) -> io::Result<SocketAddr> {
+    let known =
+        peers.identity.any().is_some_and(|identity| identity.server.addresses().any(|node| node == *at));
+    if !known {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("{at} is no node of the directory"),
+        ));
+    }
+    resolve(at).await?.into_iter().next().ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// A connection that came to the port, once something has come on it.

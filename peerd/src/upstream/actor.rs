@@ -13,6 +13,7 @@ use dos_protocol::{
     Code, PeerName, Seq, Timestamp, WireError,
     control::{EventKind, SessionState},
     directory::{Notice, NoticeKind, Op, Reclaim, Register, SignIn, SignedIn},
+    link::HostPort,
     sealing::sealing_key,
 };
 use tokio::{
@@ -27,6 +28,7 @@ use super::{
     connection::{Established, Failure, establish},
     session::{Ending, Request, Session},
     state::{Action, Event, Failed, Lost, Phase},
+    ways::{Ways, know_nodes},
 };
 use crate::{
     addresses::announced,
@@ -127,11 +129,31 @@ struct Entrance {
     invite: Option<Box<str>>,
 }
 
-/// Signs in once, or registers.
+/// Signs in once, or registers: at the first node that does not fail to.
 async fn attempt(
     local: &Local,
     identity: &Identity,
     (entrance, force): (Option<Entrance>, bool),
+) -> Result<Established, Failure> {
+    let mut ways = Ways::of(&identity.server, local.last.lock().as_ref(), jitter());
+    loop {
+        let outcome = attempt_once(local, identity, &mut ways, (entrance.as_ref(), force)).await;
+        match &outcome {
+            Err(failure) if failure.kind == Failed::Unreachable && ways.has_more() => {}
+            Ok(established) => {
+                *local.last.lock() = Some(established.at.clone());
+                return outcome;
+            }
+            Err(_) => return outcome,
+        }
+    }
+}
+
+async fn attempt_once(
+    local: &Local,
+    identity: &Identity,
+    ways: &mut Ways,
+    (entrance, force): (Option<&Entrance>, bool),
 ) -> Result<Established, Failure> {
     let refused = |error| Failure::refused(error);
     let nonce = random::bytes::<16>().map_err(|error| refused(error.into()))?;
@@ -143,18 +165,23 @@ async fn attempt(
     let sealing = sealing_key(&identity.secret).ok().map(Box::new);
     let sign_in = SignIn { instance: local.instance, port, addresses, force, stored, sealing, state };
     let op = match entrance {
-        Some(Entrance { name, invite }) => Op::Register(Register { name, invite, password: None, sign_in }),
+        Some(Entrance { name, invite }) => {
+            let (name, invite) = (name.clone(), invite.clone());
+            Op::Register(Register { name, invite, password: None, sign_in })
+        }
         None => Op::SignIn(sign_in),
     };
     let again = if let Op::SignIn(sign_in) = &op { Some(sign_in.clone()) } else { None };
-    let failure = match Box::pin(establish(identity, op, stored)).await {
+    let failure = match Box::pin(establish(ways, identity, (op, stored))).await {
         Err(failure) if failure.kind == Failed::Unknown => failure,
         other => return other,
     };
     // A directory that was restored may have forgotten this peer.
     let (Some(id), Some(proof), Some(sign_in)) = (identity.id, proof, again) else { return Err(failure) };
     let reclaim = Reclaim { id, name: identity.name.clone(), proof, sign_in };
-    match Box::pin(establish(identity, Op::Reclaim(Box::new(reclaim)), stored)).await {
+    let reclaim = Op::Reclaim(Box::new(reclaim));
+    let mut ways = Ways::of(&identity.server, local.last.lock().as_ref(), jitter());
+    match Box::pin(establish(&mut ways, identity, (reclaim, stored))).await {
         Err(Failure { kind: Failed::Refused | Failed::Unknown, .. }) => Err(failure),
         other => other,
     }
@@ -312,7 +339,7 @@ impl Actor {
     async fn know_ourselves(
         &self,
         application: Option<Application>,
-        Established { signed_in, stored, .. }: &Established,
+        Established { at, signed_in, stored, .. }: &Established,
     ) -> Result<(), WireError> {
         if let Some(now) = signed_in.now {
             self.local.store.directory_told(now).await?;
@@ -330,7 +357,7 @@ impl Actor {
             self.local.store.bind(signed_in.id, false).await?;
             let (local, id, name) = (Arc::clone(&self.local), signed_in.id, signed_in.name.clone());
             blocking(move || local.identity.complete(&identity, id, name)).await??;
-            return Ok(());
+            return self.know_nodes(at, &signed_in.nodes).await;
         }
         match self.local.identity.registered() {
             Some((id, identity)) if id == signed_in.id => {
@@ -339,10 +366,16 @@ impl Actor {
                     let (local, name) = (Arc::clone(&self.local), signed_in.name.clone());
                     blocking(move || local.identity.complete(&identity, id, name)).await??;
                 }
-                Ok(())
+                self.know_nodes(at, &signed_in.nodes).await
             }
             _ => Err(WireError::new(Code::Conflict, "the directory knows this key under another ID")),
         }
+    }
+
+    /// Writes down where the nodes of the directory are, if that is news.
+    async fn know_nodes(&self, at: &HostPort, nodes: &[HostPort]) -> Result<(), WireError> {
+        let (identity, at, nodes) = (Arc::clone(&self.local.identity), at.clone(), nodes.to_vec());
+        Ok(blocking(move || know_nodes(&identity, &at, &nodes)).await??)
     }
 
     fn signed_in(&mut self, established: Established) {

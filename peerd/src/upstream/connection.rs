@@ -1,31 +1,35 @@
-//! Connecting to the directory: addresses, TLS, and the first request, which signs in.
+//! Connecting to the directory: TLS, and the first request, which signs in.
 //!
 //! What always holds: the other end of a [`Line`] holds the key of the join link, and has accepted us when [`establish`] returns.
 //! Every step has a bound.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use dos_protocol::{
-    Code, JoinLink, Seq, WireError,
+    Code, PublicKey, Seq, WireError,
     directory::{Answer, FromDirectory, Op, SignedIn, ToDirectory},
     frame::{self, Reader},
     key::SecretKey,
-    limits::{CONNECT_TIME_MAX, SIGN_IN_TIME_MAX, WRITE_STALL_MAX},
+    limits::{SIGN_IN_TIME_MAX, WRITE_STALL_MAX},
+    link::HostPort,
     name::printable,
     tls::{Alpn, ClientTls, Stream, TlsError},
 };
 use tokio::{
     io::{AsyncWriteExt, ReadHalf, WriteHalf},
-    net::{TcpStream, lookup_host},
+    net::TcpStream,
     time::timeout,
 };
 use zeroize::Zeroizing;
 
-use super::state::Failed;
+use super::{
+    state::Failed,
+    ways::{Opened, Ways},
+};
 use crate::identity::Identity;
 
-/// Addresses of a directory's host that are tried.
-const ADDRESSES_TRIED_MAX: usize = 8;
+/// While there are other nodes, none keeps a sign-in waiting for longer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The number of the first request; later ones count up from it.
 pub(super) const FIRST_REQUEST: u32 = 0;
@@ -40,6 +44,8 @@ pub(super) type Output = WriteHalf<Stream<TcpStream>>;
 pub(super) struct Established {
     pub(super) input: Input,
     pub(super) output: Output,
+    /// Of the addresses of the directory the one that has answered.
+    pub(super) at: HostPort,
     /// The directory's end of it.
     pub(super) directory: SocketAddr,
     pub(super) signed_in: SignedIn,
@@ -59,27 +65,24 @@ impl Failure {
         Self { kind: Failed::Refused, error }
     }
 
-    fn unreachable(link: &JoinLink, cause: impl Into<Box<str>>) -> Self {
-        let message = format!("the directory at {} is out of reach", link.address());
+    pub(super) fn unreachable(at: &HostPort, cause: impl Into<Box<str>>) -> Self {
+        let message = format!("the directory at {at} is out of reach");
         Self { kind: Failed::Unreachable, error: WireError::new(Code::Offline, message).caused_by(cause) }
     }
 
-    fn tls(link: &JoinLink, error: &TlsError) -> Self {
+    pub(super) fn tls(at: &HostPort, error: &TlsError) -> Self {
         match error {
             TlsError::WrongKey => Self::refused(WireError::new(
                 Code::Denied,
-                format!(
-                    "the server at {} is not the directory of the join link: its key differs",
-                    link.address()
-                ),
+                format!("the server at {at} is not the directory of the join link: its key differs"),
             )),
             TlsError::Protocol => Self::refused(WireError::new(
                 Code::Unsupported,
-                format!("the server at {} does not speak this version of the protocol", link.address()),
+                format!("the server at {at} does not speak this version of the protocol"),
             )),
             _ => {
                 let source = std::error::Error::source(error);
-                Self::unreachable(link, source.map_or_else(|| error.to_string(), |s| format!("{error}: {s}")))
+                Self::unreachable(at, source.map_or_else(|| error.to_string(), |s| format!("{error}: {s}")))
             }
         }
     }
@@ -105,81 +108,65 @@ impl Failure {
 }
 
 /// A connection before it has signed in.
-pub(super) struct Line<'a> {
-    link: &'a JoinLink,
+pub(super) struct Line {
+    /// Of the addresses of the directory the one that has answered.
+    pub(super) at: HostPort,
     input: Input,
     output: Output,
     directory: SocketAddr,
 }
 
-impl<'a> Line<'a> {
-    /// Connects with this key to the directory of this link.
-    pub(super) async fn open(link: &'a JoinLink, secret: &SecretKey) -> Result<Self, Failure> {
-        let tls = ClientTls::new(secret, link.key, Alpn::Directory)
+impl Line {
+    /// Connects with this key to the directory of this key, at the first of these addresses that proves it.
+    pub(super) async fn open(ways: &mut Ways, key: PublicKey, secret: &SecretKey) -> Result<Self, Failure> {
+        let tls = ClientTls::new(secret, key, Alpn::Directory)
             .map_err(|error| Failure::refused(WireError::new(Code::Internal, error.to_string())))?;
-        let socket = connect(link).await?;
-        let directory = socket.peer_addr().map_err(|error| Failure::unreachable(link, error.to_string()))?;
-        let stream = tls.connect(socket).await.map_err(|error| Failure::tls(link, &error))?;
+        let Opened { at, stream, directory } = ways.open(&tls).await?;
         let (input, output) = tokio::io::split(stream);
-        Ok(Self { link, input: Reader::new(input), output, directory })
+        Ok(Self { at, input: Reader::new(input), output, directory })
     }
 
     /// Makes the request of this number and waits for its answer.
     pub(super) async fn ask(&mut self, id: u32, op: Op) -> Result<Answer, Failure> {
-        let Self { link, input, output, .. } = self;
-        timeout(SIGN_IN_TIME_MAX, answer(link, input, output, (id, op)))
+        self.ask_within(SIGN_IN_TIME_MAX, id, op).await
+    }
+
+    async fn ask_within(&mut self, patience: Duration, id: u32, op: Op) -> Result<Answer, Failure> {
+        let Self { at, input, output, .. } = self;
+        timeout(patience, answer(at, input, output, (id, op)))
             .await
-            .map_err(|_| Failure::unreachable(link, "it did not answer in time"))?
+            .map_err(|_| Failure::unreachable(at, "it did not answer in time"))?
     }
 
     /// What is said when an answer belongs to no request.
     pub(super) fn unexpected(&self) -> Failure {
-        Failure::unreachable(self.link, "it sent something unexpected")
+        Failure::unreachable(&self.at, "it sent something unexpected")
     }
 }
 
 /// Connects and makes the first request, which registers or signs in.
-pub(super) async fn establish(identity: &Identity, op: Op, stored: Seq) -> Result<Established, Failure> {
-    let mut line = Line::open(&identity.server, &identity.secret).await?;
-    let Answer::SignedIn(signed_in) = line.ask(FIRST_REQUEST, op).await? else {
+pub(super) async fn establish(
+    ways: &mut Ways,
+    identity: &Identity,
+    (op, stored): (Op, Seq),
+) -> Result<Established, Failure> {
+    let mut line = Line::open(ways, identity.server.key, &identity.secret).await?;
+    // Another node may be faster than one whose store is away.
+    let patience = if ways.has_more() { ANSWER_PATIENCE } else { SIGN_IN_TIME_MAX };
+    let Answer::SignedIn(signed_in) = line.ask_within(patience, FIRST_REQUEST, op).await? else {
         return Err(line.unexpected());
     };
-    let Line { input, output, directory, .. } = line;
-    Ok(Established { input, output, directory, signed_in, stored })
-}
-
-async fn connect(link: &JoinLink) -> Result<TcpStream, Failure> {
-    let lookup = timeout(CONNECT_TIME_MAX, lookup_host((&*link.host, link.port)));
-    let addresses: Vec<SocketAddr> = match lookup.await {
-        Ok(Ok(addresses)) => addresses.take(ADDRESSES_TRIED_MAX).collect(),
-        Ok(Err(error)) => return Err(Failure::unreachable(link, error.to_string())),
-        Err(_) => return Err(Failure::unreachable(link, "its name could not be resolved in time")),
-    };
-    let mut last = "its name has no address".to_owned();
-    for address in addresses {
-        match open(address).await {
-            Ok(socket) => return Ok(socket),
-            Err(error) => last = error.to_string(),
-        }
-    }
-    Err(Failure::unreachable(link, last))
-}
-
-async fn open(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = timeout(CONNECT_TIME_MAX, TcpStream::connect(address))
-        .await
-        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "it did not answer in time"))??;
-    socket.set_nodelay(true)?;
-    Ok(socket)
+    let Line { at, input, output, directory } = line;
+    Ok(Established { at, input, output, directory, signed_in, stored })
 }
 
 async fn answer(
-    link: &JoinLink,
+    at: &HostPort,
     input: &mut Input,
     output: &mut Output,
     (request, op): (u32, Op),
 ) -> Result<Answer, Failure> {
-    let lost = |cause: String| Failure::unreachable(link, cause);
+    let lost = |cause: String| Failure::unreachable(at, cause);
     send(output, &ToDirectory::request(request, op)).await.map_err(|e| lost(e.to_string()))?;
     loop {
         let body = input.next().await.map_err(|error| lost(error.to_string()))?;
@@ -197,7 +184,8 @@ async fn answer(
             | FromDirectory::Update { .. }
             | FromDirectory::Presence(_)
             | FromDirectory::Broadcast(_)
-            | FromDirectory::Call(_) => {
+            | FromDirectory::Call(_)
+            | FromDirectory::Nodes(_) => {
                 return Err(lost("it sent something unexpected".into()));
             }
         }

@@ -11,7 +11,10 @@ use dos_protocol::{
     opaque::{LoggingIn, OpaqueError, Proved},
 };
 
-use super::connection::{FIRST_REQUEST, Failure, Line};
+use super::{
+    connection::{FIRST_REQUEST, Failure, Line},
+    ways::Ways,
+};
 use crate::{
     copies::blocking,
     escrow::{self, Place, blob, too_old},
@@ -46,7 +49,8 @@ pub(crate) async fn log_in(
 
 async fn attempt(link: &JoinLink, name: PeerName, password: Password) -> Result<Escrowed, WireError> {
     let own = SecretKey::generate().map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
-    let mut line = Line::open(link, &own).await.map_err(told)?;
+    let mut ways = Ways::of(link, None, 0);
+    let mut line = Line::open(&mut ways, link.key, &own).await.map_err(told)?;
     let (logging_in, request) = LoggingIn::begin(password).map_err(failed)?;
     let start = LoginStart { name, request: blob(request)? };
     let answer = line.ask(FIRST_REQUEST, Op::LoginStart(Box::new(start))).await;

@@ -9,6 +9,7 @@ mod connection;
 mod login;
 mod session;
 mod state;
+mod ways;
 mod wishes;
 
 use std::{
@@ -21,9 +22,11 @@ use dos_protocol::{
     Code, Instance, OperationId, PeerId, PeerName, Reason, Seq, Timestamp, WireError,
     control::SessionState,
     directory::{Answer, Call, Op, Share, ViewsChange},
+    link::HostPort,
     model::Address,
 };
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until, timeout_at},
@@ -42,6 +45,7 @@ use session::{AskError, Handle, Request};
 
 pub(crate) use actor::run;
 pub(crate) use login::{Escrowed, log_in};
+pub(crate) use ways::resolve;
 use wishes::Wish;
 
 /// How long a request waits for a session that is being established.
@@ -137,6 +141,8 @@ pub(crate) struct Local {
     pub(crate) inbox: Arc<Inbox>,
     /// Where calls through the relay go.
     pub(crate) calls: mpsc::Sender<Call>,
+    /// The address of the directory that led to the last session.
+    pub(crate) last: Mutex<Option<HostPort>>,
 }
 
 /// The actor's ends of an [`Upstream`].

@@ -18,6 +18,7 @@ use dos_protocol::{
         ANSWER_TIME_MAX, REQUESTS_IN_FLIGHT_MAX, SESSION_QUEUE_MAX, SILENCE_MAX, UPDATES_UNACKED_MAX,
         WRITE_STALL_MAX,
     },
+    link::HostPort,
 };
 use tokio::{
     io::AsyncWriteExt,
@@ -30,9 +31,11 @@ use zeroize::Zeroizing;
 use super::{
     Local,
     connection::{Established, FIRST_REQUEST, Input, Output},
+    ways::know_nodes,
 };
 use crate::{
     feed::Feed,
+    identity::Identities,
     inbox::{self, Inbox},
     rules::trust::Proof,
     store::{self, Arrival},
@@ -140,6 +143,8 @@ impl Session {
             replies: replies.clone(),
             arrivals,
             notice: None,
+            identity: Arc::clone(&local.identity),
+            at: established.at.clone(),
         };
         tasks.spawn(reading.run(established.input));
         tasks.spawn(write(established.output, calls_waiting, replies_waiting, pending));
@@ -165,9 +170,23 @@ struct Reading {
     replies: mpsc::Sender<ToDirectory>,
     arrivals: mpsc::Sender<Arrival>,
     notice: Option<Notice>,
+    identity: Arc<Identities>,
+    /// Of the addresses of the directory the one that has led here.
+    at: HostPort,
 }
 
 impl Reading {
+    /// Writes down where the nodes of the directory are now, in passing: the next sign-in tells it again.
+    fn know_nodes(&self, nodes: Vec<HostPort>) {
+        let (identity, at) = (Arc::clone(&self.identity), self.at.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = know_nodes(&identity, &at, &nodes) {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "cannot write down where the directory is");
+            }
+        });
+    }
+
     async fn run(mut self, mut input: Input) -> Ending {
         let why: Box<str> = loop {
             let body = match timeout(SILENCE_MAX + SILENCE_PATIENCE, input.next()).await {
@@ -239,6 +258,7 @@ impl Reading {
             FromDirectory::Broadcast(letter) => {
                 return self.arrivals.send(Arrival::Broadcast(letter, Proof::None)).await.is_ok();
             }
+            FromDirectory::Nodes(nodes) => self.know_nodes(nodes),
             FromDirectory::Call(call) => {
                 // The queue is full, so this one would be too late: its caller gets no answer and gives up.
                 if self.calls.try_send(call).is_err() {

@@ -45,6 +45,7 @@ async fn newer_directory(listener: TcpListener, tell: SyncSender<Read>) {
                 ToDirectory::Request { id, op: Op::SignIn(sign_in), .. } => {
                     let latest = *last.get_or_insert(Seq(sign_in.stored.0 + 3));
                     let signed_in = SignedIn {
+                        nodes: Vec::new(),
                         id: bob(),
                         name: None,
                         address: "127.0.0.1:4000".parse().unwrap(),

@@ -202,6 +202,24 @@ impl Stage {
         self.port = address.rsplit(':').next().unwrap().parse().unwrap();
     }
 
+    /// Starts another node of the directory, on a data directory of this name, and waits until both are linked.
+    pub(crate) fn start_node(&self, name: &str) -> Process {
+        let data = self.path(name);
+        fs::create_dir_all(&data).unwrap();
+        fs::copy(self.path("dosd").join("server.key"), data.join("server.key")).unwrap();
+        let mut command = daemon("dosd", None);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&data).args(&self.extra);
+        let node = Process::start(command, &self.path(&format!("{name}.log")));
+        let linked = |data: &Path| {
+            let asked =
+                Command::new(program("dosd")).args(["nodes", "--json", "--data-dir"]).arg(data).output();
+            let nodes: Value = serde_json::from_slice(&asked.unwrap().stdout).unwrap_or_default();
+            nodes["nodes"].as_array().is_some_and(|nodes| nodes.iter().any(|node| node["state"] == "linked"))
+        };
+        wait_until("the nodes are linked", || linked(&data) && linked(&self.path("dosd")));
+        node
+    }
+
     pub(crate) fn kill_dosd(&mut self) {
         self.dosd.take().unwrap().kill();
     }

@@ -8,7 +8,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{id::PeerId, key::PublicKey, model::Address, name::PeerName, sealing::SealingKey};
+use crate::{
+    id::PeerId, key::PublicKey, link::HostPort, model::Address, name::PeerName, sealing::SealingKey,
+};
 
 /// See [`super::Answer::Contact`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,4 +73,7 @@ pub struct Call {
     pub ticket: Ticket,
     /// Who calls. Its TLS certificate proves it again.
     pub from: PeerId,
+    /// Where the relay is that the caller comes to, as `HOST:PORT`, if that is another node than the one that tells of the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<HostPort>,
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{DataState, PeerState};
 use crate::{
     id::{Instance, PeerId, Seq},
+    link::HostPort,
     model::Address,
     name::PeerName,
     password::Password,
@@ -90,4 +91,7 @@ pub struct SignedIn {
     /// The age of both sides' data; nothing of a directory of the first releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<DataState>,
+    /// The addresses of all nodes of the directory, where it has several: any of them will do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<HostPort>,
 }

@@ -314,7 +314,10 @@ fn golden_bytes_of_contact_and_relay() {
     for (message, golden) in [
         (to_hex(&ToDirectory::request(4, Op::Relay(peer))), include_str!("golden/relay.hex")),
         (to_hex(&answer(Answer::Ticket(ticket))), include_str!("golden/ticket.hex")),
-        (to_hex(&FromDirectory::Call(Call { ticket, from: peer })), include_str!("golden/call.hex")),
+        (
+            to_hex(&FromDirectory::Call(Call { ticket, from: peer, at: None })),
+            include_str!("golden/call.hex"),
+        ),
         (to_hex(&answer(Answer::Contact(contact))), include_str!("golden/contact.hex")),
     ] {
         assert_eq!(message, golden.trim());

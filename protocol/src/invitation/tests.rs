@@ -34,6 +34,7 @@ fn link(name: Option<&str>, invite: Option<&str>) -> JoinLink {
         key: key(9),
         host: "dos.example.org".into(),
         port: 5001,
+        others: Vec::new(),
         invite: invite.map(Into::into),
         invitation: Some(Box::new(invitation)),
     }

@@ -294,3 +294,18 @@ CREATE TRIGGER inbox_removed AFTER DELETE ON inbox
 CREATE TRIGGER inbox_voided AFTER UPDATE OF sender ON inbox
     FOR EACH ROW WHEN (old.sender IS NOT NULL AND new.sender IS NULL) EXECUTE FUNCTION inbox_removed();
 "#;
+
+pub(super) const NODES: &str = r#"
+CREATE TABLE nodes(
+    node    bigint PRIMARY KEY,
+    address text COLLATE "C" NOT NULL,
+    cluster text COLLATE "C",
+    beat    bigint NOT NULL,
+    since   bigint NOT NULL,
+    version text COLLATE "C" NOT NULL
+) WITH (fillfactor = 50);
+ALTER TABLE inbox_heads ADD COLUMN node bigint;
+ALTER TABLE inbox_heads ADD COLUMN session bigint NOT NULL DEFAULT 0;
+ALTER TABLE inbox_heads ADD COLUMN instance bigint;
+CREATE INDEX seats ON inbox_heads(node, peer) WHERE node IS NOT NULL;
+"#;

@@ -8,7 +8,7 @@ use dos_testing::Postgres;
 use tempfile::TempDir;
 
 use super::{
-    super::{Store, check::check_server},
+    super::{Joining, Store, check::check_server},
     Nobody, check,
 };
 
@@ -53,7 +53,9 @@ impl Place {
     pub(super) fn open(&self) -> (Store, WriterThread) {
         match self {
             Self::File(dir) => Store::open(&dir.path().join("dosd.db"), Arc::new(Nobody)).unwrap(),
-            Self::Database(_, address) => Store::connect(&server(address), Arc::new(Nobody)).unwrap(),
+            Self::Database(_, address) => {
+                Store::connect(&server(address), &joining(), Arc::new(Nobody)).unwrap()
+            }
         }
     }
 
@@ -141,4 +143,9 @@ fn bytes_of_postgres(sql: &str) -> String {
         }
         None => sql,
     }
+}
+
+/// One of several nodes: what is opened anew in the same test waits for nobody.
+fn joining() -> Joining {
+    Joining { address: "localhost:5001".into(), cluster: Some("localhost:5003".into()) }
 }

@@ -298,7 +298,7 @@ async fn of_the_blocker_a_blocked_peer_is_told_only_what_its_grants_need() {
     alice.spend(received, ViewId::generate()).await.unwrap();
     alice.share(given, mallory.id(), ViewsChange::Revoke).await;
     let Ok(Answer::Ticket(ticket)) = alice.ask(Op::Relay(mallory.id())).await else { panic!() };
-    assert_eq!(mallory.next().await, Some(FromDirectory::Call(Call { ticket, from: alice.id() })));
+    assert_eq!(mallory.next().await, Some(FromDirectory::Call(Call { ticket, from: alice.id(), at: None })));
     let kinds: Vec<_> = came(mallory, "told").await.iter().map(Update::kind).collect();
     assert_eq!(kinds, ["viewed", "grant"]);
 

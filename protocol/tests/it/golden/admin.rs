@@ -45,6 +45,7 @@ fn to_dosd() {
             reason: Some("a complaint".into()),
         },
         ToDosd::Audit { limit: 50 },
+        ToDosd::Nodes,
     ];
     let samples = Samples { messages };
     samples.have_every::<ToDosd>(&[]);
@@ -155,6 +156,14 @@ fn of_the_operator() -> Vec<FromDosd> {
         FromDosd::Renamed { peer: bob(), old: name("bob"), new: "robert".parse().unwrap() },
         FromDosd::TakenDown { owner: bob(), name: "sea".parse().unwrap(), grants: 2 },
         FromDosd::Audit(vec![entry]),
+        FromDosd::Nodes(vec![Node {
+            address: "a.example:5001".into(),
+            cluster: Some("192.0.2.1:5003".into()),
+            state: NodeState::Linked,
+            peers: 2,
+            since: at(3),
+            version: "0.1.0".into(),
+        }]),
     ]
 }
 

@@ -283,6 +283,7 @@ fn signed_in() -> SignedIn {
         password_again: false,
         now: None,
         data: None,
+        nodes: Vec::new(),
     }
 }
 
@@ -398,7 +399,13 @@ fn pushes() -> Vec<FromDirectory> {
         FromDirectory::Notice(Notice { kind: NoticeKind::TakenOver, text: "elsewhere".into() }),
         FromDirectory::Presence(Changes { peers, missed: true }),
         FromDirectory::Broadcast(Box::new(inbox_message())),
-        FromDirectory::Call(Call { ticket: Ticket::from([7; 32]), from: alice() }),
+        FromDirectory::Call(Call { ticket: Ticket::from([7; 32]), from: alice(), at: None }),
+        FromDirectory::Call(Call {
+            ticket: Ticket::from([7; 32]),
+            from: alice(),
+            at: "a.example:5001".parse().ok(),
+        }),
+        FromDirectory::Nodes(vec!["a.example:5001".parse().unwrap(), "[2001:db8::7]:5001".parse().unwrap()]),
         FromDirectory::Refused { id: None, error: WireError::new(Code::Unsupported, "what?") },
         FromDirectory::Refused {
             id: Some(2),

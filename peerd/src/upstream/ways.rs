@@ -1,0 +1,272 @@
+//! The addresses of a directory, and which of them leads to a node that answers.
+//!
+//! What always holds: an address counts as one that answers when the node behind it has proved the directory's key, for which its program
+//! has to run: a stopped one takes connections for a long while. The next address is tried as soon as one has failed, and beside
+//! one that is slow. What was tried and failed is not tried again in the same attempt.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io,
+    net::SocketAddr,
+    time::Duration,
+};
+
+use dos_protocol::{
+    JoinLink,
+    limits::CONNECT_TIME_MAX,
+    link::HostPort,
+    tls::{ClientTls, Stream},
+};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::{sleep, timeout},
+};
+
+use super::{connection::Failure, state::Failed};
+use crate::identity::{Identities, IdentityError};
+
+/// Addresses of one host that are tried.
+const ADDRESSES_TRIED_MAX: usize = 8;
+
+/// One that has not answered by then has another one tried beside it.
+const BESIDE_AFTER: Duration = Duration::from_millis(250);
+
+/// A connection to a node that has proved the directory's key.
+pub(super) struct Opened {
+    pub(super) at: HostPort,
+    pub(super) stream: Stream<TcpStream>,
+    pub(super) directory: SocketAddr,
+}
+
+/// The addresses that are left to be tried.
+#[derive(Debug)]
+pub(super) struct Ways {
+    left: VecDeque<HostPort>,
+}
+
+impl Ways {
+    /// Those of a link: first the one that led to the last session, then the others from a random one on, so that the peers of a node
+    /// that ends do not all go to the same other one.
+    pub(super) fn of(link: &JoinLink, last: Option<&HostPort>, random: u32) -> Self {
+        let mut all: VecDeque<HostPort> = link.addresses().collect();
+        let first = last.and_then(|last| all.iter().position(|address| address == last));
+        let first = first.and_then(|first| all.remove(first));
+        let turn = usize::try_from(random).unwrap_or(0).checked_rem(all.len()).unwrap_or(0);
+        // Of a link that has led nowhere yet the first address is the one that its maker prefers.
+        if first.is_some() {
+            all.rotate_left(turn);
+        }
+        if let Some(first) = first {
+            all.push_front(first);
+        }
+        Self { left: all }
+    }
+
+    /// Whether there are addresses that were not tried.
+    pub(super) fn has_more(&self) -> bool {
+        !self.left.is_empty()
+    }
+
+    /// Connects to the first that proves the key.
+    pub(super) async fn open(&mut self, tls: &ClientTls) -> Result<Opened, Failure> {
+        let mut tried = FuturesUnordered::new();
+        let mut trying: Vec<HostPort> = Vec::new();
+        let mut why: Option<Failure> = None;
+        loop {
+            if tried.is_empty() {
+                match (self.left.pop_front(), why.take()) {
+                    (Some(next), last) => {
+                        why = last;
+                        trying.push(next.clone());
+                        tried.push(dial(tls, next));
+                    }
+                    (None, Some(why)) => return Err(why),
+                    (None, None) => return Err(nowhere()),
+                }
+            }
+            tokio::select! {
+                Some((at, outcome)) = tried.next() => {
+                    trying.retain(|other| *other != at);
+                    match outcome {
+                        Ok((stream, directory)) => {
+                            // Those that were slower were not in vain.
+                            self.left.extend(trying);
+                            return Ok(Opened { at, stream, directory });
+                        }
+                        Err(failure) => {
+                            tracing::debug!(%at, error = %failure.error.message, "an address of the directory failed");
+                            why = Some(graver(why, failure));
+                        }
+                    }
+                }
+                () = sleep(BESIDE_AFTER), if !self.left.is_empty() => {
+                    if let Some(next) = self.left.pop_front() {
+                        trying.push(next.clone());
+                        tried.push(dial(tls, next));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Of two failures the one that a person has to know of: another server may answer where a node was.
+fn graver(one: Option<Failure>, other: Failure) -> Failure {
+    match one {
+        Some(one) if one.kind == Failed::Refused => one,
+        _ => other,
+    }
+}
+
+fn nowhere() -> Failure {
+    let at = HostPort { host: "?".into(), port: 0 };
+    Failure::unreachable(&at, "none of its addresses answers")
+}
+
+type Dialled = (HostPort, Result<(Stream<TcpStream>, SocketAddr), Failure>);
+
+async fn dial(tls: &ClientTls, at: HostPort) -> Dialled {
+    let dialled = async {
+        let socket = connect(&at).await?;
+        let directory = socket.peer_addr().map_err(|error| Failure::unreachable(&at, error.to_string()))?;
+        let stream = tls.connect(socket).await.map_err(|error| Failure::tls(&at, &error))?;
+        Ok((stream, directory))
+    };
+    let outcome = dialled.await;
+    (at, outcome)
+}
+
+async fn connect(at: &HostPort) -> Result<TcpStream, Failure> {
+    let mut last = "its name has no address".to_owned();
+    for address in resolve(at).await.map_err(|error| Failure::unreachable(at, error.to_string()))? {
+        match open(address).await {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error.to_string(),
+        }
+    }
+    Err(Failure::unreachable(at, last))
+}
+
+/// What a name stands for.
+pub(crate) async fn resolve(at: &HostPort) -> io::Result<Vec<SocketAddr>> {
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, "its name could not be resolved in time");
+    let found = timeout(CONNECT_TIME_MAX, lookup_host((&*at.host, at.port))).await.map_err(late)??;
+    Ok(found.take(ADDRESSES_TRIED_MAX).collect())
+}
+
+async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = timeout(CONNECT_TIME_MAX, TcpStream::connect(address))
+        .await
+        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "it did not answer in time"))??;
+    socket.set_nodelay(true)?;
+    Ok(socket)
+}
+
+/// The link with the addresses of all nodes, as the directory tells them, if that is another set. The one that has led here stays, since
+/// it may be a person's own way.
+fn renewed(link: &JoinLink, at: &HostPort, nodes: &[HostPort]) -> Option<JoinLink> {
+    let led_here = std::iter::once(at).filter(|at| !nodes.contains(at));
+    let renewed = link.clone().at(nodes.iter().chain(led_here).cloned());
+    let set = |link: &JoinLink| link.addresses().collect::<BTreeSet<_>>();
+    (!nodes.is_empty() && set(&renewed) != set(link)).then_some(renewed)
+}
+
+/// Writes down where the nodes of the directory are, if that is news. Blocks on the disk.
+///
+/// # Errors
+/// As in [`IdentityError`].
+pub(super) fn know_nodes(
+    identities: &Identities,
+    at: &HostPort,
+    nodes: &[HostPort],
+) -> Result<(), IdentityError> {
+    let known = identities.any();
+    let Some(link) = known.and_then(|known| renewed(&known.server, at, nodes)) else { return Ok(()) };
+    tracing::info!(nodes = nodes.len(), "the directory has other addresses than before");
+    identities.move_to(link)
+}
+
+#[cfg(test)]
+mod tests {
+    use dos_protocol::{
+        key::SecretKey,
+        tls::{Alpn, ServerTls},
+    };
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn link(addresses: &[HostPort]) -> JoinLink {
+        let key = dos_protocol::PublicKey::from([9; 32]);
+        format!("dos://{key}@nowhere:1").parse::<JoinLink>().unwrap().at(addresses.iter().cloned())
+    }
+
+    fn named(names: &[&str]) -> Vec<HostPort> {
+        names.iter().map(|name| format!("{name}:1").parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_last_good_address_comes_first_and_the_others_take_turns() {
+        let all = named(&["a", "b", "c"]);
+        let order = |last: Option<&str>, random| {
+            let last = last.map(|last| format!("{last}:1").parse().unwrap());
+            Ways::of(&link(&all), last.as_ref(), random)
+                .left
+                .iter()
+                .map(|at| at.host.to_string())
+                .collect::<String>()
+        };
+        assert_eq!(order(None, 1), "abc", "as the link has them");
+        assert_eq!((order(Some("b"), 0), order(Some("b"), 1)), ("bac".into(), "bca".into()));
+        assert_eq!(order(Some("x"), 1), "abc", "one that is not of this directory any more");
+    }
+
+    /// The first address refuses, the second takes connections and says nothing, the third is another server, the fourth answers.
+    #[tokio::test]
+    async fn whoever_proves_the_key_first_is_taken() {
+        let [directory, other] = [(); 2].map(|()| SecretKey::generate().unwrap());
+        let bind = async || TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (refuses, silent, strange, good) = (bind().await, bind().await, bind().await, bind().await);
+        let at =
+            |listener: &TcpListener| listener.local_addr().unwrap().to_string().parse::<HostPort>().unwrap();
+        let addresses = [at(&refuses), at(&silent), at(&strange), at(&good)];
+        drop(refuses);
+        for (listener, secret) in [(strange, &other), (good, &directory)] {
+            let tls = ServerTls::new(secret, Alpn::Directory).unwrap();
+            tokio::spawn(async move {
+                loop {
+                    let (socket, _) = listener.accept().await.unwrap();
+                    drop(tls.accept(socket).await);
+                }
+            });
+        }
+        let own = SecretKey::generate().unwrap();
+        let tls = ClientTls::new(&own, directory.public().unwrap(), Alpn::Directory).unwrap();
+        let mut ways = Ways::of(&link(&addresses), None, 0);
+        let opened = ways.open(&tls).await.map_err(|failure| failure.error).unwrap();
+        assert_eq!(opened.at, addresses[3]);
+        assert_eq!(ways.left, [addresses[1].clone()], "the silent one may have been slow");
+        let mut strangers = Ways::of(&link(&[addresses[2].clone(), addresses[0].clone()]), None, 0);
+        let failure = strangers.open(&tls).await.err().unwrap();
+        assert_eq!(failure.kind, Failed::Refused, "that a server has another key is told");
+    }
+
+    #[test]
+    fn the_addresses_of_all_nodes_and_the_one_that_led_here_are_kept() {
+        let key = dos_protocol::PublicKey::from([9; 32]);
+        let link = |addresses: &str| format!("dos://{key}@{addresses}").parse::<JoinLink>().unwrap();
+        let nodes =
+            |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<HostPort>>();
+        let renew = |known: &str, at: &str, told: &[&str]| {
+            let renewed = renewed(&link(known), &at.parse().unwrap(), &nodes(told));
+            renewed.map(|link| link.to_string().rsplit('@').next().unwrap().to_owned())
+        };
+        assert_eq!(renew("a:1", "a:1", &[]), None, "a directory of one server says nothing");
+        assert_eq!(renew("a:1", "a:1", &["a:1", "b:1"]).as_deref(), Some("a:1,b:1"));
+        assert_eq!(renew("b:1,a:1", "a:1", &["a:1", "b:1"]), None, "the same set");
+        assert_eq!(renew("a:1,b:1,c:1", "a:1", &["a:1", "c:1"]).as_deref(), Some("a:1,c:1"));
+        assert_eq!(renew("dir:1", "dir:1", &["a:1", "b:1"]).as_deref(), Some("a:1,b:1,dir:1"));
+        assert_eq!(renew("a:1,b:1,dir:1", "dir:1", &["a:1", "b:1"]), None);
+    }
+}
