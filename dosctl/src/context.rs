@@ -299,6 +299,7 @@ fn is_change(command: &Command) -> bool {
         | Command::Requests { .. }
         | Command::Fetch(_)
         | Command::Watch { .. }
+        | Command::News { .. }
         | Command::Blocks
         | Command::Ping(_)
         | Command::Card

@@ -144,6 +144,7 @@ struct Pending {
     key_changes: u64,
     refused_messages: u64,
     offers: u64,
+    news: u64,
 }
 
 impl<'a> From<&'a control::Status> for Status<'a> {
@@ -166,6 +167,7 @@ impl<'a> From<&'a control::Status> for Status<'a> {
                 key_changes: status.key_changes,
                 refused_messages: status.refused_messages,
                 offers: status.offers,
+                news: status.news,
             },
             version: &status.version,
             state_dir: status.state_dir.to_string_lossy(),

@@ -26,6 +26,7 @@ mod names;
 mod naming;
 mod netns;
 mod newer;
+mod news;
 mod operations;
 mod operator;
 mod outage;
