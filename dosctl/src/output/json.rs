@@ -14,13 +14,14 @@ mod transfer;
 pub(crate) use access::{Answered, Grant, Request, Requests, Shared, Shares};
 pub(crate) use album::{Album, Albums, Rules};
 pub(crate) use contacts::{Card, Contacts, Groups, KnownContact};
-pub(crate) use event::{Event, Skipped, SkippedEvent};
+pub(crate) use event::{Event, News, Skipped, SkippedEvent};
 pub(crate) use image::{
-    Held, Image, Images, Page, Peer, Preview, Removed, RemovedAll, Set, Total, Viewed, Warning,
+    Held, Image, Images, Page, Peer, Preview, Removed, RemovedAll, Set, Total, Viewed, ViewedAll, ViewedTo,
+    Warning,
 };
 pub(crate) use invites::{Invitation, Invite, Invites};
 pub(crate) use message::{Blocked, Blocks, Contact, Message, Messages, Sent, Told, Unblocked};
-pub(crate) use transfer::{Fetched, Pong, Progress, Transfer};
+pub(crate) use transfer::{Fetched, FetchedAll, Pong, Progress, Transfer};
 
 use dos_protocol::{
     Code, PeerId, PeerName, Reason, Timestamp, WireError,
