@@ -37,6 +37,7 @@ mod powercut;
 mod presence;
 mod proxy;
 mod reach;
+mod readme;
 mod rights;
 mod scripting;
 mod stage;

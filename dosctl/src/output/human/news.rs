@@ -85,7 +85,7 @@ fn without_repeats(news: &[Event]) -> Vec<&Event> {
     let mut last: HashMap<InvitationId, *const Event> = HashMap::new();
     for one in news {
         if let EventKind::Invite(invite) = &one.what {
-            last.insert(invite.id.clone(), one);
+            last.insert(invite.id, one);
         }
     }
     let is_shown = |one: &&Event| match &one.what {
