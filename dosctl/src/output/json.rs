@@ -102,6 +102,16 @@ pub(crate) struct Session {
     pub(crate) replayed: Option<u64>,
 }
 
+/// Of `name`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Named<'a> {
+    pub(crate) id: PeerId,
+    /// The name now.
+    pub(crate) name: &'a PeerName,
+    /// The name before.
+    pub(crate) was: Option<&'a PeerName>,
+}
+
 /// Of `password`.
 #[derive(Debug, Serialize)]
 pub(crate) struct PasswordState {

@@ -18,6 +18,7 @@ use dos_protocol::{
     limits::SESSION_QUEUE_MAX,
     model::{Address, SessionEnd},
 };
+use parking_lot::RwLock;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
@@ -59,7 +60,8 @@ pub struct Row {
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) peer: PeerId,
-    pub(super) name: Option<PeerName>,
+    /// It may change while the session lasts.
+    name: RwLock<Option<PeerName>>,
     pub(super) instance: Instance,
     /// Where the peer is seen, and where others reach it.
     pub(super) reach: Reach,
@@ -86,7 +88,7 @@ impl Session {
         let (queue, pushes) = mpsc::channel(SESSION_QUEUE_MAX);
         let session = Self {
             peer: arrival.peer,
-            name: arrival.name,
+            name: RwLock::new(arrival.name),
             instance: arrival.instance,
             reach: arrival.reach,
             since: Timestamp::now(),
@@ -99,13 +101,18 @@ impl Session {
         (session, pushes)
     }
 
+    /// The peer has another name now.
+    pub(super) fn rename(&self, name: &PeerName) {
+        *self.name.write() = Some(name.clone());
+    }
+
     pub(super) fn address(&self) -> Option<Address> {
         self.reach.address()
     }
 
     pub(super) fn presence(&self, online: bool, end: Option<SessionEnd>) -> Presence {
         let address = self.address().filter(|_| online);
-        Presence { id: self.peer, name: self.name.clone(), online, address, at: Timestamp::now(), end }
+        Presence { id: self.peer, name: self.name.read().clone(), online, address, at: Timestamp::now(), end }
     }
 
     /// Whether its task has ended; its peer may then still be listed for a moment.

@@ -22,6 +22,7 @@ mod incarnation;
 mod invites;
 mod listing;
 mod messages;
+mod names;
 mod operator;
 mod passwords;
 mod peers;

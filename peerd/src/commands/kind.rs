@@ -51,6 +51,7 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::SetPassword(_)
         | Command::Login { .. }
         | Command::Logout
+        | Command::Name(_)
         | Command::Server(_)
         | Command::Remove(_)
         | Command::Rename { .. }

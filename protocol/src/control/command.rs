@@ -295,6 +295,8 @@ pub enum Command {
     RevokeInvite(PeerName),
     /// Uses an invitation to the directory at which this peer is registered already.
     Join(JoinLink),
+    /// Takes another name at the directory.
+    Name(PeerName),
     /// What has happened, as events; what was shown once is not shown again. dosctl says [`super::ToPeerd::Shown`] once it has shown
     /// everything.
     News {

@@ -216,6 +216,15 @@ pub enum Outcome {
     Invites(Vec<Invite>),
     /// Of `join`.
     Joined(Box<Invite>),
+    /// Of `name`.
+    Named {
+        /// Whose.
+        id: PeerId,
+        /// The name before.
+        was: Option<PeerName>,
+        /// The name now.
+        name: PeerName,
+    },
     /// Of `news`: the number of the last event that came before.
     News(u64),
     /// Of `inspect`, `trust` and `keep_key`.

@@ -140,6 +140,7 @@ fn messages() -> Vec<Command> {
         Command::RevokeInvite("bob".parse().unwrap()),
         Command::Join(invitation_link()),
         Command::News { all: true },
+        Command::Name("alicia".parse().unwrap()),
     ]
 }
 
@@ -461,6 +462,8 @@ fn from_peerd() {
     messages.extend(events().into_iter().map(event));
     let seen = Event { seen: Some(true), ..Event::new(at(1), EventKind::Session(SessionState::Online)) };
     messages.push(FromPeerd::Event(Box::new(seen)));
+    let named = Outcome::Named { id: alice(), was: name("alice"), name: "alicia".parse().unwrap() };
+    messages.push(FromPeerd::Done(Box::new(named)));
     messages.push(FromPeerd::Done(Box::new(Outcome::News(7))));
     messages.push(FromPeerd::Done(Box::new(Outcome::Status(Box::new(Status { news: 3, ..status() })))));
     let samples = Samples { messages };
