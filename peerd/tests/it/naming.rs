@@ -80,6 +80,7 @@ fn a_peer_takes_another_name_and_everybody_finds_it_under_that() {
     // A grant goes by the ID and the key.
     bob.view("alicia/sea");
     bob.ctl(&["view", "alice/sea", "-o", "x.jpg"]).fails(5);
+    assert_eq!(alice.json(&["shares"])["given"][0]["owner_name"], "alicia");
     alice.restart();
     alice.online();
     assert_eq!(alice.json(&["status"])["name"], "alicia");
