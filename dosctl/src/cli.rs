@@ -120,11 +120,11 @@ macro_rules! verbs {
 }
 
 verbs! {
-    Up up, Register register, Login login, Logout logout, Server server, Password password, Status status, Wait wait, List list, Resolve resolve, Add add,
+    Up up, Register register, Login login, Logout logout, Server server, Name name, Password password, Status status, Wait wait, List list, Resolve resolve, Add add,
     Remove remove, Rename rename, Preview preview, Share share, Shares shares, Request request, Cancel cancel,
     Requests requests, Approve approve, Deny deny, Fetch fetch, View view, Checkout checkout, Checkin checkin,
     Send send, Broadcast broadcast, Messages messages, Block block, Unblock unblock, Blocks blocks, Ping ping,
-    Watch watch, Card card, Trust trust, Contacts contacts, Invite invite, Invites invites, Group group, Groups groups,
+    Watch watch, News news, Card card, Trust trust, Contacts contacts, Invite invite, Invites invites, Group group, Groups groups,
     Set set, Album album, Albums albums,
     Instances instances, Completions completions,
 }

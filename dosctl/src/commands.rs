@@ -24,6 +24,8 @@ pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod messages;
+pub(crate) mod name;
+pub(crate) mod news;
 pub(crate) mod password;
 pub(crate) mod ping;
 pub(crate) mod preview;

@@ -262,6 +262,7 @@ fn is_change(command: &Command) -> bool {
         | Command::SetPassword(_)
         | Command::Login { .. }
         | Command::Logout
+        | Command::Name(_)
         | Command::Server(_)
         | Command::Add { .. }
         | Command::Remove(_)
@@ -299,6 +300,7 @@ fn is_change(command: &Command) -> bool {
         | Command::Requests { .. }
         | Command::Fetch(_)
         | Command::Watch { .. }
+        | Command::News { .. }
         | Command::Blocks
         | Command::Ping(_)
         | Command::Card

@@ -74,7 +74,7 @@ impl Queue {
 /// The notice that events found no room, as peerd sends it when it cannot keep some.
 fn missed(events: u64, at: Timestamp) -> Event {
     let text = format!("{events} events came too fast for their command").into();
-    Event { at, what: EventKind::Notice(Notice { kind: NoticeKind::Missed, text }) }
+    Event::new(at, EventKind::Notice(Notice { kind: NoticeKind::Missed, text }))
 }
 
 /// The worker that runs commands has ended.
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     fn event(second: i64) -> Event {
-        Event { at: Timestamp(second), what: EventKind::Session(SessionState::Online) }
+        Event::new(Timestamp(second), EventKind::Session(SessionState::Online))
     }
 
     #[test]

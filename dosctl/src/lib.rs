@@ -21,6 +21,7 @@ mod glob;
 mod group;
 mod many;
 mod near;
+mod others;
 mod output;
 mod own;
 mod password;

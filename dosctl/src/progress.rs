@@ -81,7 +81,8 @@ impl Meter {
         match &mut self.0 {
             Kind::Silent => {}
             Kind::Bar(bar, last) => {
-                if !last.is_empty() && *last != step {
+                let begins = *last != step;
+                if begins && !last.is_empty() {
                     bar.reset();
                 }
                 *last = step;
@@ -90,6 +91,10 @@ impl Meter {
                     bar.set_length(length);
                 }
                 bar.set_position(done);
+                if begins {
+                    // What was here before has not come now.
+                    bar.reset_eta();
+                }
                 bar.set_message(step);
             }
             Kind::Lines(lines) => {
@@ -196,6 +201,15 @@ mod tests {
         assert_eq!(lines.next("fetching", (900, 1000), begun).unwrap().rate, 0);
         let line = lines.next("fetching", (950, 1000), begun + Duration::from_secs(1)).unwrap();
         assert_eq!((line.rate, line.left_ms), (50, Some(1000)));
+    }
+
+    #[test]
+    fn the_bar_of_a_resumed_transfer_starts_where_that_starts_and_has_its_rate() {
+        let mut meter = Meter(Kind::Bar(ProgressBar::hidden(), ""));
+        meter.show("fetching", 900_000_000, 1_000_000_000);
+        let Kind::Bar(bar, _) = &meter.0 else { panic!("no bar") };
+        assert_eq!((bar.position(), bar.length()), (900_000_000, Some(1_000_000_000)));
+        assert!(bar.per_sec() < 1.0, "nothing has come yet, and that makes {} a second", bar.per_sec());
     }
 
     #[test]

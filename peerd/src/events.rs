@@ -25,7 +25,7 @@ impl Events {
     /// Tells everybody who watches.
     pub(crate) fn tell(&self, at: Timestamp, what: EventKind) {
         // Without watchers there is nobody to tell.
-        drop(self.0.send(Event { at, what }));
+        drop(self.0.send(Event::new(at, what)));
     }
 
     /// From now on.
@@ -54,7 +54,9 @@ impl Whom {
             EventKind::Grant(grant) | EventKind::Viewed { grant, .. } => {
                 any(&[grant.path.owner, grant.viewer])
             }
-            EventKind::Removed(path) | EventKind::Fetched(path) => any(&[path.owner]),
+            EventKind::Removed(path) | EventKind::Renamed { path, .. } | EventKind::Fetched(path) => {
+                any(&[path.owner])
+            }
             EventKind::Request(asked) | EventKind::Decision(asked) => any(&[asked.path.owner, asked.from]),
             EventKind::Presence(presence) => any(&[presence.id]),
             EventKind::Message(message) => any(&[message.from]) || message.to.is_some_and(|to| any(&[to])),

@@ -249,6 +249,17 @@ impl Identities {
         Ok(())
     }
 
+    /// Writes down another name. Blocks on the disk.
+    ///
+    /// # Errors
+    /// As in [`IdentityError`].
+    pub fn rename(&self, name: PeerName) -> Result<(), IdentityError> {
+        let Some(now) = self.any() else { return Ok(()) };
+        let identity = Identity::new(now.secret.clone(), now.server.clone())?;
+        self.set(Identity { id: now.id, name: Some(name), ..identity })?;
+        Ok(())
+    }
+
     fn set(&self, identity: Identity) -> Result<Arc<Identity>, IdentityError> {
         identity.write(&self.path)?;
         let identity = Arc::new(identity);

@@ -63,7 +63,8 @@ pub(crate) async fn run(
             Ok(batch) => batch,
             Err(error) => return error.message,
         };
-        let applied = match inbox.cache.store.apply_updates(me, batch, then).await {
+        let applied = match inbox.cache.store.apply_updates((me, inbox.cache.strangers()), batch, then).await
+        {
             Ok(applied) => applied,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "updates cannot be applied");

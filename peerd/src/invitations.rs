@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use dos_protocol::{
     Allowance, Code, PeerId, PublicKey, WireError,
-    control::{EventKind, Invite, InviteState},
+    control::{Event, EventKind, InviteState},
     directory::{Answer, Greet, Greeted, Op, Update, ViewsChange},
     invitation::{Greeting, InviteKey, Meeting},
     sealing::sealing_key,
@@ -216,14 +216,12 @@ async fn keep(invitations: &Invitations, me: &Me, promise: &Promise) -> Result<(
     let failed = outcome.is_err();
     let invite = store.promise_kept(promise, outcome).await?;
     if let Some(invite) = invite.filter(|invite| failed || invite.state == InviteState::Used) {
-        tell(invitations, invite);
+        let now = store.clock().now();
+        let event = Event::new(now, EventKind::Invite(Box::new(invite)));
+        store.note_news(event.clone()).await?;
+        invitations.feed.events.tell(now, event.what);
     }
     Ok(())
-}
-
-fn tell(invitations: &Invitations, invite: Invite) {
-    let now = invitations.cache.store.clock().now();
-    invitations.feed.events.tell(now, EventKind::Invite(Box::new(invite)));
 }
 
 async fn give(invitations: &Invitations, me: &Me, promise: &Promise) -> Result<(), WireError> {

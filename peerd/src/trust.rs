@@ -12,7 +12,7 @@ use std::sync::{
 use dos_protocol::{
     Code, Fingerprint, ImageName, PeerId, PeerName, PeerRef, PublicKey, Reason, SealingKey, Timestamp,
     WireError,
-    control::{Contact as Known, EventKind, OtherKey},
+    control::{Contact as Known, Event, EventKind, OtherKey},
     directory::{Answer, Contact, Op},
     key::SecretKey,
     model::{ImageInfo, PeerInfo},
@@ -172,7 +172,11 @@ impl Trust {
             if let Err(error) = self.count().await {
                 return error.into();
             }
-            self.feed.events.tell(Timestamp::now(), EventKind::KeyChange(Box::new(contact.clone())));
+            let event = Event::new(Timestamp::now(), EventKind::KeyChange(Box::new(contact.clone())));
+            if let Err(error) = self.store.note_news(event.clone()).await {
+                return error.into();
+            }
+            self.feed.events.tell(event.at, event.what);
         }
         key_changed(&contact)
     }

@@ -46,7 +46,7 @@ use crate::{
     key::PublicKey,
     link::HostPort,
     model::{Grant, ImageArg, ImageInfo, PeerInfo, PeerRef},
-    name::ImageName,
+    name::{ImageName, PeerName},
     password::Password,
     record::ImageRecord,
     time::Timestamp,
@@ -249,6 +249,8 @@ pub enum Op {
     RevokeInvite(#[serde(with = "serde_bytes")] [u8; 32]),
     /// Says something to the peer that has invited one, or that one has invited; kept for a peer that is offline.
     Greet(Box<Greet>),
+    /// Takes another name. The same one again changes nothing.
+    Name(PeerName),
 }
 
 /// What came of a request.

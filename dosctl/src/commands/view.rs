@@ -4,8 +4,12 @@
 //! can draw, a viewer has been found. The view is over when the first byte comes: what fails afterwards has used it.
 
 mod consent;
+mod several;
 
-use std::{ffi::OsString, io::Cursor};
+use std::{
+    ffi::{OsStr, OsString},
+    io::Cursor,
+};
 
 use dos_host::shell::quoted;
 use dos_protocol::{
@@ -19,10 +23,12 @@ use crate::{
     desktop::Opened,
     draft::{self, Draft, Existing, How, Place},
     error::Error,
+    others::AlbumArg,
     output::{
         Stream, json,
         words::{size, views_left},
     },
+    own::Named,
     picture::{Graphics, Share, Surface, detect::Wanted},
     progress, terminal,
 };
@@ -39,6 +45,7 @@ Examples:
   dosctl view bob/sea -o sea.jpg        save it
   dosctl view bob/sea --open            open it in the desktop's viewer
   dosctl view bob/sea -o - | convert - sea.png
+  dosctl view 'bob/holiday*' -o pictures
 
 A view is counted before the first byte of the picture comes, and gives the picture once. Before \
 that nothing is lost: a FILE that cannot be written or has no room, a refusal, and a lost \
@@ -46,12 +53,17 @@ connection to the directory cost no view. Afterwards the view is used: a crash o
 or a reader that stops early, costs at most the one view in flight.
 
 A person at a terminal is asked before the last view is spent (--last agrees), and before one is spent on a terminal \
-that can draw nothing but coloured half blocks (--yes agrees to both). A script is asked nothing.")]
+that can draw nothing but coloured half blocks (--yes agrees to both). Before several views are spent a person is \
+asked once. A script is asked nothing.")]
 pub(crate) struct Args {
-    /// The image, as OWNER/NAME, or NAME for your own
-    image: ImageArg,
-    /// Save it to FILE, or write it to standard output with -
-    #[arg(short, long, value_name = "FILE|-", allow_hyphen_values = true, conflicts_with = "open")]
+    /// Images, as OWNER/NAME, as OWNER/PATTERN with * and ?, or NAME for your own
+    #[arg(required_unless_present = "album", value_name = "IMAGE")]
+    images: Vec<Named>,
+    /// Every image of a peer's album that you may view
+    #[arg(long, value_name = "OWNER/ALBUM")]
+    album: Option<AlbumArg>,
+    /// Save it to FILE, or write it to standard output with -; several go to a folder, each under its name
+    #[arg(short, long, value_name = "FILE|FOLDER|-", allow_hyphen_values = true, conflicts_with = "open")]
     output: Option<OsString>,
     /// Replace FILE if it exists
     #[arg(short, long, requires = "output")]
@@ -81,6 +93,17 @@ pub(crate) struct Args {
     progress: progress::ProgressArgs,
 }
 
+/// One image that is viewed.
+#[derive(Clone, Copy)]
+struct One<'a> {
+    args: &'a Args,
+    image: &'a ImageArg,
+    /// Where it is saved.
+    output: Option<&'a OsStr>,
+    /// It was agreed to before, with others.
+    agreed: bool,
+}
+
 /// Where the original goes.
 enum Target {
     File(Draft, Place),
@@ -97,22 +120,23 @@ struct Viewed {
 }
 
 impl Target {
-    fn choose(args: &Args, context: &Context) -> Result<Self, Error> {
-        if let Some(output) = &args.output {
-            let place = Place::from(output.as_os_str());
+    fn choose(one: One<'_>, context: &Context) -> Result<Self, Error> {
+        let One { args, image, .. } = one;
+        if let Some(output) = one.output {
+            let place = Place::from(output);
             let existing = if args.force { Existing::Replace } else { Existing::Refuse };
             let how = How { existing, mode: args.mode };
-            let draft = Draft::open(&place, how).map_err(|error| with_force(error, &args.image))?;
+            let draft = Draft::open(&place, how).map_err(|error| with_force(error, image))?;
             return Ok(Self::File(draft, place));
         }
         if args.open {
-            return Ok(Self::Viewer(Opened::prepare(context, &args.image, args.viewer.clone())?));
+            return Ok(Self::Viewer(Opened::prepare(context, image, args.viewer.clone())?));
         }
         // A document and a picture cannot share standard output.
         let surface = if context.screen.is_json() { None } else { terminal::surface(args.graphics) };
         surface.map(|surface| Self::Terminal(surface, Vec::new())).ok_or_else(|| {
             let text = "there is nowhere to show the image: add -o FILE, -o - for standard output, or --open";
-            let hint = format!("dosctl view {} -o FILE", quoted(&args.image.to_string()));
+            let hint = format!("dosctl view {} -o FILE", quoted(&image.to_string()));
             WireError::new(Code::Usage, text).hint(hint).into()
         })
     }
@@ -180,43 +204,60 @@ impl Taker for Viewing<'_> {
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
-    let target = Target::choose(&args, context)?;
-    let streamed = matches!(&target, Target::File(_, Place::Stdout));
-    let stream = if streamed { Stream::Err } else { Stream::Out };
+    let stdout = args.output.as_deref().is_some_and(|output| output == "-");
+    let stream = if stdout { Stream::Err } else { Stream::Out };
     let context = &context.reporting_to(stream, args.progress.progress);
-    let command = Command::View { image: args.image.clone(), offline: args.offline, asks: true };
+    if let (None, [Named::One(image)]) = (&args.album, &*args.images) {
+        let one = One { args: &args, image, output: args.output.as_deref(), agreed: false };
+        return view(one, context, &|viewed, line| {
+            context.screen.show(&viewed.document(), |text| text.line(line))
+        })
+        .map(drop);
+    }
+    several::run(&args, context)
+}
+
+/// Views one; `show` shows what came of it, where there is a place for that.
+fn view(one: One<'_>, context: &Context, show: Show<'_>) -> Result<Viewed, Error> {
+    let One { args, image, agreed, .. } = one;
+    let target = Target::choose(one, context)?;
+    let command = Command::View { image: image.clone(), offline: args.offline, asks: true };
     let mut client = context.start(command)?;
     let coarse = args.graphics == Wanted::Auto
         && matches!(&target, Target::Terminal(Surface { graphics: Graphics::Blocks(_), .. }, _));
-    let consent = Consent { yes: args.yes, last: args.last, coarse, can_ask: context.can_ask() };
-    let mut viewing = Viewing { target, image: &args.image, agreed: false, consent: Some(consent) };
+    let consent = Consent { yes: args.yes || agreed, last: args.last, coarse, can_ask: context.can_ask() };
+    let mut viewing = Viewing { target, image, agreed: false, consent: Some(consent) };
     let outcome = context.answer(&mut client, &mut viewing)?;
     let Viewing { target, agreed, .. } = viewing;
     let Outcome::Viewed { path, image_id, bytes, views_left: left } = outcome else {
         return Err(unexpected());
     };
     if bytes != target.bytes() {
-        let text = format!("of {bytes} bytes of {}, {} arrived", args.image, target.bytes());
+        let text = format!("of {bytes} bytes of {image}, {} arrived", target.bytes());
         return Err(Error::new(Code::Internal, text));
     }
     let viewed = Viewed { path, image_id, bytes, left };
-    settle(target, Some(client).filter(|_| !agreed), &viewed, (&args.image, context))
+    settle(target, Some(client).filter(|_| !agreed), &viewed, (image, context, show))?;
+    Ok(viewed)
 }
+
+impl Viewed {
+    fn document(&self) -> json::Viewed<'_> {
+        json::Viewed { image: &self.path, bytes: self.bytes, views_left: self.left, image_id: self.image_id }
+    }
+}
+
+/// What shows what came of a view.
+type Show<'a> = &'a dyn Fn(&Viewed, &str) -> Result<(), Error>;
 
 /// Puts the picture where it belongs, and tells a peerd of the first release that it is there.
 fn settle(
     target: Target,
     older: Option<Client>,
     viewed: &Viewed,
-    (image, context): (&ImageArg, &Context),
+    (image, context, show): (&ImageArg, &Context, Show<'_>),
 ) -> Result<(), Error> {
     let what = format!("{image} ({}), {}", size(viewed.bytes), views_left(viewed.left));
-    let document = || json::Viewed {
-        image: &viewed.path,
-        bytes: viewed.bytes,
-        views_left: viewed.left,
-        image_id: viewed.image_id,
-    };
     match target {
         Target::File(draft, place) => {
             let warning = draft.finish().map_err(|error| with_force(error, image))?;
@@ -227,9 +268,7 @@ fn settle(
                     context.screen.note(&format!("viewed {what}\n"));
                     Ok(())
                 }
-                Place::Path(file) => context.screen.show(&document(), |text| {
-                    text.line(&format!("saved {what}, in {}", file.display()));
-                }),
+                Place::Path(file) => show(viewed, &format!("saved {what}, in {}", file.display())),
             }
         }
         Target::Terminal(surface, bytes) => {
@@ -246,7 +285,7 @@ fn settle(
                 .show(older.is_none())
                 .map_err(|error| elsewhere(error, image, cost(older.is_none())))?;
             shown(older);
-            context.screen.show(&document(), |text| text.line(&format!("opened {what}")))?;
+            show(viewed, &format!("opened {what}"))?;
             viewer.wait(&|note| context.screen.note(note))
         }
     }

@@ -9,6 +9,7 @@ mod event;
 mod invites;
 mod listing;
 mod messages;
+mod news;
 
 pub(crate) use access::{request, requests, shared, shares};
 pub(crate) use album::{album, albums, rule};
@@ -17,6 +18,7 @@ pub(crate) use event::event;
 pub(crate) use invites::{invitation, invites, joined, revoked};
 pub(crate) use listing::{end_of_page, image, listed, page, resolved, total};
 pub(crate) use messages::{blocked, blocks, contact, message, messages, sent};
+pub(crate) use news::news;
 
 use dos_protocol::{
     ImagePath, PeerName,
@@ -52,6 +54,9 @@ pub(crate) fn status(text: &mut Text, status: &Status) {
     lines.push(("address", or_nothing(status.address)));
     let pending = [(status.updates, "update"), (status.requests, "request"), (status.messages, "message")];
     lines.push(("pending", pending.map(|(number, one)| count(number, one)).join(", ")));
+    if status.news > 0 {
+        lines.push(("news", format!("{}: see `dosctl news`", count(status.news, "event"))));
+    }
     if status.unknown_updates > 0 {
         let were = if status.unknown_updates == 1 { "was" } else { "were" };
         let unknown = count(status.unknown_updates, "update");

@@ -14,13 +14,14 @@ mod transfer;
 pub(crate) use access::{Answered, Grant, Request, Requests, Shared, Shares};
 pub(crate) use album::{Album, Albums, Rules};
 pub(crate) use contacts::{Card, Contacts, Groups, KnownContact};
-pub(crate) use event::{Event, Skipped, SkippedEvent};
+pub(crate) use event::{Event, News, Skipped, SkippedEvent};
 pub(crate) use image::{
-    Held, Image, Images, Page, Peer, Preview, Removed, RemovedAll, Set, Total, Viewed, Warning,
+    Held, Image, Images, Page, Peer, Preview, Removed, RemovedAll, Set, Total, Viewed, ViewedAll, ViewedTo,
+    Warning,
 };
 pub(crate) use invites::{Invitation, Invite, Invites};
 pub(crate) use message::{Blocked, Blocks, Contact, Message, Messages, Sent, Told, Unblocked};
-pub(crate) use transfer::{Fetched, Pong, Progress, Transfer};
+pub(crate) use transfer::{Fetched, FetchedAll, Pong, Progress, Transfer};
 
 use dos_protocol::{
     Code, PeerId, PeerName, Reason, Timestamp, WireError,
@@ -101,6 +102,16 @@ pub(crate) struct Session {
     pub(crate) replayed: Option<u64>,
 }
 
+/// Of `name`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Named<'a> {
+    pub(crate) id: PeerId,
+    /// The name now.
+    pub(crate) name: &'a PeerName,
+    /// The name before.
+    pub(crate) was: Option<&'a PeerName>,
+}
+
 /// Of `password`.
 #[derive(Debug, Serialize)]
 pub(crate) struct PasswordState {
@@ -144,6 +155,7 @@ struct Pending {
     key_changes: u64,
     refused_messages: u64,
     offers: u64,
+    news: u64,
 }
 
 impl<'a> From<&'a control::Status> for Status<'a> {
@@ -166,6 +178,7 @@ impl<'a> From<&'a control::Status> for Status<'a> {
                 key_changes: status.key_changes,
                 refused_messages: status.refused_messages,
                 offers: status.offers,
+                news: status.news,
             },
             version: &status.version,
             state_dir: status.state_dir.to_string_lossy(),

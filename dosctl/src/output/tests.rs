@@ -150,6 +150,7 @@ fn status(state: SessionState) -> Status {
         key_changes: 0,
         refused_messages: 0,
         offers: 0,
+        news: 0,
         password_again: false,
         notes: Vec::new(),
     }
@@ -194,7 +195,7 @@ fn events() -> Vec<Event> {
         presence(false, Some(SessionEnd::Shutdown)),
         presence(false, Some(SessionEnd::Idle)),
     ];
-    all.into_iter().map(|what| Event { at: now(), what }).collect()
+    all.into_iter().map(|what| Event::new(now(), what)).collect()
 }
 
 fn listing() -> Vec<PeerInfo> {
@@ -381,7 +382,7 @@ fn people_see_what_is_the_offer_of_a_stranger() {
     let offer = Grant { offer: true, ..grant(Allowance::Views(2)) };
     let ended = Grant { views_left: Allowance::Views(0), ..offer.clone() };
     let granted = access(AccessState::Granted, 2, false).map(|access| Access { offer: true, ..access });
-    let event = Event { at: now(), what: EventKind::Grant(Box::new(offer.clone())) };
+    let event = Event::new(now(), EventKind::Grant(Box::new(offer.clone())));
     let shown = text(|text| {
         human::shares(text, None, Some(&[offer, ended]));
         human::listed(text, &alice(Vec::new()), &image("sea", granted));
@@ -397,4 +398,20 @@ fn people_see_what_is_the_offer_of_a_stranger() {
          --- notes\n\
          an offer is a stranger's: nothing is fetched before you `view` or `fetch` it, or `trust` the peer\n"
     );
+}
+
+#[test]
+fn much_of_the_same_is_one_line_of_news_and_an_answer_says_what_its_grant_says() {
+    let mut all = events();
+    for number in 0..5u32 {
+        let path = format!("{ALICE}/sea-{number}").parse().unwrap();
+        let grant = Grant { path, ..grant(Allowance::Views(3)) };
+        all.push(Event::new(now().after(Duration::from_secs(60)), EventKind::Grant(Box::new(grant))));
+    }
+    let seen = all.iter().map(|one| Event { seen: Some(true), ..one.clone() }).take(3);
+    let seen: Vec<Event> = seen.chain(all.iter().skip(3).cloned()).collect();
+    let shown = text(|text| human::news(text, &all, false)) + &text(|text| human::news(text, &seen, true));
+    let none = text(|text| human::news(text, &[], false)) + &text(|text| human::news(text, &[], true));
+    let document = json::document(&json::News::from(&seen[2..4])).unwrap();
+    insta::assert_snapshot!(shown + &none + &document);
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 pub(crate) use dos_protocol::size::format_size as size;
 use dos_protocol::{Allowance, PeerId, PeerName, Timestamp, control::Way, model::SessionEnd};
+use jiff::tz::TimeZone;
 
 /// `1 view`, `2 views`.
 #[must_use]
@@ -74,11 +75,25 @@ pub(crate) fn relative(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// A moment to the second, in UTC.
+/// A moment to the second, by the clock on the wall.
 #[must_use]
 pub(crate) fn moment(at: Timestamp) -> String {
-    let text = at.to_string();
-    text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
+    // What tests expect is the same everywhere.
+    let zone = if cfg!(test) { TimeZone::UTC } else { TimeZone::try_system().unwrap_or(TimeZone::UTC) };
+    moment_in(at, &zone)
+}
+
+/// A moment in this time zone; in UTC it says so, as does one that the zone does not know.
+fn moment_in(at: Timestamp, zone: &TimeZone) -> String {
+    match jiff::Timestamp::from_millisecond(at.0) {
+        Ok(moment) if *zone != TimeZone::UTC && zone.to_offset_info(moment).abbreviation() != "UTC" => {
+            moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+        }
+        _ => {
+            let text = at.to_string();
+            text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
+        }
+    }
 }
 
 /// That what follows may have changed.
@@ -103,6 +118,20 @@ mod tests {
         let left = |views| views_left(Allowance::Views(views));
         assert_eq!([left(0), left(1), left(2)], ["no views left", "1 view left", "2 views left"]);
         assert_eq!(views_left(Allowance::Unlimited), "unlimited views");
+    }
+
+    #[test]
+    fn a_moment_is_that_of_the_clock_on_the_wall() {
+        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        for (at, expected) in [
+            (1_700_000_000_000, "2023-11-14 23:13:20"),
+            (1_690_000_000_999, "2023-07-22 06:26:40"),
+            (i64::MAX, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(moment_in(Timestamp(at), &berlin), expected);
+        }
+        let greenwich = TimeZone::posix("UTC0").unwrap();
+        assert_eq!(moment_in(Timestamp(1_700_000_000_000), &greenwich), "2023-11-14T22:13:20Z");
     }
 
     #[test]

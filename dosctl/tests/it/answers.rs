@@ -30,6 +30,7 @@ fn status(profile: &str) -> FromPeerd {
         key_changes: 0,
         refused_messages: 0,
         offers: 0,
+        news: 0,
         password_again: false,
         notes: Vec::new(),
     }))))
@@ -201,7 +202,7 @@ fn events_are_shown_when_they_happen() {
     let peerd = Peerd::new(1, move |_, mut link| {
         assert_eq!(link.command(), Command::Watch { peers: vec![] });
         for state in [SessionState::Connecting, SessionState::Online] {
-            link.say(FromPeerd::Event(Box::new(Event { at: Timestamp(0), what: EventKind::Session(state) })));
+            link.say(FromPeerd::Event(Box::new(Event::new(Timestamp(0), EventKind::Session(state)))));
             go_on.recv().unwrap();
         }
     });

@@ -93,7 +93,7 @@ fn a_peerd_that_hangs_up_after_a_change_is_no_failure() {
 fn eclipsed() -> Peerd {
     Peerd::new(1, |_, mut link: Link| {
         link.command();
-        let online = Event { at: Timestamp(0), what: EventKind::Session(SessionState::Online) };
+        let online = Event::new(Timestamp(0), EventKind::Session(SessionState::Online));
         link.say(FromPeerd::Event(Box::new(online.clone())));
         link.say_unknown(&value!({"event": {"at": 1, "what": {"ecl\u{1b}ipse": {"sun": true}}}}));
         link.say(FromPeerd::Event(Box::new(online)));

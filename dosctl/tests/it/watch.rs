@@ -11,7 +11,7 @@ use dos_testing::{PATIENCE, Signal, wait_until};
 use crate::harness::{Link, Peerd, code, json, stderr, stdout};
 
 fn say(link: &mut Link, state: SessionState) {
-    link.say(FromPeerd::Event(Box::new(Event { at: Timestamp(0), what: EventKind::Session(state) })));
+    link.say(FromPeerd::Event(Box::new(Event::new(Timestamp(0), EventKind::Session(state)))));
 }
 
 /// A peerd that tells of these and hangs up.

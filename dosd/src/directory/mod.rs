@@ -7,6 +7,7 @@ mod contact;
 mod deliver;
 mod invite;
 mod list;
+mod name;
 mod password;
 mod proof;
 mod publish;
@@ -264,6 +265,7 @@ impl Directory {
             Op::CloseViews(views) => self.close_views(change, views).await,
             Op::Assert(assertion) => self.assert(change, assertion).await,
             Op::Invite(invite) => self.invite(change, invite).await,
+            Op::Name(name) => self.take_name(peer, name).await,
             Op::RevokeInvite(hash) => self.revoke_invite(peer, hash).await,
             Op::Greet(greet) => self.greet(change, *greet).await,
         }

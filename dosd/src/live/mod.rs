@@ -17,7 +17,7 @@ mod session;
 use std::{collections::BTreeMap, net::IpAddr, ops::Bound, sync::Arc, time::Duration};
 
 use dos_protocol::{
-    PeerId, Seq, Timestamp, WireError,
+    PeerId, PeerName, Seq, Timestamp, WireError,
     directory::{Call, Notice, NoticeKind, Subscription},
     model::{Address, SessionEnd},
     node::{Ask, Blocking, NodeId, Owed, ToNode, Told},
@@ -159,6 +159,15 @@ impl Live {
             }
         }
         is_current
+    }
+
+    /// A peer has another name: those who follow it get that, if it is online.
+    pub(crate) fn rename(&self, peer: PeerId, name: &PeerName) {
+        // Under the lock that whoever ends it takes: nothing is noted of it after its end.
+        if let Some(session) = self.sessions().get(&peer).filter(|session| !session.has_ended()) {
+            session.rename(name);
+            self.presence.note(|| session.presence(true, None));
+        }
     }
 
     fn sessions(&self) -> RwLockReadGuard<'_, Sessions> {

@@ -20,6 +20,7 @@ use dos_protocol::{
     model::{Address, SessionEnd},
     node::Resident,
 };
+use parking_lot::RwLock;
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
@@ -65,7 +66,8 @@ pub struct Row {
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) peer: PeerId,
-    pub(super) name: Option<PeerName>,
+    /// It may change while the session lasts.
+    name: RwLock<Option<PeerName>>,
     pub(super) instance: Instance,
     /// Where the peer is seen, and where others reach it.
     pub(super) reach: Reach,
@@ -111,7 +113,7 @@ impl Session {
         let (queue, pushes) = mpsc::channel(SESSION_QUEUE_MAX);
         let session = Self {
             peer: arrival.peer,
-            name: arrival.name,
+            name: RwLock::new(arrival.name),
             instance: arrival.instance,
             reach: arrival.reach,
             since: Timestamp::now(),
@@ -127,13 +129,18 @@ impl Session {
         (session, pushes)
     }
 
+    /// The peer has another name now.
+    pub(super) fn rename(&self, name: &PeerName) {
+        *self.name.write() = Some(name.clone());
+    }
+
     pub(super) fn address(&self) -> Option<Address> {
         self.reach.address()
     }
 
     pub(super) fn presence(&self, online: bool, end: Option<SessionEnd>) -> Presence {
         let address = self.address().filter(|_| online);
-        Presence { id: self.peer, name: self.name.clone(), online, address, at: Timestamp::now(), end }
+        Presence { id: self.peer, name: self.name.read().clone(), online, address, at: Timestamp::now(), end }
     }
 
     pub(super) fn seat(&self) -> u64 {

@@ -143,6 +143,15 @@ pub(crate) fn reclaim(state: Reclaiming, id: PeerId, name: Option<PeerName>) -> 
     Ok(Reclaimed::Back(name.filter(|_| !state.name_taken)))
 }
 
+/// Whether a peer gets another name; not if it has it already. `holder` is the peer that has the name.
+pub(crate) fn rename(peer: PeerId, (name, holder): (&PeerName, Option<PeerId>)) -> Result<bool, WireError> {
+    match holder {
+        Some(holder) if holder == peer => Ok(false),
+        Some(_) => Err(conflict(format!("the name {name} is taken"))),
+        None => name.check_new().map(|()| true).map_err(|error| invalid(error.to_string())),
+    }
+}
+
 /// Refuses a peer that was removed meanwhile. `holder` is the peer that has the key now.
 pub(crate) fn check_key(peer: PeerId, holder: Option<PeerId>) -> Result<(), WireError> {
     if holder == Some(peer) { Ok(()) } else { Err(unknown_key()) }
@@ -200,6 +209,17 @@ mod tests {
         let error = again(Some("bert"), Admission::Open).unwrap_err();
         assert_eq!(*error.message, format!("this key is registered already, as {}", bob()));
         assert_eq!(error.code, Code::Conflict);
+    }
+
+    #[test]
+    fn a_name_is_taken_if_it_is_free_and_good() {
+        let rename =
+            |name: &str, holder| rename(bob(), (&name.parse().unwrap(), holder)).map_err(|error| error.code);
+        assert_eq!(rename("bob", Some(bob())), Ok(false));
+        assert_eq!(rename("-bob", Some(bob())), Ok(false), "it has it from an earlier release");
+        assert_eq!(rename("robert", None), Ok(true));
+        assert_eq!(rename("alice", Some(alice())), Err(Code::Conflict));
+        assert_eq!(rename("-bob", None), Err(Code::Invalid));
     }
 
     #[test]

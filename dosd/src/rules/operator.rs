@@ -8,8 +8,8 @@ use dos_protocol::{
 
 use super::{
     Owe,
-    names::PeerRecord,
-    refusal::{banned, conflict, invalid, not_found},
+    names::{self, PeerRecord},
+    refusal::{banned, not_found},
 };
 
 /// A key that may not register.
@@ -55,12 +55,9 @@ pub(crate) fn rename(
     (name, holder): (&PeerName, Option<PeerId>),
     reason: Option<&str>,
 ) -> Result<Option<Owe>, WireError> {
-    match holder {
-        Some(holder) if holder == peer.id => return Ok(None),
-        Some(_) => return Err(conflict(format!("the name {name} is taken"))),
-        None => {}
+    if !names::rename(peer.id, (name, holder))? {
+        return Ok(None);
     }
-    name.check_new().map_err(|error| invalid(error.to_string()))?;
     Ok(Some(told(peer.id, format!("the operator has renamed you to {name}"), reason)))
 }
 

@@ -23,6 +23,7 @@ mod invites;
 mod listing;
 mod messages;
 mod nodes;
+mod names;
 mod operator;
 mod passwords;
 mod peers;

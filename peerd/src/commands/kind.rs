@@ -43,12 +43,15 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::Album { .. }
         | Command::Invites
         | Command::Inspect(_) => Kind::Query,
-        Command::Fetch(_) | Command::View { .. } | Command::Watch { .. } => Kind::Stream,
+        Command::Fetch(_) | Command::View { .. } | Command::Watch { .. } | Command::News { .. } => {
+            Kind::Stream
+        }
         Command::Register { .. }
         | Command::Recover { .. }
         | Command::SetPassword(_)
         | Command::Login { .. }
         | Command::Logout
+        | Command::Name(_)
         | Command::Server(_)
         | Command::Remove(_)
         | Command::Rename { .. }

@@ -27,7 +27,9 @@ mod login;
 mod logout;
 mod many;
 mod messages;
+mod name;
 mod near;
+mod news;
 mod operation;
 mod password;
 mod ping;
@@ -248,6 +250,8 @@ async fn run_with(
         Command::Invites => done(invites::run(services).await),
         Command::RevokeInvite(guest) => done(invites::revoke(services, guest).await),
         Command::Join(link) => done(join::run(services, link).await),
+        Command::Name(name) => done(name::run(&change, name).await),
+        Command::News { all } => news::run(services, all, &sink).await,
     };
     match (change.conclude(finished).await, named) {
         (Err(error), Some(name)) => Err(near::with_near(services, name, error).await),

@@ -67,6 +67,9 @@ async fn send_given(services: &Services, me: PeerId, sink: &Sink) -> Result<(), 
         let page = services.store.given(me, after).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some((last.path.name.clone(), last.viewer, last.image));
+        // What is stored has the name that this peer had then.
+        let name = services.identity.any().and_then(|identity| identity.name.clone());
+        let page = page.into_iter().map(|grant| Grant { owner_name: name.clone(), ..grant }).collect();
         sink.give(part(page, Vec::new())).await?;
     }
 }

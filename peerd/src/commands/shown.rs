@@ -29,6 +29,8 @@ impl From<Outcome> for Finished {
 pub(crate) enum WhenShown {
     /// The messages at these places are read.
     Read(Vec<u64>),
+    /// The news up to this number were shown.
+    News(u64),
     /// The sender knows that the message is sent: the same text again is another one.
     Sent(Open<MessageId>),
     /// The same command again is another change.
@@ -51,6 +53,7 @@ impl WhenShown {
                 let feed = Arc::clone(&services.feed);
                 services.store.mark_read(places, move |mail| feed.set_mail(mail)).await
             }
+            Self::News(last) => services.store.news_shown(last).await,
             Self::Sent(message) => services.store.drop_send(message.id()).await,
             Self::Changed(operation) => operation.shown().await,
             Self::All(all) => {

@@ -41,6 +41,7 @@ pub(super) fn run(services: &Arc<Services>) -> Result<Outcome, WireError> {
             Strangers::Offer => services.store.offers().count(),
             Strangers::Refuse => 0,
         },
+        news: services.store.unseen(),
         version: env!("CARGO_PKG_VERSION").into(),
         state_dir: services.dirs.root().to_owned(),
         password_again: services.upstream.password_again(),

@@ -26,7 +26,7 @@ pub(super) async fn run(
     let mut events = services.feed.events.watch();
     watching.settled(&services.upstream).await;
     let state = services.upstream.status().borrow().state;
-    let mut event = Event { at: Timestamp::now(), what: EventKind::Session(state) };
+    let mut event = Event::new(Timestamp::now(), EventKind::Session(state));
     loop {
         sink.give(Piece::Event(Box::new(event))).await?;
         event = loop {
@@ -45,10 +45,8 @@ pub(super) async fn run(
 /// That a watcher was too slow.
 fn lagged(missed: u64) -> Event {
     let text = format!("{missed} events came too fast to be shown");
-    Event {
-        at: Timestamp::now(),
-        what: EventKind::Notice(Notice { kind: NoticeKind::Missed, text: text.into() }),
-    }
+    let missed = Notice { kind: NoticeKind::Missed, text: text.into() };
+    Event::new(Timestamp::now(), EventKind::Notice(missed))
 }
 
 async fn whom(services: &Services, peers: Vec<PeerRef>) -> Result<Whom, WireError> {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use dos_protocol::{
-    Allowance, PeerId, PeerRef, Revision, SealedHash, SplitId,
+    Allowance, ImageName, PeerId, PeerRef, Revision, SealedHash, SplitId,
     model::{Grant, GrantState},
 };
 
@@ -41,6 +41,24 @@ pub(crate) fn receive(me: Option<PeerId>, known: Option<&Grant>, new: &Grant) ->
     }
     let split = known.is_some_and(|known| known.split != new.split).then_some(new.split);
     Some(Change { ends: new.revoked, split, superfluous, usable: !new.revoked })
+}
+
+/// That the image of a received grant has another name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Renamed {
+    /// As it was called.
+    pub(crate) was: ImageName,
+    /// Nothing else has changed.
+    pub(crate) alone: bool,
+}
+
+/// Whether the image of a grant that `me` holds is called otherwise than it was known.
+pub(crate) fn renamed(me: Option<PeerId>, known: Option<&Grant>, new: &Grant) -> Option<Renamed> {
+    let known = known.filter(|known| me == Some(new.viewer) && known.path.name != new.path.name)?;
+    let (owner_name, viewer_name) = (new.owner_name.clone(), new.viewer_name.clone());
+    let same =
+        Grant { path: new.path.clone(), revision: new.revision, owner_name, viewer_name, ..known.clone() };
+    Some(Renamed { was: known.path.name.clone(), alone: same == *new })
 }
 
 /// Ends a grant that the directory does not know any more, or whose image is gone. It keeps its revision, so that a state that
@@ -111,7 +129,7 @@ impl Needs {
 
 #[cfg(test)]
 mod tests {
-    use dos_protocol::{ImageNo, model::SealedCopy};
+    use dos_protocol::{ImageNo, ImagePath, model::SealedCopy};
 
     use super::{
         super::samples::{alice, bob, grant, hash},
@@ -130,6 +148,23 @@ mod tests {
     fn change(ends: bool, split: Option<SplitId>, superfluous: &[u8]) -> Option<Change> {
         let superfluous = superfluous.iter().map(|byte| hash(*byte)).collect();
         Some(Change { ends, split, superfluous, usable: !ends })
+    }
+
+    #[test]
+    fn a_grant_tells_its_holder_of_another_name() {
+        let known = grant(1);
+        let other = |name: &str, revision| {
+            let path = ImagePath { name: name.parse().unwrap(), ..known.path.clone() };
+            Grant { path, ..grant(revision) }
+        };
+        let seen = |new: &Grant| renamed(Some(bob()), Some(&known), new);
+        let was: ImageName = "sea".parse().unwrap();
+        assert_eq!(seen(&other("sea", 2)), None);
+        assert_eq!(seen(&other("dawn", 2)), Some(Renamed { was: was.clone(), alone: true }));
+        let also = Grant { views_left: Allowance::Views(9), ..other("dawn", 2) };
+        assert_eq!(seen(&also), Some(Renamed { was, alone: false }));
+        assert_eq!(renamed(Some(alice()), Some(&known), &other("dawn", 2)), None, "she has renamed it");
+        assert_eq!(renamed(Some(bob()), None, &other("dawn", 2)), None);
     }
 
     #[test]

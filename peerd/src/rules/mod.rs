@@ -13,6 +13,7 @@ pub(crate) mod invitations;
 pub(crate) mod meeting;
 pub(crate) mod messages;
 pub(crate) mod names;
+pub(crate) mod news;
 pub(crate) mod notes;
 pub(crate) mod pages;
 pub(crate) mod passwords;

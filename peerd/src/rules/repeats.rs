@@ -80,7 +80,9 @@ pub(crate) fn about(op: &Op) -> About {
         Op::Decide(decide) => sets(Subject::Request(decide.request)),
         Op::Cancel(request) => sets(Subject::Request(*request)),
         // One that waits is changed rather than made a second time, and one that was answered is asked anew.
-        Op::Request(_) | Op::Block(_) | Op::Unblock(_) => About { subject: None, effect: Effect::Same },
+        Op::Request(_) | Op::Block(_) | Op::Unblock(_) | Op::Name(_) => {
+            About { subject: None, effect: Effect::Same }
+        }
         _ => About::ITSELF,
     }
 }

@@ -15,7 +15,7 @@ use dos_protocol::{PeerId, Timestamp, model::Grant};
 use rusqlite::{Connection, params};
 use tokio::sync::Notify;
 
-use super::{Error, Store, blocks, execute, id};
+use super::{Error, Store, blocks, execute, id, news};
 use crate::rules::strangers::{Shown, Standing, Strangers};
 
 /// What strangers offer, kept up by the writer: `status` is answered without reading the database.
@@ -49,7 +49,7 @@ impl Store {
         &self.offers
     }
 
-    /// Counts what strangers offer, for the first time.
+    /// Counts what strangers offer, and what is news, for the first time.
     ///
     /// # Errors
     /// As in [`Error`].
@@ -57,7 +57,7 @@ impl Store {
         self.write_counting(|_| Ok(())).await
     }
 
-    /// As [`Store::write`], of what may change who is a stranger or what strangers offer.
+    /// As [`Store::write`], of what may change who is a stranger, what strangers offer, or what is news.
     pub(super) async fn write_counting<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
@@ -71,10 +71,13 @@ impl Store {
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
         then: impl FnOnce(&mut T) + Send + 'static,
     ) -> Result<T, Error> {
-        let offers = Arc::clone(&self.offers);
-        let work = move |connection: &Connection| Ok::<_, Error>((work(connection)?, count(connection)?));
-        let then = move |(value, count): &mut (T, u64)| {
+        let (offers, unseen) = (Arc::clone(&self.offers), Arc::clone(&self.news));
+        let work = move |connection: &Connection| {
+            Ok::<_, Error>((work(connection)?, count(connection)?, news::count(connection)?))
+        };
+        let then = move |(value, count, news): &mut (T, u64, u64)| {
             offers.set(*count);
+            unseen.store(*news, Ordering::Relaxed);
             then(value);
         };
         Ok(self.writer.call_then(work, then).await?.0)

@@ -5,7 +5,7 @@
 
 use dos_protocol::{
     MessageId, PeerId, PeerName, Timestamp,
-    control::{ContactRequest, Message},
+    control::{ContactRequest, EventKind, Message},
     directory::RequestState,
     limits::PAGE_MAX,
 };
@@ -14,10 +14,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     Error, Store, blocks, contacted, execute, id,
     messages::{Entry, Kind, Mail, Me, is_here, keep, mail},
-    peer_of,
+    news, peer_of,
     stored::{contact_state, contact_state_text, peer_name},
 };
-use crate::rules::contacts::{self, Decision, Facts};
+use crate::rules::{
+    contacts::{self, Decision, Facts},
+    strangers::Strangers,
+};
 
 /// A direct message as it comes.
 #[derive(Debug, Clone)]
@@ -72,10 +75,19 @@ impl Store {
         then: impl FnOnce(&mut Received) + Send + 'static,
     ) -> Result<Received, Error> {
         let work = move |connection: &Connection| {
-            let verdict = receive(connection, &me, &direct, Timestamp::now())?;
+            let now = Timestamp::now();
+            let verdict = receive(connection, &me, &direct, now)?;
+            let event = match &verdict {
+                Verdict::Stored(Some(message)) => Some(EventKind::Message(message.clone())),
+                Verdict::Request(Some(contact)) => Some(EventKind::Contact(contact.clone())),
+                _ => None,
+            };
+            if let Some(event) = event {
+                news::note(connection, (me.id, Strangers::Offer), (now, &event))?;
+            }
             Ok(Received { verdict, mail: mail(connection)?, requests: super::waiting(connection)? })
         };
-        self.writer.call_then(work, then).await
+        self.write_counting_then(work, then).await
     }
 
     /// A page of the requests for contact in the order of their numbers: those behind this one; only undecided ones unless
@@ -214,6 +226,11 @@ fn request(
         ],
     )?;
     find(connection, "peer = ?1", id(direct.from))
+}
+
+/// The request for contact of this number.
+pub(super) fn numbered(connection: &Connection, number: u64) -> Result<Option<ContactRequest>, Error> {
+    find(connection, "number = ?1", number.cast_signed())
 }
 
 const COLUMNS: &str = "number, peer, name, state, created_at, decided_at";

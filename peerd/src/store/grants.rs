@@ -19,7 +19,7 @@ use super::{
 };
 use crate::rules::{
     cache::Cached,
-    grants::{self, Change},
+    grants::{self, Change, Renamed},
 };
 
 impl Store {
@@ -308,6 +308,8 @@ pub(super) struct Received {
     pub(super) free: Vec<SealedHash>,
     /// Its sealed copy may be fetched.
     pub(super) usable: bool,
+    /// Its image has another name.
+    pub(super) renamed: Option<Renamed>,
 }
 
 /// Takes over a grant; `None` if it is not newer than the one known.
@@ -322,8 +324,8 @@ pub(super) fn receive(
     if me == Some(new.path.owner) {
         contacted::note(connection, new.viewer)?;
     }
-    let usable = change.usable;
-    Ok(Some(Received { free: apply(connection, new.image, change)?, usable }))
+    let (usable, renamed) = (change.usable, grants::renamed(me, known.as_ref(), new));
+    Ok(Some(Received { free: apply(connection, new.image, change)?, usable, renamed }))
 }
 
 /// The directory does not know a grant, which ends it, unless the directory is yet to be told of it. Returns the sealed copies that are

@@ -17,7 +17,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     Error, Mail, Store, contacted, execute, grants, invitations, joined, library, messages, messages::Taken,
-    requests, sending, unknown,
+    news, requests, sending, unknown,
 };
 use crate::rules::{
     strangers::{Shown, Strangers, is_told},
@@ -131,13 +131,13 @@ pub(crate) struct Applied {
 const UNKNOWN_KIND: &str = "unknown";
 
 impl Store {
-    /// Applies what came for `me` in the order given; right after the commit `then` gets the outcome, on the writer's thread.
+    /// Applies what came for `me` in the order given, and keeps what is news of it, for which `strangers` counts; right after the commit `then` gets the outcome, on the writer's thread.
     ///
     /// # Errors
     /// [`Error::Gap`] if an update is missing; nothing of the batch is applied then.
     pub(crate) async fn apply_updates(
         &self,
-        me: PeerId,
+        (me, strangers): (PeerId, Strangers),
         arrivals: Vec<Arrival>,
         then: impl FnOnce(&mut Applied) + Send + 'static,
     ) -> Result<Applied, Error> {
@@ -147,7 +147,14 @@ impl Store {
             count.store(applied.unknown, Ordering::Relaxed);
             then(applied);
         };
-        self.write_counting_then(move |connection| apply(connection, me, &arrivals), then).await
+        let work = move |connection: &Connection| {
+            let applied = apply(connection, me, &arrivals)?;
+            for (at, what) in &applied.events {
+                news::note(connection, (me, strangers), (*at, what))?;
+            }
+            Ok(applied)
+        };
+        self.write_counting_then(work, then).await
     }
 }
 
@@ -271,6 +278,16 @@ pub(super) fn one(
                 let standing = contacted::standing(connection, other)?;
                 let offer = grant.viewer == me && Strangers::Offer.lists(standing, grant) == Shown::Offer;
                 if is_told(standing) {
+                    let alone = received.renamed.as_ref().is_some_and(|renamed| renamed.alone);
+                    applied.events.extend(received.renamed.map(|renamed| {
+                        (at, {
+                            let owner_name = grant.owner_name.clone();
+                            EventKind::Renamed { path: grant.path.clone(), was: renamed.was, owner_name }
+                        })
+                    }));
+                    if alone {
+                        return Ok(());
+                    }
                     let grant = Grant { offer, ..(**grant).clone() };
                     applied.events.push((at, EventKind::Grant(Box::new(grant))));
                 }

@@ -186,6 +186,16 @@ impl Store {
     }
 }
 
+/// How an invitation that was used here stands.
+pub(super) fn one(
+    connection: &Connection,
+    invitation: &InvitationId,
+) -> Result<Option<control::Invite>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM joined WHERE id = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_row([invitation.as_bytes()], |row| Ok(shown(row))).optional()?.transpose()
+}
+
 /// What an inviter's answer changes; `verdict` has its sealing key. Returns how the invitation stands, if that is news.
 pub(super) fn answered(
     connection: &Connection,

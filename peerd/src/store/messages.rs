@@ -12,7 +12,7 @@ use dos_protocol::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    Compared, Error, Pin, Store, Told, execute, id, page, peer_of, pins,
+    Compared, Error, Pin, Store, Told, execute, id, news, page, peer_of, pins,
     stored::{delivery, delivery_text, peer_name},
 };
 use crate::rules::{
@@ -149,10 +149,11 @@ impl Store {
             for place in places {
                 let sql = "UPDATE messages SET read = 1 WHERE place = ?1 AND read = 0";
                 execute(connection, sql, [place.cast_signed()])?;
+                news::message_read(connection, place)?;
             }
             mail(connection)
         };
-        self.writer.call_then(work, |mail: &mut Mail| then(*mail)).await.map(drop)
+        self.write_counting_then(work, |mail: &mut Mail| then(*mail)).await.map(drop)
     }
 
     /// Keeps a broadcast that this peer has sent.
@@ -358,6 +359,13 @@ fn read_page(connection: &Connection, me: &Me, wanted: Wanted) -> Result<(Vec<Me
         let bytes = message.text.len();
         Ok((message, bytes))
     })
+}
+
+/// The message at this place.
+pub(super) fn at(connection: &Connection, me: &Me, place: u64) -> Result<Option<Message>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM messages WHERE place = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_row([place.cast_signed()], |row| Ok(of_row(row, me))).optional()?.transpose()
 }
 
 /// A row of [`COLUMNS`].

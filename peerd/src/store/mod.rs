@@ -21,6 +21,7 @@ mod library;
 mod live;
 mod meeting;
 mod messages;
+mod news;
 mod notes;
 mod operations;
 mod page;
@@ -142,6 +143,8 @@ pub(crate) struct Store {
     unknown: Arc<AtomicU64>,
     /// What strangers offer, likewise.
     offers: Arc<Offers>,
+    /// How much `news` has to show, likewise.
+    news: Arc<AtomicU64>,
     /// Counts changes of the blocks, for those who wait for one.
     blocking: Arc<watch::Sender<u64>>,
     /// The directory's time, of which this keeps what was heard.
@@ -165,6 +168,7 @@ impl Store {
                 readers: Readers::open(path, READERS)?,
                 unknown,
                 offers: Arc::default(),
+                news: Arc::default(),
                 blocking: Arc::default(),
                 clock,
             },

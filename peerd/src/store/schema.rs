@@ -28,6 +28,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: GROUPS },
         Migration { sql: ALBUMS },
         Migration { sql: INVITATIONS },
+        Migration { sql: NEWS },
     ],
 };
 
@@ -465,4 +466,17 @@ CREATE TABLE joined (
     state     TEXT NOT NULL CHECK (state IN ('waiting', 'welcome', 'refused')),
     trouble   TEXT
 ) STRICT, WITHOUT ROWID;
+";
+
+const NEWS: &str = "
+-- The last of what has happened. `place`: that of the message that it is about; `seen`: whether it was shown.
+CREATE TABLE news (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at     INTEGER NOT NULL,
+    body   BLOB NOT NULL,
+    place  INTEGER,
+    seen   INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX news_unseen ON news (number) WHERE seen = 0;
+CREATE INDEX news_by_place ON news (place) WHERE place IS NOT NULL;
 ";

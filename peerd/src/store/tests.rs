@@ -19,7 +19,7 @@ use dos_protocol::{
 use tempfile::TempDir;
 
 use super::*;
-use crate::rules::{cache::Cached, trust::Proof};
+use crate::rules::{cache::Cached, strangers::Strangers, trust::Proof};
 
 struct Bench {
     store: Store,
@@ -106,7 +106,7 @@ fn granted(seq: u64, grant: Grant) -> Incoming {
 impl Bench {
     async fn apply(&self, updates: Vec<Incoming>) -> Result<Applied, Error> {
         let arrivals = updates.into_iter().map(Arrival::Update).collect();
-        self.store.apply_updates(me(), arrivals, |_| ()).await
+        self.store.apply_updates((me(), Strangers::Offer), arrivals, |_| ()).await
     }
 
     async fn known(&self) -> Grant {

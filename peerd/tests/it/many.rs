@@ -136,3 +136,37 @@ fn a_folder_is_added_again_only_as_far_as_it_has_changed() {
     );
     assert!(ran.err.contains("hint: dosctl add trip/hill.jpg --name hill-2\n"), "{}", ran.err);
 }
+
+#[test]
+fn many_are_fetched_and_viewed_at_once_and_refused_before_anything_is_spent() {
+    let stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    add(&alice, &["holiday-1", "holiday-2", "sea", "hill"]);
+    alice.ctl(&["set", "holiday*", "--album", "summer"]).ok();
+    alice.ctl(&["share", "holiday*", "sea", "--to", "bob", "--views", "3"]).ok();
+    wait_until("bob has the grants", || received(&bob).len() == 3);
+
+    let ran = bob.ctl(&["fetch", "alice/holiday*", "alice/sea", "alice/hill", "--json"]);
+    assert_eq!(ran.code, Some(6), "hill is not shared: {}", ran.err);
+    let fetched: Value = serde_json::from_slice(&ran.out).unwrap();
+    assert_eq!((fetched["images"].as_array().unwrap().len(), &fetched["failed"]), (3, &1.into()));
+    bob.ctl(&["fetch", "alice/winter*"]).fails(5);
+
+    // A file that is there already is a refusal of all, and so is what is no folder.
+    std::fs::create_dir(bob.dir.join("pictures")).unwrap();
+    std::fs::write(bob.dir.join("pictures/sea.jpg"), "mine").unwrap();
+    bob.ctl(&["view", "alice/holiday*", "alice/sea", "-o", "pictures"]).fails(7);
+    bob.ctl(&["view", "alice/holiday*", "-o", "none"]).fails(5);
+    bob.ctl(&["view", "alice/holiday*", "-o", "-"]).fails(2);
+    assert!(received(&bob).iter().all(|(_, left)| *left == 3), "nothing was spent");
+
+    let viewed = bob.json(&["view", "--album", "alice/summer", "alice/holiday-1", "-o", "pictures"]);
+    assert_eq!((viewed["images"].as_array().unwrap().len(), &viewed["failed"]), (2, &0.into()));
+    for name in ["holiday-1", "holiday-2"] {
+        let original = std::fs::read(alice.dir.join(format!("{name}.jpg"))).unwrap();
+        assert_eq!(std::fs::read(bob.dir.join(format!("pictures/{name}.jpg"))).unwrap(), original, "{name}");
+    }
+    assert_eq!(viewed["images"][0]["file"], "pictures/holiday-1.jpg");
+    let left: Vec<_> = received(&bob).into_iter().map(|(_, left)| left).collect();
+    assert_eq!(left, [2, 2, 3]);
+}

@@ -2,6 +2,7 @@
 
 use crate::{
     pictures,
+    presence::Watch,
     stage::{Peer, Stage, wait_until},
 };
 
@@ -57,4 +58,36 @@ fn an_owner_may_name_itself() {
     let id = alice.json(&["status"])["id"].as_str().unwrap().to_owned();
     alice.ctl(&["rename", &format!("{id}/sea"), "ocean"]).ok();
     alice.ctl(&["remove", "alice/ocean"]).ok();
+}
+
+#[test]
+fn a_peer_takes_another_name_and_everybody_finds_it_under_that() {
+    let stage = Stage::new();
+    let (mut alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    pictures::write(&alice.dir.join("sea.jpg"), 1);
+    alice.ctl(&["add", "sea.jpg"]).ok();
+    alice.ctl(&["share", "sea", "bob", "--views", "3"]).ok();
+    wait_until("bob is told", || bob.right("/sea").is_some());
+    bob.view("alice/sea");
+    assert_eq!(alice.error(7, &["name", "bob"])["error"]["code"], "conflict");
+    alice.error(8, &["name", ".alicia"]);
+    let watch = Watch::begin(&bob, &[]);
+    let named = alice.json(&["name", "alicia"]);
+    assert_eq!((&named["name"], &named["was"]), (&"alicia".into(), &"alice".into()));
+    watch.until("bob sees it at once", |line| line["event"] == "presence" && line["name"] == "alicia");
+    assert_eq!(alice.json(&["name", "alicia"])["was"], "alicia", "again nothing changes");
+    assert_eq!(bob.json(&["resolve", "alicia"])["id"], named["id"]);
+    // A grant goes by the ID and the key.
+    bob.view("alicia/sea");
+    bob.ctl(&["view", "alice/sea", "-o", "x.jpg"]).fails(5);
+    assert_eq!(alice.json(&["shares"])["given"][0]["owner_name"], "alicia");
+    alice.restart();
+    alice.online();
+    assert_eq!(alice.json(&["status"])["name"], "alicia");
+    // The old name is free, and its next owner gets nothing of hers.
+    let carol = stage.peer("carol");
+    carol.ctl(&["name", "alice"]).ok();
+    assert_eq!(bob.json(&["resolve", "alice"])["id"], carol.json(&["status"])["id"]);
+    alice.ctl(&["logout"]).ok();
+    alice.error(4, &["name", "other"]);
 }

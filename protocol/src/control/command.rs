@@ -295,6 +295,14 @@ pub enum Command {
     RevokeInvite(PeerName),
     /// Uses an invitation to the directory at which this peer is registered already.
     Join(JoinLink),
+    /// Takes another name at the directory.
+    Name(PeerName),
+    /// What has happened, as events; what was shown once is not shown again. dosctl says [`super::ToPeerd::Shown`] once it has shown
+    /// everything.
+    News {
+        /// Everything that is kept, also what was shown.
+        all: bool,
+    },
 }
 
 /// See [`Command::Messages`].

@@ -6,6 +6,7 @@ use strum::VariantNames;
 use crate::{
     directory::{Notice, Presence, Request, ViewedKind},
     model::{Grant, ImagePath},
+    name::{ImageName, PeerName},
     time::Timestamp,
 };
 
@@ -18,6 +19,17 @@ pub struct Event {
     pub at: Timestamp,
     /// What.
     pub what: EventKind,
+    /// Of `news`: whether it was shown before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<bool>,
+}
+
+impl Event {
+    /// What happens now, for those who watch.
+    #[must_use]
+    pub const fn new(at: Timestamp, what: EventKind) -> Self {
+        Self { at, what, seen: None }
+    }
 }
 
 /// See [`Event`].
@@ -40,6 +52,15 @@ pub enum EventKind {
     },
     /// An image for which one had a grant is gone.
     Removed(ImagePath),
+    /// An image for which one has a grant has another name.
+    Renamed {
+        /// As it is called now.
+        path: ImagePath,
+        /// As it was called.
+        was: ImageName,
+        /// The owner's name.
+        owner_name: Option<PeerName>,
+    },
     /// A sealed copy has arrived.
     Fetched(ImagePath),
     /// A request for access was made, changed or withdrawn.

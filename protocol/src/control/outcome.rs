@@ -216,6 +216,17 @@ pub enum Outcome {
     Invites(Vec<Invite>),
     /// Of `join`.
     Joined(Box<Invite>),
+    /// Of `name`.
+    Named {
+        /// Whose.
+        id: PeerId,
+        /// The name before.
+        was: Option<PeerName>,
+        /// The name now.
+        name: PeerName,
+    },
+    /// Of `news`: the number of the last event that came before.
+    News(u64),
     /// Of `inspect`, `trust` and `keep_key`.
     Trust {
         /// One's own card, to compare on the other side.
@@ -315,6 +326,9 @@ pub struct Status {
     /// Images that strangers have shared, and with which this peer has not dealt.
     #[serde(default, skip_serializing_if = "crate::model::is_zero")]
     pub offers: u64,
+    /// Events that `news` has not shown yet.
+    #[serde(default, skip_serializing_if = "crate::model::is_zero")]
+    pub news: u64,
     /// peerd's version.
     pub version: Box<str>,
     /// The state directory; on the wire without what of its name is not UTF-8.

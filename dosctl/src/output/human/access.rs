@@ -21,12 +21,17 @@ pub(crate) fn shared(text: &mut Text, grant: &Grant) {
 }
 
 pub(super) fn may_view(grant: &Grant, image: &str, now: Timestamp) -> String {
-    let viewer = peer(grant.viewer_name.as_ref(), grant.viewer);
+    may_view_as(&peer(grant.viewer_name.as_ref(), grant.viewer), grant, image, now)
+}
+
+/// The same, of a viewer that is called so.
+pub(super) fn may_view_as(viewer: &str, grant: &Grant, image: &str, now: Timestamp) -> String {
     let line = match (grant.state_at(now), grant.views_left) {
         (GrantState::Active, Allowance::Unlimited) => format!("{viewer} may view {image} without limit"),
         (GrantState::Active, Allowance::Views(views)) => {
             format!("{viewer} may view {image} {}", count(views.into(), "more time"))
         }
+        (GrantState::UsedUp, _) if viewer == "you" => return format!("you have no views of {image} left"),
         (GrantState::UsedUp, _) => return format!("{viewer} has no views of {image} left"),
         (GrantState::Expired, _) => return format!("the grant of {image} to {viewer} has expired"),
         (GrantState::Revoked, _) => return format!("{viewer} may no longer view {image}"),

@@ -15,7 +15,12 @@ use crate::output::{
 
 /// A line of `watch`.
 pub(crate) fn event(text: &mut Text, event: &Event) {
-    let what = match &event.what {
+    text.line(&format!("{}  {}", moment(event.at), what(event)));
+}
+
+/// What has happened, behind a word of ten columns on what it is about.
+pub(super) fn what(event: &Event) -> String {
+    match &event.what {
         EventKind::Session(state) => format!("notice    the session is {}", state.as_str()),
         EventKind::Notice(notice) => format!("notice    {}", notice.text),
         EventKind::Grant(grant) => {
@@ -33,6 +38,10 @@ pub(crate) fn event(text: &mut Text, event: &Event) {
             format!("viewed    {viewer} {did}; {}{returned}", views_left(grant.views_left))
         }
         EventKind::Removed(path) => format!("image     {path} was removed"),
+        EventKind::Renamed { path, was, owner_name } => {
+            let owner = peer(owner_name.as_ref(), path.owner);
+            format!("image     {owner}/{was} is {owner}/{} now", path.name)
+        }
         EventKind::Fetched(path) => format!("image     {path} was fetched"),
         EventKind::Request(request) | EventKind::Decision(request) => of_request(request),
         EventKind::Presence(now) => {
@@ -61,8 +70,7 @@ pub(crate) fn event(text: &mut Text, event: &Event) {
             format!("key       {who} appears with another key; decide with `dosctl trust {who}`")
         }
         EventKind::Invite(invite) => invites::event(invite),
-    };
-    text.line(&format!("{}  {what}", moment(event.at)));
+    }
 }
 
 fn viewing(views: u32, kind: ViewedKind, image: &ImageName) -> String {

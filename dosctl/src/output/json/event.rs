@@ -1,7 +1,7 @@
 //! The lines of `watch`: what happened, when, and the event's own keys beside them.
 
 use dos_protocol::{
-    ImagePath, PeerId, PeerName,
+    ImageName, ImagePath, PeerId, PeerName,
     control::{self, EventKind, SessionState},
     directory::{NoticeKind, ViewedKind},
     model::{Address, SessionEnd},
@@ -17,6 +17,21 @@ pub(crate) struct Event<'a> {
     at: Moment,
     #[serde(flatten)]
     body: EventBody<'a>,
+    /// Of `news`: whether it was shown before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen: Option<bool>,
+}
+
+/// Of `news`.
+#[derive(Debug, Serialize)]
+pub(crate) struct News<'a> {
+    news: Vec<Event<'a>>,
+}
+
+impl<'a> From<&'a [control::Event]> for News<'a> {
+    fn from(news: &'a [control::Event]) -> Self {
+        Self { news: news.iter().map(Event::from).collect() }
+    }
 }
 
 /// An event that was skipped, on standard error.
@@ -48,6 +63,8 @@ enum EventBody<'a> {
     Image {
         image: &'a ImagePath,
         change: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        was: Option<&'a ImageName>,
     },
     Request(Request<'a>),
     Notice {
@@ -88,8 +105,11 @@ impl<'a> From<&'a control::Event> for Event<'a> {
                 let grant = Grant::new(grant, event.at);
                 ("viewed", EventBody::Viewed { views: *views, kind: *kind, grant })
             }
-            EventKind::Removed(image) => ("image", EventBody::Image { image, change: "removed" }),
-            EventKind::Fetched(image) => ("image", EventBody::Image { image, change: "fetched" }),
+            EventKind::Removed(image) => ("image", EventBody::Image { image, change: "removed", was: None }),
+            EventKind::Renamed { path, was, .. } => {
+                ("image", EventBody::Image { image: path, change: "renamed", was: Some(was) })
+            }
+            EventKind::Fetched(image) => ("image", EventBody::Image { image, change: "fetched", was: None }),
             EventKind::Request(request) => ("request", EventBody::Request(request.as_ref().into())),
             EventKind::Decision(request) => ("decision", EventBody::Request(request.as_ref().into())),
             EventKind::Presence(now) => {
@@ -114,6 +134,6 @@ impl<'a> From<&'a control::Event> for Event<'a> {
                 ("notice", EventBody::Session { kind: "session", state: *state, text })
             }
         };
-        Self { event: name, at: Moment(event.at), body }
+        Self { event: name, at: Moment(event.at), body, seen: event.seen }
     }
 }

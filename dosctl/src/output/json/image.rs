@@ -214,6 +214,24 @@ pub(crate) struct Viewed<'a> {
     pub(crate) image_id: ImageId,
 }
 
+/// Of `view`, of several.
+#[derive(Debug, Serialize)]
+pub(crate) struct ViewedAll<'a> {
+    /// Those that were viewed, each with its file.
+    pub(crate) images: Vec<ViewedTo<'a>>,
+    /// How many could not be viewed.
+    pub(crate) failed: usize,
+}
+
+/// See [`ViewedAll`].
+#[derive(Debug, Serialize)]
+pub(crate) struct ViewedTo<'a> {
+    #[serde(flatten)]
+    pub(crate) viewed: Viewed<'a>,
+    /// Where it is saved.
+    pub(crate) file: std::borrow::Cow<'a, str>,
+}
+
 /// Of `checkout` and `checkin`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Held<'a> {

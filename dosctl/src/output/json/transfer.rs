@@ -16,6 +16,15 @@ pub(crate) struct Fetched<'a> {
     pub(crate) round_trip_ms: Option<f64>,
 }
 
+/// Of `fetch`, of several.
+#[derive(Debug, Serialize)]
+pub(crate) struct FetchedAll<'a> {
+    /// The copies that are here.
+    pub(crate) images: Vec<Fetched<'a>>,
+    /// How many could not be fetched.
+    pub(crate) failed: usize,
+}
+
 /// Of `ping`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Pong<'a> {

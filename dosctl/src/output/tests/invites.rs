@@ -95,7 +95,7 @@ fn events_of_invitations_are_one_line_each() {
     ];
     insta::assert_snapshot!(text(|text| {
         for invite in events {
-            human::event(text, &Event { at: now(), what: EventKind::Invite(Box::new(invite)) });
+            human::event(text, &Event::new(now(), EventKind::Invite(Box::new(invite))));
         }
     }));
 }

@@ -73,7 +73,7 @@ fn sent((state, way): (Delivery, Option<Way>)) -> json::Sent<'static> {
 fn message_events() -> Vec<Event> {
     let told = messages().into_iter().map(|message| EventKind::Message(Box::new(message)));
     let asked = std::iter::once(EventKind::Contact(Box::new(contact(RequestState::Pending))));
-    told.chain(asked).map(|what| Event { at: now(), what }).collect()
+    told.chain(asked).map(|what| Event::new(now(), what)).collect()
 }
 
 #[test]

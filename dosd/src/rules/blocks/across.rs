@@ -112,7 +112,8 @@ pub(crate) fn act(op: &Op) -> Act {
         | Op::Blocks
         | Op::BlocksPage { .. }
         | Op::Invite(_)
-        | Op::RevokeInvite(_) => Act::Own,
+        | Op::RevokeInvite(_)
+        | Op::Name(_) => Act::Own,
         Op::Image(_) | Op::Preview(_) => Act::Look,
         Op::List(_) | Op::Resolve(_) | Op::Contact(_) | Op::Identify(_) | Op::Subscribe(_) => Act::Find,
         Op::Relay(_) => Act::Call,

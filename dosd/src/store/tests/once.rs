@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dos_protocol::{
-    ImageArg, OperationId,
+    ImageArg, OperationId, PeerName,
     directory::{Decision, RequestAccess},
     limits::{OPERATION_BYTES_PER_PEER, OPERATION_REMEMBERED},
 };
@@ -17,6 +17,7 @@ on_both_engines!(
     the_oldest_answers_of_a_peer_go_beyond_their_bytes_and_those_of_others_stay,
     an_invite_is_made_once_under_its_code_and_tells_what_is_left,
     a_rename_is_owed_to_every_holder_in_order_and_without_a_gap,
+    a_peer_takes_a_free_name_and_the_same_again_changes_nothing,
 );
 
 fn once(peer: PeerId, operation: u8) -> Change {
@@ -239,6 +240,23 @@ async fn a_rename_is_owed_to_every_holder_in_order_and_without_a_gap(place: Plac
         let grant = store.grant(viewer, image, viewer).await.unwrap();
         assert_eq!((grant.path.name.as_str(), grant.revision.0), ("lake", 2));
     }
+    close((store, thread)).await;
+    assert_eq!(place.check().findings, Vec::<Box<str>>::new());
+}
+
+async fn a_peer_takes_a_free_name_and_the_same_again_changes_nothing(place: Place) {
+    let (store, thread) = place.open();
+    let [alice, bob, _] = three(&store).await;
+    let name = |name: &str| name.parse::<PeerName>().unwrap();
+    for _ in 0..2 {
+        store.take_name(alice, name("alicia")).await.unwrap();
+    }
+    assert_eq!(store.peer(PeerRef::Name(name("alicia"))).await.unwrap().id, alice);
+    let refused = store.take_name(bob, name("alicia")).await;
+    assert!(matches!(refused, Err(Refusal::Refused(error)) if error.code == Code::Conflict));
+    let unknown = PeerId::from_number(PeerId::COUNT / 2).unwrap();
+    let refused = store.take_name(unknown, name("carol")).await;
+    assert!(matches!(refused, Err(Refusal::Refused(error)) if error.code == Code::NotFound));
     close((store, thread)).await;
     assert_eq!(place.check().findings, Vec::<Box<str>>::new());
 }

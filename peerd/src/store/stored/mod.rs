@@ -10,6 +10,7 @@
 
 mod grant;
 mod image;
+mod news;
 mod request;
 mod text;
 
@@ -23,6 +24,7 @@ use serde_bytes::ByteArray;
 
 use super::Error;
 
+pub(super) use news::Item;
 pub(super) use text::{contact_state, contact_state_text, delivery, delivery_text, peer_name};
 
 /// The version of what is written.

@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     ImageId, ImageNo, ImagePath, PeerId, Revision, SplitId, Timestamp,
-    directory::{Preview, Publish, Request, RequestState},
+    directory::{Preview, Publish, Request, RequestState, ViewedKind},
     model::{Allowance, Format, Grant, ImageInfo, Original, PreviewInfo},
 };
 
@@ -196,4 +196,30 @@ fn the_words_of_columns_are_read_as_they_are_written() {
         assert_eq!((delivery_text(state), delivery(text).unwrap()), (text, state));
     }
     assert!(contact_state("asked").is_err() && delivery("lost").is_err());
+}
+
+#[test]
+fn news_are_read_as_they_were_stored() {
+    let image = path();
+    let [owner, viewed] = [grant(), grant()].map(Box::new);
+    let items = [
+        Item::Grant(owner, true),
+        Item::Viewed { views: 2, kind: ViewedKind::GivenUp, grant: viewed },
+        Item::Removed(image.clone()),
+        Item::Renamed { path: image, was: "dawn".parse().unwrap(), owner_name: grant().owner_name },
+        Item::Request(Box::new(request())),
+        Item::Decision(Box::new(request())),
+        Item::Notice("tea".into()),
+        Item::Message(7),
+        Item::Contact(8),
+        Item::KeyChange(bob()),
+        Item::Invite([9; 16].into(), true),
+    ];
+    for item in items {
+        assert_eq!(decode::<Item>(&encode(&item).unwrap()).unwrap(), item);
+    }
+    // The bytes are a promise.
+    let stored: String =
+        encode(&Item::Message(7)).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(stored, "01a2646b696e64676d657373616765666e756d62657207");
 }

@@ -30,7 +30,11 @@ async fn what_a_peer_sends_makes_it_no_contact() {
     let share = Update::Grant(Box::new(grant(other(), me(), 1)));
     for (seq, update) in [(1, share), (2, request), (3, message(1, "hi"))] {
         let incoming = Incoming { seq: Seq(seq), at: Timestamp(1), update, proof: Proof::None };
-        bench.store.apply_updates(me(), vec![Arrival::Update(incoming)], |_| ()).await.unwrap();
+        bench
+            .store
+            .apply_updates((me(), Strangers::Offer), vec![Arrival::Update(incoming)], |_| ())
+            .await
+            .unwrap();
     }
     assert!(!is_contact(&bench.store, other()).await);
     assert_eq!(bench.store.offers().count(), 1);
@@ -94,7 +98,10 @@ async fn nothing_of_a_blocked_contact_is_fetched_and_nothing_of_it_is_told() {
     ];
     for (seq, update) in (1..).zip(updates) {
         let incoming = Incoming { seq: Seq(seq), at: Timestamp(1), update, proof: Proof::None };
-        let applied = store.apply_updates(me(), vec![Arrival::Update(incoming)], |_| ()).await.unwrap();
+        let applied = store
+            .apply_updates((me(), Strangers::Offer), vec![Arrival::Update(incoming)], |_| ())
+            .await
+            .unwrap();
         assert_eq!(applied.events, []);
     }
     // What they say is taken over all the same, and the directory is asked how such grants stand.

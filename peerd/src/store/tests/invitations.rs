@@ -7,6 +7,7 @@ use dos_protocol::{
 };
 
 use super::super::{Arrival, Heard, Joining, NewGrant, NewInvitation, NotMade, Store};
+use crate::rules::strangers::Strangers;
 
 fn peer(number: u64) -> PeerId {
     PeerId::from_number(PeerId::COUNT / 3 + number).unwrap()
@@ -52,7 +53,7 @@ async fn comes(
 ) -> Option<InviteState> {
     let heard = Heard::Guest { from: guest, join: Box::new(join), is_proved };
     let arrival = Arrival::Greeting { seq: Seq(seq), at: NOW, heard };
-    let applied = store.apply_updates(peer(1), vec![arrival], |_| ()).await.unwrap();
+    let applied = store.apply_updates((peer(1), Strangers::Offer), vec![arrival], |_| ()).await.unwrap();
     assert!(applied.greeted);
     applied.events.into_iter().find_map(|(_, what)| match what {
         dos_protocol::control::EventKind::Invite(invite) => Some(invite.state),
@@ -173,7 +174,11 @@ async fn an_inviter_is_greeted_until_it_answers_and_not_for_ever() {
     let answer = async |seq, verdict, is_proved| {
         let heard = Heard::Answer { invitation: id, verdict, is_proved };
         store
-            .apply_updates(peer(2), vec![Arrival::Greeting { seq: Seq(seq), at: NOW, heard }], |_| ())
+            .apply_updates(
+                (peer(2), Strangers::Offer),
+                vec![Arrival::Greeting { seq: Seq(seq), at: NOW, heard }],
+                |_| (),
+            )
             .await
             .unwrap();
         store.joined(id).await.unwrap().unwrap().state

@@ -9,7 +9,7 @@ use dos_protocol::{
 
 use super::*;
 use crate::{
-    rules::{messages::Kept, trust::Proof},
+    rules::{messages::Kept, strangers::Strangers, trust::Proof},
     store::messages::make_room,
 };
 
@@ -96,11 +96,11 @@ async fn messages_of_a_blocked_peer_are_passed_over_and_acknowledged() {
     let applied = bench.apply(vec![update(1, message(1, "one"))]).await.unwrap();
     assert_eq!((applied.stored, applied.mail.unread, applied.events.len()), (Seq(1), 0, 0));
     let broadcast = || vec![Arrival::Broadcast(Box::new(letter(2, "all")), Proof::None)];
-    bench.store.apply_updates(me(), broadcast(), |_| ()).await.unwrap();
+    bench.store.apply_updates((me(), Strangers::Offer), broadcast(), |_| ()).await.unwrap();
     assert_eq!(bench.direct(brought(other(), 3)).await, Verdict::Refused);
     assert_eq!(bench.texts().await, [""; 0]);
     bench.store.unblock(other()).await.unwrap();
-    let applied = bench.store.apply_updates(me(), broadcast(), |_| ()).await.unwrap();
+    let applied = bench.store.apply_updates((me(), Strangers::Offer), broadcast(), |_| ()).await.unwrap();
     assert!(matches!(&applied.events[..], [(_, EventKind::Message(message))] if message.to.is_none()));
     assert_eq!(bench.texts().await, ["all"]);
 }
@@ -262,7 +262,7 @@ async fn a_peer_with_a_grant_a_request_or_a_message_is_no_stranger() {
     }
     let bench = bench().await;
     let broadcast = vec![Arrival::Broadcast(Box::new(letter(2, "all")), Proof::None)];
-    bench.store.apply_updates(me(), broadcast, |_| ()).await.unwrap();
+    bench.store.apply_updates((me(), Strangers::Offer), broadcast, |_| ()).await.unwrap();
     assert!(matches!(bench.direct(brought(other(), 1)).await, Verdict::Request(_)));
     assert_eq!(bench.direct(brought(me(), 1)).await, Verdict::Refused);
 }

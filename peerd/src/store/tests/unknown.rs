@@ -6,6 +6,7 @@ use dos_protocol::{
 };
 
 use super::*;
+use crate::rules::strangers::Strangers;
 
 fn unreadable(seq: u64, bytes: usize) -> Arrival {
     let body = vec![0xff; bytes].into();
@@ -21,7 +22,7 @@ fn once_unknown(seq: u64, update: Update) -> Arrival {
 
 impl Bench {
     async fn arrive(&self, arrivals: Vec<Arrival>) -> Applied {
-        self.store.apply_updates(me(), arrivals, |_| ()).await.unwrap()
+        self.store.apply_updates((me(), Strangers::Offer), arrivals, |_| ()).await.unwrap()
     }
 
     /// The same database, opened by the next process.
@@ -44,7 +45,7 @@ async fn an_unknown_update_takes_its_place_and_holds_up_nothing() {
     assert_eq!((bench.store.unknown_updates(), bench.known().await.revision), (1, Revision(2)));
     let again = bench.arrive(vec![unreadable(2, 10), known(4, 3)]).await;
     assert_eq!((again.stored, again.unknown, again.unknown_came), (Seq(4), 1, false));
-    let gap = bench.store.apply_updates(me(), vec![unreadable(9, 10)], |_| ()).await;
+    let gap = bench.store.apply_updates((me(), Strangers::Offer), vec![unreadable(9, 10)], |_| ()).await;
     assert!(matches!(gap, Err(Error::Gap { got: Seq(9), expected: Seq(5) })));
     let bench = bench.reopen().await;
     assert_eq!((bench.store.unknown_updates(), bench.store.own().await.unwrap().unknown), (1, 1));

@@ -139,6 +139,8 @@ fn messages() -> Vec<Command> {
         Command::Invites,
         Command::RevokeInvite("bob".parse().unwrap()),
         Command::Join(invitation_link()),
+        Command::News { all: true },
+        Command::Name("alicia".parse().unwrap()),
     ]
 }
 
@@ -271,6 +273,7 @@ fn status() -> Status {
         key_changes: 1,
         refused_messages: 2,
         offers: 0,
+        news: 0,
         password_again: true,
         notes: Vec::new(),
     }
@@ -434,6 +437,7 @@ fn events() -> Vec<EventKind> {
         EventKind::KeyChange(Box::new(known_contact())),
         EventKind::Grant(Box::new(offer())),
         EventKind::Invite(Box::new(used_invite())),
+        EventKind::Renamed { path: path(), was: "dawn".parse().unwrap(), owner_name: name("alice") },
     ]
 }
 
@@ -454,8 +458,14 @@ fn from_peerd() {
         FromPeerd::Ready { bytes: 90, spends: Some(Spends { left: Allowance::Views(1) }) },
     ];
     messages.extend(outcomes.into_iter().map(|outcome| FromPeerd::Done(Box::new(outcome))));
-    let event = |what| FromPeerd::Event(Box::new(Event { at: at(1), what }));
+    let event = |what| FromPeerd::Event(Box::new(Event::new(at(1), what)));
     messages.extend(events().into_iter().map(event));
+    let seen = Event { seen: Some(true), ..Event::new(at(1), EventKind::Session(SessionState::Online)) };
+    messages.push(FromPeerd::Event(Box::new(seen)));
+    let named = Outcome::Named { id: alice(), was: name("alice"), name: "alicia".parse().unwrap() };
+    messages.push(FromPeerd::Done(Box::new(named)));
+    messages.push(FromPeerd::Done(Box::new(Outcome::News(7))));
+    messages.push(FromPeerd::Done(Box::new(Outcome::Status(Box::new(Status { news: 3, ..status() })))));
     let samples = Samples { messages };
     samples.have_every::<FromPeerd>(&[]);
     samples.have_every::<Outcome>(&["done"]);
