@@ -307,6 +307,7 @@ fn is_change(command: &Command) -> bool {
         | Command::Albums
         | Command::Album { .. }
         | Command::Invites
+        | Command::Gallery
         | Command::Inspect(_) => false,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`parts`] are opened and put together, and run here; which of them may use which is said in ARCHITECTURE.md.
 //!
-//! - [`control`]: the local socket for dosctl; [`commands`]: what a user can do, one file per command.
+//! - [`control`]: the local socket for dosctl; [`gallery`]: the same commands in a browser; [`commands`]: what a user can do, one file
+//!   per command.
 //! - [`chores`]: what the daemon does by itself; [`relearn`]: what was lost here and the directory still knows; [`presence`]:
 //!   who is online, as far as somebody watches.
 //! - [`peer`]: other peers: serving sealed copies, and fetching them; direct messages.
@@ -30,9 +31,11 @@ pub mod control;
 mod copies;
 mod counters;
 mod directory;
+mod entrance;
 mod escrow;
 mod events;
 mod feed;
+mod gallery;
 mod giving;
 mod grant_pages;
 pub mod identity;
@@ -185,7 +188,7 @@ impl Daemon {
         let doors = Doors::open(&config)?;
         let opened = Arc::new(Mutex::new(opened::Opened::prepare(&config.socket)));
         let wanted_online = state.wanted_online;
-        let (services, Loose { ends, local, calls }) = assemble(config, doors.listen, state)?;
+        let (services, Loose { ends, local, calls, asked }) = assemble(config, doors.listen, state)?;
         let services = Arc::new(services);
         services.trust.count().await?;
         services.store.count_offers().await?;
@@ -202,7 +205,8 @@ impl Daemon {
         let session = tokio::spawn(upstream::run(Arc::new(local), ends, wanted_online, late));
         let renew = renewing(&services.config.socket, &opened);
         let control = tokio::spawn(control::run(Arc::clone(&services), doors.socket, renew, early.clone()));
-        let others = spawn_others(&services, (doors.peers, calls), &early);
+        let mut others = spawn_others(&services, (doors.peers, calls), &early);
+        others.push(tokio::spawn(gallery::run(Arc::clone(&services), asked, early)));
         Ok(Self { services, writer, stop, control, session, others, page, opened })
     }
 

@@ -15,6 +15,7 @@ use crate::{
     copies::{self, Copies},
     counters::Counters,
     directory::Directory,
+    entrance::{Asked, Entrance},
     feed::Feed,
     identity::Identities,
     inbox::Inbox,
@@ -70,6 +71,7 @@ pub(crate) struct Loose {
     pub(crate) ends: Ends,
     pub(crate) local: Local,
     pub(crate) calls: mpsc::Receiver<Call>,
+    pub(crate) asked: mpsc::Receiver<Asked>,
 }
 
 /// What is kept of images and views.
@@ -92,6 +94,7 @@ fn books(
 }
 
 /// Puts the parts together.
+#[expect(clippy::too_many_lines, reason = "a line for each part, and no more")]
 pub(crate) fn assemble(
     config: Config,
     listen: SocketAddr,
@@ -131,6 +134,7 @@ pub(crate) fn assemble(
         invitations: Arc::clone(&invitations),
     });
     let (calls, calls_waiting) = mpsc::channel(CALLS_WAITING_MAX);
+    let (entrance, asked) = Entrance::new();
     let local = Local {
         config: config.clone(),
         listen,
@@ -162,11 +166,12 @@ pub(crate) fn assemble(
         trust,
         relearning,
         invitations,
+        entrance,
         sends: Live::default(),
         remembered: Remembered::default(),
         operations: Live::default(),
     };
-    Ok((services, Loose { ends, local, calls: calls_waiting }))
+    Ok((services, Loose { ends, local, calls: calls_waiting, asked }))
 }
 
 /// Makes the disk and the database agree after a crash.

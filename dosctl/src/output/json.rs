@@ -101,6 +101,15 @@ pub(crate) struct Session {
     pub(crate) replayed: Option<u64>,
 }
 
+/// Of `gallery`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Gallery<'a> {
+    /// Where it is served.
+    pub(crate) address: Address,
+    /// What lets one browser in, if it was not opened.
+    pub(crate) url: Option<&'a str>,
+}
+
 /// Of `password`.
 #[derive(Debug, Serialize)]
 pub(crate) struct PasswordState {

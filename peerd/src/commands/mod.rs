@@ -16,10 +16,12 @@ mod checkout;
 mod contacts;
 mod deny;
 mod fetch;
+mod gallery;
 mod group;
 mod invite;
 mod invites;
 mod join;
+mod kept;
 mod kind;
 mod later;
 mod list;
@@ -65,6 +67,7 @@ use crate::{
     chores::albums::Albums,
     config::{Config, Settings},
     counters::Counters,
+    entrance::Entrance,
     feed::Feed,
     identity::Identities,
     invitations::Invitations,
@@ -83,6 +86,7 @@ use crate::{
     upstream::Upstream,
 };
 
+pub(crate) use kept::Kept;
 use kind::Kind;
 pub(crate) use kind::kind;
 use login::ByPassword;
@@ -117,6 +121,8 @@ pub(crate) struct Services {
     /// What peers get of albums.
     pub(crate) albums: Arc<Albums>,
     pub(crate) invitations: Arc<Invitations>,
+    /// The way into the gallery.
+    pub(crate) entrance: Entrance,
     /// What the directory has shown last.
     pub(crate) remembered: Remembered,
     /// Messages that live commands send.
@@ -248,6 +254,7 @@ async fn run_with(
         Command::Invites => done(invites::run(services).await),
         Command::RevokeInvite(guest) => done(invites::revoke(services, guest).await),
         Command::Join(link) => done(join::run(services, link).await),
+        Command::Gallery => done(gallery::run(services).await),
     };
     match (change.conclude(finished).await, named) {
         (Err(error), Some(name)) => Err(near::with_near(services, name, error).await),

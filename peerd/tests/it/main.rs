@@ -13,6 +13,7 @@ mod disk;
 mod earlier;
 mod escrow;
 mod exact;
+mod gallery;
 mod healing;
 mod history;
 mod inviting;

@@ -295,6 +295,8 @@ pub enum Command {
     RevokeInvite(PeerName),
     /// Uses an invitation to the directory at which this peer is registered already.
     Join(JoinLink),
+    /// Serves the gallery, if it is not served, and lets one browser in.
+    Gallery,
 }
 
 /// See [`Command::Messages`].

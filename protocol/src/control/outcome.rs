@@ -216,6 +216,13 @@ pub enum Outcome {
     Invites(Vec<Invite>),
     /// Of `join`.
     Joined(Box<Invite>),
+    /// Of `gallery`.
+    Gallery {
+        /// Where it is served.
+        address: Address,
+        /// Lets one browser in, once.
+        token: Box<str>,
+    },
     /// Of `inspect`, `trust` and `keep_key`.
     Trust {
         /// One's own card, to compare on the other side.
