@@ -125,7 +125,7 @@ verbs! {
     Requests requests, Approve approve, Deny deny, Fetch fetch, View view, Checkout checkout, Checkin checkin,
     Send send, Broadcast broadcast, Messages messages, Block block, Unblock unblock, Blocks blocks, Ping ping,
     Watch watch, News news, Card card, Trust trust, Contacts contacts, Invite invite, Invites invites, Group group, Groups groups,
-    Set set, Album album, Albums albums,
+    Gallery gallery, Set set, Album album, Albums albums,
     Instances instances, Completions completions,
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod completions;
 pub(crate) mod contacts;
 pub(crate) mod deny;
 pub(crate) mod fetch;
+pub(crate) mod gallery;
 pub(crate) mod group;
 pub(crate) mod groups;
 pub(crate) mod instances;

@@ -309,6 +309,7 @@ fn is_change(command: &Command) -> bool {
         | Command::Albums
         | Command::Album { .. }
         | Command::Invites
+        | Command::Gallery
         | Command::Inspect(_) => false,
     }
 }

@@ -33,10 +33,10 @@ use crate::{
 };
 
 /// What opens a file in the desktop's default application.
-const XDG_OPEN: &str = "xdg-open";
+pub(crate) const XDG_OPEN: &str = "xdg-open";
 
 /// A viewer that fails within this time has shown nothing, which is reported.
-const FAILS_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const FAILS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A command of `--viewer` that ends sooner has handed the file on: no one looks at a picture for less.
 const HANDED_ON_WITHIN: Duration = Duration::from_secs(2);
@@ -45,7 +45,7 @@ const HANDED_ON_WITHIN: Duration = Duration::from_secs(2);
 const XDG_OPEN_HANDS_ON_WITHIN: Duration = Duration::from_secs(15);
 
 /// Between two looks at whether the viewer has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The file systems that lie in memory (statfs(2)): tmpfs and ramfs.
 const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
@@ -84,7 +84,7 @@ impl Opened {
     ) -> Result<Self, Error> {
         let viewer = viewer.filter(|viewer| !viewer.is_empty());
         if viewer.is_none() {
-            check_desktop().map_err(|error| instead(error, image))?;
+            check_desktop("the picture").map_err(|error| instead(error, image))?;
         }
         let root = open_dir(&context.target()?.socket);
         check_root(&root).map_err(|error| instead(error, image))?;
@@ -222,10 +222,10 @@ fn of_desktop(path: &Path) -> Command {
 }
 
 /// Checks that there is a desktop that can open files, before a view is spent.
-fn check_desktop() -> Result<(), WireError> {
+pub(crate) fn check_desktop(what: &str) -> Result<(), WireError> {
     let set = |name| var_os(name).is_some();
     let none = |cause: &str| {
-        WireError::new(Code::Usage, "there is no desktop to open the picture in").caused_by(cause)
+        WireError::new(Code::Usage, format!("there is no desktop to open {what} in")).caused_by(cause)
     };
     if !set("DISPLAY") && !set("WAYLAND_DISPLAY") {
         return Err(none("neither DISPLAY nor WAYLAND_DISPLAY is set"));

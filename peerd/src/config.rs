@@ -22,7 +22,7 @@ use dos_protocol::{
 };
 
 pub use crate::rules::strangers::Strangers;
-pub use declared::{Given, Values};
+pub use declared::{GallerySwitch, Given, Values};
 
 /// Why the settings make no sense.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,8 @@ pub struct Config {
     pub log: Box<str>,
     /// How it logs.
     pub log_format: LogFormat,
+    /// Whether the gallery is served from the start.
+    pub gallery: GallerySwitch,
     /// Where metrics and health are served, if anywhere.
     pub metrics: Option<SocketAddr>,
     /// What can be changed while the daemon runs.
@@ -150,6 +152,7 @@ impl Config {
             reachable: values.reachable,
             log: values.log.into(),
             log_format: values.log_format,
+            gallery: values.gallery,
             metrics: values.metrics,
         }
     }
@@ -197,6 +200,7 @@ impl Configuration for Config {
             ("advertise", self.advertise != other.advertise),
             ("reachable", self.reachable != other.reachable),
             ("log_format", self.log_format != other.log_format),
+            ("gallery", self.gallery != other.gallery),
             ("metrics", self.metrics != other.metrics),
         ];
         differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()

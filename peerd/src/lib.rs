@@ -2,7 +2,8 @@
 //!
 //! [`parts`] are opened and put together, and run here; which of them may use which is said in ARCHITECTURE.md.
 //!
-//! - [`control`]: the local socket for dosctl; [`commands`]: what a user can do, one file per command.
+//! - [`control`]: the local socket for dosctl; [`gallery`]: the same commands in a browser; [`commands`]: what a user can do, one file
+//!   per command.
 //! - [`chores`]: what the daemon does by itself; [`relearn`]: what was lost here and the directory still knows; [`presence`]:
 //!   who is online, as far as somebody watches.
 //! - [`peer`]: other peers: serving sealed copies, and fetching them; direct messages.
@@ -30,9 +31,11 @@ pub mod control;
 mod copies;
 mod counters;
 mod directory;
+mod entrance;
 mod escrow;
 mod events;
 mod feed;
+mod gallery;
 mod giving;
 mod grant_pages;
 pub mod identity;
@@ -67,15 +70,13 @@ mod upstream;
 mod vault;
 
 use std::{
-    io,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use dos_daemon::{http, notify};
-use dos_host::socket::PlaceError;
 use dos_protocol::{Seq, directory::Call, limits::SHUTDOWN_TIME_MAX};
 use dos_sqlite::WriterThread;
 use parking_lot::Mutex;
@@ -90,6 +91,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use chores::{Chores, fetching::Fetching};
 use commands::Services;
 pub use config::{Config, Limits, Settings};
+pub use parts::RunError;
 use parts::{Loose, State, assemble};
 use reconcile::Reconciling;
 #[cfg(fuzzing)]
@@ -97,38 +99,6 @@ pub use store::fuzzing;
 
 /// How long commands that change something may take to finish when the daemon stops.
 const FINISH_TIME_MAX: Duration = Duration::from_millis(1500);
-
-/// Why the daemon cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The state directory.
-    #[error(transparent)]
-    StateDir(#[from] state_dir::StateDirError),
-    /// The identity.
-    #[error(transparent)]
-    Identity(#[from] identity::IdentityError),
-    /// The database.
-    #[error(transparent)]
-    Open(#[from] dos_sqlite::OpenError),
-    /// What is in the database.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// The system gives no random bytes.
-    #[error(transparent)]
-    Random(#[from] random::NoRandomness),
-    /// The sealed files.
-    #[error("cannot tidy up the sealed copies")]
-    Files(#[source] io::Error),
-    /// The port for other peers.
-    #[error("cannot listen for peers at {0}")]
-    Listen(SocketAddr, #[source] io::Error),
-    /// The page for metrics and health.
-    #[error("cannot listen for metrics at {0}")]
-    Metrics(SocketAddr, #[source] io::Error),
-    /// The socket for dosctl.
-    #[error("cannot listen for commands at {path}", path = .0.display())]
-    Control(PathBuf, #[source] PlaceError),
-}
 
 /// The settings of a running daemon. Weak, because the store closes only when no one holds it any more.
 #[derive(Debug, Clone)]
@@ -185,7 +155,7 @@ impl Daemon {
         let doors = Doors::open(&config)?;
         let opened = Arc::new(Mutex::new(opened::Opened::prepare(&config.socket)));
         let wanted_online = state.wanted_online;
-        let (services, Loose { ends, local, calls }) = assemble(config, doors.listen, state)?;
+        let (services, Loose { ends, local, calls, asked }) = assemble(config, doors.listen, state)?;
         let services = Arc::new(services);
         services.trust.count().await?;
         services.store.count_offers().await?;
@@ -202,7 +172,8 @@ impl Daemon {
         let session = tokio::spawn(upstream::run(Arc::new(local), ends, wanted_online, late));
         let renew = renewing(&services.config.socket, &opened);
         let control = tokio::spawn(control::run(Arc::clone(&services), doors.socket, renew, early.clone()));
-        let others = spawn_others(&services, (doors.peers, calls), &early);
+        let mut others = spawn_others(&services, (doors.peers, calls), &early);
+        others.push(tokio::spawn(gallery::run(Arc::clone(&services), asked, early)));
         Ok(Self { services, writer, stop, control, session, others, page, opened })
     }
 

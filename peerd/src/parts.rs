@@ -1,13 +1,13 @@
 //! The parts of a daemon: opened from its state directory, and put together.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
+use dos_host::socket::PlaceError;
 use dos_protocol::{Instance, WireError, directory::Call};
 use dos_sqlite::WriterThread;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::{
-    RunError,
     cache::Cache,
     chores::albums::Albums,
     commands::Services,
@@ -15,8 +15,9 @@ use crate::{
     copies::{self, Copies},
     counters::Counters,
     directory::Directory,
+    entrance::{Asked, Entrance},
     feed::Feed,
-    identity::Identities,
+    identity::{Identities, IdentityError},
     inbox::Inbox,
     invitations::Invitations,
     ledger::Ledger,
@@ -29,11 +30,43 @@ use crate::{
     rights::Grants,
     settings::CurrentSettings,
     source::Source,
-    state_dir::StateDir,
+    state_dir::{StateDir, StateDirError},
     store::{self, Live, Store},
     trust::Trust,
     upstream::{Ends, Local, Upstream},
 };
+
+/// Why the daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The state directory.
+    #[error(transparent)]
+    StateDir(#[from] StateDirError),
+    /// The identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The database.
+    #[error(transparent)]
+    Open(#[from] dos_sqlite::OpenError),
+    /// What is in the database.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The system gives no random bytes.
+    #[error(transparent)]
+    Random(#[from] random::NoRandomness),
+    /// The sealed files.
+    #[error("cannot tidy up the sealed copies")]
+    Files(#[source] io::Error),
+    /// The port for other peers.
+    #[error("cannot listen for peers at {0}")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// The page for metrics and health.
+    #[error("cannot listen for metrics at {0}")]
+    Metrics(SocketAddr, #[source] io::Error),
+    /// The socket for dosctl.
+    #[error("cannot listen for commands at {path}", path = .0.display())]
+    Control(PathBuf, #[source] PlaceError),
+}
 
 /// What was opened from the state directory.
 pub(crate) struct State {
@@ -70,6 +103,7 @@ pub(crate) struct Loose {
     pub(crate) ends: Ends,
     pub(crate) local: Local,
     pub(crate) calls: mpsc::Receiver<Call>,
+    pub(crate) asked: mpsc::Receiver<Asked>,
 }
 
 /// What is kept of images and views.
@@ -92,6 +126,7 @@ fn books(
 }
 
 /// Puts the parts together.
+#[expect(clippy::too_many_lines, reason = "a line for each part, and no more")]
 pub(crate) fn assemble(
     config: Config,
     listen: SocketAddr,
@@ -131,6 +166,7 @@ pub(crate) fn assemble(
         invitations: Arc::clone(&invitations),
     });
     let (calls, calls_waiting) = mpsc::channel(CALLS_WAITING_MAX);
+    let (entrance, asked) = Entrance::new();
     let local = Local {
         last: parking_lot::Mutex::default(),
         config: config.clone(),
@@ -163,11 +199,12 @@ pub(crate) fn assemble(
         trust,
         relearning,
         invitations,
+        entrance,
         sends: Live::default(),
         remembered: Remembered::default(),
         operations: Live::default(),
     };
-    Ok((services, Loose { ends, local, calls: calls_waiting }))
+    Ok((services, Loose { ends, local, calls: calls_waiting, asked }))
 }
 
 /// Makes the disk and the database agree after a crash.

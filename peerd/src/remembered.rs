@@ -21,8 +21,9 @@ const PEERS_MAX: usize = 10_000;
 /// Images of one peer that are remembered.
 const IMAGES_MAX: usize = 10_000;
 
-/// Bytes of all previews: some thousands.
-const PREVIEW_BYTES_MAX: usize = 32 << 20;
+/// Bytes of all previews: some hundreds, which are what somebody has just looked at. Who looks through thousands in the gallery leaves
+/// no more of them here.
+const PREVIEW_BYTES_MAX: usize = 2 << 20;
 
 /// A preview as it was shown.
 #[derive(Debug, Clone)]

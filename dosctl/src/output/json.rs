@@ -112,6 +112,15 @@ pub(crate) struct Named<'a> {
     pub(crate) was: Option<&'a PeerName>,
 }
 
+/// Of `gallery`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Gallery<'a> {
+    /// Where it is served.
+    pub(crate) address: Address,
+    /// What lets one browser in, if it was not opened.
+    pub(crate) url: Option<&'a str>,
+}
+
 /// Of `password`.
 #[derive(Debug, Serialize)]
 pub(crate) struct PasswordState {

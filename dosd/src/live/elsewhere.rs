@@ -188,7 +188,8 @@ impl Elsewhere {
             return None;
         }
         let known = here.or_else(|| before.map(|before| (before.instance, before.online.reach.address())));
-        let is_same = known == Some((away.instance, away.online.reach.address()));
+        let is_same = known == Some((away.instance, away.online.reach.address()))
+            && before.is_none_or(|before| before.name == away.name);
         let is_other = known.is_some_and(|(instance, _)| instance != away.instance);
         let end = is_other.then_some(SessionEnd::TakenOver);
         let presence = (!is_same).then(|| away.presence(peer, true, (away.online.since, end)));

@@ -167,6 +167,9 @@ impl Live {
         if let Some(session) = self.sessions().get(&peer).filter(|session| !session.has_ended()) {
             session.rename(name);
             self.presence.note(|| session.presence(true, None));
+            if session.seat() > 0 {
+                self.elsewhere.tell_all(&ToNode::Arrived(Box::new(session.resident())));
+            }
         }
     }
 

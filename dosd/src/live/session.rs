@@ -162,7 +162,7 @@ impl Session {
         let address = self.reach.address();
         Resident {
             peer: self.peer,
-            name: self.name.clone(),
+            name: self.name.read().clone(),
             session: self.seat(),
             instance: self.instance,
             seen: self.reach.seen(),

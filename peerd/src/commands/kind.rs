@@ -42,6 +42,7 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::Albums
         | Command::Album { .. }
         | Command::Invites
+        | Command::Gallery
         | Command::Inspect(_) => Kind::Query,
         Command::Fetch(_) | Command::View { .. } | Command::Watch { .. } | Command::News { .. } => {
             Kind::Stream

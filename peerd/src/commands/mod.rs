@@ -16,10 +16,12 @@ mod checkout;
 mod contacts;
 mod deny;
 mod fetch;
+mod gallery;
 mod group;
 mod invite;
 mod invites;
 mod join;
+mod kept;
 mod kind;
 mod later;
 mod list;
@@ -67,6 +69,7 @@ use crate::{
     chores::albums::Albums,
     config::{Config, Settings},
     counters::Counters,
+    entrance::Entrance,
     feed::Feed,
     identity::Identities,
     invitations::Invitations,
@@ -85,6 +88,7 @@ use crate::{
     upstream::Upstream,
 };
 
+pub(crate) use kept::Kept;
 use kind::Kind;
 pub(crate) use kind::kind;
 use login::ByPassword;
@@ -119,6 +123,8 @@ pub(crate) struct Services {
     /// What peers get of albums.
     pub(crate) albums: Arc<Albums>,
     pub(crate) invitations: Arc<Invitations>,
+    /// The way into the gallery.
+    pub(crate) entrance: Entrance,
     /// What the directory has shown last.
     pub(crate) remembered: Remembered,
     /// Messages that live commands send.
@@ -252,6 +258,7 @@ async fn run_with(
         Command::Join(link) => done(join::run(services, link).await),
         Command::Name(name) => done(name::run(&change, name).await),
         Command::News { all } => news::run(services, all, &sink).await,
+        Command::Gallery => done(gallery::run(services).await),
     };
     match (change.conclude(finished).await, named) {
         (Err(error), Some(name)) => Err(near::with_near(services, name, error).await),

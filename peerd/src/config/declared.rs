@@ -15,6 +15,17 @@ use dos_protocol::{
 
 use crate::rules::strangers::Strangers;
 
+/// Whether the gallery is served from the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum GallerySwitch {
+    /// From the start, and for as long as the daemon runs
+    On,
+    /// Once `dosctl gallery` is run, until the last browser has left
+    #[default]
+    Off,
+}
+
 /// What the sealed copies of others may take on the disk if nothing is given: 10 GiB.
 const CACHE_BYTES_MAX_DEFAULT: u64 = 10 << 30;
 
@@ -64,6 +75,8 @@ dos_daemon::settings! {
     upload_rate: u64, check rate, [env = "PEERD_UPLOAD_RATE", value_name = "BYTES"];
     /// Bytes per second of all downloads together, at least 16384 [default: no bound]
     download_rate: u64, check rate, [env = "PEERD_DOWNLOAD_RATE", value_name = "BYTES"];
+    /// The gallery in the browser: served from the start, or once `dosctl gallery` is run [default: off]
+    gallery: GallerySwitch = GallerySwitch::Off, [env = "PEERD_GALLERY", value_name = "on|off", hide_possible_values = true];
     /// Log level: error, warn, info, debug, trace, or per module; on a terminal warn, if not given [default: info]
     log: String = "info".into(), [env = "PEERD_LOG", value_name = "FILTER"];
     /// Log format [default: text]

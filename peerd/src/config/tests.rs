@@ -5,7 +5,7 @@ use clap::Args as _;
 use super::*;
 
 /// Key, default as the help tells it (nothing where it does not), another value as the file has it.
-const SETTINGS: [(&str, &str, &str); 16] = [
+const SETTINGS: [(&str, &str, &str); 17] = [
     ("profile", "", "'bob'"),
     ("state_dir", "$XDG_STATE_HOME/dos/peers/PROFILE", "'/y'"),
     ("socket", "$XDG_RUNTIME_DIR/dos/PROFILE/control.sock", "'/y'"),
@@ -19,6 +19,7 @@ const SETTINGS: [(&str, &str, &str); 16] = [
     ("max_downloads", "16", "3"),
     ("upload_rate", "no bound", "20000"),
     ("download_rate", "no bound", "20000"),
+    ("gallery", "off", "'on'"),
     ("log", "info", "'debug'"),
     ("log_format", "text", "'json'"),
     ("metrics", "nowhere", "'[::1]:2'"),

@@ -16,8 +16,9 @@ use tokio::{io::AsyncWriteExt, time::timeout};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::parts::Kept;
-use crate::commands::{Finished, GoAhead, NoUpload, Piece, Services, Upload, WhenShown, kind, perform, sink};
+use crate::commands::{
+    Finished, GoAhead, Kept, NoUpload, Piece, Services, Upload, WhenShown, kind, perform, sink,
+};
 
 /// The first frame comes within this time.
 const COMMAND_TIME_MAX: Duration = Duration::from_secs(10);

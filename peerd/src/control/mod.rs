@@ -6,7 +6,6 @@
 
 mod connection;
 mod listener;
-mod parts;
 
 #[cfg(test)]
 mod tests;

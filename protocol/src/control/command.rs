@@ -303,6 +303,8 @@ pub enum Command {
         /// Everything that is kept, also what was shown.
         all: bool,
     },
+    /// Serves the gallery, if it is not served, and lets one browser in.
+    Gallery,
 }
 
 /// See [`Command::Messages`].

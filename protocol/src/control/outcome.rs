@@ -227,6 +227,13 @@ pub enum Outcome {
     },
     /// Of `news`: the number of the last event that came before.
     News(u64),
+    /// Of `gallery`.
+    Gallery {
+        /// Where it is served.
+        address: Address,
+        /// Lets one browser in, once.
+        token: Box<str>,
+    },
     /// Of `inspect`, `trust` and `keep_key`.
     Trust {
         /// One's own card, to compare on the other side.

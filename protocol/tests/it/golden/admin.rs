@@ -3,8 +3,8 @@
 use dos_protocol::{
     Code, WireError,
     admin::{
-        AuditEntry, Ban, Checked, Closing, FromDosd, Invite, Invited, PingResult, Pinged, Pruned, Registered,
-        Removed, Room, Shown, Stats, ToDosd, Whom,
+        AuditEntry, Ban, Checked, Closing, FromDosd, Invite, Invited, Node, NodeState, PingResult, Pinged,
+        Pruned, Registered, Removed, Room, Shown, Stats, ToDosd, Whom,
     },
     model::SessionEnd,
 };

@@ -137,6 +137,7 @@ fn messages() -> Vec<Command> {
             allow_offline: true,
         })),
         Command::Invites,
+        Command::Gallery,
         Command::RevokeInvite("bob".parse().unwrap()),
         Command::Join(invitation_link()),
         Command::News { all: true },
@@ -386,6 +387,10 @@ fn outcomes_of_messages() -> Vec<Outcome> {
         Outcome::Contacts(vec![Contact { stranger: true, ..known_contact() }]),
         Outcome::Invitation { link: invitation_link(), invite: Box::new(invite(InviteState::Open)) },
         Outcome::Invites(vec![used_invite()]),
+        Outcome::Gallery {
+            address: "127.33.29.37:41431".parse().unwrap(),
+            token: "P8F7trTLPEKjxGyYcNaA".into(),
+        },
         Outcome::Joined(Box::new(invite(InviteState::Waiting))),
         Outcome::Registered {
             id: alice(),

@@ -1,19 +1,19 @@
-//! Long outcomes for a dosctl that takes them in one piece.
+//! Long outcomes for a caller that takes them in one piece.
 
 use dos_protocol::control::Outcome;
 
 /// The parts of an outcome that are kept back until its last one is there.
 #[derive(Debug, Default)]
-pub(super) struct Kept(Option<Outcome>);
+pub(crate) struct Kept(Option<Outcome>);
 
 impl Kept {
     /// Keeps one more.
-    pub(super) fn add(&mut self, part: Outcome) {
+    pub(crate) fn add(&mut self, part: Outcome) {
         self.0 = Some(self.with(part));
     }
 
     /// All of them with the last one.
-    pub(super) fn with(&mut self, last: Outcome) -> Outcome {
+    pub(crate) fn with(&mut self, last: Outcome) -> Outcome {
         match self.0.take() {
             Some(first) => joined(first, last),
             None => last,
@@ -43,6 +43,9 @@ fn joined(first: Outcome, second: Outcome) -> Outcome {
             Outcome::Messages { messages: [messages, later].concat(), more }
         }
         (Outcome::Blocks(blocks), Outcome::Blocks(more)) => Outcome::Blocks([blocks, more].concat()),
+        (Outcome::Contacts(contacts), Outcome::Contacts(more)) => {
+            Outcome::Contacts([contacts, more].concat())
+        }
         // Nothing else comes in parts.
         (_, last) => last,
     }

@@ -1,0 +1,17 @@
+//! `gallery`: lets one browser into the gallery.
+
+use std::sync::Arc;
+
+use dos_protocol::{WireError, control::Outcome};
+
+use super::Services;
+use crate::entrance::Pass;
+
+/// Has the gallery served.
+///
+/// # Errors
+/// `internal` if no port can be opened.
+pub(super) async fn run(services: &Arc<Services>) -> Result<Outcome, WireError> {
+    let Pass { address, token } = services.entrance.ask().await?;
+    Ok(Outcome::Gallery { address, token })
+}
