@@ -276,7 +276,10 @@ mod tests {
             assert_eq!(frame::decode::<FromNode>(&framed[4..]).unwrap(), message);
             bytes.extend(framed);
         }
-        assert_eq!(blake3::hash(&bytes).to_hex().as_str(), "");
+        assert_eq!(
+            blake3::hash(&bytes).to_hex().as_str(),
+            "308cff43a529597df375bb0b101eaeff25fd09e7a0d8dbb702756f1ec5fd4347"
+        );
     }
 
     #[test]

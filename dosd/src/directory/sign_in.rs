@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use super::{Directory, outward, password::outdated};
 use crate::{
     config::Registration,
-    live::{Arrival, ArrivalError, Claim, Handle, Push},
+    live::{Arrival, ArrivalError, Claim, Handle, Permit, Push},
     rules::{
         Reach,
         refusal::{conflict, reached, unknown_key},
@@ -154,16 +154,7 @@ impl Directory {
             return Err(WireError::new(Code::Invalid, "no directory has sent that many updates"));
         }
         self.note_sealing(&known, sign_in.sealing.as_deref()).await?;
-        let limits = self.settings().limits;
-        let sessions_max = self.sessions_room.min(limits.sessions_max.into());
-        if self.live.count() >= usize::try_from(sessions_max).unwrap_or(usize::MAX) {
-            let error = reached("sessions_max", "the directory has no room for another session");
-            return Err(error.retry_after(CROWDED_PAUSE));
-        }
-        let Some(permit) = self.live.permit(network_of(seen), limits.sessions_per_address) else {
-            let error = reached("sessions_per_address", "too many sessions from this address");
-            return Err(error.retry_after(CROWDED_PAUSE));
-        };
+        let permit = self.permit(seen)?;
         let arrival = Arrival {
             peer: known.id,
             name: known.name.clone(),
@@ -221,6 +212,23 @@ impl Directory {
             nodes: self.addresses(),
         };
         Ok((Arrived { session, pushes, stored: since, latest }, answer))
+    }
+
+    /// A permit for another session of an address.
+    ///
+    /// # Errors
+    /// `denied` where there is no room.
+    fn permit(&self, seen: IpAddr) -> Result<Permit, WireError> {
+        let limits = self.settings().limits;
+        let sessions_max = self.sessions_room.min(limits.sessions_max.into());
+        if self.live.count() >= usize::try_from(sessions_max).unwrap_or(usize::MAX) {
+            let error = reached("sessions_max", "the directory has no room for another session");
+            return Err(error.retry_after(CROWDED_PAUSE));
+        }
+        self.live.permit(network_of(seen), limits.sessions_per_address).ok_or_else(|| {
+            let error = reached("sessions_per_address", "too many sessions from this address");
+            error.retry_after(CROWDED_PAUSE)
+        })
     }
 
     /// Notes the key to which messages to a peer are sealed, where it is news.

@@ -122,7 +122,7 @@ pub(super) fn enter(session: &Session, joining: &Joining) -> Result<NodeId, Conn
                 "another server has used this store and has not said that it ended: waiting whether it is there");
         }
         before = all;
-        thread::sleep(BEAT);
+        thread::park_timeout(BEAT);
     }
 }
 

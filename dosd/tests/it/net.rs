@@ -80,10 +80,12 @@ impl NodeOf {
 /// With this number in the environment every directory of these tests has so many nodes, which share a database.
 const NODES: &str = "DOS_TEST_NODES";
 
+/// The database of each data directory, and the server that it is on.
+type Databases = HashMap<PathBuf, (Arc<Postgres>, String)>;
+
 /// The database of a data directory.
 fn database_of(data_dir: &Path) -> String {
-    static DATABASES: LazyLock<Mutex<HashMap<PathBuf, (Arc<Postgres>, String)>>> =
-        LazyLock::new(Mutex::default);
+    static DATABASES: LazyLock<Mutex<Databases>> = LazyLock::new(Mutex::default);
     let mut databases = DATABASES.lock().unwrap();
     let (_, address) = databases.entry(data_dir.to_owned()).or_insert_with(|| {
         let server = Postgres::shared("every test of this run").expect("a database server");

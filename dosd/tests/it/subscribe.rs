@@ -206,6 +206,7 @@ fn visit(net: &Net, number: u64) {
         permit: None,
     };
     let (session, _pushes) = net.live.arrive(arrival).unwrap();
+    net.live.settle(&session, 0);
     assert!(net.live.leave(&session, SessionEnd::SignedOut));
 }
 

@@ -163,11 +163,12 @@ async fn open(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(socket)
 }
 
-/// The link with the addresses of all nodes, as the directory tells them, if that is another set. The one that has led here stays, since
-/// it may be a person's own way.
+/// The link with the addresses of all nodes, as the directory tells them, if that is another set. Those that it does not name come last,
+/// as far as there is room: one may be a person's own way, another that of a node that is down and comes back when those that are
+/// named now are down.
 fn renewed(link: &JoinLink, at: &HostPort, nodes: &[HostPort]) -> Option<JoinLink> {
-    let led_here = std::iter::once(at).filter(|at| !nodes.contains(at));
-    let renewed = link.clone().at(nodes.iter().chain(led_here).cloned());
+    let known: Vec<HostPort> = link.addresses().collect();
+    let renewed = link.clone().at(nodes.iter().chain([at]).chain(&known).cloned());
     let set = |link: &JoinLink| link.addresses().collect::<BTreeSet<_>>();
     (!nodes.is_empty() && set(&renewed) != set(link)).then_some(renewed)
 }
@@ -191,6 +192,7 @@ pub(super) fn know_nodes(
 mod tests {
     use dos_protocol::{
         key::SecretKey,
+        link::NODES_MAX,
         tls::{Alpn, ServerTls},
     };
     use tokio::net::TcpListener;
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn the_addresses_of_all_nodes_and_the_one_that_led_here_are_kept() {
+    fn the_addresses_of_all_nodes_come_before_those_that_were_known() {
         let key = dos_protocol::PublicKey::from([9; 32]);
         let link = |addresses: &str| format!("dos://{key}@{addresses}").parse::<JoinLink>().unwrap();
         let nodes =
@@ -265,7 +267,11 @@ mod tests {
         assert_eq!(renew("a:1", "a:1", &[]), None, "a directory of one server says nothing");
         assert_eq!(renew("a:1", "a:1", &["a:1", "b:1"]).as_deref(), Some("a:1,b:1"));
         assert_eq!(renew("b:1,a:1", "a:1", &["a:1", "b:1"]), None, "the same set");
-        assert_eq!(renew("a:1,b:1,c:1", "a:1", &["a:1", "c:1"]).as_deref(), Some("a:1,c:1"));
+        assert_eq!(renew("a:1,b:1", "a:1", &["a:1"]), None, "one that is down comes back");
+        assert_eq!(renew("a:1,b:1", "a:1", &["a:1", "c:1"]).as_deref(), Some("a:1,c:1,b:1"));
+        let many: Vec<String> = (1..=NODES_MAX).map(|port| format!("a:{port}")).collect();
+        let renewed = renew(&many.join(","), "a:1", &["a:1", "b:1"]).unwrap();
+        assert!(renewed.starts_with("a:1,b:1,a:2,") && renewed.ends_with(",a:15"), "{renewed}");
         assert_eq!(renew("dir:1", "dir:1", &["a:1", "b:1"]).as_deref(), Some("a:1,b:1,dir:1"));
         assert_eq!(renew("a:1,b:1,dir:1", "dir:1", &["a:1", "b:1"]), None);
     }

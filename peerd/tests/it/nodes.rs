@@ -12,10 +12,18 @@ fn cluster(server: &Postgres) -> Stage {
     Stage::with(&["--store", &server.database(), "--cluster", "127.0.0.1:0"])
 }
 
-/// The address of the node at which a peer is.
-fn node_of(peer: &Peer) -> String {
+/// What a peer has written down of the addresses of its directory.
+fn known_to(peer: &Peer) -> String {
     let identity = std::fs::read_to_string(peer.dir.join("state/identity.toml")).unwrap();
     identity.lines().find(|line| line.starts_with("server")).unwrap().to_owned()
+}
+
+/// Whether a peer knows the addresses of all nodes.
+fn knows_all(stage: &Stage, peer: &Peer) -> bool {
+    let nodes: serde_json::Value =
+        serde_json::from_slice(&stage.operate(&["nodes", "--json"]).stdout).unwrap();
+    let known = known_to(peer);
+    nodes["nodes"].as_array().unwrap().iter().all(|node| known.contains(node["address"].as_str().unwrap()))
 }
 
 #[test]
@@ -32,7 +40,7 @@ fn a_node_is_killed_under_two_peers_and_every_view_counts_once() {
     let (addresses, invite) = addresses.split_once('?').unwrap();
     assert_eq!(addresses.split(',').count(), 2, "{link}");
     let bob = stage.peer_at("bob", &format!("{key}@{}?{invite}", addresses.split(',').nth(1).unwrap()));
-    assert_eq!(node_of(&bob).matches(':').count(), 3, "he knows both: {}", node_of(&bob));
+    assert_eq!(known_to(&bob).matches(':').count(), 3, "he knows both: {}", known_to(&bob));
     let original = pictures::write(&alice.dir.join("sea.jpg"), 1);
     alice.ctl(&["add", "sea.jpg"]).ok();
     alice.ctl(&["share", "sea", "bob", "--views", "20"]).ok();
@@ -47,6 +55,8 @@ fn a_node_is_killed_under_two_peers_and_every_view_counts_once() {
         shown += 1;
         bob.ctl(&["send", "alice", "still here"]).ok();
         second = stage.start_node(&format!("again-{round}"));
+        // He is told of it a moment after the nodes know of each other.
+        wait_until("bob knows the new node", || knows_all(&stage, &bob));
         // The node that has him now is stopped, so that he goes to the new one.
         stage.dosd.take().unwrap().signal(Signal::TERM);
         assert_eq!(bob.view("alice/sea"), original, "round {round}");
