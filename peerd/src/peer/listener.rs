@@ -14,7 +14,7 @@ use dos_daemon::{
     network::network_of,
 };
 use dos_protocol::{
-    PeerId,
+    JoinLink, PeerId,
     directory::Call,
     limits::{
         FIRST_BYTE_TIME_MAX, HANDSHAKE_GRACE, HANDSHAKE_TIME_MAX, PEER_CALLS_PER_PEER, PEER_HANDSHAKES_MAX,
@@ -138,17 +138,18 @@ async fn called(peers: &Peers, Call { ticket, from, at }: Call) -> io::Result<Tc
     join(directory, &ticket).await
 }
 
-/// Another node of the directory, at which the caller's call is. No word of the directory leads anywhere but to its own nodes.
+/// Where another node of the directory is, at which the caller's call is.
 async fn node(peers: &Peers, at: &HostPort) -> io::Result<SocketAddr> {
-    let known =
-        peers.identity.any().is_some_and(|identity| identity.server.addresses().any(|node| node == *at));
-    if !known {
-        return Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            format!("{at} is no node of the directory"),
-        ));
-    }
-    resolve(at).await?.into_iter().next().ok_or_else(|| io::ErrorKind::NotFound.into())
+    let server = peers.identity.any().map(|identity| identity.server.clone());
+    let known = server.and_then(|server| known_node(&server, at)).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::PermissionDenied, format!("{at} is no node of the directory"))
+    })?;
+    resolve(&known).await?.into_iter().next().ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// The address of a call, if it is that of a node: no word of the directory leads anywhere else.
+fn known_node(server: &JoinLink, at: &HostPort) -> Option<HostPort> {
+    server.addresses().find(|node| node == at)
 }
 
 /// A connection that came to the port, once something has come on it.
@@ -218,6 +219,27 @@ fn current(peers: &Peers, cached: &mut Option<(Arc<Identity>, ServerTls)>) -> Op
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "cannot serve peers");
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_followed_to_the_nodes_of_the_directory_and_nowhere_else() {
+        let key = dos_protocol::PublicKey::from([9; 32]);
+        let server: JoinLink = format!("dos://{key}@a.example:5001,192.0.2.7:5001").parse().unwrap();
+        for (at, is_node) in [
+            ("a.example:5001", true),
+            ("192.0.2.7:5001", true),
+            ("a.example:22", false),
+            ("127.0.0.1:5001", false),
+            ("b.example:5001", false),
+        ] {
+            let at: HostPort = at.parse().unwrap();
+            assert_eq!(known_node(&server, &at), Some(at).filter(|_| is_node));
         }
     }
 }

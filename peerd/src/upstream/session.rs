@@ -34,6 +34,7 @@ use super::{
     ways::know_nodes,
 };
 use crate::{
+    copies::blocking,
     feed::Feed,
     identity::Identities,
     inbox::{self, Inbox},
@@ -176,15 +177,18 @@ struct Reading {
 }
 
 impl Reading {
-    /// Writes down where the nodes of the directory are now, in passing: the next sign-in tells it again.
-    fn know_nodes(&self, nodes: Vec<HostPort>) {
+    /// Writes down where the nodes of the directory are now. What comes behind it waits: however often that is told, the disk sets the pace.
+    async fn know_nodes(&self, nodes: Vec<HostPort>) {
         let (identity, at) = (Arc::clone(&self.identity), self.at.clone());
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = know_nodes(&identity, &at, &nodes) {
+        match blocking(move || know_nodes(&identity, &at, &nodes)).await {
+            Ok(Ok(())) => {}
+            // The next sign-in tells it again.
+            Ok(Err(error)) => {
                 let error: &dyn std::error::Error = &error;
                 tracing::warn!(error, "cannot write down where the directory is");
             }
-        });
+            Err(error) => tracing::warn!(%error, "cannot write down where the directory is"),
+        }
     }
 
     async fn run(mut self, mut input: Input) -> Ending {
@@ -258,7 +262,7 @@ impl Reading {
             FromDirectory::Broadcast(letter) => {
                 return self.arrivals.send(Arrival::Broadcast(letter, Proof::None)).await.is_ok();
             }
-            FromDirectory::Nodes(nodes) => self.know_nodes(nodes),
+            FromDirectory::Nodes(nodes) => self.know_nodes(nodes).await,
             FromDirectory::Call(call) => {
                 // The queue is full, so this one would be too late: its caller gets no answer and gives up.
                 if self.calls.try_send(call).is_err() {

@@ -7,14 +7,15 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
 use dos_protocol::{
     JoinLink,
     limits::CONNECT_TIME_MAX,
-    link::HostPort,
+    link::{HostPort, NODES_MAX},
+    scope::{Scope, is_peer_port, scope_of},
     tls::{ClientTls, Stream},
 };
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -24,7 +25,10 @@ use tokio::{
 };
 
 use super::{connection::Failure, state::Failed};
-use crate::identity::{Identities, IdentityError};
+use crate::{
+    addresses::is_loopback,
+    identity::{Identities, IdentityError},
+};
 
 /// Addresses of one host that are tried.
 const ADDRESSES_TRIED_MAX: usize = 8;
@@ -168,9 +172,21 @@ async fn open(address: SocketAddr) -> io::Result<TcpStream> {
 /// named now are down.
 fn renewed(link: &JoinLink, at: &HostPort, nodes: &[HostPort]) -> Option<JoinLink> {
     let known: Vec<HostPort> = link.addresses().collect();
-    let renewed = link.clone().at(nodes.iter().chain([at]).chain(&known).cloned());
+    // However many nodes it names, they do not push out what led here.
+    let named = nodes.iter().filter(|node| may_be_node(node, at)).take(NODES_MAX - 1);
+    let renewed = link.clone().at(named.chain([at]).chain(&known).cloned());
     let set = |link: &JoinLink| link.addresses().collect::<BTreeSet<_>>();
     (!nodes.is_empty() && set(&renewed) != set(link)).then_some(renewed)
+}
+
+/// Whether a node may be where the directory says. As with the addresses of peers: nobody is led to the services of its own host, or to
+/// those of others that have system ports, because a directory says so; one that is on this host has its nodes here.
+fn may_be_node(node: &HostPort, at: &HostPort) -> bool {
+    let is_near = match node.host.parse::<IpAddr>() {
+        Ok(ip) => matches!(scope_of(ip), None | Some(Scope::Loopback | Scope::LinkLocal)),
+        Err(_) => is_loopback(&node.host),
+    };
+    is_peer_port(node.port) && (!is_near || is_loopback(&at.host) && is_loopback(&node.host))
 }
 
 /// Writes down where the nodes of the directory are, if that is news. Blocks on the disk.
@@ -192,7 +208,6 @@ pub(super) fn know_nodes(
 mod tests {
     use dos_protocol::{
         key::SecretKey,
-        link::NODES_MAX,
         tls::{Alpn, ServerTls},
     };
     use tokio::net::TcpListener;
@@ -260,9 +275,13 @@ mod tests {
         let link = |addresses: &str| format!("dos://{key}@{addresses}").parse::<JoinLink>().unwrap();
         let nodes =
             |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<HostPort>>();
+        // Short for a port that a node may have.
+        let long = |text: &str| text.replace(':', ":500");
         let renew = |known: &str, at: &str, told: &[&str]| {
-            let renewed = renewed(&link(known), &at.parse().unwrap(), &nodes(told));
-            renewed.map(|link| link.to_string().rsplit('@').next().unwrap().to_owned())
+            let told: Vec<String> = told.iter().map(|node| long(node)).collect();
+            let told: Vec<&str> = told.iter().map(String::as_str).collect();
+            let renewed = renewed(&link(&long(known)), &long(at).parse().unwrap(), &nodes(&told));
+            renewed.map(|link| link.to_string().rsplit('@').next().unwrap().replace(":500", ":"))
         };
         assert_eq!(renew("a:1", "a:1", &[]), None, "a directory of one server says nothing");
         assert_eq!(renew("a:1", "a:1", &["a:1", "b:1"]).as_deref(), Some("a:1,b:1"));
@@ -272,7 +291,29 @@ mod tests {
         let many: Vec<String> = (1..=NODES_MAX).map(|port| format!("a:{port}")).collect();
         let renewed = renew(&many.join(","), "a:1", &["a:1", "b:1"]).unwrap();
         assert!(renewed.starts_with("a:1,b:1,a:2,") && renewed.ends_with(",a:15"), "{renewed}");
+        let named: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(renew("dir:1", "dir:1", &named).unwrap().ends_with(",a:15,dir:1"), "what led here stays");
         assert_eq!(renew("dir:1", "dir:1", &["a:1", "b:1"]).as_deref(), Some("a:1,b:1,dir:1"));
         assert_eq!(renew("a:1,b:1,dir:1", "dir:1", &["a:1", "b:1"]), None);
+    }
+
+    #[test]
+    fn a_directory_leads_nobody_to_services_of_its_own_host_or_of_others() {
+        for (node, at, may) in [
+            ("b.example:5001", "a.example:5001", true),
+            ("10.0.0.7:5001", "a.example:5001", true),
+            ("b.example:443", "a.example:5001", true),
+            ("b.example:22", "a.example:5001", false),
+            ("127.0.0.1:5001", "a.example:5001", false),
+            ("localhost:5001", "a.example:5001", false),
+            ("[::ffff:127.0.0.1]:5001", "192.0.2.7:5001", false),
+            ("169.254.169.254:8080", "192.0.2.7:5001", false),
+            ("0.0.0.0:5001", "127.0.0.1:5001", false),
+            ("127.0.0.1:5002", "127.0.0.1:5001", true),
+            ("[::1]:5002", "localhost:5001", true),
+            ("169.254.1.1:5001", "127.0.0.1:5001", false),
+        ] {
+            assert_eq!(may_be_node(&node.parse().unwrap(), &at.parse().unwrap()), may, "{node} from {at}");
+        }
     }
 }
