@@ -40,7 +40,7 @@ use dos_protocol::{
     tls::{Alpn, ServerTls, TlsError},
 };
 use tokio::{net::TcpListener, sync::watch, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     admin::{Door, Operator},
@@ -177,9 +177,6 @@ impl Server {
             Some(servers) => {
                 let joining = joining(&link, links.as_ref());
                 let (store, writer) = Store::connect(servers, &joining, Arc::clone(&live) as _)?;
-                if let Some(node) = store.node() {
-                    live.set_node(node);
-                }
                 (store, writer, Some((joining, links)))
             }
         };
@@ -238,10 +235,9 @@ impl Server {
             let page = page::Observed::new(&self.directory, phases);
             tokio::spawn(http::serve(listener, page))
         });
-        let among = self
-            .joining
-            .map(|(joining, links)| tokio::spawn(nodes::run(Arc::clone(&self.directory), joining, links)));
-        let mut among = among.map(AbortOnDrop);
+        let mut among = self.joining.map(|(joining, links)| {
+            AbortOnDropHandle::new(tokio::spawn(nodes::run(Arc::clone(&self.directory), joining, links)))
+        });
         let closing = CancellationToken::new();
         let entrance = listener::Entrance::new(self.tls, Arc::clone(&self.directory), self.room);
         let listening = listener::listen(self.listener, entrance, closing.clone());
@@ -294,19 +290,10 @@ impl Server {
     }
 }
 
-/// A task that ends with its handle.
-struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// Until another server has taken the store; never, where that cannot be.
-async fn struck(among: &mut Option<AbortOnDrop<nodes::Struck>>) -> nodes::Struck {
+async fn struck(among: &mut Option<AbortOnDropHandle<nodes::Struck>>) -> nodes::Struck {
     match among {
-        Some(AbortOnDrop(running)) => match running.await {
+        Some(running) => match running.await {
             Ok(struck) => struck,
             // A panic has been reported by the panic hook already.
             Err(_) => nodes::Struck,

@@ -26,6 +26,7 @@ pub const LIBRARIES: &[(&str, Target)] = &[
     ("letters", secrets::letter),
     ("links", texts::links),
     ("names", texts::names),
+    ("node_messages", messages::node),
     ("passwords", secrets::password),
     ("peer_messages", messages::peer),
     ("sealed_copies", copies::sealed),

@@ -10,6 +10,7 @@ use dos_protocol::{
     directory::{FromDirectory, ToDirectory, read_message, read_request},
     frame::{self, FrameError},
     kind,
+    node::{self, FromNode, ToNode},
     peer::{FromPeer, ToPeer},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -39,6 +40,13 @@ pub fn peer(body: &[u8]) {
     again::<FromPeer>(body);
     drop(kind::read::<ToPeer>(body));
     drop(kind::read::<FromPeer>(body));
+}
+
+/// What two nodes of a directory send each other.
+pub fn node(body: &[u8]) {
+    again::<ToNode>(body);
+    again::<FromNode>(body);
+    let _ = node::asked(body);
 }
 
 /// What dosctl and peerd send each other.

@@ -169,8 +169,9 @@ impl Directory {
             |nodes: &[NodeRow]| nodes.iter().map(|node| node.address.clone()).collect::<BTreeSet<_>>();
         let (before, after) = (addresses(&self.nodes()), addresses(&nodes));
         *self.nodes.write().unwrap_or_else(PoisonError::into_inner) = nodes.into();
-        if before != after && !before.is_empty() {
-            self.live.say_nodes(&self.addresses());
+        let told = self.addresses();
+        if before != after && !told.is_empty() {
+            self.live.say_nodes(&told);
         }
     }
 

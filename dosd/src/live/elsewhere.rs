@@ -2,14 +2,14 @@
 //!
 //! The board is what the other nodes tell of themselves: a look at another peer costs no more than on one node. Nothing that must hold
 //! rests on it; a peer's seat in the store is the truth, and of two sessions of a peer the one with the higher number is the newer.
-//! What is told goes into a bounded queue for each node: what does not fit is made up for, rows from the inbox, presence by telling
-//! all of it anew.
+//! What is told goes into a bounded queue for each node: what does not fit is made up for, rows and blocks from the store, presence by
+//! telling all of it anew.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -48,8 +48,8 @@ pub(super) struct Away {
 
 impl Away {
     fn of(node: NodeId, resident: Resident) -> Self {
-        let Resident { name, session, instance, seen, port, addresses, since, .. } = resident;
-        let online = Online { reach: Reach::of(seen, port, addresses), since };
+        let Resident { name, session, instance, seen, addresses, since, .. } = resident;
+        let online = Online { reach: Reach::of(seen.0.ip(), seen.0.port(), addresses), since };
         Self { node, session, instance, name, online }
     }
 
@@ -78,14 +78,14 @@ struct Way {
 /// What did not fit into a way's queue.
 #[derive(Debug, Default)]
 pub(crate) struct Lost {
-    rows: AtomicBool,
+    stored: AtomicBool,
     presence: AtomicBool,
 }
 
 impl Lost {
-    /// Whether rows were lost since this was last asked.
-    pub(crate) fn rows(&self) -> bool {
-        self.rows.swap(false, Ordering::AcqRel)
+    /// Whether what the store has was lost since this was last asked: rows, blocks.
+    pub(crate) fn stored(&self) -> bool {
+        self.stored.swap(false, Ordering::AcqRel)
     }
 
     /// Whether changes of presence were lost since this was last asked.
@@ -103,9 +103,9 @@ pub(crate) struct WayEnd {
 
 impl Way {
     fn tell(&self, message: ToNode) {
-        let is_row = matches!(message, ToNode::Update(_));
+        let is_stored = matches!(message, ToNode::Update(_) | ToNode::Block(_));
         if self.queue.try_send(Parcel::Tell(message)).is_err() {
-            let lost = if is_row { &self.lost.rows } else { &self.lost.presence };
+            let lost = if is_stored { &self.lost.stored } else { &self.lost.presence };
             lost.store(true, Ordering::Release);
         }
     }
@@ -121,22 +121,11 @@ impl Way {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Elsewhere {
-    /// This node; 0 while it is the only one.
-    own: AtomicU64,
     board: RwLock<BTreeMap<PeerId, Away>>,
     ways: RwLock<BTreeMap<NodeId, Way>>,
 }
 
 impl Elsewhere {
-    pub(super) fn set_own(&self, node: NodeId) {
-        self.own.store(node.number(), Ordering::Release);
-    }
-
-    /// Whether the node is another one.
-    pub(super) fn is_other(&self, node: NodeId) -> bool {
-        self.own.load(Ordering::Acquire) != node.number()
-    }
-
     pub(super) fn open(&self, node: NodeId) -> WayEnd {
         let (queue, parcels) = mpsc::channel(WAY_QUEUE_MAX);
         let lost = Arc::new(Lost::default());
@@ -225,10 +214,10 @@ impl Elsewhere {
         gone.into_iter().filter_map(forget).collect()
     }
 
-    /// Tells a node something.
-    pub(super) fn tell(&self, node: NodeId, message: ToNode) {
+    /// Tells a node something, if it is another one.
+    pub(super) fn tell(&self, node: NodeId, message: impl FnOnce() -> ToNode) {
         if let Some(way) = self.ways.read().get(&node) {
-            way.tell(message);
+            way.tell(message());
         }
     }
 
@@ -271,6 +260,8 @@ pub(super) fn count_of(answers: Vec<Told>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use dos_protocol::node::Blocking;
+
     use super::*;
 
     fn node(number: u64) -> NodeId {
@@ -283,8 +274,7 @@ mod tests {
             name: None,
             session,
             instance: Instance(instance),
-            seen: [192, 0, 2, 7].into(),
-            port: 4000,
+            seen: "192.0.2.7:4000".parse().unwrap(),
             addresses: Vec::new(),
             since: Timestamp(1),
         }
@@ -324,9 +314,12 @@ mod tests {
         let elsewhere = Elsewhere::default();
         let mut end = elsewhere.open(node(1));
         for _ in 0..=WAY_QUEUE_MAX {
-            elsewhere.tell(node(1), ToNode::Arrived(Box::new(resident(1, 1))));
+            elsewhere.tell(node(1), || ToNode::Arrived(Box::new(resident(1, 1))));
         }
-        assert!(end.lost.presence() && !end.lost.presence() && !end.lost.rows());
+        assert!(end.lost.presence() && !end.lost.presence() && !end.lost.stored());
+        let peer = peer();
+        elsewhere.tell_all(&ToNode::Block(Blocking { blocker: peer, blocked: peer, is_on: true }));
+        assert!(end.lost.stored(), "a block is read again like a row");
         assert!(end.parcels.try_recv().is_ok());
     }
 }

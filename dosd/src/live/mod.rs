@@ -294,9 +294,11 @@ impl Live {
     pub fn push(&self, rows: impl IntoIterator<Item = (PeerId, Row, Option<NodeId>)>) {
         let sessions = self.sessions();
         for (peer, row, node) in rows {
-            if let Some(node) = node.filter(|node| self.elsewhere.is_other(*node)) {
-                let Row { seq, at, update } = row.clone();
-                self.elsewhere.tell(node, ToNode::Update(Box::new(Owed { peer, seq, at, update })));
+            if let Some(node) = node {
+                self.elsewhere.tell(node, || {
+                    let Row { seq, at, update } = row.clone();
+                    ToNode::Update(Box::new(Owed { peer, seq, at, update }))
+                });
             }
             if let Some(session) = sessions.get(&peer) {
                 session.push(Push::Update(Box::new(row)));

@@ -8,23 +8,18 @@ use std::{
 use dos_protocol::{
     PeerId, Seq, Timestamp,
     directory::Notice,
+    limits::{DELIVERY_TIME_MAX, PING_TIME_MAX},
     link::HostPort,
     model::SessionEnd,
     node::{Ask, Blocking, NodeId, Owed, Resident, Told},
 };
 
+use tokio::time::timeout;
+
 use super::{Live, Push, Row, arrival, elsewhere::WayEnd};
 use crate::rules::{BlockChange, seats::Displaced};
 
-/// The sessions of this server by their seats, as of a moment.
-pub(crate) type Local = BTreeMap<PeerId, u64>;
-
 impl Live {
-    /// This server is this node from now on.
-    pub(crate) fn set_node(&self, node: NodeId) {
-        self.elsewhere.set_own(node);
-    }
-
     /// Opens the way to another node: what it is to be told waits there from now on.
     pub(crate) fn open_way(&self, node: NodeId) -> WayEnd {
         self.elsewhere.open(node)
@@ -126,11 +121,11 @@ impl Live {
         }
     }
 
-    /// The seats that the store has decided on, and all peers of which there is a session.
-    pub(crate) fn seated(&self) -> (Local, BTreeSet<PeerId>) {
+    /// The seats of the sessions here, as far as the store has decided on them.
+    pub(crate) fn seated(&self) -> BTreeMap<PeerId, u64> {
         let sessions = self.sessions();
         let settled = sessions.values().filter(|session| session.seat() > 0);
-        (settled.map(|session| (session.peer, session.seat())).collect(), sessions.keys().copied().collect())
+        settled.map(|session| (session.peer, session.seat())).collect()
     }
 
     /// Tells the peers here where the nodes of the directory are.
@@ -174,7 +169,7 @@ impl Live {
         self.blocks.end_reading(read);
     }
 
-    /// Does what another node asks.
+    /// Does what another node asks. Whatever its peers do, that has an end.
     pub(crate) async fn answer(&self, ask: Ask) -> Told {
         match ask {
             Ask::Ready => Told::Done(true),
@@ -184,10 +179,8 @@ impl Live {
                 Told::Done(true)
             }
             Ask::Ping(peer) => {
-                let time = match self.session(peer) {
-                    Some(session) => session.ping().await,
-                    None => None,
-                };
+                let pinging = async { self.session(peer)?.ping().await };
+                let time = timeout(PING_TIME_MAX, pinging).await.ok().flatten();
                 time.map_or(Told::Done(false), |time| {
                     Told::Micros(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
                 })
@@ -197,8 +190,9 @@ impl Live {
             }
             Ask::Stored { peer, seq } => {
                 let storing = self.session(peer).map(|session| session.storing(seq));
+                // Nobody waits for longer, and a peer may be here for days without storing anything.
                 Told::Done(match storing {
-                    Some(storing) => storing.await,
+                    Some(storing) => timeout(DELIVERY_TIME_MAX, storing).await.unwrap_or(false),
                     None => false,
                 })
             }

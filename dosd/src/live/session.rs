@@ -159,14 +159,13 @@ impl Session {
 
     /// As another node is told of it.
     pub(super) fn resident(&self) -> Resident {
-        let address = self.reach.address();
+        let port = self.reach.address().map_or(0, |address| address.0.port());
         Resident {
             peer: self.peer,
             name: self.name.read().clone(),
             session: self.seat(),
             instance: self.instance,
-            seen: self.reach.seen(),
-            port: address.map_or(0, |address| address.0.port()),
+            seen: Address((self.reach.seen(), port).into()),
             addresses: self.reach.addresses().to_vec(),
             since: self.since,
         }

@@ -139,7 +139,6 @@ fn a_session_is_nobodys_news_before_the_store_has_let_it_in() {
 fn a_peer_is_where_its_newer_session_is() {
     let live = Live::default();
     let [here, there] = [1, 2].map(|number| NodeId::from_number(number).unwrap());
-    live.set_node(here);
     let mut told = live.open_way(there);
     let (session, mut pushes) = live.arrive(arrival(1, false)).unwrap();
     live.settle(&session, 5);
@@ -149,8 +148,7 @@ fn a_peer_is_where_its_newer_session_is() {
         name: None,
         session,
         instance: Instance(1),
-        seen: [127, 0, 0, 1].into(),
-        port: 0,
+        seen: "127.0.0.1:0".parse().unwrap(),
         addresses: Vec::new(),
         since: Timestamp(0),
     };
@@ -168,4 +166,17 @@ fn a_peer_is_where_its_newer_session_is() {
     assert!(told.parcels.try_recv().is_err(), "a row for a seat here goes nowhere else");
     live.gone(there);
     assert!(!live.is_online(session.peer()));
+}
+
+/// A peer that takes what it is sent and never says so, and nothing that it is pinged with, is waited for no longer than anybody wants
+/// to know.
+#[tokio::test(start_paused = true)]
+async fn what_another_node_asks_has_an_end_whatever_the_peer_does() {
+    let live = Live::default();
+    let (session, _pushes) = arrive(&live, arrival(1, false)).unwrap();
+    let peer = session.peer();
+    assert_eq!(live.answer(Ask::Stored { peer, seq: Seq(1) }).await, Told::Done(false));
+    assert_eq!(live.answer(Ask::Ping(peer)).await, Told::Done(false));
+    session.note_stored(Seq(1));
+    assert_eq!(live.answer(Ask::Stored { peer, seq: Seq(1) }).await, Told::Done(true));
 }

@@ -8,7 +8,7 @@ use std::{io, sync::Arc, time::Duration};
 use dos_protocol::{
     frame::{self, Reader},
     limits::{HANDSHAKE_TIME_MAX, WRITE_STALL_MAX},
-    node::{FromNode, NodeId, Resident, ToNode},
+    node::{FromNode, NodeId, Resident, ToNode, Told, asked},
     tls::{ServerTls, Stream},
 };
 use tokio::{
@@ -95,14 +95,11 @@ async fn serve(shared: Arc<Shared>, node: NodeId, stream: Stream<TcpStream>) {
     shared.heard.send_modify(|heard| *heard.entry(node).or_default() += 1);
     // What was told while there was no link is read.
     shared.missed.notify_one();
-    let live = &shared.directory.live;
-    live.begin_reading_blocks();
-    let read = shared.directory.store.all_blocks().await;
-    live.end_reading_blocks(read.inspect_err(|error| tracing::warn!(%error, "cannot read the blocks")).ok());
     let (input, output) = split(stream);
     let (answers, waiting) = mpsc::channel(ANSWERS_MAX);
     let mut tasks = JoinSet::new();
     tasks.spawn(write(output, waiting));
+    tasks.spawn(read_blocks(Arc::clone(&shared)));
     let heard = Heard { shared: Arc::clone(&shared), node, answers, residents: Vec::new() };
     let why = heard.read(Reader::new(input), &mut tasks).await;
     tracing::info!(%node, why, "the link of a node ended");
@@ -113,6 +110,14 @@ async fn serve(shared: Arc<Shared>, node: NodeId, stream: Stream<TcpStream>) {
             heard.remove(&node);
         }
     });
+}
+
+/// Reads all blocks; what changes meanwhile is not lost by that.
+async fn read_blocks(shared: Arc<Shared>) {
+    let live = &shared.directory.live;
+    live.begin_reading_blocks();
+    let read = shared.directory.store.all_blocks().await;
+    live.end_reading_blocks(read.inspect_err(|error| tracing::warn!(%error, "cannot read the blocks")).ok());
 }
 
 async fn write(mut output: WriteHalf<Stream<TcpStream>>, mut waiting: mpsc::Receiver<FromNode>) {
@@ -173,16 +178,32 @@ impl Heard {
                     if tasks.len() < ANSWERS_MAX {
                         tasks.spawn(answering);
                     } else {
-                        answering.await;
+                        // To wait here would keep the rows back that come behind it.
+                        self.answer(id, Told::Unknown).await;
                     }
                 }
+                Ok(ToNode::Missed) => self.missed(tasks),
                 Ok(message) => self.told(message),
                 Err(error) => {
                     tracing::debug!(%error, "a node says something that this one does not know");
-                    self.shared.missed.notify_one();
+                    match asked(&body) {
+                        Some(id) => self.answer(id, Told::Unknown).await,
+                        None => self.missed(tasks),
+                    }
                 }
             }
         }
+    }
+
+    async fn answer(&self, id: u32, answer: Told) {
+        // Without a writer nobody waits.
+        drop(self.answers.send(FromNode::Answer { id, answer }).await);
+    }
+
+    /// What was told and has not come is in the store.
+    fn missed(&self, tasks: &mut JoinSet<()>) {
+        self.shared.missed.notify_one();
+        tasks.spawn(read_blocks(Arc::clone(&self.shared)));
     }
 
     fn told(&mut self, message: ToNode) {
@@ -199,9 +220,8 @@ impl Heard {
             ToNode::Arrived(resident) => live.arrived_at(self.node, *resident),
             ToNode::Left { peer, session, at, end } => live.left_at(self.node, (peer, session), (at, end)),
             ToNode::Update(owed) => live.push_here(*owed),
-            ToNode::Missed => self.shared.missed.notify_one(),
             ToNode::Block(blocking) => live.block_from(blocking),
-            ToNode::Hello { .. } | ToNode::Ask { .. } => {}
+            ToNode::Hello { .. } | ToNode::Ask { .. } | ToNode::Missed => {}
         }
     }
 }

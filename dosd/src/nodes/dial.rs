@@ -183,7 +183,7 @@ impl Link<'_> {
 
     /// Makes up for what did not fit into the queue.
     async fn make_up(&mut self) -> Result<(), Broken> {
-        if self.way.lost.rows() {
+        if self.way.lost.stored() {
             frame::encode(&ToNode::Missed, &mut self.out)?;
         }
         if self.way.lost.presence() {

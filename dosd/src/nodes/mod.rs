@@ -221,10 +221,7 @@ impl Node {
             directory.live.gone(node);
         }
         match directory.store.join_again(self.joining.clone()).await {
-            Ok(node) => {
-                directory.live.set_node(node);
-                self.beats = Beats::default();
-            }
+            Ok(_) => self.beats = Beats::default(),
             Err(error) => tracing::warn!(%error, "cannot come anew"),
         }
         None

@@ -31,7 +31,7 @@ pub(super) async fn compare_when_missed(shared: Arc<Shared>) {
 async fn compare(directory: &Directory) -> Result<(), Refusal> {
     let (store, live) = (&directory.store, &directory.live);
     let Some(node) = store.node() else { return Ok(()) };
-    let (mut seated, mut after) = (live.seated().0, None);
+    let (mut seated, mut after) = (live.seated(), None);
     loop {
         let page = store.seats(node, after).await?;
         let mut ghosts = Vec::new();
@@ -56,4 +56,92 @@ async fn compare(directory: &Directory) -> Result<(), Refusal> {
         live.unseat((peer, seat));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dos_protocol::{
+        Instance, MessageId, PeerId, PeerRef, PublicKey, Seq, Timestamp, directory::Send, key::SecretKey,
+        model::SessionEnd, opaque::Setup,
+    };
+    use dos_sql::{Secrets, Server};
+    use dos_testing::Postgres;
+
+    use super::*;
+    use crate::{
+        config::Settings,
+        live::{Arrival, Claim, Handle, Live, Push},
+        rules::Reach,
+        store::{self, Admission, Change, Joining, NewPeer, Store},
+    };
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+    fn directory(address: &str) -> Directory {
+        let server = Server::new(&address.parse().unwrap(), &Secrets::default()).unwrap();
+        let joining = Joining { address: "localhost:5001".into(), cluster: Some("localhost:5003".into()) };
+        let live = Arc::new(Live::default());
+        let (store, _lane) = Store::connect(&server, &joining, Arc::clone(&live) as _).unwrap();
+        let secret = SecretKey::generate().unwrap();
+        let setup = Setup::derive(&secret).unwrap();
+        Directory::new(store, live, (&secret, setup), Settings::default()).unwrap()
+    }
+
+    type Session = (Handle, tokio::sync::mpsc::Receiver<Push>);
+
+    /// Takes a peer's seat, with a session to it.
+    async fn seated(directory: &Directory, (peer, key): (PeerId, PublicKey), instance: Instance) -> Session {
+        let reach = Reach::of([127, 0, 0, 1].into(), 0, Vec::new());
+        let arrival = Arrival { peer, name: None, instance, reach, claim: Claim::Forced, permit: None };
+        let session = directory.live.arrive(arrival).unwrap();
+        let arrived =
+            store::Arrival { peer, key, stored: Seq(0), state: None, instance, claim: Claim::Forced };
+        let entered = directory.store.sign_in(arrived, NOW).await.unwrap();
+        directory.live.settle(&session.0, entered.taken.session);
+        session
+    }
+
+    async fn peer(directory: &Directory, name: &str) -> (PeerId, PublicKey) {
+        let key = SecretKey::generate().unwrap().public().unwrap();
+        let new = NewPeer { name: name.parse().ok(), admission: Admission::Open };
+        (directory.store.register(key, new, NOW).await.unwrap().id, key)
+    }
+
+    /// Two nodes that do not hear each other: what one would have told, the other finds.
+    #[tokio::test]
+    async fn what_no_link_has_told_is_found_in_the_store() {
+        let Some(server) = Postgres::shared("what_no_link_has_told_is_found_in_the_store") else { return };
+        let address = server.database();
+        let (here, there) = (directory(&address), directory(&address));
+        let (alice, bob) = (peer(&here, "alice").await, peer(&here, "bob").await);
+        let (session, mut pushes) = seated(&here, alice, Instance(1)).await;
+        compare(&here).await.unwrap();
+        assert!(pushes.try_recv().is_err(), "nothing has happened");
+        // A row.
+        let (message, to) = (MessageId::generate(), PeerRef::Id(alice.0));
+        let send = Send { message, to, text: "hello".into(), sealed: None };
+        there.store.send(Change::by(bob.0, NOW), send).await.unwrap();
+        let node = here.store.node().unwrap();
+        let latest = here.store.seats(node, None).await.unwrap()[0].latest;
+        assert!(session.latest() < latest);
+        compare(&here).await.unwrap();
+        assert!(matches!(pushes.try_recv(), Ok(Push::Look)));
+        assert_eq!(session.latest(), latest);
+        // A seat without a session, which would keep the peer's other daemons out.
+        let (ghost, _) = seated(&here, bob, Instance(2)).await;
+        assert!(here.live.leave(&ghost, SessionEnd::Closed));
+        assert_eq!(here.store.seats(node, None).await.unwrap().len(), 2);
+        compare(&here).await.unwrap();
+        let left: Vec<PeerId> =
+            here.store.seats(node, None).await.unwrap().iter().map(|seat| seat.peer).collect();
+        assert_eq!(left, [alice.0]);
+        // A session that was taken over at the other node.
+        let (_other, _others) = seated(&there, alice, Instance(3)).await;
+        compare(&here).await.unwrap();
+        assert!(matches!(pushes.try_recv(), Ok(Push::Close(_))));
+        compare(&there).await.unwrap();
+        assert!(there.live.is_here(alice.0));
+    }
 }

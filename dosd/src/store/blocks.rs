@@ -61,16 +61,29 @@ pub(super) fn passing(
 
 /// Delivers all blocks that there are.
 pub(super) fn deliver_all(connection: &Connection, deliver: &dyn Deliver) -> sql::Result<()> {
-    let mut statement = connection.prepare("SELECT blocker, blocked FROM blocks")?;
-    let mut rows = statement.query(())?;
-    while let Some(row) = rows.next()? {
-        let (blocker, blocked) = (row::peer(row, 0)?, row::peer(row, 1)?);
-        deliver.blocking(BlockChange { blocker, blocked, is_on: true });
+    for block in all(connection)? {
+        deliver.blocking(block);
     }
     Ok(())
 }
 
+fn all(connection: &Connection) -> sql::Result<Vec<BlockChange>> {
+    let mut statement = connection.prepare("SELECT blocker, blocked FROM blocks")?;
+    let read = |row: Row<'_>| {
+        Ok(BlockChange { blocker: row::peer(row, 0)?, blocked: row::peer(row, 1)?, is_on: true })
+    };
+    statement.query_map((), read)?.collect()
+}
+
 impl Store {
+    /// All blocks that stand.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn all_blocks(&self) -> Result<Vec<BlockChange>, Refusal> {
+        self.read(|connection| Ok(all(connection)?)).await
+    }
+
     /// Blocks a peer: its messages beyond `stored`, the last row that the blocker is known to have stored, become nothing,
     /// its pending requests are denied, and those of the blocker to it are withdrawn. Again it changes nothing.
     ///

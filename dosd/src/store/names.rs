@@ -1,9 +1,8 @@
 //! Another name for a peer that asks for it itself.
 
 use dos_protocol::{PeerId, PeerName, model::PeerRef};
-use dos_sql::params;
 
-use super::{Refusal, Store, peers, row};
+use super::{Refusal, Store, peers};
 use crate::rules::{names, refusal::no_peer};
 
 impl Store {
@@ -16,9 +15,7 @@ impl Store {
             let known = peers::by_id(connection, peer)?.ok_or_else(|| no_peer(&PeerRef::Id(peer)))?;
             let holder = peers::by_name(connection, &name)?.map(|holder| holder.id);
             if names::rename(known.id, (&name, holder))? {
-                connection
-                    .prepare("UPDATE peers SET name = ?2 WHERE id = ?1")?
-                    .execute(params![row::peer_number(peer), name.as_str()])?;
+                peers::rename(connection, peer, &name)?;
             }
             Ok(().into())
         })

@@ -11,10 +11,7 @@ use dos_protocol::{Instance, PeerId, Seq, Timestamp, model::SessionEnd, node::No
 use dos_sql::{self as sql, Connection, Optional as _, Session, params};
 
 use super::{ConnectError, Refusal, Store, peers::end_number, row};
-use crate::rules::{
-    BlockChange,
-    seats::{self, Beats, Claim, Displaced, Seat},
-};
+use crate::rules::seats::{self, Beats, Claim, Displaced, Seat};
 
 /// How a server comes among the nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -310,21 +307,6 @@ impl Store {
                 free(connection, node, *seat)?;
             }
             Ok(().into())
-        })
-        .await
-    }
-
-    /// All blocks that stand.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub async fn all_blocks(&self) -> Result<Vec<BlockChange>, Refusal> {
-        self.read(|connection| {
-            let mut statement = connection.prepare("SELECT blocker, blocked FROM blocks")?;
-            let read = |row: sql::Row<'_>| {
-                Ok(BlockChange { blocker: row::peer(row, 0)?, blocked: row::peer(row, 1)?, is_on: true })
-            };
-            Ok(statement.query_map((), read)?.collect::<sql::Result<_>>()?)
         })
         .await
     }

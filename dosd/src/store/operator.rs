@@ -227,9 +227,7 @@ impl Store {
             let holder = peers::by_name(connection, &name)?.map(|holder| holder.id);
             let owed = operator::rename(&known, (&name, holder), acted.reason.as_deref())?;
             let Some(owe) = owed else { return Ok(known.name.into()) };
-            connection
-                .prepare("UPDATE peers SET name = ?2 WHERE id = ?1")?
-                .execute(params![row::peer_number(peer), name.as_str()])?;
+            peers::rename(connection, peer, &name)?;
             note(connection, &acted, &format!("{} to {name}", named(peer, known.name.as_ref())))?;
             let rows = inbox::owe(connection, vec![owe], acted.at)?;
             Ok(Changed::owing(known.name, rows))

@@ -345,6 +345,12 @@ fn insert(
     connection.prepare(sql)?.execute(values).map(drop)
 }
 
+/// Gives a peer another name.
+pub(super) fn rename(connection: &Connection, id: PeerId, name: &PeerName) -> sql::Result<()> {
+    let sql = "UPDATE peers SET name = ?2 WHERE id = ?1";
+    connection.prepare(sql)?.execute(params![row::peer_number(id), name.as_str()]).map(drop)
+}
+
 fn draw_id(connection: &Connection) -> Result<PeerId, Refusal> {
     for _ in 0..DRAWS {
         let id = random::peer_id().map_err(|error| WireError::new(Code::Internal, error.to_string()))?;

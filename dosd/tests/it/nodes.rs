@@ -96,6 +96,12 @@ async fn one_live_session_per_id_whichever_node() {
     assert_eq!(forced.next().await, None);
     assert!(net.nodes.iter().all(|node| node.live.is_online(bob.id())));
     same.sign_out().await;
+    // Whose session has ended keeps nobody out, at either node.
+    for instance in [3, 4, 5] {
+        let mut next = Client::connect(&net, bob.secret.clone()).await;
+        next.enter(Op::SignIn(sign_in(instance, bob.stored))).await.unwrap();
+        next.sign_out().await;
+    }
     net.stop().await;
 }
 

@@ -7,6 +7,7 @@ mod admin;
 mod control;
 mod directory;
 mod model;
+mod node;
 mod peer;
 
 use std::{collections::BTreeSet, fmt::Debug, fmt::Write};

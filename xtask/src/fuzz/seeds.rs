@@ -63,6 +63,7 @@ impl Seeds<'_> {
             ("admin_messages", ["admin__from_dosd", "admin__to_dosd"]),
             ("control_messages", ["control__from_peerd", "control__to_peerd"]),
             ("directory_messages", ["directory__from_the_directory", "directory__to_the_directory"]),
+            ("node_messages", ["node__from_a_node", "node__to_a_node"]),
             ("peer_messages", ["peer__from_a_peer", "peer__to_a_peer"]),
         ];
         for (target, directions) in conversations {
