@@ -77,6 +77,38 @@ impl<'c> Connection<'c> {
         self.prepare(sql)?.query_row(params, read)
     }
 
+    /// Claims what hangs on this key for the operation.
+    ///
+    /// # Errors
+    /// [`Error::Narrow`] if its [`crate::Scope`] does not have it: the operation is undone then, whatever it answers, and done anew
+    /// with everything.
+    pub fn need(&self, key: i64) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(session) => session.need(Some(key)),
+        }
+    }
+
+    /// Claims everything for the operation.
+    ///
+    /// # Errors
+    /// [`Error::Narrow`] as [`Connection::need`].
+    pub fn need_whole(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(session) => session.need(None),
+        }
+    }
+
+    /// Whether other operations run beside this one.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(session) => session.is_shared(),
+        }
+    }
+
     /// Runs statements without parameters, one after the other.
     ///
     /// # Errors

@@ -18,6 +18,9 @@ pub enum Error {
     /// There is no row.
     #[error("there is no row")]
     NoRow,
+    /// The operation needs more than what its [`crate::Scope`] has.
+    #[error("the operation needs more than what is locked for it")]
+    Narrow,
     /// A column that holds what the program never writes.
     #[error("column {0} holds a value that this program never writes")]
     Alien(usize),

@@ -4,7 +4,7 @@ use std::{future::pending, path::PathBuf};
 
 use dos_sqlite::WriterStats;
 
-use crate::{Connection, Lane, LaneThread, Sessions, StoreError};
+use crate::{Connection, LaneThreads, Lanes, Scope, Sessions, StoreError};
 
 /// A handle to the writer; clones share it. When the last one is gone, the writer finishes and stops.
 #[derive(Debug, Clone)]
@@ -12,7 +12,7 @@ pub enum Writer {
     /// To SQLite.
     Sqlite(dos_sqlite::Writer),
     /// To PostgreSQL.
-    Postgres(Lane),
+    Postgres(Lanes),
 }
 
 /// Waits for the writer's end.
@@ -21,7 +21,7 @@ pub enum WriterThread {
     /// Of SQLite.
     Sqlite(dos_sqlite::WriterThread),
     /// Of PostgreSQL.
-    Postgres(LaneThread),
+    Postgres(LaneThreads),
 }
 
 impl WriterThread {
@@ -29,15 +29,15 @@ impl WriterThread {
     pub fn join(self) {
         match self {
             Self::Sqlite(thread) => thread.join(),
-            Self::Postgres(thread) => thread.join(),
+            Self::Postgres(threads) => threads.join(),
         }
     }
 }
 
 impl Writer {
-    /// Does `work` in a transaction and answers when it is durable; right after the commit, before any later operation is answered,
-    /// `then` sees what came of it. `work` must not commit or roll back itself, and may be run several times, of which one counts.
-    /// `then` runs on the writer's thread and must not block.
+    /// Does `work` in a transaction and answers when it is durable; right after the commit, before any later operation of the same scope is
+    /// answered, `then` sees what came of it. `work` must not commit or roll back itself, and may be run several times, of which one
+    /// counts. `then` runs on the writer's thread and must not block.
     ///
     /// Cancelling the call does not undo the work.
     ///
@@ -45,6 +45,7 @@ impl Writer {
     /// Those of `work`, whose changes are then undone, or a [`StoreError`].
     pub async fn call_then<W, T, E>(
         &self,
+        scope: Scope,
         work: W,
         then: impl FnOnce(&mut T) + Send + 'static,
     ) -> Result<T, E>
@@ -57,7 +58,7 @@ impl Writer {
             Self::Sqlite(writer) => {
                 writer.call_then(move |connection| work(&Connection::Sqlite(connection)), then).await
             }
-            Self::Postgres(lane) => lane.call_then(work, then).await,
+            Self::Postgres(lanes) => lanes.call_then(scope, work, then).await,
         }
     }
 
@@ -66,7 +67,7 @@ impl Writer {
     pub async fn answers(&self) -> bool {
         match self {
             Self::Sqlite(writer) => writer.answers().await,
-            Self::Postgres(lane) => lane.is_running(),
+            Self::Postgres(lanes) => lanes.are_running(),
         }
     }
 
@@ -75,7 +76,7 @@ impl Writer {
     pub fn is_up(&self) -> bool {
         match self {
             Self::Sqlite(_) => true,
-            Self::Postgres(lane) => lane.is_up(),
+            Self::Postgres(lanes) => lanes.is_up(),
         }
     }
 
@@ -92,7 +93,7 @@ impl Writer {
     pub fn stats(&self) -> WriterStats {
         match self {
             Self::Sqlite(writer) => writer.stats(),
-            Self::Postgres(lane) => lane.counters().stats(),
+            Self::Postgres(lanes) => lanes.counters().stats(),
         }
     }
 }

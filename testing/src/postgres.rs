@@ -149,6 +149,10 @@ impl Postgres {
 
     /// Kills it, with everything that it has started.
     pub fn kill(&self) {
+        // Its processes for connections are in groups of their own, and would finish what they are doing.
+        if self.process().is_some() {
+            self.signal_all(Signal::KILL);
+        }
         drop(self.process().take());
     }
 

@@ -40,6 +40,9 @@ const QUIET: Duration = Duration::from_secs(10);
 /// How often the seats are compared although nothing has gone wrong.
 const SEATS_PAUSE: Duration = Duration::from_secs(60);
 
+/// How often what is forgotten after a time is forgotten. Of several nodes each does so, and finds little after another one.
+const FORGETTING_PAUSE: Duration = Duration::from_secs(60);
+
 /// At the end of a node.
 const FAREWELL_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -91,6 +94,7 @@ pub(crate) async fn run(directory: Arc<Directory>, joining: Joining, links: Opti
         calls
     });
     tasks.spawn(seats::compare_when_missed(Arc::clone(&shared)));
+    tasks.spawn(forget_old(Arc::clone(&shared.directory)));
     let mut node = Node {
         shared,
         joining,
@@ -225,6 +229,25 @@ impl Node {
             Err(error) => tracing::warn!(%error, "cannot come anew"),
         }
         None
+    }
+}
+
+/// Forgets operation IDs and messages whose time is over.
+async fn forget_old(directory: Arc<Directory>) {
+    let mut times = interval(FORGETTING_PAUSE);
+    times.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        times.tick().await;
+        loop {
+            match directory.store.forget_old(Timestamp::now()).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::debug!(%error, "cannot forget what is old");
+                    break;
+                }
+            }
+        }
     }
 }
 

@@ -52,7 +52,10 @@ fn remember(
     connection
         .prepare("INSERT INTO done(peer, operation, answer, at) VALUES(?1, ?2, ?3, ?4)")?
         .execute(params![row::peer_number(peer), operation.as_bytes().as_slice(), answer, now.0])?;
-    forget(connection, now, FORGOTTEN_AT_ONCE)?;
+    // What others have done is theirs, if they do something in the meantime.
+    if !connection.is_shared() {
+        forget(connection, now, FORGOTTEN_AT_ONCE)?;
+    }
     let sql = "SELECT answer_bytes FROM peers WHERE id = ?1";
     let bytes = connection.prepare(sql)?.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0));
     if bytes.optional()?.is_some_and(are_too_many) {

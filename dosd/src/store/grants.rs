@@ -10,7 +10,7 @@ use dos_protocol::{
 };
 use dos_sql::{self as sql, Connection, Optional as _, Row, ValueRef, params};
 
-use super::{Change, Changed, Refusal, Store, blocks, hiding, images, inbox, peers, row, set};
+use super::{Change, Changed, Refusal, Store, blocks, hiding, images, inbox, peers, row, scope::claim, set};
 use crate::rules::{
     Decided, Quotas,
     grants::{self, GrantRecord, ImageRef, Scope, Sharing},
@@ -139,6 +139,7 @@ pub(super) fn of_viewer(connection: &Connection, viewer: PeerId) -> sql::Result<
 
 /// Saves a grant, whose revision was raised by a rule.
 pub(super) fn save(connection: &Connection, scope: &Scope, grant: &GrantRecord) -> sql::Result<()> {
+    claim(connection, scope.owner())?;
     let mut statement = connection.prepare(
         "INSERT INTO grants(image, viewer, owner, split, share, views_left, views_used, expires_at, revision,
                             share_check, allow_offline, returned, granted)
@@ -201,7 +202,8 @@ impl Store {
     /// change makes no sense; `denied` if too much waits for the viewer.
     pub async fn share(&self, change: Change, share: Share) -> Result<Grant, Refusal> {
         let room = self.room();
-        self.change_once(change, move |connection| {
+        let scope = self.scope_with(change.peer, &share.viewer).await?;
+        self.change_once_in(scope, change, move |connection| {
             if share.views != ViewsChange::Revoke {
                 room.admit(connection)?;
             }

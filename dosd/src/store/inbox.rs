@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use dos_protocol::{PeerId, Seq, Timestamp, directory::Update, node::NodeId};
 use dos_sql::{self as sql, Connection, Optional as _, Value, params, params_from_iter};
 
-use super::{Change, Changed, InboxRow, Refusal, Store, blocks, messages, row, stored};
+use super::{Change, Changed, InboxRow, Refusal, Store, blocks, messages, row, scope, stored};
 use crate::rules::{Cause, Owe, inbox::numbered, quota::Waiting};
 
 /// Rows of one page of a replay; most have some hundred bytes ...
@@ -145,6 +145,7 @@ struct Raised {
 
 /// Raises the heads of different inboxes by these rows, and tells where each is then.
 fn raise(connection: &Connection, growths: &[(PeerId, Growth)]) -> sql::Result<Vec<Raised>> {
+    growths.iter().try_for_each(|(peer, _)| scope::claim(connection, *peer))?;
     let mut heads = Vec::with_capacity(growths.len());
     in_batches(growths, |batch| {
         let values = batch.iter().flat_map(|(peer, growth)| {
@@ -389,7 +390,9 @@ impl Store {
     /// # Errors
     /// If the store fails.
     pub async fn acknowledge(&self, peer: PeerId, stored: Seq, now: Timestamp) -> Result<(), Refusal> {
-        self.change(move |connection| {
+        let scope = self.scope_of_stored(peer, stored).await?;
+        self.change_in(scope, move |connection| {
+            scope::claim(connection, peer)?;
             let key = params![row::peer_number(peer), row::number(stored.0)];
             connection.prepare(LIGHTEN)?.execute(key)?;
             connection.prepare("DELETE FROM inbox WHERE peer = ?1 AND seq <= ?2")?.execute(key)?;

@@ -13,7 +13,7 @@ use dos_sql::{self as sql, Connection, Optional as _, params};
 use super::{
     Refusal, Store, inbox,
     nodes::{self, Taken},
-    peers, row,
+    peers, row, scope,
 };
 use crate::rules::{
     incarnation::{self, Arriving, Told},
@@ -79,7 +79,7 @@ impl Store {
     /// `not_found` if the peer's key is not that key any more; `conflict` if another daemon is signed in at another node.
     pub async fn sign_in(&self, arrival: Arrival, now: Timestamp) -> Result<Entered, Refusal> {
         let node = self.node();
-        self.change(move |connection| {
+        self.change_in(scope::of([arrival.peer]), move |connection| {
             let peer = arrival.peer;
             check_key(peer, peers::by_key(connection, &arrival.key)?.map(|holder| holder.id))?;
             // Before the head of the inbox is read: what is added from now on finds the seat.
@@ -116,6 +116,7 @@ pub(super) fn data(connection: &Connection) -> sql::Result<Data> {
 /// From now on the data is in another incarnation: numbers that were given and lost are not given again, and of each grant it is
 /// written down how it is now, since what peers assert is to be told from what happens from now on.
 pub(super) fn renew(connection: &Connection, now: Timestamp) -> Result<(), Refusal> {
+    connection.need_whole()?;
     let incarnation: [u8; 16] =
         random::bytes().map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
     connection.execute(

@@ -7,7 +7,7 @@ use dos_protocol::{
 };
 use dos_sql::{self as sql, Connection, Optional as _, Row, params};
 
-use super::{Change, Changed, InboxRow, Refusal, Store, blocks, inbox, peers, row};
+use super::{Change, Changed, InboxRow, Refusal, Store, blocks, inbox, peers, row, scope};
 use crate::rules::{
     Act,
     messages::{self, Sending, Taken},
@@ -55,7 +55,8 @@ impl Store {
     /// messages that wait for it.
     pub async fn send(&self, change: Change, send: Send) -> Result<AcceptedMessage, Refusal> {
         let room = self.room();
-        self.change(move |connection| {
+        let scope = self.scope_with(change.peer, &send.to).await?;
+        self.change_in(scope, move |connection| {
             let sender = change.peer;
             // Before the recipient is looked for: where it was or what it was called may have changed since.
             if let Some(accepted) = find(connection, sender, send.message)? {
@@ -97,11 +98,11 @@ impl Store {
     /// # Errors
     /// If the store fails.
     pub async fn queued(&self, sender: PeerId, message: MessageId) -> Result<Delivery, Refusal> {
-        self.change(move |connection| {
-            let waits = find(connection, sender, message)?.is_some_and(|accepted| accepted.is_waiting);
-            if !waits {
-                return Ok(Delivery::Delivered.into());
-            }
+        let scope = self.scope_of_message(sender, message).await?;
+        self.change_in(scope, move |connection| {
+            let accepted = find(connection, sender, message)?.filter(|accepted| accepted.is_waiting);
+            let Some(accepted) = accepted else { return Ok(Delivery::Delivered.into()) };
+            scope::claim(connection, accepted.to)?;
             connection
                 .prepare("UPDATE messages SET owing = 1 WHERE sender = ?1 AND message = ?2")?
                 .execute(params![row::peer_number(sender), message.as_bytes().as_slice()])?;
@@ -163,8 +164,17 @@ fn remember(
             row::number(row.seq.0),
             row.at.0
         ])?;
-    let since = row.at.before(MESSAGE_REMEMBERED);
-    connection.prepare(FORGET_OLD)?.execute(params![since.0, FORGOTTEN_AT_ONCE]).map(drop)
+    // Messages of others are theirs, if they change anything in the meantime.
+    if connection.is_shared() {
+        return Ok(());
+    }
+    forget_old(connection, row.at, FORGOTTEN_AT_ONCE).map(drop)
+}
+
+/// Forgets messages that were written down long ago, the oldest ones, at most `limit`.
+pub(super) fn forget_old(connection: &Connection, now: Timestamp, limit: u32) -> sql::Result<usize> {
+    let since = now.before(MESSAGE_REMEMBERED);
+    connection.prepare(FORGET_OLD)?.execute(params![since.0, limit])
 }
 
 /// Forgets the messages between two peers that the recipient will never get, since their rows have become nothing: sent

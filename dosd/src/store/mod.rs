@@ -2,7 +2,8 @@
 //!
 //! An operation loads what a rule needs, calls the rule, and saves what comes out; it decides nothing itself. A change and what it
 //! makes the directory owe to peers are committed together. After the commit, before the answer, the rows are handed to the
-//! [`Deliver`] in the order of their transactions.
+//! [`Deliver`]: those of one operation in their order. Operations that have a peer in common are done one after the other; what each decides
+//! on is its scope (`scope.rs`).
 
 mod audit;
 mod backup;
@@ -32,6 +33,7 @@ mod requests;
 mod restore;
 mod row;
 mod schema;
+mod scope;
 mod set;
 mod space;
 mod stats;
@@ -52,11 +54,12 @@ use dos_protocol::{
     node::NodeId,
 };
 use dos_sql::{
-    self as sql, Connection, Lane, OpenError, PostgresError, Readers, Server, Session, Sessions, StoreError,
-    Writer, WriterStats, WriterThread, off_the_runtime,
+    self as sql, Connection, Lanes, OpenError, PostgresError, Readers, Scope, Server, Session, Sessions,
+    StoreError, Writer, WriterStats, WriterThread, off_the_runtime,
 };
 
 use self::{
+    scope::Owners,
     space::{Room, SpaceMeter},
     stored::{Answered, StoredError},
 };
@@ -109,9 +112,9 @@ impl InboxRow {
     }
 }
 
-/// Gets rows and blocks as soon as they are committed. Called on the writer's thread: must not block.
+/// Gets rows and blocks as soon as they are committed. Called on the writer's threads: must not block.
 pub trait Deliver: Send + Sync + 'static {
-    /// In the order of the transactions.
+    /// With a store in a file in the order of the transactions; on database servers a row of a peer may come before an older one.
     fn deliver(&self, rows: Vec<InboxRow>);
     /// A block was made or lifted; in the order of the transactions, before what that makes the directory owe. When the
     /// store is opened, every block that stands.
@@ -239,6 +242,7 @@ pub struct Store {
     place: Place,
     quotas: Arc<RwLock<Quotas>>,
     space: Arc<SpaceMeter>,
+    owners: Arc<Owners>,
     /// This run of this server among the nodes of the directory; 0 where nobody else can be.
     node: Arc<AtomicU64>,
 }
@@ -269,7 +273,8 @@ impl Store {
         let readers = Readers::Sqlite(dos_sqlite::Readers::open(path, READERS)?);
         let (quotas, space) = (Arc::default(), Arc::new(SpaceMeter::of(path)));
         let (writer, place) = (Writer::Sqlite(writer), Place::File(path.to_owned()));
-        let store = Self { writer, readers, deliver, place, quotas, space, node: Arc::default() };
+        let (owners, node) = (Arc::default(), Arc::default());
+        let store = Self { writer, readers, deliver, place, quotas, space, owners, node };
         Ok((store, WriterThread::Sqlite(thread)))
     }
 
@@ -305,13 +310,13 @@ impl Store {
         schema::POSTGRES.apply(&session)?;
         let node = nodes::enter(&session, joining)?;
         blocks::deliver_all(&Connection::Postgres(&session), &*deliver)?;
-        let (lane, thread) = Lane::start(server.clone(), Session::open(server)?)?;
+        let (lanes, threads) = Lanes::start(server, Session::open(server)?, scope::SEATS_OF)?;
         let readers = Readers::Postgres(Sessions::new(server.clone(), REMOTE_READERS));
         let (quotas, space) = (Arc::default(), Arc::new(SpaceMeter::elsewhere()));
-        let (writer, place) = (Writer::Postgres(lane), Place::Servers(server.clone()));
-        let store =
-            Self { writer, readers, deliver, place, quotas, space, node: Arc::new(node.number().into()) };
-        Ok((store, WriterThread::Postgres(thread)))
+        let (writer, place) = (Writer::Postgres(lanes), Place::Servers(server.clone()));
+        let (owners, node) = (Arc::default(), Arc::new(node.number().into()));
+        let store = Self { writer, readers, deliver, place, quotas, space, owners, node };
+        Ok((store, WriterThread::Postgres(threads)))
     }
 
     /// Puts other quotas in force.
@@ -346,11 +351,20 @@ impl Store {
 
     /// Whether the store takes writes. With SQLite it does as long as its writer works.
     pub async fn is_writable(&self) -> bool {
-        self.change(|_| Ok(().into())).await.is_ok()
+        self.change_in(Scope::Keys(Vec::new()), |_| Ok(().into())).await.is_ok()
     }
 
+    /// An operation that decides on anything: no other one runs meanwhile.
     async fn change<T: Send + 'static>(
         &self,
+        work: impl FnOnce(&Connection) -> Result<Changed<T>, Refusal> + Clone + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.change_in(Scope::Whole, work).await
+    }
+
+    async fn change_in<T: Send + 'static>(
+        &self,
+        scope: Scope,
         work: impl FnOnce(&Connection) -> Result<Changed<T>, Refusal> + Clone + Send + 'static,
     ) -> Result<T, Refusal> {
         let deliver = Arc::clone(&self.deliver);
@@ -362,7 +376,7 @@ impl Store {
                 deliver.deliver(std::mem::take(&mut changed.rows));
             }
         };
-        self.writer.call_then(work, then).await.map(|changed| changed.value)
+        self.writer.call_then(scope, work, then).await.map(|changed| changed.value)
     }
 
     /// As [`Store::change`], once per operation ID: again it is not done again and gets the same answer.
@@ -371,7 +385,16 @@ impl Store {
         change: Change,
         work: impl FnOnce(&Connection) -> Result<Changed<T>, Refusal> + Clone + Send + 'static,
     ) -> Result<T, Refusal> {
-        self.change(move |connection| done::once(connection, change, work)).await
+        self.change_once_in(Scope::Whole, change, work).await
+    }
+
+    async fn change_once_in<T: Answered + Send + 'static>(
+        &self,
+        scope: Scope,
+        change: Change,
+        work: impl FnOnce(&Connection) -> Result<Changed<T>, Refusal> + Clone + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.change_in(scope, move |connection| done::once(connection, change, work)).await
     }
 
     /// For a few rows by their keys.

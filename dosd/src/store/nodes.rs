@@ -10,7 +10,7 @@ use std::{sync::atomic::Ordering, thread, time::Duration};
 use dos_protocol::{Instance, PeerId, Seq, Timestamp, model::SessionEnd, node::NodeId, random};
 use dos_sql::{self as sql, Connection, Optional as _, Session, params};
 
-use super::{ConnectError, Refusal, Store, peers::end_number, row};
+use super::{ConnectError, Refusal, Store, peers::end_number, row, scope};
 use crate::rules::seats::{self, Beats, Claim, Displaced, Seat};
 
 /// How a server comes among the nodes.
@@ -91,7 +91,7 @@ pub(super) fn enter(session: &Session, joining: &Joining) -> Result<NodeId, Conn
     let mut beats = Beats::default();
     let mut before: Vec<NodeRow> = Vec::new();
     loop {
-        connection.execute_batch("BEGIN; SELECT one FROM meta WHERE one = 1 FOR UPDATE")?;
+        session.begin_alone()?;
         let all = nodes(&connection)?;
         let dead = beats.read(all.iter().map(|other| (other.node, other.beat)));
         for (node, _) in &dead {
@@ -153,6 +153,7 @@ pub(super) fn take(
     (peer, instance, claim): (PeerId, Instance, Claim),
 ) -> Result<Taken, Refusal> {
     let Some(node) = node else { return Ok(Taken::default()) };
+    scope::claim(connection, peer)?;
     let number = row::peer_number(peer);
     let held: Option<(Option<NodeId>, Option<i64>)> = connection
         .prepare("SELECT node, instance FROM inbox_heads WHERE peer = ?1")?
@@ -209,7 +210,8 @@ impl Store {
     /// # Errors
     /// If the store fails.
     pub async fn beat(&self, node: NodeId) -> Result<Option<Vec<NodeRow>>, Refusal> {
-        self.change(move |connection| {
+        // Its own row is nobody else's.
+        self.change_in(scope::of([]), move |connection| {
             let sql = "UPDATE nodes SET beat = beat + 1 WHERE node = ?1";
             if connection.prepare(sql)?.execute([node_number(node)])? == 0 {
                 return Ok(None.into());
@@ -302,7 +304,7 @@ impl Store {
     /// If the store fails.
     pub async fn free_seats(&self, seats: Vec<(PeerId, u64)>) -> Result<(), Refusal> {
         let node = self.node();
-        self.change(move |connection| {
+        self.change_in(scope::of(seats.iter().map(|(peer, _)| *peer)), move |connection| {
             for seat in &seats {
                 free(connection, node, *seat)?;
             }

@@ -7,7 +7,7 @@ use dos_protocol::{
 };
 use dos_sql::{self as sql, Connection, Optional as _, Row, ValueRef, params};
 
-use super::{Admission, Refusal, Store, incarnation, invites, nodes, operator, row, set};
+use super::{Admission, Refusal, Store, incarnation, invites, nodes, operator, row, scope, set};
 use crate::rules::{
     names::{self, NewPeer, PeerRecord, Reclaimed, Reclaiming, Registered, Registering},
     refusal::{no_peer, unknown_key},
@@ -189,7 +189,7 @@ impl Store {
     /// # Errors
     /// If the store fails.
     pub async fn set_sealing(&self, peer: PeerId, sealing: SealingKey) -> Result<(), Refusal> {
-        self.change(move |connection| {
+        self.change_in(scope::of([peer]), move |connection| {
             let sql = "UPDATE peers SET sealing = ?2 WHERE id = ?1";
             connection
                 .prepare(sql)?
@@ -213,7 +213,8 @@ impl Store {
     /// # Errors
     /// If the store fails.
     pub async fn arrived(&self, arrivals: Vec<(PeerId, Timestamp)>) -> Result<(), Refusal> {
-        self.change(move |connection| {
+        let scope = scope::of(arrivals.iter().map(|(peer, _)| *peer));
+        self.change_in(scope, move |connection| {
             let sql =
                 "UPDATE peers SET last_end = NULL, last_seen_at = ?2 WHERE id = ?1 AND last_seen_at < ?2";
             let mut statement = connection.prepare(sql)?;
@@ -236,7 +237,7 @@ impl Store {
         end: SessionEnd,
     ) -> Result<(), Refusal> {
         let node = self.node();
-        self.change(move |connection| {
+        self.change_in(scope::of([peer]), move |connection| {
             nodes::free(connection, node, (peer, session))?;
             let sql = "UPDATE peers SET last_end = ?3,
                            last_seen_at = CASE WHEN last_seen_at > ?2 THEN last_seen_at ELSE ?2 END WHERE id = ?1";
@@ -342,7 +343,13 @@ fn insert(
     let sql = "INSERT INTO peers(id, key, name, registered_at, last_seen_at) VALUES(?1, ?2, ?3, ?4, ?4)";
     let name = new.name.as_ref().map(PeerName::as_str);
     let values = params![row::peer_number(id), key.as_bytes().as_slice(), name, now.0];
-    connection.prepare(sql)?.execute(values).map(drop)
+    connection.prepare(sql)?.execute(values)?;
+    if connection.is_postgres() {
+        // What is locked for the peer.
+        let sql = "INSERT INTO inbox_heads(peer, latest) VALUES(?1, 0) ON CONFLICT DO NOTHING";
+        connection.prepare(sql)?.execute([row::peer_number(id)])?;
+    }
+    Ok(())
 }
 
 /// Gives a peer another name.

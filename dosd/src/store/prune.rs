@@ -6,7 +6,9 @@
 use dos_protocol::{PeerId, Timestamp};
 use dos_sql::{self as sql, Connection, params};
 
-use super::{Changed, InboxRow, Refusal, Store, done, grants, images, inbox, invites, peers, requests, row};
+use super::{
+    Changed, InboxRow, Refusal, Store, done, grants, images, inbox, invites, messages, peers, requests, row,
+};
 use crate::rules::grants::viewer_forgotten;
 
 /// Receipts looked at in one transaction: some milliseconds, so that others need not wait.
@@ -107,6 +109,21 @@ impl Store {
         self.change(move |connection| {
             let forgotten = done::forget(connection, now, OPERATIONS_PER_STEP)?;
             Ok((forgotten == usize::try_from(OPERATIONS_PER_STEP).unwrap_or(usize::MAX)).into())
+        })
+        .await
+    }
+
+    /// Forgets operation IDs and messages whose time is over, in one step, and tells whether there may be more: on database servers, where
+    /// later changes leave those of other peers alone.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn forget_old(&self, now: Timestamp) -> Result<bool, Refusal> {
+        self.change(move |connection| {
+            let operations = done::forget(connection, now, OPERATIONS_PER_STEP)?;
+            let messages = messages::forget_old(connection, now, OPERATIONS_PER_STEP)?;
+            let step = usize::try_from(OPERATIONS_PER_STEP).unwrap_or(usize::MAX);
+            Ok((operations.max(messages) >= step).into())
         })
         .await
     }

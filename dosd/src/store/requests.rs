@@ -12,7 +12,9 @@ use dos_sql::{self as sql, Connection, Optional as _, Row, params};
 use super::{
     Change, Changed, InboxRow, Refusal, Store, blocks,
     grants::{self, BEHIND_SCOPE, scope},
-    healing, hiding, inbox, next_number, peers, row, set,
+    healing, hiding, inbox, next_number, peers, row,
+    scope::claim,
+    set,
 };
 use crate::rules::{
     Decided,
@@ -240,6 +242,8 @@ pub(super) fn assert(
 }
 
 fn save(connection: &Connection, record: &RequestRecord) -> sql::Result<()> {
+    claim(connection, record.owner)?;
+    claim(connection, record.viewer)?;
     let mut statement = connection.prepare(
         "INSERT INTO requests(request, image, owner, viewer, views, state, note, reason, created_at, decided_at, revision,
                               offline)
@@ -274,7 +278,11 @@ impl Store {
     /// an owner that takes nothing from this viewer.
     pub async fn request(&self, change: Change, access: RequestAccess) -> Result<Request, Refusal> {
         let room = self.room();
-        self.change_once(change, move |connection| {
+        let scope = match &access.image.owner {
+            Some(owner) => self.scope_with(change.peer, owner).await?,
+            None => sql::Scope::Whole,
+        };
+        self.change_once_in(scope, change, move |connection| {
             room.admit(connection)?;
             let viewer = change.peer;
             let owner = peers::owner_of(connection, &access.image, viewer)?;
@@ -326,7 +334,8 @@ impl Store {
     /// # Errors
     /// `not_found`, or `conflict` if it has been answered.
     pub async fn cancel(&self, change: Change, request: u64) -> Result<Request, Refusal> {
-        self.change_once(change, move |connection| {
+        let scope = self.scope_of_request(request).await?;
+        self.change_once_in(scope, change, move |connection| {
             let found = hiding::request(connection, find(connection, request)?, change.peer)?;
             let Decided { state, answer, owed } = requests::cancel(found, change.peer, request, change.now)?;
             if let Some(record) = state {
@@ -342,7 +351,8 @@ impl Store {
     /// # Errors
     /// `not_found`, or `conflict` if it is not pending.
     pub async fn decide(&self, change: Change, request: u64, decision: Decision) -> Result<Request, Refusal> {
-        self.change_once(change, move |connection| {
+        let scope = self.scope_of_request(request).await?;
+        self.change_once_in(scope, change, move |connection| {
             let found = find(connection, request)?;
             let scope = found.as_ref().map(|(_, scope)| scope.clone());
             let standing = match &scope {

@@ -16,6 +16,7 @@ use rusqlite::Connection as File;
 
 use super::*;
 
+mod beside;
 mod listing;
 mod messages;
 mod old;

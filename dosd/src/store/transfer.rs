@@ -107,7 +107,7 @@ fn copy(from: &Path, to: &Server) -> Result<(), Refusal> {
     let file = dos_sqlite::open_writer(from, &SCHEMA).map_err(|error| unusable(error.into()))?;
     let (source, target) = (Connection::Sqlite(&file), Connection::Postgres(&session));
     images::hash_previews(&source)?;
-    target.execute_batch("BEGIN; SELECT one FROM meta WHERE one = 1 FOR UPDATE")?;
+    session.begin_alone().map_err(dos_sql::Error::from)?;
     for table in ["peers", "invites", "bans", "audit"] {
         if target.query_row(&format!("SELECT EXISTS(SELECT 1 FROM {table})"), (), |row| row.get(0))? {
             return Err(

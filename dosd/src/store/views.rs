@@ -7,7 +7,7 @@ use dos_protocol::{
 };
 use dos_sql::{self as sql, Connection, Optional as _, params};
 
-use super::{Change, Changed, Refusal, Store, grants, inbox, incarnation, row};
+use super::{Change, Changed, Refusal, Store, grants, inbox, incarnation, row, scope};
 use crate::rules::{
     quota::check_receipt,
     views::{self, Returning, Spending, ViewRecord},
@@ -59,7 +59,8 @@ impl Store {
     /// `denied` with the reason; `stale` if the viewer holds a superseded copy or share; `invalid`.
     pub async fn spend(&self, change: Change, spend: Spend) -> Result<Counted<Spent>, Refusal> {
         let quotas = self.quotas();
-        self.change(move |connection| {
+        let scope = self.scope_of_image(spend.image).await?;
+        self.change_in(scope, move |connection| {
             let standing = grants::standing(connection, spend.image, change.peer)?;
             let standing = visibility::standing(standing, change.peer);
             let (scope, grant) = standing.unzip();
@@ -86,7 +87,8 @@ impl Store {
     /// # Errors
     /// `not_found` if there is no such checkout of this viewer; `invalid` if it had fewer views.
     pub async fn checkin(&self, change: Change, checkin: Checkin) -> Result<Counted<Grant>, Refusal> {
-        self.change(move |connection| {
+        let scope = self.scope_of_image(checkin.image).await?;
+        self.change_in(scope, move |connection| {
             let checkout = find(connection, checkin.checkout)?;
             let standing = grants::standing(connection, checkin.image, change.peer)?;
             let (scope, grant) = visibility::standing(standing, change.peer).unzip();
@@ -114,7 +116,7 @@ impl Store {
     /// # Errors
     /// `invalid` if those are too many.
     pub async fn close_views(&self, change: Change, ids: Vec<ViewId>) -> Result<(), Refusal> {
-        self.change(move |connection| {
+        self.change_in(scope::of([change.peer]), move |connection| {
             views::check_closing(ids.len())?;
             for id in ids {
                 let Some(view) = views::close(find(connection, id)?, change.peer) else { continue };

@@ -1,18 +1,21 @@
-//! A lane: a thread with a session of its own that takes whatever operations wait and commits them in one transaction.
+//! A lane: a thread with a session of its own that takes whatever operations wait for it and commits them in one transaction.
 //!
 //! As the writer of SQLite does: each operation runs in a savepoint, and after the commit every operation's `then` and its answer are
 //! given in the order in which they ran. What always holds besides:
 //!
-//! - **One writer.** A transaction begins by locking the one row of `meta`, so that of several processes one writes at a time, and
-//!   sees what those before it have written.
+//! - **Locks come first.** A transaction begins by locking the table `meta`: one lane of a program against all others (`EXCLUSIVE`), the other
+//!   lanes with each other (`ROW SHARE`), in the order in which they come, so that neither waits for ever. Those others then lock the rows
+//!   of all keys of the whole batch in the order of the keys. Nothing is locked afterwards that another transaction could hold while it
+//!   waits for one of these, so two never wait for each other.
 //! - **What was committed is known.** A transaction writes the number of its batch into the lane's row of `lanes`. If the connection
-//!   is lost at the commit, the next session looks there, under the lock, which the lost one has given back by then: either the batch
-//!   is committed, and its answers stand as soon as a commit behind it is on as many disks as it should; or it never will be, and is
-//!   run again. So an operation is done once, whether it has an ID by which to tell or not.
+//!   is lost at the commit, the next session looks there, under the lock against all others, which it gets when the lost one has given
+//!   back its own: either the batch is committed, and its answers stand as soon as a commit behind it is on as many disks as it should;
+//!   or it never will be, and is run again. So an operation is done once, whether it has an ID by which to tell or not.
 //! - **What is not known in time is not waited for.** After 25 s it is answered as unavailable. The lane still finds out, and if it
 //!   was committed what follows a commit is done; until then it answers what comes as unavailable.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -21,100 +24,81 @@ use std::{
     time::Instant,
 };
 
-use dos_sqlite::{BATCH_MAX, Counters, QUEUE_MAX};
+use dos_sqlite::{Counters, QUEUE_MAX};
 use rusqlite::types::Value;
 use tokio::sync::mpsc;
 
-use super::{
-    PAUSE, PostgresError, Server, Session, TRIED_AGAIN,
-    job::{Job, Operation},
-};
+use super::{PAUSE, PostgresError, Server, Session, TRIED_AGAIN, job::Job};
 use crate::{Connection, Error, OpenError, StoreError};
 
-/// How every transaction that writes begins.
-const ONE_WRITER: &str = "BEGIN; SELECT one FROM meta WHERE one = 1 FOR UPDATE";
+/// Excludes every lane and every process. Readers are not held up.
+pub(super) const ALONE: &str = "LOCK TABLE meta IN EXCLUSIVE MODE";
 
-/// A handle to the lane; clones share it. When the last one is gone, the lane finishes and stops.
-#[derive(Debug, Clone)]
-pub struct Lane {
-    queue: mpsc::Sender<Box<dyn Job>>,
-    counters: Arc<Counters>,
-    /// Whether the last attempt to write has succeeded.
-    is_up: Arc<AtomicBool>,
-}
+/// Excludes what locks [`ALONE`].
+const TOGETHER: &str = "LOCK TABLE meta IN ROW SHARE MODE";
 
-/// Waits for the lane's end.
+/// Operations of one transaction. Each takes some round trips, during which all their rows are locked.
+const BATCH_MAX: usize = 64;
+
+/// What a lane's transactions lock.
 #[derive(Debug)]
-pub struct LaneThread(JoinHandle<()>);
+pub(super) enum Lock {
+    /// Everything.
+    Whole,
+    /// The keys of their operations.
+    Keys {
+        /// Selects the rows of keys: `SELECT key FROM table WHERE key`.
+        rows: &'static str,
+        /// For operations whose keys do not suffice.
+        whole: mpsc::Sender<Task>,
+    },
+}
 
-impl LaneThread {
-    /// Blocks until every handle is gone and everything accepted is answered.
-    pub fn join(self) {
-        // A panic in the thread has been reported by the panic hook already.
-        drop(self.0.join());
+/// An operation on its way to a commit.
+pub(super) struct Task {
+    job: Box<dyn Job>,
+    keys: Vec<i64>,
+    /// It has claimed what it does not have.
+    is_narrow: bool,
+}
+
+impl std::fmt::Debug for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Task").field("keys", &self.keys).finish_non_exhaustive()
     }
 }
 
-impl Lane {
-    /// Starts a lane that begins with this session, on a database that has its tables.
-    ///
-    /// # Errors
-    /// [`OpenError::Thread`]; [`OpenError::Postgres`] if there is no randomness for its name.
-    pub fn start(server: Server, session: Session) -> Result<(Self, LaneThread), OpenError> {
-        let (queue, waiting) = mpsc::channel(QUEUE_MAX);
-        let counters = Arc::new(Counters::default());
-        let is_up = Arc::new(AtomicBool::new(true));
-        let running = Running {
-            name: draw_name(&session)?,
-            server,
-            session: Some(session),
-            batches: 0,
-            counters: Arc::clone(&counters),
-            is_up: Arc::clone(&is_up),
-        };
-        let spawned = thread::Builder::new().name("lane".into()).spawn(move || running.run(waiting));
-        let thread = spawned.map_err(OpenError::Thread)?;
-        Ok((Self { queue, counters, is_up }, LaneThread(thread)))
+impl Task {
+    pub(super) fn new(job: Box<dyn Job>, keys: Vec<i64>) -> Self {
+        Self { job, keys, is_narrow: false }
     }
+}
 
-    /// Does `work` in a transaction and answers when it is durable; right after the commit `then` sees what came of it. `work` may be
-    /// run several times, of which one counts.
-    ///
-    /// # Errors
-    /// Those of `work`, whose changes are then undone, or a [`StoreError`].
-    pub async fn call_then<W, N, T, E>(&self, work: W, then: N) -> Result<T, E>
-    where
-        W: FnOnce(&Connection<'_>) -> Result<T, E> + Clone + Send + 'static,
-        N: FnOnce(&mut T) + Send + 'static,
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        let (job, answered) = Operation::new(work, then);
-        self.queue.send(Box::new(job)).await.map_err(|_| StoreError::Closed)?;
-        answered.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
-    }
-
-    /// What it counts.
-    #[must_use]
-    pub fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
+/// What the lanes of a program have in common.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) server: Server,
+    pub(super) counters: Arc<Counters>,
     /// Whether the last attempt to write has succeeded.
-    #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.is_up.load(Ordering::Relaxed)
-    }
+    pub(super) is_up: Arc<AtomicBool>,
+}
 
-    /// Whether its thread runs.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        !self.queue.is_closed()
-    }
+/// Starts a lane, which ends when its queue has no other end any more.
+pub(super) fn start(
+    name: Box<str>,
+    common: Shared,
+    session: Option<Session>,
+    lock: Lock,
+) -> Result<(mpsc::Sender<Task>, JoinHandle<()>), OpenError> {
+    let (queue, waiting) = mpsc::channel(QUEUE_MAX);
+    let Shared { server, counters, is_up } = common;
+    let running = Running { name, server, session, lock, batches: 0, counters, is_up };
+    let spawned = thread::Builder::new().name("lane".into()).spawn(move || running.run(waiting));
+    Ok((queue, spawned.map_err(OpenError::Thread)?))
 }
 
 /// The name of a lane: 32 hexadecimal digits that nobody else draws.
-fn draw_name(session: &Session) -> Result<Box<str>, OpenError> {
+pub(super) fn draw_name(session: &Session) -> Result<Box<str>, OpenError> {
     let connection = Connection::Postgres(session);
     let name = connection
         .query_row("SELECT replace(gen_random_uuid()::text, '-', '')", (), |row| row.get::<String>(0))?;
@@ -125,6 +109,7 @@ struct Running {
     name: Box<str>,
     server: Server,
     session: Option<Session>,
+    lock: Lock,
     /// The number of the last batch.
     batches: u64,
     counters: Arc<Counters>,
@@ -145,7 +130,7 @@ impl Failed {
 }
 
 impl Running {
-    fn run(mut self, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
+    fn run(mut self, mut waiting: mpsc::Receiver<Task>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while let Some(first) = waiting.blocking_recv() {
             batch.push(first);
@@ -165,14 +150,27 @@ impl Running {
                 Err(_) => self.counters.failed(),
             }
             let outcome = outcome.map_err(|error| StoreError::from(Error::Postgres(error)));
-            for job in batch.drain(..) {
-                job.finish(outcome.clone());
+            for task in batch.drain(..) {
+                self.finish(task, outcome.clone());
             }
         }
     }
 
+    /// Answers, or hands on what needs everything.
+    fn finish(&self, task: Task, outcome: Result<(), StoreError>) {
+        match &self.lock {
+            Lock::Keys { whole, .. } if task.is_narrow && outcome.is_ok() => {
+                // There is room sooner or later: that lane hands nothing on.
+                if let Err(closed) = whole.blocking_send(Task { is_narrow: false, ..task }) {
+                    closed.0.job.finish(Err(StoreError::Closed));
+                }
+            }
+            Lock::Keys { .. } | Lock::Whole => task.job.finish(outcome),
+        }
+    }
+
     /// Tries for some time to commit a batch.
-    fn settle(&mut self, batch: &mut [Box<dyn Job>]) -> Result<(), Failed> {
+    fn settle(&mut self, batch: &mut [Task]) -> Result<(), Failed> {
         let began = Instant::now();
         let mut in_doubt = false;
         loop {
@@ -201,28 +199,21 @@ impl Running {
     }
 
     /// Commits a batch, or finds that it was committed. A session with which that failed is not used again.
-    fn attempt(&mut self, batch: &mut [Box<dyn Job>], in_doubt: bool) -> Result<(), Failed> {
+    fn attempt(&mut self, batch: &mut [Task], in_doubt: bool) -> Result<(), Failed> {
         let session = self.take_session()?;
         self.commit(&session, batch, in_doubt)?;
         self.session = Some(session);
         Ok(())
     }
 
-    fn commit(&self, session: &Session, batch: &mut [Box<dyn Job>], in_doubt: bool) -> Result<(), Failed> {
+    fn commit(&self, session: &Session, batch: &mut [Task], in_doubt: bool) -> Result<(), Failed> {
         if in_doubt {
-            session.batch(ONE_WRITER).map_err(Failed::before_commit)?;
+            session.begin_alone().map_err(Failed::before_commit)?;
             if self.is_committed(session)? {
                 return self.confirm(session);
             }
         }
-        let begin = if in_doubt { "" } else { ONE_WRITER };
-        let (name, number) = (&self.name, self.batches);
-        let own = "ON CONFLICT(lane) DO UPDATE SET batch = excluded.batch, at = excluded.at";
-        let savepoint = if batch.len() > 1 { "SAVEPOINT operation" } else { "" };
-        let begin = format!(
-            "{begin}; INSERT INTO lanes(lane, batch, at) VALUES('{name}', {number}, now()) {own}; {savepoint}"
-        );
-        session.batch(&begin).map_err(Failed::before_commit)?;
+        self.begin(session, batch, in_doubt).map_err(Failed::before_commit)?;
         let stays = run_all(session, batch).map_err(Failed::before_commit)?;
         if !stays {
             return session.batch("ROLLBACK").map_err(Failed::before_commit);
@@ -234,6 +225,24 @@ impl Running {
             "SAVEPOINT whole; RELEASE whole; COMMIT"
         };
         session.commit(end).map_err(|error| Failed { in_doubt: error.is_passing(), error })
+    }
+
+    /// Begins a transaction, unless it has begun with everything locked, takes its locks, and writes down its number.
+    fn begin(&self, session: &Session, batch: &[Task], has_begun: bool) -> Result<(), PostgresError> {
+        let (name, number) = (&self.name, self.batches);
+        let number = format!(
+            "INSERT INTO lanes(lane, batch, at) VALUES('{name}', {number}, now())
+             ON CONFLICT(lane) DO UPDATE SET batch = excluded.batch, at = excluded.at"
+        );
+        let savepoint = if batch.len() > 1 { "SAVEPOINT operation" } else { "" };
+        match &self.lock {
+            _ if has_begun => session.begin_whole(&format!("{number}; {savepoint}")),
+            Lock::Whole => session.begin_whole(&format!("BEGIN; {ALONE}; {number}; {savepoint}")),
+            Lock::Keys { rows, .. } => {
+                let rows = select(rows, batch);
+                session.begin_shared(&format!("BEGIN; {TOGETHER}; {number}; {rows}; {savepoint}"))
+            }
+        }
     }
 
     fn take_session(&mut self) -> Result<Session, Failed> {
@@ -269,17 +278,17 @@ impl Running {
     /// Answers that nothing is known, and goes on until it is. If nobody has a handle any more it ends without.
     fn find_out(
         &mut self,
-        batch: &mut [Box<dyn Job>],
-        waiting: &mut mpsc::Receiver<Box<dyn Job>>,
+        batch: &mut [Task],
+        waiting: &mut mpsc::Receiver<Task>,
         error: PostgresError,
     ) -> Result<(), PostgresError> {
         let unavailable = StoreError::Unavailable(error.clone());
-        for job in batch.iter_mut() {
-            job.give_up(unavailable.clone());
+        for task in batch.iter_mut() {
+            task.job.give_up(unavailable.clone());
         }
         loop {
-            while let Ok(job) = waiting.try_recv() {
-                job.finish(Err(unavailable.clone()));
+            while let Ok(task) = waiting.try_recv() {
+                task.job.finish(Err(unavailable.clone()));
             }
             if waiting.is_closed() && waiting.is_empty() {
                 return Err(error);
@@ -296,7 +305,7 @@ impl Running {
     /// Whether the last batch is committed, and confirmed.
     fn look(&mut self) -> Result<bool, Failed> {
         let session = self.take_session()?;
-        session.batch(ONE_WRITER).map_err(Failed::before_commit)?;
+        session.begin_alone().map_err(Failed::before_commit)?;
         let is_committed = self.is_committed(&session)?;
         if is_committed {
             self.confirm(&session)?;
@@ -316,15 +325,27 @@ fn passing_of(session: &Session, error: Error) -> PostgresError {
     }
 }
 
+/// Locks the rows of all keys of a batch, in the order of the keys.
+fn select(rows: &str, batch: &[Task]) -> String {
+    let keys: BTreeSet<i64> = batch.iter().flat_map(|task| task.keys.iter().copied()).collect();
+    if keys.is_empty() {
+        return String::new();
+    }
+    let keys: Vec<String> = keys.iter().map(i64::to_string).collect();
+    format!("{rows} IN ({}) ORDER BY 1 FOR UPDATE", keys.join(", "))
+}
+
 /// Runs the operations, each in the savepoint if there are several; whether anything is to be committed.
-fn run_all(session: &Session, batch: &mut [Box<dyn Job>]) -> Result<bool, PostgresError> {
+fn run_all(session: &Session, batch: &mut [Task]) -> Result<bool, PostgresError> {
     let connection = Connection::Postgres(session);
     let count = batch.len();
-    for (index, job) in batch.iter_mut().enumerate() {
-        let stays = job.run(&connection);
+    for (index, task) in batch.iter_mut().enumerate() {
+        let succeeds = task.job.run(&connection);
         if let Some(error) = session.broken() {
             return Err(error);
         }
+        task.is_narrow = session.take_narrow();
+        let stays = succeeds && !task.is_narrow;
         if count == 1 {
             return Ok(stays);
         }

@@ -1,4 +1,4 @@
-//! PostgreSQL as the store's engine: sessions, and lanes that commit what waits together.
+//! PostgreSQL as the store's engine: sessions, and lanes beside each other, each of which commits what waits for it together.
 //!
 //! What always holds: nothing is answered as done before a commit that reached as many disks as the servers are configured for; a
 //! commit of which that is not known is found out about, or is an error that says so, and never a success.
@@ -8,6 +8,7 @@ mod connect;
 mod error;
 mod job;
 mod lane;
+mod lanes;
 mod schema;
 mod session;
 mod sessions;
@@ -19,7 +20,7 @@ use std::time::Duration;
 pub use address::{Address, Secrets, Server};
 pub use connect::Durability;
 pub use error::PostgresError;
-pub use lane::{Lane, LaneThread};
+pub use lanes::{LaneThreads, Lanes};
 pub use schema::PostgresSchema;
 pub(crate) use session::Prepared;
 pub use session::{Session, off_the_runtime};

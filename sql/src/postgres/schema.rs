@@ -1,11 +1,11 @@
 //! The tables of a program in PostgreSQL, and their versions, which are the same as in SQLite.
 //!
 //! A database that is new gets the tables as they are since `first`; one that has them is brought up to date in steps. All of it is
-//! one transaction, under the lock of the row that every writer takes.
+//! one transaction, under the lock that excludes every writer.
 
 use tokio_postgres::error::SqlState;
 
-use super::{PostgresError, Session};
+use super::{PostgresError, Session, lane::ALONE};
 use crate::{Connection, OpenError, Row};
 
 /// A program's tables.
@@ -90,12 +90,12 @@ impl PostgresSchema {
     fn try_apply(&self, session: &Session) -> Result<usize, OpenError> {
         self.found(session)?;
         session.batch(&format!(
-            "BEGIN; {OF_LANES}
+            "BEGIN; {OF_LANES} {ALONE};
              INSERT INTO meta(one, application, version) VALUES(1, '{}', 0) ON CONFLICT DO NOTHING;",
             self.application
         ))?;
         let connection = Connection::Postgres(session);
-        let found = self.version_in(&connection, "SELECT application, version FROM meta FOR UPDATE")?;
+        let found = self.version_in(&connection, "SELECT application, version FROM meta")?;
         let next = if found == 0 {
             session.batch(self.tables)?;
             self.first

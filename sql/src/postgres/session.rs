@@ -15,11 +15,12 @@ use tokio::{
     runtime::{Builder, Runtime},
     time::timeout,
 };
-use tokio_postgres::types::ToSql as Encode;
+use tokio_postgres::{SimpleQueryMessage, types::ToSql as Encode};
 
 use super::{
     Durability, PostgresError, Server,
     connect::Connected,
+    lane::ALONE,
     value::{Column, Param},
 };
 use crate::Error;
@@ -42,6 +43,10 @@ pub struct Session {
     answer_time: Cell<Duration>,
     /// Why it is of no more use.
     broken: RefCell<Option<PostgresError>>,
+    /// What the transaction has locked; nothing if that is everything. In order.
+    locked: RefCell<Option<Vec<i64>>>,
+    /// Whether an operation needed more.
+    was_narrow: Cell<bool>,
 }
 
 impl std::fmt::Debug for Session {
@@ -74,6 +79,8 @@ impl Session {
             prepared: RefCell::default(),
             answer_time: Cell::new(ANSWER_TIME_MAX),
             broken: RefCell::default(),
+            locked: RefCell::default(),
+            was_narrow: Cell::default(),
         })
     }
 
@@ -133,6 +140,57 @@ impl Session {
     /// If one fails; those behind it are not run.
     pub fn batch(&self, sql: &str) -> Result<(), PostgresError> {
         self.wait(self.connected.client.batch_execute(sql))
+    }
+
+    /// Begins a transaction with these statements, of which one tells in its first column which keys it has locked: the operations that
+    /// follow have these alone.
+    pub(super) fn begin_shared(&self, sql: &str) -> Result<(), PostgresError> {
+        let answers = self.wait(self.connected.client.simple_query(sql))?;
+        let key = |answer: &SimpleQueryMessage| match answer {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse::<i64>().ok(),
+            _ => None,
+        };
+        let mut locked: Vec<i64> = answers.iter().filter_map(key).collect();
+        locked.sort_unstable();
+        self.locked.replace(Some(locked));
+        Ok(())
+    }
+
+    /// Begins a transaction with these statements, which lock everything.
+    pub(super) fn begin_whole(&self, sql: &str) -> Result<(), PostgresError> {
+        self.locked.replace(None);
+        self.batch(sql)
+    }
+
+    /// Begins a transaction in which everything is locked: no lane of any process commits before it ends.
+    ///
+    /// # Errors
+    /// If it fails.
+    pub fn begin_alone(&self) -> Result<(), PostgresError> {
+        self.begin_whole(&format!("BEGIN; {ALONE}"))
+    }
+
+    /// Claims a key, or everything.
+    pub(crate) fn need(&self, key: Option<i64>) -> crate::Result<()> {
+        let has = match (&*self.locked.borrow(), key) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(locked), Some(key)) => locked.binary_search(&key).is_ok(),
+        };
+        if has {
+            return Ok(());
+        }
+        self.was_narrow.set(true);
+        Err(Error::Narrow)
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.locked.borrow().is_some()
+    }
+
+    /// Whether an operation needed more than was locked, since this was last asked.
+    pub(super) fn take_narrow(&self) -> bool {
+        self.was_narrow.take()
     }
 
     /// Runs statements of which the last one commits the transaction.

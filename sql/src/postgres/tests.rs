@@ -13,7 +13,9 @@ use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 
 use super::*;
-use crate::{Connection, OpenError, StoreError, Writer};
+use crate::{Connection, OpenError, Scope, StoreError, Writer};
+
+mod scopes;
 
 const SCHEMA: PostgresSchema = PostgresSchema {
     application: "test",
@@ -51,11 +53,11 @@ fn server(address: &str) -> Server {
     Server::new(&address.parse().unwrap(), &Secrets::default()).unwrap()
 }
 
-fn open(address: &str) -> (Writer, LaneThread) {
+fn open(address: &str) -> (Writer, LaneThreads) {
     let session = Session::open(&server(address)).unwrap();
     SCHEMA.apply(&session).unwrap();
-    let (lane, thread) = Lane::start(server(address), session).unwrap();
-    (Writer::Postgres(lane), thread)
+    let (lanes, threads) = Lanes::start(&server(address), session, "SELECT id FROM n WHERE id").unwrap();
+    (Writer::Postgres(lanes), threads)
 }
 
 /// Adds one, which is no operation that may be done twice, and keeps the number that comes of it under `id`.
@@ -66,7 +68,7 @@ async fn add(writer: &Writer, id: i64) -> Result<i64, Refused> {
         connection.execute("INSERT INTO n(id, value) VALUES(?1, ?2)", [id, sum])?;
         if id < 0 { Err(Refused::Refused) } else { Ok(sum) }
     };
-    writer.call_then(work, |_| ()).await
+    writer.call_then(Scope::Whole, work, |_| ()).await
 }
 
 fn sum(postgres: &Postgres, address: &str) -> String {
@@ -96,15 +98,18 @@ fn a_refused_operation_is_undone_and_those_beside_it_stay() {
                     let before = order.fetch_add(1, Ordering::Relaxed);
                     assert_eq!(u64::try_from(*sum).unwrap(), before + 1, "in order");
                 };
-                (id, writer.call_then(work, then).await)
+                (id, writer.call_then(Scope::Whole, work, then).await)
             }
         });
         for (id, result) in join_all(all).await {
             assert_eq!(result.is_ok(), id > 0, "{id}: {result:?}");
         }
         assert!(matches!(add(&writer, -1).await, Err(Refused::Refused)), "alone");
-        let failed =
-            writer.call_then(|c| Ok::<_, Refused>(c.execute("INSERT INTO n VALUES(1, NULL)", ())?), |_| ());
+        let failed = writer.call_then(
+            Scope::Whole,
+            |c| Ok::<_, Refused>(c.execute("INSERT INTO n VALUES(1, NULL)", ())?),
+            |_| (),
+        );
         assert!(matches!(failed.await, Err(Refused::Store(StoreError::Failed(_)))), "a statement that fails");
     });
     let stats = writer.stats();
@@ -128,7 +133,7 @@ fn two_processes_write_one_after_the_other() {
                 Ok::<_, Refused>(sum)
             };
             for _ in 0..50 {
-                writer.call_then(work, |_| ()).await.unwrap();
+                writer.call_then(Scope::Whole, work, |_| ()).await.unwrap();
             }
         };
         join_all(lanes.iter().flat_map(|(writer, _)| [writer.clone(), writer.clone()]).map(one)).await;

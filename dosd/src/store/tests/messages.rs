@@ -26,6 +26,7 @@ async fn messages_are_remembered_for_their_time_and_forgotten_with_later_ones(pl
     for _ in 0..3 {
         store.send(by(bob, later), letter(alice)).await.unwrap();
     }
+    place.forget_old(&store, later).await;
     assert!(store.send(by(alice, later), first).await.unwrap().seq > taken.seq, "a new one by now");
     close((store, thread)).await;
     assert_eq!(place.numbers("SELECT count(*) FROM messages"), [5], "nothing of the first ten");

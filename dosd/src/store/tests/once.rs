@@ -151,6 +151,7 @@ async fn operations_are_forgotten_after_a_day_with_later_ones(place: Place) {
     assert_eq!(views(at(1, last_moment)).await, Allowance::Views(2), "answered as then");
     let later = last_moment.after(Duration::from_millis(1));
     assert_eq!(views(at(5, later)).await, Allowance::Views(10));
+    place.forget_old(&store, later).await;
     assert_eq!(views(at(1, later)).await, Allowance::Views(12), "done anew");
     assert!(!store.forget_operations(later).await.unwrap(), "there are no more steps");
     close((store, thread)).await;

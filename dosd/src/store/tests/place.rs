@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use dos_protocol::admin::Checked;
+use dos_protocol::{Timestamp, admin::Checked};
 use dos_sql::{Connection, Secrets, Server, Session, WriterThread, off_the_runtime};
 use dos_testing::Postgres;
 use tempfile::TempDir;
@@ -56,6 +56,13 @@ impl Place {
             Self::Database(_, address) => {
                 Store::connect(&server(address), &joining(), Arc::new(Nobody)).unwrap()
             }
+        }
+    }
+
+    /// Forgets what is old, which in a file goes with later changes.
+    pub(super) async fn forget_old(&self, store: &Store, now: Timestamp) {
+        if let Self::Database(..) = self {
+            assert!(!store.forget_old(now).await.unwrap(), "in one step");
         }
     }
 
