@@ -71,6 +71,8 @@ pub enum ToDirectory {
     Ack(Seq),
     /// Answers a ping.
     Pong(u32),
+    /// Wants a pong with the same number. For a directory that has told of its nodes ([`SignedIn::nodes`]); earlier ones do not know it.
+    Ping(u32),
 }
 
 impl ToDirectory {
@@ -121,6 +123,8 @@ pub enum FromDirectory {
     Call(Call),
     /// The addresses of all nodes of the directory, which have changed: see [`SignedIn::nodes`].
     Nodes(Vec<HostPort>),
+    /// Answers a ping, at once, whatever else is asked.
+    Pong(u32),
 }
 
 /// What a peer asks.

@@ -38,6 +38,12 @@ impl Running<'_> {
                 self.pings.answered(number, Instant::now());
                 Ok(())
             }
+            Ok(ToDirectory::Ping(number)) => {
+                if let Err(error) = self.keep_pace() {
+                    return self.send(&FromDirectory::Refused { id: None, error });
+                }
+                self.send(&FromDirectory::Pong(number))
+            }
             Ok(ToDirectory::Ack(seq)) => {
                 if !self.replay.acknowledge(seq) {
                     return Err(End::Protocol("acknowledged an update that was never sent"));

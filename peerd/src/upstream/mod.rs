@@ -8,6 +8,7 @@ mod backoff;
 mod connection;
 mod login;
 mod session;
+mod silence;
 mod state;
 mod ways;
 mod wishes;

@@ -1,7 +1,8 @@
-//! A live session: one task reads, one writes, one applies updates, so that none waits for another's socket or disk.
+//! A live session: one task reads, one writes, one applies updates, so that none waits for another's socket or disk; one
+//! sees whether the directory still answers.
 //!
 //! What always holds: every request gets exactly one outcome, also when the connection is lost; every queue has a bound;
-//! a connection of which nothing is heard is given up. The end of any of the three tasks is the session's end.
+//! a connection of which nothing is heard is given up. The end of any of the tasks is the session's end.
 
 use std::{
     collections::HashMap,
@@ -31,6 +32,7 @@ use zeroize::Zeroizing;
 use super::{
     Local,
     connection::{Established, FIRST_REQUEST, Input, Output},
+    silence::Silence,
     ways::know_nodes,
 };
 use crate::{
@@ -72,8 +74,8 @@ pub(super) enum Ending {
     Lost(Box<str>),
 }
 
-type Outcome = Result<Answer, AskError>;
-type Pending = Arc<Mutex<HashMap<u32, oneshot::Sender<Outcome>>>>;
+pub(super) type Outcome = Result<Answer, AskError>;
+pub(super) type Pending = Arc<Mutex<HashMap<u32, oneshot::Sender<Outcome>>>>;
 
 /// What is requested.
 #[derive(Debug, Clone)]
@@ -136,6 +138,7 @@ impl Session {
         let (replies, replies_waiting) = mpsc::channel(SESSION_QUEUE_MAX);
         let (arrivals, arrivals_waiting) = mpsc::channel(UPDATES_UNACKED_MAX);
         let pending = Pending::default();
+        let silence = Arc::new(Silence::new(established.signed_in.nodes.len()));
         let mut tasks = JoinSet::new();
         let reading = Reading {
             feed: Arc::clone(&local.feed),
@@ -146,12 +149,15 @@ impl Session {
             notice: None,
             identity: Arc::clone(&local.identity),
             at: established.at.clone(),
+            silence: Arc::clone(&silence),
         };
         tasks.spawn(reading.run(established.input));
-        tasks.spawn(write(established.output, calls_waiting, replies_waiting, pending));
+        tasks.spawn(Arc::clone(&silence).lasts_too_long(Pending::clone(&pending), replies.clone()));
+        tasks.spawn(write(established.output, (calls_waiting, replies_waiting), pending, silence));
         let inbox: Arc<Inbox> = Arc::clone(&local.inbox);
         tasks.spawn(async move { Ending::Lost(inbox::run(&inbox, me, arrivals_waiting, replies).await) });
-        let places = Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX));
+        // One less than what the directory reads: it goes on reading, and answers a ping.
+        let places = Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX - 1));
         Self { handle: Handle { calls, places, operations }, since: Instant::now(), tasks }
     }
 
@@ -174,11 +180,13 @@ struct Reading {
     identity: Arc<Identities>,
     /// Of the addresses of the directory the one that has led here.
     at: HostPort,
+    silence: Arc<Silence>,
 }
 
 impl Reading {
     /// Writes down where the nodes of the directory are now. What comes behind it waits: however often that is told, the disk sets the pace.
     async fn know_nodes(&self, nodes: Vec<HostPort>) {
+        self.silence.know_nodes(nodes.len());
         let (identity, at) = (Arc::clone(&self.identity), self.at.clone());
         match blocking(move || know_nodes(&identity, &at, &nodes)).await {
             Ok(Ok(())) => {}
@@ -200,6 +208,7 @@ impl Reading {
                 // The directory's share of a key may be in it.
                 Ok(Ok(Some(body))) => Zeroizing::new(body),
             };
+            self.silence.note_heard();
             match read_message(&body) {
                 Err(error) => break error.to_string().into(),
                 Ok(message) => {
@@ -257,6 +266,8 @@ impl Reading {
                     .await
                     .is_ok();
             }
+            // That something came is all that counts.
+            FromDirectory::Pong(_) => {}
             FromDirectory::Ping(number) => return self.replies.send(ToDirectory::Pong(number)).await.is_ok(),
             FromDirectory::Presence(changes) => self.feed.presence(changes),
             FromDirectory::Broadcast(letter) => {
@@ -293,9 +304,9 @@ impl Reading {
 
 async fn write(
     mut output: Output,
-    mut calls: mpsc::Receiver<Call>,
-    mut replies: mpsc::Receiver<ToDirectory>,
+    (mut calls, mut replies): (mpsc::Receiver<Call>, mpsc::Receiver<ToDirectory>),
     pending: Pending,
+    silence: Arc<Silence>,
 ) -> Ending {
     let mut next = FIRST_REQUEST;
     let mut buffer = Vec::new();
@@ -311,6 +322,7 @@ async fn write(
             drop(call.answer.send(Err(AskError::Refused(error))));
         } else {
             pending.insert(next, call.answer);
+            silence.note_asked();
         }
     };
     loop {

@@ -74,7 +74,7 @@ async fn newer_directory(listener: TcpListener, tell: SyncSender<Read>) {
                         break;
                     }
                 }
-                ToDirectory::Pong(_) => {}
+                ToDirectory::Pong(_) | ToDirectory::Ping(_) => {}
             }
         }
     }

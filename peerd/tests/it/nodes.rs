@@ -69,6 +69,32 @@ fn a_node_is_killed_under_two_peers_and_every_view_counts_once() {
     stage.is_sound();
 }
 
+/// It takes what is sent, and says nothing.
+#[test]
+fn a_node_that_is_stopped_is_left_by_a_peer_that_waits_for_its_answer() {
+    let Some(server) = Postgres::shared("a_node_that_is_stopped_is_left_by_a_peer_that_waits_for_its_answer")
+    else {
+        return;
+    };
+    let stage = cluster(&server);
+    let alice = stage.peer("alice");
+    let second = stage.start_node("second");
+    let link = stage.link();
+    let (key, addresses) = link.split_once('@').unwrap();
+    let (addresses, invite) = addresses.split_once('?').unwrap();
+    let bob = stage.peer_at("bob", &format!("{key}@{}?{invite}", addresses.split(',').nth(1).unwrap()));
+    let original = pictures::write(&alice.dir.join("sea.jpg"), 1);
+    alice.ctl(&["add", "sea.jpg"]).ok();
+    alice.ctl(&["share", "sea", "bob", "--views", "2"]).ok();
+    assert_eq!(bob.view("alice/sea"), original);
+    second.stop();
+    // Not refused after half a minute, but asked again elsewhere, and counted once.
+    assert_eq!(bob.view("alice/sea"), original);
+    assert_eq!(bob.right("/sea").unwrap().0, 0);
+    second.send(Signal::CONT);
+    stage.is_sound();
+}
+
 #[test]
 fn a_call_through_the_relay_finds_the_callers_node() {
     let Some(server) = Postgres::shared("a_call_through_the_relay_finds_the_callers_node") else { return };

@@ -131,11 +131,13 @@ fn golden_bytes() {
     for (message, golden) in [
         (to_hex(&ToDirectory::Ack(Seq(300))), "00000008a16361636b19012c"),
         (to_hex(&ToDirectory::Pong(7)), "00000007a164706f6e6707"),
+        (to_hex(&ToDirectory::Ping(7)), "00000007a16470696e6707"),
         (
             to_hex(&ToDirectory::request(1, Op::SignOut)),
             "0000001aa16772657175657374a262696401626f70687369676e5f6f7574",
         ),
         (to_hex(&FromDirectory::Ping(1)), "00000007a16470696e6701"),
+        (to_hex(&FromDirectory::Pong(1)), "00000007a164706f6e6701"),
     ] {
         assert_eq!(message, golden.replace(' ', ""));
     }

@@ -252,6 +252,7 @@ fn to_the_directory() {
     let mut messages = vec![
         ToDirectory::Ack(Seq(300)),
         ToDirectory::Pong(7),
+        ToDirectory::Ping(7),
         ToDirectory::Request {
             id: 1,
             op: Op::Remove(ImageNo(7)),
@@ -406,6 +407,7 @@ fn pushes() -> Vec<FromDirectory> {
             from: alice(),
             at: "a.example:5001".parse().ok(),
         }),
+        FromDirectory::Pong(7),
         FromDirectory::Nodes(vec!["a.example:5001".parse().unwrap(), "[2001:db8::7]:5001".parse().unwrap()]),
         FromDirectory::Refused { id: None, error: WireError::new(Code::Unsupported, "what?") },
         FromDirectory::Refused {
