@@ -14,6 +14,7 @@ use std::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU16, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, getuid, kill_process};
@@ -178,6 +179,19 @@ impl Postgres {
         }
     }
 
+    /// How long its processes have computed, those that have ended among them.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn computed(&self) -> Duration {
+        let first = self.process().as_ref().expect("it does not run").id();
+        let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap_or_default();
+        let own = ticks_of(&first.to_string(), 4);
+        let ticks = own + children.split_whitespace().map(|child| ticks_of(child, 2)).sum::<u64>();
+        // Linux counts in hundredths of a second, whatever its own clock.
+        Duration::from_millis(ticks * 10)
+    }
+
     /// The address of a new database.
     ///
     /// # Panics
@@ -264,4 +278,12 @@ fn unprivileged() -> (u32, u32) {
         Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
     });
     ids.unwrap_or((65_534, 65_534))
+}
+
+/// The first so many of the times that a process and those that it has waited for have computed; none if it has gone.
+fn ticks_of(process: &str, times: usize) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind the name, which may have anything in it: the state is the first, the times begin with the twelfth.
+    let behind = stat.rsplit_once(") ").map_or("", |(_, behind)| behind);
+    behind.split(' ').skip(11).take(times).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }

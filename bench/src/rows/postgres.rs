@@ -1,6 +1,8 @@
-//! The store on a database server on this machine, beside the one in a file, in one run: views and registrations, durable in both.
+//! The store on a database server on this machine, beside the one in a file, in one run: views, messages and registrations, durable in
+//! both; views of many owners at one node and at two; and what one view computes in the node and in the database.
 //!
-//! Both share this machine's cores and disk: the server's processes take what the store in a file leaves to the program.
+//! Both share this machine's cores and disk: the server's processes take what the store in a file leaves to the program. What nodes and
+//! a database on machines of their own would do comes of the computing time of one operation.
 
 use std::{
     fs,
@@ -10,16 +12,16 @@ use std::{
 };
 
 use anyhow::Context as _;
-use dos_protocol::Timestamp;
+use dos_protocol::{MessageId, PeerId, Timestamp, directory::Send, model::PeerRef};
 use dos_sql::{Secrets, Server};
 use dos_testing::Postgres;
 use dosd::{
     live::Live,
-    store::{Joining, Store},
+    store::{Change, Joining, Store},
 };
 use tokio::task::JoinSet;
 
-use super::spend::{anybody, give_rights, in_process};
+use super::spend::{anybody, at_stores, give_rights_of};
 use crate::{
     lab::Lab,
     load::secrets,
@@ -27,34 +29,129 @@ use crate::{
     table::{Row, Unit},
 };
 
-/// Registrations at once.
+/// Registrations, or senders, at once.
 const TOGETHER: usize = 64;
 
-/// Two rows; none where PostgreSQL is not installed.
+/// Owners whose images are viewed at once, so that no lane has all of them.
+const OWNERS: usize = 16;
+
+/// Messages of one sender in one measurement: fewer than may wait for a recipient.
+const MESSAGES: usize = 12;
+
+/// Some rows; none where PostgreSQL is not installed.
 pub(super) async fn measure(lab: &Lab) -> anyhow::Result<Vec<Row>> {
     // The server runs as another user.
     fs::set_permissions(lab.dir(), fs::Permissions::from_mode(0o711))?;
     let Some(postgres) = Postgres::own_at(lab.dir(), "the rows of PostgreSQL") else { return Ok(Vec::new()) };
     let server = Server::new(&postgres.database().parse()?, &Secrets::default())?;
-    let joining = Joining { address: "localhost:5001".into(), cluster: None };
-    let (remote, _lane) = Store::connect(&server, &joining, Arc::new(Live::default()))?;
+    let node = |port: u16| Joining {
+        address: format!("localhost:{port}").into(),
+        cluster: Some(format!("localhost:{}", port + 1).into()),
+    };
+    let (one, _lanes) = Store::connect(&server, &node(5001), Arc::new(Live::default()))?;
+    let (two, _others) = Store::connect(&server, &node(6001), Arc::new(Live::default()))?;
     let (local, _writer) = Store::open(&lab.dir().join("beside-postgres.db"), Arc::new(Live::default()))?;
-    let (remote_viewers, remote_image) = give_rights(&remote).await?;
-    let (local_viewers, local_image) = give_rights(&local).await?;
+    let stores = Stores { remote: [one, two], local };
+    let mut rows = views(lab, &stores, &postgres).await?;
+    rows.extend(writes(lab, &stores).await?);
+    Ok(rows)
+}
+
+struct Stores {
+    /// Two nodes of one directory.
+    remote: [Store; 2],
+    local: Store,
+}
+
+/// Views of one owner, of several, and of several at two nodes.
+async fn views(lab: &Lab, stores: &Stores, postgres: &Postgres) -> anyhow::Result<Vec<Row>> {
+    let [one, two] = &stores.remote;
+    let (here, there) = (give_rights_of(&stores.local, OWNERS).await?, give_rights_of(one, OWNERS).await?);
+    let of_one = give_rights_of(one, 1).await?;
     let time = lab.pick(Duration::from_secs(2), Duration::from_millis(300));
-    let count = lab.pick(2_000, 200);
-    let (mut spent, mut registered) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+    let (mut raw, mut single, mut several, mut both) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut in_node, mut in_database) = (Vec::new(), Vec::new());
     for _round in 0..lab.pick(5, 2) {
-        spent.0.push(in_process(&remote, &remote_viewers, remote_image, time).await?);
-        spent.1.push(in_process(&local, &local_viewers, local_image, time).await?);
-        registered.0.push(register(&remote, count).await?);
-        registered.1.push(register(&local, count).await?);
+        raw.push(at_stores(std::slice::from_ref(&stores.local), &here, time).await?);
+        single.push(at_stores(std::slice::from_ref(one), &of_one, time).await?);
+        let before = (computed_here()?, postgres.computed());
+        let begun = Instant::now();
+        let rate = at_stores(std::slice::from_ref(one), &there, time).await?;
+        let count = rate * begun.elapsed().as_secs_f64();
+        in_node.push((computed_here()? - before.0).as_secs_f64() * 1e6 / count);
+        in_database.push((postgres.computed() - before.1).as_secs_f64() * 1e6 / count);
+        several.push(rate);
+        both.push(at_stores(&[one.clone(), two.clone()], &there, time).await?);
+    }
+    let row = |name: &str, remote: &[f64]| {
+        Row::new(name, Unit::PerSecond).ours(median(remote)).raw(median(&raw), "SQLite")
+    };
+    let micros = |name: &str, all: &[f64]| Row::new(name, Unit::Micros).ours(median(all));
+    Ok(vec![
+        row("views on PostgreSQL, 64 at once, of one owner", &single),
+        row("views on PostgreSQL, 64 at once, of 16 owners", &several),
+        row("the same at two nodes of one machine", &both),
+        micros("computing time of such a view in the node", &in_node),
+        micros("computing time of such a view in the database", &in_database),
+    ])
+}
+
+/// Registrations and messages.
+async fn writes(lab: &Lab, stores: &Stores) -> anyhow::Result<Vec<Row>> {
+    let [one, _] = &stores.remote;
+    let count = lab.pick(2_000, 200);
+    let (here, there) = (peers(&stores.local).await?, peers(one).await?);
+    let (mut registered, mut sent) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+    for _round in 0..lab.pick(5, 2) {
+        registered.0.push(register(one, count).await?);
+        registered.1.push(register(&stores.local, count).await?);
+        sent.0.push(send(one, &there).await?);
+        sent.1.push(send(&stores.local, &here).await?);
     }
     let row = |name: &str, (remote, local): &(Vec<f64>, Vec<f64>)| {
         let name = format!("{name} on PostgreSQL, 64 at once");
         Row::new(name, Unit::PerSecond).ours(median(remote)).raw(median(local), "SQLite")
     };
-    Ok(vec![row("views spent durably", &spent), row("registrations", &registered)])
+    Ok(vec![row("registrations", &registered), row("messages for the absent", &sent)])
+}
+
+/// How long this process has computed.
+fn computed_here() -> anyhow::Result<Duration> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let behind = stat.rsplit_once(") ").context("no times of this process")?.1;
+    let ticks: u64 = behind.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Ok(Duration::from_millis(ticks * 10))
+}
+
+/// Peers of whom each sends to the next one.
+async fn peers(store: &Store) -> anyhow::Result<Vec<PeerId>> {
+    let mut peers = Vec::with_capacity(TOGETHER);
+    for secret in secrets(TOGETHER)? {
+        peers.push(store.register(secret.public()?, anybody(), Timestamp::now()).await?.id);
+    }
+    Ok(peers)
+}
+
+/// Every peer sends some messages to the next one; how many a second.
+async fn send(store: &Store, peers: &[PeerId]) -> anyhow::Result<f64> {
+    let start = Instant::now();
+    let mut tasks = JoinSet::new();
+    for (from, to) in peers.iter().copied().zip(peers.iter().copied().cycle().skip(1)) {
+        let store = store.clone();
+        tasks.spawn(async move {
+            for _ in 0..MESSAGES {
+                let message = MessageId::generate();
+                let letter =
+                    Send { message, to: PeerRef::Id(to), text: "x".repeat(100).into(), sealed: None };
+                store.send(Change::by(from, Timestamp::now()), letter).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.context("a task has failed")??;
+    }
+    Ok((peers.len() * MESSAGES) as f64 / start.elapsed().as_secs_f64())
 }
 
 /// Registers so many peers, and tells how many a second.

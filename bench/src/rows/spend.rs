@@ -103,9 +103,19 @@ pub(super) async fn in_process(
     image: ImageNo,
     time: Duration,
 ) -> anyhow::Result<f64> {
+    let rights: Vec<_> = viewers.iter().map(|viewer| (*viewer, image)).collect();
+    at_stores(std::slice::from_ref(store), &rights, time).await
+}
+
+/// Every viewer spends views of its image, at one of these stores.
+pub(super) async fn at_stores(
+    stores: &[Store],
+    rights: &[(PeerId, ImageNo)],
+    time: Duration,
+) -> anyhow::Result<f64> {
     let start = Instant::now();
     let mut tasks = JoinSet::new();
-    for viewer in viewers.iter().copied() {
+    for ((viewer, image), store) in rights.iter().copied().zip(stores.iter().cycle()) {
         let store = store.clone();
         tasks.spawn(async move {
             let mut count = 0u32;
@@ -141,6 +151,16 @@ pub(super) async fn give_rights(store: &Store) -> anyhow::Result<(Vec<PeerId>, I
         viewers.push(viewer);
     }
     Ok((viewers, image))
+}
+
+/// As [`give_rights`], by so many owners.
+pub(super) async fn give_rights_of(store: &Store, owners: usize) -> anyhow::Result<Vec<(PeerId, ImageNo)>> {
+    let mut all = Vec::new();
+    for _owner in 0..owners {
+        let (viewers, image) = give_rights(store).await?;
+        all.extend(viewers.into_iter().take(VIEWERS / owners).map(|viewer| (viewer, image)));
+    }
+    Ok(all)
 }
 
 pub(super) fn anybody() -> NewPeer {
