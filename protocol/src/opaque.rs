@@ -34,6 +34,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     key::{PublicKey, SecretKey},
+    name::PeerName,
     random,
 };
 
@@ -45,6 +46,9 @@ const CONTEXT: &[u8] = b"dos/1 password";
 
 /// From what the directory's secrets are derived (BLAKE3, key derivation).
 const SETUP: &str = "dos dosd 2026 OPAQUE server setup, version 1";
+
+/// From what the secret is derived under which names are hashed.
+const NAMES: &str = "dos dosd 2026 names of password logins, version 1";
 
 /// The seed of the OPRF: an output of SHA-512.
 const SEED_BYTES: usize = 64;
@@ -149,6 +153,20 @@ pub struct Setup {
     /// What takes the place of a record where there is none, so that the same is read.
     nobodys: Vec<u8>,
     directory: PublicKey,
+    /// Under which names are hashed.
+    names: Zeroizing<[u8; KEY_BYTES]>,
+}
+
+/// The hash of a name under a secret of the directory: whoever does not have that cannot tell which name it is, nor try some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NameHash([u8; KEY_BYTES]);
+
+impl NameHash {
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Setup {
@@ -191,7 +209,14 @@ impl Setup {
         dummy.copy_from_slice(&nobody);
         let mut nobodys = vec![0; RECORD_BYTES];
         nobodys.splice(..KEY_BYTES, nobody);
-        Ok(Self { setup: ServerSetup::deserialize(bytes.as_slice())?, nobodys, directory })
+        let names = Zeroizing::new(blake3::derive_key(NAMES, secret.seed()));
+        Ok(Self { setup: ServerSetup::deserialize(bytes.as_slice())?, nobodys, directory, names })
+    }
+
+    /// What is kept of a name for which a password was tried.
+    #[must_use]
+    pub fn hash_name(&self, name: &PeerName) -> NameHash {
+        NameHash(*blake3::keyed_hash(&self.names, name.as_str().as_bytes()).as_bytes())
     }
 
     /// Answers the first message for a password that is to be set. `credential` is whose it will be, for ever.

@@ -24,6 +24,10 @@ pub enum StoreCommand {
     Move(StoreMove),
     /// Verify the store on database servers; exit code 0 only if it is sound
     Check(StoreAsk),
+    /// Let peers bring back what they know, after the database was restored from a backup; no server may be running
+    ///
+    /// Without it a server would give numbers again that it gave after the backup was made.
+    Leap(StoreAsk),
     /// Make the tables on database servers, or bring them up to date; a server does so when it starts, too
     Migrate(StoreAsk),
 }
@@ -52,7 +56,7 @@ pub struct StoreMove {
     pub ask: AdminArgs,
 }
 
-/// Options of `store check` and `store migrate`.
+/// Options of `store check`, `store leap` and `store migrate`.
 #[derive(Debug, Args)]
 #[expect(missing_docs, reason = "documented on the type; a text here would become help of every option")]
 pub struct StoreAsk {

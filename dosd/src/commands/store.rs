@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use dos_protocol::{Code, WireError};
+use dos_protocol::{Code, WireError, admin::Checked};
 use dos_sql::Server;
 use serde_json::json;
 
@@ -21,6 +21,14 @@ pub(super) fn run(command: StoreCommand, screen: &mut Screen) -> Result<(), Fail
         StoreCommand::Check(options) => {
             let servers = servers(options.place)?;
             check::show(&store::check_server(&servers).map_err(outward)?, screen)
+        }
+        StoreCommand::Leap(options) => {
+            let servers = servers(options.place)?;
+            let found = store::leap(&servers).map_err(outward)?;
+            let object = json!({ "peers": found.peers, "images": found.images, "grants": found.grants });
+            let text =
+                format!("restored: {}; peers bring back what they know as they sign in", counted(&found));
+            screen.show(object, &text)
         }
         StoreCommand::Migrate(options) => {
             let servers = servers(options.place)?;
@@ -45,15 +53,18 @@ fn move_to(options: StoreMove, screen: &mut Screen) -> Result<(), Failure> {
     let held = DataDir::hold(&path).map_err(in_use)?;
     let moved = store::move_to(&path.join(DATABASE_NAME), &servers).map_err(outward)?;
     drop(held);
-    let counts = [(moved.peers, "peer"), (moved.images, "image"), (moved.grants, "grant")];
-    let counts = counts.map(|(count, what)| count_of(count, what)).join(", ");
     let object = json!({ "peers": moved.peers, "images": moved.images, "grants": moved.grants });
-    screen.show(object, &format!("moved and sound: {counts}"))?;
+    screen.show(object, &format!("moved and sound: {}", counted(&moved)))?;
     screen.note(&format!(
         "note: start the server with --store from now on; {} stays, and what a server without --store would do with it is lost\n",
         path.join(DATABASE_NAME).display()
     ));
     Ok(())
+}
+
+fn counted(found: &Checked) -> String {
+    let counts = [(found.peers, "peer"), (found.images, "image"), (found.grants, "grant")];
+    counts.map(|(count, what)| count_of(count, what)).join(", ")
 }
 
 fn servers(place: StorePlace) -> Result<Server, Failure> {

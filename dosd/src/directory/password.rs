@@ -8,7 +8,7 @@
 
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,7 +18,7 @@ use dos_daemon::{
     rate::{KeyedRateLimiter, Rate},
 };
 use dos_protocol::{
-    Code, PeerId, PeerName, Reason, WireError,
+    Code, PeerId, PeerName, Reason, Timestamp, WireError,
     directory::{Answer, Blob, Escrow, LoggedIn, LoginStart},
     duration::format_duration,
     limits::{ATTEMPTS_REMEMBERED_MAX, LOGINS_PENDING_MAX, PASSWORDS_PER_MINUTE},
@@ -29,10 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{Directory, outward};
 use crate::{
     metrics::Entrance,
-    rules::{
-        lockout::Lockouts,
-        names::{credential, credential_of},
-    },
+    rules::names::{credential, credential_of},
     store::{Change, Login},
 };
 
@@ -42,11 +39,10 @@ const CROWDED_PAUSE: Duration = Duration::from_secs(1);
 /// Logins that are refused are logged this far apart.
 const REFUSALS_LOG_PAUSE: Duration = Duration::from_secs(10);
 
-/// The directory's part of OPAQUE, and what is remembered of attempts.
+/// The directory's part of OPAQUE, and what this server remembers of attempts.
 #[derive(Debug)]
 pub(super) struct Passwords {
     setup: Setup,
-    lockouts: Mutex<Lockouts>,
     attempts: KeyedRateLimiter<IpAddr>,
     /// For logins that have begun and not ended.
     places: Arc<Semaphore>,
@@ -58,7 +54,6 @@ impl Passwords {
     pub(super) fn new(setup: Setup) -> Self {
         Self {
             setup,
-            lockouts: Mutex::default(),
             attempts: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             places: Arc::new(Semaphore::new(LOGINS_PENDING_MAX)),
             refusals: Throttle::new(REFUSALS_LOG_PAUSE),
@@ -78,10 +73,6 @@ impl Passwords {
         if let Some(left_out) = self.refusals.take(Instant::now()) {
             tracing::warn!(address = %seen, left_out, "refused a password login");
         }
-    }
-
-    fn lockouts(&self) -> std::sync::MutexGuard<'_, Lockouts> {
-        self.lockouts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -136,19 +127,21 @@ impl Directory {
         start: LoginStart,
     ) -> Result<(LoginPending, Blob), WireError> {
         let LoginStart { name, request } = start;
-        let now = Instant::now();
-        if let Some(wait) = self.passwords.lockouts().locked(&name, now) {
+        let hash = self.passwords.setup.hash_name(&name);
+        if let Some(wait) = self.store.locked(hash, Timestamp::now()).await.map_err(outward)? {
             return Err(locked(wait));
         }
         let rate = Rate::per_minute(PASSWORDS_PER_MINUTE.into());
-        if let Err(wait) = self.passwords.attempts.take(network_of(seen), rate, now) {
+        if let Err(wait) = self.passwords.attempts.take(network_of(seen), rate, Instant::now()) {
             let error = WireError::new(Code::Denied, "too many password logins from this address");
             return Err(error.because(Reason::Limit).retry_after(wait));
         }
         let place = self.passwords.place()?;
         let found = self.store.login(name.clone()).await.map_err(outward)?;
         let block = self.settings().block_duration;
-        self.passwords.lockouts().attempt(&name, block, Instant::now()).map_err(locked)?;
+        if let Some(wait) = self.store.attempt(hash, block, Timestamp::now()).await.map_err(outward)? {
+            return Err(locked(wait));
+        }
         let credential = credential(&name, found.as_ref().map(|login| login.peer));
         let escrow = found.as_ref().and_then(|login| login.escrow.as_ref());
         let record = escrow.map(|escrow| escrow.record.as_bytes());
@@ -175,7 +168,7 @@ impl Directory {
             self.passwords.log_refusal(seen);
             return Err(wrong());
         };
-        self.passwords.lockouts().forgive(&name);
+        self.store.forgive(self.passwords.setup.hash_name(&name)).await.map_err(outward)?;
         tracing::info!(%peer, address = %seen, "gave a peer's sealed key to a machine that has its password");
         Ok(LoggedIn { id: peer, key, sealed: escrow.sealed, online: self.live.is_online(peer) })
     }

@@ -22,6 +22,7 @@ mod inbox;
 mod incarnation;
 mod invites;
 mod listing;
+mod lockouts;
 mod messages;
 mod names;
 mod nodes;
@@ -84,7 +85,7 @@ pub use prune::{Forgotten, ReceiptsStep};
 pub use restore::restore;
 pub use space::Looked;
 pub use stats::Counts;
-pub(crate) use transfer::{migrate, move_to};
+pub(crate) use transfer::{leap, migrate, move_to};
 pub use views::Counted;
 
 /// An update that was just committed to a peer's inbox.

@@ -75,6 +75,11 @@ fn nodes(connection: &Connection) -> sql::Result<Vec<NodeRow>> {
     connection.prepare(NODES)?.query_map((), read_node)?.collect()
 }
 
+/// The beats of all nodes.
+pub(super) fn beats(connection: &Connection) -> sql::Result<Vec<(NodeId, u64)>> {
+    Ok(nodes(connection)?.into_iter().map(|node| (node.node, node.beat)).collect())
+}
+
 fn node_number(node: NodeId) -> i64 {
     row::number(node.number())
 }

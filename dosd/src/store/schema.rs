@@ -6,8 +6,12 @@ use dos_sql::PostgresSchema;
 use dos_sqlite::{Migration, OVERWRITE_FREE_PAGES, Schema};
 
 /// The same in PostgreSQL. A step after its first version has a twin in [`SCHEMA`].
-pub(super) const POSTGRES: PostgresSchema =
-    PostgresSchema { application: "dosd", first: 16, tables: postgres::TABLES, steps: &[postgres::NODES] };
+pub(super) const POSTGRES: PostgresSchema = PostgresSchema {
+    application: "dosd",
+    first: 16,
+    tables: postgres::TABLES,
+    steps: &[postgres::NODES, postgres::LOCKOUTS],
+};
 
 /// The directory's database in SQLite: `application_id` is "dosd" in ASCII.
 pub(super) const SCHEMA: Schema = Schema {
@@ -30,6 +34,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: PRIVATE },
         Migration { sql: PEER_INVITES },
         Migration { sql: NODES },
+        Migration { sql: LOCKOUTS },
     ],
 };
 
@@ -454,4 +459,16 @@ ALTER TABLE inbox_heads ADD COLUMN node INTEGER;
 ALTER TABLE inbox_heads ADD COLUMN session INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE inbox_heads ADD COLUMN instance INTEGER;
 CREATE INDEX seats ON inbox_heads(node, peer) WHERE node IS NOT NULL;
+";
+
+const LOCKOUTS: &str = "
+-- Attempts to log in with a password, by the hash of the name under a secret that is not here.
+CREATE TABLE lockouts(
+    name         BLOB    PRIMARY KEY CHECK(length(name) = 32),
+    tries        INTEGER NOT NULL,
+    lockouts     INTEGER NOT NULL,
+    locked_until INTEGER NOT NULL,
+    last         INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX lockouts_by_age ON lockouts(last);
 ";

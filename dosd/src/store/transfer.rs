@@ -1,22 +1,23 @@
-//! Moving the store from its file to database servers: checked, copied in one transaction, and checked again.
+//! Moving the store from its file to database servers: checked, copied in one transaction, and checked again. And what is done to it there
+//! without a server that runs.
 //!
 //! The file stays as it is, but for being brought up to date. What has something in it already is not written to.
 
-use std::path::Path;
+use std::{path::Path, thread, time::Duration};
 
-use dos_protocol::{Code, WireError, admin::Checked};
+use dos_protocol::{Code, Timestamp, WireError, admin::Checked};
 use dos_sql::{Connection, OpenError, Server, Session, Value, off_the_runtime, params_from_iter};
 
 use super::{
     Refusal,
     check::{check, check_server},
-    images, row,
+    images, incarnation, nodes, row,
     schema::{POSTGRES, SCHEMA},
 };
 use crate::rules::refusal::conflict;
 
 /// Every table, in an order in which what others refer to is there first.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 20] = [
     "peers",
     "images",
     "previews",
@@ -36,6 +37,7 @@ const TABLES: [&str; 19] = [
     "directory",
     "forks",
     "withheld",
+    "lockouts",
 ];
 
 /// The operator's tables.
@@ -73,6 +75,38 @@ pub(crate) fn migrate(servers: &Server) -> Result<(usize, usize), Refusal> {
         let session = Session::open_patient(servers).map_err(|error| unusable(error.into()))?;
         let before = POSTGRES.apply(&session).map_err(unusable)?;
         Ok((before, POSTGRES.version()))
+    })
+}
+
+/// How long a server that lives may take to raise its beat.
+const BEATS: Duration = Duration::from_secs(3);
+
+/// Makes what was restored on these servers another incarnation: numbers that were given after the backup was made are not given again,
+/// and peers bring back what they know. Sessions that the backup has are over.
+///
+/// # Errors
+/// `conflict` if a server uses it; `invalid` if the servers cannot be used, or the store is not sound.
+pub(crate) fn leap(servers: &Server) -> Result<Checked, Refusal> {
+    off_the_runtime(|| {
+        let checked = check_server(servers)?;
+        sound(&checked, "what was restored is not sound")?;
+        let session = Session::open_patient(servers).map_err(|error| unusable(error.into()))?;
+        POSTGRES.apply(&session).map_err(unusable)?;
+        let connection = Connection::Postgres(&session);
+        let before = nodes::beats(&connection)?;
+        if !before.is_empty() {
+            thread::park_timeout(BEATS);
+        }
+        session.begin_alone().map_err(dos_sql::Error::from)?;
+        // One that has stood still ended with what the backup is of.
+        if nodes::beats(&connection)?.iter().any(|beat| !before.contains(beat)) {
+            return Err(conflict("a server uses this store").into());
+        }
+        incarnation::renew(&connection, Timestamp::now())?;
+        connection
+            .execute_batch("DELETE FROM nodes; UPDATE inbox_heads SET node = NULL WHERE node IS NOT NULL")?;
+        session.commit("COMMIT").map_err(dos_sql::Error::from)?;
+        Ok(checked)
     })
 }
 

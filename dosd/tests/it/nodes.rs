@@ -3,14 +3,16 @@
 use std::{path::Path, sync::Arc};
 
 use dos_protocol::{
-    Allowance, Code, ViewId,
+    Allowance, Code, Reason, ViewId,
     directory::{
         Answer, Call, Delivery, FromDirectory, List, NoticeKind, Op, RELAY_MAGIC, Subscription, Update,
     },
+    limits::PASSWORD_TRIES,
     model::SessionEnd,
 };
 use dos_testing::{PATIENCE, Postgres, wait_until_async};
 use dosd::config::{Config, FileConfig};
+use futures_util::future::join_all;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -20,6 +22,7 @@ use crate::{
     commands::run,
     messages::message,
     net::{Client, Net, NodeOf, open_to_all, sign_in},
+    passwords::{guess, peer_with_password},
     programs::Served,
     shelf::{everything, views},
 };
@@ -225,6 +228,27 @@ async fn a_node_that_is_killed_is_struck_and_its_peers_may_come_from_other_machi
     };
     wait_until_async("bob may come", came).await;
     first.stop().await;
+}
+
+#[tokio::test]
+async fn three_wrong_passwords_are_three_at_all_nodes_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = "three_wrong_passwords_are_three_at_all_nodes_together";
+    let Some((net, store, _server)) = two(dir.path(), name) else { return };
+    let _alice = peer_with_password(&net, "alice").await;
+    // Clients take the nodes in turn. At once, as somebody who guesses would.
+    let guessed = join_all((0..2 * PASSWORD_TRIES).map(|_| guess(&net, "alice"))).await;
+    let wrong = guessed.iter().filter(|reason| **reason == Reason::WrongPassword).count();
+    assert_eq!(u32::try_from(wrong).unwrap(), PASSWORD_TRIES, "{guessed:?}");
+    assert!(guessed.iter().all(|reason| matches!(reason, Reason::WrongPassword | Reason::Locked)));
+    for _ in 0..2 {
+        assert_eq!(guess(&net, "alice").await, Reason::Locked);
+        assert_eq!(guess(&net, "nobody").await, Reason::WrongPassword);
+    }
+    net.stop().await;
+    let net = Net::start_with(dir.path(), on(&store));
+    assert_eq!(guess(&net, "alice").await, Reason::Locked, "a restart forgets nothing");
+    net.stop().await;
 }
 
 #[tokio::test]

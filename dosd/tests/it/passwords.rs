@@ -93,7 +93,7 @@ async fn log_in(net: &Net, name: &str, password: &str) -> Result<LoggedIn, WireE
 }
 
 /// Begins a login and gives it up, as a machine does whose password is wrong.
-async fn guess(net: &Net, name: &str) -> Reason {
+pub(crate) async fn guess(net: &Net, name: &str) -> Reason {
     match begin(net, name, "wrong horse").await {
         Ok(_) => Reason::WrongPassword,
         Err(error) => {

@@ -200,3 +200,36 @@ async fn the_program_takes_the_store_from_flags_and_environment_and_refuses_what
     let refused = run(dir.path(), &["serve", "--listen", "127.0.0.1:0", "--store", &address]).await;
     assert!(refused.code == 1 && refused.err.contains("synchronous_commit off"), "{refused:?}");
 }
+
+/// What a database server has is put back from a backup, and `store leap` says so to the peers.
+#[tokio::test]
+async fn what_is_restored_on_a_database_server_is_another_incarnation() {
+    let name = "what_is_restored_on_a_database_server_is_another_incarnation";
+    let Some(server) = Postgres::shared(name) else { return };
+    let address = server.database();
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start_with(dir.path(), on(&address));
+    let (mut alice, bob) = (net.peer("alice").await, net.peer("bob").await);
+    let sea = alice.publish("sea", 1).await;
+    alice.share(sea.no, bob.id(), views(5)).await;
+    let in_use = run(dir.path(), &["store", "leap", "--store", &address]).await;
+    assert_eq!(in_use.code, 7, "{in_use:?}");
+    net.stop().await;
+    let backup = server.database_like(&address);
+    let net = Net::start_with(dir.path(), on(&address));
+    let (mut alice, mut bob) = (net.again(&alice).await, net.again(&bob).await);
+    bob.spend(sea.no, ViewId::generate()).await.unwrap();
+    let shore = alice.publish("shore", 2).await;
+    net.stop().await;
+    let leapt = run(dir.path(), &["store", "leap", "--store", &backup]).await;
+    let told = "restored: 2 peers, 1 image, 1 grant; peers bring back what they know as they sign in\n";
+    assert_eq!((leapt.code, leapt.out.as_str()), (0, told), "{leapt:?}");
+    let net = Net::start_with(dir.path(), on(&backup));
+    let mut alice = net.again(&alice).await;
+    let data = alice.signed_in.as_ref().and_then(|signed_in| signed_in.data.clone()).unwrap();
+    assert!(data.renewed, "{data:?}");
+    let cliff = alice.publish("cliff", 3).await;
+    assert!(cliff.no > shore.no, "no number is given again");
+    net.stop().await;
+    assert_eq!(run(dir.path(), &["store", "check", "--store", &backup]).await.code, 0);
+}

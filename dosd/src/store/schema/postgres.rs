@@ -309,3 +309,14 @@ ALTER TABLE inbox_heads ADD COLUMN session bigint NOT NULL DEFAULT 0;
 ALTER TABLE inbox_heads ADD COLUMN instance bigint;
 CREATE INDEX seats ON inbox_heads(node, peer) WHERE node IS NOT NULL;
 "#;
+
+pub(super) const LOCKOUTS: &str = r#"
+CREATE TABLE lockouts(
+    name         bytea  PRIMARY KEY CHECK(length(name) = 32),
+    tries        bigint NOT NULL,
+    lockouts     bigint NOT NULL,
+    locked_until bigint NOT NULL,
+    last         bigint NOT NULL
+);
+CREATE INDEX lockouts_by_age ON lockouts(last);
+"#;
