@@ -443,11 +443,15 @@ pub const HOST_ATTEMPTS: usize = 3;
 /// See [`HOST_ATTEMPTS`].
 pub const HOST_ATTEMPTS_TIME: Duration = Duration::from_secs(1);
 
-/// All addresses of a peer together get so long, with their handshakes; then the relay is asked.
+/// All addresses of a peer together get so long, with their handshakes.
 pub const DIRECT_TIME_MAX: Duration = Duration::from_secs(3);
 
-/// The same where the last connection to that peer went through the relay: whoever can be reached by now answers faster.
-pub const DIRECT_AGAIN_TIME_MAX: Duration = Duration::from_millis(500);
+/// After this time the relay is asked beside the addresses. A peer in the same network or the same country has answered by then, and costs the
+/// relay nothing.
+pub const RELAY_HANDICAP: Duration = Duration::from_millis(150);
+
+/// From the beginning on a relayed connection that is up waits so long for a direct one.
+pub const DIRECT_PREFERRED_TIME: Duration = Duration::from_millis(300);
 
 /// Pings over a connection between two peers for one `ping`; the shortest counts.
 pub const PEER_PINGS: u32 = 5;

@@ -1,4 +1,5 @@
-//! Calling another peer: at its addresses, all of them in one race, and through the directory's relay if none leads to it.
+//! Calling another peer: at its addresses, all of them in one race, and through the directory's relay beside them, which begins later and
+//! wins where none of them leads there in time.
 //!
 //! What always holds: the side that answers holds the key that the directory gave, whichever way it was reached; an address at
 //! which somebody else answers is as good as none. Whoever else that is learns that a peer of dos has called: not which one,
@@ -14,7 +15,7 @@ use dos_protocol::{
     Code, PeerId, WireError,
     control::Way,
     directory::Contact,
-    limits::{DIRECT_AGAIN_TIME_MAX, DIRECT_TIME_MAX},
+    limits::{DIRECT_PREFERRED_TIME, DIRECT_TIME_MAX, RELAY_HANDICAP},
     model::Address,
     tls::{Alpn, ClientTls, Stream, TlsError},
 };
@@ -22,7 +23,7 @@ use tokio::{io::BufReader, net::TcpStream};
 
 use super::Peers;
 use super::{
-    race::{order, race},
+    race::{Handicap, Won, beside, order, race},
     relay,
 };
 use crate::{addresses::interfaces, identity::Identity, rules::reach::Around};
@@ -80,31 +81,27 @@ pub(crate) async fn dial(peers: &Peers, identity: &Identity, contact: &Contact) 
     let tls = ClientTls::new(&identity.secret, contact.key, Alpn::Peer)
         .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
     let last = peers.ways.get(contact.id);
-    let cause = match direct(peers, &tls, contact, last).await {
-        Ok((stream, address)) => {
-            let way = Way::Direct(address);
-            peers.ways.put(contact.id, way);
-            return Ok(Dialed { stream, way });
+    let relayed = async {
+        if !contact.relay {
+            return Err("the directory does not relay".into());
         }
-        Err(cause) => cause,
+        relay::call(peers, &tls, contact.id).await.map_err(|error| match error {
+            WireError { message, cause: Some(cause), .. } => format!("{message}: {cause}"),
+            error => error.message.into(),
+        })
     };
-    if let Some(cause) = &cause {
-        tracing::debug!(peer = %contact.id, cause, "no address leads to the peer");
-    }
-    let relayed = if contact.relay {
-        match relay::call(peers, &tls, contact.id).await {
-            Ok(stream) => {
-                peers.ways.put(contact.id, Way::Relayed);
-                return Ok(Dialed { stream, way: Way::Relayed });
+    let (stream, way) =
+        match beside(direct(peers, &tls, contact, last), relayed, handicap(contact, last)).await {
+            Ok(Won::Better((stream, address))) => (stream, Way::Direct(address)),
+            Ok(Won::Other(stream)) => (stream, Way::Relayed),
+            Err((cause, relayed)) => {
+                let told = cause.map_or_else(|| relayed.clone(), |cause| format!("{cause}; {relayed}"));
+                return Err(offline("out of reach").caused_by(told));
             }
-            Err(WireError { message, cause: Some(cause), .. }) => format!("{message}: {cause}"),
-            Err(error) => error.message.into(),
-        }
-    } else {
-        "the directory does not relay".into()
-    };
-    let told = cause.map_or_else(|| relayed.clone(), |cause| format!("{cause}; {relayed}"));
-    Err(offline("out of reach").caused_by(told))
+        };
+    tracing::debug!(peer = %contact.id, ?way, "connected");
+    peers.ways.put(contact.id, way);
+    Ok(Dialed { stream, way })
 }
 
 async fn direct(
@@ -135,7 +132,7 @@ async fn direct(
         attempt.succeeded();
         Ok(stream)
     };
-    race(&addresses, patience(contact, last), attempt).await
+    race(&addresses, DIRECT_TIME_MAX, attempt).await
 }
 
 async fn connect(tls: &ClientTls, address: Address) -> Result<Connection, String> {
@@ -152,9 +149,14 @@ pub(super) async fn secure(tls: &ClientTls, socket: TcpStream) -> Result<Connect
     tls.connect(BufReader::with_capacity(READ_BYTES, socket)).await
 }
 
-/// How long the addresses get before the relay is asked.
-fn patience(contact: &Contact, last: Option<Way>) -> Duration {
-    if contact.relay && last == Some(Way::Relayed) { DIRECT_AGAIN_TIME_MAX } else { DIRECT_TIME_MAX }
+/// When the relay is tried beside the addresses: at once where it was needed the last time, and where it cannot be tried whenever it is.
+fn handicap(contact: &Contact, last: Option<Way>) -> Handicap {
+    let begins = match last {
+        _ if !contact.relay => DIRECT_TIME_MAX,
+        Some(Way::Relayed) => Duration::ZERO,
+        Some(Way::Direct(_)) | None => RELAY_HANDICAP,
+    };
+    Handicap { begins, waits: DIRECT_PREFERRED_TIME }
 }
 
 #[cfg(test)]
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_relay_is_asked_sooner_where_it_was_needed_before() {
+    fn the_relay_is_tried_at_once_where_it_was_needed_before() {
         let address: Address = "192.0.2.7:1".parse().unwrap();
         let key = PublicKey::from([9; 32]);
         let contact = Contact {
@@ -180,11 +182,12 @@ mod tests {
             name: None,
             sealing: None,
         };
-        assert_eq!(patience(&contact, None), DIRECT_TIME_MAX);
-        assert_eq!(patience(&contact, Some(Way::Direct(address))), DIRECT_TIME_MAX);
-        assert_eq!(patience(&contact, Some(Way::Relayed)), DIRECT_AGAIN_TIME_MAX);
+        let begins = |contact: &Contact, last| handicap(contact, last).begins;
+        assert_eq!(begins(&contact, None), RELAY_HANDICAP);
+        assert_eq!(begins(&contact, Some(Way::Direct(address))), RELAY_HANDICAP);
+        assert_eq!(begins(&contact, Some(Way::Relayed)), Duration::ZERO);
         let without = Contact { relay: false, ..contact };
-        assert_eq!(patience(&without, Some(Way::Relayed)), DIRECT_TIME_MAX);
+        assert_eq!(begins(&without, Some(Way::Relayed)), DIRECT_TIME_MAX);
     }
 
     #[test]

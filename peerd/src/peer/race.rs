@@ -1,14 +1,16 @@
 //! Trying several addresses at once (RFC 8305, "Happy Eyeballs"): one after the other, a little apart, until one has led to
 //! the peer.
 //!
+//! And the relay beside them, a little later: whoever has no address that leads there does not wait for the others to fail.
+//!
 //! What always holds: an address wins only when its whole attempt has succeeded, the handshake with it; those that are
 //! still under way then are given up.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use dos_protocol::{limits::ADDRESS_DELAY, model::Address};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Addresses that failed whose causes are reported.
 const CAUSES_MAX: usize = 4;
@@ -78,6 +80,56 @@ where
     }
     causes.truncate(CAUSES_MAX);
     Err(Some(causes.join("; ")).filter(|causes| !causes.is_empty()))
+}
+
+/// Which of two ways has won.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Won<B, O> {
+    /// The one that is preferred.
+    Better(B),
+    /// The other one.
+    Other(O),
+}
+
+/// When two ways are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Handicap {
+    /// The other way is tried so long after the better one, or as soon as that has failed.
+    pub(super) begins: Duration,
+    /// If the other way is up first, the better one has until so long after the beginning.
+    pub(super) waits: Duration,
+}
+
+/// Tries two ways beside each other; the first that leads there wins, and the one that is still tried is given up.
+///
+/// # Errors
+/// Both causes, if neither does.
+pub(super) async fn beside<B, O, BE, OE>(
+    better: impl Future<Output = Result<B, BE>>,
+    other: impl Future<Output = Result<O, OE>>,
+    handicap: Handicap,
+) -> Result<Won<B, O>, (BE, OE)> {
+    let start = Instant::now();
+    let (mut better, mut other) = (pin!(better), pin!(other));
+    match timeout_at(start + handicap.begins, &mut better).await {
+        Ok(Ok(won)) => return Ok(Won::Better(won)),
+        Ok(Err(cause)) => return other.await.map(Won::Other).map_err(|error| (cause, error)),
+        Err(_) => {}
+    }
+    tokio::select! {
+        biased;
+        outcome = &mut better => match outcome {
+            Ok(won) => Ok(Won::Better(won)),
+            Err(cause) => other.await.map(Won::Other).map_err(|error| (cause, error)),
+        },
+        outcome = &mut other => match outcome {
+            Ok(won) => match timeout_at(start + handicap.waits, better).await {
+                Ok(Ok(better)) => Ok(Won::Better(better)),
+                Ok(Err(_)) | Err(_) => Ok(Won::Other(won)),
+            },
+            Err(error) => better.await.map(Won::Better).map_err(|cause| (cause, error)),
+        },
+    }
 }
 
 #[cfg(test)]
@@ -150,5 +202,45 @@ mod tests {
         let plan: Vec<_> = texts.iter().map(|text| (text.as_str(), 60_000, true)).collect();
         let (outcome, begun, took) = run(&plan).await;
         assert_eq!((outcome.is_err(), begun.len(), took), (true, 17, 3000));
+    }
+
+    /// Two ways, each of which takes a given time and then succeeds or fails; what came of them, and when.
+    async fn both(
+        better: (u64, bool),
+        other: (u64, bool),
+        begins: u64,
+    ) -> (Result<Won<(), ()>, ((), ())>, u128) {
+        let start = Instant::now();
+        let way = |(ms, succeeds): (u64, bool)| async move {
+            sleep(Duration::from_millis(ms)).await;
+            if succeeds { Ok(()) } else { Err(()) }
+        };
+        let handicap = Handicap { begins: Duration::from_millis(begins), waits: Duration::from_millis(300) };
+        let outcome = beside(way(better), way(other), handicap).await;
+        (outcome, start.elapsed().as_millis())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_other_way_is_tried_beside_the_better_one_and_does_not_wait_for_its_end() {
+        let (better, other) = (Won::Better(()), Won::Other(()));
+        for (what, ways, begins, expected) in [
+            ("in time", ((149, true), (0, true)), 150, (Ok(better), 149)),
+            ("nobody answers", ((3000, false), (100, true)), 150, (Ok(other), 300)),
+            (
+                "nobody answers, and the other way takes its time",
+                ((3000, false), (400, true)),
+                150,
+                (Ok(other), 550),
+            ),
+            ("refused at once", ((10, false), (100, true)), 150, (Ok(other), 110)),
+            ("refused later", ((200, false), (100, true)), 150, (Ok(other), 250)),
+            ("up a little later", ((290, true), (20, true)), 150, (Ok(better), 290)),
+            ("up too late", ((310, true), (20, true)), 150, (Ok(other), 300)),
+            ("needed the last time", ((3000, false), (350, true)), 0, (Ok(other), 350)),
+            ("no other way", ((2000, true), (20, false)), 150, (Ok(better), 2000)),
+            ("no way", ((3000, false), (20, false)), 150, (Err(((), ())), 3000)),
+        ] {
+            assert_eq!(both(ways.0, ways.1, begins).await, expected, "{what}");
+        }
     }
 }
