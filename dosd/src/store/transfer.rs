@@ -100,7 +100,7 @@ pub(crate) fn leap(servers: &Server) -> Result<Checked, Refusal> {
         session.begin_alone().map_err(dos_sql::Error::from)?;
         // One that has stood still ended with what the backup is of.
         if nodes::beats(&connection)?.iter().any(|beat| !before.contains(beat)) {
-            return Err(conflict("a server uses this store").into());
+            return Err(conflict("a server uses this store").hint("dosd shutdown").into());
         }
         incarnation::renew(&connection, Timestamp::now())?;
         connection

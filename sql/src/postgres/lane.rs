@@ -254,7 +254,11 @@ impl Running {
         if !durability.is_on_disk() {
             tracing::error!(host, ?durability, "the database server confirms what is not on its disk");
         }
-        tracing::info!(host, "connected to the database server");
+        if self.is_up.load(Ordering::Relaxed) {
+            tracing::debug!(host, "connected to the database server");
+        } else {
+            tracing::info!(host, "connected to the database server");
+        }
         Ok(session)
     }
 

@@ -83,7 +83,7 @@ async fn live([store, elsewhere]: [Store; 2], fixture: &Fixture, index: usize) -
                 Err(Refusal::Refused(error)) => assert_eq!(error.code, Code::Denied),
                 Err(Refusal::Store(error)) => panic!("{error:?}"),
             }
-            if kind == SpendKind::Checkout && one_in_two(round) {
+            if kind == SpendKind::Checkout && round.is_multiple_of(2) {
                 let checkin = Checkin { image, checkout: view, unused: 1, given_up: 0 };
                 if store.checkin(by(peer, NOW), checkin).await.is_ok() {
                     given -= 1;
@@ -103,10 +103,6 @@ async fn live([store, elsewhere]: [Store; 2], fixture: &Fixture, index: usize) -
         store.left((peer, 0), NOW, SessionEnd::Closed).await.unwrap();
     }
     given
-}
-
-fn one_in_two(round: usize) -> bool {
-    round % 2 == 0
 }
 
 impl Store {
