@@ -3,11 +3,17 @@
 //! What always holds: addresses that only this host or this link understands are kept back, unless directory and peer are
 //! on one host; nothing is announced that the port is not open at, except what the user says.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use dos_protocol::{JoinLink, limits::ADDRESSES_MAX, model::Address, scope::is_peer_port};
 
 use crate::config::Config;
+
+/// Addresses of documents (RFC 5737, RFC 3849): the routes to them are those to anywhere, and nothing is sent.
+const ANYWHERE: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), 9),
+];
 
 /// The port to announce, and the addresses: none and port 0, if nobody can connect.
 pub(crate) fn announced(config: &Config, listen: SocketAddr, server: &JoinLink) -> (u16, Vec<Address>) {
@@ -18,7 +24,7 @@ pub(crate) fn announced(config: &Config, listen: SocketAddr, server: &JoinLink) 
     {
         tracing::warn!("other peers connect to no port below 1024 but 443");
     }
-    let own = open_at(&interfaces(), listen, is_loopback(&server.host));
+    let own = open_at((&interfaces(), &outward()), listen, is_loopback(&server.host));
     let mut addresses = config.advertise.clone();
     for ip in own {
         let address = Address((ip, listen.port()).into());
@@ -41,9 +47,27 @@ pub(crate) fn interfaces() -> Vec<IpAddr> {
     }
 }
 
+/// The addresses of this host from which packets go out into the world.
+fn outward() -> Vec<IpAddr> {
+    ANYWHERE.into_iter().filter_map(source_towards).collect()
+}
+
+/// From which address of this host packets go to another one; nothing if there is no route. Nothing is sent.
+pub(crate) fn source_towards(there: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr =
+        if there.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(there).ok()?;
+    socket.local_addr().ok().map(|address| address.ip().to_canonical())
+}
+
 /// Of this host's addresses those at which the port is open to others. Loopback ones only if others are on this host, or
 /// nowhere.
-fn open_at(interfaces: &[IpAddr], listen: SocketAddr, others_here: bool) -> Vec<IpAddr> {
+fn open_at(
+    (interfaces, outward): (&[IpAddr], &[IpAddr]),
+    listen: SocketAddr,
+    others_here: bool,
+) -> Vec<IpAddr> {
     let mut open: Vec<IpAddr> = match listen.ip().to_canonical() {
         IpAddr::V4(v4) if v4.is_unspecified() => interfaces.iter().copied().filter(IpAddr::is_ipv4).collect(),
         ip if ip.is_unspecified() => interfaces.to_vec(),
@@ -52,8 +76,8 @@ fn open_at(interfaces: &[IpAddr], listen: SocketAddr, others_here: bool) -> Vec<
     open.retain(|ip| !ip.is_unspecified() && !ip.is_multicast() && !is_link_local(*ip));
     let elsewhere = open.iter().any(|ip| !ip.is_loopback());
     open.retain(|ip| !ip.is_loopback() || others_here || !elsewhere);
-    // What leads further comes first: there is room for few.
-    open.sort_by_key(IpAddr::is_loopback);
+    // What leads further comes first: there is room for few, and a host with containers has many that lead nowhere else.
+    open.sort_by_key(|ip| (ip.is_loopback(), !outward.contains(ip)));
     open
 }
 
@@ -77,7 +101,7 @@ mod tests {
     }
 
     fn open(interfaces: &[&str], listen: &str, others_here: bool) -> Vec<String> {
-        let open = open_at(&ips(interfaces), listen.parse().unwrap(), others_here);
+        let open = open_at((&ips(interfaces), &[]), listen.parse().unwrap(), others_here);
         open.iter().map(ToString::to_string).collect()
     }
 
@@ -88,6 +112,20 @@ mod tests {
         assert_eq!(open(&HOST, "[::]:9", false), ["192.0.2.7", "2001:db8::7", "10.0.0.7"]);
         assert_eq!(open(&HOST, "0.0.0.0:9", false), ["192.0.2.7", "10.0.0.7"]);
         assert_eq!(open(&HOST, "0.0.0.0:9", true), ["192.0.2.7", "10.0.0.7", "127.0.0.1"]);
+    }
+
+    #[test]
+    fn what_leads_out_comes_before_what_containers_have() {
+        let interfaces: Vec<String> = (0..20).map(|bridge| format!("172.{}.0.1", 17 + bridge)).collect();
+        let interfaces: Vec<&str> = interfaces.iter().map(String::as_str).chain(HOST).collect();
+        let outward = ips(&["10.0.0.7", "2001:db8::7"]);
+        let open = open_at((&ips(&interfaces), &outward), "[::]:9".parse().unwrap(), false);
+        assert_eq!(open.get(..3).unwrap(), ips(&["2001:db8::7", "10.0.0.7", "172.17.0.1"]));
+    }
+
+    #[test]
+    fn the_source_is_the_address_that_routes_choose() {
+        assert_eq!(source_towards("127.0.0.1:9".parse().unwrap()), "127.0.0.1".parse().ok());
     }
 
     #[test]

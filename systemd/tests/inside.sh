@@ -150,6 +150,8 @@ done
 within 10 is dosd.service StatusText '2 sessions'
 get peerd@alice.service StatusText | grep -q '^online as .* (alice)$' || fail "status: $(get peerd@alice.service StatusText)"
 shown "status of dosd: $(get dosd.service StatusText); of peerd@alice: $(get peerd@alice.service StatusText)"
+! journalctl -q -b -u peerd@alice.service _COMM=peerd -o cat | grep 'cannot list the addresses' ||
+    fail 'the sandbox keeps the addresses of the host from peerd'
 python3 /root/picture.py /root/sea.png
 must ctl alice add /root/sea.png >/dev/null
 must ctl alice share sea bob --views 9 >/dev/null

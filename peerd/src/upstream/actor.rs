@@ -5,6 +5,7 @@
 
 use std::{
     future::pending,
+    net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -26,12 +27,13 @@ use super::{
     Application, Ends, Local, SignedInAs, Status, Waiter, Wish,
     backoff::{delay, kicked_delay},
     connection::{Established, Failure, establish},
+    roaming::{Moved, Place, Roaming},
     session::{Ending, Request, Session},
     state::{Action, Event, Failed, Lost, Phase},
     ways::{Ways, know_nodes},
 };
 use crate::{
-    addresses::announced,
+    addresses::{announced, source_towards},
     copies::blocking,
     identity::Identity,
     random::{self, jitter},
@@ -56,6 +58,9 @@ struct Actor {
     session: Option<Session>,
     due: Option<Instant>,
     waiters: Vec<Waiter>,
+    roaming: Roaming,
+    /// Where the directory was last.
+    directory: Option<SocketAddr>,
 }
 
 fn under_way() -> WireError {
@@ -75,6 +80,8 @@ pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: Cance
         session: None,
         due: None,
         waiters: Vec::new(),
+        roaming: Roaming::new(),
+        directory: None,
     };
     let because = actor.local.store.offline_because().await.unwrap_or_default();
     actor.publish(|status| status.trouble = because);
@@ -100,6 +107,7 @@ pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: Cance
                 None => pending().await,
             }
         };
+        let moved = actor.roaming.moved(|| place(&actor.local, actor.directory));
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
@@ -118,9 +126,18 @@ pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: Cance
                 actor.due = None;
                 actor.step(Event::Due).await;
             }
+            moved = moved => actor.moved(moved).await,
         }
     }
     actor.sign_out().await;
+}
+
+/// Where this host is now.
+fn place(local: &Local, directory: Option<SocketAddr>) -> Place {
+    let server = local.identity.registered().map(|(_, identity)| identity);
+    let announced =
+        server.map(|identity| announced(&local.config, local.listen, &identity.server).1).unwrap_or_default();
+    Place { announced, from: directory.and_then(source_towards) }
 }
 
 /// What a peer that registers brings.
@@ -381,6 +398,8 @@ impl Actor {
     fn signed_in(&mut self, established: Established) {
         let SignedIn { id, name, address, since, latest, password_again, .. } = established.signed_in.clone();
         let directory = established.directory;
+        self.directory = Some(directory);
+        self.roaming.begin(place(&self.local, self.directory));
         let session = Session::begin(&self.local, id, established);
         let handle = session.handle.clone();
         self.session = Some(session);
@@ -437,6 +456,29 @@ impl Actor {
         tracing::info!(cause = %dos_protocol::name::printable(&why), "the session ended");
         self.publish(|status| status.trouble = Some(why));
         self.step(Event::Lost(lost)).await;
+    }
+
+    /// The host is elsewhere, or was away: a new session takes the place of the old one, which the directory may not know to be dead, and
+    /// nobody waits for the next attempt.
+    async fn moved(&mut self, moved: Moved) {
+        let why = match moved {
+            Moved::Place => "the addresses of this host, or its way to the directory, have changed",
+            Moved::Slept => "this host has slept",
+        };
+        match self.phase {
+            Phase::Online(_) => {
+                tracing::info!(why, "signing in anew");
+                self.session = None;
+                self.publish(|status| status.trouble = Some(why.into()));
+                self.step(Event::Lost(Lost::Lasted)).await;
+                self.due = self.due.map(|_| Instant::now());
+            }
+            Phase::Waiting(attempt) if !attempt.kicked => {
+                self.due = None;
+                self.step(Event::Due).await;
+            }
+            _ => {}
+        }
     }
 
     fn answer(&mut self, outcome: &Result<SignedInAs, WireError>) {

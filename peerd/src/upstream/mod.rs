@@ -7,6 +7,7 @@ mod actor;
 mod backoff;
 mod connection;
 mod login;
+mod roaming;
 mod session;
 mod silence;
 mod state;

@@ -72,6 +72,13 @@ impl Lines {
         ip(&["-n", &self.bob, "neigh", "replace", "192.0.2.1", "lladdr", NOWHERE, "dev", "ab1"])
     }
 
+    /// Alice's host comes to another address of its network, as with another lease.
+    fn move_alice(&self) -> Result<(), String> {
+        ip(&["-n", &self.alice, "addr", "del", "198.51.100.2/24", "dev", "da1"])?;
+        ip(&["-n", &self.alice, "addr", "add", "198.51.100.9/24", "dev", "da1"])?;
+        ip(&["-n", &self.alice, "route", "add", "203.0.113.1/32", "via", "198.51.100.1"])
+    }
+
     fn lift(&self) -> Result<(), String> {
         ip(&["-n", &self.bob, "neigh", "del", "192.0.2.1", "dev", "ab1"])
     }
@@ -153,4 +160,27 @@ fn peers_that_cannot_reach_each_other_go_through_the_relay_and_directly_once_the
     let log = alice.log();
     let (_, from) = log.rsplit_once("from_byte=").unwrap();
     assert!(!from.starts_with('0'), "it began anew: {from}");
+}
+
+#[test]
+fn a_host_whose_address_changes_signs_in_anew_and_is_found_there() {
+    let lines = match Lines::lay() {
+        Ok(lines) => lines,
+        Err(why) => return skipped("a_host_whose_address_changes_signs_in_anew_and_is_found_there", &why),
+    };
+    lines.lift().unwrap();
+    let stage = Stage::at("203.0.113.1", Some(&lines.directory), &[]);
+    let alice = stage.peer_in("alice", Some(&lines.alice), &[]);
+    let bob = stage.peer_in("bob", Some(&lines.bob), &[]);
+    let seen = || bob.json(&["resolve", "alice"])["address"].as_str().map(ToOwned::to_owned);
+    let is_at = |ip: &str| seen().is_some_and(|address| address.starts_with(ip));
+    assert!(is_at("198.51.100.2:"), "{:?}", seen());
+    lines.move_alice().unwrap();
+    wait_until("alice is seen at her new address", || is_at("198.51.100.9:"));
+    // Her old connection says nothing: it is not its silence that has told.
+    assert!(alice.log().contains("signing in anew"), "{}", alice.log());
+    let show: serde_json::Value =
+        serde_json::from_slice(&stage.operate(&["show", "alice", "--json"]).stdout).unwrap();
+    let announced = show["addresses"].to_string();
+    assert!(announced.contains("198.51.100.9") && !announced.contains("198.51.100.2"), "{announced}");
 }
