@@ -22,6 +22,7 @@ use rustix::{
 use crate::{
     client::{Client, ClientError},
     error::{Error, cause_of, of_file},
+    profiles,
     target::Target,
 };
 
@@ -162,6 +163,34 @@ fn tail(log: &Path, before: u64) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Waits until the peerd that has begun to begin anew has done so.
+///
+/// # Errors
+/// `no_daemon` if it does not come back.
+pub(crate) fn await_anew(target: &Target) -> Result<(), Error> {
+    let deadline = Instant::now() + READY_WITHIN;
+    loop {
+        match profiles::status(target) {
+            Ok(status) if status.id.is_none() => return Ok(()),
+            Err(error) if Instant::now() >= deadline => return Err(error.into()),
+            Ok(_) if Instant::now() >= deadline => {
+                return Err(Error::new(Code::Timeout, "peerd does not begin anew"));
+            }
+            Ok(_) | Err(_) => {}
+        }
+        pause()?;
+    }
+}
+
+/// Until the next look.
+fn pause() -> Result<(), Error> {
+    let pause = Timespec::try_from(LOOK_EVERY).map_err(io::Error::other).map_err(Error::Output)?;
+    match poll(&mut [], Some(&pause)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(Error::Output(error.into())),
+    }
+}
+
 /// Waits until it answers, or has ended.
 fn wait(target: &Target, mut ended: impl FnMut() -> Option<WireError>) -> Result<(), Error> {
     let deadline = Instant::now() + READY_WITHIN;
@@ -174,10 +203,6 @@ fn wait(target: &Target, mut ended: impl FnMut() -> Option<WireError>) -> Result
         if let Some(error) = ended() {
             return Err(error.into());
         }
-        let pause = Timespec::try_from(LOOK_EVERY).map_err(io::Error::other).map_err(Error::Output)?;
-        match poll(&mut [], Some(&pause)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(Error::Output(error.into())),
-        }
+        pause()?;
     }
 }

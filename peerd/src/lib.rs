@@ -112,6 +112,15 @@ impl SettingsHandle {
     }
 }
 
+/// What comes after a daemon has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing.
+    Stop,
+    /// The next one, in the same process: this one's peer has left its directory.
+    BeginAnew,
+}
+
 /// A running daemon.
 #[derive(Debug)]
 pub struct Daemon {
@@ -201,15 +210,23 @@ impl Daemon {
         SettingsHandle(Arc::downgrade(&self.services))
     }
 
-    /// Runs until `stop`, and keeps the service manager informed meanwhile.
-    pub async fn run(self, stop: CancellationToken) {
-        let reporting = tokio::spawn(manager::report(Arc::clone(&self.services)));
-        stop.cancelled().await;
-        tracing::info!("stopping");
-        notify::stopping();
+    /// Runs until `stop`, or until it is to begin anew, and keeps the service manager informed meanwhile.
+    pub async fn run(self, stop: CancellationToken) -> Then {
+        let (reporting, anew) =
+            (tokio::spawn(manager::report(Arc::clone(&self.services))), self.services.anew.clone());
+        let then = tokio::select! {
+            biased;
+            () = stop.cancelled() => Then::Stop,
+            () = anew.cancelled() => Then::BeginAnew,
+        };
+        if then == Then::Stop {
+            tracing::info!("stopping");
+            notify::stopping();
+        }
         reporting.abort();
         drop(reporting.await);
         self.stop().await;
+        then
     }
 
     /// Finishes what was accepted, signs out and closes the store, within [`SHUTDOWN_TIME_MAX`].

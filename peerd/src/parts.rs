@@ -6,6 +6,7 @@ use dos_host::socket::PlaceError;
 use dos_protocol::{Instance, WireError, directory::Call};
 use dos_sqlite::WriterThread;
 use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     cache::Cache,
@@ -202,6 +203,7 @@ pub(crate) fn assemble(
         entrance,
         sends: Live::default(),
         remembered: Remembered::default(),
+        anew: CancellationToken::new(),
         operations: Live::default(),
     };
     Ok((services, Loose { ends, local, calls: calls_waiting, asked }))

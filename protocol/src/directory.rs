@@ -251,6 +251,9 @@ pub enum Op {
     Greet(Box<Greet>),
     /// Takes another name. The same one again changes nothing.
     Name(PeerName),
+    /// Leaves for good: everything that the directory keeps of the peer is gone, and the session with it. The directory does not
+    /// know the key any more, so that who lost the answer finds out by signing in.
+    Unregister,
 }
 
 /// What came of a request.

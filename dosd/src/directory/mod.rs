@@ -16,6 +16,7 @@ mod request;
 mod send;
 mod share;
 mod sign_in;
+mod unregister;
 mod view;
 
 use std::{
@@ -267,6 +268,7 @@ impl Directory {
             Op::Assert(assertion) => self.assert(change, assertion).await,
             Op::Invite(invite) => self.invite(change, invite).await,
             Op::Name(name) => self.take_name(peer, name).await,
+            Op::Unregister => self.unregister(peer).await,
             Op::RevokeInvite(hash) => self.revoke_invite(peer, hash).await,
             Op::Greet(greet) => self.greet(change, *greet).await,
         }

@@ -80,6 +80,21 @@ impl Store {
         .await
     }
 
+    /// Forgets a peer that wants it, as [`Store::forget_peer`] does. `None` if it is gone already.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn unregister(&self, peer: PeerId, now: Timestamp) -> Result<Option<Forgotten>, Refusal> {
+        self.change(move |connection| {
+            if peers::by_id(connection, peer)?.is_none() {
+                return Ok(None.into());
+            }
+            let (forgotten, rows) = forget_known(connection, peer, now)?;
+            Ok(Changed::owing(Some(forgotten), rows))
+        })
+        .await
+    }
+
     /// Forgets receipts from before that moment, beginning behind `after`: the view IDs under which views were spent. The
     /// views stay counted. An open checkout is kept, since its unused views may still be given back. With `dry` it only
     /// counts.

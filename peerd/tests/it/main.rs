@@ -18,6 +18,7 @@ mod healing;
 mod history;
 mod inviting;
 mod kills;
+mod leaving;
 mod looking;
 mod manager;
 mod many;

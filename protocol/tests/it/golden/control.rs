@@ -142,6 +142,7 @@ fn messages() -> Vec<Command> {
         Command::Join(invitation_link()),
         Command::News { all: true },
         Command::Name("alicia".parse().unwrap()),
+        Command::Unregister,
     ]
 }
 
@@ -467,8 +468,10 @@ fn from_peerd() {
     messages.extend(events().into_iter().map(event));
     let seen = Event { seen: Some(true), ..Event::new(at(1), EventKind::Session(SessionState::Online)) };
     messages.push(FromPeerd::Event(Box::new(seen)));
+    let unregistered =
+        Outcome::Unregistered { id: alice(), name: name("alice"), kept: "/state/left/7xKqPm2R".into() };
     let named = Outcome::Named { id: alice(), was: name("alice"), name: "alicia".parse().unwrap() };
-    messages.push(FromPeerd::Done(Box::new(named)));
+    messages.extend([named, unregistered].map(|outcome| FromPeerd::Done(Box::new(outcome))));
     messages.push(FromPeerd::Done(Box::new(Outcome::News(7))));
     messages.push(FromPeerd::Done(Box::new(Outcome::Status(Box::new(Status { news: 3, ..status() })))));
     let samples = Samples { messages };

@@ -184,6 +184,7 @@ fn messages_and_blocks() -> Vec<Op> {
         Op::Invite(Invite { hash: [4; 32], prefix: "Ab3d".into(), lasts_ms: 3_600_000 }),
         Op::RevokeInvite([4; 32]),
         Op::Name("alicia".parse().unwrap()),
+        Op::Unregister,
         Op::Greet(Box::new(Greet { to: bob(), greeting: blob(&[1, 2, 3]) })),
     ]
 }
