@@ -73,12 +73,13 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
             reload.run(load, apply).await;
         };
         let stop = CancellationToken::new();
+        let stopped = stop.clone();
         let serving = async {
             loop {
                 let config = now.lock().clone();
                 let daemon = Box::pin(Daemon::start(config)).await?;
                 *settings.lock() = Some(daemon.settings());
-                if Box::pin(daemon.run(stop.clone())).await == Then::Stop {
+                if Box::pin(daemon.run(stopped.clone())).await == Then::Stop {
                     return Ok(());
                 }
             }

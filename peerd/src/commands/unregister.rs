@@ -52,8 +52,7 @@ async fn leave(services: &Services) -> Result<(), WireError> {
         match services.upstream.request(Op::Unregister).await {
             Ok(Answer::Done) => return Ok(()),
             Ok(_) => return Err(unexpected()),
-            Err(error)
-                if attempts < ATTEMPTS_MAX && matches!(error.code, Code::Offline | Code::Timeout) => {}
+            Err(error) if attempts < ATTEMPTS_MAX && matches!(error.code, Code::Offline | Code::Timeout) => {}
             Err(error) => return Err(error),
         }
     }
