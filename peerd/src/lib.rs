@@ -88,7 +88,11 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use chores::{Chores, fetching::Fetching};
+use chores::{
+    Chores,
+    fetching::Fetching,
+    following::{self, Following},
+};
 use commands::Services;
 pub use config::{Config, Limits, Settings};
 pub use parts::RunError;
@@ -164,7 +168,8 @@ impl Daemon {
         let doors = Doors::open(&config)?;
         let opened = Arc::new(Mutex::new(opened::Opened::prepare(&config.socket)));
         let wanted_online = state.wanted_online;
-        let (services, Loose { ends, local, calls, asked }) = assemble(config, doors.listen, state)?;
+        let (services, Loose { ends, local, calls, peer_news, asked }) =
+            assemble(config, doors.listen, state)?;
         let services = Arc::new(services);
         services.trust.count().await?;
         services.store.count_offers().await?;
@@ -182,6 +187,7 @@ impl Daemon {
         let renew = renewing(&services.config.socket, &opened);
         let control = tokio::spawn(control::run(Arc::clone(&services), doors.socket, renew, early.clone()));
         let mut others = spawn_others(&services, (doors.peers, calls), &early);
+        others.push(tokio::spawn(following::run(follows(&services), peer_news, early.clone())));
         others.push(tokio::spawn(gallery::run(Arc::clone(&services), asked, early)));
         Ok(Self { services, writer, stop, control, session, others, page, opened })
     }
@@ -256,6 +262,16 @@ impl Daemon {
         if timeout(SHUTDOWN_TIME_MAX, orderly).await.is_err() {
             tracing::warn!("not everything ended in time");
         }
+    }
+}
+
+/// What it takes to follow contacts.
+fn follows(services: &Services) -> Following {
+    Following {
+        upstream: Arc::clone(&services.upstream),
+        identity: Arc::clone(&services.identity),
+        trust: Arc::clone(&services.trust),
+        feed: Arc::clone(&services.feed),
     }
 }
 

@@ -5,6 +5,7 @@
 //! between them. Updates come in the order of their numbers, without gaps, and again after a reconnection until they
 //! are acknowledged.
 
+mod follow;
 mod grant;
 mod healing;
 mod invite;
@@ -20,6 +21,7 @@ mod request;
 mod sign_in;
 mod update;
 
+pub use follow::{Follow, Followed, PeerChange, PeerNews};
 pub use grant::{Checkin, ExpiryChange, KeyShare, Share, Spend, SpendKind, Spent, ViewsChange};
 pub use healing::{
     Asserted, AssertedCheckout, AssertedGrant, AssertedImage, Assertion, Attempt, DataState, PeerState,
@@ -121,6 +123,8 @@ pub enum FromDirectory {
     Call(Call),
     /// The addresses of all nodes of the directory, which have changed: see [`SignedIn::nodes`].
     Nodes(Vec<HostPort>),
+    /// Something that a followed peer has done.
+    PeerNews(Box<PeerNews>),
 }
 
 /// What a peer asks.
@@ -254,6 +258,8 @@ pub enum Op {
     /// Leaves for good: everything that the directory keeps of the peer is gone, and the session with it. The directory does not
     /// know the key any more, so that who lost the answer finds out by signing in.
     Unregister,
+    /// Follows other peers in this session, and asks what they have shown since.
+    Follow(Follow),
 }
 
 /// What came of a request.
@@ -327,6 +333,8 @@ pub enum Answer {
     Asserted(Vec<Asserted>),
     /// An invite was made, or is not needed.
     Invited(Invited),
+    /// Who is followed, and what they have shown.
+    Followed(Followed),
 }
 
 #[cfg(test)]

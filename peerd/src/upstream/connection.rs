@@ -185,7 +185,8 @@ async fn answer(
             | FromDirectory::Presence(_)
             | FromDirectory::Broadcast(_)
             | FromDirectory::Call(_)
-            | FromDirectory::Nodes(_) => {
+            | FromDirectory::Nodes(_)
+            | FromDirectory::PeerNews(_) => {
                 return Err(lost("it sent something unexpected".into()));
             }
         }

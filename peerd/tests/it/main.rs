@@ -13,6 +13,7 @@ mod disk;
 mod earlier;
 mod escrow;
 mod exact;
+mod following;
 mod gallery;
 mod healing;
 mod history;

@@ -250,13 +250,13 @@ async fn a_peer_takes_a_free_name_and_the_same_again_changes_nothing(place: Plac
     let [alice, bob, _] = three(&store).await;
     let name = |name: &str| name.parse::<PeerName>().unwrap();
     for _ in 0..2 {
-        store.take_name(alice, name("alicia")).await.unwrap();
+        store.take_name(alice, name("alicia"), NOW).await.unwrap();
     }
     assert_eq!(store.peer(PeerRef::Name(name("alicia"))).await.unwrap().id, alice);
-    let refused = store.take_name(bob, name("alicia")).await;
+    let refused = store.take_name(bob, name("alicia"), NOW).await;
     assert!(matches!(refused, Err(Refusal::Refused(error)) if error.code == Code::Conflict));
     let unknown = PeerId::from_number(PeerId::COUNT / 2).unwrap();
-    let refused = store.take_name(unknown, name("carol")).await;
+    let refused = store.take_name(unknown, name("carol"), NOW).await;
     assert!(matches!(refused, Err(Refusal::Refused(error)) if error.code == Code::NotFound));
     close((store, thread)).await;
     assert_eq!(place.check().findings, Vec::<Box<str>>::new());

@@ -6,9 +6,9 @@ use dos_protocol::{
     Allowance, Card, Code, JoinLink, Near, Visibility, WireError,
     control::{
         AddOptions, AlbumChange, AlbumSummary, Command, Contact, ContactRequest, Each, Event, EventKind,
-        FromPeerd, Group, Invite, InviteGrant, InviteState, ListQuery, Member, Message, MessagesQuery,
-        NewInvite, Note, OtherKey, Outcome, Progress, RequestArg, Rule, SessionState, Spends, Status, Step,
-        Terms, ToPeerd, Trust, Way,
+        FromPeerd, Group, ImageChange, ImageChanged, Invite, InviteGrant, InviteState, ListQuery, Member,
+        Message, MessagesQuery, NewInvite, Note, OtherKey, Outcome, Progress, RequestArg, Rule, SessionState,
+        Spends, Status, Step, Terms, ToPeerd, Trust, Way,
     },
     directory::{
         Block, Blocked, Cursor, Delivery, Notice, NoticeKind, Presence, RequestState, ViewedKind, ViewsChange,
@@ -428,6 +428,9 @@ fn events() -> Vec<EventKind> {
         end: None,
     };
     let path = || "7xKqPm2R/sea".parse().unwrap();
+    let image = |change, was| {
+        EventKind::Image(Box::new(ImageChange { path: path(), owner_name: name("alice"), change, was }))
+    };
     vec![
         EventKind::Session(SessionState::Connecting),
         EventKind::Grant(Box::new(grant())),
@@ -444,6 +447,12 @@ fn events() -> Vec<EventKind> {
         EventKind::Grant(Box::new(offer())),
         EventKind::Invite(Box::new(used_invite())),
         EventKind::Renamed { path: path(), was: "dawn".parse().unwrap(), owner_name: name("alice") },
+        image(ImageChanged::Added, None),
+        image(ImageChanged::Replaced, None),
+        image(ImageChanged::Renamed, Some("dawn".parse().unwrap())),
+        image(ImageChanged::Removed, None),
+        EventKind::Named { id: alice(), name: "alicia".parse().unwrap(), was: name("alice") },
+        EventKind::Left { id: alice(), name: name("alice") },
     ]
 }
 
