@@ -27,6 +27,7 @@ mod messages;
 mod model;
 mod names;
 mod naming;
+mod nearby;
 mod netns;
 mod newer;
 mod news;
