@@ -125,6 +125,7 @@ fn in_background(target: &Target, profile: &str, state: &Path) -> Result<Started
     let program = program();
     let mut child = Process::new(&program)
         .args(["--detached", "--profile", profile])
+        .envs(notify())
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -136,6 +137,15 @@ fn in_background(target: &Target, profile: &str, state: &Path) -> Result<Started
         })?;
     wait(target, || ended(&mut child, &log, before))?;
     Ok(Started::Background { log })
+}
+
+/// Has the desktop show what happens, where there is one; what a person has set stays.
+fn notify() -> Option<(&'static str, &'static str)> {
+    let variable = dos_host::variables::var_os;
+    let has_bus = variable("DBUS_SESSION_BUS_ADDRESS").is_some()
+        || variable("XDG_RUNTIME_DIR").is_some_and(|runtime| Path::new(&runtime).join("bus").exists());
+    let is_set = variable("PEERD_NOTIFY").is_some() || variable("PEERD_CONFIG").is_some();
+    (has_bus && !is_set).then_some(("PEERD_NOTIFY", "on"))
 }
 
 /// The peerd beside this program, else the one in the PATH.

@@ -92,8 +92,10 @@ use chores::{
     Chores,
     fetching::Fetching,
     following::{self, Following},
+    notifying::{self, Notifying},
 };
 use commands::Services;
+use config::NotifySwitch;
 pub use config::{Config, Limits, Settings};
 pub use parts::RunError;
 use parts::{Loose, State, assemble};
@@ -188,6 +190,9 @@ impl Daemon {
         let control = tokio::spawn(control::run(Arc::clone(&services), doors.socket, renew, early.clone()));
         let mut others = spawn_others(&services, (doors.peers, calls), &early);
         others.push(tokio::spawn(following::run(follows(&services), peer_news, early.clone())));
+        if services.config.notify == NotifySwitch::On {
+            others.push(tokio::spawn(notifying::run(notifies(&services), early.clone())));
+        }
         others.push(tokio::spawn(gallery::run(Arc::clone(&services), asked, early)));
         Ok(Self { services, writer, stop, control, session, others, page, opened })
     }
@@ -262,6 +267,15 @@ impl Daemon {
         if timeout(SHUTDOWN_TIME_MAX, orderly).await.is_err() {
             tracing::warn!("not everything ended in time");
         }
+    }
+}
+
+/// What it takes to tell the desktop.
+fn notifies(services: &Services) -> Notifying {
+    Notifying {
+        profile: services.config.profile.clone(),
+        identity: Arc::clone(&services.identity),
+        feed: Arc::clone(&services.feed),
     }
 }
 

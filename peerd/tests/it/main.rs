@@ -32,6 +32,7 @@ mod netns;
 mod newer;
 mod news;
 mod nodes;
+mod notifying;
 mod operations;
 mod operator;
 mod outage;
