@@ -120,7 +120,7 @@ macro_rules! verbs {
 }
 
 verbs! {
-    Up up, Register register, Login login, Logout logout, Server server, Name name, Password password, Status status, Wait wait, List list, Resolve resolve, Add add,
+    Up up, Register register, Login login, Logout logout, Server server, Name name, Unregister unregister, Password password, Status status, Wait wait, List list, Resolve resolve, Add add,
     Remove remove, Rename rename, Preview preview, Share share, Shares shares, Request request, Cancel cancel,
     Requests requests, Approve approve, Deny deny, Fetch fetch, View view, Checkout checkout, Checkin checkin,
     Send send, Broadcast broadcast, Messages messages, Block block, Unblock unblock, Blocks blocks, Ping ping,

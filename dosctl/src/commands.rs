@@ -44,6 +44,7 @@ pub(crate) mod shares;
 pub(crate) mod status;
 pub(crate) mod trust;
 pub(crate) mod unblock;
+pub(crate) mod unregister;
 pub(crate) mod up;
 pub(crate) mod view;
 pub(crate) mod wait;

@@ -17,13 +17,21 @@ const ANSWER_BYTES_MAX: u64 = 64;
 /// # Errors
 /// If the terminal fails.
 pub(crate) fn confirm(question: &str) -> Result<bool, Error> {
+    Ok(ask(question)?.is_some_and(|answer| is_yes(&answer)))
+}
+
+/// What the person at the terminal types for a question: a line without what is around it; nothing if no one is there.
+///
+/// # Errors
+/// If the terminal fails.
+pub(crate) fn ask(question: &str) -> Result<Option<String>, Error> {
     let Ok(mut terminal) = OpenOptions::new().read(true).write(true).open("/dev/tty") else {
-        return Ok(false);
+        return Ok(None);
     };
     let asked = terminal.write_all(question.as_bytes()).and_then(|()| terminal.flush());
     let answer = asked.and_then(|()| answer(&mut BufReader::new(terminal)));
     let answer = answer.map_err(|error| of_file("cannot ask on the terminal", &error, Code::Internal))?;
-    Ok(is_yes(&answer))
+    Ok(Some(answer.trim().to_owned()))
 }
 
 fn answer(terminal: &mut impl BufRead) -> io::Result<String> {

@@ -263,6 +263,7 @@ fn is_change(command: &Command) -> bool {
         | Command::Login { .. }
         | Command::Logout
         | Command::Name(_)
+        | Command::Unregister
         | Command::Server(_)
         | Command::Add { .. }
         | Command::Remove(_)

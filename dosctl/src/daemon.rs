@@ -22,6 +22,7 @@ use rustix::{
 use crate::{
     client::{Client, ClientError},
     error::{Error, cause_of, of_file},
+    profiles,
     target::Target,
 };
 
@@ -124,6 +125,7 @@ fn in_background(target: &Target, profile: &str, state: &Path) -> Result<Started
     let program = program();
     let mut child = Process::new(&program)
         .args(["--detached", "--profile", profile])
+        .envs(notify())
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -135,6 +137,15 @@ fn in_background(target: &Target, profile: &str, state: &Path) -> Result<Started
         })?;
     wait(target, || ended(&mut child, &log, before))?;
     Ok(Started::Background { log })
+}
+
+/// Has the desktop show what happens, where there is one; what a person has set stays.
+fn notify() -> Option<(&'static str, &'static str)> {
+    let variable = dos_host::variables::var_os;
+    let has_bus = variable("DBUS_SESSION_BUS_ADDRESS").is_some()
+        || variable("XDG_RUNTIME_DIR").is_some_and(|runtime| Path::new(&runtime).join("bus").exists());
+    let is_set = variable("PEERD_NOTIFY").is_some() || variable("PEERD_CONFIG").is_some();
+    (has_bus && !is_set).then_some(("PEERD_NOTIFY", "on"))
 }
 
 /// The peerd beside this program, else the one in the PATH.
@@ -162,6 +173,34 @@ fn tail(log: &Path, before: u64) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Waits until the peerd that has begun to begin anew has done so.
+///
+/// # Errors
+/// `no_daemon` if it does not come back.
+pub(crate) fn await_anew(target: &Target) -> Result<(), Error> {
+    let deadline = Instant::now() + READY_WITHIN;
+    loop {
+        match profiles::status(target) {
+            Ok(status) if status.id.is_none() => return Ok(()),
+            Err(error) if Instant::now() >= deadline => return Err(error.into()),
+            Ok(_) if Instant::now() >= deadline => {
+                return Err(Error::new(Code::Timeout, "peerd does not begin anew"));
+            }
+            Ok(_) | Err(_) => {}
+        }
+        pause()?;
+    }
+}
+
+/// Until the next look.
+fn pause() -> Result<(), Error> {
+    let pause = Timespec::try_from(LOOK_EVERY).map_err(io::Error::other).map_err(Error::Output)?;
+    match poll(&mut [], Some(&pause)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(Error::Output(error.into())),
+    }
+}
+
 /// Waits until it answers, or has ended.
 fn wait(target: &Target, mut ended: impl FnMut() -> Option<WireError>) -> Result<(), Error> {
     let deadline = Instant::now() + READY_WITHIN;
@@ -174,10 +213,6 @@ fn wait(target: &Target, mut ended: impl FnMut() -> Option<WireError>) -> Result
         if let Some(error) = ended() {
             return Err(error.into());
         }
-        let pause = Timespec::try_from(LOOK_EVERY).map_err(io::Error::other).map_err(Error::Output)?;
-        match poll(&mut [], Some(&pause)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(Error::Output(error.into())),
-        }
+        pause()?;
     }
 }

@@ -19,6 +19,7 @@ mod error;
 mod exec;
 mod glob;
 mod group;
+mod lan;
 mod many;
 mod near;
 mod others;

@@ -64,6 +64,8 @@ pub struct Config {
     pub cluster: Option<SocketAddr>,
     /// What the join link says instead of a guess: host and port.
     pub advertise: Option<(String, u16)>,
+    /// Whether it is announced on the local network; nothing if that goes by its address.
+    pub announce: Option<bool>,
     /// How it logs.
     pub log_format: LogFormat,
     /// Where metrics and health are served, if anywhere.
@@ -201,6 +203,7 @@ impl Config {
             store: StoreConfig::new(values.store.as_deref(), values.store_ca, values.store_password_file)?,
             cluster: values.cluster,
             advertise: values.advertise.map(|text| host_port(&text)).transpose()?,
+            announce: values.announce.map(|announce| announce == Switch::On),
             log_format: values.log_format,
             metrics: values.metrics,
             log: values.log,
@@ -241,6 +244,7 @@ impl Configuration for Config {
             ),
             ("cluster", self.cluster != other.cluster),
             ("advertise", self.advertise != other.advertise),
+            ("announce", self.announce != other.announce),
             ("log_format", self.log_format != other.log_format),
             ("metrics", self.metrics != other.metrics),
         ];

@@ -2,11 +2,12 @@
 //!
 //! The link comes from the running server, over its own door, so that it is the one that `dosd link` prints.
 
-use std::{net::IpAddr, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use dos_protocol::{
-    JoinLink,
+    Fingerprint, JoinLink,
     admin::{FromDosd, ToDosd},
+    lan::{Reach, reach},
     text::printable,
 };
 
@@ -28,7 +29,10 @@ pub fn greeting(data_dir: &Path, listen: &str) -> Result<String, AskError> {
 
 fn lines(link: &JoinLink, listen: &str) -> String {
     let good_for = if link.invite.is_some() { " (for one registration; more: dosd link)" } else { "" };
-    let mut text = format!("listening on {listen}\njoin link{good_for}:\n  {link}\n");
+    let fingerprint = Fingerprint::of_directory(&link.key);
+    let mut text = format!(
+        "listening on {listen}\njoin link{good_for}:\n  {link}\nfingerprint of its key:\n  {fingerprint}\n"
+    );
     if let Some(kind) = kind_of(&link.host) {
         text += &format!(
             "warning: {} is {kind}: peers elsewhere cannot reach it. Name an address that they can: \
@@ -43,20 +47,10 @@ fn lines(link: &JoinLink, listen: &str) -> String {
 
 /// What is special about an address, if it does not lead here from everywhere.
 fn kind_of(host: &str) -> Option<&'static str> {
-    let ip = match host.parse::<IpAddr>() {
-        Ok(ip) => ip.to_canonical(),
-        Err(_) => return (host == "localhost").then_some("this machine itself"),
-    };
-    let (is_private, is_link_local) = match ip {
-        IpAddr::V4(ip) => (ip.is_private(), ip.is_link_local()),
-        IpAddr::V6(ip) => (ip.is_unique_local(), ip.is_unicast_link_local()),
-    };
-    if ip.is_loopback() {
-        Some("this machine itself")
-    } else if is_private || is_link_local {
-        Some("an address of the local network")
-    } else {
-        None
+    match reach(host) {
+        Reach::Machine => Some("this machine itself"),
+        Reach::LocalNetwork => Some("an address of the local network"),
+        Reach::Anywhere => None,
     }
 }
 

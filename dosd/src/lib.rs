@@ -5,6 +5,7 @@
 
 mod address;
 pub mod admin;
+pub mod announce;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -32,7 +33,7 @@ use std::{
 
 use dos_daemon::{files, http, notify};
 use dos_protocol::{
-    JoinLink, PublicKey,
+    Fingerprint, JoinLink, PublicKey,
     admin::SOCKET_NAME,
     directory::NoticeKind,
     limits::{RELAY_TICKETS_MAX, SHUTDOWN_TIME_MAX},
@@ -44,6 +45,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     admin::{Door, Operator},
+    announce::Announcement,
     config::Config,
     data_dir::{DATABASE_NAME, DataDir},
     directory::Directory,
@@ -130,6 +132,7 @@ pub struct Server {
     joining: Option<(Joining, Option<nodes::Links>)>,
     data_dir: DataDir,
     room: Room,
+    announcement: Option<Announcement>,
 }
 
 impl std::fmt::Debug for Server {
@@ -186,8 +189,10 @@ impl Server {
         let room = room_for(&config.settings);
         let directory = Directory::new(store, live, (&secret, passwords), config.settings.clone())?;
         let directory = Arc::new(directory.with_room_for(room.sessions));
-        tracing::info!(listen = %bound, data_dir = %config.data_dir.display(), "the directory is open");
-        Ok(Self { directory, tls, listener, door, page, link, writer, joining, data_dir, room })
+        let fingerprint = Fingerprint::of_directory(&link.key);
+        tracing::info!(listen = %bound, data_dir = %config.data_dir.display(), %fingerprint, "the directory is open");
+        let announcement = announce(config.announce, &link);
+        Ok(Self { directory, tls, listener, door, page, link, writer, joining, data_dir, room, announcement })
     }
 
     /// The join link, without an invite.
@@ -262,6 +267,8 @@ impl Server {
         };
         tracing::info!(sessions = self.directory.live.count(), "the directory closes");
         notify::stopping();
+        // Beside the rest, which does not wait for it.
+        drop(self.announcement.map(|announcement| tokio::task::spawn_blocking(|| announcement.end())));
         reporting.abort();
         drop(reporting.await);
         closing.cancel();
@@ -299,6 +306,24 @@ async fn struck(among: &mut Option<AbortOnDropHandle<nodes::Struck>>) -> nodes::
             Err(_) => nodes::Struck,
         },
         None => std::future::pending().await,
+    }
+}
+
+/// Announces the directory on the local network, if that is wanted. That it cannot be announced stops nothing.
+fn announce(wanted: Option<bool>, link: &JoinLink) -> Option<Announcement> {
+    if !wanted.unwrap_or_else(|| announce::by_default(link)) {
+        return None;
+    }
+    match Announcement::begin(link) {
+        Ok(announcement) => {
+            tracing::info!("announced on the local network");
+            Some(announcement)
+        }
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "not announced on the local network");
+            None
+        }
     }
 }
 

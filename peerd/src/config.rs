@@ -22,7 +22,7 @@ use dos_protocol::{
 };
 
 pub use crate::rules::strangers::Strangers;
-pub use declared::{GallerySwitch, Given, Values};
+pub use declared::{GallerySwitch, Given, NotifySwitch, Values};
 
 /// Why the settings make no sense.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +71,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Whether the gallery is served from the start.
     pub gallery: GallerySwitch,
+    /// Whether the desktop shows what has happened.
+    pub notify: NotifySwitch,
     /// Where metrics and health are served, if anywhere.
     pub metrics: Option<SocketAddr>,
     /// What can be changed while the daemon runs.
@@ -153,6 +155,7 @@ impl Config {
             log: values.log.into(),
             log_format: values.log_format,
             gallery: values.gallery,
+            notify: values.notify,
             metrics: values.metrics,
         }
     }
@@ -201,6 +204,7 @@ impl Configuration for Config {
             ("reachable", self.reachable != other.reachable),
             ("log_format", self.log_format != other.log_format),
             ("gallery", self.gallery != other.gallery),
+            ("notify", self.notify != other.notify),
             ("metrics", self.metrics != other.metrics),
         ];
         differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()

@@ -58,6 +58,8 @@ impl Whom {
                 any(&[path.owner])
             }
             EventKind::Request(asked) | EventKind::Decision(asked) => any(&[asked.path.owner, asked.from]),
+            EventKind::Image(image) => any(&[image.path.owner]),
+            EventKind::Named { id, .. } | EventKind::Left { id, .. } => any(&[*id]),
             EventKind::Presence(presence) => any(&[presence.id]),
             EventKind::Message(message) => any(&[message.from]) || message.to.is_some_and(|to| any(&[to])),
             EventKind::Contact(contact) => any(&[contact.from]),

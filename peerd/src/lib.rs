@@ -88,8 +88,14 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use chores::{Chores, fetching::Fetching};
+use chores::{
+    Chores,
+    fetching::Fetching,
+    following::{self, Following},
+    notifying::{self, Notifying},
+};
 use commands::Services;
+use config::NotifySwitch;
 pub use config::{Config, Limits, Settings};
 pub use parts::RunError;
 use parts::{Loose, State, assemble};
@@ -110,6 +116,15 @@ impl SettingsHandle {
     pub fn set(&self, settings: Settings) -> bool {
         self.0.upgrade().map(|services| services.set(settings)).is_some()
     }
+}
+
+/// What comes after a daemon has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing.
+    Stop,
+    /// The next one, in the same process: this one's peer has left its directory.
+    BeginAnew,
 }
 
 /// A running daemon.
@@ -155,7 +170,8 @@ impl Daemon {
         let doors = Doors::open(&config)?;
         let opened = Arc::new(Mutex::new(opened::Opened::prepare(&config.socket)));
         let wanted_online = state.wanted_online;
-        let (services, Loose { ends, local, calls, asked }) = assemble(config, doors.listen, state)?;
+        let (services, Loose { ends, local, calls, peer_news, asked }) =
+            assemble(config, doors.listen, state)?;
         let services = Arc::new(services);
         services.trust.count().await?;
         services.store.count_offers().await?;
@@ -173,6 +189,10 @@ impl Daemon {
         let renew = renewing(&services.config.socket, &opened);
         let control = tokio::spawn(control::run(Arc::clone(&services), doors.socket, renew, early.clone()));
         let mut others = spawn_others(&services, (doors.peers, calls), &early);
+        others.push(tokio::spawn(following::run(follows(&services), peer_news, early.clone())));
+        if services.config.notify == NotifySwitch::On {
+            others.push(tokio::spawn(notifying::run(notifies(&services), early.clone())));
+        }
         others.push(tokio::spawn(gallery::run(Arc::clone(&services), asked, early)));
         Ok(Self { services, writer, stop, control, session, others, page, opened })
     }
@@ -201,15 +221,23 @@ impl Daemon {
         SettingsHandle(Arc::downgrade(&self.services))
     }
 
-    /// Runs until `stop`, and keeps the service manager informed meanwhile.
-    pub async fn run(self, stop: CancellationToken) {
-        let reporting = tokio::spawn(manager::report(Arc::clone(&self.services)));
-        stop.cancelled().await;
-        tracing::info!("stopping");
-        notify::stopping();
+    /// Runs until `stop`, or until it is to begin anew, and keeps the service manager informed meanwhile.
+    pub async fn run(self, stop: CancellationToken) -> Then {
+        let (reporting, anew) =
+            (tokio::spawn(manager::report(Arc::clone(&self.services))), self.services.anew.clone());
+        let then = tokio::select! {
+            biased;
+            () = stop.cancelled() => Then::Stop,
+            () = anew.cancelled() => Then::BeginAnew,
+        };
+        if then == Then::Stop {
+            tracing::info!("stopping");
+            notify::stopping();
+        }
         reporting.abort();
         drop(reporting.await);
         self.stop().await;
+        then
     }
 
     /// Finishes what was accepted, signs out and closes the store, within [`SHUTDOWN_TIME_MAX`].
@@ -239,6 +267,25 @@ impl Daemon {
         if timeout(SHUTDOWN_TIME_MAX, orderly).await.is_err() {
             tracing::warn!("not everything ended in time");
         }
+    }
+}
+
+/// What it takes to tell the desktop.
+fn notifies(services: &Services) -> Notifying {
+    Notifying {
+        profile: services.config.profile.clone(),
+        identity: Arc::clone(&services.identity),
+        feed: Arc::clone(&services.feed),
+    }
+}
+
+/// What it takes to follow contacts.
+fn follows(services: &Services) -> Following {
+    Following {
+        upstream: Arc::clone(&services.upstream),
+        identity: Arc::clone(&services.identity),
+        trust: Arc::clone(&services.trust),
+        feed: Arc::clone(&services.feed),
     }
 }
 

@@ -11,7 +11,8 @@ use dos_daemon::{
 };
 use dos_host::variables::without_empty;
 use dos_protocol::{Code, paths::Environment};
-use peerd::{Config, Daemon, cli::Arguments};
+use parking_lot::Mutex;
+use peerd::{Config, Daemon, SettingsHandle, Then, cli::Arguments};
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
@@ -59,17 +60,32 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
     let _flush = log.flush_at_end();
     process::run(async {
         let signals = Signals::catch().context("cannot listen for signals")?;
-        let daemon = Box::pin(Daemon::start(config.clone())).await?;
-        let settings = daemon.settings();
+        let now = Mutex::new(config.clone());
+        let settings = Mutex::new(None::<SettingsHandle>);
         let reload = Reload::new(config, log);
         let reload = async || {
             let (given, file, environment) = (given.clone(), file.clone(), environment.clone());
             let load = move || Config::load(given, file.as_deref(), &environment);
-            reload.run(load, |config| settings.set(config.settings)).await;
+            let apply = |config: Config| {
+                now.lock().settings = config.settings;
+                settings.lock().as_ref().is_some_and(|settings| settings.set(config.settings))
+            };
+            reload.run(load, apply).await;
         };
         let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let serving = async {
+            loop {
+                let config = now.lock().clone();
+                let daemon = Box::pin(Daemon::start(config)).await?;
+                *settings.lock() = Some(daemon.settings());
+                if Box::pin(daemon.run(stopped.clone())).await == Then::Stop {
+                    return Ok(());
+                }
+            }
+        };
         tokio::select! {
-            () = Box::pin(daemon.run(stop.clone())) => Ok(()),
+            ended = serving => ended,
             never = signals.handle(stop, reload) => match never {},
         }
     })?

@@ -3,13 +3,17 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use dos_host::socket::PlaceError;
-use dos_protocol::{Instance, WireError, directory::Call};
+use dos_protocol::{
+    Instance, WireError,
+    directory::{Call, PeerNews},
+};
 use dos_sqlite::WriterThread;
 use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     cache::Cache,
-    chores::albums::Albums,
+    chores::{albums::Albums, following::PEER_NEWS_WAITING_MAX},
     commands::Services,
     config::Config,
     copies::{self, Copies},
@@ -103,6 +107,7 @@ pub(crate) struct Loose {
     pub(crate) ends: Ends,
     pub(crate) local: Local,
     pub(crate) calls: mpsc::Receiver<Call>,
+    pub(crate) peer_news: mpsc::Receiver<PeerNews>,
     pub(crate) asked: mpsc::Receiver<Asked>,
 }
 
@@ -165,6 +170,7 @@ pub(crate) fn assemble(
         trust: Arc::clone(&trust),
         invitations: Arc::clone(&invitations),
     });
+    let (peer_news, peer_news_waiting) = mpsc::channel(PEER_NEWS_WAITING_MAX);
     let (calls, calls_waiting) = mpsc::channel(CALLS_WAITING_MAX);
     let (entrance, asked) = Entrance::new();
     let local = Local {
@@ -177,6 +183,7 @@ pub(crate) fn assemble(
         feed: Arc::clone(&feed),
         inbox,
         calls,
+        peer_news,
     };
     let services = Services {
         albums: Arc::new(Albums::new(Arc::clone(&library))),
@@ -202,9 +209,10 @@ pub(crate) fn assemble(
         entrance,
         sends: Live::default(),
         remembered: Remembered::default(),
+        anew: CancellationToken::new(),
         operations: Live::default(),
     };
-    Ok((services, Loose { ends, local, calls: calls_waiting, asked }))
+    Ok((services, Loose { ends, local, calls: calls_waiting, peer_news: peer_news_waiting, asked }))
 }
 
 /// Makes the disk and the database agree after a crash.

@@ -20,7 +20,7 @@ mod read;
 pub use album::{AlbumChange, AlbumSummary, Rule, Terms};
 pub use command::{AddOptions, Command, ListQuery, MessagesQuery, RequestArg, RequestArgError};
 pub use contact::{Contact, OtherKey, Trust};
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, ImageChange, ImageChanged};
 pub use invite::{Invite, InviteGrant, InviteState, NewInvite};
 pub use message::{ContactRequest, Message, Way};
 pub use outcome::{Each, Group, Member, Note, Outcome, SessionState, Status};

@@ -5,6 +5,7 @@
 //! between them. Updates come in the order of their numbers, without gaps, and again after a reconnection until they
 //! are acknowledged.
 
+mod follow;
 mod grant;
 mod healing;
 mod invite;
@@ -20,6 +21,7 @@ mod request;
 mod sign_in;
 mod update;
 
+pub use follow::{Follow, Followed, PeerChange, PeerNews};
 pub use grant::{Checkin, ExpiryChange, KeyShare, Share, Spend, SpendKind, Spent, ViewsChange};
 pub use healing::{
     Asserted, AssertedCheckout, AssertedGrant, AssertedImage, Assertion, Attempt, DataState, PeerState,
@@ -125,6 +127,8 @@ pub enum FromDirectory {
     Nodes(Vec<HostPort>),
     /// Answers a ping, at once, whatever else is asked.
     Pong(u32),
+    /// Something that a followed peer has done.
+    PeerNews(Box<PeerNews>),
 }
 
 /// What a peer asks.
@@ -255,6 +259,11 @@ pub enum Op {
     Greet(Box<Greet>),
     /// Takes another name. The same one again changes nothing.
     Name(PeerName),
+    /// Leaves for good: everything that the directory keeps of the peer is gone, and the session with it. The directory does not
+    /// know the key any more, so that who lost the answer finds out by signing in.
+    Unregister,
+    /// Follows other peers in this session, and asks what they have shown since.
+    Follow(Follow),
 }
 
 /// What came of a request.
@@ -328,6 +337,8 @@ pub enum Answer {
     Asserted(Vec<Asserted>),
     /// An invite was made, or is not needed.
     Invited(Invited),
+    /// Who is followed, and what they have shown.
+    Followed(Followed),
 }
 
 #[cfg(test)]

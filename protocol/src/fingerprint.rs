@@ -10,6 +10,9 @@ use crate::{id::PeerId, key::PublicKey};
 /// The context of the hash (BLAKE3, key derivation).
 const CONTEXT: &str = "dos 2026 fingerprint of a peer's key v1";
 
+/// The same, of a directory's.
+const DIRECTORY_CONTEXT: &str = "dos 2026 fingerprint of a directory's key v1";
+
 /// Groups of digits.
 const GROUPS: usize = 6;
 
@@ -24,6 +27,18 @@ impl Fingerprint {
         let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
         hasher.update(&peer.number().to_be_bytes());
         hasher.update(key.as_bytes());
+        Self::of(&hasher)
+    }
+
+    /// Of the key of a directory.
+    #[must_use]
+    pub fn of_directory(key: &PublicKey) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key(DIRECTORY_CONTEXT);
+        hasher.update(key.as_bytes());
+        Self::of(&hasher)
+    }
+
+    fn of(hasher: &blake3::Hasher) -> Self {
         let mut reader = hasher.finalize_xof();
         Self(std::array::from_fn(|_| {
             // 64 bits for five digits: the remainder is even to one part in 10^14.

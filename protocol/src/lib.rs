@@ -16,6 +16,7 @@ pub mod invitation;
 pub mod invite;
 pub mod key;
 pub mod kind;
+pub mod lan;
 pub mod limits;
 pub mod link;
 pub mod model;

@@ -380,6 +380,15 @@ pub const BLOCKS_MAX: usize = 10_000;
 /// Peers that one subscription may name; whoever wants more subscribes to everybody.
 pub const SUBSCRIBED_PEERS_MAX: usize = 1_000;
 
+/// Peers that one session may follow: with what the directory says of each, and a page of their images, an answer fits a frame.
+pub const FOLLOWED_MAX: usize = 500;
+
+/// How far back the directory looks for images of followed peers, in numbers of images of all peers: so much is read in a tenth of a second.
+pub const FOLLOWED_NUMBERS_MAX: u64 = 100_000;
+
+/// Peers that an update tells already and that need no push, as far as one node tells that to another one; with more, some learn a thing twice.
+pub const NEWS_EXCEPT_MAX: usize = 1_000;
+
 /// Changes of presence in one push: some 100 bytes each, well within a frame.
 pub const PRESENCE_PER_PUSH_MAX: usize = 500;
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use strum::VariantNames;
 
 use crate::{
-    directory::{Call, Notice, NoticeKind, Update},
+    directory::{Call, Notice, NoticeKind, PeerNews, Update},
     frame,
     id::{Instance, PeerId, Seq},
     kind::known_or_none,
@@ -136,6 +136,14 @@ pub enum ToNode {
     Missed,
     /// A block was made or lifted.
     Block(Blocking),
+    /// A peer at the caller has done something that those who follow it at the called node get.
+    News {
+        /// What.
+        news: Box<PeerNews>,
+        /// Who is owed an update of it, at most [`crate::limits::NEWS_EXCEPT_MAX`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        except: Vec<PeerId>,
+    },
     /// Something that is answered.
     Ask {
         /// The number of the answer.

@@ -10,6 +10,7 @@ mod presence;
 mod previews;
 mod push;
 mod reconnect;
+mod share;
 mod spend;
 mod status;
 mod sync;
@@ -33,7 +34,7 @@ pub(crate) struct Measurement {
 }
 
 /// All of them, in the order in which they run.
-pub(crate) const ROWS: [Measurement; 13] = [
+pub(crate) const ROWS: [Measurement; 14] = [
     Measurement {
         name: "sync",
         about: "what the disk takes for a commit",
@@ -61,6 +62,11 @@ pub(crate) const ROWS: [Measurement; 13] = [
         name: "messages",
         about: "sealed messages",
         measure: |lab| Box::pin(messages::measure(lab)),
+    },
+    Measurement {
+        name: "share",
+        about: "many grants with one command",
+        measure: |lab| Box::pin(share::measure(lab)),
     },
     Measurement {
         name: "status",

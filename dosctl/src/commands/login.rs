@@ -7,7 +7,6 @@ use dos_protocol::{
     control::{Command, Outcome},
 };
 
-use super::run_session;
 use crate::{
     confirm::confirm,
     context::{Context, unexpected},
@@ -54,7 +53,8 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
             }
         }
         (Some(server), None) if !args.source.is_named() => {
-            run_session(Command::Server(server), context)?;
+            // One command, one answer: that of the login.
+            context.perform(Command::Server(server))?.0.shown();
             log_in(Command::Login { force: args.force }, context)
         }
         _ if args.source.is_named() => {

@@ -1,5 +1,7 @@
 //! `dosctl up`: from nothing to online, whatever is missing.
 
+mod nearby;
+
 use dos_protocol::{
     Code, JoinLink, PeerName, WireError,
     control::{Command, Outcome, SessionState, Status},
@@ -20,13 +22,15 @@ Examples:
   dosctl up 'dos://AkZA...@192.0.2.10:5001?invite=8gTP...' --name alice
   dosctl up
 
+Without a link, a profile that has not signed up looks for directories on the local network and asks which one is meant.
+
 peerd is started by the user's service manager where peerd@.service is installed for it, else in the background, with \
 the log in the state directory.")]
 pub(crate) struct Args {
     /// Join link of the directory, or of a peer that invites you (dosctl invite)
     link: Option<JoinLink>,
     /// Name that others know you by: 1 to 32 of a-z 0-9 . _ - [default: the one in the link of an invitation]
-    #[arg(long, requires = "link")]
+    #[arg(long)]
     name: Option<PeerName>,
 }
 
@@ -39,7 +43,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         context.screen.note(&format!("started {unit}; at every login: systemctl --user enable {unit}\n"));
     }
     let Outcome::Status(status) = context.ask(Command::Status)? else { return Err(unexpected()) };
-    let mut command = what_to_do(args, &status)?;
+    let mut command = what_to_do(args, &status, context)?;
     if let (Command::Server(_), SessionState::Offline) = (&command, status.state) {
         context.ask(command)?;
         command = Command::Login { force: false };
@@ -91,16 +95,16 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
 }
 
 /// Signs up, or goes online.
-fn what_to_do(args: Args, status: &Status) -> Result<Command, Error> {
+fn what_to_do(args: Args, status: &Status, context: &Context) -> Result<Command, Error> {
     let Args { link, name } = args;
     match (link, &status.server, status.state) {
         (Some(server), _, SessionState::Unregistered) => {
             Ok(Command::Register { server, name, password: None })
         }
-        (None, _, SessionState::Unregistered) => {
-            let text = format!("profile \"{}\" has not signed up at a directory", status.profile);
-            let hint = "dosctl up LINK --name NAME, with the join link that its operator gives (dosd link)";
-            Err(WireError::new(Code::Usage, text).hint(hint).into())
+        (None, _, SessionState::Unregistered) => nearby::register(status, name, context),
+        (None, ..) if name.is_some() => {
+            let text = format!("profile \"{}\" has signed up already", status.profile);
+            Err(WireError::new(Code::Usage, text).hint("dosctl name NEW").into())
         }
         (Some(link), Some(server), _) if link.key != server.key => {
             let text = format!(

@@ -121,6 +121,16 @@ pub(crate) struct Gallery<'a> {
     pub(crate) url: Option<&'a str>,
 }
 
+/// Of `unregister`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Unregistered<'a> {
+    pub(crate) id: PeerId,
+    /// The name that it had.
+    pub(crate) name: Option<&'a PeerName>,
+    /// A state directory of its own.
+    pub(crate) kept: &'a str,
+}
+
 /// Of `password`.
 #[derive(Debug, Serialize)]
 pub(crate) struct PasswordState {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dos_protocol::{
     Allowance, Code, ImageId, ImageNo, Reason, Revision, SealedHash, SplitId,
-    control::{Event, EventKind, SessionState, Status, Way},
+    control::{Event, EventKind, ImageChange, ImageChanged, SessionState, Status, Way},
     directory::{Cursor, Notice, NoticeKind, Presence, Request, RequestState, ViewedKind},
     model::{
         Access, AccessState, Format, Grant, ImageInfo, Original, PeerInfo, PreviewInfo, SealedCopy,
@@ -170,6 +170,10 @@ fn events() -> Vec<Event> {
         ..grant(Allowance::Views(1))
     };
     let viewed = |views, kind| EventKind::Viewed { views, kind, grant: Box::new(after(kind)) };
+    let changed = |change, was| {
+        let owner_name = "alice".parse().ok();
+        EventKind::Image(Box::new(ImageChange { path: path(), owner_name, change, was }))
+    };
     let notice = Notice { kind: NoticeKind::Shutdown, text: "back\nsoon".into() };
     let all = vec![
         EventKind::Session(SessionState::Online),
@@ -179,6 +183,16 @@ fn events() -> Vec<Event> {
         viewed(2, ViewedKind::Checkout),
         viewed(1, ViewedKind::Checkin),
         EventKind::Removed(path()),
+        changed(ImageChanged::Added, None),
+        changed(ImageChanged::Replaced, None),
+        changed(ImageChanged::Renamed, Some("dawn".parse().unwrap())),
+        changed(ImageChanged::Removed, None),
+        EventKind::Named {
+            id: ALICE.parse().unwrap(),
+            name: "alicia".parse().unwrap(),
+            was: "alice".parse().ok(),
+        },
+        EventKind::Left { id: ALICE.parse().unwrap(), name: "alice".parse().ok() },
         EventKind::Fetched(path()),
         EventKind::Request(Box::new(asked(RequestState::Pending))),
         EventKind::Request(Box::new(Request { offline: true, ..asked(RequestState::Pending) })),

@@ -80,6 +80,8 @@ dos_daemon::settings! {
     cluster: SocketAddr, [value_name = "ADDR", env = "DOSD_CLUSTER"];
     /// Host and port in the join link [default: the address of this machine]
     advertise: String, [value_name = "HOST:PORT", env = "DOSD_ADVERTISE"];
+    /// Announce the directory on the local network (DNS-SD) [default: on where the join link has an address of the local network]
+    announce: Switch, [value_name = "ON|OFF", env = "DOSD_ANNOUNCE"];
     /// Who may register [default: invite]
     registration: Registration = Registration::Invite, [value_name = "WHO", env = "DOSD_REGISTRATION"];
     /// Registrations that one address may attempt per minute [default: 60]

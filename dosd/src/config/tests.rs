@@ -14,6 +14,7 @@ const SETTINGS: [(&str, &str, &str); 39] = [
     ("store_password_file", "no password", "'/z'"),
     ("cluster", "alone", "'[::1]:3'"),
     ("advertise", "the address of this machine", "'a:1'"),
+    ("announce", "on where the join link has an address of the local network", "'off'"),
     ("registration", "invite", "'open'"),
     ("registrations_per_minute", "60", "1"),
     ("peer_invites", "0", "3"),
@@ -97,6 +98,7 @@ fn a_default_is_what_it_is_said_to_be_and_another_value_changes_something() {
                 | "store_password_file"
                 | "cluster"
                 | "advertise"
+                | "announce"
                 | "idle_timeout"
                 | "database_bytes_max"
                 | "metrics"
@@ -127,10 +129,12 @@ fn what_is_said_beats_the_file() {
 
 #[test]
 fn what_needs_a_restart_is_told_together() {
-    let other =
-        config("listen = '[::1]:1'\nadvertise = 'a:1'\nlog_format = 'json'\nmetrics = '[::1]:2'").unwrap();
+    let other = config(
+        "listen = '[::1]:1'\nadvertise = 'a:1'\nannounce = 'on'\nlog_format = 'json'\nmetrics = '[::1]:2'",
+    )
+    .unwrap();
     let now = config("registration = 'open'").unwrap();
-    assert_eq!(now.needs_restart_for(&other), ["listen", "advertise", "log_format", "metrics"]);
+    assert_eq!(now.needs_restart_for(&other), ["listen", "advertise", "announce", "log_format", "metrics"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the store reports after its commits, handed to the live side, which knows no store.
 
+use dos_protocol::{PeerId, directory::PeerNews};
+
 use crate::{
     live::{Live, Row},
     rules::BlockChange,
@@ -16,5 +18,9 @@ impl Deliver for Live {
 
     fn blocking(&self, change: BlockChange) {
         self.set_block(change);
+    }
+
+    fn news(&self, news: PeerNews, except: Vec<PeerId>) {
+        self.tell_news(news, except);
     }
 }

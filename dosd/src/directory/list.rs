@@ -51,7 +51,7 @@ impl Directory {
         Ok(Answer::Peer(Box::new(info)))
     }
 
-    fn set_presence(&self, peer: &mut PeerInfo, hidden: &Hidden) {
+    pub(super) fn set_presence(&self, peer: &mut PeerInfo, hidden: &Hidden) {
         if hidden.contains(peer.id) {
             conceal(peer);
         } else if let Some(presence) = self.live.presence_of(peer.id) {

@@ -5,6 +5,7 @@ mod block;
 mod broadcast;
 mod contact;
 mod deliver;
+mod follow;
 mod invite;
 mod list;
 mod name;
@@ -16,6 +17,7 @@ mod request;
 mod send;
 mod share;
 mod sign_in;
+mod unregister;
 mod view;
 
 use std::{
@@ -267,6 +269,8 @@ impl Directory {
             Op::Assert(assertion) => self.assert(change, assertion).await,
             Op::Invite(invite) => self.invite(change, invite).await,
             Op::Name(name) => self.take_name(peer, name).await,
+            Op::Follow(follow) => self.follow(peer, follow).await,
+            Op::Unregister => self.unregister(peer).await,
             Op::RevokeInvite(hash) => self.revoke_invite(peer, hash).await,
             Op::Greet(greet) => self.greet(change, *greet).await,
         }

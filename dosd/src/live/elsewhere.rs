@@ -104,7 +104,8 @@ pub(crate) struct WayEnd {
 impl Way {
     fn tell(&self, message: ToNode) {
         let is_stored = matches!(message, ToNode::Update(_) | ToNode::Block(_));
-        if self.queue.try_send(Parcel::Tell(message)).is_err() {
+        let is_kept = !matches!(message, ToNode::News { .. });
+        if self.queue.try_send(Parcel::Tell(message)).is_err() && is_kept {
             let lost = if is_stored { &self.lost.stored } else { &self.lost.presence };
             lost.store(true, Ordering::Release);
         }

@@ -8,6 +8,7 @@
 mod arrival;
 mod blocks;
 mod elsewhere;
+mod followers;
 mod nodes;
 mod permit;
 mod presence;
@@ -18,7 +19,9 @@ use std::{collections::BTreeMap, net::IpAddr, ops::Bound, sync::Arc, time::Durat
 
 use dos_protocol::{
     PeerId, PeerName, Seq, Timestamp, WireError,
-    directory::{Call, Notice, NoticeKind, Subscription},
+    directory::{Call, FromDirectory, Notice, NoticeKind, PeerNews, Subscription},
+    frame,
+    limits::NEWS_EXCEPT_MAX,
     model::{Address, SessionEnd},
     node::{Ask, Blocking, NodeId, Owed, ToNode, Told},
     scope::canonical,
@@ -38,6 +41,7 @@ pub use self::{
 use self::{
     blocks::Blocks,
     elsewhere::{Elsewhere, count_of},
+    followers::Followers,
     permit::Permits,
     presence::PresenceLog,
     relay::Relay,
@@ -62,6 +66,7 @@ pub struct Live {
     elsewhere: Elsewhere,
     /// Written while `sessions` is locked, so that a peer's changes stand in it in their order.
     presence: Arc<PresenceLog>,
+    followers: Followers,
     /// Connections between peers that cannot reach each other.
     pub relay: Relay,
     queue_drops: Counter,
@@ -108,6 +113,7 @@ impl Live {
         };
         let (session, pushes) = Session::new(arrival, former, self.queue_drops.clone());
         let session = Arc::new(session);
+        self.followers.forget(session.peer);
         sessions.insert(session.peer, Arc::clone(&session));
         Ok((Handle(session), pushes))
     }
@@ -148,6 +154,7 @@ impl Live {
                 self.presence.note(|| session.presence(false, Some(end)));
             }
             sessions.remove(&session.peer);
+            self.followers.forget(session.peer);
             if session.seat() > 0 {
                 let (peer, session) = (session.peer, session.seat());
                 self.elsewhere.tell_all(&ToNode::Left {
@@ -287,6 +294,40 @@ impl Live {
     /// `invalid` if it names too many peers.
     pub fn follow(&self, peer: PeerId, subscription: Subscription) -> Result<Option<Follower>, WireError> {
         self.presence.follow(peer, subscription)
+    }
+
+    /// The session of `peer` gets what these do from now on.
+    pub(crate) fn follow_peers(&self, peer: PeerId, peers: Vec<PeerId>) {
+        // Under the lock that whoever ends it takes: nothing stays of it after its end.
+        if self.sessions().get(&peer).is_some_and(|session| !session.has_ended()) {
+            self.followers.set(peer, peers);
+        }
+    }
+
+    /// Passes on what a peer has done, to those who follow it, here and at other nodes, without those that are owed an update of it.
+    pub(crate) fn tell_news(&self, news: PeerNews, mut except: Vec<PeerId>) {
+        self.tell_news_here(&news, &except);
+        except.truncate(NEWS_EXCEPT_MAX);
+        self.elsewhere.tell_all(&ToNode::News { news: Box::new(news), except });
+    }
+
+    /// The same to those of this server. From whom the peer hides gets nothing; a session whose queue is full misses it.
+    pub(crate) fn tell_news_here(&self, news: &PeerNews, except: &[PeerId]) {
+        let followers = self.followers.of(news.peer);
+        if followers.is_empty() {
+            return;
+        }
+        let Ok(frame) = frame::to_frame(&FromDirectory::PeerNews(Box::new(news.clone()))) else { return };
+        let frame: Arc<[u8]> = frame.into();
+        let sessions = self.sessions();
+        for follower in followers {
+            if !except.contains(&follower)
+                && !self.hides(news.peer, follower)
+                && let Some(session) = sessions.get(&follower)
+            {
+                session.push(Push::Broadcast(Arc::clone(&frame)));
+            }
+        }
     }
 
     /// Hands rows that were committed to the peers that are online, here or at the node that the store names. Those of one peer come

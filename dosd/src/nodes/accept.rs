@@ -221,6 +221,7 @@ impl Heard {
             ToNode::Left { peer, session, at, end } => live.left_at(self.node, (peer, session), (at, end)),
             ToNode::Update(owed) => live.push_here(*owed),
             ToNode::Block(blocking) => live.block_from(blocking),
+            ToNode::News { news, except } => live.tell_news_here(&news, &except),
             ToNode::Hello { .. } | ToNode::Ask { .. } | ToNode::Missed => {}
         }
     }

@@ -5,7 +5,7 @@
 
 use dos_protocol::{
     ImagePath, PeerId, Visibility,
-    directory::{Request, Update},
+    directory::{PeerChange, Request, Update},
     model::ImageInfo,
 };
 
@@ -39,6 +39,23 @@ impl Wanted {
             Self::These(visibility) => visibility,
             Self::Unsaid(visibility) => before.unwrap_or(visibility),
         }
+    }
+}
+
+/// What those who follow its owner get of an image that was so and is so now: as much as everybody sees.
+pub(crate) fn change(before: Option<&ImageInfo>, now: Option<&ImageInfo>) -> Option<PeerChange> {
+    let seen = |image: &&ImageInfo| image.visibility == Visibility::Listed;
+    match (before.filter(seen), now.filter(seen)) {
+        (None, None) => None,
+        (None, Some(now)) => Some(PeerChange::Added { image: now.no, name: now.name.clone() }),
+        (Some(was), None) => Some(PeerChange::Removed { image: was.no, name: was.name.clone() }),
+        (Some(was), Some(now)) if was.name != now.name => {
+            Some(PeerChange::Renamed { image: now.no, name: now.name.clone(), was: was.name.clone() })
+        }
+        (Some(was), Some(now)) if was.sealed != now.sealed => {
+            Some(PeerChange::Replaced { image: now.no, name: now.name.clone() })
+        }
+        (Some(_), Some(_)) => None,
     }
 }
 
@@ -85,6 +102,8 @@ pub(crate) fn hidden(image: &ImageRef, from: Vec<PeerId>, ended: Vec<Request>) -
 
 #[cfg(test)]
 mod tests {
+    use dos_protocol::model::SealedCopy;
+
     use super::{
         super::samples::{alice, bob, carol, grant, image as sea, scope},
         *,
@@ -115,6 +134,35 @@ mod tests {
         }
         assert!(standing(standing_of(private(), Some(live)), carol()).is_none(), "another peer's grant");
         assert!(image(None, alice(), None).is_none() && standing(None, alice()).is_none());
+    }
+
+    #[test]
+    fn followers_are_told_of_what_everybody_sees_and_of_nothing_else() {
+        let (no, name) = (sea().no, sea().name);
+        let called = |name: &str, image: ImageInfo| ImageInfo { name: name.parse().unwrap(), ..image };
+        let other = |image: ImageInfo| ImageInfo {
+            sealed: SealedCopy { hash: [77; 32].into(), ..image.sealed },
+            ..image
+        };
+        let added = PeerChange::Added { image: no, name: name.clone() };
+        let removed = PeerChange::Removed { image: no, name: name.clone() };
+        let renamed = PeerChange::Renamed { image: no, name: "dune".parse().unwrap(), was: name.clone() };
+        for (before, now, expected) in [
+            (None, Some(sea()), Some(added.clone())),
+            (None, Some(private()), None),
+            (Some(private()), Some(sea()), Some(added)),
+            (Some(sea()), Some(private()), Some(removed.clone())),
+            (Some(sea()), None, Some(removed)),
+            (Some(private()), None, None),
+            (Some(sea()), Some(called("dune", other(sea()))), Some(renamed)),
+            (Some(private()), Some(called("dune", private())), None),
+            (Some(sea()), Some(other(sea())), Some(PeerChange::Replaced { image: no, name })),
+            (Some(private()), Some(other(private())), None),
+            (Some(sea()), Some(sea()), None),
+            (None, None, None),
+        ] {
+            assert_eq!(change(before.as_ref(), now.as_ref()), expected);
+        }
     }
 
     #[test]

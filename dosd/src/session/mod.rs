@@ -58,6 +58,8 @@ struct Running<'a> {
     pings: Pings,
     /// Boxed, because most peers follow no one.
     follower: Option<Box<Follower>>,
+    /// The request with which the peer leaves for good: its answer ends the session.
+    leaving: Option<u32>,
     /// Frames that wait to be written together.
     out: Vec<u8>,
 }
@@ -94,6 +96,7 @@ pub(crate) async fn serve(directory: &Arc<Directory>, SignedIn { arrived, reader
         ping: 0,
         pings: Pings::default(),
         follower: None,
+        leaving: None,
         out: Vec::new(),
     };
     running.clock.allow_idle(directory.settings().idle_timeout);

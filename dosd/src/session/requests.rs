@@ -64,6 +64,9 @@ impl Running<'_> {
             }
             Ok(ToDirectory::Request { id, op, operation }) => {
                 self.clock.requested(Instant::now());
+                if op == Op::Unregister {
+                    self.leaving = Some(id);
+                }
                 let (directory, caller) = (Arc::clone(self.directory), self.session.caller());
                 let performing = async move { (id, directory.perform(&caller, op, operation).await) };
                 self.in_flight.push(Box::pin(performing));
@@ -89,6 +92,7 @@ impl Running<'_> {
     }
 
     pub(super) fn answer(&mut self, (id, result): Done) -> Result<(), End> {
+        let has_left = self.leaving == Some(id) && result.is_ok();
         let message = match result {
             Ok(answer) => FromDirectory::Answer { id, answer },
             Err(error) => {
@@ -102,6 +106,7 @@ impl Running<'_> {
                 let error = WireError::new(Code::Internal, "the answer is too large");
                 self.send(&FromDirectory::Refused { id: Some(id), error })
             }
+            Ok(()) if has_left => Err(End::SignedOut),
             sent => sent,
         }
     }

@@ -109,7 +109,7 @@ impl Store {
             let grants = usable_grants(connection, blocker, blocked.id, now)?;
             let block = Some(BlockChange { blocker, blocked: blocked.id, is_on: true });
             let value = blocks::answer(blocked, Purged { messages, requests, grants });
-            Ok(Changed { value, rows, block })
+            Ok(Changed { block, ..Changed::owing(value, rows) })
         })
         .await
     }
@@ -131,7 +131,7 @@ impl Store {
             } else {
                 Vec::new()
             };
-            Ok(Changed { value: (), rows, block })
+            Ok(Changed { block, ..Changed::owing((), rows) })
         })
         .await
     }

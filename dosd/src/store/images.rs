@@ -16,6 +16,7 @@ use crate::rules::{
     Owe, Wanted,
     grants::access,
     publish::{self, Published, Publishing, no_image},
+    visibility,
 };
 
 pub(super) fn by_no(connection: &Connection, no: ImageNo) -> sql::Result<Option<ImageInfo>> {
@@ -83,7 +84,8 @@ impl Store {
                     let image = publish::published(owner, (no, visibility), &publish);
                     write(connection, &image, &publish.preview.data, now)?;
                     count(connection, owner, 1, image.preview.bytes.into())?;
-                    Ok(image.into())
+                    let told = visibility::change(None, Some(&image));
+                    Ok(Changed::from(image).telling(owner, told, now))
                 }
                 Published::Replaced(old) => {
                     room.admit(connection)?;
@@ -96,7 +98,8 @@ impl Store {
                     count(connection, owner, 0, grown)?;
                     let mut rows = grants::touch_all(connection, change, image.no)?;
                     rows.extend(hiding::hide(connection, change, (Some(old.visibility), &image))?);
-                    Ok(Changed::owing(image, rows))
+                    let told = visibility::change(Some(&old), Some(&image));
+                    Ok(Changed::owing(image, rows).telling(owner, told, now))
                 }
             }
         })
@@ -149,7 +152,9 @@ impl Store {
     pub async fn remove_image(&self, change: Change, no: ImageNo) -> Result<(), Refusal> {
         self.change_once(change, move |connection| {
             let image = own(connection, change.peer, no)?;
-            Ok(Changed::owing((), remove_by(connection, change, &image)?))
+            let told = visibility::change(Some(&image), None);
+            let rows = remove_by(connection, change, &image)?;
+            Ok(Changed::owing((), rows).telling(image.owner, told, change.now))
         })
         .await
     }
@@ -200,7 +205,8 @@ impl Store {
                 .execute(params![row::number(image.no.0), changed.visibility == Visibility::Private])?;
             write_word(connection, &changed)?;
             let rows = hiding::hide(connection, change, (Some(image.visibility), &changed))?;
-            Ok(Changed::owing(changed, rows))
+            let told = visibility::change(Some(&image), Some(&changed));
+            Ok(Changed::owing(changed, rows).telling(image.owner, told, change.now))
         })
         .await
     }
@@ -220,9 +226,11 @@ impl Store {
             let image = own(connection, change.peer, no)?;
             // The image itself may be found, if only its spelling changes.
             let taken = by_name(connection, change.peer, &name)?.is_some_and(|other| other.no != no);
-            let Some((image, owe)) = publish::rename(&image, (name, record), taken)? else {
+            let Some((now, owe)) = publish::rename(&image, (name, record), taken)? else {
                 return Ok(image.into());
             };
+            let told = visibility::change(Some(&image), Some(&now));
+            let image = now;
             room.admit(connection)?;
             grants::check_touching(connection, (change.peer, no), &room.quotas)?;
             connection.execute(
@@ -232,7 +240,7 @@ impl Store {
             write_word(connection, &image)?;
             let mut rows = vec![inbox::owe_one(connection, owe, change.now)?];
             rows.extend(grants::touch_all(connection, change, no)?);
-            Ok(Changed::owing(image, rows))
+            Ok(Changed::owing(image, rows).telling(change.peer, told, change.now))
         })
         .await
     }

@@ -10,6 +10,7 @@ mod backup;
 mod blocks;
 mod check;
 mod done;
+mod followed;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod grants;
@@ -50,7 +51,7 @@ use std::{
 
 use dos_protocol::{
     OperationId, PeerId, Seq, Timestamp, WireError,
-    directory::{FromDirectory, Update},
+    directory::{FromDirectory, PeerChange, PeerNews, Update},
     frame::{self, FrameError},
     node::NodeId,
 };
@@ -120,6 +121,8 @@ pub trait Deliver: Send + Sync + 'static {
     /// A block was made or lifted; in the order of the transactions, before what that makes the directory owe. When the
     /// store is opened, every block that stands.
     fn blocking(&self, change: BlockChange);
+    /// A peer has done something that those who follow it get; after the rows of the same transaction.
+    fn news(&self, news: PeerNews, except: Vec<PeerId>);
 }
 
 /// Why an operation was not done.
@@ -183,11 +186,18 @@ struct Changed<T> {
     value: T,
     rows: Vec<InboxRow>,
     block: Option<BlockChange>,
+    /// For those who follow the peer, without those to whom the rows are owed.
+    news: Option<PeerNews>,
 }
 
 impl<T> Changed<T> {
     fn owing(value: T, rows: Vec<InboxRow>) -> Self {
-        Self { value, rows, block: None }
+        Self { value, rows, block: None, news: None }
+    }
+
+    /// With this for those who follow the peer, if it is something.
+    fn telling(self, peer: PeerId, what: Option<PeerChange>, at: Timestamp) -> Self {
+        Self { news: what.map(|what| PeerNews { peer, at, what }), ..self }
     }
 }
 
@@ -373,8 +383,15 @@ impl Store {
             if let Some(block) = changed.block {
                 deliver.blocking(block);
             }
+            // Of a peer that leaves, the rows tell what became of its images and grants.
+            let is_told = |news: &PeerNews| news.what != PeerChange::Left;
+            let except = changed.news.as_ref().filter(|news| is_told(news));
+            let except = except.map(|_| changed.rows.iter().map(|row| row.peer).collect());
             if !changed.rows.is_empty() {
                 deliver.deliver(std::mem::take(&mut changed.rows));
+            }
+            if let Some(news) = changed.news.take() {
+                deliver.news(news, except.unwrap_or_default());
             }
         };
         self.writer.call_then(scope, work, then).await.map(|changed| changed.value)

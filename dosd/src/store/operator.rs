@@ -5,6 +5,7 @@
 use dos_protocol::{
     ImageName, PeerId, PeerName, PublicKey, Timestamp,
     admin::{self, AuditEntry, Shown},
+    directory::PeerChange,
     limits::PAGE_MAX,
     model::PeerRef,
 };
@@ -15,6 +16,7 @@ use crate::rules::{
     operator::{self, Ban},
     publish::no_image,
     refusal::no_peer,
+    visibility,
 };
 
 /// Lines of the record that are kept: years of an operator's work.
@@ -167,7 +169,7 @@ impl Store {
                 connection.prepare(sql)?.execute(values)?;
             }
             note(connection, &acted, &named(known.id, known.name.as_ref()))?;
-            Ok(Changed::owing(forgotten, rows))
+            Ok(Changed::owing(forgotten, rows).telling(peer, Some(PeerChange::Left), acted.at))
         })
         .await
     }
@@ -230,7 +232,7 @@ impl Store {
             peers::rename(connection, peer, &name)?;
             note(connection, &acted, &format!("{} to {name}", named(peer, known.name.as_ref())))?;
             let rows = inbox::owe(connection, vec![owe], acted.at)?;
-            Ok(Changed::owing(known.name, rows))
+            Ok(Changed::owing(known.name, rows).telling(peer, Some(PeerChange::Named(name)), acted.at))
         })
         .await
     }
@@ -254,7 +256,9 @@ impl Store {
             rows.extend(inbox::owe(connection, vec![told], acted.at)?);
             note(connection, &acted, &format!("{owner}/{}", image.name))?;
             let grants = u64::try_from(live).unwrap_or(u64::MAX);
-            Ok(Changed::owing(TakenDown { owner, name: image.name, grants }, rows))
+            let told = visibility::change(Some(&image), None);
+            Ok(Changed::owing(TakenDown { owner, name: image.name, grants }, rows)
+                .telling(owner, told, acted.at))
         })
         .await
     }

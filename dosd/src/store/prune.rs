@@ -3,7 +3,7 @@
 //! What always holds: what concerns other peers is owed to them (grants for the images of a forgotten peer are gone, its own
 //! grants are revoked), in the same transaction; counts of views stay what they were. One call does one bounded step.
 
-use dos_protocol::{PeerId, Timestamp};
+use dos_protocol::{PeerId, Timestamp, directory::PeerChange};
 use dos_sql::{self as sql, Connection, params};
 
 use super::{
@@ -77,7 +77,22 @@ impl Store {
                 return Ok(None.into());
             };
             let (forgotten, rows) = forget_known(connection, known.id, now)?;
-            Ok(Changed::owing(Some(forgotten), rows))
+            Ok(Changed::owing(Some(forgotten), rows).telling(peer, Some(PeerChange::Left), now))
+        })
+        .await
+    }
+
+    /// Forgets a peer that wants it, as [`Store::forget_peer`] does. `None` if it is gone already.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn unregister(&self, peer: PeerId, now: Timestamp) -> Result<Option<Forgotten>, Refusal> {
+        self.change(move |connection| {
+            if peers::by_id(connection, peer)?.is_none() {
+                return Ok(None.into());
+            }
+            let (forgotten, rows) = forget_known(connection, peer, now)?;
+            Ok(Changed::owing(Some(forgotten), rows).telling(peer, Some(PeerChange::Left), now))
         })
         .await
     }

@@ -43,6 +43,8 @@ impl Deliver for Nobody {
     fn deliver(&self, _rows: Vec<InboxRow>) {}
 
     fn blocking(&self, _change: BlockChange) {}
+
+    fn news(&self, _news: PeerNews, _except: Vec<PeerId>) {}
 }
 
 fn open(dir: &Path) -> (Store, WriterThread) {

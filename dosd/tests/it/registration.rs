@@ -1,12 +1,16 @@
 //! Who is let in: modes, invites, and how often one address may try.
 
-use dos_protocol::{Code, JoinLink, Reason, key::SecretKey};
+use dos_protocol::{
+    Code, JoinLink, Reason, Seq,
+    directory::{Answer, Op},
+    key::SecretKey,
+};
 use dosd::config::{FileConfig, Registration};
 use futures_util::future::join_all;
 
 use crate::{
     commands::run,
-    net::{Client, Net, register},
+    net::{Client, Net, register, sign_in},
 };
 
 fn mode(registration: Registration) -> FileConfig {
@@ -138,4 +142,18 @@ async fn a_link_is_good_for_as_many_registrations_as_wanted() {
     let code = created.out.trim();
     assert!(created.err.starts_with("join link: dos://"), "{created:?}");
     assert!(created.err.trim().ends_with(&format!("?invite={code}")), "{created:?}");
+}
+
+#[tokio::test]
+async fn a_peer_that_leaves_gets_its_answer_and_has_no_session_and_no_name_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let mut alice = net.peer("alice").await;
+    assert_eq!(alice.ask(Op::Unregister).await, Ok(Answer::Done));
+    assert_eq!(alice.next().await, None);
+    let mut again = Client::connect(&net, alice.secret.clone()).await;
+    let refused = again.enter(Op::SignIn(sign_in(1, Seq(0)))).await.err().unwrap();
+    assert_eq!(refused.code, Code::NotFound);
+    assert_ne!(net.peer("alice").await.id(), alice.id());
+    net.stop().await;
 }

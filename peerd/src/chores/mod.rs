@@ -1,5 +1,5 @@
 //! What peerd does by itself: learning whom it has blocked, finishing what a lost connection left open, telling the directory which
-//! views are over ([`closing`]), carrying out invitations ([`inviting`]), and fetching the copies that it may need ([`fetching`]).
+//! views are over ([`closing`]), carrying out invitations ([`inviting`]), following contacts ([`following`]), telling the desktop ([`notifying`]), and fetching the copies that it may need ([`fetching`]).
 //!
 //! What always holds: a chore that fails is tried again after the next sign-in or some minutes later, and disturbs
 //! no one. Nothing here spends a view, except to finish a checkout that was begun.
@@ -7,7 +7,9 @@
 pub(crate) mod albums;
 pub(crate) mod closing;
 pub(crate) mod fetching;
+pub(crate) mod following;
 pub(crate) mod inviting;
+pub(crate) mod notifying;
 mod turns;
 
 use std::{sync::Arc, time::Duration};

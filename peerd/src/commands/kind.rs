@@ -53,6 +53,7 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::Login { .. }
         | Command::Logout
         | Command::Name(_)
+        | Command::Unregister
         | Command::Server(_)
         | Command::Remove(_)
         | Command::Rename { .. }

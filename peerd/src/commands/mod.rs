@@ -52,6 +52,7 @@ mod sink;
 mod status;
 mod trust;
 mod unblock;
+mod unregister;
 mod view;
 mod wait;
 mod watch;
@@ -63,6 +64,8 @@ use dos_protocol::{
     control::{Command, Outcome},
     directory::RequestAccess,
 };
+
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     cache::Cache,
@@ -127,6 +130,8 @@ pub(crate) struct Services {
     pub(crate) entrance: Entrance,
     /// What the directory has shown last.
     pub(crate) remembered: Remembered,
+    /// Ends this daemon, so that it begins anew with what its state directory then is.
+    pub(crate) anew: CancellationToken,
     /// Messages that live commands send.
     pub(crate) sends: Live<MessageId>,
     /// Changes that live commands make.
@@ -257,6 +262,7 @@ async fn run_with(
         Command::RevokeInvite(guest) => done(invites::revoke(services, guest).await),
         Command::Join(link) => done(join::run(services, link).await),
         Command::Name(name) => done(name::run(&change, name).await),
+        Command::Unregister => done(unregister::run(services).await),
         Command::News { all } => news::run(services, all, &sink).await,
         Command::Gallery => done(gallery::run(services).await),
     };

@@ -26,6 +26,17 @@ pub enum GallerySwitch {
     Off,
 }
 
+/// Whether the desktop shows what has happened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum NotifySwitch {
+    /// Through the session bus
+    On,
+    /// Nothing is shown
+    #[default]
+    Off,
+}
+
 /// What the sealed copies of others may take on the disk if nothing is given: 10 GiB.
 const CACHE_BYTES_MAX_DEFAULT: u64 = 10 << 30;
 
@@ -77,6 +88,8 @@ dos_daemon::settings! {
     download_rate: u64, check rate, [env = "PEERD_DOWNLOAD_RATE", value_name = "BYTES"];
     /// The gallery in the browser: served from the start, or once `dosctl gallery` is run [default: off]
     gallery: GallerySwitch = GallerySwitch::Off, [env = "PEERD_GALLERY", value_name = "on|off", hide_possible_values = true];
+    /// Show requests, answers, new grants, messages and key changes as desktop notifications (D-Bus); `dosctl up` turns it on where there is a session bus [default: off]
+    notify: NotifySwitch = NotifySwitch::Off, [env = "PEERD_NOTIFY", value_name = "on|off", hide_possible_values = true];
     /// Log level: error, warn, info, debug, trace, or per module; on a terminal warn, if not given [default: info]
     log: String = "info".into(), [env = "PEERD_LOG", value_name = "FILTER"];
     /// Log format [default: text]

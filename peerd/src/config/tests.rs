@@ -20,6 +20,7 @@ const SETTINGS: [(&str, &str, &str); 17] = [
     ("upload_rate", "no bound", "20000"),
     ("download_rate", "no bound", "20000"),
     ("gallery", "off", "'on'"),
+    ("notify", "off", "'on'"),
     ("log", "info", "'debug'"),
     ("log_format", "text", "'json'"),
     ("metrics", "nowhere", "'[::1]:2'"),

@@ -15,6 +15,7 @@ pub(crate) mod messages;
 pub(crate) mod names;
 pub(crate) mod news;
 pub(crate) mod notes;
+pub(crate) mod notifying;
 pub(crate) mod pages;
 pub(crate) mod passwords;
 pub(crate) mod reach;

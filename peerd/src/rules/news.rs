@@ -17,6 +17,8 @@ pub(crate) fn is_news(me: PeerId, strangers: Strangers, what: &EventKind) -> boo
         EventKind::Grant(grant) => grant.viewer == me && !(grant.offer && strangers == Strangers::Refuse),
         EventKind::Viewed { grant, .. } => grant.viewer != me,
         EventKind::Removed(path) | EventKind::Renamed { path, .. } => path.owner != me,
+        EventKind::Image(image) => image.path.owner != me,
+        EventKind::Named { id, .. } | EventKind::Left { id, .. } => *id != me,
         EventKind::Request(request) => request.from != me,
         EventKind::Decision(request) => request.from == me && request.state != RequestState::Cancelled,
         EventKind::Message(message) => message.from != me,
@@ -29,7 +31,7 @@ pub(crate) fn is_news(me: PeerId, strangers: Strangers, what: &EventKind) -> boo
 #[cfg(test)]
 mod tests {
     use dos_protocol::{
-        control::SessionState,
+        control::{ImageChange, ImageChanged, SessionState},
         directory::{Notice, ViewedKind},
         model::Grant,
     };
@@ -48,6 +50,8 @@ mod tests {
         let removed = EventKind::Removed(grant(1).path);
         let renamed =
             EventKind::Renamed { path: grant(1).path, was: "dawn".parse().unwrap(), owner_name: None };
+        let (path, change) = (grant(1).path, ImageChanged::Added);
+        let image = EventKind::Image(Box::new(ImageChange { path, owner_name: None, change, was: None }));
         let asked = |state| EventKind::Request(Box::new(request(1, state)));
         let answer = |state| EventKind::Decision(Box::new(request(1, state)));
         let notice = |kind| EventKind::Notice(Notice { kind, text: "tea".into() });
@@ -57,6 +61,9 @@ mod tests {
             (viewed, true, false),
             (removed, false, true),
             (renamed, false, true),
+            (image, false, true),
+            (EventKind::Named { id: owner, name: "alicia".parse().unwrap(), was: None }, false, true),
+            (EventKind::Left { id: owner, name: None }, false, true),
             (asked(RequestState::Pending), true, false),
             (asked(RequestState::Cancelled), true, false),
             (answer(RequestState::Approved), false, true),

@@ -23,6 +23,8 @@ use crate::rules::strangers::{Shown, Standing, Strangers};
 pub(crate) struct Offers {
     count: AtomicU64,
     fewer: Notify,
+    contacts: AtomicU64,
+    others: Notify,
 }
 
 impl Offers {
@@ -36,7 +38,15 @@ impl Offers {
         self.fewer.notified().await;
     }
 
-    fn set(&self, count: u64) {
+    /// Returns when there are other contacts, which are followed.
+    pub(crate) fn others(&self) -> &Notify {
+        &self.others
+    }
+
+    fn set(&self, (count, contacts): (u64, u64)) {
+        if self.contacts.swap(contacts, Ordering::Relaxed) != contacts {
+            self.others.notify_one();
+        }
         if count < self.count.swap(count, Ordering::Relaxed) {
             self.fewer.notify_one();
         }
@@ -73,10 +83,12 @@ impl Store {
     ) -> Result<T, Error> {
         let (offers, unseen) = (Arc::clone(&self.offers), Arc::clone(&self.news));
         let work = move |connection: &Connection| {
-            Ok::<_, Error>((work(connection)?, count(connection)?, news::count(connection)?))
+            let value = work(connection)?;
+            let counts = (count(connection)?, contacts(connection)?);
+            Ok::<_, Error>((value, counts, news::count(connection)?))
         };
-        let then = move |(value, count, news): &mut (T, u64, u64)| {
-            offers.set(*count);
+        let then = move |(value, counts, news): &mut (T, (u64, u64), u64)| {
+            offers.set(*counts);
             unseen.store(*news, Ordering::Relaxed);
             then(value);
         };
@@ -154,6 +166,13 @@ const COUNT: &str = "
     FROM owners
     WHERE owners.owner IS NOT NULL AND owners.owner NOT IN (SELECT peer FROM contacted)
       AND owners.owner NOT IN (SELECT peer FROM blocks)";
+
+/// How many peers are followed, or would be if there were room for all.
+fn contacts(connection: &Connection) -> Result<u64, Error> {
+    let sql = "SELECT count(*) FROM contacted WHERE peer NOT IN (SELECT peer FROM blocks)";
+    let count: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(count.cast_unsigned())
+}
 
 fn count(connection: &Connection) -> Result<u64, Error> {
     let count: i64 = connection.prepare_cached(COUNT)?.query_row([], |row| row.get(0))?;

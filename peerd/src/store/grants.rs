@@ -4,7 +4,7 @@
 //! and its open views end in the same transaction.
 
 use dos_protocol::{
-    ImageArg, ImageName, ImageNo, PeerId, SealedHash, SplitId, Timestamp,
+    ImageArg, ImageName, ImageNo, PeerId, PeerName, SealedHash, SplitId, Timestamp,
     limits::PAGE_MAX,
     model::{Grant, SealedCopy},
     text::spellings,
@@ -355,6 +355,20 @@ pub(super) fn end_all(connection: &Connection, image: ImageNo) -> Result<Vec<Sea
         free.extend(end(connection, grant)?);
     }
     Ok(free)
+}
+
+/// A peer has another name: every grant that it has given or received says so.
+pub(super) fn name_peer(connection: &Connection, peer: PeerId, name: &PeerName) -> Result<(), Error> {
+    for sql in ["SELECT body FROM grants WHERE owner = ?1", "SELECT body FROM grants WHERE viewer = ?1"] {
+        for mut grant in stored::all::<Grant>(connection, sql, [id(peer)])? {
+            let called = if grant.viewer == peer { &mut grant.viewer_name } else { &mut grant.owner_name };
+            if called.as_ref() != Some(name) {
+                *called = Some(name.clone());
+                write(connection, &grant)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn write(connection: &Connection, grant: &Grant) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use dos_protocol::{
     PeerId, SealedHash, SealingKey, Seq, Timestamp,
-    control::{Contact, EventKind, Invite},
+    control::{Contact, EventKind, ImageChange, ImageChanged, Invite},
     directory::{InboxMessage, Notice, NoticeKind, UnknownUpdate, Update, Viewed},
     invitation::{InvitationId, Join, RefusedBecause},
     model::Grant,
@@ -16,8 +16,8 @@ use dos_protocol::{
 use rusqlite::{Connection, params};
 
 use super::{
-    Error, Mail, Store, contacted, execute, grants, invitations, joined, library, messages, messages::Taken,
-    news, requests, sending, unknown,
+    Error, Mail, Store, contacted, execute, followed, grants, invitations, joined, library, messages,
+    messages::Taken, news, requests, sending, unknown,
 };
 use crate::rules::{
     strangers::{Shown, Strangers, is_told},
@@ -305,9 +305,12 @@ pub(super) fn one(
             applied.events.push((at, EventKind::Viewed { views: *views, kind: *kind, grant }));
         }
         Update::Removed { image, path } => {
+            let owner_name = followed::name_of(connection, path.owner, *image)?;
             applied.free.extend(library::remove(connection, *image)?);
             if is_told(contacted::standing(connection, path.owner)?) {
-                applied.events.push((at, EventKind::Removed(path.clone())));
+                let (path, change) = (path.clone(), ImageChanged::Removed);
+                let image = ImageChange { path, owner_name, change, was: None };
+                applied.events.push((at, EventKind::Image(Box::new(image))));
             }
         }
         Update::Renamed { image, path } => library::rename(connection, *image, &path.name, None)?,

@@ -10,6 +10,7 @@ mod asserting;
 mod blocks;
 mod contacted;
 mod contacts;
+mod followed;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod grants;
@@ -55,6 +56,7 @@ pub(crate) use albums::{Due, RuleSet, Settled};
 pub(crate) use asserting::{Asserting, Claim, Unsure};
 pub(crate) use contacted::Offers;
 pub(crate) use contacts::{Direct, Received, Verdict};
+pub(crate) use followed::Happened;
 pub(crate) use groups::GroupChanged;
 pub(crate) use inbox::{Applied, Arrival, Heard, Incoming};
 pub(crate) use invitations::{NewGrant, NewInvitation, NotMade, PendingAnswer, Promise};

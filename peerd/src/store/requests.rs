@@ -2,7 +2,7 @@
 //!
 //! What always holds: a request never goes back to a lower revision.
 
-use dos_protocol::{ImageNo, PeerId, directory::Request, limits::PAGE_MAX};
+use dos_protocol::{ImageNo, PeerId, PeerName, directory::Request, limits::PAGE_MAX};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
@@ -102,6 +102,21 @@ pub(super) fn receive(connection: &Connection, me: Option<PeerId>, new: &Request
         }
     }
     Ok(newer)
+}
+
+/// A peer has another name: every request with it says so.
+pub(super) fn name_peer(connection: &Connection, peer: PeerId, name: &PeerName) -> Result<(), Error> {
+    let me = super::own(connection)?.peer;
+    for mut request in
+        stored::all::<Request>(connection, "SELECT body FROM asks WHERE other = ?1", [id(peer)])?
+    {
+        let called = if request.from == peer { &mut request.from_name } else { &mut request.owner_name };
+        if called.as_ref() != Some(name) {
+            *called = Some(name.clone());
+            write(connection, me, &request)?;
+        }
+    }
+    Ok(())
 }
 
 fn write(connection: &Connection, me: Option<PeerId>, request: &Request) -> Result<(), Error> {

@@ -29,6 +29,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { sql: ALBUMS },
         Migration { sql: INVITATIONS },
         Migration { sql: NEWS },
+        Migration { sql: FOLLOWED },
     ],
 };
 
@@ -479,4 +480,14 @@ CREATE TABLE news (
 ) STRICT;
 CREATE INDEX news_unseen ON news (number) WHERE seen = 0;
 CREATE INDEX news_by_place ON news (place) WHERE place IS NOT NULL;
+";
+
+const FOLLOWED: &str = "
+-- What the directory calls the peers that this one follows, or has called them last.
+CREATE TABLE peer_names (
+    peer INTEGER PRIMARY KEY,
+    name TEXT
+) STRICT;
+-- Up to this number the images of these peers were seen; NULL before the first look.
+ALTER TABLE self ADD COLUMN images_seen INTEGER;
 ";

@@ -271,7 +271,7 @@ async fn a_removed_image_ends_the_grant_and_the_requests() {
     let removed = Update::Removed { image: ImageNo(1), path: received(1).path };
     let applied = bench.apply(vec![update(2, removed)]).await.unwrap();
     assert_eq!(applied.free, [hash(1)]);
-    assert!(matches!(applied.events.as_slice(), [(_, EventKind::Removed(_))]));
+    assert!(matches!(applied.events.as_slice(), [(_, EventKind::Image(_))]));
     assert!(bench.known().await.revoked);
     let outgoing = bench.store.requests((false, true), 0).await.unwrap();
     assert_eq!(outgoing[0].state, RequestState::Denied);

@@ -186,6 +186,7 @@ async fn answer(
             | FromDirectory::Broadcast(_)
             | FromDirectory::Call(_)
             | FromDirectory::Nodes(_)
+            | FromDirectory::PeerNews(_)
             | FromDirectory::Pong(_) => {
                 return Err(lost("it sent something unexpected".into()));
             }

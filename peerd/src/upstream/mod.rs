@@ -23,7 +23,7 @@ use std::{
 use dos_protocol::{
     Code, Instance, OperationId, PeerId, PeerName, Reason, Seq, Timestamp, WireError,
     control::SessionState,
-    directory::{Answer, Call, Op, Share, ViewsChange},
+    directory::{Answer, Call, Op, PeerNews, Share, ViewsChange},
     link::HostPort,
     model::Address,
 };
@@ -143,6 +143,8 @@ pub(crate) struct Local {
     pub(crate) inbox: Arc<Inbox>,
     /// Where calls through the relay go.
     pub(crate) calls: mpsc::Sender<Call>,
+    /// Where what followed peers do goes.
+    pub(crate) peer_news: mpsc::Sender<PeerNews>,
     /// The address of the directory that led to the last session.
     pub(crate) last: Mutex<Option<HostPort>>,
 }

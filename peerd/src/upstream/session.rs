@@ -13,7 +13,9 @@ use std::{
 use dos_protocol::{
     Code, OperationId, PeerId, Timestamp, WireError,
     control::EventKind,
-    directory::{Answer, FromDirectory, Incoming, Notice, NoticeKind, Op, ToDirectory, read_message},
+    directory::{
+        Answer, FromDirectory, Incoming, Notice, NoticeKind, Op, PeerNews, ToDirectory, read_message,
+    },
     frame,
     limits::{
         ANSWER_TIME_MAX, REQUESTS_IN_FLIGHT_MAX, SESSION_QUEUE_MAX, SILENCE_MAX, UPDATES_UNACKED_MAX,
@@ -143,6 +145,7 @@ impl Session {
         let reading = Reading {
             feed: Arc::clone(&local.feed),
             calls: local.calls.clone(),
+            peer_news: local.peer_news.clone(),
             pending: Pending::clone(&pending),
             replies: replies.clone(),
             arrivals,
@@ -173,6 +176,7 @@ impl Session {
 struct Reading {
     feed: Arc<Feed>,
     calls: mpsc::Sender<dos_protocol::directory::Call>,
+    peer_news: mpsc::Sender<PeerNews>,
     pending: Pending,
     replies: mpsc::Sender<ToDirectory>,
     arrivals: mpsc::Sender<Arrival>,
@@ -278,6 +282,12 @@ impl Reading {
                 // The queue is full, so this one would be too late: its caller gets no answer and gives up.
                 if self.calls.try_send(call).is_err() {
                     tracing::debug!("a call too many");
+                }
+            }
+            FromDirectory::PeerNews(news) => {
+                // What is lost so is not told, except of new images, which the next look finds.
+                if self.peer_news.try_send(*news).is_err() {
+                    tracing::debug!("contacts do more than can be taken over");
                 }
             }
             FromDirectory::Notice(notice) => {

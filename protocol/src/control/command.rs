@@ -297,6 +297,8 @@ pub enum Command {
     Join(JoinLink),
     /// Takes another name at the directory.
     Name(PeerName),
+    /// Leaves the directory for good. What is here is put aside, and the daemon begins anew, without an identity.
+    Unregister,
     /// What has happened, as events; what was shown once is not shown again. dosctl says [`super::ToPeerd::Shown`] once it has shown
     /// everything.
     News {

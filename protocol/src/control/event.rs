@@ -5,6 +5,7 @@ use strum::VariantNames;
 
 use crate::{
     directory::{Notice, Presence, Request, ViewedKind},
+    id::PeerId,
     model::{Grant, ImagePath},
     name::{ImageName, PeerName},
     time::Timestamp,
@@ -79,4 +80,59 @@ pub enum EventKind {
     KeyChange(Box<Contact>),
     /// An invitation was used, or answered.
     Invite(Box<Invite>),
+    /// What became of an image of another peer.
+    Image(Box<ImageChange>),
+    /// A contact has another name at the directory.
+    Named {
+        /// Who.
+        id: PeerId,
+        /// Its name now.
+        name: PeerName,
+        /// The name before, as far as it was known.
+        was: Option<PeerName>,
+    },
+    /// A contact has left the directory for good.
+    Left {
+        /// Who.
+        id: PeerId,
+        /// The name that it had, as far as it was known.
+        name: Option<PeerName>,
+    },
+}
+
+/// See [`EventKind::Image`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageChange {
+    /// The image as it is called now, or was called last.
+    pub path: ImagePath,
+    /// Its owner's name.
+    pub owner_name: Option<PeerName>,
+    /// What became of it.
+    pub change: ImageChanged,
+    /// The name before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<ImageName>,
+}
+
+/// What became of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ImageChanged {
+    /// It is new, or not private any more.
+    Added,
+    /// Another picture has taken its place.
+    Replaced,
+    /// It has another name.
+    Renamed,
+    /// It is gone, or private now.
+    Removed,
+}
+
+impl ImageChanged {
+    /// As in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
 }

@@ -225,6 +225,15 @@ pub enum Outcome {
         /// The name now.
         name: PeerName,
     },
+    /// Of `unregister`.
+    Unregistered {
+        /// Which peer has left.
+        id: PeerId,
+        /// The name that it had.
+        name: Option<PeerName>,
+        /// Where what was here is kept: a state directory of its own.
+        kept: Box<str>,
+    },
     /// Of `news`: the number of the last event that came before.
     News(u64),
     /// Of `gallery`.

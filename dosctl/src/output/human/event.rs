@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     ImageName,
-    control::{Event, EventKind},
+    control::{Event, EventKind, ImageChange, ImageChanged},
     directory::{Request, RequestState, ViewedKind},
     model::SessionEnd,
 };
@@ -42,6 +42,11 @@ pub(super) fn what(event: &Event) -> String {
             let owner = peer(owner_name.as_ref(), path.owner);
             format!("image     {owner}/{was} is {owner}/{} now", path.name)
         }
+        EventKind::Image(image) => of_image(image),
+        EventKind::Named { id, name, was } => format!("peer      {} is {name} now", peer(was.as_ref(), *id)),
+        EventKind::Left { id, name } => {
+            format!("peer      {} has left the directory for good", peer(name.as_ref(), *id))
+        }
         EventKind::Fetched(path) => format!("image     {path} was fetched"),
         EventKind::Request(request) | EventKind::Decision(request) => of_request(request),
         EventKind::Presence(now) => {
@@ -70,6 +75,20 @@ pub(super) fn what(event: &Event) -> String {
             format!("key       {who} appears with another key; decide with `dosctl trust {who}`")
         }
         EventKind::Invite(invite) => invites::event(invite),
+    }
+}
+
+fn of_image(image: &ImageChange) -> String {
+    let path = owned(image.owner_name.as_ref(), &image.path);
+    match (image.change, &image.was) {
+        (ImageChanged::Added, _) => format!("image     {path} is new"),
+        (ImageChanged::Replaced, _) => format!("image     {path} is another picture now"),
+        (ImageChanged::Renamed, Some(was)) => {
+            let owner = peer(image.owner_name.as_ref(), image.path.owner);
+            format!("image     {owner}/{was} is {path} now")
+        }
+        (ImageChanged::Renamed, None) => format!("image     {path} has another name"),
+        (ImageChanged::Removed, _) => format!("image     {path} was removed"),
     }
 }
 

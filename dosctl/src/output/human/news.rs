@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use dos_protocol::{
     ImagePath, PeerId, Timestamp,
-    control::{Event, EventKind},
+    control::{Event, EventKind, ImageChanged},
     directory::{Request, RequestState},
     invitation::InvitationId,
     model::Grant,
@@ -58,7 +58,7 @@ fn is_new(event: &Event) -> bool {
 enum About {
     Shared(PeerId),
     Viewed(PeerId),
-    Removed(PeerId),
+    Image(PeerId, ImageChanged),
     Message(PeerId),
     Request(PeerId),
 }
@@ -67,7 +67,8 @@ fn about(what: &EventKind) -> Option<About> {
     Some(match what {
         EventKind::Grant(grant) if !grant.revoked => About::Shared(grant.path.owner),
         EventKind::Viewed { grant, .. } => About::Viewed(grant.viewer),
-        EventKind::Removed(path) => About::Removed(path.owner),
+        EventKind::Removed(path) => About::Image(path.owner, ImageChanged::Removed),
+        EventKind::Image(image) => About::Image(image.path.owner, image.change),
         EventKind::Message(message) => About::Message(message.from),
         EventKind::Request(request) if request.state == RequestState::Pending => About::Request(request.from),
         _ => return None,
@@ -145,6 +146,23 @@ fn together(group: &[&Event]) -> String {
         }
         EventKind::Removed(path) => {
             format!("image     {} of {} were removed", count(number, "image"), path.owner)
+        }
+        EventKind::Image(image) => {
+            let owner = peer(image.owner_name.as_ref(), image.path.owner);
+            match image.change {
+                ImageChanged::Added => {
+                    format!("image     {} of {owner} are new: `dosctl list {owner}`", count(number, "image"))
+                }
+                ImageChanged::Replaced => {
+                    format!("image     {} of {owner} were replaced", count(number, "image"))
+                }
+                ImageChanged::Renamed => {
+                    format!("image     {} of {owner} have other names", count(number, "image"))
+                }
+                ImageChanged::Removed => {
+                    format!("image     {} of {owner} were removed", count(number, "image"))
+                }
+            }
         }
         EventKind::Message(message) => {
             let from = peer(message.from_name.as_ref(), message.from);

@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     ImageName, ImagePath, PeerId, PeerName,
-    control::{self, EventKind, SessionState},
+    control::{self, EventKind, ImageChange, SessionState},
     directory::{NoticeKind, ViewedKind},
     model::{Address, SessionEnd},
 };
@@ -65,6 +65,15 @@ enum EventBody<'a> {
         change: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         was: Option<&'a ImageName>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        owner_name: Option<&'a PeerName>,
+    },
+    Peer {
+        id: PeerId,
+        change: &'static str,
+        name: Option<&'a PeerName>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        was: Option<&'a PeerName>,
     },
     Request(Request<'a>),
     Notice {
@@ -97,6 +106,14 @@ impl Event<'_> {
     }
 }
 
+fn of_image<'a>(
+    (image, change): (&'a ImagePath, &'static str),
+    was: Option<&'a ImageName>,
+    owner_name: Option<&'a PeerName>,
+) -> EventBody<'a> {
+    EventBody::Image { image, change, was, owner_name }
+}
+
 impl<'a> From<&'a control::Event> for Event<'a> {
     fn from(event: &'a control::Event) -> Self {
         let (name, body) = match &event.what {
@@ -105,11 +122,22 @@ impl<'a> From<&'a control::Event> for Event<'a> {
                 let grant = Grant::new(grant, event.at);
                 ("viewed", EventBody::Viewed { views: *views, kind: *kind, grant })
             }
-            EventKind::Removed(image) => ("image", EventBody::Image { image, change: "removed", was: None }),
-            EventKind::Renamed { path, was, .. } => {
-                ("image", EventBody::Image { image: path, change: "renamed", was: Some(was) })
+            EventKind::Removed(image) => ("image", of_image((image, "removed"), None, None)),
+            EventKind::Renamed { path, was, owner_name } => {
+                ("image", of_image((path, "renamed"), Some(was), owner_name.as_ref()))
             }
-            EventKind::Fetched(image) => ("image", EventBody::Image { image, change: "fetched", was: None }),
+            EventKind::Fetched(image) => ("image", of_image((image, "fetched"), None, None)),
+            EventKind::Image(image) => {
+                let ImageChange { path, owner_name, change, was } = &**image;
+                ("image", of_image((path, change.as_str()), was.as_ref(), owner_name.as_ref()))
+            }
+            EventKind::Named { id, name, was } => {
+                let (name, was) = (Some(name), was.as_ref());
+                ("peer", EventBody::Peer { id: *id, change: "renamed", name, was })
+            }
+            EventKind::Left { id, name } => {
+                ("peer", EventBody::Peer { id: *id, change: "left", name: name.as_ref(), was: None })
+            }
             EventKind::Request(request) => ("request", EventBody::Request(request.as_ref().into())),
             EventKind::Decision(request) => ("decision", EventBody::Request(request.as_ref().into())),
             EventKind::Presence(now) => {

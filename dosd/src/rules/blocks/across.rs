@@ -113,9 +113,15 @@ pub(crate) fn act(op: &Op) -> Act {
         | Op::BlocksPage { .. }
         | Op::Invite(_)
         | Op::RevokeInvite(_)
-        | Op::Name(_) => Act::Own,
+        | Op::Name(_)
+        | Op::Unregister => Act::Own,
         Op::Image(_) | Op::Preview(_) => Act::Look,
-        Op::List(_) | Op::Resolve(_) | Op::Contact(_) | Op::Identify(_) | Op::Subscribe(_) => Act::Find,
+        Op::List(_)
+        | Op::Resolve(_)
+        | Op::Contact(_)
+        | Op::Identify(_)
+        | Op::Subscribe(_)
+        | Op::Follow(_) => Act::Find,
         Op::Relay(_) => Act::Call,
         Op::Send(_) | Op::Greet(_) => Act::Write,
         Op::Broadcast(_) => Act::Announce,

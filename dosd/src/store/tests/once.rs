@@ -18,6 +18,7 @@ on_both_engines!(
     an_invite_is_made_once_under_its_code_and_tells_what_is_left,
     a_rename_is_owed_to_every_holder_in_order_and_without_a_gap,
     a_peer_takes_a_free_name_and_the_same_again_changes_nothing,
+    a_peer_that_leaves_is_gone_and_leaving_again_changes_nothing,
 );
 
 fn once(peer: PeerId, operation: u8) -> Change {
@@ -250,14 +251,25 @@ async fn a_peer_takes_a_free_name_and_the_same_again_changes_nothing(place: Plac
     let [alice, bob, _] = three(&store).await;
     let name = |name: &str| name.parse::<PeerName>().unwrap();
     for _ in 0..2 {
-        store.take_name(alice, name("alicia")).await.unwrap();
+        store.take_name(alice, name("alicia"), NOW).await.unwrap();
     }
     assert_eq!(store.peer(PeerRef::Name(name("alicia"))).await.unwrap().id, alice);
-    let refused = store.take_name(bob, name("alicia")).await;
+    let refused = store.take_name(bob, name("alicia"), NOW).await;
     assert!(matches!(refused, Err(Refusal::Refused(error)) if error.code == Code::Conflict));
     let unknown = PeerId::from_number(PeerId::COUNT / 2).unwrap();
-    let refused = store.take_name(unknown, name("carol")).await;
+    let refused = store.take_name(unknown, name("carol"), NOW).await;
     assert!(matches!(refused, Err(Refusal::Refused(error)) if error.code == Code::NotFound));
+    close((store, thread)).await;
+    assert_eq!(place.check().findings, Vec::<Box<str>>::new());
+}
+
+async fn a_peer_that_leaves_is_gone_and_leaving_again_changes_nothing(place: Place) {
+    let (store, thread) = place.open();
+    let [alice, bob, _] = three(&store).await;
+    assert!(store.unregister(alice, NOW).await.unwrap().is_some());
+    assert_eq!(store.unregister(alice, NOW).await.unwrap(), None);
+    assert!(store.peer(PeerRef::Id(alice)).await.is_err());
+    assert!(store.peer(PeerRef::Id(bob)).await.is_ok());
     close((store, thread)).await;
     assert_eq!(place.check().findings, Vec::<Box<str>>::new());
 }

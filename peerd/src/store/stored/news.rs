@@ -2,6 +2,7 @@
 
 use dos_protocol::{
     ImageName, ImagePath, PeerId, PeerName,
+    control::{ImageChange, ImageChanged},
     directory::{Request, ViewedKind},
     invitation::InvitationId,
     model::Grant,
@@ -36,6 +37,24 @@ pub(in crate::store) enum Item {
         /// The owner's name.
         owner_name: Option<PeerName>,
     },
+    /// What became of an image of another peer.
+    Image(Box<ImageChange>),
+    /// A contact has another name.
+    Named {
+        /// Who.
+        id: PeerId,
+        /// Its name now.
+        name: PeerName,
+        /// Its name before.
+        was: Option<PeerName>,
+    },
+    /// A contact has left the directory.
+    Left {
+        /// Who.
+        id: PeerId,
+        /// The name that it had.
+        name: Option<PeerName>,
+    },
     /// A request of another peer.
     Request(Box<Request>),
     /// The answer to one of one's own.
@@ -65,14 +84,14 @@ pub(in crate::store) struct ItemRow {
     /// `OWNERID/NAME`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     path: Option<String>,
-    /// The name of an image.
+    /// The name of an image, or of a peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     was: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     views: Option<u32>,
-    /// What happened to the views.
+    /// What happened to the views, or to the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     how: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,6 +133,27 @@ impl Stored for Item {
                 name: owner_name.as_ref().map(ToString::to_string),
                 ..none
             },
+            Self::Image(image) => ItemRow {
+                kind: kind("image"),
+                path: Some(image.path.to_string()),
+                was: image.was.as_ref().map(ToString::to_string),
+                name: image.owner_name.as_ref().map(ToString::to_string),
+                how: Some(change_text(image.change).into()),
+                ..none
+            },
+            Self::Named { id, name, was } => ItemRow {
+                kind: kind("named"),
+                peer: Some(id.to_string()),
+                name: Some(name.to_string()),
+                was: was.as_ref().map(ToString::to_string),
+                ..none
+            },
+            Self::Left { id, name } => ItemRow {
+                kind: kind("left"),
+                peer: Some(id.to_string()),
+                name: name.as_ref().map(ToString::to_string),
+                ..none
+            },
             Self::Request(request) => ItemRow { kind: kind("request"), request: Some(request.row()), ..none },
             Self::Decision(request) => {
                 ItemRow { kind: kind("decision"), request: Some(request.row()), ..none }
@@ -146,6 +186,21 @@ impl Stored for Item {
                 was: row.was?.parse().ok()?,
                 owner_name: peer_name(row.name).ok()?,
             },
+            "image" => Self::Image(Box::new(ImageChange {
+                path: path(row.path)?,
+                owner_name: peer_name(row.name).ok()?,
+                change: change(&row.how?)?,
+                was: match row.was {
+                    Some(was) => Some(was.parse().ok()?),
+                    None => None,
+                },
+            })),
+            "named" => Self::Named {
+                id: row.peer?.parse().ok()?,
+                name: row.name?.parse().ok()?,
+                was: peer_name(row.was).ok()?,
+            },
+            "left" => Self::Left { id: row.peer?.parse().ok()?, name: peer_name(row.name).ok()? },
             "request" => Self::Request(request(row.request)?),
             "decision" => Self::Decision(request(row.request)?),
             "notice" => Self::Notice(row.text?),
@@ -156,6 +211,20 @@ impl Stored for Item {
             _ => return None,
         })
     }
+}
+
+fn change_text(change: ImageChanged) -> &'static str {
+    match change {
+        ImageChanged::Added => "added",
+        ImageChanged::Replaced => "replaced",
+        ImageChanged::Renamed => "renamed",
+        ImageChanged::Removed => "removed",
+    }
+}
+
+fn change(text: &str) -> Option<ImageChanged> {
+    let all = [ImageChanged::Added, ImageChanged::Replaced, ImageChanged::Renamed, ImageChanged::Removed];
+    all.into_iter().find(|change| change_text(*change) == text)
 }
 
 fn how_text(kind: ViewedKind) -> &'static str {

@@ -2,6 +2,7 @@
 
 use dos_protocol::{
     ImageId, ImageNo, ImagePath, PeerId, Revision, SplitId, Timestamp,
+    control::{ImageChange, ImageChanged},
     directory::{Preview, Publish, Request, RequestState, ViewedKind},
     model::{Allowance, Format, Grant, ImageInfo, Original, PreviewInfo},
 };
@@ -202,11 +203,20 @@ fn the_words_of_columns_are_read_as_they_are_written() {
 fn news_are_read_as_they_were_stored() {
     let image = path();
     let [owner, viewed] = [grant(), grant()].map(Box::new);
+    let changed = |change, was| {
+        Item::Image(Box::new(ImageChange { path: path(), owner_name: grant().owner_name, change, was }))
+    };
     let items = [
         Item::Grant(owner, true),
         Item::Viewed { views: 2, kind: ViewedKind::GivenUp, grant: viewed },
         Item::Removed(image.clone()),
         Item::Renamed { path: image, was: "dawn".parse().unwrap(), owner_name: grant().owner_name },
+        changed(ImageChanged::Added, None),
+        changed(ImageChanged::Replaced, None),
+        changed(ImageChanged::Renamed, Some("dawn".parse().unwrap())),
+        changed(ImageChanged::Removed, None),
+        Item::Named { id: bob(), name: "bobby".parse().unwrap(), was: request().from_name },
+        Item::Left { id: bob(), name: None },
         Item::Request(Box::new(request())),
         Item::Decision(Box::new(request())),
         Item::Notice("tea".into()),

@@ -6,9 +6,9 @@ use dos_protocol::{
     Allowance, Card, Code, JoinLink, Near, Visibility, WireError,
     control::{
         AddOptions, AlbumChange, AlbumSummary, Command, Contact, ContactRequest, Each, Event, EventKind,
-        FromPeerd, Group, Invite, InviteGrant, InviteState, ListQuery, Member, Message, MessagesQuery,
-        NewInvite, Note, OtherKey, Outcome, Progress, RequestArg, Rule, SessionState, Spends, Status, Step,
-        Terms, ToPeerd, Trust, Way,
+        FromPeerd, Group, ImageChange, ImageChanged, Invite, InviteGrant, InviteState, ListQuery, Member,
+        Message, MessagesQuery, NewInvite, Note, OtherKey, Outcome, Progress, RequestArg, Rule, SessionState,
+        Spends, Status, Step, Terms, ToPeerd, Trust, Way,
     },
     directory::{
         Block, Blocked, Cursor, Delivery, Notice, NoticeKind, Presence, RequestState, ViewedKind, ViewsChange,
@@ -142,6 +142,7 @@ fn messages() -> Vec<Command> {
         Command::Join(invitation_link()),
         Command::News { all: true },
         Command::Name("alicia".parse().unwrap()),
+        Command::Unregister,
     ]
 }
 
@@ -427,6 +428,9 @@ fn events() -> Vec<EventKind> {
         end: None,
     };
     let path = || "7xKqPm2R/sea".parse().unwrap();
+    let image = |change, was| {
+        EventKind::Image(Box::new(ImageChange { path: path(), owner_name: name("alice"), change, was }))
+    };
     vec![
         EventKind::Session(SessionState::Connecting),
         EventKind::Grant(Box::new(grant())),
@@ -443,6 +447,12 @@ fn events() -> Vec<EventKind> {
         EventKind::Grant(Box::new(offer())),
         EventKind::Invite(Box::new(used_invite())),
         EventKind::Renamed { path: path(), was: "dawn".parse().unwrap(), owner_name: name("alice") },
+        image(ImageChanged::Added, None),
+        image(ImageChanged::Replaced, None),
+        image(ImageChanged::Renamed, Some("dawn".parse().unwrap())),
+        image(ImageChanged::Removed, None),
+        EventKind::Named { id: alice(), name: "alicia".parse().unwrap(), was: name("alice") },
+        EventKind::Left { id: alice(), name: name("alice") },
     ]
 }
 
@@ -467,8 +477,10 @@ fn from_peerd() {
     messages.extend(events().into_iter().map(event));
     let seen = Event { seen: Some(true), ..Event::new(at(1), EventKind::Session(SessionState::Online)) };
     messages.push(FromPeerd::Event(Box::new(seen)));
+    let unregistered =
+        Outcome::Unregistered { id: alice(), name: name("alice"), kept: "/state/left/7xKqPm2R".into() };
     let named = Outcome::Named { id: alice(), was: name("alice"), name: "alicia".parse().unwrap() };
-    messages.push(FromPeerd::Done(Box::new(named)));
+    messages.extend([named, unregistered].map(|outcome| FromPeerd::Done(Box::new(outcome))));
     messages.push(FromPeerd::Done(Box::new(Outcome::News(7))));
     messages.push(FromPeerd::Done(Box::new(Outcome::Status(Box::new(Status { news: 3, ..status() })))));
     let samples = Samples { messages };

@@ -5,10 +5,11 @@ use dos_protocol::{
     directory::{
         Answer, Asserted, AssertedCheckout, AssertedGrant, AssertedImage, Assertion, Blob, Block, Blocked,
         Broadcast, Call, Changes, Checkin, Contact, Cursor, Decide, Decision, Delivered, Delivery, Escrow,
-        ExpiryChange, FromDirectory, Greet, Greeted, InboxMessage, Invite, Invited, List, LoggedIn,
-        LoginStart, Notice, NoticeKind, Op, Page, Presence, PreviewOf, Publish, PublishAs, Reclaim, Recover,
-        Register, Request, RequestAccess, Send, Sent, Set, Share, Sign, SignIn, SignedIn, Spend, SpendKind,
-        Spent, Subscription, Ticket, ToDirectory, Update, Viewed, ViewedKind, ViewsChange,
+        ExpiryChange, Follow, Followed, FromDirectory, Greet, Greeted, InboxMessage, Invite, Invited, List,
+        LoggedIn, LoginStart, Notice, NoticeKind, Op, Page, PeerChange, PeerNews, Presence, PreviewOf,
+        Publish, PublishAs, Reclaim, Recover, Register, Request, RequestAccess, Send, Sent, Set, Share, Sign,
+        SignIn, SignedIn, Spend, SpendKind, Spent, Subscription, Ticket, ToDirectory, Update, Viewed,
+        ViewedKind, ViewsChange,
     },
     model::{ImageInfo, SessionEnd, Visibility},
 };
@@ -184,6 +185,8 @@ fn messages_and_blocks() -> Vec<Op> {
         Op::Invite(Invite { hash: [4; 32], prefix: "Ab3d".into(), lasts_ms: 3_600_000 }),
         Op::RevokeInvite([4; 32]),
         Op::Name("alicia".parse().unwrap()),
+        Op::Unregister,
+        Op::Follow(Follow { peers: vec![alice(), bob()], after: Some(ImageNo(7)) }),
         Op::Greet(Box::new(Greet { to: bob(), greeting: blob(&[1, 2, 3]) })),
     ]
 }
@@ -354,6 +357,7 @@ fn answers() -> Vec<Answer> {
         Answer::Grant(Box::new(fuller_grant())),
         Answer::Request(Box::new(Request { offline: true, ..request() })),
         Answer::Invited(Invited { needed: true, expires_at: at(9) }),
+        Answer::Followed(Followed { peers: vec![peer()], upto: ImageNo(9), more: true }),
     ]
 }
 
@@ -386,6 +390,10 @@ fn updates() -> Vec<Update> {
     ]
 }
 
+fn news(what: PeerChange) -> FromDirectory {
+    FromDirectory::PeerNews(Box::new(PeerNews { peer: alice(), at: at(9), what }))
+}
+
 fn pushes() -> Vec<FromDirectory> {
     let presence = |online, end| Presence {
         id: alice(),
@@ -409,6 +417,16 @@ fn pushes() -> Vec<FromDirectory> {
         }),
         FromDirectory::Pong(7),
         FromDirectory::Nodes(vec!["a.example:5001".parse().unwrap(), "[2001:db8::7]:5001".parse().unwrap()]),
+        news(PeerChange::Added { image: ImageNo(7), name: "sea".parse().unwrap() }),
+        news(PeerChange::Replaced { image: ImageNo(7), name: "sea".parse().unwrap() }),
+        news(PeerChange::Renamed {
+            image: ImageNo(7),
+            name: "sea".parse().unwrap(),
+            was: "dawn".parse().unwrap(),
+        }),
+        news(PeerChange::Removed { image: ImageNo(7), name: "sea".parse().unwrap() }),
+        news(PeerChange::Named("alicia".parse().unwrap())),
+        news(PeerChange::Left),
         FromDirectory::Refused { id: None, error: WireError::new(Code::Unsupported, "what?") },
         FromDirectory::Refused {
             id: Some(2),

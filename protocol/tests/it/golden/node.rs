@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     Instance, Seq,
-    directory::{Call, Notice, NoticeKind, Ticket, Update},
+    directory::{Call, Notice, NoticeKind, PeerChange, PeerNews, Ticket, Update},
     model::SessionEnd,
     node::{Ask, Blocking, FromNode, NodeId, Owed, Resident, ToNode, Told},
 };
@@ -50,6 +50,10 @@ fn to_a_node() {
         ToNode::Update(Box::new(Owed { peer: alice(), seq: Seq(300), at: at(8), update: Update::Void })),
         ToNode::Missed,
         ToNode::Block(Blocking { blocker: alice(), blocked: bob(), is_on: true }),
+        ToNode::News {
+            news: Box::new(PeerNews { peer: alice(), at: at(9), what: PeerChange::Left }),
+            except: vec![bob()],
+        },
     ];
     messages.extend((10..).zip(asks()).map(|(id, ask)| ToNode::Ask { id, ask }));
     let samples = Samples { messages };
