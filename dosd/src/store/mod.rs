@@ -5,6 +5,7 @@
 //! [`Deliver`] in the order of their transactions.
 
 mod audit;
+mod back;
 mod backup;
 mod blocks;
 mod check;
@@ -66,6 +67,7 @@ pub use crate::rules::{
     Admission, Wanted,
     names::{NewPeer, PeerRecord},
 };
+pub(crate) use back::move_back;
 pub use check::check;
 pub(crate) use check::check_server;
 pub(crate) use identity::{remembered, remembered_by};

@@ -75,7 +75,7 @@ fn nodes(connection: &Connection) -> sql::Result<Vec<NodeRow>> {
     connection.prepare(NODES)?.query_map((), read_node)?.collect()
 }
 
-fn node_number(node: NodeId) -> i64 {
+pub(super) fn node_number(node: NodeId) -> i64 {
     row::number(node.number())
 }
 

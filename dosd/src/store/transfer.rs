@@ -16,7 +16,7 @@ use super::{
 use crate::rules::refusal::conflict;
 
 /// Every table, in an order in which what others refer to is there first.
-const TABLES: [&str; 19] = [
+pub(super) const TABLES: [&str; 19] = [
     "peers",
     "images",
     "previews",
@@ -39,7 +39,7 @@ const TABLES: [&str; 19] = [
 ];
 
 /// The operator's tables.
-const OPERATORS: [&str; 2] = ["bans", "audit"];
+pub(super) const OPERATORS: [&str; 2] = ["bans", "audit"];
 
 /// Those on whose rows triggers count, which have counted them already.
 const COUNTED: [&str; 5] = ["images", "grants", "requests", "done", "inbox"];
@@ -76,7 +76,7 @@ pub(crate) fn migrate(servers: &Server) -> Result<(usize, usize), Refusal> {
     })
 }
 
-fn sound(checked: &Checked, why: &str) -> Result<(), Refusal> {
+pub(super) fn sound(checked: &Checked, why: &str) -> Result<(), Refusal> {
     if checked.findings.is_empty() {
         return Ok(());
     }
@@ -163,7 +163,7 @@ fn copy_table((source, target): (&Connection, &Connection), table: &str) -> Resu
     Ok(count)
 }
 
-fn insert(
+pub(super) fn insert(
     target: &Connection,
     (table, columns, width): (&str, &str, usize),
     values: &mut Vec<Value>,
