@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
 
-use crate::{bare::Bare, dosd::Dosd, programs::Programs};
+use crate::{bare::Bare, dosd::Dosd, programs::Programs, rows::ClusterOptions};
 
 /// File descriptors that the largest measurement needs, on either side.
 const FILES_NEEDED: u64 = 5_500;
@@ -24,6 +24,8 @@ pub(crate) struct Lab {
     pub(crate) programs: Programs,
     /// Small numbers, few rounds.
     pub(crate) quick: bool,
+    /// What to do with a cluster.
+    pub(crate) cluster: ClusterOptions,
     dir: TempDir,
 }
 
@@ -32,7 +34,11 @@ impl Lab {
     ///
     /// # Errors
     /// If the system allows too few files, or the place cannot be made.
-    pub(crate) fn open(programs: Programs, dir: Option<PathBuf>, quick: bool) -> anyhow::Result<Self> {
+    pub(crate) fn open(
+        programs: Programs,
+        (dir, quick): (Option<PathBuf>, bool),
+        cluster: ClusterOptions,
+    ) -> anyhow::Result<Self> {
         let files =
             rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit of open files")?;
         ensure!(
@@ -42,7 +48,7 @@ impl Lab {
         let parent = dir.unwrap_or_else(|| programs.directory().to_owned());
         let dir = TempDir::with_prefix_in("dos-bench-", &parent)
             .with_context(|| format!("cannot make a directory in {}", parent.display()))?;
-        Ok(Self { programs, quick, dir })
+        Ok(Self { programs, quick, cluster, dir })
     }
 
     /// Where everything is kept until the end.

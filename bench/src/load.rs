@@ -11,10 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use dos_protocol::{
-    Instance, PeerName, SealingKey, Seq,
-    directory::{Answer, FromDirectory, Op, Register, SignIn, SignedIn, ToDirectory},
+    Instance, PeerName, SealingKey, Seq, WireError,
+    directory::{Answer, FromDirectory, Op, Register, SignIn, SignedIn, ToDirectory, Update},
     frame::{self, Reader},
     key::SecretKey,
     sealing::sealing_key,
@@ -129,15 +129,42 @@ impl Session {
     /// # Errors
     /// If the connection ends or dosd refuses.
     pub(crate) async fn ask(&mut self, op: Op) -> anyhow::Result<Answer> {
+        self.attempt(op).await?.map_err(|error| anyhow!("dosd refused: {error}"))
+    }
+
+    /// The same, where a refusal is an answer.
+    ///
+    /// # Errors
+    /// If the connection ends.
+    pub(crate) async fn attempt(&mut self, op: Op) -> anyhow::Result<Result<Answer, WireError>> {
         self.next += 1;
         let id = self.next;
         self.send(&ToDirectory::request(id, op)).await?;
         loop {
             match self.receive().await? {
-                Some(FromDirectory::Answer { id: of, answer }) if of == id => return Ok(answer),
-                Some(FromDirectory::Refused { error, .. }) => bail!("dosd refused: {error}"),
+                Some(FromDirectory::Answer { id: of, answer }) if of == id => return Ok(Ok(answer)),
+                Some(FromDirectory::Refused { error, .. }) => return Ok(Err(error)),
                 Some(other) => bail!("an answer to another question: {other:?}"),
                 None => {}
+            }
+        }
+    }
+
+    /// The next update, which is acknowledged.
+    ///
+    /// # Errors
+    /// If the connection ends.
+    pub(crate) async fn update(&mut self) -> anyhow::Result<Update> {
+        loop {
+            let body = self.reader.next().await?.context("the connection has ended")?;
+            match frame::decode(&body)? {
+                FromDirectory::Update { seq, update, .. } => {
+                    self.stored = seq;
+                    self.send(&ToDirectory::Ack(seq)).await?;
+                    return Ok(update);
+                }
+                FromDirectory::Ping(number) => self.send(&ToDirectory::Pong(number)).await?,
+                _ => {}
             }
         }
     }

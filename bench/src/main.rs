@@ -46,6 +46,8 @@ struct Cli {
     /// Where to keep the databases while it runs: a disk, not a memory file system [default: beside the program]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    #[command(flatten)]
+    cluster: rows::ClusterOptions,
     #[command(subcommand)]
     helper: Option<Helper>,
 }
@@ -83,7 +85,7 @@ fn main() -> anyhow::Result<ExitCode> {
 #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
 async fn measure(cli: Cli) -> anyhow::Result<ExitCode> {
     let programs = Programs::new()?;
-    let lab = Lab::open(programs, cli.dir, cli.quick)?;
+    let lab = Lab::open(programs, (cli.dir, cli.quick), cli.cluster)?;
     let mut done = Vec::new();
     for row in ROWS.iter().filter(|row| cli.names.is_empty() || cli.names.iter().any(|name| name == row.name))
     {

@@ -20,6 +20,8 @@ pub(crate) enum Unit {
     Millis,
     #[serde(rename = "s")]
     Seconds,
+    #[serde(rename = "")]
+    Count,
 }
 
 impl Unit {
@@ -31,6 +33,7 @@ impl Unit {
             Self::Micros => (0, " us"),
             Self::Millis => (2, " ms"),
             Self::Seconds => (2, " s"),
+            Self::Count => (0, ""),
         };
         format!("{value:.digits$}{name}")
     }

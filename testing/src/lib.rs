@@ -5,6 +5,8 @@
 
 pub mod attack;
 mod child;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 mod files;
 mod namespace;
 mod needs;

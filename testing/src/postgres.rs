@@ -259,7 +259,7 @@ fn done(output: &Output) -> String {
 }
 
 /// Where the newest server's programs are: Debian keeps them off the search path.
-fn programs() -> Option<PathBuf> {
+pub(crate) fn programs() -> Option<PathBuf> {
     let has_all = |directory: &PathBuf| {
         ["initdb", "postgres", "psql"].iter().all(|name| directory.join(name).is_file())
     };
@@ -271,7 +271,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 /// The user and group `postgres`, or nobody's.
-fn unprivileged() -> (u32, u32) {
+pub(crate) fn unprivileged() -> (u32, u32) {
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let ids = users.lines().find_map(|line| {
         let mut fields = line.strip_prefix("postgres:")?.split(':').skip(1);

@@ -150,8 +150,14 @@ pub(crate) fn tests(package: &str, filter: &str) -> Command {
 /// # Errors
 /// If they cannot be run, or fail.
 pub(crate) fn bench(args: &[OsString]) -> Result<()> {
+    bench_as(args, true)
+}
+
+/// The same with a release build or a debug build.
+pub(crate) fn bench_as(args: &[OsString], is_release: bool) -> Result<()> {
     let mut command = cargo("run");
-    command.args(["--release", "--locked", "-p", "dos-bench", "--"]).args(args);
+    command.args(is_release.then_some("--release"));
+    command.args(["--locked", "-p", "dos-bench", "--"]).args(args);
     let status = command.status().context("cannot run cargo")?;
     if !status.success() {
         bail!("the measurements ended with {status}");

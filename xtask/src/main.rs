@@ -5,6 +5,7 @@
 
 mod campaigns;
 mod cargo;
+mod cluster;
 mod demo;
 mod deny;
 mod dist;
@@ -72,6 +73,12 @@ enum Chore {
     History(campaigns::History),
     /// Cuts the power of the disk that everything is on, at random moments, and checks the history; needs root
     Powercut(campaigns::PowerCuts),
+    /// Starts a directory of three nodes on three PostgreSQL under Patroni and etcd on this machine, until Ctrl-C; or a campaign on one
+    #[command(
+        after_help = "Needs Debian's postgresql, etcd-server, openssl, curl, iproute2 and python3-venv. As root every server is in \
+a network namespace of its own and can be cut off. Patroni comes by pip into target/patroni."
+    )]
+    Cluster(cluster::Options),
     /// Feeds what fuzzers make up to everything that reads bytes of others
     Fuzz(fuzz::Fuzz),
     /// Runs the measurements with these arguments: `cargo xtask bench --help`
@@ -97,6 +104,7 @@ fn main() -> ExitCode {
         Chore::Deny => deny::run(&cargo::workspace()),
         Chore::History(history) => campaigns::history(history),
         Chore::Powercut(cuts) => campaigns::power_cuts(cuts),
+        Chore::Cluster(options) => cluster::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Bench { args } => cargo::bench(&args),
     };

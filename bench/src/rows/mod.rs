@@ -1,5 +1,6 @@
 //! What is measured, a file each. Each measures the raw limit in the same run, alternately with ours.
 
+mod cluster;
 mod connects;
 mod fetch;
 mod list;
@@ -17,6 +18,7 @@ mod sync;
 
 use std::{future::Future, pin::Pin};
 
+pub(crate) use cluster::Options as ClusterOptions;
 pub(crate) use fetch::timed;
 
 use crate::{lab::Lab, table::Row};
@@ -51,6 +53,11 @@ pub(crate) const ROWS: [Measurement; 14] = [
         name: "postgres",
         about: "the store on a database server beside the one in a file",
         measure: |lab| Box::pin(postgres::measure(lab)),
+    },
+    Measurement {
+        name: "cluster",
+        about: "several nodes on several database servers",
+        measure: |lab| Box::pin(cluster::measure(lab)),
     },
     Measurement { name: "push", about: "a right on its way", measure: |lab| Box::pin(push::measure(lab)) },
     Measurement {

@@ -200,7 +200,7 @@ pub(super) fn unlimited(image: ImageNo, viewer: PeerId) -> Share {
     }
 }
 
-fn one_view(image: ImageNo) -> Spend {
+pub(super) fn one_view(image: ImageNo) -> Spend {
     Spend {
         image,
         view: ViewId::generate(),

@@ -20,7 +20,7 @@ pub enum StoreCommand {
     /// Copy the store from the data directory of a stopped server to an empty database
     ///
     /// The file is verified before, the copy afterwards, and the file stays. Start the server with --store then: one that
-    /// is started without it would go on with the file.
+    /// is started without it would go on with the file. With --back it goes from the database to a new file.
     Move(StoreMove),
     /// Verify the store on database servers; exit code 0 only if it is sound
     Check(StoreAsk),
@@ -52,6 +52,9 @@ pub struct StorePlace {
 pub struct StoreMove {
     #[command(flatten)]
     pub to: StorePlace,
+    /// Copy the other way: from the database, which no server may be using, to a data directory without a store
+    #[arg(long)]
+    pub back: bool,
     #[command(flatten)]
     pub ask: AdminArgs,
 }

@@ -17,6 +17,7 @@ use crate::{
 
 pub(super) fn run(command: StoreCommand, screen: &mut Screen) -> Result<(), Failure> {
     match command {
+        StoreCommand::Move(options) if options.back => move_back(options, screen),
         StoreCommand::Move(options) => move_to(options, screen),
         StoreCommand::Check(options) => {
             let servers = servers(options.place)?;
@@ -46,10 +47,6 @@ pub(super) fn run(command: StoreCommand, screen: &mut Screen) -> Result<(), Fail
 fn move_to(options: StoreMove, screen: &mut Screen) -> Result<(), Failure> {
     let path = data_dir(options.ask.place)?;
     let servers = servers(options.to)?;
-    let in_use = |error: DataDirError| {
-        let code = if matches!(error, DataDirError::InUse(_)) { Code::Conflict } else { Code::Invalid };
-        WireError::new(code, error.to_string()).hint("dosd shutdown")
-    };
     let held = DataDir::hold(&path).map_err(in_use)?;
     let moved = store::move_to(&path.join(DATABASE_NAME), &servers).map_err(outward)?;
     drop(held);
@@ -65,6 +62,26 @@ fn move_to(options: StoreMove, screen: &mut Screen) -> Result<(), Failure> {
 fn counted(found: &Checked) -> String {
     let counts = [(found.peers, "peer"), (found.images, "image"), (found.grants, "grant")];
     counts.map(|(count, what)| count_of(count, what)).join(", ")
+}
+
+fn in_use(error: DataDirError) -> WireError {
+    let code = if matches!(error, DataDirError::InUse(_)) { Code::Conflict } else { Code::Invalid };
+    WireError::new(code, error.to_string()).hint("dosd shutdown")
+}
+
+fn move_back(options: StoreMove, screen: &mut Screen) -> Result<(), Failure> {
+    let path = data_dir(options.ask.place)?;
+    let servers = servers(options.to)?;
+    let held = DataDir::open(&path).map_err(in_use)?;
+    let moved = store::move_back(&servers, &held.join(DATABASE_NAME)).map_err(outward)?;
+    drop(held);
+    let object = json!({ "peers": moved.peers, "images": moved.images, "grants": moved.grants });
+    screen.show(object, &format!("moved back and sound: {}", counted(&moved)))?;
+    screen.note(&format!(
+        "note: start one server, without --store, on {}; the database stays, and what a server with --store would do with it is lost\n",
+        path.display()
+    ));
+    Ok(())
 }
 
 fn servers(place: StorePlace) -> Result<Server, Failure> {

@@ -300,13 +300,14 @@ pub(super) fn latest(connection: &Connection, peer: PeerId) -> sql::Result<Seq> 
     Ok(Seq(latest.unwrap_or(0)))
 }
 
-/// When a row came about that waits.
+/// When a row came about that waits. Of one that was voided this is not known: its peer may have stored what it was before.
 pub(super) fn row_at(connection: &Connection, peer: PeerId, seq: Seq) -> Result<Option<Timestamp>, Refusal> {
     let mut statement = connection.prepare("SELECT body FROM inbox WHERE peer = ?1 AND seq = ?2")?;
     let mut rows = statement.query(params![row::peer_number(peer), row::number(seq.0)])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let body = row.get_ref(0)?.as_blob().map_err(sql::Error::from)?;
-    Ok(Some(stored::decode_update(body)?.0))
+    let (at, update) = stored::decode_update(body)?;
+    Ok((update != Update::Void).then_some(at))
 }
 
 /// Raises the numbers of all rows that wait for a peer, with whatever refers to them, and its head to `latest`.

@@ -89,6 +89,9 @@ impl Store {
             let entered = incarnation::enter(&arriving, told, now);
             let incarnation::Entered { restored, renews, raise, since, latest } = entered;
             if renews {
+                let stored_at = arrival.state.as_ref().and_then(|state| state.stored_at);
+                tracing::warn!(%peer, stored = arrival.stored.0, latest = arriving.latest.0, first = ?arriving.first,
+                    ?stored_at, row_at = ?arriving.row_at, "what this peer has stored is not what the data has");
                 renew(connection, now)?;
             }
             if latest > arriving.latest || raise > 0 {

@@ -6,6 +6,7 @@
 //! on is its scope (`scope.rs`).
 
 mod audit;
+mod back;
 mod backup;
 mod blocks;
 mod check;
@@ -71,6 +72,7 @@ pub use crate::rules::{
     Admission, Wanted,
     names::{NewPeer, PeerRecord},
 };
+pub(crate) use back::move_back;
 pub use check::check;
 pub(crate) use check::check_server;
 pub(crate) use identity::{remembered, remembered_by};

@@ -80,7 +80,7 @@ pub(super) fn beats(connection: &Connection) -> sql::Result<Vec<(NodeId, u64)>> 
     Ok(nodes(connection)?.into_iter().map(|node| (node.node, node.beat)).collect())
 }
 
-fn node_number(node: NodeId) -> i64 {
+pub(super) fn node_number(node: NodeId) -> i64 {
     row::number(node.number())
 }
 

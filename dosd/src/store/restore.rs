@@ -45,15 +45,20 @@ pub fn restore(from: &Path, to: &Path) -> Result<Checked, Refusal> {
     renew(&new.0)?;
     // The backup is the copy of the older version.
     drop(fs::remove_file(dos_sqlite::copy_name(&new.0, version)));
-    let failed = |error| unwritable(to, &error);
-    File::open(&new.0).and_then(|file| file.sync_all()).map_err(failed)?;
-    fs::rename(&new.0, to).map_err(failed)?;
-    dos_host::dir::sync_parent(to).map_err(failed)?;
+    put(&new.0, to)?;
     Ok(checked)
 }
 
+/// Gives a complete file its name, durably.
+pub(super) fn put(new: &Path, to: &Path) -> Result<(), Refusal> {
+    let failed = |error| unwritable(to, &error);
+    File::open(new).and_then(|file| file.sync_all()).map_err(failed)?;
+    fs::rename(new, to).map_err(failed)?;
+    dos_host::dir::sync_parent(to).map_err(failed)
+}
+
 /// Removes what is left of an attempt, and what SQLite put beside it.
-struct Unfinished(PathBuf);
+pub(super) struct Unfinished(pub(super) PathBuf);
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
@@ -104,7 +109,7 @@ fn renew(new: &Path) -> Result<(), Refusal> {
     connection.close().map_err(|(_, error)| error.into())
 }
 
-fn unwritable(file: &Path, error: &io::Error) -> Refusal {
+pub(super) fn unwritable(file: &Path, error: &io::Error) -> Refusal {
     WireError::new(Code::Invalid, format!("cannot write {}", file.display()))
         .caused_by(error.to_string())
         .into()

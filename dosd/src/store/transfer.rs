@@ -17,7 +17,7 @@ use super::{
 use crate::rules::refusal::conflict;
 
 /// Every table, in an order in which what others refer to is there first.
-const TABLES: [&str; 20] = [
+pub(super) const TABLES: [&str; 20] = [
     "peers",
     "images",
     "previews",
@@ -41,7 +41,7 @@ const TABLES: [&str; 20] = [
 ];
 
 /// The operator's tables.
-const OPERATORS: [&str; 2] = ["bans", "audit"];
+pub(super) const OPERATORS: [&str; 2] = ["bans", "audit"];
 
 /// Those on whose rows triggers count, which have counted them already.
 const COUNTED: [&str; 5] = ["images", "grants", "requests", "done", "inbox"];
@@ -110,7 +110,7 @@ pub(crate) fn leap(servers: &Server) -> Result<Checked, Refusal> {
     })
 }
 
-fn sound(checked: &Checked, why: &str) -> Result<(), Refusal> {
+pub(super) fn sound(checked: &Checked, why: &str) -> Result<(), Refusal> {
     if checked.findings.is_empty() {
         return Ok(());
     }
@@ -197,7 +197,7 @@ fn copy_table((source, target): (&Connection, &Connection), table: &str) -> Resu
     Ok(count)
 }
 
-fn insert(
+pub(super) fn insert(
     target: &Connection,
     (table, columns, width): (&str, &str, usize),
     values: &mut Vec<Value>,

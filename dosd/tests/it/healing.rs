@@ -107,6 +107,23 @@ async fn the_incarnation_is_the_same_until_a_peer_proves_that_the_data_is_older_
     is_sound(dir.path()).await;
 }
 
+/// Its blocker may have stored a row before the block has made it say nothing, and its word for that may have been lost.
+#[tokio::test]
+async fn what_a_block_has_voided_is_no_sign_of_older_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let (mut alice, bob) = (net.peer("alice").await, net.peer("bob").await);
+    let mut bob = back(&net, &bob, state(1, 1, None)).await;
+    let first = data(&bob).incarnation;
+    alice.write_to(message("bob", "hello")).await;
+    assert!(matches!(bob.update().await, Update::Message(_)));
+    bob.block("alice").await;
+    let told = PeerState { stored_at: bob.stored_at, ..state(2, 2, Some(first)) };
+    let bob = back(&net, &bob, told).await;
+    assert_eq!((data(&bob).incarnation, data(&bob).renewed), (first, false));
+    net.stop().await;
+}
+
 #[tokio::test]
 async fn what_waits_for_a_peer_that_is_ahead_is_sent_behind_what_it_has() {
     let (dir, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -12,7 +12,7 @@ use std::{
 };
 
 use dos_protocol::{
-    Code, Instance, PeerId, Seq, WireError,
+    Code, Instance, PeerId, Seq, Timestamp, WireError,
     directory::{
         Answer, Changes, FromDirectory, InboxMessage, Op, Presence, Register, SignIn, SignedIn, ToDirectory,
         Update,
@@ -222,6 +222,8 @@ pub(crate) struct Client {
     pub(crate) signed_in: Option<SignedIn>,
     /// The last update that came.
     pub(crate) stored: Seq,
+    /// When that came about.
+    pub(crate) stored_at: Option<Timestamp>,
     updates: VecDeque<(Seq, Update)>,
     /// Messages that came while something else was waited for.
     pub(crate) read: Vec<InboxMessage>,
@@ -259,6 +261,7 @@ impl Client {
             id: None,
             signed_in: None,
             stored: Seq(0),
+            stored_at: None,
             updates: VecDeque::new(),
             read: Vec::new(),
             pushes: VecDeque::new(),
@@ -319,7 +322,10 @@ impl Client {
 
     async fn deal_with(&mut self, body: &[u8]) -> Option<FromDirectory> {
         match frame::decode(body).unwrap() {
-            FromDirectory::Update { seq, update, .. } => self.take(seq, update),
+            FromDirectory::Update { seq, update, at } => {
+                self.stored_at = Some(at);
+                self.take(seq, update);
+            }
             FromDirectory::Ping(number) => self.send(&ToDirectory::Pong(number)).await,
             FromDirectory::Presence(changes) => {
                 self.changed.extend(changes.peers.iter().cloned());

@@ -1,6 +1,6 @@
 //! The directory on a database server: the main job, a server that is lost under it, and the way there from a file.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use dos_protocol::{
     Allowance, ViewId,
@@ -166,6 +166,78 @@ async fn a_store_moves_from_its_file_once_and_peers_find_everything_there() {
     assert!(new.no > sea.no, "numbers go on");
     net.stop().await;
     assert_eq!(run(dir.path(), &["store", "check", "--store", &address]).await.code, 0);
+}
+
+/// Everything in a store in a file: every row of every table.
+fn dump(data_dir: &Path) -> BTreeMap<String, Vec<String>> {
+    let store = rusqlite::Connection::open(data_dir.join("dosd.db")).unwrap();
+    let mut tables =
+        store.prepare("SELECT name FROM sqlite_master WHERE type IN ('table', 'trigger', 'index')").unwrap();
+    let names: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let rows = |name: &String| {
+        let Ok(mut rows) = store.prepare(&format!("SELECT * FROM {name}")) else { return Vec::new() };
+        let columns = rows.column_count();
+        let row = |row: &rusqlite::Row<'_>| {
+            let values: Vec<rusqlite::types::Value> = (0..columns).map(|at| row.get_unwrap(at)).collect();
+            Ok(format!("{values:?}"))
+        };
+        let mut all: Vec<String> = rows.query_map([], row).unwrap().map(Result::unwrap).collect();
+        all.sort();
+        all
+    };
+    names.iter().map(|name| (name.clone(), rows(name))).collect()
+}
+
+#[tokio::test]
+async fn a_store_moves_there_and_back_and_is_what_it_was() {
+    let Some(server) = Postgres::shared("a_store_moves_there_and_back_and_is_what_it_was") else { return };
+    let address = server.database();
+    let (dir, back) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let net = Net::start(dir.path());
+    let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
+    let sea = alice.publish("sea", 1).await;
+    alice.share(sea.no, bob.id(), views(3)).await;
+    bob.spend(sea.no, ViewId::generate()).await.unwrap();
+    alice.sign_out().await;
+    assert_eq!(bob.write_to(message("alice", "hello")).await.delivery, Delivery::Queued);
+    net.stop().await;
+    assert_eq!(run(dir.path(), &["store", "move", "--to", &address]).await.code, 0);
+    let before = dump(dir.path());
+    assert!(before.values().map(Vec::len).sum::<usize>() > 10, "{before:?}");
+    let args = ["store", "move", "--back", "--store", &address];
+    assert_eq!(run(dir.path(), &args).await.code, 7, "there is a file");
+    std::fs::copy(dir.path().join("server.key"), back.path().join("server.key")).unwrap();
+    let moved = run(back.path(), &args).await;
+    assert_eq!(
+        (moved.code, moved.out.as_str()),
+        (0, "moved back and sound: 2 peers, 1 image, 1 grant\n"),
+        "{moved:?}"
+    );
+    assert_eq!(dump(back.path()), before);
+    let net = Net::start(back.path());
+    let mut alice = net.again(&alice).await;
+    while !matches!(alice.update().await, Update::Message(_)) {}
+    assert!(alice.publish("lake", 2).await.no > sea.no, "numbers go on");
+    net.stop().await;
+    let other = tempfile::tempdir().unwrap();
+    let empty = server.database();
+    let nothing = run(other.path(), &["store", "move", "--back", "--store", &empty]).await;
+    assert_eq!(nothing.code, 5, "{nothing:?}");
+    assert!(!other.path().join("dosd.db").exists() && !other.path().join("dosd.db.new").exists());
+}
+
+#[tokio::test]
+async fn a_store_does_not_move_back_under_a_server() {
+    let Some(server) = Postgres::shared("a_store_does_not_move_back_under_a_server") else { return };
+    let address = server.database();
+    let (dir, back) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let net = Net::start_with(dir.path(), on(&address));
+    let refused = run(back.path(), &["store", "move", "--back", "--store", &address]).await;
+    assert_eq!(refused.code, 7, "{refused:?}");
+    assert!(!back.path().join("dosd.db").exists());
+    let mut alice = net.peer("alice").await;
+    alice.publish("sea", 1).await;
+    net.stop().await;
 }
 
 #[tokio::test]

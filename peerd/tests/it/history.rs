@@ -8,6 +8,8 @@ mod books;
 pub(crate) mod campaign;
 mod check;
 mod client;
+mod cluster;
+pub(crate) mod group;
 mod record;
 
 use std::{collections::BTreeMap, time::Instant};

@@ -18,7 +18,7 @@ use dos_testing::{Backoff, PATIENCE, skipped, wait_until};
 
 use crate::{
     disk::Disk,
-    history::{Dice, campaign::World},
+    history::{Dice, campaign::World, group::figures},
     stage::{Peer, Stage, temporary},
 };
 
@@ -130,19 +130,19 @@ fn what_was_confirmed_before_a_power_cut_is_there_after_it() {
     let mut disk = Disk::new(folder.path());
     let mut world = World::on(Stage::on(disk.data()), seed);
     disk.sync();
-    let (mut done, mut flushes, mut verdict) = (0, 0, world.verdict());
+    let (mut done, mut flushes, mut verdict) = (0, 0, world.group.verdict());
     while done < cuts && verdict.is_clean() {
         flushes += disk.flushes();
         one_cut(&mut world, &mut disk);
         done += 1;
-        verdict = world.verdict();
+        verdict = world.group.verdict();
     }
     let verdict = world.conclude(verdict);
     let text = format!(
         "\npower cuts: seed {seed}, {done} cuts, {} operations in {:.0?}, {flushes} flushes\n{}  {verdict}\n",
-        world.shared.record.len(),
+        world.group.shared.record.len(),
         begun.elapsed(),
-        world.figures(),
+        figures([&world.group]),
     );
     std::io::stdout().write_all(text.as_bytes()).unwrap();
     // Everybody ends before the disk is taken away.

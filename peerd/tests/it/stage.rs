@@ -146,6 +146,12 @@ impl Stage {
         Self::with(&[])
     }
 
+    /// For peers of a directory that is elsewhere.
+    pub(crate) fn without_directory() -> Self {
+        let (extra, host) = (Vec::new(), String::new());
+        Self { dir: temporary(), dosd: None, extra, namespace: None, host, port: 0 }
+    }
+
     /// With a directory that runs with these arguments.
     pub(crate) fn with(extra: &[&str]) -> Self {
         Self::at("127.0.0.1", None, extra)

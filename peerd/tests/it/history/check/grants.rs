@@ -36,7 +36,7 @@ struct Sums {
 impl Sums {
     fn of(grant: Grant, history: &[Entry]) -> Self {
         let mut sums = Self::default();
-        for Entry { action, outcome, .. } in history {
+        for Entry { action, outcome, invoked, ended, .. } in history {
             match *action {
                 Action::Add(of, views) | Action::Set(of, views) | Action::Approve(of, _, views)
                     if of == grant =>
@@ -45,8 +45,15 @@ impl Sums {
                 }
                 Action::Checkout(of, views) if of == grant => sums.checked_out.count(views.into(), *outcome),
                 Action::View { grant: of, offline, shown } if of == grant => {
-                    // Whoever has seen the first byte has seen the picture.
-                    let outcome = if shown { Ended::Ok } else { *outcome };
+                    let outcome = match *outcome {
+                        // Whoever has seen the first byte has seen the picture.
+                        _ if shown => Ended::Ok,
+                        // It was counted, and revoked before it was shown.
+                        Ended::Fail if is_revoked_within(grant, (*invoked, *ended), history) => {
+                            Ended::Unknown
+                        }
+                        outcome => outcome,
+                    };
                     let pictures = if offline { &mut sums.shown_held } else { &mut sums.shown };
                     pictures.count(1, outcome);
                 }
@@ -55,6 +62,14 @@ impl Sums {
         }
         sums
     }
+}
+
+/// Whether a grant was revoked, or may have been, at some moment between these.
+fn is_revoked_within(grant: Grant, (from, to): (u64, u64), history: &[Entry]) -> bool {
+    history.iter().any(|entry| {
+        let is_revocation = entry.action == Action::Revoke(grant) && entry.outcome != Ended::Fail;
+        is_revocation && entry.invoked < to && entry.ended > from
+    })
 }
 
 pub(super) fn check(history: &[Entry], seen: &[Seen], verdict: &mut Verdict) {

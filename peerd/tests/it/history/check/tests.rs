@@ -150,6 +150,25 @@ fn nothing_is_shown_after_a_revocation() {
     assert_eq!(story.verdict(), OVER_GRANTED);
 }
 
+/// What is counted in the moment of its revocation is not shown any more.
+#[test]
+fn a_view_that_is_refused_while_its_grant_is_revoked_may_have_been_counted() {
+    let story = |revoked_at: (u64, u64), used| {
+        let mut story = Story::new();
+        story.did(ALICE, Action::Set(DUNES, 3), Ended::Ok);
+        story.viewed(DUNES, false, Ended::Fail);
+        let (invoked, ended) = revoked_at;
+        let (action, outcome) = (Action::Revoke(DUNES), Ended::Ok);
+        story.history.push(Entry { client: ALICE, action, invoked, ended, outcome });
+        story.books(DUNES, Books { used, revoked: true, ..Books::default() }).verdict()
+    };
+    // The view was from 2 to 3.
+    assert_eq!(story((1, 9), 1), CLEAN);
+    assert_eq!(story((1, 9), 0), CLEAN);
+    assert_eq!(story((1, 9), 2), DOUBLED);
+    assert_eq!(story((4, 5), 1), DOUBLED);
+}
+
 #[test]
 fn both_sides_agree_about_a_grant() {
     let mut story = Story::new();
