@@ -5,7 +5,7 @@ use clap::Args as _;
 use super::*;
 
 /// Key, default as the help tells it (nothing where it does not), another value as the file has it.
-const SETTINGS: [(&str, &str, &str); 17] = [
+const SETTINGS: [(&str, &str, &str); 18] = [
     ("profile", "", "'bob'"),
     ("state_dir", "$XDG_STATE_HOME/dos/peers/PROFILE", "'/y'"),
     ("socket", "$XDG_RUNTIME_DIR/dos/PROFILE/control.sock", "'/y'"),

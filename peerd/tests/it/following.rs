@@ -14,7 +14,7 @@ fn id(peer: &Peer) -> String {
 
 fn add(peer: &Peer, name: &str, seed: u8, more: &[&str]) {
     let file = format!("{name}.jpg");
-    pictures::write(&peer.dir.join(&file), seed.into());
+    pictures::write(&peer.dir.join(&file), seed);
     peer.ctl(&[&["add", &file], more].concat()).ok();
 }
 
