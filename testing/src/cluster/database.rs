@@ -67,7 +67,9 @@ impl Shared {
         let mut make = Command::new("sh");
         make.current_dir(&certificates).args(["-c", CERTIFICATES, "certificates.sh"]);
         for host in (0..DATABASES).map(Host::Database) {
-            make.arg(format!("{}:{}", host.name(), place.address(host)));
+            // Of a server that connects the certificate must name the address that it seems to come from.
+            let source = place.source().map(|source| format!(", IP:{source}")).unwrap_or_default();
+            make.arg(format!("{}:{}{source}", host.name(), place.address(host)));
         }
         let made = make.stdin(Stdio::null()).output().context("cannot run sh")?;
         ensure!(made.status.success(), "no certificates: {}", String::from_utf8_lossy(&made.stderr));
@@ -157,6 +159,10 @@ impl Database {
             // The watchdog is the machine's, which goes on.
             ("mode: automatic".into(), "mode: 'off'".into()),
         ]);
+        if let Some(source) = place.source() {
+            let hosts = (0..DATABASES).map(|at| format!("{}/32", place.address(Host::Database(at))));
+            places.extend(hosts.map(|host| (host, format!("{source}/32"))));
+        }
         if shared.user.is_none() {
             // The user who runs all this has another name than the database's.
             places.push(("peer\n".into(), "trust\n".into()));

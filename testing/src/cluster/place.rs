@@ -144,7 +144,12 @@ impl Place {
 
     /// All addresses, as a network.
     pub(super) fn network(&self) -> String {
-        format!("{}.0/24", self.network)
+        self.source().map_or_else(|| format!("{}.0/24", self.network), |source| format!("{source}/32"))
+    }
+
+    /// Where every connection seems to come from, if not from the address of its server.
+    pub(super) fn source(&self) -> Option<&'static str> {
+        self.namespaces.is_none().then_some("127.0.0.1")
     }
 
     /// Starts a program on a server.
