@@ -13,6 +13,7 @@ use dos_protocol::{
     paths::{DEFAULT_PROFILE, is_profile},
 };
 
+use super::gallery_url::GalleryUrl;
 use crate::rules::strangers::Strangers;
 
 /// Whether the gallery is served from the start.
@@ -77,6 +78,10 @@ dos_daemon::settings! {
     download_rate: u64, check rate, [env = "PEERD_DOWNLOAD_RATE", value_name = "BYTES"];
     /// The gallery in the browser: served from the start, or once `dosctl gallery` is run [default: off]
     gallery: GallerySwitch = GallerySwitch::Off, [env = "PEERD_GALLERY", value_name = "on|off", hide_possible_values = true];
+    /// Serve the gallery at this Unix socket, for a proxy of your own, in place of a port of this machine; needs gallery_url
+    gallery_socket: PathBuf, [env = "PEERD_GALLERY_SOCKET", value_name = "PATH"];
+    /// Where browsers find that proxy: http:// or https://, its host and its port
+    gallery_url: GalleryUrl, [env = "PEERD_GALLERY_URL", value_name = "URL"];
     /// Log level: error, warn, info, debug, trace, or per module; on a terminal warn, if not given [default: info]
     log: String = "info".into(), [env = "PEERD_LOG", value_name = "FILTER"];
     /// Log format [default: text]

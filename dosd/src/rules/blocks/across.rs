@@ -115,7 +115,12 @@ pub(crate) fn act(op: &Op) -> Act {
         | Op::RevokeInvite(_)
         | Op::Name(_) => Act::Own,
         Op::Image(_) | Op::Preview(_) => Act::Look,
-        Op::List(_) | Op::Resolve(_) | Op::Contact(_) | Op::Identify(_) | Op::Subscribe(_) => Act::Find,
+        Op::List(_)
+        | Op::Newest(_)
+        | Op::Resolve(_)
+        | Op::Contact(_)
+        | Op::Identify(_)
+        | Op::Subscribe(_) => Act::Find,
         Op::Relay(_) => Act::Call,
         Op::Send(_) | Op::Greet(_) => Act::Write,
         Op::Broadcast(_) => Act::Announce,
