@@ -11,7 +11,7 @@ pub(super) struct Scene {
     pub(super) alice: Peer,
     pub(super) bob: Peer,
     pub(super) carol: Peer,
-    pub(super) stage: Stage,
+    _stage: Stage,
 }
 
 /// Name and size of the pictures of Alice.
@@ -77,8 +77,12 @@ impl Scene {
     #[track_caller]
     pub(super) fn new() -> Self {
         let stage = Stage::new();
-        let scene =
-            Self { alice: stage.peer("alice"), bob: stage.peer("bob"), carol: stage.peer("carol"), stage };
+        let scene = Self {
+            alice: stage.peer("alice"),
+            bob: stage.peer("bob"),
+            carol: stage.peer("carol"),
+            _stage: stage,
+        };
         let Self { alice, bob, carol, .. } = &scene;
         write(alice, &HERS);
         write(bob, &HIS);
