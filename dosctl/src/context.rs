@@ -295,6 +295,7 @@ fn is_change(command: &Command) -> bool {
         | Command::Status
         | Command::Wait { .. }
         | Command::List(_)
+        | Command::Newest { .. }
         | Command::Resolve(_)
         | Command::Preview(_)
         | Command::Shares { .. }

@@ -1,6 +1,7 @@
 //! The settings: flag beats environment beats file beats default. An unknown key in the file is refused.
 
 mod declared;
+mod gallery_url;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use dos_protocol::{
 
 pub use crate::rules::strangers::Strangers;
 pub use declared::{GallerySwitch, Given, NotifySwitch, Values};
+pub use gallery_url::{GalleryUrl, GalleryUrlError};
 
 /// Why the settings make no sense.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +50,11 @@ pub enum ConfigError {
     /// Both at once make no sense.
     #[error("a daemon that is not reachable advertises no address")]
     Unreachable,
+    /// Each is worth nothing without the other.
+    #[error(
+        "gallery_socket and gallery_url go together: where the proxy finds the gallery, and where browsers find the proxy"
+    )]
+    HalfAProxy,
 }
 
 /// All settings of one daemon.
@@ -73,6 +80,8 @@ pub struct Config {
     pub gallery: GallerySwitch,
     /// Whether the desktop shows what has happened.
     pub notify: NotifySwitch,
+    /// Where it is served, and where browsers find it, if that is behind a proxy.
+    pub gallery_proxy: Option<(PathBuf, GalleryUrl)>,
     /// Where metrics and health are served, if anywhere.
     pub metrics: Option<SocketAddr>,
     /// What can be changed while the daemon runs.
@@ -156,6 +165,7 @@ impl Config {
             log_format: values.log_format,
             gallery: values.gallery,
             notify: values.notify,
+            gallery_proxy: values.gallery_socket.zip(values.gallery_url),
             metrics: values.metrics,
         }
     }
@@ -175,10 +185,15 @@ impl Config {
         let mut values = given.values()?;
         let state_dir = values.state_dir.take().or_else(|| environment.state_dir(&values.profile));
         let socket = values.socket.take().or_else(|| environment.control_socket(&values.profile));
+        if values.gallery_socket.is_some() != values.gallery_url.is_some() {
+            return Err(ConfigError::HalfAProxy);
+        }
         let (state_dir, socket) =
             (state_dir.ok_or(ConfigError::NoStateDir)?, socket.ok_or(ConfigError::NoSocket)?);
-        if !fits_socket(&socket) {
-            return Err(ConfigError::SocketTooLong(socket));
+        for path in std::iter::once(&socket).chain(&values.gallery_socket) {
+            if !fits_socket(path) {
+                return Err(ConfigError::SocketTooLong(path.clone()));
+            }
         }
         let config = Self::of(values, state_dir, socket);
         if !config.reachable && !config.advertise.is_empty() {
@@ -205,6 +220,7 @@ impl Configuration for Config {
             ("log_format", self.log_format != other.log_format),
             ("gallery", self.gallery != other.gallery),
             ("notify", self.notify != other.notify),
+            ("gallery_socket or gallery_url", self.gallery_proxy != other.gallery_proxy),
             ("metrics", self.metrics != other.metrics),
         ];
         differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()

@@ -8,10 +8,19 @@ use tokio::sync::{mpsc, oneshot};
 /// Questions that wait: people ask one at a time.
 const WAITING_MAX: usize = 8;
 
+/// Where a browser finds the gallery.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// At a port of this machine.
+    Port(Address),
+    /// Behind the user's own proxy: scheme, host and port.
+    Proxy(Box<str>),
+}
+
 /// Where the gallery is, and what lets one browser in, once.
 #[derive(Debug)]
 pub(crate) struct Pass {
-    pub(crate) address: Address,
+    pub(crate) place: Place,
     pub(crate) token: Box<str>,
 }
 

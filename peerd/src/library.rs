@@ -8,11 +8,11 @@ mod busy;
 use std::sync::Arc;
 
 use dos_protocol::{
-    AlbumName, Code, ImageArg, ImageName, PeerRef, WireError,
+    Code, ImageArg, ImageName, PeerRef, WireError,
     directory::{Answer, ExpiryChange, Op, Preview, PublishAs, Share, Sign, ViewsChange},
     limits::PAGE_MAX,
     model::ImageInfo,
-    record::{ImageRecord, SignedImage},
+    record::{ImageRecord, Labels, SignedImage},
 };
 use tokio::sync::Semaphore;
 
@@ -121,8 +121,8 @@ pub(crate) async fn publish(library: &Library, publication: Publication) -> Resu
     };
     match library.directory.request_again(op).await {
         Ok(Answer::Image(info)) => {
-            // What was signed is known here, whatever the directory answers.
-            let info = ImageInfo { record, ..*info };
+            // What was signed is known here, whatever the directory answers; but for a description that it does not keep.
+            let info = ImageInfo { record: record.map(|record| as_kept(record, &info)), ..*info };
             let free = library.cache.store.finish_publication(info.clone()).await?;
             library.cache.copies.remove(free).await;
             Ok(info)
@@ -142,6 +142,12 @@ pub(crate) async fn publish(library: &Library, publication: Publication) -> Resu
             Err(if taken { error.hint(format!("dosctl add FILE --name {arg} --replace")) } else { error })
         }
     }
+}
+
+/// What was signed, without a description if the directory has none with it: one of an earlier release drops it.
+fn as_kept(record: ImageRecord, kept: &ImageInfo) -> ImageRecord {
+    let drops = |kept: &ImageRecord| kept.revision == record.revision && kept.description.is_none();
+    if kept.record.as_ref().is_some_and(drops) { ImageRecord { description: None, ..record } } else { record }
 }
 
 /// The directory is of a release that knows neither private images nor albums.
@@ -243,9 +249,9 @@ async fn finish(library: &Library, publication: Publication) -> Result<(), WireE
 pub(crate) async fn sign(
     library: &Library,
     image: &SignedImage,
-    (preview, album): (&Preview, Option<AlbumName>),
+    (preview, labels): (&Preview, Labels),
 ) -> Result<ImageRecord, WireError> {
-    sign_again(library, image, (*blake3::hash(&preview.data).as_bytes(), album)).await
+    sign_again(library, image, (*blake3::hash(&preview.data).as_bytes(), labels)).await
 }
 
 /// As [`sign`], by the preview's hash.
@@ -255,7 +261,7 @@ pub(crate) async fn sign(
 pub(crate) async fn sign_again(
     library: &Library,
     image: &SignedImage,
-    word: ([u8; 32], Option<AlbumName>),
+    word: ([u8; 32], Labels),
 ) -> Result<ImageRecord, WireError> {
     let (_, identity) = library.identity.registered().ok_or_else(unregistered)?;
     let revision = library.cache.store.next_revision().await?;
@@ -274,7 +280,7 @@ pub(crate) async fn sign_renamed(
 ) -> Result<Option<ImageRecord>, WireError> {
     let Some(record) = &image.record else { return Ok(None) };
     let renamed = SignedImage { name: name.clone(), ..SignedImage::from(image) };
-    sign_again(library, &renamed, (record.preview_hash, record.album().cloned())).await.map(Some)
+    sign_again(library, &renamed, (record.preview_hash, record.labels())).await.map(Some)
 }
 
 /// This peer's word that stands at the directory for an image of its own: the one in the answer, or, if the directory answers without
@@ -325,7 +331,8 @@ async fn sign_one(library: &Library, image: OwnImage) -> Result<(), WireError> {
     let preview = preview_again(library, &image, &keys).await?;
     let signed = SignedImage { preview: preview.info(), ..SignedImage::from(&image.info) };
     let album = library.cache.store.album_of(image.info.no).await?;
-    let record = sign(library, &signed, (&preview, album)).await?;
+    // What has no record has no description.
+    let record = sign(library, &signed, (&preview, Labels { album, description: None })).await?;
     let sign = Sign { image: image.info.no, sealed: image.info.sealed.hash, preview, record: record.clone() };
     match library.directory.request_again(Op::Sign(Box::new(sign))).await? {
         Answer::Image(stands) => {

@@ -16,6 +16,9 @@ use crate::{PreviewError, jpeg};
 /// JPEG quality of a preview: 12 KB for a photograph.
 const QUALITY: u8 = 80;
 
+/// JPEG quality of what is shown in place of an original: no difference is seen.
+const FINE_QUALITY: u8 = 93;
+
 /// The side of the blocks that keep their colour, in pixels.
 const BLOCK: usize = 8;
 /// How much a channel of a block may differ on the average before the picture is encoded again. Photographs stay below.
@@ -32,6 +35,16 @@ pub(crate) fn encode(samples: &[u8], count: usize, size: (u32, u32)) -> Result<V
     let mut out = Vec::with_capacity(16 << 10);
     let (width, height) = (side(size.0)?, side(size.1)?);
     Encoder::new(&mut out, QUALITY).encode(samples, width, height, ColorType::Luma).map_err(|_| failed())?;
+    Ok(out)
+}
+
+/// Encodes pixels of a screen, sRGB, in full resolution of colour.
+pub(crate) fn encode_fine(rgb: &[u8], size: (u32, u32)) -> Result<Vec<u8>, PreviewError> {
+    let mut out = Vec::with_capacity(rgb.len() / 8);
+    let (width, height) = (side(size.0)?, side(size.1)?);
+    let mut encoder = Encoder::new(&mut out, FINE_QUALITY);
+    encoder.set_sampling_factor(SamplingFactor::F_1_1);
+    encoder.encode(rgb, width, height, ColorType::Rgb).map_err(|_| failed())?;
     Ok(out)
 }
 

@@ -124,6 +124,17 @@ pub struct Pixels {
     pub rgb: Vec<u8>,
 }
 
+impl Pixels {
+    /// The picture as a JPEG, in sRGB and without metadata, of such a quality that no difference is seen.
+    ///
+    /// # Errors
+    ///
+    /// If there are no pixels.
+    pub fn to_jpeg(&self) -> Result<Vec<u8>, PreviewError> {
+        encode::encode_fine(&self.rgb, (self.width, self.height))
+    }
+}
+
 impl std::fmt::Debug for Pixels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}x{} pixels of a {}", self.width, self.height, self.format)

@@ -17,7 +17,7 @@ mod message;
 mod outcome;
 mod read;
 
-pub use album::{AlbumChange, AlbumSummary, Rule, Terms};
+pub use album::{AlbumChange, AlbumSummary, DescriptionChange, Rule, Terms};
 pub use command::{AddOptions, Command, ListQuery, MessagesQuery, RequestArg, RequestArgError};
 pub use contact::{Contact, OtherKey, Trust};
 pub use event::{Event, EventKind, ImageChange, ImageChanged};

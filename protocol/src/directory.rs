@@ -28,7 +28,7 @@ pub use healing::{
     Proof, Reclaim,
 };
 pub use invite::{Greet, Greeted, Invite, Invited};
-pub use listing::{Cursor, List, Page};
+pub use listing::{Cursor, List, Newest, NewestPage, Page};
 pub use message::{Block, Blocked, Broadcast, Delivery, InboxMessage, Send, Sent};
 pub use password::{Blob, BlobError, Escrow, LoggedIn, LoginStart};
 pub use presence::{Changes, Presence, Subscription};
@@ -146,6 +146,8 @@ pub enum Op {
     SignOut,
     /// A page of peers and their images.
     List(List),
+    /// A page of images, the newest first: in the order in which they were first published.
+    Newest(Newest),
     /// One peer, without its images.
     Resolve(PeerRef),
     /// What it takes to connect to a peer.
@@ -277,6 +279,8 @@ pub enum Answer {
     SignedIn(SignedIn),
     /// A page of a listing.
     Page(Page),
+    /// Of `newest`.
+    Newest(NewestPage),
     /// A peer.
     Peer(Box<PeerInfo>),
     /// What it takes to connect to a peer.

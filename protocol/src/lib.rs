@@ -52,7 +52,7 @@ pub use invite::InviteCode;
 pub use key::PublicKey;
 pub use link::JoinLink;
 pub use model::{Allowance, ImageArg, ImagePath, PeerRef, Visibility};
-pub use name::{AlbumName, ImageName, PeerName};
+pub use name::{AlbumName, Description, ImageName, PeerName};
 pub use password::Password;
 pub use sealing::SealingKey;
 pub use signature::Signature;

@@ -124,6 +124,10 @@ pub const PEER_NAME_CHARS_MAX: usize = 32;
 /// An image's name fits a file name with room for a suffix.
 pub const IMAGE_NAME_BYTES_MAX: usize = 100;
 
+/// A description of an image: some sentences, which a screen reader speaks in half a minute. With it a page of [`PAGE_MAX`] images
+/// of the largest kind takes two thirds of a frame.
+pub const DESCRIPTION_BYTES_MAX: usize = 500;
+
 /// Images that one peer may publish: more than a person's collection, less than what would fill a small server's disk with
 /// rows (each takes less than 1 KB beside its preview).
 pub const IMAGES_PER_PEER_MAX: u32 = 100_000;

@@ -8,7 +8,7 @@ use std::{fmt, marker::PhantomData, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    limits::{IMAGE_NAME_BYTES_MAX, PEER_NAME_CHARS_MAX},
+    limits::{DESCRIPTION_BYTES_MAX, IMAGE_NAME_BYTES_MAX, PEER_NAME_CHARS_MAX},
     text::{is_invisible, is_mark, nfc},
 };
 
@@ -29,6 +29,12 @@ pub enum NameError {
     /// Longer than an image's name may be.
     #[error("an image's name has at most {IMAGE_NAME_BYTES_MAX} bytes")]
     ImageTooLong,
+    /// Longer than a description may be.
+    #[error("a description has at most {DESCRIPTION_BYTES_MAX} bytes")]
+    DescriptionTooLong,
+    /// A control character, or one that changes the direction of the text around it.
+    #[error("a description is one line of text, without '{}'", .0.escape_debug())]
+    DescriptionCharacter(char),
     /// A slash, a control character, or one that changes the direction of the text around it.
     #[error("an image's name cannot contain '{}'", .0.escape_debug())]
     ImageCharacter(char),
@@ -110,6 +116,12 @@ checked_text! {
 checked_text! {
     /// A name under which an owner puts images together. It has the form of an image's name, and is no part of one.
     AlbumName, "an album's name", check_image
+}
+
+checked_text! {
+    /// What is to be seen on an image, in its owner's words: 1 to 500 bytes of UTF-8 in one line, without control or direction
+    /// characters. Whoever does not see the image gets it read out.
+    Description, "a description", check_description
 }
 
 impl AlbumName {
@@ -205,6 +217,19 @@ fn check_image(text: &str) -> Result<(), NameError> {
     Ok(())
 }
 
+fn check_description(text: &str) -> Result<(), NameError> {
+    if text.trim().is_empty() {
+        return Err(NameError::Empty);
+    }
+    if text.len() > DESCRIPTION_BYTES_MAX {
+        return Err(NameError::DescriptionTooLong);
+    }
+    match text.chars().find(|&c| c != '/' && is_refused(c)) {
+        Some(bad) => Err(NameError::DescriptionCharacter(bad)),
+        None => Ok(()),
+    }
+}
+
 /// Reads any checked text from a string, borrowed or not.
 pub(crate) struct TextVisitor<T> {
     what: &'static str,
@@ -285,6 +310,18 @@ mod tests {
         assert_eq!(name("cafe\u{301} 2024").unwrap().as_str(), "caf\u{e9} 2024");
         assert_eq!(name("a/b"), Err(NameError::ImageCharacter('/')));
         assert_eq!(name(".hidden"), Err(NameError::Start));
+    }
+
+    #[test]
+    fn a_description_is_a_line_of_text_of_bounded_length() {
+        let described = |text: &str| text.parse::<Description>().map(|text| text.to_string());
+        assert_eq!(described("A boat / two gulls.").as_deref(), Ok("A boat / two gulls."));
+        assert_eq!(described("x".repeat(500).as_str()).map(|text| text.len()), Ok(500));
+        assert_eq!(described("x".repeat(501).as_str()), Err(NameError::DescriptionTooLong));
+        assert_eq!(described(" "), Err(NameError::Empty));
+        for bad in ["two\nlines", "\u{1b}[2J", "\u{202e}txet"] {
+            assert!(matches!(described(bad), Err(NameError::DescriptionCharacter(_))), "{bad:?}");
+        }
     }
 
     #[test]

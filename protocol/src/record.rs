@@ -6,14 +6,14 @@
 //! An album is signed beside the rest, so that programs that know no albums verify the same statement as ever. It is bound to the
 //! record by the revision, which no two records of an owner share: the directory can put no image into an album that its
 //! owner has not put it into, nor keep it in one that it was taken out of. That it shows no album where there is one is not
-//! noticed; nothing follows from an album that is missing.
+//! noticed; nothing follows from an album that is missing. A description is signed in the same way.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     id::PeerId,
     model::{ImageInfo, Original, PreviewInfo, SealedCopy},
-    name::{AlbumName, ImageName},
+    name::{AlbumName, Description, ImageName},
     signature::{Signature, Statement},
 };
 
@@ -33,6 +33,27 @@ pub struct ImageRecord {
     /// The album that the image is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub album: Option<Album>,
+    /// What is to be seen on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Described>,
+}
+
+/// What is to be seen on an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Described {
+    /// In its owner's words.
+    pub text: Description,
+    /// The owner's signature of the text for the revision of the image's record.
+    pub signature: Signature,
+}
+
+/// What an owner says of an image beside what it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// The album that it is in.
+    pub album: Option<AlbumName>,
+    /// What is to be seen on it.
+    pub description: Option<Description>,
 }
 
 /// An album that an image is in.
@@ -49,6 +70,18 @@ impl ImageRecord {
     #[must_use]
     pub fn album(&self) -> Option<&AlbumName> {
         self.album.as_ref().map(|album| &album.name)
+    }
+
+    /// What is to be seen on the image.
+    #[must_use]
+    pub fn description(&self) -> Option<&Description> {
+        self.description.as_ref().map(|described| &described.text)
+    }
+
+    /// All that it says beside what the image is.
+    #[must_use]
+    pub fn labels(&self) -> Labels {
+        Labels { album: self.album().cloned(), description: self.description().cloned() }
     }
 }
 
@@ -131,11 +164,11 @@ impl SignedImage {
 
 #[cfg(feature = "tls")]
 mod signing {
-    use super::{Album, ImageRecord, SignedImage};
+    use super::{Album, Described, ImageRecord, Labels, SignedImage};
     use crate::{
         id::PeerId,
         key::{PublicKey, SecretError, SecretKey},
-        name::AlbumName,
+        name::{AlbumName, Description},
         signature::{BadSignature, Statement},
     };
 
@@ -147,8 +180,19 @@ mod signing {
         Statement::new(ALBUM_CONTEXT).number(revision).number(owner.number()).bytes(album.as_str().as_bytes())
     }
 
+    /// The context of a description's signature.
+    const DESCRIPTION_CONTEXT: &str = "dos description v1";
+
+    /// What is signed of a description.
+    fn description_statement(revision: u64, owner: PeerId, text: &Description) -> Statement {
+        Statement::new(DESCRIPTION_CONTEXT)
+            .number(revision)
+            .number(owner.number())
+            .bytes(text.as_str().as_bytes())
+    }
+
     impl SignedImage {
-        /// The owner's record of the image, which is in this album if it is in one.
+        /// The owner's record of the image, with what else the owner says of it.
         ///
         /// # Errors
         /// If the key cannot sign.
@@ -156,30 +200,37 @@ mod signing {
             &self,
             owner: &SecretKey,
             revision: u64,
-            (preview_hash, album): ([u8; 32], Option<AlbumName>),
+            (preview_hash, labels): ([u8; 32], Labels),
         ) -> Result<ImageRecord, SecretError> {
             let signature = owner.sign(&self.statement(revision, &preview_hash))?;
             let sign = |name| {
                 let signature = owner.sign(&album_statement(revision, self.owner, &name))?;
                 Ok(Album { name, signature })
             };
-            let album = album.map(sign).transpose()?;
-            Ok(ImageRecord { revision, preview_hash, signature, album })
+            let album = labels.album.map(sign).transpose()?;
+            let describe = |text| {
+                let signature = owner.sign(&description_statement(revision, self.owner, &text))?;
+                Ok(Described { text, signature })
+            };
+            let description = labels.description.map(describe).transpose()?;
+            Ok(ImageRecord { revision, preview_hash, signature, album, description })
         }
 
-        /// Whether the holder of `owner` has signed the record of this image, and that it is in the record's album.
+        /// Whether the holder of `owner` has signed the record of this image, that it is in the record's album, and the description.
         ///
         /// # Errors
         /// If not.
         pub fn verify(&self, owner: &PublicKey, record: &ImageRecord) -> Result<(), BadSignature> {
             owner.verify(&self.statement(record.revision, &record.preview_hash), &record.signature)?;
-            match &record.album {
-                None => Ok(()),
-                Some(album) => {
-                    let statement = album_statement(record.revision, self.owner, &album.name);
-                    owner.verify(&statement, &album.signature)
-                }
+            if let Some(album) = &record.album {
+                let statement = album_statement(record.revision, self.owner, &album.name);
+                owner.verify(&statement, &album.signature)?;
             }
+            if let Some(described) = &record.description {
+                let statement = description_statement(record.revision, self.owner, &described.text);
+                owner.verify(&statement, &described.signature)?;
+            }
+            Ok(())
         }
     }
 }
@@ -213,7 +264,7 @@ mod tests {
     fn nothing_of_a_signed_image_can_be_changed() -> Result<(), SecretError> {
         let (owner, other) = (SecretKey::generate()?, SecretKey::generate()?);
         let key = owner.public()?;
-        let record = image().sign(&owner, 7, ([3; 32], None))?;
+        let record = image().sign(&owner, 7, ([3; 32], Labels::default()))?;
         assert!(image().verify(&key, &record).is_ok());
         assert!(image().verify(&other.public()?, &record).is_err());
         let changed = |change: fn(&mut SignedImage)| {
@@ -243,13 +294,13 @@ mod tests {
     fn an_image_is_in_no_album_that_its_owner_has_not_put_it_into() -> Result<(), SecretError> {
         let owner = SecretKey::generate()?;
         let key = owner.public()?;
-        let album = |name: &str| Some(name.parse().unwrap());
+        let album = |name: &str| Labels { album: Some(name.parse().unwrap()), ..Labels::default() };
         let first = image().sign(&owner, 7, ([3; 32], album("holiday")))?;
         assert!(image().verify(&key, &first).is_ok());
         assert_eq!(first.album().map(AlbumName::as_str), Some("holiday"));
         // Of another image, in another album; and of this one after it was taken out.
         let other = image().sign(&owner, 8, ([3; 32], album("work")))?;
-        let out = image().sign(&owner, 9, ([3; 32], None))?;
+        let out = image().sign(&owner, 9, ([3; 32], Labels::default()))?;
         for (record, album) in [(&first, &other.album), (&out, &first.album)] {
             let mixed = ImageRecord { album: album.clone(), ..record.clone() };
             assert!(image().verify(&key, &mixed).is_err());
@@ -262,12 +313,39 @@ mod tests {
     }
 
     #[test]
+    fn an_image_has_no_description_that_its_owner_has_not_given_it() -> Result<(), SecretError> {
+        let owner = SecretKey::generate()?;
+        let key = owner.public()?;
+        let described = |text: &str| Labels { description: Some(text.parse().unwrap()), ..Labels::default() };
+        let first = image().sign(&owner, 7, ([3; 32], described("A boat.")))?;
+        assert!(image().verify(&key, &first).is_ok());
+        assert_eq!(first.description().map(Description::as_str), Some("A boat."));
+        let other = image().sign(&owner, 8, ([3; 32], described("A gull.")))?;
+        let mixed = ImageRecord { description: other.description, ..first.clone() };
+        assert!(image().verify(&key, &mixed).is_err(), "that of another revision");
+        let changed = Described { text: "A whale.".parse().unwrap(), ..first.description.clone().unwrap() };
+        assert!(image().verify(&key, &ImageRecord { description: Some(changed), ..first.clone() }).is_err());
+        // The signature of an album is none of a description, whatever it says.
+        let album = image().sign(
+            &owner,
+            7,
+            ([3; 32], Labels { album: Some("A boat.".parse().unwrap()), ..Labels::default() }),
+        )?;
+        let signature = album.album.unwrap().signature;
+        let posing = Described { signature, ..first.description.clone().unwrap() };
+        assert!(image().verify(&key, &ImageRecord { description: Some(posing), ..first.clone() }).is_err());
+        // What an earlier release verifies is the same statement.
+        assert!(image().verify(&key, &ImageRecord { description: None, ..first }).is_ok());
+        Ok(())
+    }
+
+    #[test]
     fn a_record_holds_for_programs_that_know_the_format_and_for_those_that_do_not() -> Result<(), SecretError>
     {
         let owner = SecretKey::generate()?;
         let key = owner.public()?;
         let of = |format| SignedImage { original: Original { format, ..image().original }, ..image() };
-        let record = of(Format::Tiff).sign(&owner, 7, ([3; 32], None))?;
+        let record = of(Format::Tiff).sign(&owner, 7, ([3; 32], Labels::default()))?;
         assert!(of(Format::Tiff).verify(&key, &record).is_ok());
         assert!(of(Format::Unknown).verify(&key, &record).is_ok(), "as the first release reads it");
         for format in [Format::Jpeg, Format::Png, Format::WebP, Format::Gif] {

@@ -13,7 +13,7 @@ use std::{
 
 use dos_host::shell::quoted;
 use dos_protocol::{
-    AlbumName, Code, ImageName, WireError,
+    AlbumName, Code, Description, ImageName, WireError,
     control::{AddOptions, AlbumChange, Command, Outcome},
     model::ImageInfo,
 };
@@ -38,6 +38,7 @@ Examples:
   dosctl add sea.jpg dunes.png
   dosctl add -r Pictures/holiday --album holiday
   dosctl add letter.png --private
+  dosctl add sea.jpg --description 'A fishing boat between two cliffs, at dawn'
   dosctl add DSC_0042.JPG --name sea
   dosctl add sea-retouched.jpg --name sea --replace
   dosctl add IMG_0042.HEIC scan.tif
@@ -61,6 +62,9 @@ pub(crate) struct Args {
     /// Put the images into this album, also those in folders that are published already
     #[arg(long, value_name = "ALBUM")]
     album: Option<AlbumName>,
+    /// What is to be seen on the image, with one FILE; for those who do not see it, up to 500 bytes
+    #[arg(long, value_name = "TEXT", conflicts_with = "recursive")]
+    description: Option<Description>,
     /// Only peers that have a grant see that the image is there, its name and its preview
     #[arg(long, conflicts_with = "listed")]
     private: bool,
@@ -79,18 +83,22 @@ impl Args {
     fn command(&self, name: ImageName) -> Command {
         let options = AddOptions { strict: self.strict, any: self.any };
         let visibility = set::visibility(self.private, self.listed);
-        if visibility.is_none() && self.album.is_none() {
+        if visibility.is_none() && self.album.is_none() && self.description.is_none() {
             return Command::Add { name, replace: self.replace, options: Some(options) };
         }
-        Command::AddAs { name, replace: self.replace, options, visibility, album: self.album.clone() }
+        let (album, description) = (self.album.clone(), self.description.clone());
+        Command::AddAs { name, replace: self.replace, options, visibility, album, description }
     }
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let context = &context.reporting_to(Stream::Out, args.progress.progress);
-    if args.name.is_some() && args.files.len() > 1 {
-        let error = WireError::new(Code::Usage, "--name goes with one file only");
-        return Err(error.hint("dosctl add --help").into());
+    for (option, is_given) in [("--name", args.name.is_some()), ("--description", args.description.is_some())]
+    {
+        if is_given && args.files.len() > 1 {
+            let error = WireError::new(Code::Usage, format!("{option} goes with one file only"));
+            return Err(error.hint("dosctl add --help").into());
+        }
     }
     if args.recursive {
         return add_folders(&args, context);
@@ -149,7 +157,7 @@ fn settle(
         published.iter().filter(|image| differs(image)).map(|image| &image.name).collect();
     let changes = unchanged.iter().filter(|name| other.contains(name)).map(|name| {
         let album = args.album.clone().map(AlbumChange::In);
-        (name.to_string(), Command::Set { name: name.clone(), visibility, album })
+        (name.to_string(), Command::Set { name: name.clone(), visibility, album, description: None })
     });
     let came = many::perform(changes.collect(), context)?;
     match came.shown() {
@@ -261,7 +269,13 @@ impl Adding<'_> {
         // Whether peerd took everything or not: why is in its answer.
         sent?;
         let outcome = self.context.answer(&mut client, &mut no_data);
-        match outcome.map_err(|error| with_file(error, path))? {
+        let outcome = outcome.map_err(|error| with_file(error, path))?;
+        if let Outcome::Image(image) | Outcome::Added { image, .. } = &outcome
+            && let Some(warning) = set::lost(self.args.description.as_ref(), image)
+        {
+            self.context.screen.warn(Some(warning));
+        }
+        match outcome {
             Outcome::Image(image) => Ok(Added { image: *image, warning: None, client }),
             Outcome::Added { image, warning } => Ok(Added { image: *image, warning: Some(warning), client }),
             _ => Err(unexpected()),

@@ -15,7 +15,6 @@ use std::{
 use dos_protocol::{
     Code, WireError,
     control::{Command, Outcome},
-    model::Address,
     paths::open_dir,
 };
 
@@ -46,27 +45,34 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     if opens {
         check_desktop("the gallery").map_err(|error| error.hint("dosctl gallery --no-open"))?;
     }
-    let Outcome::Gallery { address, token } = context.ask(Command::Gallery)? else {
-        return Err(unexpected());
+    let (address, place, token) = match context.ask(Command::Gallery)? {
+        Outcome::Gallery { address, token } => (Some(address), format!("http://{address}"), token),
+        Outcome::GalleryAt { url, token } if is_plain(&url) => (None, url.into(), token),
+        _ => return Err(unexpected()),
     };
-    let url = format!("http://{address}/enter#{token}");
+    let url = format!("{place}/enter#{token}");
     if !opens {
         return context.screen.show(&json::Gallery { address, url: Some(&url) }, |text| text.line(&url));
     }
     let socket = context.target()?.socket;
-    open(&socket, address, &url).map_err(|error| {
+    open(&socket, &place, &url).map_err(|error| {
         let text = WireError::new(Code::Internal, "cannot open the gallery in a browser");
         Error::from(text.caused_by(cause_of(&error)).hint("dosctl gallery --no-open"))
     })?;
     context.screen.show(&json::Gallery { address, url: None }, |text| {
-        text.line(&format!("opened the gallery at {address} in the browser"));
+        text.line(&format!("opened the gallery at {place} in the browser"));
         text.note("if no window appears: dosctl gallery --no-open");
     })
 }
 
+/// Whether an address has nothing in it that means something in HTML.
+fn is_plain(url: &str) -> bool {
+    url.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ':' | '/' | '.' | '-' | '[' | ']'))
+}
+
 /// Has the desktop open a file that leads to `url`.
-fn open(socket: &Path, address: Address, url: &str) -> io::Result<()> {
-    let page = leading(socket, address, url)?;
+fn open(socket: &Path, place: &str, url: &str) -> io::Result<()> {
+    let page = leading(socket, place, url)?;
     let mut child = Process::new(XDG_OPEN)
         .arg(&page)
         .stdin(Stdio::null())
@@ -86,7 +92,7 @@ fn open(socket: &Path, address: Address, url: &str) -> io::Result<()> {
 }
 
 /// Writes the file.
-fn leading(socket: &Path, address: Address, url: &str) -> io::Result<PathBuf> {
+fn leading(socket: &Path, place: &str, url: &str) -> io::Result<PathBuf> {
     let path = open_dir(socket).join("gallery.html");
     if let Err(error) = fs::remove_file(&path)
         && error.kind() != io::ErrorKind::NotFound
@@ -94,11 +100,11 @@ fn leading(socket: &Path, address: Address, url: &str) -> io::Result<PathBuf> {
         return Err(error);
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-    // Both are of letters, digits and marks that mean nothing in HTML.
+    // All of it is of letters, digits and marks that mean nothing in HTML.
     write!(
         file,
         "<!doctype html><meta charset=utf-8><meta name=referrer content=no-referrer><title>Gallery</title>\n\
-         <meta http-equiv=refresh content=\"0;url={url}\"><a href=\"{url}\">To the gallery at {address}</a>\n"
+         <meta http-equiv=refresh content=\"0;url={url}\"><a href=\"{url}\">To the gallery at {place}</a>\n"
     )?;
     Ok(path)
 }
@@ -114,9 +120,9 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let socket = temp.path().join("control.sock");
         fs::create_dir(open_dir(&socket)).unwrap();
-        let address = "127.1.2.3:4000".parse().unwrap();
+        let address = "http://127.1.2.3:4000";
         for token in ["first", "second"] {
-            let path = leading(&socket, address, &format!("http://{address}/enter#{token}")).unwrap();
+            let path = leading(&socket, address, &format!("{address}/enter#{token}")).unwrap();
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             let text = fs::read_to_string(&path).unwrap();
             assert!(text.contains(&format!("0;url=http://127.1.2.3:4000/enter#{token}\"")), "{text}");

@@ -36,6 +36,7 @@ Examples:
   dosctl list bob --previews
   dosctl list alice --all
   dosctl list --match 'holiday*'
+  dosctl list --newest --limit 10
   dosctl list alice --album holiday
   dosctl list --since 10m       peers that were online within 10 minutes")]
 pub(crate) struct Args {
@@ -65,6 +66,9 @@ pub(crate) struct Args {
     /// Only images in this album; implies --all
     #[arg(long, value_name = "ALBUM", conflicts_with_all = ["limit", "cursor"])]
     album: Option<AlbumName>,
+    /// The images that were published last, the newest first
+    #[arg(long, conflicts_with_all = ["online", "since", "cursor", "all", "matching", "album"])]
+    newest: bool,
     /// Draw the preview of every image in the terminal
     #[arg(long)]
     previews: bool,
@@ -77,6 +81,12 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     let draws = args.previews && !context.screen.is_json();
     let surface = if draws { terminal::surface(args.graphics) } else { None };
     let all = args.all || args.matching.is_some() || args.album.is_some();
+    if args.newest {
+        let Args { peer, mine, limit, .. } = args;
+        let command = Command::Newest { peer, mine, before: None, limit };
+        let Outcome::Newest { peers, .. } = context.ask(command)? else { return Err(unexpected()) };
+        return show(&peers, None, surface.as_ref(), context);
+    }
     let query = ListQuery {
         peer: args.peer,
         mine: args.mine,
@@ -111,6 +121,22 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
             human::total(text, total);
         }
     })
+}
+
+/// Shows a page, in pictures where there is a surface for them.
+fn show(
+    peers: &[PeerInfo],
+    next: Option<&Token>,
+    surface: Option<&Surface>,
+    context: &Context,
+) -> Result<(), Error> {
+    match surface {
+        Some(surface) => draw(peers, next, surface, context),
+        None => {
+            let document = json::Page::new(peers, next.cloned());
+            context.screen.show(&document, |text| human::page(text, peers, next))
+        }
+    }
 }
 
 /// Leaves the images that match, and the peers that have such.

@@ -115,8 +115,8 @@ pub(crate) struct Named<'a> {
 /// Of `gallery`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Gallery<'a> {
-    /// Where it is served.
-    pub(crate) address: Address,
+    /// Where it is served; nothing if that is behind a proxy.
+    pub(crate) address: Option<Address>,
     /// What lets one browser in, if it was not opened.
     pub(crate) url: Option<&'a str>,
 }

@@ -1,10 +1,10 @@
-//! `list` and `resolve`: peers, where they are, and their images.
+//! `list`, `newest` and `resolve`: peers, where they are, and their images.
 
 use std::{sync::Arc, time::Duration};
 
 use dos_protocol::{
     PeerId, Timestamp,
-    directory::{Answer, List},
+    directory::{Answer, List, Newest, NewestPage},
     limits::PAGE_MAX,
     model::{PeerInfo, PeerRef},
 };
@@ -43,6 +43,20 @@ impl Directory {
             self.set_presence(peer, &hidden);
         }
         Ok(Answer::Page(page))
+    }
+
+    pub(super) async fn newest(&self, caller: PeerId, query: Newest) -> Result<Answer, Refusal> {
+        let limit = query.limit.clamp(1, PAGE_MAX);
+        let owner = match &query.peer {
+            Some(peer) => Some(self.find(Some(caller), peer).await?.id),
+            None => None,
+        };
+        let (mut peers, before) = self.store.newest(caller, owner, (query.before, limit)).await?;
+        let hidden = self.live.hidden_from(caller);
+        for peer in &mut peers {
+            self.set_presence(peer, &hidden);
+        }
+        Ok(Answer::Newest(NewestPage { peers, before }))
     }
 
     pub(super) async fn resolve(&self, caller: PeerId, peer: &PeerRef) -> Result<Answer, Refusal> {

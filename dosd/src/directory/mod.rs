@@ -233,6 +233,7 @@ impl Directory {
                 return Err(WireError::new(Code::Invalid, "a subscription belongs to a session"));
             }
             Op::List(query) => self.list(peer, query).await,
+            Op::Newest(query) => self.newest(peer, query).await,
             Op::Resolve(of) => self.resolve(peer, &of).await,
             Op::Contact(id) => self.contact(peer, id).await,
             Op::Identify(key) => self.identify(peer, key).await,

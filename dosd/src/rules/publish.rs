@@ -181,14 +181,27 @@ fn is_known(image: &ImageInfo, record: &ImageRecord) -> bool {
     image.record.as_ref().is_some_and(|known| known.revision >= record.revision)
 }
 
-/// The image as its owner wants it seen, and in the album that its word names; nothing if it is so already.
-pub(crate) fn set(image: &ImageInfo, set: &Set) -> Option<ImageInfo> {
+/// The image as its owner wants it seen, with the album and the description that its word names; nothing if it is so already.
+/// `row_bytes` are those of the owner's rows.
+pub(crate) fn set(
+    image: &ImageInfo,
+    set: &Set,
+    (row_bytes, quotas): (u64, Quotas),
+) -> Result<Option<ImageInfo>, WireError> {
     let mut changed = image.clone();
     changed.visibility = set.visibility.unwrap_or(image.visibility);
     if let Some(record) = set.record.as_ref().filter(|record| !is_known(image, record)) {
         changed.record = Some(record.clone());
+        if described(&changed) > described(image) {
+            check_rows(row_bytes, &quotas)?;
+        }
     }
-    (changed != *image).then_some(changed)
+    Ok((changed != *image).then_some(changed))
+}
+
+/// The bytes of the description.
+fn described(image: &ImageInfo) -> usize {
+    image.record.as_ref().and_then(ImageRecord::description).map_or(0, |text| text.as_str().len())
 }
 
 /// Refuses a preview that would make those of its owner too large together; `gone` are the bytes of the one that it replaces.

@@ -74,9 +74,7 @@ fn in_use(error: ConnectError) -> Refusal {
 
 fn copy_all(source: &Connection<'_>, new: &Path) -> Result<(), Refusal> {
     // Nobody joins while this is held, and what is read is of one moment.
-    source.execute_batch(
-        "BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE meta IN EXCLUSIVE MODE",
-    )?;
+    source.execute_batch("BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE meta IN EXCLUSIVE MODE")?;
     if source.query_row("SELECT count(*) FROM nodes", (), |row| row.get::<i64>(0))? != 1 {
         return Err(conflict("a server has begun to use the store").into());
     }

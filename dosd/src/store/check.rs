@@ -56,6 +56,9 @@ const INVARIANTS: &[&str] = &[
 /// The first version of the tables that counts bytes.
 const BYTES: u64 = 13;
 
+/// The first version that has descriptions of images.
+const DESCRIPTIONS: u64 = 18;
+
 /// The same for what older stores do not have: from which version of the tables on.
 const LATER_INVARIANTS: &[(u64, &str)] = &[
     (
@@ -130,7 +133,7 @@ const LATER_INVARIANTS: &[(u64, &str)] = &[
         BYTES,
         "WITH kept AS (
              SELECT peer, sum(bytes) AS bytes FROM (
-                 SELECT owner AS peer, 600 AS bytes FROM images
+                 SELECT owner AS peer, image_bytes AS bytes FROM images
                  UNION ALL SELECT owner, 400 FROM grants
                  UNION ALL SELECT viewer, 300 + coalesce(octet_length(note), 0) + coalesce(octet_length(reason), 0)
                      FROM requests
@@ -153,6 +156,11 @@ fn counted_views(version: u64) -> &'static str {
     const WITH_FORGOTTEN: &str = "(SELECT image, viewer, views - coalesce(returned, 0) AS views FROM views
                                    UNION ALL SELECT image, viewer, views FROM views_forgotten)";
     if version < 5 { WRITTEN } else { WITH_FORGOTTEN }
+}
+
+/// What an image takes, by the version of the schema.
+fn image_bytes(version: u64) -> &'static str {
+    if version < DESCRIPTIONS { "600" } else { "600 + coalesce(octet_length(description), 0)" }
 }
 
 impl Store {
@@ -239,6 +247,7 @@ fn invariants(connection: &Connection, version: u64, findings: &mut Vec<Box<str>
     let later = LATER_INVARIANTS.iter().filter(|(since, _)| *since <= version).map(|(_, sql)| sql);
     for invariant in INVARIANTS.iter().chain(later) {
         let sql = invariant.replace("counted_views", counted_views(version));
+        let sql = sql.replace("image_bytes", image_bytes(version));
         findings.append(&mut texts(connection, &sql)?);
     }
     if version >= audit::SINCE {

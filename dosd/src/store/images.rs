@@ -198,7 +198,10 @@ impl Store {
         let room = self.room();
         self.change_once(change, move |connection| {
             let image = own(connection, change.peer, set.image)?;
-            let Some(changed) = publish::set(&image, &set) else { return Ok(image.into()) };
+            let Counts { row_bytes, .. } = counts(connection, change.peer)?;
+            let Some(changed) = publish::set(&image, &set, (row_bytes, room.quotas))? else {
+                return Ok(image.into());
+            };
             room.admit(connection)?;
             connection
                 .prepare("UPDATE images SET private = ?2 WHERE no = ?1")?
@@ -246,15 +249,19 @@ impl Store {
     }
 }
 
-/// Writes down the owner's word for an image, with the album that it names.
+/// Writes down the owner's word for an image, with the album and the description in it.
 fn write_word(connection: &Connection, image: &ImageInfo) -> sql::Result<()> {
-    let sql = "UPDATE images SET record = ?2, album = ?3, album_signature = ?4 WHERE no = ?1";
+    let sql = "UPDATE images SET record = ?2, album = ?3, album_signature = ?4, description = ?5,
+                   description_signature = ?6 WHERE no = ?1";
     let album = image.record.as_ref().and_then(|record| record.album.as_ref());
+    let described = image.record.as_ref().and_then(|record| record.description.as_ref());
     let values = params![
         row::number(image.no.0),
         image.record.as_ref().map(row::record_bytes),
         album.map(|album| album.name.as_str()),
         album.map(|album| album.signature.as_bytes().as_slice()),
+        described.map(|described| described.text.as_str()),
+        described.map(|described| described.signature.as_bytes().as_slice()),
     ];
     connection.prepare(sql)?.execute(values).map(drop)
 }
@@ -345,7 +352,7 @@ pub(super) fn write(
 ) -> sql::Result<()> {
     let sql = format!(
         "INSERT INTO images({}, published_at) 
-         VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,NULL,?15,NULL,NULL,?16)",
+         VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,NULL,?15,NULL,NULL,NULL,NULL,?16)",
         row::IMAGE_COLUMNS
     );
     connection.prepare(&sql)?.execute(params![

@@ -62,6 +62,29 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Images as far as the caller sees them, the newest first, of all owners or of one: those before this one, at most `limit`; with
+    /// their owners, and where to go on if there are more.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn newest(
+        &self,
+        caller: PeerId,
+        owner: Option<PeerId>,
+        (before, limit): (Option<ImageNo>, u32),
+    ) -> Result<(Vec<PeerInfo>, Option<ImageNo>), Refusal> {
+        self.read(move |connection| {
+            let mut images = newest(connection, (caller, owner), (before, limit.saturating_add(1)))?;
+            let next = if row::cut(&mut images, limit) { images.last().map(|image| image.no) } else { None };
+            let mut peers = with_owners(connection, images)?;
+            set_access(connection, caller, &mut peers)?;
+            Ok((peers, next))
+        })
+        .await
+    }
+}
+
 fn page(connection: &Connection, query: &PageQuery) -> Result<Page, Refusal> {
     let mut entries = query.limit;
     let mut peers = Vec::new();
@@ -187,13 +210,58 @@ fn images(
     Ok(images)
 }
 
+/// As [`images`], of any owner or of one, by their numbers: an image has a higher one than all that were published before it.
+fn newest(
+    connection: &Connection,
+    (caller, owner): (PeerId, Option<PeerId>),
+    (before, limit): (Option<ImageNo>, u32),
+) -> sql::Result<Vec<ImageInfo>> {
+    let before = before.map_or(i64::MAX, |no| row::number(no.0));
+    let owner = owner.map(row::peer_number);
+    let key = params![before, limit, row::peer_number(caller), owner.unwrap_or_default()];
+    let of_owner = if owner.is_some() { "owner = ?4" } else { "CAST(?4 AS bigint) = 0" };
+    let page = |which: &str| {
+        let columns = row::IMAGE_COLUMNS;
+        let sql = format!(
+            "SELECT {columns} FROM images WHERE {which} AND {of_owner} AND no < ?1 AND CAST(?3 AS bigint) >= 0
+             ORDER BY no DESC LIMIT ?2"
+        );
+        connection.prepare(&sql)?.query_map(key, row::image)?.collect::<sql::Result<Vec<_>>>()
+    };
+    let mut images = page("private = 0")?;
+    images.extend(page(
+        "private = 1 AND (owner = ?3 OR no IN (SELECT image FROM grants WHERE viewer = ?3 AND share IS NOT NULL))",
+    )?);
+    images.sort_unstable_by_key(|image| std::cmp::Reverse(image.no));
+    images.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(images)
+}
+
+/// Puts images that follow each other below their owners.
+fn with_owners(connection: &Connection, images: Vec<ImageInfo>) -> sql::Result<Vec<PeerInfo>> {
+    let mut owners: Vec<i64> = images.iter().map(|image| row::peer_number(image.owner)).collect();
+    owners.sort_unstable();
+    owners.dedup();
+    let owners: Vec<PeerInfo> =
+        peers::by_ids(connection, &owners)?.into_iter().map(PeerRecord::info).collect();
+    let mut peers: Vec<PeerInfo> = Vec::new();
+    for image in images {
+        match peers.last_mut() {
+            Some(last) if last.id == image.owner => last.images.push(image),
+            _ => {
+                let Some(owner) = owners.iter().find(|owner| owner.id == image.owner) else { continue };
+                peers.push(PeerInfo { images: vec![image], ..owner.clone() });
+            }
+        }
+    }
+    Ok(peers)
+}
+
 /// Says of every image on the page what the caller may do with it. Two range scans find what it has among the owners on the
 /// page, so that only images for which there is something are looked up.
 fn set_access(connection: &Connection, caller: PeerId, peers: &mut [PeerInfo]) -> Result<(), Refusal> {
-    let (Some(first), Some(last)) = (peers.first().map(|peer| peer.id), peers.last().map(|peer| peer.id))
-    else {
-        return Ok(());
-    };
+    let ids = || peers.iter().map(|peer| peer.id);
+    let (Some(first), Some(last)) = (ids().min(), ids().max()) else { return Ok(()) };
     let others = || peers.iter().filter(|peer| peer.id != caller);
     let listed = |has: HashSet<ImageNo>| -> Vec<ImageNo> {
         let images = others().flat_map(|peer| peer.images.iter().map(|image| image.no));

@@ -4,7 +4,7 @@ use dos_protocol::{
     ImageName, ImageNo, PeerId, PeerName, SealingKey, Timestamp, Visibility,
     model::{Format, ImageInfo, Original, PreviewInfo, SealedCopy},
     node::NodeId,
-    record::{Album, ImageRecord},
+    record::{Album, Described, ImageRecord},
     signature::SIGNATURE_BYTES,
 };
 use dos_sql::{self as sql, Row, ValueRef};
@@ -118,7 +118,7 @@ fn format(row: Row<'_>, column: usize) -> sql::Result<Format> {
 /// The columns that [`image`] reads, in its order.
 pub(super) const IMAGE_COLUMNS: &str = "owner, name, no, image_id, format, width, height, bytes, sealed_hash, \
      sealed_bytes, preview_format, preview_width, preview_height, preview_bytes, record, private, album, \
-     album_signature";
+     album_signature, description, description_signature";
 
 /// An image, without what the caller may do with it.
 pub(super) fn image(row: Row<'_>) -> sql::Result<ImageInfo> {
@@ -152,7 +152,7 @@ pub(super) fn visibility(row: Row<'_>, column: usize) -> sql::Result<Visibility>
     Ok(if row.get(column)? { Visibility::Private } else { Visibility::Listed })
 }
 
-/// What the owner has signed of an image, if it has; the album and its signature stand two columns behind it.
+/// What the owner has signed of an image, if it has; the album and the description, each with its signature, stand two columns behind it.
 fn record(row: Row<'_>, column: usize) -> sql::Result<Option<ImageRecord>> {
     if matches!(row.get_ref(column)?, ValueRef::Null) {
         return Ok(None);
@@ -162,8 +162,8 @@ fn record(row: Row<'_>, column: usize) -> sql::Result<Option<ImageRecord>> {
     let (hash, signature) = rest.split_first_chunk::<32>().ok_or_else(|| alien(column))?;
     let signature: [u8; SIGNATURE_BYTES] = signature.try_into().map_err(|_| alien(column))?;
     let revision = u64::from_be_bytes(*revision);
-    let album = album(row, column + 2)?;
-    Ok(Some(ImageRecord { revision, preview_hash: *hash, signature: signature.into(), album }))
+    let (album, description) = (album(row, column + 2)?, described(row, column + 4)?);
+    Ok(Some(ImageRecord { revision, preview_hash: *hash, signature: signature.into(), album, description }))
 }
 
 fn album(row: Row<'_>, column: usize) -> sql::Result<Option<Album>> {
@@ -173,6 +173,15 @@ fn album(row: Row<'_>, column: usize) -> sql::Result<Option<Album>> {
     let name = row.get_ref(column)?.as_str().map_err(|_| alien(column))?;
     let name = name.parse().map_err(|_| alien(column))?;
     Ok(Some(Album { name, signature: bytes::<SIGNATURE_BYTES>(row, column + 1)?.into() }))
+}
+
+fn described(row: Row<'_>, column: usize) -> sql::Result<Option<Described>> {
+    if matches!(row.get_ref(column)?, ValueRef::Null) {
+        return Ok(None);
+    }
+    let text = row.get_ref(column)?.as_str().map_err(|_| alien(column))?;
+    let text = text.parse().map_err(|_| alien(column))?;
+    Ok(Some(Described { text, signature: bytes::<SIGNATURE_BYTES>(row, column + 1)?.into() }))
 }
 
 const RECORD_BYTES: usize = 8 + 32 + SIGNATURE_BYTES;

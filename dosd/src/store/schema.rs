@@ -10,7 +10,7 @@ pub(super) const POSTGRES: PostgresSchema = PostgresSchema {
     application: "dosd",
     first: 16,
     tables: postgres::TABLES,
-    steps: &[postgres::NODES, postgres::LOCKOUTS],
+    steps: &[postgres::NODES, postgres::LOCKOUTS, postgres::DESCRIPTIONS],
 };
 
 /// The directory's database in SQLite: `application_id` is "dosd" in ASCII.
@@ -35,6 +35,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: PEER_INVITES },
         Migration { sql: NODES },
         Migration { sql: LOCKOUTS },
+        Migration { sql: DESCRIPTIONS },
     ],
 };
 
@@ -471,4 +472,26 @@ CREATE TABLE lockouts(
     last         INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX lockouts_by_age ON lockouts(last);
+";
+
+const DESCRIPTIONS: &str = "
+-- What its owner has signed that is to be seen on an image.
+ALTER TABLE images ADD COLUMN description TEXT;
+ALTER TABLE images ADD COLUMN description_signature BLOB
+    CHECK(description_signature IS NULL OR length(description_signature) = 64);
+
+-- The newest first, of all owners and of one.
+CREATE INDEX images_newest ON images(no) WHERE private = 0;
+CREATE INDEX images_newest_of ON images(owner, no) WHERE private = 0;
+
+-- Its bytes count like those of a request's texts. An image comes without one, and gets it by an update.
+DROP TRIGGER images_removed;
+CREATE TRIGGER images_removed AFTER DELETE ON images BEGIN
+    UPDATE peers SET row_bytes = row_bytes - 600 - coalesce(octet_length(old.description), 0) WHERE id = old.owner;
+END;
+CREATE TRIGGER images_described AFTER UPDATE OF description ON images
+WHEN new.description IS NOT old.description BEGIN
+    UPDATE peers SET row_bytes = row_bytes + coalesce(octet_length(new.description), 0)
+        - coalesce(octet_length(old.description), 0) WHERE id = new.owner;
+END;
 ";

@@ -49,7 +49,13 @@ async fn refusals(client: &mut Client, name: &str, no: ImageNo) -> Vec<String> {
     let request = |name| RequestAccess { image: arg(name), views: 1, note: None, offline: false };
     let me = client.id();
     let (view, preview) = (ViewId::from([9; 16]), publication("x", 1).preview);
-    let record = ImageRecord { revision: 1, preview_hash: [1; 32], signature: [1; 64].into(), album: None };
+    let record = ImageRecord {
+        revision: 1,
+        preview_hash: [1; 32],
+        signature: [1; 64].into(),
+        album: None,
+        description: None,
+    };
     let sealed = publication("x", 1).sealed.hash;
     let ops = [
         Op::Image(arg(name)),
@@ -254,6 +260,7 @@ async fn an_album_goes_where_its_image_goes() {
         preview_hash: [1; 32],
         signature: [1; 64].into(),
         album: album.map(|name| Album { name: name.parse().unwrap(), signature: [2; 64].into() }),
+        description: None,
     };
     let publish = Publish { record: Some(word(1, Some("holiday"))), ..publication("sea", 1) };
     let sea = image(&mut alice, Op::PublishAs(Box::new(PublishAs { publish, visibility: None }))).await;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use dos_protocol::{
-    AlbumName, Code, ImageArg, ImageName, Visibility, WireError,
+    AlbumName, Code, Description, ImageArg, ImageName, Visibility, WireError,
     control::{AddOptions, Command, Outcome},
     directory::Publish,
     model::ImageInfo,
-    record::SignedImage,
+    record::{Labels, SignedImage},
 };
 
 use super::{Finished, Upload, operation::Operation, to_its_end};
@@ -32,16 +32,18 @@ struct Wanted {
     visibility: Option<Visibility>,
     /// The album that it is to be in. One that takes the place of another stays where that is, if nothing is said.
     album: Option<AlbumName>,
+    /// What is to be seen on it. That of another picture does not stay.
+    description: Option<Description>,
 }
 
 impl Wanted {
     fn of(command: Command) -> Option<Self> {
         match command {
             Command::Add { name, replace, options } => {
-                Some(Self { name, replace, options, visibility: None, album: None })
+                Some(Self { name, replace, options, visibility: None, album: None, description: None })
             }
-            Command::AddAs { name, replace, options, visibility, album } => {
-                Some(Self { name, replace, options: Some(options), visibility, album })
+            Command::AddAs { name, replace, options, visibility, album, description } => {
+                Some(Self { name, replace, options: Some(options), visibility, album, description })
             }
             _ => None,
         }
@@ -89,7 +91,7 @@ pub(super) async fn run(
 }
 
 async fn receive(change: &Operation, wanted: Wanted, upload: &mut dyn Upload) -> Result<Received, WireError> {
-    let Wanted { name, replace, options, visibility, album } = wanted;
+    let Wanted { name, replace, options, visibility, album, description } = wanted;
     let album = album.map(new_album).transpose()?;
     let services = &change.services;
     let (_, identity) = services.identity.registered().ok_or_else(unregistered)?;
@@ -116,7 +118,7 @@ async fn receive(change: &Operation, wanted: Wanted, upload: &mut dyn Upload) ->
     while let Some(piece) = upload.next().await? {
         sealing.push(piece).await?;
     }
-    let wanted = Wanted { name, replace, options, visibility, album };
+    let wanted = Wanted { name, replace, options, visibility, album, description };
     let addition = Addition { wanted, keys, _busy: busy };
     Ok(Received::Sealed(Box::new((addition, sealing.finish().await?))))
 }
@@ -174,7 +176,7 @@ async fn free_name(change: &Operation, name: &ImageName) -> Result<ImageName, Wi
 
 async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) -> Result<Outcome, WireError> {
     let Addition { wanted, keys, _busy } = addition;
-    let Wanted { name, replace, options, visibility, album } = wanted;
+    let Wanted { name, replace, options, visibility, album, description } = wanted;
     let services = &change.services;
     let (me, identity) = services.identity.registered().ok_or_else(unregistered)?;
     let subject = Subject { name: name.to_string(), any: options.is_some_and(|options| options.any) };
@@ -188,7 +190,7 @@ async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) ->
     let blocks = sealed.blocks();
     sealed.put_in_place(&services.cache.copies).await?;
     let image = SignedImage { owner: me, name, original, sealed: copy, preview: preview.info() };
-    let record = sign(&services.library, &image, (&preview, album)).await?;
+    let record = sign(&services.library, &image, (&preview, Labels { album, description })).await?;
     let name = image.name;
     let publish_op = Publish { name, original, sealed: copy, preview, replace, record: Some(record) };
     let publication = Publication { publish: publish_op, visibility, content_key, share_secret };

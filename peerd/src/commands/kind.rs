@@ -29,6 +29,7 @@ pub(crate) fn kind(command: &Command) -> Kind {
         Command::Status
         | Command::Wait { .. }
         | Command::List(_)
+        | Command::Newest { .. }
         | Command::Resolve(_)
         | Command::Preview(_)
         | Command::Shares { .. }

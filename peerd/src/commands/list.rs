@@ -50,7 +50,7 @@ pub(super) async fn run(services: &Arc<Services>, query: ListQuery) -> Result<Ou
 }
 
 /// Says which images are offers of strangers; those of strangers that are refused are as if nothing had been granted.
-async fn mark_offers(services: &Services, peers: &mut [PeerInfo]) -> Result<(), WireError> {
+pub(super) async fn mark_offers(services: &Services, peers: &mut [PeerInfo]) -> Result<(), WireError> {
     let owners = peers.iter().filter(|peer| !peer.images.is_empty()).map(|peer| peer.id).collect();
     let (standings, strangers) = (services.store.standings(owners).await?, services.cache.strangers());
     for peer in peers {

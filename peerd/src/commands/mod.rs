@@ -18,6 +18,7 @@ mod deny;
 mod fetch;
 mod gallery;
 mod group;
+mod image;
 mod invite;
 mod invites;
 mod join;
@@ -31,6 +32,7 @@ mod many;
 mod messages;
 mod name;
 mod near;
+mod newest;
 mod news;
 mod operation;
 mod password;
@@ -91,6 +93,7 @@ use crate::{
     upstream::Upstream,
 };
 
+pub(crate) use image::image;
 pub(crate) use kept::Kept;
 use kind::Kind;
 pub(crate) use kind::kind;
@@ -209,11 +212,17 @@ async fn run_with(
         Command::Status => done(status::run(services)),
         Command::Wait { online, timeout } => done(wait::run(services, online, timeout).await),
         Command::List(query) => done(list::run(services, query).await),
+        Command::Newest { peer, mine, before, limit } => {
+            let peer = if mine { newest::Whose::Mine } else { newest::Whose::of(peer) };
+            done(newest::run(services, peer, (before, limit)).await)
+        }
         Command::Resolve(peer) => done(resolve::run(services, peer).await),
         command @ (Command::Add { .. } | Command::AddAs { .. }) => {
             return add::run(change, command, upload).await;
         }
-        Command::Set { name, visibility, album } => done(set::run(&change, name, (visibility, album)).await),
+        Command::Set { name, visibility, album, description } => {
+            done(set::run(&change, name, visibility, (album, description)).await)
+        }
         Command::Albums => done(album::all(services).await),
         Command::Album { name, after } => done(album::run(services, name, after).await),
         Command::Later { album, viewer, terms } => done(later::run(services, album, (viewer, terms)).await),

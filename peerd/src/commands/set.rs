@@ -1,11 +1,11 @@
-//! `set`: who may see an image of one's own, and which album it is in.
+//! `set`: who may see an image of one's own, which album it is in, and what is to be seen on it.
 
 use dos_protocol::{
-    AlbumName, Code, ImageName, Visibility, WireError,
-    control::{AlbumChange, Outcome},
+    AlbumName, Code, Description, ImageName, Visibility, WireError,
+    control::{AlbumChange, DescriptionChange, Outcome},
     directory::{Answer, Op, Set},
     model::ImageInfo,
-    record::{ImageRecord, SignedImage},
+    record::{ImageRecord, Labels, SignedImage},
 };
 
 use super::{add::new_album, operation::Operation};
@@ -21,20 +21,14 @@ use crate::{
 pub(super) async fn run(
     change: &Operation,
     name: ImageName,
-    (visibility, album): (Option<Visibility>, Option<AlbumChange>),
+    visibility: Option<Visibility>,
+    said: (Option<AlbumChange>, Option<DescriptionChange>),
 ) -> Result<Outcome, WireError> {
     let services = &change.services;
-    let wanted = match album {
-        None => None,
-        Some(AlbumChange::Out) => Some(None),
-        Some(AlbumChange::In(album)) => Some(Some(new_album(album)?)),
-    };
+    let said = Said::of(said)?;
     let _busy = services.library.names_busy.claim_soon(&name).await?;
     let image = own_info(&services.library, &name).await?;
-    let record = match wanted {
-        None => None,
-        Some(album) => word(change, &image, album).await?,
-    };
+    let record = if said == Said::default() { None } else { word(change, &image, said).await? };
     let set = Set { image: image.no, visibility, record: record.clone() };
     match change.request(Op::Set(Box::new(set))).await {
         Ok(Answer::Image(info)) => {
@@ -50,20 +44,43 @@ pub(super) async fn run(
     }
 }
 
-/// This peer's word for the image in that album; nothing if that is what it has said.
-async fn word(
-    change: &Operation,
-    image: &ImageInfo,
-    album: Option<AlbumName>,
-) -> Result<Option<ImageRecord>, WireError> {
+/// What is to be said anew: `None` for what stays, `Some(None)` for what is said no more.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Said {
+    album: Option<Option<AlbumName>>,
+    description: Option<Option<Description>>,
+}
+
+impl Said {
+    fn of((album, description): (Option<AlbumChange>, Option<DescriptionChange>)) -> Result<Self, WireError> {
+        Ok(Self {
+            album: match album {
+                None => None,
+                Some(AlbumChange::Out) => Some(None),
+                Some(AlbumChange::In(album)) => Some(Some(new_album(album)?)),
+            },
+            description: match description {
+                None => None,
+                Some(DescriptionChange::Out) => Some(None),
+                Some(DescriptionChange::To(text)) => Some(Some(text)),
+            },
+        })
+    }
+}
+
+/// This peer's word for the image with these labels; nothing if that is what it has said.
+async fn word(change: &Operation, image: &ImageInfo, said: Said) -> Result<Option<ImageRecord>, WireError> {
     let Some(record) = &image.record else {
         let text =
             format!("\"{}\" is not signed yet, which takes a moment after the first sign-in", image.name);
         return Err(WireError::new(Code::Conflict, text).hint("dosctl list --mine"));
     };
-    if record.album() == album.as_ref() {
+    let Labels { album, description } = record.labels();
+    let labels =
+        Labels { album: said.album.unwrap_or(album), description: said.description.unwrap_or(description) };
+    if record.labels() == labels {
         return Ok(None);
     }
-    let word = (record.preview_hash, album);
+    let word = (record.preview_hash, labels);
     sign_again(&change.services.library, &SignedImage::from(image), word).await.map(Some)
 }

@@ -13,6 +13,7 @@ use dos_protocol::{
     paths::{DEFAULT_PROFILE, is_profile},
 };
 
+use super::gallery_url::GalleryUrl;
 use crate::rules::strangers::Strangers;
 
 /// Whether the gallery is served from the start.
@@ -90,6 +91,10 @@ dos_daemon::settings! {
     gallery: GallerySwitch = GallerySwitch::Off, [env = "PEERD_GALLERY", value_name = "on|off", hide_possible_values = true];
     /// Show requests, answers, new grants, messages and key changes as desktop notifications (D-Bus); `dosctl up` turns it on where there is a session bus [default: off]
     notify: NotifySwitch = NotifySwitch::Off, [env = "PEERD_NOTIFY", value_name = "on|off", hide_possible_values = true];
+    /// Serve the gallery at this Unix socket, for a proxy of your own, in place of a port of this machine; needs gallery_url
+    gallery_socket: PathBuf, [env = "PEERD_GALLERY_SOCKET", value_name = "PATH"];
+    /// Where browsers find that proxy: http:// or https://, its host and its port
+    gallery_url: GalleryUrl, [env = "PEERD_GALLERY_URL", value_name = "URL"];
     /// Log level: error, warn, info, debug, trace, or per module; on a terminal warn, if not given [default: info]
     log: String = "info".into(), [env = "PEERD_LOG", value_name = "FILTER"];
     /// Log format [default: text]

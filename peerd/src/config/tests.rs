@@ -5,7 +5,7 @@ use clap::Args as _;
 use super::*;
 
 /// Key, default as the help tells it (nothing where it does not), another value as the file has it.
-const SETTINGS: [(&str, &str, &str); 18] = [
+const SETTINGS: [(&str, &str, &str); 20] = [
     ("profile", "", "'bob'"),
     ("state_dir", "$XDG_STATE_HOME/dos/peers/PROFILE", "'/y'"),
     ("socket", "$XDG_RUNTIME_DIR/dos/PROFILE/control.sock", "'/y'"),
@@ -21,6 +21,8 @@ const SETTINGS: [(&str, &str, &str); 18] = [
     ("download_rate", "no bound", "20000"),
     ("gallery", "off", "'on'"),
     ("notify", "off", "'on'"),
+    ("gallery_socket", "", "'/g'"),
+    ("gallery_url", "", "'https://b'"),
     ("log", "info", "'debug'"),
     ("log_format", "text", "'json'"),
     ("metrics", "nowhere", "'[::1]:2'"),
@@ -59,7 +61,7 @@ fn every_setting_is_in_the_documents_with_its_default() {
     for (key, default, _) in SETTINGS {
         let default = match key {
             "profile" => "default",
-            "advertise" => "none",
+            "advertise" | "gallery_socket" | "gallery_url" => "none",
             _ => default,
         };
         let row = format!("` | `PEERD_{}` | `{key}` | {default} |", key.to_uppercase());
@@ -70,9 +72,15 @@ fn every_setting_is_in_the_documents_with_its_default() {
 
 #[test]
 fn a_default_is_what_it_is_said_to_be_and_another_value_changes_something() {
+    // Of these each needs the other.
+    let beside = |key: &str| match key {
+        "gallery_socket" => "gallery_url = 'https://a'\n",
+        "gallery_url" => "gallery_socket = '/a'\n",
+        _ => "",
+    };
     let given = format!("{:?}", config("").unwrap());
     for (key, default, other) in SETTINGS {
-        let changed = config(&format!("{key} = {other}")).unwrap();
+        let changed = config(&format!("{}{key} = {other}", beside(key))).unwrap();
         assert_ne!(format!("{changed:?}"), given, "{key} has no effect");
         if matches!(key, "listen" | "log" | "log_format") {
             let same = config(&format!("{key} = '{default}'")).unwrap();
@@ -86,7 +94,7 @@ fn a_default_is_what_it_is_said_to_be_and_another_value_changes_something() {
         if changed.settings != now.settings || changed.log != now.log {
             assert_eq!(restart, <[&str; 0]>::default());
         } else {
-            assert!(restart.contains(&key), "{key}: {restart:?}");
+            assert!(restart.iter().any(|told| told.contains(key)), "{key}: {restart:?}");
         }
     }
     let now = config("").unwrap();
@@ -110,6 +118,7 @@ fn a_flag_beats_the_file_and_the_file_beats_the_default() {
 
 #[test]
 fn what_cannot_be_meant_is_refused_and_what_is_at_the_edge_is_not() {
+    const HALF: &str = "gallery_socket and gallery_url go together: where the proxy finds the gallery, and where browsers find the proxy";
     let many = |count| format!("advertise = [{}]", vec!["'192.0.2.7:1'"; count].join(", "));
     for (text, why) in [
         (
@@ -123,6 +132,8 @@ fn what_cannot_be_meant_is_refused_and_what_is_at_the_edge_is_not() {
             "reachable = false\nadvertise = ['192.0.2.7:1']",
             "a daemon that is not reachable advertises no address",
         ),
+        ("gallery_socket = '/a'", HALF),
+        ("gallery_url = 'https://a'", HALF),
     ] {
         assert_eq!(config(text).unwrap_err().to_string(), why);
     }

@@ -68,7 +68,7 @@ fn refuse(status: StatusCode, why: &'static str) -> Refusal {
 
 async fn admit(gallery: &Gallery, mut request: Request) -> Result<Request, Refusal> {
     let headers = request.headers();
-    if only(headers, &header::HOST) != Some(&gallery.host) {
+    if only(headers, &header::HOST) != Some(&*gallery.host) {
         return Err(refuse(StatusCode::MISDIRECTED_REQUEST, "this is not the address of the gallery"));
     }
     let is_post = match *request.method() {
@@ -78,7 +78,7 @@ async fn admit(gallery: &Gallery, mut request: Request) -> Result<Request, Refus
     };
     let path = request.uri().path().to_owned();
     check_site(headers, is_post, &path)?;
-    if is_post && only(headers, &header::ORIGIN) != Some(&format!("http://{}", gallery.host)) {
+    if is_post && only(headers, &header::ORIGIN) != Some(&*gallery.origin) {
         return Err(refuse(StatusCode::FORBIDDEN, "this form is not one of the gallery"));
     }
     if path == "/enter" || path.starts_with("/assets/") {

@@ -62,14 +62,17 @@ pub(super) const SEARCHED_MAX: usize = 20_000;
 /// Of these, as many are held in memory at a time.
 pub(super) const SEARCHED_AT_ONCE: u32 = 200;
 
-/// Pages of a listing that are looked through for one picture.
-pub(super) const LISTINGS_FOR_ONE_MAX: usize = 8;
+/// The largest original of which a picture is made: it is held in memory meanwhile. Scans and camera files are smaller.
+pub(super) const RENDERED_BYTES_MAX: u64 = 128 << 20;
 
 /// Peers on the page of people.
 pub(super) const PEOPLE_MAX: usize = 500;
 
 /// Grants, requests and contacts that a page shows.
 pub(super) const ROWS_MAX: usize = 500;
+
+/// Receipts on the page of a picture.
+pub(super) const RECEIPTS_MAX: usize = 20;
 
 /// Messages on a page.
 pub(super) const MESSAGES_MAX: u32 = 100;

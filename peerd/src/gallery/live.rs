@@ -8,7 +8,7 @@ use std::{convert::Infallible, sync::Arc};
 use axum::{
     Extension,
     extract::State,
-    http::StatusCode,
+    http::{HeaderName, HeaderValue, StatusCode},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -69,7 +69,9 @@ pub(super) async fn events(
             },
         }
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(STREAM_SIGN)).into_response()
+    // A proxy that collects what it passes on would hold back what happens.
+    let unbuffered = [(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))];
+    (unbuffered, Sse::new(events).keep_alive(KeepAlive::new().interval(STREAM_SIGN))).into_response()
 }
 
 /// The kind of an event, and the image or peer that it is about.

@@ -1,7 +1,7 @@
 //! The gallery: what a user can do, in a browser. It translates requests into [`crate::commands`] and their outcomes into pages, and
 //! decides nothing.
 //!
-//! What always holds: it listens on a loopback address alone; only a browser that `dosctl gallery` let in is answered ([`sessions`],
+//! What always holds: it listens on a loopback address alone, or at a socket for a proxy of its user; only a browser that `dosctl gallery` let in is answered ([`sessions`],
 //! [`guard`]); what others wrote is text in a page, never markup ([`page`]); no page asks anything of another host. It is bounded
 //! in connections, sessions, streams and bodies ([`limits`]), and holds no original: that passes through in pieces ([`original`]).
 
@@ -16,9 +16,11 @@ mod original;
 mod page;
 mod pages;
 mod perform;
+mod render;
 mod routes;
 mod server;
 mod sessions;
+mod telling;
 mod words;
 
 use std::sync::Arc;
@@ -33,21 +35,25 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     commands::Services,
     config::GallerySwitch,
-    entrance::{Asked, Pass},
+    entrance::{Asked, Pass, Place},
 };
 use limits::{LOOK_PAUSE, STREAMS_MAX};
-use server::Server;
+use server::{Listener, Server};
 use sessions::Sessions;
 
 /// What all of its pages work with.
 #[derive(Debug)]
 struct Gallery {
     services: Arc<Services>,
-    /// Where it is, as a browser writes it.
-    host: String,
+    /// Where it is, as a browser writes it: scheme, host and port.
+    origin: Box<str>,
+    /// Host and port.
+    host: Box<str>,
     sessions: Sessions,
     /// Places of browsers that receive what happens.
     streams: Arc<Semaphore>,
+    /// Originals that are made into something that browsers show: one at a time is held in memory.
+    renderings: Semaphore,
     stop: CancellationToken,
 }
 
@@ -94,22 +100,46 @@ async fn close(serving: Option<Server>) {
 
 /// Opens the port and begins to serve.
 fn serve(services: &Arc<Services>, stop: &CancellationToken) -> Result<Server, WireError> {
-    let listener = server::bind().map_err(|error| {
-        WireError::new(Code::Internal, "cannot open a port for the gallery").caused_by(error.to_string())
-    });
-    let (listener, address) = listener.inspect_err(|error| tracing::warn!(%error, "there is no gallery"))?;
-    tracing::info!(listen = %address, "the gallery is served");
+    let proxy = services.config.gallery_proxy.as_ref();
+    let listener = match proxy {
+        None => Listener::on_loopback(),
+        Some((path, _)) => Listener::at(path),
+    };
+    let failed = |error: std::io::Error| {
+        WireError::new(Code::Internal, "cannot open a port or a socket for the gallery")
+            .caused_by(error.to_string())
+    };
+    let listener =
+        listener.map_err(failed).inspect_err(|error| tracing::warn!(%error, "there is no gallery"))?;
+    let (place, origin, host, sessions) = match (listener.address(), proxy) {
+        (Some(address), _) => {
+            let sessions = Sessions::new(format!("dos-gallery-{}", address.port()), false);
+            let origin = format!("http://{address}");
+            (Place::Port(Address(address)), origin.into(), address.to_string().into(), sessions)
+        }
+        (None, Some((_, url))) => {
+            let is_secure = url.is_secure();
+            // With this prefix a browser takes the cookie over TLS alone, and from this very host (RFC 6265bis).
+            let cookie = if is_secure { "__Host-dos-gallery" } else { "dos-gallery" };
+            let place = Place::Proxy(url.origin().into());
+            (place, url.origin().into(), url.host().into(), Sessions::new(cookie.into(), is_secure))
+        }
+        (None, None) => return Err(WireError::new(Code::Internal, "the gallery has no address")),
+    };
+    tracing::info!(listen = %origin, "the gallery is served");
     let gallery = Arc::new(Gallery {
         services: Arc::clone(services),
-        host: address.to_string(),
-        sessions: Sessions::new(address.port()),
+        origin,
+        host,
+        sessions,
         streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+        renderings: Semaphore::new(1),
         stop: stop.child_token(),
     });
-    Ok(Server::start(gallery, listener, address))
+    Ok(Server::start(gallery, listener, place))
 }
 
 fn pass(server: &Server) -> Result<Pass, WireError> {
     let token = server.gallery.sessions.invite()?;
-    Ok(Pass { address: Address(server.address), token })
+    Ok(Pass { place: server.place.clone(), token })
 }

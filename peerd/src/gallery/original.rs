@@ -1,7 +1,7 @@
 //! Originals: given out from an address that works once, or as a file to save.
 //!
 //! What always holds: nothing is spent before the browser has asked for the bytes; what is spent is spent by the command `view` alone;
-//! the bytes pass through in pieces and are kept nowhere; nothing that a browser shows of them runs.
+//! the bytes pass through in pieces and are kept nowhere, but for the moment in which a picture is made of them; nothing that a browser shows of them runs.
 
 use std::{io, sync::Arc, time::Instant};
 
@@ -20,7 +20,9 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use super::{
     Gallery, address,
     answer::{Refusal, inert},
+    limits::RENDERED_BYTES_MAX,
     perform,
+    render::{Showing, rendered},
     sessions::Visitor,
     words,
 };
@@ -86,23 +88,11 @@ async fn begin(gallery: &Arc<Gallery>, path: &ImagePath) -> Result<(Viewing, u64
 fn body(viewing: Viewing) -> Body {
     Body::from_stream(stream::unfold(Some(viewing), async |viewing| {
         let mut viewing = viewing?;
-        if let Some(first) = viewing.first.take() {
-            return Some((Ok(first), Some(viewing)));
+        match next(&mut viewing).await {
+            Ok(piece) => piece.map(|piece| (Ok(piece), Some(viewing))),
+            Err(_) => Some((Err(io::Error::other("the original did not come whole")), None)),
         }
-        while let Some(piece) = viewing.pieces.recv().await {
-            if let Piece::Data(data) = piece {
-                return Some((Ok(Bytes::from(data)), Some(viewing)));
-            }
-        }
-        ended(&mut viewing).await
     }))
-}
-
-async fn ended(viewing: &mut Viewing) -> Option<(io::Result<Bytes>, Option<Viewing>)> {
-    match (&mut viewing.task).await {
-        Ok(Ok(_)) => None,
-        _ => Some((Err(io::Error::other("the original did not come whole")), None)),
-    }
 }
 
 /// The original, once.
@@ -123,16 +113,52 @@ pub(super) async fn show(
     let Some(wanted) = gallery.sessions.take(&visitor, &ticket, Instant::now()) else {
         return Err(Refusal::plain(StatusCode::GONE, "this address works once, and has been used"));
     };
-    let kind = words::shown_as(wanted.format).unwrap_or("application/octet-stream");
-    match begin(&gallery, &wanted.path).await {
-        Ok((viewing, size)) => {
+    let answer = match (begin(&gallery, &wanted.path).await, wanted.showing) {
+        (Ok((viewing, size)), Showing::AsIs(kind)) => {
             let length = [(header::CONTENT_LENGTH, HeaderValue::from(size))];
             Ok((inert(kind), length, body(viewing)).into_response())
         }
-        Err(error) => {
-            gallery.sessions.fail(&visitor, &ticket, error.clone());
-            Err(error.into())
+        (Ok((viewing, size)), Showing::Rendered) => picture_of(&gallery, viewing, size).await,
+        (Ok(_), Showing::File) => Err(WireError::new(Code::Invalid, "this can only be saved as a file")),
+        (Err(error), _) => Err(error),
+    };
+    answer.map_err(|error| {
+        gallery.sessions.fail(&visitor, &ticket, error.clone());
+        error.into()
+    })
+}
+
+/// A picture that is made of an original.
+async fn picture_of(gallery: &Gallery, mut viewing: Viewing, size: u64) -> Result<Response, WireError> {
+    let stops = |_| WireError::new(Code::Offline, "the daemon stops");
+    let _turn = gallery.renderings.acquire().await.map_err(stops)?;
+    let too_large =
+        || WireError::new(Code::Invalid, "the original is too large to be shown: it can be saved as a file");
+    // What comes is not believed to be as large as was said.
+    let most = usize::try_from(size.min(RENDERED_BYTES_MAX)).map_err(|_| too_large())?;
+    let mut original = Vec::new();
+    while let Some(piece) = next(&mut viewing).await? {
+        if original.len().saturating_add(piece.len()) > most {
+            return Err(too_large());
         }
+        original.extend_from_slice(&piece);
+    }
+    Ok((inert("image/jpeg"), rendered(original).await?).into_response())
+}
+
+/// The next bytes.
+async fn next(viewing: &mut Viewing) -> Result<Option<Bytes>, WireError> {
+    if let Some(first) = viewing.first.take() {
+        return Ok(Some(first));
+    }
+    while let Some(piece) = viewing.pieces.recv().await {
+        if let Piece::Data(data) = piece {
+            return Ok(Some(data.into()));
+        }
+    }
+    match (&mut viewing.task).await {
+        Ok(outcome) => outcome.map(|_| None),
+        Err(_) => Err(WireError::new(Code::Internal, "the command failed")),
     }
 }
 

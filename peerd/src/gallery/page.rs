@@ -29,6 +29,7 @@ pub(super) enum Section {
     People,
     Requests,
     Messages,
+    News,
     Settings,
 }
 
@@ -118,11 +119,12 @@ fn top(status: &Status, section: Section) -> Markup {
     let is_online = status.state == SessionState::Online;
     html! {
         header.top {
-            nav #nav data-live="session request message contact" aria-label="Gallery" {
+            nav #nav data-live="session request decision message contact grant viewed removed renamed key_change invite notice" aria-label="Gallery" {
                 (link(Section::Pictures, "/", "Pictures", 0))
                 (link(Section::People, "/people", "People", status.key_changes))
                 (link(Section::Requests, "/requests", "Requests", status.requests))
                 (link(Section::Messages, "/messages", "Messages", status.messages))
+                (link(Section::News, "/news", "News", status.news))
                 (link(Section::Settings, "/settings", "Settings", 0))
             }
             p #me data-live="session" .me {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use dos_protocol::{
-    Code, WireError,
-    control::{Command, ListQuery, Outcome},
+    Code, ImageNo, WireError,
+    control::{Command, Event, ListQuery, Outcome},
     directory::Cursor,
     model::{ImageInfo, ImagePath, PeerInfo, PeerRef},
 };
 
-use super::{Gallery, limits::LISTINGS_FOR_ONE_MAX};
-use crate::commands::{Finished, Kept, NoUpload, Piece, perform, sink};
+use super::Gallery;
+use crate::commands::{self, Finished, Kept, NoUpload, Piece, perform, sink};
 
 /// That an outcome is not one of its command.
 pub(super) fn unexpected() -> WireError {
@@ -18,20 +18,30 @@ pub(super) fn unexpected() -> WireError {
 }
 
 async fn run(gallery: &Arc<Gallery>, command: Command) -> Result<Finished, WireError> {
+    run_with_events(gallery, command).await.map(|(finished, _)| finished)
+}
+
+/// Has a command carried out; what came of it, and the events that it gave, which are few.
+async fn run_with_events(
+    gallery: &Arc<Gallery>,
+    command: Command,
+) -> Result<(Finished, Vec<Event>), WireError> {
     let (sink, mut pieces) = sink();
     let mut none = NoUpload;
     let work = Box::pin(perform(&gallery.services, command, &mut none, sink));
-    let mut kept = Kept::default();
+    let (mut kept, mut events) = (Kept::default(), Vec::new());
     let collect = async {
         while let Some(piece) = pieces.recv().await {
-            if let Piece::Part(part) = piece {
-                kept.add(*part);
+            match piece {
+                Piece::Part(part) => kept.add(*part),
+                Piece::Event(event) => events.push(*event),
+                _ => {}
             }
         }
     };
     let (finished, ()) = tokio::join!(work, collect);
     let Finished { outcome, then } = finished?;
-    Ok(Finished { outcome: kept.with(outcome), then })
+    Ok((Finished { outcome: kept.with(outcome), then }, events))
 }
 
 /// What came of a command that changes nothing.
@@ -73,6 +83,38 @@ pub(super) async fn list(gallery: &Arc<Gallery>, query: ListQuery) -> Result<Lis
     }
 }
 
+/// A page of images, the newest first; nothing if the directory cannot give one: it is out of reach, or of an earlier release.
+///
+/// # Errors
+/// As `newest`.
+pub(super) async fn newest(
+    gallery: &Arc<Gallery>,
+    (peer, mine): (Option<PeerRef>, bool),
+    (before, limit): (Option<ImageNo>, u32),
+) -> Result<Option<(Vec<PeerInfo>, Option<ImageNo>)>, WireError> {
+    if gallery.services.upstream.is_out_of_reach() {
+        return Ok(None);
+    }
+    match ask(gallery, Command::Newest { peer, mine, before, limit: Some(limit) }).await {
+        Ok(Outcome::Newest { peers, before }) => Ok(Some((peers, before))),
+        Ok(_) => Err(unexpected()),
+        Err(error) if error.code == Code::Unsupported => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What has happened of late, the oldest first. Shown to a person it is no news any more.
+///
+/// # Errors
+/// As `news`.
+pub(super) async fn news(gallery: &Arc<Gallery>, is_person: bool) -> Result<Vec<Event>, WireError> {
+    let (finished, events) = run_with_events(gallery, Command::News { all: true }).await?;
+    if is_person && let Some(then) = finished.then {
+        then.shown(&gallery.services).await;
+    }
+    Ok(events)
+}
+
 /// An image with its owner, whose own images are left out.
 ///
 /// # Errors
@@ -81,33 +123,5 @@ pub(super) async fn image(
     gallery: &Arc<Gallery>,
     path: &ImagePath,
 ) -> Result<(PeerInfo, ImageInfo), WireError> {
-    // A listing begins after a name: that which is shorter by its last letter comes before it.
-    let mut before = path.name.as_str().chars();
-    before.next_back();
-    let before = before.as_str().trim_end().parse().ok();
-    let mut after = before.map(|name| Cursor { peer: path.owner, image: Some(name) });
-    if gallery.services.upstream.is_out_of_reach() {
-        // What is remembered has no pages.
-        after = None;
-    }
-    for _ in 0..LISTINGS_FOR_ONE_MAX {
-        let query = ListQuery {
-            peer: Some(PeerRef::Id(path.owner)),
-            after,
-            limit: Some(dos_protocol::limits::PAGE_DEFAULT),
-            ..ListQuery::default()
-        };
-        let Listing { peers, next, .. } = list(gallery, query).await?;
-        for mut peer in peers {
-            let images = std::mem::take(&mut peer.images);
-            if let Some(image) = images.into_iter().find(|image| image.name == path.name) {
-                return Ok((peer, image));
-            }
-        }
-        after = next;
-        if after.is_none() {
-            break;
-        }
-    }
-    Err(WireError::new(Code::NotFound, format!("there is no picture \"{}\" of this peer", path.name)))
+    commands::image(&gallery.services, path).await
 }

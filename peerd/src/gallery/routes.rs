@@ -29,6 +29,7 @@ pub(super) fn router(gallery: Arc<Gallery>) -> Router {
         .route("/people", get(pages::people::page))
         .route("/requests", get(pages::requests::page))
         .route("/messages", get(pages::messages::page))
+        .route("/news", get(pages::news::page))
         .route("/settings", get(pages::settings::page))
         .route("/events", get(live::events))
         .merge(changes::routes())

@@ -1,11 +1,14 @@
-//! The port of the gallery: loopback alone, bounded in connections and in the time that a request's head may take.
+//! The port of the gallery, loopback alone, or its socket for a proxy of its user, for that user alone: bounded in connections and in
+//! the time that a request's head may take.
 //!
 //! A browser sends the cookies of a host to all of the host's ports. So the gallery listens on a loopback address of its own, drawn
 //! at random of 127.0.0.0/8: what else is served on 127.0.0.1 never gets its cookie.
 
 use std::{
-    io,
+    fs, io,
     net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
     pin::pin,
     sync::Arc,
 };
@@ -17,7 +20,8 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::Semaphore,
     task::JoinHandle,
     time::{sleep, timeout},
@@ -29,21 +33,82 @@ use super::{
     limits::{ACCEPT_PAUSE, BACKLOG, CONNECTIONS_MAX, FINISH_TIME_MAX, HEAD_TIME_MAX},
     routes,
 };
-use crate::random;
+use crate::{entrance::Place, random};
 
 /// A gallery that is served.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) gallery: Arc<Gallery>,
-    pub(super) address: SocketAddr,
+    pub(super) place: Place,
     accepting: JoinHandle<()>,
+}
+
+/// Where connections come from.
+#[derive(Debug)]
+pub(super) enum Listener {
+    Port(TcpListener, SocketAddr),
+    /// The file goes with it.
+    Socket(UnixListener, PathBuf),
+}
+
+/// A connection.
+enum Stream {
+    Port(TcpStream),
+    Socket(UnixStream),
+}
+
+impl Listener {
+    /// At a port of a loopback address.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn on_loopback() -> io::Result<Self> {
+        bind().map(|(listener, address)| Self::Port(listener, address))
+    }
+
+    /// At a socket of this user alone. One that a daemon has left behind is removed.
+    ///
+    /// # Errors
+    /// `AddrInUse` if a program listens there, or there is something that is no socket.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        if fs::symlink_metadata(path).is_ok_and(|known| known.file_type().is_socket()) {
+            match std::os::unix::net::UnixStream::connect(path) {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)?,
+                _ => return Err(io::ErrorKind::AddrInUse.into()),
+            }
+        }
+        let listener = UnixListener::bind(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        Ok(Self::Socket(listener, path.to_owned()))
+    }
+
+    /// The address of the port, if it is one.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        if let Self::Port(_, address) = self { Some(*address) } else { None }
+    }
+
+    async fn accept(&self) -> io::Result<Stream> {
+        match self {
+            Self::Port(listener, _) => listener.accept().await.map(|(stream, _)| Stream::Port(stream)),
+            Self::Socket(listener, _) => listener.accept().await.map(|(stream, _)| Stream::Socket(stream)),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Socket(_, path) = self {
+            // It may be gone already.
+            drop(fs::remove_file(path));
+        }
+    }
 }
 
 /// Opens a port on a loopback address.
 ///
 /// # Errors
 /// What the system says.
-pub(super) fn bind() -> io::Result<(TcpListener, SocketAddr)> {
+fn bind() -> io::Result<(TcpListener, SocketAddr)> {
     let [a, b, c] = random::bytes().map_err(io::Error::other)?;
     // Neither 127.0.0.1 nor a first or last address of the network.
     let own = Ipv4Addr::new(127, a | 1, b, c.clamp(2, 254));
@@ -59,9 +124,9 @@ pub(super) fn bind() -> io::Result<(TcpListener, SocketAddr)> {
 
 impl Server {
     /// Begins to serve.
-    pub(super) fn start(gallery: Arc<Gallery>, listener: TcpListener, address: SocketAddr) -> Self {
+    pub(super) fn start(gallery: Arc<Gallery>, listener: Listener, place: Place) -> Self {
         let accepting = tokio::spawn(accept(Arc::clone(&gallery), listener));
-        Self { gallery, address, accepting }
+        Self { gallery, place, accepting }
     }
 
     /// Ends it: no one new is served, and what is being answered gets a moment.
@@ -71,7 +136,7 @@ impl Server {
     }
 }
 
-async fn accept(gallery: Arc<Gallery>, listener: TcpListener) {
+async fn accept(gallery: Arc<Gallery>, listener: Listener) {
     let (places, connections) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), TaskTracker::new());
     let stop = gallery.stop.clone();
     let router = routes::router(gallery);
@@ -84,11 +149,14 @@ async fn accept(gallery: Arc<Gallery>, listener: TcpListener) {
             biased;
             () = stop.cancelled() => break,
             (place, accepted) = next => match accepted {
-                Ok((stream, _)) => {
+                Ok(stream) => {
                     let (router, stop) = (router.clone(), stop.clone());
                     connections.spawn(async move {
                         let _place = place;
-                        connection(stream, router, stop.cancelled()).await;
+                        match stream {
+                            Stream::Port(stream) => connection(stream, router, stop.cancelled()).await,
+                            Stream::Socket(stream) => connection(stream, router, stop.cancelled()).await,
+                        }
                     });
                 }
                 Err(error) => {
@@ -103,7 +171,11 @@ async fn accept(gallery: Arc<Gallery>, listener: TcpListener) {
     connections.wait().await;
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: impl Future<Output = ()>) {
+async fn connection<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    router: Router,
+    stop: impl Future<Output = ()>,
+) {
     let mut served = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())

@@ -9,14 +9,12 @@ use std::{
 };
 
 use blake3::Hash;
-use dos_protocol::{
-    WireError,
-    model::{Format, ImagePath},
-};
+use dos_protocol::{WireError, model::ImagePath};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::limits::{IDLE_TIME_MAX, SESSIONS_MAX, TICKET_TIME, TICKETS_MAX, TOKEN_TIME, TOKENS_MAX};
+use super::render::Showing;
 use crate::random;
 
 /// What the next page of a session says at its top.
@@ -30,7 +28,7 @@ pub(super) struct Said {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) path: ImagePath,
-    pub(super) format: Format,
+    pub(super) showing: Showing,
     /// One's own is looked at for nothing.
     pub(super) is_own: bool,
 }
@@ -75,6 +73,7 @@ struct Inner {
 #[derive(Debug)]
 pub(super) struct Sessions {
     cookie: String,
+    is_secure: bool,
     inner: Mutex<Inner>,
 }
 
@@ -102,14 +101,20 @@ impl Inner {
 }
 
 impl Sessions {
-    /// Of the gallery at this port.
-    pub(super) fn new(port: u16) -> Self {
-        Self { cookie: format!("dos-gallery-{port}"), inner: Mutex::default() }
+    /// With a cookie of this name, which browsers send over TLS alone if it `is_secure`.
+    pub(super) fn new(cookie: String, is_secure: bool) -> Self {
+        Self { cookie, is_secure, inner: Mutex::default() }
     }
 
     /// The name of the cookie.
     pub(super) fn cookie(&self) -> &str {
         &self.cookie
+    }
+
+    /// What a browser is told to keep.
+    pub(super) fn set_cookie(&self, value: &str) -> String {
+        let secure = if self.is_secure { "; Secure" } else { "" };
+        format!("{}={value}; HttpOnly; SameSite=Strict; Path=/{secure}", self.cookie)
     }
 
     /// A token that lets one browser in.
@@ -258,12 +263,12 @@ mod tests {
     }
 
     fn sea() -> Wanted {
-        Wanted { path: "7xKqPm2R/sea".parse().unwrap(), format: Format::Jpeg, is_own: false }
+        Wanted { path: "7xKqPm2R/sea".parse().unwrap(), showing: Showing::AsIs("image/jpeg"), is_own: false }
     }
 
     #[test]
     fn a_token_lets_one_browser_in_and_only_the_last_tokens_are_good() {
-        let sessions = Sessions::new(1);
+        let sessions = Sessions::new("dos-gallery".into(), false);
         assert!(sessions.are_over());
         let first = sessions.invite().unwrap();
         assert!(!sessions.are_over());
@@ -278,8 +283,15 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_behind_tls_goes_over_tls_alone() {
+        let kept = |is_secure| Sessions::new("name".into(), is_secure).set_cookie("value");
+        assert_eq!(kept(false), "name=value; HttpOnly; SameSite=Strict; Path=/");
+        assert_eq!(kept(true), "name=value; HttpOnly; SameSite=Strict; Path=/; Secure");
+    }
+
+    #[test]
     fn a_session_ends_when_nobody_does_anything_whatever_its_pages_do() {
-        let sessions = Sessions::new(1);
+        let sessions = Sessions::new("dos-gallery".into(), false);
         let (cookie, visitor) = entered(&sessions);
         let almost = Instant::now() + IDLE_TIME_MAX / 2;
         assert!(sessions.visit(&cookie, false, almost).is_some());
@@ -291,7 +303,7 @@ mod tests {
 
     #[test]
     fn there_are_few_sessions_and_the_idlest_goes_first() {
-        let sessions = Sessions::new(1);
+        let sessions = Sessions::new("dos-gallery".into(), false);
         let (first, _) = entered(&sessions);
         let (second, _) = entered(&sessions);
         assert!(sessions.visit(&first, true, Instant::now()).is_some());
@@ -304,7 +316,7 @@ mod tests {
 
     #[test]
     fn an_address_works_once_for_its_own_session_in_its_time() {
-        let sessions = Sessions::new(1);
+        let sessions = Sessions::new("dos-gallery".into(), false);
         let ((_, alice), (_, bob)) = (entered(&sessions), entered(&sessions));
         let ticket = sessions.ticket(&alice, sea()).unwrap();
         let now = Instant::now();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use dos_protocol::{
     Allowance, PeerId, PeerName, Timestamp,
     control::SessionState,
+    directory::ViewedKind,
     model::{Access, AccessState, Format, GrantState, ImageInfo},
 };
 
@@ -81,6 +82,17 @@ pub(super) fn access(access: Option<&Access>) -> (String, &'static str) {
     }
 }
 
+/// What somebody did with views.
+pub(super) fn viewing(views: u64, kind: ViewedKind) -> String {
+    let views = count(views, "view");
+    match kind {
+        ViewedKind::View => "viewed it".into(),
+        ViewedKind::Checkout => format!("took {views} along"),
+        ViewedKind::Checkin => format!("gave back {views}"),
+        ViewedKind::GivenUp => format!("gave up {views}"),
+    }
+}
+
 /// How a grant stands.
 pub(super) fn grant(state: GrantState) -> &'static str {
     match state {
@@ -100,6 +112,11 @@ pub(super) fn facts(image: &ImageInfo) -> String {
         Some((width, height)) => format!("{format}, {width} × {height} pixels, {bytes}"),
         None => format!("{format}, {bytes}"),
     }
+}
+
+/// What is said of a picture to those who do not see it.
+pub(super) fn alternative(image: &ImageInfo) -> String {
+    image.description().map_or_else(|| format!("Preview of {}", image.name), ToString::to_string)
 }
 
 /// The media type of what browsers show by themselves; nothing for other formats.

@@ -163,6 +163,7 @@ mod tests {
             preview_hash: [0; 32],
             signature: [0; 64].into(),
             album: None,
+            description: None,
         };
         let seen = Some(5);
         for (owner, seen, record, is_signed, expected) in [

@@ -5,6 +5,7 @@ mod abuse;
 mod adding;
 mod albums;
 mod attack;
+mod browser;
 mod campaign;
 mod completing;
 mod control;

@@ -1,4 +1,4 @@
-//! Albums, and what is shared with whoever is to get what comes into one.
+//! Albums and descriptions, and what is shared with whoever is to get what comes into an album.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::PeerId,
     model::Allowance,
-    name::{AlbumName, PeerName},
+    name::{AlbumName, Description, PeerName},
     time::Timestamp,
 };
 
@@ -18,6 +18,16 @@ pub enum AlbumChange {
     /// It is in this one from now on, and in no other.
     In(AlbumName),
     /// It is in none.
+    Out,
+}
+
+/// What becomes of the description of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DescriptionChange {
+    /// It has this one from now on.
+    To(Description),
+    /// It has none.
     Out,
 }
 

@@ -7,15 +7,15 @@ use strum::VariantNames;
 
 use crate::{
     directory::{Cursor, ViewsChange},
-    id::PeerId,
+    id::{ImageNo, PeerId},
     key::PublicKey,
     link::JoinLink,
     model::{ImageArg, PeerRef, Visibility},
-    name::{AlbumName, ImageName, PeerName},
+    name::{AlbumName, Description, ImageName, PeerName},
     password::Password,
 };
 
-use super::{AlbumChange, NewInvite, Terms};
+use super::{AlbumChange, DescriptionChange, NewInvite, Terms};
 
 /// What is wanted of an `add` beside the image's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -239,6 +239,17 @@ pub enum Command {
     },
     /// The groups and who belongs to them.
     Groups,
+    /// Images of all peers or of one, the newest first.
+    Newest {
+        /// One peer's only.
+        peer: Option<PeerRef>,
+        /// Only one's own.
+        mine: bool,
+        /// Those before this one, which was the last of an earlier page.
+        before: Option<ImageNo>,
+        /// Images wanted.
+        limit: Option<u32>,
+    },
     /// As [`Command::Add`], saying who may see the image, or which album it is in: a command of its own, so that a peerd that
     /// knows neither publishes nothing.
     AddAs {
@@ -254,8 +265,11 @@ pub enum Command {
         /// The album that it is in.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         album: Option<AlbumName>,
+        /// What is to be seen on it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<Description>,
     },
-    /// Says who may see an image of one's own, and which album it is in.
+    /// Says who may see an image of one's own, which album it is in, and what is to be seen on it.
     Set {
         /// Which.
         name: ImageName,
@@ -265,6 +279,9 @@ pub enum Command {
         /// Its album; as it is, if not said.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         album: Option<AlbumChange>,
+        /// Its description; as it is, if not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<DescriptionChange>,
     },
     /// The albums of one's own.
     Albums,

@@ -9,7 +9,7 @@ use crate::{
     card::Card,
     directory::{Block, Blocked, Cursor, Delivery, Preview, Request},
     error::WireError,
-    id::{ImageId, MessageId, PeerId},
+    id::{ImageId, ImageNo, MessageId, PeerId},
     kind::known_or_none,
     link::JoinLink,
     model::{Address, Allowance, Grant, ImageInfo, ImagePath, PeerInfo},
@@ -59,6 +59,13 @@ pub enum Outcome {
         /// When the directory has shown it, if it is out of reach now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         as_of: Option<Timestamp>,
+    },
+    /// Of `newest`: images with their owners, of whom one may come several times.
+    Newest {
+        /// Peers with their images.
+        peers: Vec<PeerInfo>,
+        /// Where to go on.
+        before: Option<ImageNo>,
     },
     /// Of `resolve` and `unblock`.
     Peer(Box<PeerInfo>),
@@ -240,6 +247,13 @@ pub enum Outcome {
     Gallery {
         /// Where it is served.
         address: Address,
+        /// Lets one browser in, once.
+        token: Box<str>,
+    },
+    /// Of `gallery`, if it is reached through a proxy.
+    GalleryAt {
+        /// Where a browser finds it: scheme, host and port, without a slash at its end.
+        url: Box<str>,
         /// Lets one browser in, once.
         token: Box<str>,
     },

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::PeerId,
+    id::{ImageNo, PeerId},
     model::{PeerInfo, PeerRef},
     name::ImageName,
     time::Timestamp,
@@ -44,4 +44,24 @@ pub struct Page {
     pub peers: Vec<PeerInfo>,
     /// Where to go on, if there may be more.
     pub next: Option<Cursor>,
+}
+
+/// See [`super::Op::Newest`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Newest {
+    /// One peer's only.
+    pub peer: Option<PeerRef>,
+    /// Those before this one, which was the last of an earlier page.
+    pub before: Option<ImageNo>,
+    /// Images wanted, at most [`crate::limits::PAGE_MAX`].
+    pub limit: u32,
+}
+
+/// See [`super::Answer::Newest`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewestPage {
+    /// Images, the newest first, with their owners: one whose images do not follow each other comes several times.
+    pub peers: Vec<PeerInfo>,
+    /// Where to go on, if there are more.
+    pub before: Option<ImageNo>,
 }

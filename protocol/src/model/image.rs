@@ -9,7 +9,7 @@ use super::Access;
 use crate::{
     id::{ImageId, ImageNo, PeerId, SealedHash},
     kind::known_or_none,
-    name::{AlbumName, ImageName},
+    name::{AlbumName, Description, ImageName},
     record::{ImageRecord, SignatureState},
 };
 
@@ -180,6 +180,13 @@ impl ImageInfo {
     pub fn album(&self) -> Option<&AlbumName> {
         let is_bad = self.signature.is_some_and(SignatureState::is_bad);
         self.record.as_ref().filter(|_| !is_bad).and_then(ImageRecord::album)
+    }
+
+    /// What is to be seen on the image, on the same condition.
+    #[must_use]
+    pub fn description(&self) -> Option<&Description> {
+        let is_bad = self.signature.is_some_and(SignatureState::is_bad);
+        self.record.as_ref().filter(|_| !is_bad).and_then(ImageRecord::description)
     }
 }
 

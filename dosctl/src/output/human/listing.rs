@@ -24,7 +24,10 @@ pub(crate) fn page(text: &mut Text, peers: &[PeerInfo], next: Option<&Token>) {
         // A column of its own only where there is something in it.
         let has_albums = peers.iter().flat_map(|who| &who.images).any(|image| image.album().is_some());
         let album: &[&str] = if has_albums { &["ALBUM"] } else { &[] };
-        let columns = [&["PEER", "ID", "SEEN", "IMAGE"], album, &[">PIXELS", ">SIZE", "ACCESS"]].concat();
+        let has_texts = peers.iter().flat_map(|who| &who.images).any(|image| image.description().is_some());
+        let description: &[&str] = if has_texts { &["DESCRIPTION"] } else { &[] };
+        let columns =
+            [&["PEER", "ID", "SEEN", "IMAGE"], album, &[">PIXELS", ">SIZE", "ACCESS"], description].concat();
         let mut table = Table::new(&columns);
         for who in peers {
             let head = [or_nothing(who.name.as_ref()), who.id.to_string(), seen(who, text.now)];
@@ -34,7 +37,8 @@ pub(crate) fn page(text: &mut Text, peers: &[PeerInfo], next: Option<&Token>) {
             for image in &who.images {
                 let [name, cells @ ..] = image_cells(image, text.now);
                 let album = has_albums.then(|| or_nothing(image.album()));
-                table.row([&head[..], &[name], album.as_slice(), &cells].concat());
+                let description = has_texts.then(|| described(image));
+                table.row([&head[..], &[name], album.as_slice(), &cells, description.as_slice()].concat());
             }
         }
         table.show(text);
@@ -97,6 +101,16 @@ fn seen(peer: &PeerInfo, now: Timestamp) -> String {
             None => relative(at, now),
         },
         None => "never".into(),
+    }
+}
+
+/// What is to be seen on an image, as far as it fits into a line of a table.
+fn described(image: &ImageInfo) -> String {
+    const CHARS_MAX: usize = 60;
+    let Some(text) = image.description() else { return NOTHING.into() };
+    match text.as_str().char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{}...", &text.as_str()[..end]),
+        None => text.to_string(),
     }
 }
 

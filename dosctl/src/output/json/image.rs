@@ -1,7 +1,7 @@
 //! Images, the peers that have them, and what becomes of them.
 
 use dos_protocol::{
-    AlbumName, Allowance, ImageId, ImageName, ImagePath, PeerId, PeerName, Timestamp,
+    AlbumName, Allowance, Description, ImageId, ImageName, ImagePath, PeerId, PeerName, Timestamp,
     model::{self, AccessState, Address, Format, PreviewInfo},
     record::SignatureState,
 };
@@ -24,6 +24,7 @@ pub(crate) struct Image<'a> {
     access: Option<Access>,
     signature: Option<&'static str>,
     album: Option<&'a AlbumName>,
+    description: Option<&'a Description>,
     visibility: &'static str,
 }
 
@@ -55,6 +56,7 @@ impl<'a> From<&'a model::ImageInfo> for Image<'a> {
             access,
             signature: image.signature.map(SignatureState::as_str),
             album: image.album(),
+            description: image.description(),
             visibility: image.visibility.as_str(),
         }
     }

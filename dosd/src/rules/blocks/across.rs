@@ -117,6 +117,7 @@ pub(crate) fn act(op: &Op) -> Act {
         | Op::Unregister => Act::Own,
         Op::Image(_) | Op::Preview(_) => Act::Look,
         Op::List(_)
+        | Op::Newest(_)
         | Op::Resolve(_)
         | Op::Contact(_)
         | Op::Identify(_)

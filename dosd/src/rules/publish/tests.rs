@@ -4,6 +4,7 @@ use dos_protocol::{
     Code, Reason,
     directory::Preview,
     model::{Format, Original, SealedCopy},
+    record::Described,
 };
 
 use super::{super::samples::*, *};
@@ -173,7 +174,7 @@ fn sizes_are_possible() {
 }
 
 fn word_of(revision: u64) -> ImageRecord {
-    ImageRecord { revision, preview_hash: [3; 32], signature: [4; 64].into(), album: None }
+    ImageRecord { revision, preview_hash: [3; 32], signature: [4; 64].into(), album: None, description: None }
 }
 
 #[test]
@@ -197,6 +198,36 @@ fn an_owners_word_comes_with_its_preview_and_never_goes_back() {
     }
     let other = Sign { sealed: [9; 32].into(), ..word(7) };
     assert_eq!(sign(&image(), &other, (0, quotas)).unwrap_err().code, Code::Stale);
+}
+
+#[test]
+fn what_is_said_of_an_image_is_the_newest_and_a_longer_description_needs_room() {
+    let quotas = Quotas { row_bytes: 8, ..Quotas::default() };
+    let described = |revision, text: &str| ImageRecord {
+        description: Some(Described { text: text.parse().unwrap(), signature: [5; 64].into() }),
+        ..word_of(revision)
+    };
+    let wanted = |record| Set { image: image().no, visibility: None, record };
+    let at = |record| ImageInfo { record: Some(record), ..image() };
+    let known = at(described(7, "boat"));
+    for (image, record, row_bytes, expected) in [
+        (&known, None, 0, Ok(None)),
+        // Of the same or an earlier revision it is known.
+        (&known, Some(described(7, "gull")), 0, Ok(None)),
+        (&known, Some(described(8, "gulls")), 7, Ok(Some(described(8, "gulls")))),
+        (&known, Some(described(8, "gulls")), 8, Err(())),
+        // What is not longer needs none.
+        (&known, Some(described(8, "gull")), 9, Ok(Some(described(8, "gull")))),
+        (&known, Some(word_of(8)), 9, Ok(Some(word_of(8)))),
+        (&image(), Some(described(1, "b")), 8, Err(())),
+    ] {
+        let came = set(image, &wanted(record.clone()), (row_bytes, quotas));
+        let came = came.map_err(|error| assert_eq!(error.reason, Some(Reason::Limit)));
+        assert_eq!(came, expected.map(|record| record.map(at)), "{record:?} {row_bytes}");
+    }
+    let hidden = Set { visibility: Some(Visibility::Private), ..wanted(None) };
+    let private = ImageInfo { visibility: Visibility::Private, ..known.clone() };
+    assert_eq!(set(&known, &hidden, (9, quotas)), Ok(Some(private)));
 }
 
 fn remembered(known: Option<ImageInfo>, named: Option<ImageInfo>) -> Remembered {

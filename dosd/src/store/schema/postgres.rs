@@ -320,3 +320,24 @@ CREATE TABLE lockouts(
 );
 CREATE INDEX lockouts_by_age ON lockouts(last);
 "#;
+
+pub(super) const DESCRIPTIONS: &str = r#"
+ALTER TABLE images ADD COLUMN description text COLLATE "C";
+ALTER TABLE images ADD COLUMN description_signature bytea CHECK(length(description_signature) = 64);
+CREATE INDEX images_newest ON images(no) WHERE private = 0;
+CREATE INDEX images_newest_of ON images(owner, no) WHERE private = 0;
+CREATE OR REPLACE FUNCTION images_counted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF TG_OP = 'INSERT' THEN UPDATE peers SET row_bytes = row_bytes + 600 WHERE id = new.owner;
+    ELSE
+        UPDATE peers SET row_bytes = row_bytes - 600 - coalesce(octet_length(old.description), 0) WHERE id = old.owner;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION images_described() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    UPDATE peers SET row_bytes = row_bytes + coalesce(octet_length(new.description), 0)
+        - coalesce(octet_length(old.description), 0) WHERE id = new.owner;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER images_described AFTER UPDATE OF description ON images FOR EACH ROW
+    WHEN (new.description IS DISTINCT FROM old.description) EXECUTE FUNCTION images_described();
+"#;

@@ -56,7 +56,11 @@
       const [here, now] = [$(id), page.getElementById(id)];
       if (!here || !now || here.innerHTML === now.innerHTML) continue;
       if (isBusy(here)) { waiting.add(id); continue; }
-      if (id === "pictures" && $("grid") && $("grid").dataset.grown) { say("There is news: reload to see it."); continue; }
+      if (id === "pictures" && $("grid") && $("grid").dataset.grown) {
+        const [first, newest] = [here, now].map((part) => part.querySelector("#grid > li"));
+        if (first && newest && first.outerHTML !== newest.outerHTML) say("There is something new: reload to see it.");
+        continue;
+      }
       here.replaceWith(now);
       if (id !== "nav" && id !== "me") say("The page was updated.");
       if (id === "pictures") watchMore();
@@ -95,6 +99,12 @@
     else if (stream) { stream.close(); stream = null; }
   });
   listen();
+  // Of what others publish, and of who is online among them, no event tells.
+  if ($("pictures")) setInterval(() => {
+    if (!stream || document.hidden) return;
+    waiting.add("pictures");
+    if (!timer) timer = setTimeout(refresh, 50);
+  }, 10000);
 
   // Pictures: search as one types, and the next page when the end of this one comes into view.
   const search = $("search");

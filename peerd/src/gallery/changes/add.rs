@@ -196,6 +196,7 @@ async fn one(
             options: AddOptions::default(),
             visibility,
             album: album.clone(),
+            description: None,
         },
     };
     let (sink, pieces) = sink();

@@ -12,8 +12,8 @@ use axum::{
     routing::{get, post},
 };
 use dos_protocol::{
-    AlbumName, Code, ImageName, PeerRef, WireError,
-    control::{AlbumChange, Command, Outcome, RequestArg},
+    AlbumName, Code, Description, ImageName, PeerRef, WireError,
+    control::{AlbumChange, Command, DescriptionChange, Outcome, RequestArg},
     directory::Delivery,
     model::{ImagePath, Visibility},
 };
@@ -86,6 +86,8 @@ struct Setting {
     visibility: String,
     #[serde(default)]
     album: String,
+    #[serde(default)]
+    description: String,
 }
 
 async fn set(
@@ -101,7 +103,16 @@ async fn set(
             "" => AlbumChange::Out,
             album => AlbumChange::In(field::<AlbumName>("an album's name", album)?),
         };
-        let command = Command::Set { name, visibility: Some(visibility), album: Some(album) };
+        let description = match form.description.trim() {
+            "" => DescriptionChange::Out,
+            // A browser ends lines with two characters, and a description has one line.
+            text => {
+                let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                DescriptionChange::To(field::<Description>("a description", &line)?)
+            }
+        };
+        let (album, description) = (Some(album), Some(description));
+        let command = Command::Set { name, visibility: Some(visibility), album, description };
         change(&gallery, command).await.map(|_| "saved".to_owned())
     };
     Ok(go_on(&gallery, &visitor, (&place, work.await)))

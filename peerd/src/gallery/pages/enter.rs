@@ -49,8 +49,7 @@ pub(in crate::gallery) async fn enter(
         let why = "this address was used already, or is old: run `dosctl gallery` again";
         return Err(Refusal::plain(StatusCode::UNAUTHORIZED, why));
     };
-    let cookie = format!("{}={cookie}; HttpOnly; SameSite=Strict; Path=/", gallery.sessions.cookie());
-    let cookie = HeaderValue::try_from(cookie)
+    let cookie = HeaderValue::try_from(gallery.sessions.set_cookie(&cookie))
         .map_err(|_| Refusal::plain(StatusCode::INTERNAL_SERVER_ERROR, "no cookie could be made"))?;
     Ok(([(header::SET_COOKIE, cookie)], see("/")).into_response())
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod enter;
 pub(super) mod messages;
+pub(super) mod news;
 pub(super) mod people;
 pub(super) mod picture;
 pub(super) mod pictures;

@@ -10,7 +10,8 @@ use axum::{
 };
 use dos_protocol::{
     Timestamp, WireError,
-    control::{Command, Group, Outcome},
+    control::{Command, Event, EventKind, Group, Outcome},
+    limits::DESCRIPTION_BYTES_MAX,
     model::{AccessState, Allowance, Grant, GrantState, ImageInfo, ImagePath, PeerInfo, Visibility},
 };
 use maud::{Markup, html};
@@ -18,9 +19,9 @@ use maud::{Markup, html};
 use crate::gallery::{
     Gallery, address,
     answer::Refusal,
-    limits::ROWS_MAX,
+    limits::{RECEIPTS_MAX, ROWS_MAX},
     page::{Page, Section, csrf, whole},
-    perform::{ask, image, unexpected},
+    perform::{ask, image, news, unexpected},
     sessions::Visitor,
     words,
 };
@@ -46,13 +47,14 @@ pub(in crate::gallery) async fn page(
     let body = html! {
         article.picture {
             figure {
-                img src=(address::of_image("preview", &path)) alt={ "Preview of " (image.name) }
+                img src=(address::of_image("preview", &path)) alt=(words::alternative(&image))
                     width=(preview.width.max(1)) height=(preview.height.max(1));
                 figcaption.hint { "The preview. The original is " (words::facts(&image)) "." }
             }
             div.panel {
                 h1 { (image.name) }
                 (whose(&owner, &image, &who))
+                @if let Some(text) = image.description() { p.described { (text) } }
                 (panel)
             }
         }
@@ -120,6 +122,10 @@ async fn own(gallery: &Arc<Gallery>, visitor: &Visitor, image: &ImageInfo) -> Re
         Outcome::Groups(groups) => groups,
         _ => return Err(unexpected()),
     };
+    let is_of_it =
+        |event: &Event| matches!(&event.what, EventKind::Viewed { grant, .. } if grant.path == path);
+    let receipts: Vec<Event> =
+        news(gallery, false).await?.into_iter().rev().filter(is_of_it).take(RECEIPTS_MAX).collect();
     let now = gallery.services.store.clock().now();
     Ok(html! {
         (view::buttons(visitor, image))
@@ -128,9 +134,26 @@ async fn own(gallery: &Arc<Gallery>, visitor: &Visitor, image: &ImageInfo) -> Re
             @if grants.is_empty() { p.hint { "No one but you." } }
             @else { (table(visitor, (&path, &grants), now)) }
         }
+        section #receipts data-live="viewed" data-image=(path) {
+            @if !receipts.is_empty() {
+                h2 { "Views of late" }
+                ul.receipts { @for event in &receipts { (receipt(event, now)) } }
+            }
+        }
         section { h2 { "Share it" } (share(visitor, &path, &groups)) }
         section { h2 { "Settings" } (settings(visitor, image)) }
     })
+}
+
+fn receipt(event: &Event, now: Timestamp) -> Markup {
+    html! {
+        li {
+            @if let EventKind::Viewed { views, kind, grant } = &event.what {
+                b { (words::peer(grant.viewer_name.as_ref(), grant.viewer)) } " " (words::viewing((*views).into(), *kind))
+            }
+            ", " time datetime=(event.at) title=(words::moment(event.at)) { (words::relative(event.at, now)) }
+        }
+    }
 }
 
 fn table(visitor: &Visitor, (path, grants): (&ImagePath, &[Grant]), now: Timestamp) -> Markup {
@@ -215,6 +238,11 @@ fn settings(visitor: &Visitor, image: &ImageInfo) -> Markup {
                 select name="visibility" {
                     option value="listed" selected[!is_private] { "every peer" }
                     option value="private" selected[is_private] { "those with a grant" }
+                }
+            }
+            label.wide { "Description, for those who do not see the picture"
+                textarea name="description" rows="2" maxlength=(DESCRIPTION_BYTES_MAX) placeholder="What is to be seen on it, in a sentence or two" {
+                    @if let Some(text) = image.description() { (text) }
                 }
             }
             label { "Album" input name="album" value=(image.album().map(dos_protocol::AlbumName::as_str).unwrap_or_default()) maxlength="100" autocomplete="off"; }

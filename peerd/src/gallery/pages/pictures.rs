@@ -1,4 +1,5 @@
-//! The grid of all pictures that one may see: of everybody, of one peer, one's own, of an album, or those that are searched for.
+//! The grid of all pictures that one may see: of everybody, of one peer, one's own, of an album, or those that are searched for; the
+//! newest first, or by peer and name.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use axum::{
     response::Response,
 };
 use dos_protocol::{
-    PeerId, WireError,
+    Code, ImageNo, PeerId, WireError,
     control::ListQuery,
     directory::Cursor,
     limits::PAGE_DEFAULT,
@@ -23,13 +24,13 @@ use crate::gallery::{
     answer::Refusal,
     limits::{PICTURES_PER_PAGE, SEARCHED_AT_ONCE, SEARCHED_MAX},
     page::{Page, Section, whole},
-    perform::{Listing, list},
+    perform::{Listing, list, newest},
     sessions::Visitor,
     words,
 };
 
 /// What is looked for.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(in crate::gallery) struct Search {
     /// A part of a name, of any case.
     #[serde(default)]
@@ -40,9 +41,27 @@ pub(in crate::gallery) struct Search {
     /// In an album of this name.
     #[serde(default)]
     album: String,
+    /// `name`: by peer and name; else the newest first.
+    #[serde(default)]
+    sort: String,
     /// Where the last page ended.
     #[serde(default)]
     after: String,
+}
+
+/// Where a page ends.
+enum Place {
+    Name(Cursor),
+    Age(ImageNo),
+}
+
+impl Place {
+    fn text(&self) -> String {
+        match self {
+            Self::Name(cursor) => address::of_cursor(cursor),
+            Self::Age(no) => no.0.to_string(),
+        }
+    }
 }
 
 /// A picture and its owner, without the owner's other pictures.
@@ -52,10 +71,30 @@ struct Found {
 }
 
 /// A page of what was found.
+#[derive(Default)]
 struct Results {
     found: Vec<Found>,
-    next: Option<Cursor>,
+    next: Option<Place>,
     is_old: bool,
+}
+
+impl Results {
+    /// Takes what is wanted of a part of a listing, and how much was looked through; whether the page is full.
+    fn take(&mut self, peers: Vec<PeerInfo>, search: &Search) -> (usize, bool) {
+        let mut looked = 0_usize;
+        for mut peer in peers {
+            let images = std::mem::take(&mut peer.images);
+            looked = looked.saturating_add(images.len().max(1));
+            let owner = Arc::new(peer);
+            for image in images.into_iter().filter(|image| search.matches(image)) {
+                self.found.push(Found { owner: Arc::clone(&owner), image });
+                if self.found.len() >= PICTURES_PER_PAGE {
+                    return (looked, true);
+                }
+            }
+        }
+        (looked, false)
+    }
 }
 
 impl Search {
@@ -63,18 +102,27 @@ impl Search {
         !self.q.trim().is_empty() || !self.album.trim().is_empty()
     }
 
-    fn query(&self) -> Result<ListQuery, WireError> {
-        let mine = self.of == "mine";
-        let peer = match &*self.of {
-            "" | "mine" => None,
-            of => Some(of.parse::<PeerRef>().map_err(|error| {
-                WireError::new(dos_protocol::Code::Invalid, format!("\"{of}\" names no peer"))
-                    .caused_by(error.to_string())
-            })?),
-        };
-        let limit = if self.is_filter() { SEARCHED_AT_ONCE } else { PAGE_DEFAULT };
-        let after = address::cursor(&self.after);
-        Ok(ListQuery { peer, mine, after, limit: Some(limit), ..ListQuery::default() })
+    /// Whose pictures are wanted.
+    fn whose(&self) -> Result<(Option<PeerRef>, bool), WireError> {
+        match &*self.of {
+            "" => Ok((None, false)),
+            "mine" => Ok((None, true)),
+            of => {
+                let peer = of.parse::<PeerRef>().map_err(|error| {
+                    WireError::new(Code::Invalid, format!("\"{of}\" names no peer"))
+                        .caused_by(error.to_string())
+                });
+                peer.map(|peer| (Some(peer), false))
+            }
+        }
+    }
+
+    fn is_by_name(&self) -> bool {
+        self.sort == "name"
+    }
+
+    fn limit(&self) -> u32 {
+        if self.is_filter() { SEARCHED_AT_ONCE } else { PAGE_DEFAULT }
     }
 
     fn matches(&self, image: &ImageInfo) -> bool {
@@ -86,7 +134,13 @@ impl Search {
 
     /// The address of the page that begins at `after`.
     fn address(&self, after: &str) -> String {
-        let fields = [("q", &*self.q), ("of", &self.of), ("album", &self.album), ("after", after)];
+        self.address_by(&self.sort, after)
+    }
+
+    /// The same in another order.
+    fn address_by(&self, sort: &str, after: &str) -> String {
+        let fields =
+            [("q", &*self.q), ("of", &self.of), ("album", &self.album), ("sort", sort), ("after", after)];
         let fields = fields.into_iter().filter(|(_, value)| !value.is_empty());
         let fields: Vec<String> =
             fields.map(|(name, value)| format!("{name}={}", address::encoded(value))).collect();
@@ -96,28 +150,60 @@ impl Search {
 
 /// Looks through the listing until there is a page, or enough was looked through.
 async fn search(gallery: &Arc<Gallery>, search: &Search) -> Result<Results, WireError> {
-    let mut query = search.query()?;
-    let (mut found, mut looked, mut is_old) = (Vec::new(), 0_usize, false);
+    if !search.is_by_name()
+        && let Some(results) = newest_first(gallery, search).await?
+    {
+        return Ok(results);
+    }
+    by_name(gallery, search).await
+}
+
+/// The newest first; nothing if the directory cannot say which those are.
+async fn newest_first(gallery: &Arc<Gallery>, search: &Search) -> Result<Option<Results>, WireError> {
+    let whose = search.whose()?;
+    let mut before = search.after.parse().ok().map(ImageNo);
+    let (mut results, mut looked) = (Results::default(), 0_usize);
     loop {
-        let Listing { peers, next, is_old: old } = list(gallery, query.clone()).await?;
-        is_old |= old;
-        for mut peer in peers {
-            let images = std::mem::take(&mut peer.images);
-            looked = looked.saturating_add(images.len().max(1));
-            let owner = Arc::new(peer);
-            for image in images.into_iter().filter(|image| search.matches(image)) {
-                found.push(Found { owner: Arc::clone(&owner), image });
-                if found.len() >= PICTURES_PER_PAGE {
-                    let last = found.last().map(|last: &Found| Cursor {
-                        peer: last.image.owner,
-                        image: Some(last.image.name.clone()),
-                    });
-                    return Ok(Results { found, next: last, is_old });
-                }
-            }
+        let Some((peers, next)) = newest(gallery, whose.clone(), (before, search.limit())).await? else {
+            return Ok(None);
+        };
+        let (more, is_full) = results.take(peers, search);
+        looked = looked.saturating_add(more);
+        if is_full {
+            let last = results.found.last().map(|last| last.image.no);
+            // The last picture of all may be the last of a page.
+            let goes_on = next.is_some() || last > next;
+            results.next = last.filter(|_| goes_on).map(Place::Age);
+            return Ok(Some(results));
         }
         if next.is_none() || looked >= SEARCHED_MAX {
-            return Ok(Results { found, next, is_old });
+            results.next = next.map(Place::Age);
+            return Ok(Some(results));
+        }
+        before = next;
+    }
+}
+
+/// By peer and name.
+async fn by_name(gallery: &Arc<Gallery>, search: &Search) -> Result<Results, WireError> {
+    let (peer, mine) = search.whose()?;
+    let after = address::cursor(&search.after);
+    let mut query = ListQuery { peer, mine, after, limit: Some(search.limit()), ..ListQuery::default() };
+    let (mut results, mut looked) = (Results::default(), 0_usize);
+    loop {
+        let Listing { peers, next, is_old } = list(gallery, query.clone()).await?;
+        results.is_old |= is_old;
+        let (more, is_full) = results.take(peers, search);
+        looked = looked.saturating_add(more);
+        if is_full {
+            let place =
+                |last: &Found| Cursor { peer: last.image.owner, image: Some(last.image.name.clone()) };
+            results.next = results.found.last().map(place).map(Place::Name);
+            return Ok(results);
+        }
+        if next.is_none() || looked >= SEARCHED_MAX {
+            results.next = next.map(Place::Name);
+            return Ok(results);
         }
         query.after = next;
     }
@@ -133,12 +219,12 @@ pub(in crate::gallery) async fn page(
     let me = gallery.services.identity.registered().map(|(me, _)| me);
     let result = match me {
         Some(_) => search(&gallery, &wanted).await,
-        None => Ok(Results { found: Vec::new(), next: None, is_old: false }),
+        None => Ok(Results::default()),
     };
     let (result, error) = match result {
         Ok(result) => (result, None),
         // The page stands, so that something else can be looked for.
-        Err(error) => (Results { found: Vec::new(), next: None, is_old: false }, Some(error)),
+        Err(error) => (Results::default(), Some(error)),
     };
     let body = html! {
         (tools(&wanted))
@@ -148,7 +234,7 @@ pub(in crate::gallery) async fn page(
             @if result.found.is_empty() && error.is_none() { (nothing(&wanted)) }
             ul.grid #grid { @for found in &result.found { (tile(found, me)) } }
             @if let Some(next) = &result.next {
-                p.more { a.button #more rel="next" href=(wanted.address(&address::of_cursor(next))) { "More pictures" } }
+                p.more { a.button #more rel="next" href=(wanted.address(&next.text())) { "More pictures" } }
             }
         }
     };
@@ -163,6 +249,7 @@ fn tools(wanted: &Search) -> Markup {
             input type="search" name="q" value=(wanted.q) placeholder="Search by name" aria-label="Search by name" maxlength="100";
             @if !wanted.of.is_empty() { input type="hidden" name="of" value=(wanted.of); }
             @if !wanted.album.is_empty() { input type="hidden" name="album" value=(wanted.album); }
+            @if !wanted.sort.is_empty() { input type="hidden" name="sort" value=(wanted.sort); }
             button.plain { "Search" }
             span.tabs {
                 a href="/" aria-current=[wanted.of.is_empty().then_some("true")] { "Everyone" }
@@ -171,9 +258,14 @@ fn tools(wanted: &Search) -> Markup {
                     a href=(wanted.address("")) aria-current="true" { (wanted.of) }
                 }
                 @if !wanted.album.is_empty() {
-                    a href=(Search { album: String::new(), q: wanted.q.clone(), of: wanted.of.clone(), after: String::new() }.address(""))
+                    a href=(Search { album: String::new(), after: String::new(), ..wanted.clone() }.address(""))
                         aria-current="true" { "Album " (wanted.album) " " span aria-label="leave the album" { "×" } }
                 }
+            }
+            span.sort {
+                "Sort: "
+                @if wanted.is_by_name() { a href=(wanted.address_by("", "")) { "newest" } " · " b { "name" } }
+                @else { b { "newest" } " · " a href=(wanted.address_by("name", "")) { "name" } }
             }
             a.button href="/add" { "Add pictures" }
         }
@@ -195,7 +287,12 @@ fn tile(Found { owner, image }: &Found, me: Option<PeerId>) -> Markup {
     let who = words::peer(owner.name.as_ref(), owner.id);
     let is_mine = me == Some(image.owner);
     let (label, class) = words::access(image.access.as_ref());
-    let alt = if is_mine { format!("{}, yours", image.name) } else { format!("{} of {who}", image.name) };
+    let about = image.description().map(|text| format!(": {text}")).unwrap_or_default();
+    let alt = if is_mine {
+        format!("{}, yours{about}", image.name)
+    } else {
+        format!("{} of {who}{about}", image.name)
+    };
     html! {
         li {
             a href=(address::of_image("picture", &path)) {

@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
+use dos_preview::SCALED_PIXELS_MAX;
 use dos_protocol::{
     Allowance, Code, WireError,
     control::Command,
@@ -21,6 +22,7 @@ use crate::gallery::{
     original::Named,
     page::{self, Page, Section, bare, csrf},
     perform::{ask as ask_peerd, image},
+    render::{Showing, showing},
     sessions::{TicketState, Visitor, Wanted},
     words,
 };
@@ -52,14 +54,21 @@ pub(in crate::gallery) fn buttons(visitor: &Visitor, image: &ImageInfo) -> Marku
             }
         }
     };
-    let is_shown = words::shown_as(image.original.format).is_some();
+    let showing = showing(image);
+    let is_shown = showing != Showing::File;
+    let format = image.original.format.as_str().to_uppercase();
     html! {
         div.row {
             @if is_shown { (form("/view", "", "Show the picture")) }
             (form("/download", if is_shown { "plain" } else { "" }, "Save it as a file"))
         }
-        @if !is_shown {
-            p.hint { "Browsers do not show " (image.original.format.as_str().to_uppercase()) ": it can be saved as a file." }
+        @match showing {
+            Showing::AsIs(_) => {}
+            Showing::Rendered => p.hint {
+                "Browsers do not show " (format) ": you get a picture that is made of it here, of up to " (SCALED_PIXELS_MAX)
+                " pixels. The file has all of it."
+            }
+            Showing::File => p.hint { "Browsers do not show " (format) ": it can be saved as a file." }
         }
     }
 }
@@ -103,7 +112,8 @@ pub(in crate::gallery) async fn view(
 ) -> Result<Response, Refusal> {
     let path = address::image((&owner, &name))?;
     let (_, image) = image(&gallery, &path).await?;
-    if words::shown_as(image.original.format).is_none() {
+    let showing = showing(&image);
+    if showing == Showing::File {
         return Err(
             WireError::new(Code::Invalid, "browsers do not show this format: save it as a file").into()
         );
@@ -112,7 +122,7 @@ pub(in crate::gallery) async fn view(
     if !is_own {
         ask_peerd(&gallery, Command::Fetch(address::arg(&path))).await?;
     }
-    let wanted = Wanted { path, format: image.original.format, is_own };
+    let wanted = Wanted { path, showing, is_own };
     let ticket = gallery.sessions.ticket(&visitor, wanted)?;
     Ok(see(&format!("/show/{ticket}")))
 }

@@ -5,7 +5,7 @@ use dos_protocol::{
     directory::{Preview, Publish},
     model::{ImageInfo, Original, PreviewInfo},
     name::NameError,
-    record::{Album, ImageRecord},
+    record::{Album, Described, ImageRecord},
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
@@ -50,6 +50,15 @@ struct RecordRow {
     signature: ByteArray<64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     album: Option<AlbumRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<DescribedRow>,
+}
+
+/// See [`Described`].
+#[derive(Debug, Serialize, Deserialize)]
+struct DescribedRow {
+    text: String,
+    signature: ByteArray<64>,
 }
 
 /// See [`Album`].
@@ -69,6 +78,10 @@ impl From<ImageRecord> for RecordRow {
                 name: album.name.to_string(),
                 signature: ByteArray::new(*album.signature.as_bytes()),
             }),
+            description: record.description.map(|described| DescribedRow {
+                text: described.text.to_string(),
+                signature: ByteArray::new(*described.signature.as_bytes()),
+            }),
         }
     }
 }
@@ -80,11 +93,15 @@ impl TryFrom<RecordRow> for ImageRecord {
         let album = |row: AlbumRow| {
             Ok(Album { name: row.name.parse()?, signature: row.signature.into_array().into() })
         };
+        let described = |row: DescribedRow| {
+            Ok(Described { text: row.text.parse()?, signature: row.signature.into_array().into() })
+        };
         Ok(Self {
             revision: row.revision,
             preview_hash: row.preview_hash.into_array(),
             signature: row.signature.into_array().into(),
             album: row.album.map(album).transpose()?,
+            description: row.description.map(described).transpose()?,
         })
     }
 }

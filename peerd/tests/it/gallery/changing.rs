@@ -123,3 +123,114 @@ fn messages_people_and_settings_are_what_dosctl_shows() {
     let page = hers.get("/settings").text();
     assert!(page.contains(card["fingerprint"].as_str().unwrap()) && page.contains("<svg"), "{page}");
 }
+
+#[test]
+fn a_description_is_seen_where_the_name_is_and_hidden_where_it_is() {
+    let stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    pictures::write(&alice.dir.join("sea.jpg"), 1);
+    let text = "A boat, \"small\" & <red>";
+    let added = alice.json(&["add", "sea.jpg", "--description", text]);
+    assert_eq!(added["images"][0]["description"], text);
+    let (hers, his, owner) = (Browser::of(&alice), Browser::of(&bob), id(&alice));
+    let shown = "A boat, &quot;small&quot; &amp; &lt;red&gt;";
+    for page in ["/".to_owned(), "/?sort=name".into(), format!("/picture/{owner}/sea")] {
+        assert!(his.get(&page).text().contains(shown), "{page}");
+    }
+    let listed = bob.json(&["list", "alice"]);
+    assert_eq!(listed["peers"][0]["images"][0]["description"], text);
+    assert_eq!(listed["peers"][0]["images"][0]["signature"], "valid");
+    assert!(bob.ctl(&["list", "alice"]).ok().contains("DESCRIPTION"));
+    // Another one, in two lines as a browser sends them; it outlives a renaming and the daemon.
+    let fields = [("name", "sea"), ("visibility", "listed"), ("description", "Two gulls\r\n on a pier.")];
+    assert!(hers.submit("/set", &fields).contains("Two gulls on a pier."));
+    alice.ctl(&["rename", "sea", "pier"]).ok();
+    alice.ctl(&["set", "pier", "--album", "Coast"]).ok();
+    let mut alice = alice;
+    alice.restart();
+    alice.online();
+    let mine = alice.json(&["list", "--mine"]);
+    assert_eq!(mine["peers"][0]["images"][0]["description"], "Two gulls on a pier.");
+    let listed = bob.json(&["list", "alice"]);
+    assert_eq!(listed["peers"][0]["images"][0]["description"], "Two gulls on a pier.");
+    alice.ctl(&["set", "pier", "--private"]).ok();
+    assert!(!his.get("/").text().contains("gulls"));
+    alice.ctl(&["set", "pier", "--listed", "--no-description"]).ok();
+    assert!(!his.get("/").text().contains("gulls"));
+    alice.ctl(&["set", "pier", "--description", &"x".repeat(501)]).fails(8);
+    stage.is_sound();
+}
+
+#[test]
+fn pictures_come_the_newest_first_or_by_name_page_by_page() {
+    let stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    for number in 0..150 {
+        pictures::write(&alice.dir.join(format!("a{number:03}.jpg")), 1);
+    }
+    alice.ctl(&["add", "-r", "."]).ok();
+    pictures::write(&bob.dir.join("zebra.jpg"), 2);
+    bob.ctl(&["add", "zebra.jpg"]).ok();
+    let him = Browser::of(&bob);
+    let names = |page: &str| -> Vec<String> {
+        page.split("<b>")
+            .skip(1)
+            .filter_map(|rest| rest.split_once("</b><span class=\"who\""))
+            .map(|(name, _)| name.into())
+            .collect()
+    };
+    let next = |page: &str| {
+        page.split_once("rel=\"next\" href=\"")
+            .map(|(_, rest)| rest.split('"').next().unwrap().replace("&amp;", "&"))
+    };
+    let (mut all, mut place) = (Vec::new(), Some("/".to_owned()));
+    while let Some(path) = place {
+        let page = him.get(&path).text();
+        all.extend(names(&page));
+        place = next(&page);
+    }
+    let newest: Vec<String> =
+        std::iter::once("zebra".into()).chain((0..150).rev().map(|number| format!("a{number:03}"))).collect();
+    assert_eq!(all, newest);
+    let page = him.get("/?sort=name").text();
+    let mine = names(&page);
+    assert!(mine.is_sorted() || mine[0] == "zebra", "{mine:?}");
+    // A search goes through all of them in the same order.
+    assert_eq!(names(&him.get("/?q=01").text())[..3], ["a101", "a019", "a018"]);
+    assert_eq!(names(&him.get("/?of=mine").text()), ["zebra"]);
+    let listed = bob.json(&["list", "--newest", "--limit", "2"]);
+    assert_eq!(listed["peers"][0]["images"][0]["name"], "zebra");
+    assert_eq!(listed["peers"][1]["images"][0]["name"], "a149");
+    // What is private is in nobody else's.
+    alice.ctl(&["set", "a149", "--private"]).ok();
+    assert_eq!(names(&him.get("/").text())[1], "a148");
+    alice.ctl(&["share", "a149", "bob", "--views", "1"]).ok();
+    wait_until("bob has the grant", || bob.right("/a149").is_some());
+    assert_eq!(names(&him.get("/").text())[1], "a149");
+}
+
+#[test]
+fn news_are_told_once_and_stay_to_be_read() {
+    let stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    pictures::write(&alice.dir.join("sea.jpg"), 1);
+    alice.ctl(&["add", "sea.jpg"]).ok();
+    bob.ctl(&["request", "alice/sea", "--views", "2", "--note", "<b>please</b>"]).ok();
+    wait_until("alice has it", || alice.json(&["status"])["pending"]["requests"] == 1);
+    let hers = Browser::of(&alice);
+    assert!(hers.get("/").text().contains("News <span class=\"badge\">1"));
+    // A page that asks by itself sees nothing for a person.
+    for _ in 0..2 {
+        let page = hers.get_with("/news", "x-live: 1\r\n").text();
+        assert!(page.contains(">new<") && page.contains("&lt;b&gt;please"), "{page}");
+    }
+    assert!(hers.get("/news").text().contains(">new<"));
+    let page = hers.get("/news").text();
+    assert!(!page.contains(">new<") && page.contains("asks for 2 views"), "{page}");
+    alice.ctl(&["share", "sea", "bob", "--views", "2"]).ok();
+    wait_until("bob has the grant", || bob.right("/sea").is_some());
+    bob.view("alice/sea");
+    wait_until("the receipt is there", || alice.given("/sea").unwrap().1 == 1);
+    assert!(hers.get("/news").text().contains(" viewed <a"));
+    assert!(hers.get(&format!("/picture/{}/sea", id(&alice))).text().contains("</b> viewed it, "));
+}

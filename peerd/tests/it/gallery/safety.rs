@@ -258,3 +258,61 @@ fn a_page_with_all_that_belongs_to_it_weighs_less_than_60_kb_compressed() {
     let next = browser.get(next.split('"').next().unwrap()).text();
     assert_eq!(next.matches("/preview/").count(), 20);
 }
+
+/// Sends a request through a Unix socket, as a proxy does.
+fn through(socket: &std::path::Path, request: &[u8]) -> String {
+    let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(crate::stage::PATIENCE)).unwrap();
+    drop(stream.write_all(request));
+    let mut bytes = Vec::new();
+    drop(stream.read_to_end(&mut bytes));
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn behind_a_proxy_the_same_is_asked_of_every_request_and_the_socket_is_for_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let stage = Stage::new();
+    let socket = stage.path("gallery.sock");
+    let extra = ["--listen", "127.0.0.1:0", "--gallery-url", "https://pictures.example", "--gallery-socket"];
+    let alice = stage.peer_in("alice", None, &[&extra[..], &[socket.to_str().unwrap()]].concat());
+    assert!(!socket.exists(), "nothing is served before it is asked for");
+    let gallery = alice.json(&["gallery", "--no-open"]);
+    assert_eq!(gallery["address"], serde_json::Value::Null);
+    let (_, token) = gallery["url"].as_str().unwrap().split_once("https://pictures.example/enter#").unwrap();
+    assert_eq!(socket.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let post = |host: &str, origin: &str, path: &str, cookie: &str, body: &str| {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\norigin: {origin}\r\ncookie: {cookie}\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        through(&socket, request.as_bytes())
+    };
+    let (host, origin) = ("pictures.example", "https://pictures.example");
+    let token = format!("token={token}");
+    assert!(post("evil.example", origin, "/enter", "", &token).starts_with("HTTP/1.1 421"));
+    assert!(post(host, "http://pictures.example", "/enter", "", &token).starts_with("HTTP/1.1 403"));
+    let entered = post(host, origin, "/enter", "", &token);
+    assert!(entered.starts_with("HTTP/1.1 303"), "{entered}");
+    let (_, cookie) = entered.split_once("set-cookie: ").unwrap();
+    let (cookie, attributes) = cookie.lines().next().unwrap().split_once(';').unwrap();
+    assert!(cookie.starts_with("__Host-dos-gallery="), "{cookie}");
+    assert_eq!(attributes, " HttpOnly; SameSite=Strict; Path=/; Secure");
+    let page = |host: &str, cookie: &str| {
+        through(&socket, &get("/", &[format!("host: {host}"), format!("cookie: {cookie}")]))
+    };
+    assert!(page(host, cookie).contains("<b>alice</b>"));
+    assert!(page(host, "a=b").starts_with("HTTP/1.1 401"));
+    assert!(page("evil.example", cookie).starts_with("HTTP/1.1 421"));
+    assert!(post(host, origin, "/block", cookie, "csrf=guessed&peer=bob").starts_with("HTTP/1.1 403"));
+    // It goes with the daemon; one that was left behind is in nobody's way.
+    let mut alice = alice;
+    alice.kill();
+    assert!(socket.exists());
+    alice.start();
+    alice.online();
+    alice.json(&["gallery", "--no-open"]);
+    assert!(alice.peerd.take().unwrap().signal(Signal::TERM).success());
+    assert!(!socket.exists());
+}

@@ -150,3 +150,69 @@ fn what_a_browser_cannot_show_is_offered_as_a_file_before_anything_is_spent() {
     assert_eq!(browser.post("/download", &[("owner", &owner), ("name", "hill")]).body, text);
     assert_eq!(left(&alice), (1.into(), 1));
 }
+
+/// A TIFF of 3000 by 2 pixels, not compressed (TIFF 6.0, section 6): the left half red, the right half blue.
+fn tiff() -> Vec<u8> {
+    let (width, height) = (3000_u16, 2_u16);
+    let row = (0..width).flat_map(|x| if x < width / 2 { [255, 0, 0] } else { [0, 0, 255] });
+    let row: Vec<u8> = row.collect();
+    let pixels = row.repeat(height.into());
+    let bytes = u32::try_from(pixels.len()).unwrap();
+    // Tag, type, count, value: all of it short, but for two lengths.
+    let entries: [(u16, u16, u32, u32); 9] = [
+        (256, 3, 1, width.into()),
+        (257, 3, 1, height.into()),
+        (258, 3, 1, 8),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (273, 4, 1, 8),
+        (277, 3, 1, 3),
+        (278, 3, 1, height.into()),
+        (279, 4, 1, bytes),
+    ];
+    let mut file = b"II*\0".to_vec();
+    file.extend((8 + bytes).to_le_bytes());
+    file.extend(pixels);
+    file.extend(u16::try_from(entries.len()).unwrap().to_le_bytes());
+    for (tag, kind, count, value) in entries {
+        file.extend(tag.to_le_bytes());
+        file.extend(kind.to_le_bytes());
+        file.extend(count.to_le_bytes());
+        file.extend(value.to_le_bytes());
+    }
+    file.extend([0; 4]);
+    file
+}
+
+#[test]
+fn what_a_browser_cannot_show_but_peerd_can_is_shown_as_a_picture_of_it() {
+    let stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    let original = tiff();
+    fs::write(bob.dir.join("hill.tif"), &original).unwrap();
+    bob.ctl(&["add", "hill.tif"]).ok();
+    bob.ctl(&["share", "hill", "alice", "--views", "3"]).ok();
+    wait_until("alice has the grant", || alice.right("/hill").is_some());
+    let (browser, owner) = (Browser::of(&alice), id(&bob));
+    let question = browser.get(&format!("/view/{owner}/hill")).text();
+    assert!(
+        question.contains("Browsers do not show TIFF: you get a picture")
+            && question.contains("action=\"/view\"")
+    );
+    let ticket = ticket(&browser, &owner);
+    assert_eq!(left(&alice), (3.into(), 0));
+    let shown = browser.get(&format!("/original/{ticket}"));
+    assert_eq!((shown.status, shown.header("content-type")), (200, Some("image/jpeg")), "{}", shown.text());
+    assert_eq!(shown.header("cache-control"), Some("no-store"));
+    let picture = image::load_from_memory(&shown.body).unwrap().into_rgb8();
+    assert_eq!(picture.width(), 2048, "the largest that peerd makes");
+    let is_red = |x: u32| picture.get_pixel(x, 0)[0] > 200 && picture.get_pixel(x, 0)[2] < 50;
+    assert!(is_red(500) && !is_red(1500));
+    assert_eq!(browser.get(&format!("/original/{ticket}")).status, 410);
+    assert_eq!(left(&alice), (2.into(), 1), "a view is a view");
+    // The file is what was put in.
+    assert_eq!(browser.post("/download", &[("owner", &owner), ("name", "hill")]).body, original);
+    assert!(
+        !holds(&alice.dir, &original[1000..1100]) && !holds(&bob.dir.join("state"), &original[1000..1100])
+    );
+}

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use dos_protocol::{
-    Allowance, Card, Code, JoinLink, Near, Visibility, WireError,
+    Allowance, Card, Code, ImageNo, JoinLink, Near, Visibility, WireError,
     control::{
-        AddOptions, AlbumChange, AlbumSummary, Command, Contact, ContactRequest, Each, Event, EventKind,
-        FromPeerd, Group, ImageChange, ImageChanged, Invite, InviteGrant, InviteState, ListQuery, Member,
-        Message, MessagesQuery, NewInvite, Note, OtherKey, Outcome, Progress, RequestArg, Rule, SessionState,
-        Spends, Status, Step, Terms, ToPeerd, Trust, Way,
+        AddOptions, AlbumChange, AlbumSummary, Command, Contact, ContactRequest, DescriptionChange, Each,
+        Event, EventKind, FromPeerd, Group, ImageChange, ImageChanged, Invite, InviteGrant, InviteState,
+        ListQuery, Member, Message, MessagesQuery, NewInvite, Note, OtherKey, Outcome, Progress, RequestArg,
+        Rule, SessionState, Spends, Status, Step, Terms, ToPeerd, Trust, Way,
     },
     directory::{
         Block, Blocked, Cursor, Delivery, Notice, NoticeKind, Presence, RequestState, ViewedKind, ViewsChange,
@@ -128,6 +128,12 @@ fn messages() -> Vec<Command> {
             remove: vec!["7xKqPm2R".parse().unwrap()],
         },
         Command::Groups,
+        Command::Newest {
+            peer: Some("alice".parse().unwrap()),
+            mine: true,
+            before: Some(ImageNo(7)),
+            limit: Some(50),
+        },
         Command::Invite(Box::new(NewInvite {
             guest: "bob".parse().unwrap(),
             code: Some("Ab3".into()),
@@ -159,13 +165,34 @@ fn albums() -> Vec<Command> {
             options: AddOptions { strict: true, any: false },
             visibility: Some(Visibility::Private),
             album: Some(album()),
+            description: None,
+        },
+        Command::AddAs {
+            name: "sea".parse().unwrap(),
+            replace: false,
+            options: AddOptions::default(),
+            visibility: None,
+            album: None,
+            description: Some("A boat.".parse().unwrap()),
         },
         Command::Set {
             name: "sea".parse().unwrap(),
             visibility: Some(Visibility::Listed),
             album: Some(AlbumChange::In(album())),
+            description: None,
         },
-        Command::Set { name: "sea".parse().unwrap(), visibility: None, album: Some(AlbumChange::Out) },
+        Command::Set {
+            name: "sea".parse().unwrap(),
+            visibility: None,
+            album: Some(AlbumChange::Out),
+            description: Some(DescriptionChange::To("A boat.".parse().unwrap())),
+        },
+        Command::Set {
+            name: "sea".parse().unwrap(),
+            visibility: None,
+            album: None,
+            description: Some(DescriptionChange::Out),
+        },
         Command::Albums,
         Command::Album { name: album(), after: Some("sea".parse().unwrap()) },
         Command::Later { album: album(), viewer: "bob".parse().unwrap(), terms: Some(terms()) },
@@ -294,6 +321,7 @@ fn outcomes_of_sessions() -> Vec<Outcome> {
         })),
         Outcome::Page { peers: vec![peer()], next: Some(Cursor { peer: alice(), image: None }), as_of: None },
         Outcome::Page { peers: vec![], next: None, as_of: Some(at(1)) },
+        Outcome::Newest { peers: vec![peer()], before: Some(ImageNo(7)) },
         Outcome::Peer(Box::new(peer())),
         Outcome::Pong { id: bob(), name: name("bob"), way, round_trip_us: 250 },
     ]

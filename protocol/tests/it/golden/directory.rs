@@ -6,10 +6,10 @@ use dos_protocol::{
         Answer, Asserted, AssertedCheckout, AssertedGrant, AssertedImage, Assertion, Blob, Block, Blocked,
         Broadcast, Call, Changes, Checkin, Contact, Cursor, Decide, Decision, Delivered, Delivery, Escrow,
         ExpiryChange, Follow, Followed, FromDirectory, Greet, Greeted, InboxMessage, Invite, Invited, List,
-        LoggedIn, LoginStart, Notice, NoticeKind, Op, Page, PeerChange, PeerNews, Presence, PreviewOf,
-        Publish, PublishAs, Reclaim, Recover, Register, Request, RequestAccess, Send, Sent, Set, Share, Sign,
-        SignIn, SignedIn, Spend, SpendKind, Spent, Subscription, Ticket, ToDirectory, Update, Viewed,
-        ViewedKind, ViewsChange,
+        LoggedIn, LoginStart, Newest, NewestPage, Notice, NoticeKind, Op, Page, PeerChange, PeerNews,
+        Presence, PreviewOf, Publish, PublishAs, Reclaim, Recover, Register, Request, RequestAccess, Send,
+        Sent, Set, Share, Sign, SignIn, SignedIn, Spend, SpendKind, Spent, Subscription, Ticket, ToDirectory,
+        Update, Viewed, ViewedKind, ViewsChange,
     },
     model::{ImageInfo, SessionEnd, Visibility},
 };
@@ -18,8 +18,8 @@ use super::{
     Samples,
     model::{
         alice, at, bob, data_state, fuller_grant, fuller_key, grant, image, inbox_message, key, message_id,
-        name, original, peer, peer_state, preview, record, record_in_album, request, sealed, sealing_key,
-        sign_in, split,
+        name, original, peer, peer_state, preview, record, record_in_album, record_with_description, request,
+        sealed, sealing_key, sign_in, split,
     },
 };
 
@@ -73,6 +73,8 @@ fn sessions() -> Vec<Op> {
             limit: 50,
             seen_within_ms: None,
         }),
+        Op::Newest(Newest { peer: None, before: None, limit: 100 }),
+        Op::Newest(Newest { peer: Some("alice".parse().unwrap()), before: Some(ImageNo(7)), limit: 50 }),
     ]
 }
 
@@ -247,6 +249,11 @@ fn healing() -> Vec<Op> {
         Op::PublishAs(Box::new(PublishAs { publish, visibility: None })),
         Op::Set(Box::new(Set { image: ImageNo(7), visibility: Some(Visibility::Listed), record: None })),
         Op::Set(Box::new(Set { image: ImageNo(7), visibility: None, record: Some(record_in_album()) })),
+        Op::Set(Box::new(Set {
+            image: ImageNo(7),
+            visibility: None,
+            record: Some(record_with_description()),
+        })),
     ]
 }
 
@@ -299,6 +306,7 @@ fn answers() -> Vec<Answer> {
         Answer::SignedIn(signed_in()),
         Answer::SignedIn(SignedIn { name: None, data: Some(data_state()), trust: false, ..signed_in() }),
         Answer::Asserted(vec![Asserted::Confirmed, Asserted::Missing, Asserted::Refused]),
+        Answer::Newest(NewestPage { peers: vec![peer()], before: Some(ImageNo(7)) }),
         Answer::Page(Page { peers: vec![peer()], next: Some(Cursor { peer: alice(), image: None }) }),
         Answer::Peer(Box::new(peer())),
         Answer::Contact(Contact {

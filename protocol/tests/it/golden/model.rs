@@ -9,7 +9,7 @@ use dos_protocol::{
         Access, AccessState, Format, Grant, ImageInfo, Original, PeerInfo, PreviewInfo, SealedCopy,
         SessionEnd, Visibility,
     },
-    record::{Album, ImageRecord, SignatureState},
+    record::{Album, Described, ImageRecord, SignatureState},
 };
 
 pub(super) fn alice() -> PeerId {
@@ -109,12 +109,23 @@ pub(super) fn request() -> Request {
 }
 
 pub(super) fn record() -> ImageRecord {
-    ImageRecord { revision: 1_700_000_000_000, preview_hash: [4; 32], signature: [5; 64].into(), album: None }
+    ImageRecord {
+        revision: 1_700_000_000_000,
+        preview_hash: [4; 32],
+        signature: [5; 64].into(),
+        album: None,
+        description: None,
+    }
 }
 
 pub(super) fn record_in_album() -> ImageRecord {
     let album = Album { name: "holiday".parse().unwrap(), signature: [6; 64].into() };
     ImageRecord { album: Some(album), ..record() }
+}
+
+pub(super) fn record_with_description() -> ImageRecord {
+    let described = Described { text: "A boat.".parse().unwrap(), signature: [7; 64].into() };
+    ImageRecord { description: Some(described), ..record_in_album() }
 }
 
 pub(super) fn sealing_key() -> SealingKey {

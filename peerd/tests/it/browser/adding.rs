@@ -1,0 +1,58 @@
+//! Pictures come into the gallery: dropped onto the window, and by the file dialogue, many at once.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::Chrome;
+use crate::{
+    pictures,
+    stage::{Stage, wait_until},
+};
+
+#[test]
+fn files_are_dropped_and_chosen_many_at_once_each_with_its_outcome() {
+    let Some(chrome) = Chrome::start("files_are_dropped_and_chosen_many_at_once_each_with_its_outcome")
+    else {
+        return;
+    };
+    let stage = Stage::new();
+    let alice = stage.peer("alice");
+    let window = chrome.window(&alice);
+    let path = |name: &str| alice.dir.join(name).to_str().unwrap().to_owned();
+    let sea = pictures::write(&alice.dir.join("sea.jpg"), 1);
+    pictures::write_large(&alice.dir.join("hill.jpg"), 2, 8 << 20);
+    pictures::write(&alice.dir.join("dune.jpg"), 3);
+    fs::write(alice.dir.join("none.jpg"), "no picture").unwrap();
+    window.open("/add");
+    window.fill("#add [name=album]", "Coast");
+    window.drop_files(&[&path("sea.jpg"), &path("none.jpg"), &path("hill.jpg")]);
+    window.sees("added as sea");
+    window.sees("added as hill");
+    window.waits_for(
+        "what is no picture is told",
+        "document.querySelectorAll('#progress .error').length === 1",
+    );
+    assert_eq!(
+        window.js(
+            "return [...document.querySelectorAll('#progress progress')].map((bar) => bar.value)",
+            vec![]
+        ),
+        json!([1, 1, 1])
+    );
+    // Dropped while the page shows what became of the others.
+    window.keys("#files", &format!("{}\n{}", path("dune.jpg"), path("sea.jpg")));
+    window.sees("added as dune");
+    // Both stay what they are: the name is taken.
+    window.waits_for("the name is taken", "document.querySelectorAll('#progress .error').length === 2");
+    let albums = alice.json(&["albums"]);
+    assert_eq!((&albums["albums"][0]["name"], &albums["albums"][0]["images"]), (&json!("Coast"), &json!(3)));
+    window.open("/?of=mine&album=Coast");
+    window.waits_for("three are there", "document.querySelectorAll('#grid img').length === 3");
+    // Search as one types.
+    window.keys("#search [type=search]", "SE");
+    window.waits_for("one is left", "document.querySelectorAll('#grid img').length === 1");
+    window.sees("sea");
+    // One's own costs nothing, and is what was dropped.
+    wait_until("it is there", || alice.ctl(&["view", "sea", "-o", "-"]).out == sea);
+}
