@@ -169,6 +169,7 @@ fn apply(connection: &Connection, me: PeerId, arrivals: &[Arrival]) -> Result<Ap
             }
             Arrival::Update(Incoming { seq, at, update: Update::Message(incoming), proof }) => {
                 if is_next(*seq, &mut applied)? {
+                    last = Some(*at);
                     message(connection, (me, *at), (incoming, *proof, false), &mut applied)?;
                     applied.kinds.push(Update::Message(incoming.clone()).kind());
                 }

@@ -5,7 +5,10 @@ use dos_protocol::{
     directory::{Block, DataState, Delivered, Delivery, Proof, Sent, Update},
 };
 
-use super::{messages::myself, *};
+use super::{
+    messages::{message, myself},
+    *,
+};
 
 fn data(incarnation: u8, restored: bool) -> DataState {
     let incarnation = [incarnation; 16].into();
@@ -51,6 +54,28 @@ async fn each_attempt_is_higher_than_those_that_either_side_knows() {
     assert_eq!((next.state.attempt.number, next.stored), (41, Seq(1)));
     assert_eq!(next.state.stored_at, Some(Timestamp(9)));
     assert_eq!((next.state.incarnation, next.proof), (Some([1; 16].into()), Some(Proof::from([6; 32]))));
+}
+
+/// By that the directory tells whether its row of this number is the one that was stored: another moment is data that went back.
+#[tokio::test]
+async fn the_moment_of_the_last_update_is_told_whatever_came_with_it() {
+    let bench = bench().await;
+    bench.store.meet(Seq(0), Some(data(1, false))).await.unwrap();
+    let at = |seq: u64, update| Incoming {
+        seq: Seq(seq),
+        at: Timestamp(seq.cast_signed()),
+        update,
+        proof: crate::rules::trust::Proof::None,
+    };
+    for batch in [
+        vec![granted(1, received(1)), at(2, message(1, "one"))],
+        vec![at(3, message(2, "two")), at(4, Update::Void)],
+        vec![at(5, message(3, "three"))],
+    ] {
+        let last = batch.last().unwrap().at;
+        bench.apply(batch).await.unwrap();
+        assert_eq!(bench.attempt().await.state.stored_at, Some(last));
+    }
 }
 
 #[tokio::test]
