@@ -57,7 +57,7 @@ const INVARIANTS: &[&str] = &[
 const BYTES: u64 = 13;
 
 /// The first version that has descriptions of images.
-const DESCRIPTIONS: u64 = 18;
+const DESCRIPTIONS: u64 = 19;
 
 /// The same for what older stores do not have: from which version of the tables on.
 const LATER_INVARIANTS: &[(u64, &str)] = &[

@@ -185,6 +185,12 @@ fn albums() -> Vec<Command> {
             name: "sea".parse().unwrap(),
             visibility: None,
             album: Some(AlbumChange::Out),
+            description: None,
+        },
+        Command::Set {
+            name: "sea".parse().unwrap(),
+            visibility: None,
+            album: None,
             description: Some(DescriptionChange::To("A boat.".parse().unwrap())),
         },
         Command::Set {
@@ -420,6 +426,7 @@ fn outcomes_of_messages() -> Vec<Outcome> {
             address: "127.33.29.37:41431".parse().unwrap(),
             token: "P8F7trTLPEKjxGyYcNaA".into(),
         },
+        Outcome::GalleryAt { url: "https://pictures.example".into(), token: "9".into() },
         Outcome::Joined(Box::new(invite(InviteState::Waiting))),
         Outcome::Registered {
             id: alice(),
