@@ -6,7 +6,7 @@ use dos_protocol::limits::BLOCK_DURATION;
 use super::*;
 
 /// Key, default as the help tells it, another value as the file has it.
-const SETTINGS: [(&str, &str, &str); 39] = [
+const SETTINGS: [(&str, &str, &str); 40] = [
     ("listen", "[::]:5001", "'[::1]:1'"),
     ("data_dir", "$STATE_DIRECTORY, or dos/dosd in the user's state directory", "'/y'"),
     ("store", "a file in the data directory", "'postgres://a@localhost/b'"),

@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     PeerId,
-    control::{Event, EventKind, Invite, InviteState},
+    control::{Event, EventKind, ImageChange, ImageChanged, Invite, InviteState},
     directory::{Request, RequestState, ViewedKind},
     model::{Grant, GrantState, ImagePath},
 };
@@ -41,6 +41,13 @@ pub(super) fn told(event: &Event, me: Option<PeerId>) -> Markup {
             b { (words::peer(presence.name.as_ref(), presence.id)) }
             @if presence.online { " is online." } @else { " is offline." }
         },
+        EventKind::Image(image) => changed(image),
+        EventKind::Named { id, name, was } => html! {
+            b { (words::peer(was.as_ref(), *id)) } " is called " b { (words::peer(Some(name), *id)) } " now."
+        },
+        EventKind::Left { id, name } => {
+            html! { b { (words::peer(name.as_ref(), *id)) } " has left the directory." }
+        }
         EventKind::Session(state) => html! { "You are " (words::session(*state)) "." },
     }
 }
@@ -56,6 +63,20 @@ fn start(text: &str) -> String {
     match line.char_indices().nth(CHARS_MAX) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
+    }
+}
+
+fn changed(image: &ImageChange) -> Markup {
+    let owner = words::peer(image.owner_name.as_ref(), image.path.owner);
+    html! {
+        b { (owner) }
+        @match (image.change, &image.was) {
+            (ImageChanged::Added, _) => { " shows a new picture, " (picture(&image.path)) "." }
+            (ImageChanged::Replaced, _) => { " has put another picture in the place of " (picture(&image.path)) "." }
+            (ImageChanged::Renamed, Some(was)) => { " calls " (was) " " (picture(&image.path)) " now." }
+            (ImageChanged::Renamed, None) => { " has another name for " (picture(&image.path)) "." }
+            (ImageChanged::Removed, _) => { " has removed " b { (image.path.name) } "." }
+        }
     }
 }
 
