@@ -6,6 +6,8 @@
 //! - The owner's word counts for everything that owners decide: how many views were given, until when, under which key.
 //! - Of the views used the higher revision counts. A viewer's word never lowers them and never gives it anything.
 //! - A revocation is final for its splitting of the key, whatever the revisions are: a grant that is given anew has another one.
+//! - What has happened in this incarnation is counted already. Whoever was told of it before it met the incarnation (by a session
+//!   of before, which finishes what it has begun) asserts it too: by its revision it is known for what it is.
 //!
 //! So a viewer that lies makes itself poorer, and an owner that lies does what it may do anyway.
 
@@ -48,6 +50,8 @@ pub(crate) struct Asserting {
     pub(crate) grant: Option<GrantRecord>,
     /// Nothing of a grant that was given in this incarnation.
     pub(crate) fork: Option<Fork>,
+    /// The first revision that grants with a fork have in this incarnation ([`super::incarnation::first_revision`]).
+    pub(crate) since: u64,
 }
 
 /// What is to be saved.
@@ -82,6 +86,9 @@ pub(crate) fn assert(state: Asserting, caller: PeerId, asserted: &AssertedGrant)
     {
         return nothing(Asserted::Refused);
     }
+    // A state of this incarnation is in the grant, and not in what it was before.
+    let fork = state.fork.filter(|_| asserted.grant.revision.0 < state.since);
+    let state = Asserting { fork, ..state };
     if caller == owner {
         by_owner(state, asserted)
     } else if caller == state.scope.viewer {
@@ -96,7 +103,7 @@ fn by_owner(state: Asserting, AssertedGrant { grant: told, key }: &AssertedGrant
     if !told.revoked && key.is_none() {
         return nothing(Asserted::Refused);
     }
-    let Some(now) = state.grant else { return given(&state.scope, told, key) };
+    let Some(now) = state.grant else { return given((&state.scope, state.since), told, key) };
     let Some(fork) = state.fork.filter(|fork| told.revision.0 > fork.owner_revision) else {
         return revoked(&state.scope, now, told).unwrap_or_else(|| nothing(Asserted::Confirmed));
     };
@@ -144,8 +151,8 @@ fn by_owner(state: Asserting, AssertedGrant { grant: told, key }: &AssertedGrant
     saved(&state.scope, (now, next), (&fork, moved), (revision, is_agreed))
 }
 
-/// A grant that the directory has lost.
-fn given(scope: &Scope, told: &Grant, key: Option<&KeyShare>) -> Outcome {
+/// A grant that the directory has lost. From here on its revisions are those of this incarnation.
+fn given((scope, since): (&Scope, u64), told: &Grant, key: Option<&KeyShare>) -> Outcome {
     let left = if told.revoked { Allowance::Views(0) } else { told.views_left };
     let fork = Fork {
         split: told.split,
@@ -162,7 +169,7 @@ fn given(scope: &Scope, told: &Grant, key: Option<&KeyShare>) -> Outcome {
         views_left: left,
         views_used: told.views_used,
         expires_at: told.expires_at,
-        revision: told.revision.0,
+        revision: told.revision.0.max(since),
         granted: None,
         allow_offline: told.allow_offline && !told.revoked,
         check: key.and_then(|key| key.check),

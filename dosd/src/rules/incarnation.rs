@@ -15,6 +15,21 @@ use dos_protocol::{
 /// See the module. Data that is put back from an older copy brings the older time with it, so it is noticed on the same day too.
 const LASTS: Duration = Duration::from_secs(24 * 3600);
 
+/// By how much later, at least, an incarnation begins than the one before it, whatever the clock says.
+const APART: Duration = Duration::from_secs(1_000);
+
+/// When an incarnation begins that takes the place of this one.
+pub(crate) fn begins(before: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    now.max(before.unwrap_or(Timestamp(0)).after(APART))
+}
+
+/// The first revision that grants have in an incarnation that began then: the moment. No grant changes once in every millisecond, so
+/// this is beyond every revision of earlier incarnations, those too that this data knows nothing of because it was put back from a
+/// copy of before them. And so the revision of a state tells whether it is one of this incarnation.
+pub(crate) fn first_revision(began: Timestamp) -> u64 {
+    u64::try_from(began.0).unwrap_or(0)
+}
+
 /// What the directory has of a peer that signs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Arriving {
@@ -261,6 +276,23 @@ mod tests {
                 assert_eq!(super::highest(&peer, told), most.unwrap_or(0), "{highest:?} {told:?}");
             }
         }
+    }
+
+    #[test]
+    fn revisions_of_an_incarnation_are_beyond_those_of_all_before() {
+        let apart = 1_000_000;
+        for (before, now, began) in [
+            (None, NOW.0, NOW.0),
+            (Some(NOW.0 - apart - 1), NOW.0, NOW.0),
+            (Some(NOW.0 - apart + 1), NOW.0, NOW.0 + 1),
+            // The clock was put back, or begins in 1970.
+            (Some(NOW.0), 5, NOW.0 + apart),
+            (None, 5, apart),
+        ] {
+            assert_eq!(begins(before.map(Timestamp), Timestamp(now)), Timestamp(began), "{before:?} {now}");
+        }
+        assert_eq!(first_revision(NOW), 1_000_000_000_000);
+        assert_eq!(first_revision(Timestamp(-1)), 0);
     }
 
     #[test]

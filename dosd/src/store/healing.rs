@@ -16,6 +16,7 @@ use crate::rules::{
     Quotas,
     grants::Scope,
     healing::{self, Asserting, Fork, Healed},
+    incarnation::first_revision,
     publish::{self, Kept, Remembered},
     views::ViewRecord,
     visibility,
@@ -31,16 +32,17 @@ impl Store {
     pub async fn assert(&self, change: Change, assertion: Assertion) -> Result<Vec<Asserted>, Refusal> {
         let quotas = self.quotas();
         self.change(move |connection| {
-            if incarnation::data(connection)?.renewed_at.is_none() {
+            let Some(began) = incarnation::data(connection)?.renewed_at else {
                 return Ok(vec![Asserted::Confirmed; assertion.count()].into());
-            }
+            };
+            let since = first_revision(began);
             let (answers, rows) = match assertion {
                 Assertion::Removed(numbers) => removed(connection, change, numbers)?,
                 Assertion::Image(image) => {
                     let (answer, rows) = self::image(connection, change, (&image, quotas))?;
                     (vec![answer], rows)
                 }
-                Assertion::Grants(asserted) => all(asserted, |one| grant(connection, change, &one))?,
+                Assertion::Grants(asserted) => all(asserted, |one| grant(connection, change, (&one, since)))?,
                 Assertion::Checkouts(asserted) => all(asserted, |one| checkout(connection, change, &one))?,
                 Assertion::Requests(asserted) => {
                     all(asserted, |one| requests::assert(connection, change, one))?
@@ -138,7 +140,7 @@ pub(super) fn last(connection: &Connection, counter: &str) -> sql::Result<u64> {
 fn grant(
     connection: &Connection,
     change: Change,
-    asserted: &AssertedGrant,
+    (asserted, since): (&AssertedGrant, u64),
 ) -> Result<(Asserted, Vec<InboxRow>), Refusal> {
     let (image, viewer) = (asserted.grant.image, asserted.grant.viewer);
     let standing = visibility::standing(grants::standing(connection, image, viewer)?, change.peer);
@@ -146,7 +148,7 @@ fn grant(
         return Ok((Asserted::Missing, Vec::new()));
     };
     let fork = fork(connection, image, viewer)?;
-    let state = Asserting { scope: scope.clone(), grant, fork };
+    let state = Asserting { scope: scope.clone(), grant, fork, since };
     let decided = healing::assert(state, change.peer, asserted);
     if let Some(Healed { grant, fork, without_receipt }) = decided.state {
         grants::save(connection, &scope, &grant)?;

@@ -21,9 +21,9 @@ use crate::rules::{
     seats::Claim,
 };
 
-/// Numbers and the revisions of grants jump by this in another incarnation: more than any directory gives between a backup and a
-/// loss. A peer must not take another image for one that it knows, and takes no state of a grant that is older than what it knows:
-/// what comes of all that peers assert must be newer than all of it.
+/// Numbers and the revisions of grants jump by this in another incarnation, at least: more than any directory gives between a backup
+/// and a loss. A peer must not take another image for one that it knows, and takes no state of a grant that is older than what it
+/// knows: what comes of all that peers assert must be newer than all of it.
 const LEAP: u32 = 1_000_000;
 
 /// A peer that has proved its key and signs in.
@@ -117,22 +117,29 @@ pub(super) fn data(connection: &Connection) -> sql::Result<Data> {
 }
 
 /// From now on the data is in another incarnation: numbers that were given and lost are not given again, and of each grant it is
-/// written down how it is now, since what peers assert is to be told from what happens from now on.
+/// written down how it is now, since what peers assert is to be told from what happens from now on. That has revisions of its own:
+/// sessions of before still finish what was accepted, so that peers assert some of it.
 pub(super) fn renew(connection: &Connection, now: Timestamp) -> Result<(), Refusal> {
     connection.need_whole()?;
-    let incarnation: [u8; 16] =
+    let drawn: [u8; 16] =
         random::bytes().map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
+    let began = incarnation::begins(data(connection)?.renewed_at, now);
     connection.execute(
         "UPDATE directory SET incarnation = ?1, renewed_at = ?2",
-        params![incarnation.as_slice(), now.0],
+        params![drawn.as_slice(), began.0],
     )?;
     connection.execute_batch(&format!(
         "UPDATE counters SET last = last + {LEAP};
          DELETE FROM forks;
          INSERT INTO forks(image, viewer, split, owner_revision, used_revision, used, \"left\", returned)
-             SELECT image, viewer, split, revision, revision, views_used, views_left, returned FROM grants;
-         UPDATE grants SET revision = revision + {LEAP};"
+             SELECT image, viewer, split, revision, revision, views_used, views_left, returned FROM grants;"
     ))?;
+    connection.execute(
+        &format!(
+            "UPDATE grants SET revision = CASE WHEN revision + {LEAP} > ?1 THEN revision + {LEAP} ELSE ?1 END"
+        ),
+        [row::number(incarnation::first_revision(began))],
+    )?;
     inbox::void_names(connection, now)
 }
 

@@ -22,6 +22,7 @@ mod messages;
 mod old;
 mod once;
 mod place;
+mod renewed;
 
 use self::place::{Place, on_both_engines};
 

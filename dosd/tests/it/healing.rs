@@ -325,6 +325,31 @@ async fn a_restored_directory_has_everything_again_that_was_after_the_backup() {
     is_sound(place.path()).await;
 }
 
+/// The data that comes of the second one knows nothing of the first one, and its revisions are beyond those all the same.
+#[tokio::test]
+async fn what_was_done_between_two_restores_of_one_backup_is_known_again() {
+    let [dir, first, second] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
+    let net = Net::start(dir.path());
+    let (mut alice, bob) = (net.peer("alice").await, net.peer("bob").await);
+    let sea = alice.publish("sea", 1).await;
+    alice.share(sea.no, bob.id(), views(5)).await;
+    backup(dir.path()).await;
+    let net = restored(dir.path(), first.path(), net).await;
+    let mut bob = net.again(&bob).await;
+    let between = bob.spend(sea.no, ViewId::generate()).await.unwrap().grant;
+    let net = restored(dir.path(), second.path(), net).await;
+    let mut bob = net.again(&bob).await;
+    assert_eq!(assert_grant(&mut bob, &between).await, [Asserted::Confirmed]);
+    assert_eq!(right(&mut bob, &between).await, (Allowance::Views(4), 1, false));
+    let since = bob.spend(sea.no, ViewId::generate()).await.unwrap().grant;
+    for asserted in [&since, &between] {
+        assert_eq!(assert_grant(&mut bob, asserted).await, [Asserted::Confirmed]);
+        assert_eq!(right(&mut bob, asserted).await, (Allowance::Views(3), 2, false));
+    }
+    net.stop().await;
+    is_sound(second.path()).await;
+}
+
 #[tokio::test]
 async fn a_revocation_after_the_backup_stands_again_from_either_side() {
     for by_owner in [true, false] {

@@ -7,6 +7,9 @@ use super::{
     *,
 };
 
+/// Where the revisions of this incarnation begin.
+const SINCE: u64 = 1_000;
+
 /// The state of the grant in the backup: revision 9, five views left of eight, split 3.
 fn backup() -> Fork {
     let record = grant();
@@ -22,7 +25,7 @@ fn backup() -> Fork {
 }
 
 fn state(grant: GrantRecord) -> Asserting {
-    Asserting { scope: scope(), grant: Some(grant), fork: Some(backup()) }
+    Asserting { scope: scope(), grant: Some(grant), fork: Some(backup()), since: SINCE }
 }
 
 fn told(revision: u64, split: u8, (left, used): (u32, u64)) -> Grant {
@@ -191,18 +194,18 @@ fn a_viewer_gains_nothing_by_what_it_asserts() {
 
 #[test]
 fn a_grant_that_the_directory_has_lost_comes_back_from_its_owner_alone() {
-    let lost = Asserting { scope: scope(), grant: None, fork: None };
+    let lost = Asserting { scope: scope(), grant: None, fork: None, since: SINCE };
     let (next, answer, owed) = heal(&lost, bob(), &viewer(told(5, 4, (2, 1))));
     assert_eq!((next.grant, answer, owed.len()), (None, Asserted::Missing, 0));
     let (next, answer, owed) = heal(&lost, alice(), &owner(told(5, 4, (2, 1))));
     let healed = next.grant.clone().unwrap();
-    assert_eq!((short(&healed), answer), ((views(2), 1, 5, true), Asserted::Confirmed));
+    assert_eq!((short(&healed), answer), ((views(2), 1, SINCE, true), Asserted::Confirmed));
     assert_eq!(owed, owe_both(&healed.snapshot(&scope())));
     // The viewer's views of before come on top.
     let (next, ..) = heal(&next, bob(), &viewer(told(6, 4, (1, 2))));
-    assert_eq!(short(&next.grant.unwrap()), (views(1), 2, 6, true));
+    assert_eq!(short(&next.grant.unwrap()), (views(1), 2, SINCE + 1, true));
     let (next, ..) = heal(&lost, alice(), &owner(gone(told(5, 4, (0, 1)))));
-    assert_eq!(short(&next.grant.unwrap()), (views(0), 1, 5, false));
+    assert_eq!(short(&next.grant.unwrap()), (views(0), 1, SINCE, false));
     let without_key = AssertedGrant { key: None, ..owner(told(5, 4, (2, 1))) };
     assert_eq!(heal(&lost, alice(), &without_key).1, Asserted::Refused);
     let alien_key = AssertedGrant { key: Some(key(9)), ..owner(told(5, 4, (2, 1))) };
@@ -354,7 +357,7 @@ fn whether_checkouts_are_allowed_is_the_owners_to_say() {
         let asserted = Grant { allow_offline: allowed, ..told(12, 3, (5, 3)) };
         let (next, ..) = heal(&state, alice(), &owner(asserted.clone()));
         assert_eq!(next.grant.unwrap().allow_offline, allowed);
-        let lost = Asserting { scope: scope(), grant: None, fork: None };
+        let lost = Asserting { scope: scope(), grant: None, fork: None, since: SINCE };
         let (next, ..) = heal(&lost, alice(), &owner(asserted.clone()));
         assert_eq!(next.grant.unwrap().allow_offline, allowed);
         let (next, ..) = heal(&lost, alice(), &owner(gone(asserted)));
@@ -415,4 +418,67 @@ fn another_state_gets_another_revision() {
         let (next, ..) = heal(&state(since.clone()), alice(), &owner(told(revision, 3, (7, 4))));
         assert_eq!(short(&next.grant.unwrap()), (views(7), 4, expected, true), "{revision}");
     }
+}
+
+/// Of sessions that outlive an incarnation: a view, five views more, a checkout of which one came back, a revocation.
+#[test]
+fn what_has_happened_in_this_incarnation_is_counted_once_whoever_asserts_it() {
+    let first = GrantRecord { revision: SINCE, ..grant() };
+    for now in [
+        first.clone(),
+        GrantRecord { views_left: views(4), views_used: 4, revision: SINCE + 1, ..first.clone() },
+        GrantRecord { views_left: views(10), granted: Some(13), revision: SINCE + 1, ..first.clone() },
+        GrantRecord {
+            views_left: views(3),
+            views_used: 5,
+            returned: 3,
+            revision: SINCE + 2,
+            ..first.clone()
+        },
+        GrantRecord { views_left: views(0), share: None, allow_offline: false, revision: SINCE + 1, ..first },
+    ] {
+        let told = now.snapshot(&scope());
+        let orders: [&[(_, AssertedGrant)]; 4] = [
+            &[(bob(), viewer(told.clone()))],
+            &[(alice(), owner(told.clone()))],
+            &[(bob(), viewer(told.clone())), (alice(), owner(told.clone()))],
+            &[(alice(), owner(told.clone())), (bob(), viewer(told))],
+        ];
+        for order in orders {
+            let mut state = state(now.clone());
+            for (caller, asserted) in order {
+                let (next, answer, owed) = heal(&state, *caller, asserted);
+                assert_eq!((answer, owed.len()), (Asserted::Confirmed, 0), "{order:?}");
+                state = next;
+            }
+            assert_eq!((state.grant, state.fork), (Some(now.clone()), Some(backup())), "{order:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_known_before_comes_on_top_of_what_this_incarnation_has_counted() {
+    let since = GrantRecord { views_left: views(4), views_used: 4, revision: SINCE + 1, ..grant() };
+    // Of another history, which began before this one and was lost with it.
+    let before = told(SINCE - 1, 3, (3, 5));
+    for (caller, asserted) in [(alice(), owner(before.clone())), (bob(), viewer(before))] {
+        let (next, ..) = heal(&state(since.clone()), caller, &asserted);
+        assert_eq!(short(&next.grant.unwrap()), (views(2), 6, SINCE + 2, true), "{asserted:?}");
+    }
+    // A grant that was lost: what is known of it from before counts, and what comes then does not count twice.
+    let lost = Asserting { scope: scope(), grant: None, fork: None, since: SINCE };
+    let (next, ..) = heal(&lost, alice(), &owner(told(5, 4, (2, 1))));
+    let (mut next, ..) = heal(&next, bob(), &viewer(told(6, 4, (1, 2))));
+    let healed = next.grant.clone().unwrap();
+    let viewed = GrantRecord { views_left: views(0), views_used: 3, revision: healed.revision + 1, ..healed };
+    next.grant = Some(viewed.clone());
+    for (caller, asserted) in
+        [(bob(), viewer(viewed.snapshot(&scope()))), (alice(), owner(viewed.snapshot(&scope())))]
+    {
+        let (after, answer, _) = heal(&next, caller, &asserted);
+        assert_eq!((after.grant, answer), (Some(viewed.clone()), Asserted::Confirmed));
+    }
+    // A revocation is final whenever it was, as that of a state that was told to no one else.
+    let (next, ..) = heal(&state(since), bob(), &viewer(gone(told(SINCE + 2, 3, (0, 4)))));
+    assert_eq!(short(&next.grant.unwrap()), (views(0), 4, SINCE + 3, false));
 }

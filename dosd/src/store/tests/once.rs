@@ -25,7 +25,7 @@ fn once(peer: PeerId, operation: u8) -> Change {
     Change { peer, operation: Some(OperationId::from([operation; 16])), ..Change::by(peer, NOW) }
 }
 
-fn publication() -> Publish {
+pub(super) fn publication() -> Publish {
     Publish {
         name: "sea".parse().unwrap(),
         original: Original {
@@ -46,7 +46,7 @@ fn key_share() -> KeyShare {
     KeyShare { split: SplitId::from([3; 16]), share: [4; 32], check: None }
 }
 
-fn more_views(image: dos_protocol::ImageNo, viewer: PeerId) -> Share {
+pub(super) fn more_views(image: dos_protocol::ImageNo, viewer: PeerId) -> Share {
     Share {
         image,
         viewer: PeerRef::Id(viewer),
@@ -83,7 +83,7 @@ async fn twice<T: PartialEq + std::fmt::Debug>(
     first
 }
 
-async fn three(store: &Store) -> [PeerId; 3] {
+pub(super) async fn three(store: &Store) -> [PeerId; 3] {
     let name = |name: &str| NewPeer { name: Some(name.parse().unwrap()), admission: Admission::Open };
     let mut ids = Vec::new();
     for (number, text) in [(1, "alice"), (2, "bob"), (3, "carol")] {
