@@ -24,6 +24,10 @@ pub(crate) struct Tried {
     pub(crate) last: Timestamp,
 }
 
+/// Of a name that was not locked: no moment is before it. Attempts made at once are not counted in the order of their moments, so that
+/// the moment of the first one would lock the next.
+const NEVER: Timestamp = Timestamp(0);
+
 /// A name after another attempt; the last free attempt locks it, at first for `block`.
 ///
 /// # Errors
@@ -33,7 +37,7 @@ pub(crate) fn attempt(before: Option<Tried>, block: Duration, now: Timestamp) ->
         return Err(left);
     }
     let remembered = before.filter(|tried| !is_forgotten(*tried, now));
-    let mut tried = remembered.unwrap_or(Tried { tries: 0, lockouts: 0, locked_until: now, last: now });
+    let mut tried = remembered.unwrap_or(Tried { tries: 0, lockouts: 0, locked_until: NEVER, last: now });
     tried.last = now;
     tried.tries = tried.tries.saturating_add(1);
     if tried.tries >= PASSWORD_TRIES {
@@ -77,12 +81,14 @@ mod tests {
 
     #[test]
     fn an_attempt_is_remembered_for_a_day_and_the_third_locks() {
-        let first = Tried { tries: 1, lockouts: 0, locked_until: START, last: START };
+        let first = Tried { tries: 1, lockouts: 0, locked_until: NEVER, last: START };
         assert_eq!(attempt(None, BLOCK, START), Ok(first));
         let day = START.after(PASSWORD_MEMORY);
         let before = day.before(Duration::from_millis(1));
         assert_eq!(attempt(Some(first), BLOCK, before), Ok(Tried { tries: 2, last: before, ..first }));
-        assert_eq!(attempt(Some(first), BLOCK, day), Ok(Tried { locked_until: day, last: day, ..first }));
+        assert_eq!(attempt(Some(first), BLOCK, day), Ok(Tried { last: day, ..first }));
+        let earlier = START.before(Duration::from_millis(5));
+        assert_eq!(attempt(Some(first), BLOCK, earlier), Ok(Tried { tries: 2, last: earlier, ..first }));
         let second = Tried { tries: 2, ..first };
         let third = Tried { tries: 0, lockouts: 1, locked_until: START.after(BLOCK), last: START };
         assert_eq!(attempt(Some(second), BLOCK, START), Ok(third));
