@@ -8,7 +8,7 @@ mod busy;
 use std::sync::Arc;
 
 use dos_protocol::{
-    Code, ImageArg, ImageName, PeerRef, WireError,
+    Code, ImageArg, ImageName, OperationId, PeerRef, SealedHash, WireError,
     directory::{Answer, ExpiryChange, Op, Preview, PublishAs, Share, Sign, ViewsChange},
     limits::PAGE_MAX,
     model::ImageInfo,
@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 pub(crate) use self::busy::{BusyName, BusyNames};
 use crate::{
     cache::Cache,
-    directory::{Directory, unexpected, unregistered},
+    directory::{Directory, Repeat, unexpected, unregistered},
     grant_pages::GrantPages,
     identity::Identities,
     keys::ImageKeys,
@@ -119,7 +119,10 @@ pub(crate) async fn publish(library: &Library, publication: Publication) -> Resu
     } else {
         Op::Publish(Box::new(publish))
     };
-    match library.directory.request_again(op).await {
+    // A request that a server of the directory has accepted and not answered may come to it after later ones: without an ID it would publish
+    // once more what has been renamed or removed since. Every publication has a sealed copy of its own.
+    let repeat = Repeat::Under(operation_of(hash));
+    match library.directory.send(op, repeat).await.map_err(|failed| failed.error) {
         Ok(Answer::Image(info)) => {
             // What was signed is known here, whatever the directory answers; but for a description that it does not keep.
             let info = ImageInfo { record: record.map(|record| as_kept(record, &info)), ..*info };
@@ -142,6 +145,13 @@ pub(crate) async fn publish(library: &Library, publication: Publication) -> Resu
             Err(if taken { error.hint(format!("dosctl add FILE --name {arg} --replace")) } else { error })
         }
     }
+}
+
+/// The same whenever it is asked again, also after a restart.
+fn operation_of(hash: SealedHash) -> OperationId {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(hash.as_bytes().get(..16).unwrap_or(&[0; 16]));
+    bytes.into()
 }
 
 /// What was signed, without a description if the directory has none with it: one of an earlier release drops it.

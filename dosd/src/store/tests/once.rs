@@ -17,6 +17,7 @@ on_both_engines!(
     the_oldest_answers_of_a_peer_go_beyond_their_bytes_and_those_of_others_stay,
     an_invite_is_made_once_under_its_code_and_tells_what_is_left,
     a_rename_is_owed_to_every_holder_in_order_and_without_a_gap,
+    a_publication_that_comes_late_once_more_brings_back_no_earlier_name,
     a_peer_takes_a_free_name_and_the_same_again_changes_nothing,
     a_peer_that_leaves_is_gone_and_leaving_again_changes_nothing,
 );
@@ -209,6 +210,21 @@ async fn an_invite_is_made_once_under_its_code_and_tells_what_is_left(place: Pla
     let refused = store.create_invite(like, NOW).await;
     assert!(matches!(refused, Err(Refusal::Refused(error)) if error.code == Code::Conflict));
     close((store, thread)).await;
+}
+
+/// A server that was stopped goes on with what it had accepted, after another one has done it.
+async fn a_publication_that_comes_late_once_more_brings_back_no_earlier_name(place: Place) {
+    let (store, thread) = place.open();
+    let [alice, _, _] = three(&store).await;
+    let publish = || store.publish(once(alice, 1), (publication(), Wanted::default()));
+    let published = publish().await.unwrap();
+    let lake = ("lake".parse().unwrap(), None);
+    store.rename_image(once(alice, 2), published.no, lake).await.unwrap();
+    assert_eq!(publish().await.unwrap(), published, "answered as then");
+    store.remove_image(once(alice, 3), published.no).await.unwrap();
+    assert_eq!(publish().await.unwrap(), published);
+    close((store, thread)).await;
+    assert_eq!(place.numbers("SELECT count(*) FROM images"), [0]);
 }
 
 async fn a_rename_is_owed_to_every_holder_in_order_and_without_a_gap(place: Place) {

@@ -93,11 +93,16 @@ fn serve(page: String) -> u16 {
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let mut lines = BufReader::new(&stream).lines();
-            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length: ";
-            // A browser that has gone misses nothing.
-            drop(write!(&stream, "{head}{}\r\n\r\n{page}", page.len()));
+            // A browser opens connections on which it says nothing yet: the others do not wait for these.
+            let page = page.clone();
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(&stream).lines();
+                while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+                let head =
+                    "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length: ";
+                // A browser that has gone misses nothing.
+                drop(write!(&stream, "{head}{}\r\n\r\n{page}", page.len()));
+            });
         }
     });
     port

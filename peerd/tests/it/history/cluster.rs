@@ -15,6 +15,7 @@ use std::{
 use dos_testing::{
     Backoff,
     cluster::{Cluster, Fault, Part, Way},
+    skipped,
 };
 
 use super::{
@@ -188,8 +189,15 @@ fn cluster() -> Option<Cluster> {
     }
 }
 
+/// A campaign, and no test of every run: `cargo xtask cluster history` asks for it.
 #[test]
 fn whatever_befalls_a_cluster_nothing_is_lost_or_doubled() {
+    if std::env::var_os("DOS_CLUSTER_OPERATIONS").is_none() {
+        return skipped(
+            "whatever_befalls_a_cluster_nothing_is_lost_or_doubled",
+            "cargo xtask cluster history runs it",
+        );
+    }
     let (operations, faults) = (setting("DOS_CLUSTER_OPERATIONS", 200), setting("DOS_CLUSTER_FAULTS", 4));
     let groups = setting("DOS_CLUSTER_PEERS", PEERS).div_ceil(PEERS);
     let seed = u64::try_from(setting("DOS_CLUSTER_SEED", 1)).unwrap();
