@@ -55,6 +55,16 @@ impl dyn Directory + '_ {
         self.request_tracked(op).await.map_err(|failed| failed.error)
     }
 
+    /// Sends a change, again after lost connections, that is done once however often it comes to the directory: a server that goes on late
+    /// with what it had accepted does not undo what came after it.
+    ///
+    /// # Errors
+    /// As [`Self::request_again`].
+    pub(crate) async fn request_once(&self, op: Op) -> Result<Answer, WireError> {
+        let repeat = Repeat::Under(OperationId::generate());
+        self.send(op, repeat).await.map_err(|failed| failed.error)
+    }
+
     /// As [`Self::request_again`], for a caller that must know whether the directory may have done it nevertheless.
     ///
     /// # Errors

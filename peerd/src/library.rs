@@ -206,7 +206,7 @@ async fn rekey(library: &Library, publication: &Publication) -> Result<(), WireE
                 lasts_ms: None,
                 allow_offline: None,
             };
-            match library.directory.request_again(Op::Share(share)).await? {
+            match library.directory.request_once(Op::Share(share)).await? {
                 Answer::Grant(grant) => library.cache.take_grant(*grant).await?,
                 _ => return Err(unexpected()),
             }

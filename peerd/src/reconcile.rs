@@ -270,7 +270,7 @@ pub(crate) async fn block_again(reconciling: &Reconciling) -> Result<(), WireErr
                 store.asserted(Claim::Block, vec![entry.key()]).await?;
                 continue;
             };
-            match directory.request_again(Op::Block(PeerRef::Id(peer))).await {
+            match directory.request_once(Op::Block(PeerRef::Id(peer))).await {
                 Ok(_) => {}
                 // A peer that is not back yet stays blocked here meanwhile.
                 Err(error) if error.code == Code::NotFound => continue,
@@ -296,7 +296,7 @@ async fn unblock_others(reconciling: &Reconciling) -> Result<(), WireError> {
         if here.contains(&block.peer) {
             continue;
         }
-        match directory.request_again(Op::Unblock(PeerRef::Id(block.peer))).await {
+        match directory.request_once(Op::Unblock(PeerRef::Id(block.peer))).await {
             Ok(_) => {}
             Err(error) if error.code == Code::NotFound => {}
             Err(error) => return Err(error),
