@@ -26,7 +26,8 @@ const CONCERNED: &str = "SELECT owner, viewer FROM requests WHERE request = ?1";
 
 const RECIPIENT: &str = "SELECT recipient FROM messages WHERE sender = ?1 AND message = ?2";
 
-/// The peers that have caused rows of an inbox, up to one: those whom it is owed that the rows are stored.
+/// The peers that have caused rows of an inbox, up to one: those whom it is owed that the rows are stored. Of more
+/// than 64 the others are found to be needed, if they are: to lock so many seats for each acknowledgement would hold up as many peers.
 const SENDERS: &str =
     "SELECT DISTINCT sender FROM inbox WHERE peer = ?1 AND seq <= ?2 AND sender IS NOT NULL LIMIT 64";
 

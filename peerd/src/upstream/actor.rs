@@ -33,7 +33,7 @@ use super::{
     ways::{Ways, know_nodes},
 };
 use crate::{
-    addresses::{announced, source_towards},
+    addresses::announced,
     copies::blocking,
     identity::Identity,
     random::{self, jitter},
@@ -107,7 +107,7 @@ pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: Cance
                 None => pending().await,
             }
         };
-        let moved = actor.roaming.moved(|| place(&actor.local, actor.directory));
+        let moved = actor.roaming.moved(|| Place::now(&actor.local, actor.directory));
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
@@ -130,14 +130,6 @@ pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: Cance
         }
     }
     actor.sign_out().await;
-}
-
-/// Where this host is now.
-fn place(local: &Local, directory: Option<SocketAddr>) -> Place {
-    let server = local.identity.registered().map(|(_, identity)| identity);
-    let announced =
-        server.map(|identity| announced(&local.config, local.listen, &identity.server).1).unwrap_or_default();
-    Place { announced, from: directory.and_then(source_towards) }
 }
 
 /// What a peer that registers brings.
@@ -399,7 +391,7 @@ impl Actor {
         let SignedIn { id, name, address, since, latest, password_again, .. } = established.signed_in.clone();
         let directory = established.directory;
         self.directory = Some(directory);
-        self.roaming.begin(place(&self.local, self.directory));
+        self.roaming.begin(Place::now(&self.local, self.directory));
         let session = Session::begin(&self.local, id, established);
         let handle = session.handle.clone();
         self.session = Some(session);

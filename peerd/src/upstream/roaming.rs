@@ -5,7 +5,11 @@
 //! Where that is not to be had it looks every few seconds. What always holds: a session is renewed at most every [`RENEWED_AGAIN`], however often
 //! addresses come and go; without a way to the directory nothing is renewed.
 
-use std::{io, net::IpAddr, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use dos_protocol::model::Address;
 use rustix::{
@@ -16,6 +20,9 @@ use tokio::{
     net::UnixDatagram,
     time::{Instant, sleep, sleep_until},
 };
+
+use super::Local;
+use crate::addresses::{announced, source_towards};
 
 /// Changes come in groups: an address goes, another one comes, and its route after it.
 const SETTLED: Duration = Duration::from_millis(500);
@@ -37,6 +44,15 @@ const GROUPS: u32 = 0x10 | 0x40 | 0x100 | 0x400;
 pub(super) struct Place {
     pub(super) announced: Vec<Address>,
     pub(super) from: Option<IpAddr>,
+}
+
+impl Place {
+    /// Where this host is now, with the directory there.
+    pub(super) fn now(local: &Local, directory: Option<SocketAddr>) -> Self {
+        let server = local.identity.registered().map(|(_, identity)| identity);
+        let announced = server.map(|identity| announced(&local.config, local.listen, &identity.server).1);
+        Self { announced: announced.unwrap_or_default(), from: directory.and_then(source_towards) }
+    }
 }
 
 /// Why the session is to be renewed.
