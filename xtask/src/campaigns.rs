@@ -41,12 +41,11 @@ pub(crate) struct PowerCuts {
 /// # Errors
 /// If the programs do not build, or something was lost, doubled, over-granted or stuck.
 pub(crate) fn history(history: History) -> Result<()> {
-    cargo::build_debug()?;
-    let mut command = cargo::tests("peerd", "history::campaign::");
+    let mut command = cargo::tests("peerd", "history::campaign::")?;
     command.env("DOS_HISTORY_OPERATIONS", history.operations.to_string());
     command.env("DOS_HISTORY_SEED", history.seed.to_string());
     command.env("DOS_HISTORY_KILLS", history.kills.to_string());
-    ensure!(command.status().context("cannot run cargo")?.success(), "the history cannot be");
+    ensure!(command.status().context("cannot run the tests")?.success(), "the history cannot be");
     Ok(())
 }
 
@@ -63,11 +62,11 @@ pub(crate) fn power_cuts(cuts: PowerCuts) -> Result<()> {
         }
         bail!(text);
     }
-    cargo::build_debug()?;
-    let test = cargo::tests("peerd", "powercut::");
+    let test = cargo::tests("peerd", "powercut::")?;
     // In a mount namespace of its own: whatever is left mounted is gone with the last process.
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "--"]).arg(test.get_program()).args(test.get_args());
+    command.current_dir(test.get_current_dir().unwrap_or(Path::new(".")));
     command.env("DOS_POWER_CUTS", cuts.cuts.to_string()).env("DOS_HISTORY_SEED", cuts.seed.to_string());
     ensure!(command.status().context("cannot run unshare")?.success(), "not everything is there after a cut");
     Ok(())

@@ -99,9 +99,8 @@ pub(crate) fn deb(program: &str, out: &Path) -> Result<()> {
 /// # Errors
 /// If they do not build, or if a count is wrong.
 pub(crate) fn kills(kills: u32) -> Result<()> {
-    build_debug()?;
-    let mut command = tests("peerd", "campaign::no_kill");
-    let status = command.env("DOS_KILLS", kills.to_string()).status().context("cannot run cargo")?;
+    let mut command = tests("peerd", "campaign::no_kill")?;
+    let status = command.env("DOS_KILLS", kills.to_string()).status().context("cannot run the tests")?;
     ensure!(status.success(), "a count was wrong");
     Ok(())
 }
@@ -111,15 +110,13 @@ pub(crate) fn kills(kills: u32) -> Result<()> {
 /// # Errors
 /// If they do not build, or if one succeeds.
 pub(crate) fn attack(name: Option<&str>) -> Result<()> {
-    build_debug()?;
     let filter = format!("attack::{}", name.unwrap_or_default());
     let mut failed = Vec::new();
     for program in ["dosd", "peerd"] {
-        let mut command = cargo("test");
-        command.args(["--locked", "-p", program, "--test", "it", &filter]);
+        let mut command = tests(program, &filter)?;
         // One at a time: what an attack does to others is not to be another attack's doing.
-        command.args(["--", "--test-threads", "1"]);
-        let status = command.env("DOS_ATTACK", "long").status().context("cannot run cargo")?;
+        command.args(["--test-threads", "1"]);
+        let status = command.env("DOS_ATTACK", "long").status().context("cannot run the tests")?;
         if !status.success() {
             failed.push(program);
         }
@@ -128,21 +125,41 @@ pub(crate) fn attack(name: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Builds the programs as tests use them.
+/// Builds the programs as tests use them, and tells where they are.
+///
+/// The whole workspace, here and in [`tests`]: for some packages alone cargo would choose other features of what they depend on, and build
+/// all of that once more.
 ///
 /// # Errors
 /// If they do not build.
-pub(crate) fn build_debug() -> Result<()> {
-    let built = cargo("build").args(["--locked", "-p", "dosd", "-p", "peerd", "-p", "dosctl"]).status();
+pub(crate) fn build_debug() -> Result<PathBuf> {
+    let built = cargo("build").args(["--locked", "--workspace", "--all-targets"]).status();
     ensure!(built.context("cannot run cargo")?.success(), "the programs do not build");
-    Ok(())
+    Ok(target_dir()?.join("debug"))
 }
 
-/// Cargo that runs the integration tests of a package whose names have this in them.
-pub(crate) fn tests(package: &str, filter: &str) -> Command {
-    let mut command = cargo("test");
-    command.args(["--locked", "-p", package, "--test", "it", filter]);
-    command
+/// The integration tests of a package whose names have this in them, with the programs that they start, as a command that runs them.
+///
+/// # Errors
+/// If they do not build.
+pub(crate) fn tests(package: &str, filter: &str) -> Result<Command> {
+    let mut build = cargo("test");
+    build.args(["--locked", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"]);
+    let output = build.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    ensure!(output.status.success(), "the tests do not build");
+    let directory = workspace().join(package);
+    let manifest = directory.join("Cargo.toml");
+    let messages = output.stdout.split(|byte| *byte == b'\n');
+    let program =
+        messages.filter_map(|line| serde_json::from_slice::<Value>(line).ok()).find_map(|message| {
+            let is_it = message["target"]["name"] == "it"
+                && message["manifest_path"].as_str().map(Path::new) == Some(&manifest);
+            if is_it { message["executable"].as_str().map(PathBuf::from) } else { None }
+        });
+    let mut command = Command::new(program.with_context(|| format!("{package} has no integration tests"))?);
+    // Where cargo runs them.
+    command.current_dir(&directory).arg(filter);
+    Ok(command)
 }
 
 /// Runs the measurements.
@@ -154,11 +171,21 @@ pub(crate) fn bench(args: &[OsString]) -> Result<()> {
 }
 
 /// The same with a release build or a debug build.
+///
+/// # Errors
+/// As [`bench`].
 pub(crate) fn bench_as(args: &[OsString], is_release: bool) -> Result<()> {
-    let mut command = cargo("run");
-    command.args(is_release.then_some("--release"));
-    command.args(["--locked", "-p", "dos-bench", "--"]).args(args);
-    let status = command.status().context("cannot run cargo")?;
+    let mut command = if is_release {
+        let mut command = cargo("run");
+        command.args(["--release", "--locked", "-p", "dos-bench", "--"]);
+        command
+    } else {
+        let mut command = Command::new(build_debug()?.join("dos-bench"));
+        // With it, it would build the programs anew.
+        command.env_remove("CARGO");
+        command
+    };
+    let status = command.args(args).status().context("cannot run the measurements")?;
     if !status.success() {
         bail!("the measurements ended with {status}");
     }

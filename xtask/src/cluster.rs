@@ -73,7 +73,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let target = cargo::target_dir()?;
     let tools = tools(options, &target)?;
     match &options.campaign {
-        None => stay(&target, tools, options.debug),
+        None => stay(tools, options.debug),
         Some(Campaign::History(history)) => run_history(*history, Some(&tools)),
         Some(Campaign::Proofs { names, sign_ins }) => {
             let mut args =
@@ -98,8 +98,7 @@ fn tools(options: &Options, target: &Path) -> Result<std::path::PathBuf> {
 }
 
 fn run_history(history: History, patroni: Option<&Path>) -> Result<()> {
-    cargo::build_debug()?;
-    let mut command = cargo::tests("peerd", "history::cluster::");
+    let mut command = cargo::tests("peerd", "history::cluster::")?;
     for (name, value) in [
         ("DOS_CLUSTER_OPERATIONS", u64::from(history.operations)),
         ("DOS_CLUSTER_FAULTS", history.faults.into()),
@@ -111,19 +110,14 @@ fn run_history(history: History, patroni: Option<&Path>) -> Result<()> {
     if let Some(patroni) = patroni {
         command.env("DOS_CLUSTER_PATRONI", patroni);
     }
-    ensure!(command.status().context("cannot run cargo")?.success(), "the history cannot be");
+    ensure!(command.status().context("cannot run the tests")?.success(), "the history cannot be");
     Ok(())
 }
 
 /// Starts it, tells how to use it, and waits for Ctrl-C.
-fn stay(target: &Path, patroni: std::path::PathBuf, debug: bool) -> Result<()> {
+fn stay(patroni: std::path::PathBuf, debug: bool) -> Result<()> {
     let patience = Patience::until_interrupted()?;
-    let programs = if debug {
-        cargo::build_debug()?;
-        target.join("debug")
-    } else {
-        cargo::build_programs()?.join("release")
-    };
+    let programs = if debug { cargo::build_debug()? } else { cargo::build_programs()?.join("release") };
     say("# starting three PostgreSQL under Patroni over etcd, and three nodes; half a minute ...");
     let dosd = programs.join("dosd");
     let cluster = Cluster::under_patroni(&dosd, patroni, &temp_dir(), &|| patience.is_over())?;
