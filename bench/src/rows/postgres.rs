@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context as _;
 use dos_protocol::{MessageId, PeerId, Timestamp, directory::Send, model::PeerRef};
-use dos_sql::{Secrets, Server};
+use dos_sql::{Secrets, Server, WriterThread};
 use dos_testing::Postgres;
 use dosd::{
     live::Live,
@@ -44,27 +44,45 @@ pub(super) async fn measure(lab: &Lab) -> anyhow::Result<Vec<Row>> {
     fs::set_permissions(lab.dir(), fs::Permissions::from_mode(0o711))?;
     let Some(postgres) = Postgres::own_at(lab.dir(), "the rows of PostgreSQL") else { return Ok(Vec::new()) };
     let server = Server::new(&postgres.database().parse()?, &Secrets::default())?;
-    let node = |port: u16| Joining {
-        address: format!("localhost:{port}").into(),
-        cluster: Some(format!("localhost:{}", port + 1).into()),
-    };
-    let (one, _lanes) = Store::connect(&server, &node(5001), Arc::new(Live::default()))?;
-    let (two, _others) = Store::connect(&server, &node(6001), Arc::new(Live::default()))?;
-    let (local, _writer) = Store::open(&lab.dir().join("beside-postgres.db"), Arc::new(Live::default()))?;
-    let stores = Stores { remote: [one, two], local };
-    let mut rows = views(lab, &stores, &postgres).await?;
+    let stores = Stores::on(lab, &server, "PostgreSQL")?;
+    let mut rows = views(lab, &stores, || Ok(postgres.computed())).await?;
     rows.extend(writes(lab, &stores).await?);
     Ok(rows)
 }
 
-struct Stores {
-    /// Two nodes of one directory.
+/// Two nodes on one database, and the store in a file beside them.
+pub(super) struct Stores {
+    /// What the database is, for the rows.
+    on: &'static str,
     remote: [Store; 2],
     local: Store,
+    /// They write as long as these live.
+    _writers: [WriterThread; 3],
+}
+
+impl Stores {
+    /// Opens a database that is empty.
+    pub(super) fn on(lab: &Lab, server: &Server, on: &'static str) -> anyhow::Result<Self> {
+        let node = |port: u16| Joining {
+            address: format!("localhost:{port}").into(),
+            cluster: Some(format!("localhost:{}", port + 1).into()),
+        };
+        let (one, first) = Store::connect(server, &node(5001), Arc::new(Live::default()))?;
+        let (two, second) = Store::connect(server, &node(6001), Arc::new(Live::default()))?;
+        let file = lab.dir().join(format!("beside {on}.db"));
+        let (local, third) = Store::open(&file, Arc::new(Live::default()))?;
+        Ok(Self { on, remote: [one, two], local, _writers: [first, second, third] })
+    }
 }
 
 /// Views of one owner, of several, and of several at two nodes.
-async fn views(lab: &Lab, stores: &Stores, postgres: &Postgres) -> anyhow::Result<Vec<Row>> {
+///
+/// `computed` is how long the database's processes have computed.
+pub(super) async fn views(
+    lab: &Lab,
+    stores: &Stores,
+    computed: impl Fn() -> anyhow::Result<Duration>,
+) -> anyhow::Result<Vec<Row>> {
     let [one, two] = &stores.remote;
     let (here, there) = (give_rights_of(&stores.local, OWNERS).await?, give_rights_of(one, OWNERS).await?);
     let of_one = give_rights_of(one, 1).await?;
@@ -74,30 +92,31 @@ async fn views(lab: &Lab, stores: &Stores, postgres: &Postgres) -> anyhow::Resul
     for _round in 0..lab.pick(5, 2) {
         raw.push(at_stores(std::slice::from_ref(&stores.local), &here, time).await?);
         single.push(at_stores(std::slice::from_ref(one), &of_one, time).await?);
-        let before = (computed_here()?, postgres.computed());
+        let before = (computed_here()?, computed()?);
         let begun = Instant::now();
         let rate = at_stores(std::slice::from_ref(one), &there, time).await?;
         let count = rate * begun.elapsed().as_secs_f64();
         in_node.push((computed_here()? - before.0).as_secs_f64() * 1e6 / count);
-        in_database.push((postgres.computed() - before.1).as_secs_f64() * 1e6 / count);
+        in_database.push(computed()?.saturating_sub(before.1).as_secs_f64() * 1e6 / count);
         several.push(rate);
         both.push(at_stores(&[one.clone(), two.clone()], &there, time).await?);
     }
-    let row = |name: &str, remote: &[f64]| {
+    let on = stores.on;
+    let row = |name: String, remote: &[f64]| {
         Row::new(name, Unit::PerSecond).ours(median(remote)).raw(median(&raw), "SQLite")
     };
-    let micros = |name: &str, all: &[f64]| Row::new(name, Unit::Micros).ours(median(all));
+    let micros = |name: String, all: &[f64]| Row::new(name, Unit::Micros).ours(median(all));
     Ok(vec![
-        row("views on PostgreSQL, 64 at once, of one owner", &single),
-        row("views on PostgreSQL, 64 at once, of 16 owners", &several),
-        row("the same at two nodes of one machine", &both),
-        micros("computing time of such a view in the node", &in_node),
-        micros("computing time of such a view in the database", &in_database),
+        row(format!("views on {on}, 64 at once, of one owner"), &single),
+        row(format!("views on {on}, 64 at once, of 16 owners"), &several),
+        row(format!("the same at two nodes of one machine, on {on}"), &both),
+        micros(format!("computing time of such a view in the node, on {on}"), &in_node),
+        micros(format!("computing time of such a view in the database: {on}"), &in_database),
     ])
 }
 
 /// Registrations and messages.
-async fn writes(lab: &Lab, stores: &Stores) -> anyhow::Result<Vec<Row>> {
+pub(super) async fn writes(lab: &Lab, stores: &Stores) -> anyhow::Result<Vec<Row>> {
     let [one, _] = &stores.remote;
     let count = lab.pick(2_000, 200);
     let (here, there) = (peers(&stores.local).await?, peers(one).await?);
@@ -109,14 +128,14 @@ async fn writes(lab: &Lab, stores: &Stores) -> anyhow::Result<Vec<Row>> {
         sent.1.push(send(&stores.local, &here).await?);
     }
     let row = |name: &str, (remote, local): &(Vec<f64>, Vec<f64>)| {
-        let name = format!("{name} on PostgreSQL, 64 at once");
+        let name = format!("{name} on {}, 64 at once", stores.on);
         Row::new(name, Unit::PerSecond).ours(median(remote)).raw(median(local), "SQLite")
     };
     Ok(vec![row("registrations", &registered), row("messages for the absent", &sent)])
 }
 
 /// How long this process has computed.
-fn computed_here() -> anyhow::Result<Duration> {
+pub(super) fn computed_here() -> anyhow::Result<Duration> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     let behind = stat.rsplit_once(") ").context("no times of this process")?.1;
     let ticks: u64 = behind.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();

@@ -1,11 +1,12 @@
-//! A directory of three nodes on three PostgreSQL under Patroni: what a lost node and a lost primary cost, what a hop costs, and that no
-//! wake-up is lost. `cargo xtask cluster proofs` starts it.
+//! A directory of three nodes on three PostgreSQL under Patroni: how many writes a second, what a lost node and a lost primary cost,
+//! what a hop costs, and that no wake-up is lost. `cargo xtask cluster proofs` starts it.
 //!
 //! Everything, the load too, shares this machine's cores.
 
 mod hop;
 mod node;
 mod primary;
+mod rates;
 mod wakeups;
 
 use std::{env::temp_dir, path::PathBuf};
@@ -18,7 +19,7 @@ use tokio::task::block_in_place;
 use crate::{lab::Lab, server::Target, table::Row};
 
 /// What can be asked for by name.
-const PROOFS: [&str; 5] = ["hop", "node", "kill", "cut", "wakeups"];
+const PROOFS: [&str; 6] = ["rates", "hop", "node", "kill", "cut", "wakeups"];
 
 /// Of the command line.
 #[derive(Debug, Clone, clap::Args)]
@@ -49,6 +50,7 @@ pub(super) async fn measure(lab: &Lab) -> anyhow::Result<Vec<Row>> {
             continue;
         }
         let measured = match name {
+            "rates" => rates::measure(lab, &cluster).await,
             "hop" => hop::measure(lab, &cluster).await,
             "node" => node::measure(lab, &mut cluster).await,
             "kill" => primary::measure(&mut cluster, Way::Kill).await,
