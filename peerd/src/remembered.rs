@@ -121,7 +121,7 @@ impl Inner {
         let over = images.len().saturating_sub(IMAGES_MAX);
         images.drain(..over);
         self.images += images.len();
-        let seen = PeerInfo { images, online: false, address: None, ..peer.clone() };
+        let seen = PeerInfo { images, online: false, address: None, online_since: None, ..peer.clone() };
         self.peers.insert(peer.id, (seen, at));
     }
 
@@ -155,6 +155,7 @@ mod tests {
             online,
             address: None,
             last_seen: None,
+            online_since: None,
             last_end: None,
             images: Vec::new(),
             key: None,
@@ -203,6 +204,7 @@ mod tests {
             record: None,
             signature: None,
             visibility: Visibility::Listed,
+            added_at: None,
         };
         (from..from + count).map(image).collect()
     }

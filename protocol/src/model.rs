@@ -247,6 +247,9 @@ pub struct PeerInfo {
     pub address: Option<Address>,
     /// When its last session ended; now, while it is online.
     pub last_seen: Option<Timestamp>,
+    /// When its session began, while it is online. An earlier directory does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online_since: Option<Timestamp>,
     /// Why its last session ended; nothing while it is online, or if that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_or_none")]
     pub last_end: Option<SessionEnd>,

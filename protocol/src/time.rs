@@ -20,6 +20,14 @@ impl Timestamp {
         Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
+    /// The beginning of a day in UTC, written as `2026-11-30`; nothing for any other text, or a day before 1970.
+    #[must_use]
+    pub fn of_day(day: &str) -> Option<Self> {
+        let moment = humantime::parse_rfc3339(&format!("{day}T00:00:00Z")).ok()?;
+        let since = moment.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok().map(Self)
+    }
+
     /// The moment `duration` later, or the last one that can be told.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
@@ -53,6 +61,15 @@ impl fmt::Display for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_begins_at_midnight_in_utc() {
+        let midnight = Timestamp::of_day("2026-11-30").unwrap();
+        assert_eq!(midnight.to_string(), "2026-11-30T00:00:00.000Z");
+        for text in ["", "today", "2026-13-01", "30.11.2026", "2026-11-30T00:00:00Z", "1969-12-31"] {
+            assert_eq!(Timestamp::of_day(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn text_is_rfc_3339_in_utc_even_at_the_ends() {

@@ -53,6 +53,7 @@ fn image(name: &str, access: Option<Access>) -> ImageInfo {
         record: None,
         signature: None,
         visibility: dos_protocol::Visibility::Listed,
+        added_at: None,
     }
 }
 
@@ -68,6 +69,7 @@ fn alice(images: Vec<ImageInfo>) -> PeerInfo {
         online: true,
         address: Some("192.0.2.7:4000".parse().unwrap()),
         last_seen: Some(now()),
+        online_since: None,
         last_end: None,
         images,
         key: None,
@@ -82,6 +84,7 @@ fn bob() -> PeerInfo {
         online: false,
         address: None,
         last_seen,
+        online_since: None,
         last_end: Some(SessionEnd::SignedOut),
         images: vec![],
         key: None,

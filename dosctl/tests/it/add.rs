@@ -36,6 +36,7 @@ fn image(name: ImageName, bytes: u64) -> FromPeerd {
         record: None,
         signature: None,
         visibility: dos_protocol::Visibility::Listed,
+        added_at: None,
     }))))
 }
 

@@ -45,6 +45,7 @@ pub(crate) fn bob_with_sea() -> PeerInfo {
         record: None,
         signature: None,
         visibility: dos_protocol::Visibility::Listed,
+        added_at: None,
     };
     PeerInfo {
         id: "7xKqPm2R".parse().unwrap(),
@@ -52,6 +53,7 @@ pub(crate) fn bob_with_sea() -> PeerInfo {
         online: true,
         address: None,
         last_seen: None,
+        online_since: None,
         last_end: None,
         images: vec![sea],
         key: None,

@@ -72,6 +72,7 @@ impl Directory {
             peer.online = true;
             peer.address = presence.reach.address();
             peer.last_seen = Some(Timestamp::now());
+            peer.online_since = Some(presence.since);
             peer.last_end = None;
         }
     }
@@ -82,5 +83,6 @@ pub(super) fn conceal(peer: &mut PeerInfo) {
     peer.online = false;
     peer.address = None;
     peer.last_seen = None;
+    peer.online_since = None;
     peer.last_end = None;
 }

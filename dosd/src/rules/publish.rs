@@ -155,6 +155,7 @@ pub(crate) fn published(
         record: publish.record.clone(),
         signature: None,
         visibility,
+        added_at: None,
     }
 }
 

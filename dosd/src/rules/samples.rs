@@ -49,6 +49,7 @@ pub(crate) fn image() -> ImageInfo {
         record: None,
         signature: None,
         visibility: dos_protocol::Visibility::Listed,
+        added_at: None,
     }
 }
 

@@ -49,7 +49,7 @@ fn shown(connection: &Connection, peers: &[i64], after: u64) -> sql::Result<Vec<
             PAGE_MAX + 1
         )
     };
-    let mut images = set::query(connection, statement, (row::number(after), peers), row::image)?;
+    let mut images = set::query(connection, statement, (row::number(after), peers), row::listed)?;
     images.sort_unstable_by_key(|image| image.no);
     Ok(images)
 }

@@ -351,7 +351,7 @@ pub(super) fn write(
     now: Timestamp,
 ) -> sql::Result<()> {
     let sql = format!(
-        "INSERT INTO images({}, published_at) 
+        "INSERT INTO images({})
          VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,NULL,?15,NULL,NULL,NULL,NULL,?16)",
         row::IMAGE_COLUMNS
     );

@@ -169,6 +169,7 @@ fn candidates(connection: &Connection, query: &PageQuery) -> Result<Candidates, 
             online: false,
             address: None,
             last_seen: Some(seen),
+            online_since: None,
             last_end: peers::last_end(row, 3)?,
             images: Vec::new(),
             key: Some(row::bytes::<32>(row, 4)?.into()),
@@ -195,7 +196,7 @@ fn images(
         let sql = format!(
             "SELECT {columns} FROM {from} AND name > ?2 AND CAST(?4 AS bigint) >= 0 ORDER BY name LIMIT ?3"
         );
-        connection.prepare(&sql)?.query_map(key, row::image)?.collect::<sql::Result<Vec<_>>>()
+        connection.prepare(&sql)?.query_map(key, row::listed)?.collect::<sql::Result<Vec<_>>>()
     };
     if owner == caller {
         return page("images WHERE owner = ?1");
@@ -226,7 +227,7 @@ fn newest(
             "SELECT {columns} FROM images WHERE {which} AND {of_owner} AND no < ?1 AND CAST(?3 AS bigint) >= 0
              ORDER BY no DESC LIMIT ?2"
         );
-        connection.prepare(&sql)?.query_map(key, row::image)?.collect::<sql::Result<Vec<_>>>()
+        connection.prepare(&sql)?.query_map(key, row::listed)?.collect::<sql::Result<Vec<_>>>()
     };
     let mut images = page("private = 0")?;
     images.extend(page(

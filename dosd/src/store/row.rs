@@ -118,7 +118,13 @@ fn format(row: Row<'_>, column: usize) -> sql::Result<Format> {
 /// The columns that [`image`] reads, in its order.
 pub(super) const IMAGE_COLUMNS: &str = "owner, name, no, image_id, format, width, height, bytes, sealed_hash, \
      sealed_bytes, preview_format, preview_width, preview_height, preview_bytes, record, private, album, \
-     album_signature, description, description_signature";
+     album_signature, description, description_signature, published_at";
+
+/// As [`image`], with when it was added, for listings. The answer to a change does not tell that: it has to be the same when it is asked
+/// for again, and what is kept of it then does not have it.
+pub(super) fn listed(row: Row<'_>) -> sql::Result<ImageInfo> {
+    Ok(ImageInfo { added_at: Some(time(row, 20)?), ..image(row)? })
+}
 
 /// An image, without what the caller may do with it.
 pub(super) fn image(row: Row<'_>) -> sql::Result<ImageInfo> {
@@ -144,6 +150,7 @@ pub(super) fn image(row: Row<'_>) -> sql::Result<ImageInfo> {
         record: record(row, 14)?,
         signature: None,
         visibility: visibility(row, 15)?,
+        added_at: None,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dos_protocol::{
-    PeerRef, WireError,
+    PeerRef, Timestamp, WireError,
     control::{ListQuery, Outcome},
     directory::{Answer, List, Op},
     limits::{PAGE_DEFAULT, PAGE_MAX},
@@ -24,7 +24,7 @@ pub(super) async fn run(services: &Arc<Services>, query: ListQuery) -> Result<Ou
     let can_be_remembered = !query.online && query.since.is_none() && query.after.is_none();
     if can_be_remembered
         && services.upstream.is_out_of_reach()
-        && let Some((peers, at)) = services.remembered.peers(peer.as_ref())
+        && let Some((peers, at)) = remembered(services, peer.as_ref()).await?
     {
         return Ok(Outcome::Page { peers, next: None, as_of: Some(at) });
     }
@@ -47,6 +47,30 @@ pub(super) async fn run(services: &Arc<Services>, query: ListQuery) -> Result<Ou
         }
         _ => Err(unexpected()),
     }
+}
+
+/// What was shown last, with contacts under the names that they have now: a name can have changed since.
+async fn remembered(
+    services: &Services,
+    peer: Option<&PeerRef>,
+) -> Result<Option<(Vec<PeerInfo>, Timestamp)>, WireError> {
+    let contact = match peer {
+        Some(PeerRef::Name(name)) => match services.store.pin_by_name(name.clone()).await? {
+            Some(pin) => Some(pin.contact.id),
+            None => services.store.named_last(name.clone()).await?,
+        },
+        _ => None,
+    };
+    let contact = contact.map(PeerRef::Id);
+    let Some((mut peers, at)) = services.remembered.peers(contact.as_ref().or(peer)) else { return Ok(None) };
+    let names = services.store.names_of(peers.iter().map(|peer| peer.id).collect()).await?;
+    for peer in &mut peers {
+        if let Some(name) = names.get(&peer.id) {
+            peer.name = Some(name.clone());
+        }
+    }
+    peers.sort_by(|one, other| (&one.name, one.id).cmp(&(&other.name, other.id)));
+    Ok(Some((peers, at)))
 }
 
 /// Says which images are offers of strangers; those of strangers that are refused are as if nothing had been granted.

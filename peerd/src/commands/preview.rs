@@ -9,7 +9,7 @@ use dos_protocol::{
     record::SignatureState,
 };
 
-use super::Services;
+use super::{Services, image::no_image};
 use crate::{
     directory::{unexpected, unregistered},
     library::own_info,
@@ -32,9 +32,10 @@ pub(super) async fn run(services: &Arc<Services>, image: ImageArg) -> Result<Out
         None => None,
     };
     let asked = ImageArg { owner: owner.map(PeerRef::Id), name: image.name.clone() };
-    let of = match services.upstream.request(Op::Preview(asked)).await? {
-        Answer::Preview(of) => of,
-        _ => return Err(unexpected()),
+    let of = match services.upstream.request(Op::Preview(asked)).await {
+        Ok(Answer::Preview(of)) => of,
+        Ok(_) => return Err(unexpected()),
+        Err(error) => return Err(no_image(&image, error)),
     };
     let signature = judge(services, &image, &of).await?;
     if signature.is_bad() || owner.is_some_and(|owner| owner != of.path.owner) {

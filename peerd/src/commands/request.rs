@@ -6,7 +6,7 @@ use dos_protocol::{
     directory::{Answer, Op, RequestAccess, RequestState},
 };
 
-use super::operation::Operation;
+use super::{image::no_image, operation::Operation};
 use crate::{directory::unexpected, library::own_info};
 
 /// Asks through the directory. A pending request for the image is changed instead of a second one made.
@@ -17,6 +17,7 @@ pub(super) async fn run(change: &Operation, access: RequestAccess) -> Result<Out
     let RequestAccess { image, views, note, offline } = access;
     let services = &change.services;
     services.upstream.ready().await?;
+    let asked = image.clone();
     let image = match &image.owner {
         // Asked of the peer that is known by that name, and believed of nobody else.
         Some(owner) => {
@@ -37,13 +38,14 @@ pub(super) async fn run(change: &Operation, access: RequestAccess) -> Result<Out
             image
         }
     };
-    match change.request(Op::Request(RequestAccess { image, views, note, offline })).await? {
-        Answer::Request(asked) => {
+    match change.request(Op::Request(RequestAccess { image, views, note, offline })).await {
+        Ok(Answer::Request(request)) => {
             // A new one begins at revision 1.
-            let updated = asked.state == RequestState::Pending && asked.revision > 1;
-            change.services.requests.take((*asked).clone()).await?;
-            Ok(Outcome::Request { request: asked, updated })
+            let updated = request.state == RequestState::Pending && request.revision > 1;
+            change.services.requests.take((*request).clone()).await?;
+            Ok(Outcome::Request { request, updated })
         }
-        _ => Err(unexpected()),
+        Ok(_) => Err(unexpected()),
+        Err(error) => Err(no_image(&asked, error)),
     }
 }

@@ -102,6 +102,7 @@ fn image(grant: &Grant) -> ImageInfo {
         record: None,
         signature: None,
         visibility: dos_protocol::Visibility::Listed,
+        added_at: None,
     }
 }
 

@@ -186,6 +186,7 @@ mod tests {
             online: true,
             address: None,
             last_seen: None,
+            online_since: None,
             last_end: None,
             images: Vec::new(),
             key: None,

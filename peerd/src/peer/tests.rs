@@ -131,6 +131,7 @@ async fn publish(owner: &Peer, keys: &ImageKeys, sealed: SealedCopy, blocks: Vec
         record: None,
         signature: None,
         visibility: dos_protocol::Visibility::Listed,
+        added_at: None,
     };
     owner.peers().store.finish_publication(info.clone()).await.unwrap();
     info

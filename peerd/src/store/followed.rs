@@ -3,6 +3,8 @@
 //! What always holds: only what contacts do is told; an image is told as new once, also across sessions; where a peer has another name,
 //! every grant and every request that is kept has it from then on.
 
+use std::collections::HashMap;
+
 use dos_protocol::{
     ImageNo, ImagePath, PeerId, PeerName, Timestamp,
     control::{EventKind, ImageChange, ImageChanged},
@@ -94,6 +96,35 @@ impl Store {
             let told: Happened = event(connection, peer, what)?.into_iter().map(|what| (at, what)).collect();
             note(connection, &told)?;
             Ok((told, false))
+        })
+        .await
+    }
+}
+
+impl Store {
+    /// What the directory has called these peers last, as far as that is kept.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn names_of(&self, peers: Vec<PeerId>) -> Result<HashMap<PeerId, PeerName>, Error> {
+        self.read(move |connection| {
+            let named = |peer| Ok(known(connection, peer)?.map(|name| (peer, name)));
+            peers.into_iter().filter_map(|peer| named(peer).transpose()).collect()
+        })
+        .await
+    }
+
+    /// Whom the directory has called so last.
+    ///
+    /// # Errors
+    /// As in [`Error`].
+    pub(crate) async fn named_last(&self, name: PeerName) -> Result<Option<PeerId>, Error> {
+        self.read(move |connection| {
+            let found: Option<i64> = connection
+                .prepare_cached("SELECT peer FROM peer_names WHERE name = ?1 ORDER BY peer LIMIT 1")?
+                .query_row([name.as_str()], |row| row.get(0))
+                .optional()?;
+            found.map(peer_of).transpose()
         })
         .await
     }

@@ -140,6 +140,7 @@ impl Bench {
             record: None,
             signature: None,
             visibility: dos_protocol::Visibility::Listed,
+            added_at: None,
         };
         let publish = Publish { name: name(image), original, sealed, preview, replace: true, record: None };
         let publication =

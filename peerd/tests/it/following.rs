@@ -19,7 +19,7 @@ fn add(peer: &Peer, name: &str, seed: u8, more: &[&str]) {
 }
 
 /// Bob has dealt with Alice, and follows her.
-fn contacts(alice: &Peer, bob: &Peer) {
+pub(crate) fn contacts(alice: &Peer, bob: &Peer) {
     add(alice, "old", 1, &[]);
     alice.ctl(&["share", "old", "bob", "--views", "9"]).ok();
     wait_until("bob has the grant", || bob.right("/old").is_some());

@@ -46,6 +46,20 @@ fn an_image_that_is_not_there_leads_to_the_one_that_was_meant() {
 }
 
 #[test]
+fn what_is_not_there_is_called_what_was_typed() {
+    let stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    let id = alice.json(&["status"])["id"].as_str().unwrap().to_owned();
+    for owner in ["alice", &id] {
+        let image = format!("{owner}/nothing");
+        for args in [&["preview", &image, "-o", "x.webp"][..], &["request", &image, "--views", "2"]] {
+            let refused = bob.error(5, args);
+            assert_eq!(refused["error"]["message"], format!("there is no image {image}"), "{args:?}");
+        }
+    }
+}
+
+#[test]
 fn an_owner_may_name_itself() {
     let stage = Stage::new();
     let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));

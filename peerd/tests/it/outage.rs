@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
+    following::contacts,
     pictures,
     stage::{Stage, wait_until},
 };
@@ -54,6 +55,28 @@ fn without_the_directory_what_was_seen_last_is_shown_and_the_rest_fails_at_once(
     // The first request that comes finds it again.
     bob.ctl(&["send", "alice", "hello again"]).ok();
     assert_eq!(bob.json(&["list"])["as_of"], serde_json::Value::Null);
+}
+
+#[test]
+fn what_was_seen_last_has_the_names_that_contacts_have_now() {
+    let mut stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    contacts(&alice, &bob);
+    bob.json(&["list"]);
+    alice.ctl(&["name", "alicia"]).ok();
+    wait_until("bob is told", || {
+        bob.json(&["shares", "--received"])["received"][0]["owner_name"] == "alicia"
+    });
+    stage.kill_dosd();
+    wait_until("bob notices", || bob.json(&["status"])["state"] == "connecting");
+    let names = |listed: &serde_json::Value| {
+        let peers = listed["peers"].as_array().unwrap();
+        peers.iter().map(|peer| peer["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let listed = bob.json(&["list"]);
+    assert!(listed["as_of"].is_string(), "{listed}");
+    assert_eq!(names(&listed), ["alicia", "bob"]);
+    assert_eq!(names(&bob.json(&["list", "alicia"])), ["alicia"]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::{
     kind::known_or_none,
     name::{AlbumName, Description, ImageName},
     record::{ImageRecord, SignatureState},
+    time::Timestamp,
 };
 
 /// The formats of an original.
@@ -172,6 +173,9 @@ pub struct ImageInfo {
     /// Who may see it.
     #[serde(default, skip_serializing_if = "Visibility::is_listed")]
     pub visibility: Visibility,
+    /// When the directory got it, by its clock; an earlier directory does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added_at: Option<Timestamp>,
 }
 
 impl ImageInfo {

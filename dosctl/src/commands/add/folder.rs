@@ -177,6 +177,7 @@ mod tests {
             record: None,
             signature: None,
             visibility: dos_protocol::Visibility::Listed,
+            added_at: None,
         }
     }
 

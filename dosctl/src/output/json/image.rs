@@ -26,6 +26,7 @@ pub(crate) struct Image<'a> {
     album: Option<&'a AlbumName>,
     description: Option<&'a Description>,
     visibility: &'static str,
+    added_at: Option<Moment>,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,6 +59,7 @@ impl<'a> From<&'a model::ImageInfo> for Image<'a> {
             album: image.album(),
             description: image.description(),
             visibility: image.visibility.as_str(),
+            added_at: image.added_at.map(Moment),
         }
     }
 }
@@ -102,6 +104,7 @@ pub(crate) struct Peer<'a> {
     name: Option<&'a PeerName>,
     online: bool,
     address: Option<Address>,
+    online_since: Option<Moment>,
     last_seen: Option<Moment>,
     last_seen_reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,6 +120,7 @@ impl<'a> Peer<'a> {
             name: peer.name.as_ref(),
             online: peer.online,
             address: peer.address,
+            online_since: peer.online_since.map(Moment),
             last_seen: peer.last_seen.map(Moment),
             last_seen_reason: peer.last_end.map(model::SessionEnd::as_str),
             images: None,

@@ -134,6 +134,7 @@ impl Answered for ImageInfo {
             record: None,
             signature: None,
             visibility,
+            added_at: None,
         }))
     }
 }

@@ -233,6 +233,7 @@ fn image() -> ImageInfo {
         record: None,
         signature: None,
         visibility: dos_protocol::Visibility::Listed,
+        added_at: None,
     }
 }
 

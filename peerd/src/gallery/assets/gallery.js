@@ -99,23 +99,23 @@
     else if (stream) { stream.close(); stream = null; }
   });
   listen();
-  // Of what others publish, and of who is online among them, no event tells.
+  // Events tell of contacts alone: what strangers publish, and who is online among them, is looked at now and then.
   if ($("pictures")) setInterval(() => {
     if (!stream || document.hidden) return;
     waiting.add("pictures");
     if (!timer) timer = setTimeout(refresh, 50);
-  }, 10000);
+  }, 60000);
 
   // Pictures: search as one types, and the next page when the end of this one comes into view.
   const search = $("search");
   if (search) {
     let typed = 0, turn = 0;
-    search.q.addEventListener("input", () => {
+    search.addEventListener("input", () => {
       clearTimeout(typed);
       typed = setTimeout(async () => {
         const mine = ++turn;
         const fields = new URLSearchParams(new FormData(search));
-        if (!fields.get("q")) fields.delete("q");
+        for (const name of ["q", "from", "until"]) if (!fields.get(name)) fields.delete(name);
         const address = "/" + (fields.size ? "?" + fields : "");
         const page = await fetched(address);
         if (!page || mine !== turn) return;
@@ -197,6 +197,7 @@
     const send = ({ file, state, bar }) => new Promise((done) => {
       const body = new FormData();
       body.append("album", add.album.value);
+      body.append("description", add.description.value);
       if (add.private.checked) body.append("private", "yes");
       body.append("file", file);
       const request = new XMLHttpRequest();

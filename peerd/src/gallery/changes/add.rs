@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use dos_protocol::{
-    AlbumName, Code, ImageName, WireError,
+    AlbumName, Code, Description, ImageName, WireError,
     control::{AddOptions, AlbumSummary, Command, Outcome},
     model::Visibility,
 };
@@ -60,6 +60,11 @@ fn form(visitor: &Visitor, albums: &[AlbumSummary]) -> Markup {
             (csrf(visitor))
             label { "Into album (not required)" input name="album" list="albums" maxlength="100" autocomplete="off"; }
             datalist #albums { @for album in albums { option value=(album.name) {} } }
+            label {
+                "Description (not required)"
+                input name="description" maxlength="500" autocomplete="off" aria-describedby="about";
+                span.hint #about { "What is to be seen, for those who do not see it. Of several pictures each gets it." }
+            }
             label.check { input type="checkbox" name="private" value="yes"; "Private: only those with a grant see it" }
             label.drop.wide #drop {
                 b { "Choose pictures, or drop them here" }
@@ -77,6 +82,7 @@ fn form(visitor: &Visitor, albums: &[AlbumSummary]) -> Markup {
 struct Options {
     is_allowed: bool,
     album: Option<AlbumName>,
+    description: Option<Description>,
     is_private: bool,
 }
 
@@ -172,6 +178,8 @@ async fn take(options: &mut Options, visitor: &Visitor, part: &mut Field<'_>) ->
         ("csrf", text) => options.is_allowed |= is_csrf(visitor, Some(text)),
         ("album", "") => {}
         ("album", album) => options.album = Some(field("an album's name", album)?),
+        ("description", "") => {}
+        ("description", text) => options.description = Some(field("a description", text)?),
         ("private", "yes") => options.is_private = true,
         _ => {}
     }
@@ -187,16 +195,16 @@ async fn one(
     let name =
         ImageName::from_file_stem(stem).map_err(|error| WireError::new(Code::Invalid, error.to_string()))?;
     let visibility = options.is_private.then_some(Visibility::Private);
-    let command = match (visibility, &options.album) {
+    let command = match (visibility, &options.album, &options.description) {
         // As a directory of an older version knows it.
-        (None, None) => Command::Add { name, replace: false, options: Some(AddOptions::default()) },
-        (visibility, album) => Command::AddAs {
+        (None, None, None) => Command::Add { name, replace: false, options: Some(AddOptions::default()) },
+        (visibility, album, description) => Command::AddAs {
             name,
             replace: false,
             options: AddOptions::default(),
             visibility,
             album: album.clone(),
-            description: None,
+            description: description.clone(),
         },
     };
     let (sink, pieces) = sink();

@@ -44,7 +44,7 @@ pub(in crate::gallery) async fn page(
     let others: Vec<&PeerInfo> = people.iter().filter(|peer| known.me != Some(peer.id)).collect();
     let body = html! {
         h1 { "People" }
-        div #people data-live="presence key_change contact" {
+        div #people data-live="presence named left key_change contact" {
             @if others.is_empty() { p.empty { "No one else is in this directory yet. " code { "dosctl invite NAME" } " invites a person." } }
             @if !is_whole { p.hint { "These are the first " (PEOPLE_MAX) "." } }
             ul.people { @for peer in &others { (person(&visitor, peer, &known)) } }
@@ -110,8 +110,11 @@ fn person(visitor: &Visitor, peer: &PeerInfo, known: &Known) -> Markup {
                 @if is_blocked { " " span.label.refused { "blocked" } }
             }
             p.facts {
-                @if peer.online { "online" }
-                @else if let Some(seen) = peer.last_seen { "offline, last seen " time datetime=(seen) title=(words::moment(seen)) { (words::relative(seen, known.now)) } }
+                @if peer.online {
+                    "online"
+                    @if let Some(since) = peer.online_since { " since " (moment(since, known.now)) }
+                }
+                @else if let Some(seen) = peer.last_seen { "offline, last seen " (moment(seen, known.now)) }
                 @else { "offline" }
                 " · " (standing(contact))
             }
@@ -132,6 +135,11 @@ fn person(visitor: &Visitor, peer: &PeerInfo, known: &Known) -> Markup {
             }
         }
     }
+}
+
+/// How long ago, with the moment itself for whoever points at it.
+fn moment(at: Timestamp, now: Timestamp) -> Markup {
+    html! { time datetime=(at) title=(words::moment(at)) { (words::relative(at, now)) } }
 }
 
 /// How a key came to be known.

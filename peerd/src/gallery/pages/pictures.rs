@@ -1,7 +1,7 @@
 //! The grid of all pictures that one may see: of everybody, of one peer, one's own, of an album, or those that are searched for; the
 //! newest first, or by peer and name.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension,
@@ -10,7 +10,7 @@ use axum::{
     response::Response,
 };
 use dos_protocol::{
-    Code, ImageNo, PeerId, WireError,
+    Code, ImageNo, PeerId, Timestamp, WireError,
     control::ListQuery,
     directory::Cursor,
     limits::PAGE_DEFAULT,
@@ -41,12 +41,35 @@ pub(in crate::gallery) struct Search {
     /// In an album of this name.
     #[serde(default)]
     album: String,
+    /// Added on this day (UTC, `2026-11-30`) or later.
+    #[serde(default)]
+    from: String,
+    /// Added on this day or earlier.
+    #[serde(default)]
+    until: String,
     /// `name`: by peer and name; else the newest first.
     #[serde(default)]
     sort: String,
     /// Where the last page ended.
     #[serde(default)]
     after: String,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// When pictures that are wanted were added.
+#[derive(Debug, Clone, Copy)]
+struct Days {
+    from: Option<Timestamp>,
+    before: Option<Timestamp>,
+}
+
+impl Days {
+    /// An earlier directory does not tell when an image was added: such a one is of no day.
+    fn have(self, image: &ImageInfo) -> bool {
+        let from = self.from.is_none_or(|from| image.added_at.is_some_and(|at| at >= from));
+        from && self.before.is_none_or(|before| image.added_at.is_some_and(|at| at < before))
+    }
 }
 
 /// Where a page ends.
@@ -80,13 +103,13 @@ struct Results {
 
 impl Results {
     /// Takes what is wanted of a part of a listing, and how much was looked through; whether the page is full.
-    fn take(&mut self, peers: Vec<PeerInfo>, search: &Search) -> (usize, bool) {
+    fn take(&mut self, peers: Vec<PeerInfo>, (search, days): (&Search, Days)) -> (usize, bool) {
         let mut looked = 0_usize;
         for mut peer in peers {
             let images = std::mem::take(&mut peer.images);
             looked = looked.saturating_add(images.len().max(1));
             let owner = Arc::new(peer);
-            for image in images.into_iter().filter(|image| search.matches(image)) {
+            for image in images.into_iter().filter(|image| search.matches(image) && days.have(image)) {
                 self.found.push(Found { owner: Arc::clone(&owner), image });
                 if self.found.len() >= PICTURES_PER_PAGE {
                     return (looked, true);
@@ -99,7 +122,18 @@ impl Results {
 
 impl Search {
     fn is_filter(&self) -> bool {
-        !self.q.trim().is_empty() || !self.album.trim().is_empty()
+        [&self.q, &self.album, &self.from, &self.until].into_iter().any(|field| !field.trim().is_empty())
+    }
+
+    /// Between which moments the pictures were added, the second one not among them.
+    fn days(&self) -> Result<Days, WireError> {
+        let begin = |day: &str| match day.trim() {
+            "" => Ok(None),
+            day => Timestamp::of_day(day).map(Some).ok_or_else(|| {
+                WireError::new(Code::Invalid, format!("\"{day}\" is not a day such as 2026-11-30"))
+            }),
+        };
+        Ok(Days { from: begin(&self.from)?, before: begin(&self.until)?.map(|day| day.after(DAY)) })
     }
 
     /// Whose pictures are wanted.
@@ -139,8 +173,15 @@ impl Search {
 
     /// The same in another order.
     fn address_by(&self, sort: &str, after: &str) -> String {
-        let fields =
-            [("q", &*self.q), ("of", &self.of), ("album", &self.album), ("sort", sort), ("after", after)];
+        let fields = [
+            ("q", &*self.q),
+            ("of", &self.of),
+            ("album", &self.album),
+            ("from", &self.from),
+            ("until", &self.until),
+            ("sort", sort),
+            ("after", after),
+        ];
         let fields = fields.into_iter().filter(|(_, value)| !value.is_empty());
         let fields: Vec<String> =
             fields.map(|(name, value)| format!("{name}={}", address::encoded(value))).collect();
@@ -160,14 +201,14 @@ async fn search(gallery: &Arc<Gallery>, search: &Search) -> Result<Results, Wire
 
 /// The newest first; nothing if the directory cannot say which those are.
 async fn newest_first(gallery: &Arc<Gallery>, search: &Search) -> Result<Option<Results>, WireError> {
-    let whose = search.whose()?;
+    let (whose, days) = (search.whose()?, search.days()?);
     let mut before = search.after.parse().ok().map(ImageNo);
     let (mut results, mut looked) = (Results::default(), 0_usize);
     loop {
         let Some((peers, next)) = newest(gallery, whose.clone(), (before, search.limit())).await? else {
             return Ok(None);
         };
-        let (more, is_full) = results.take(peers, search);
+        let (more, is_full) = results.take(peers, (search, days));
         looked = looked.saturating_add(more);
         if is_full {
             let last = results.found.last().map(|last| last.image.no);
@@ -186,14 +227,14 @@ async fn newest_first(gallery: &Arc<Gallery>, search: &Search) -> Result<Option<
 
 /// By peer and name.
 async fn by_name(gallery: &Arc<Gallery>, search: &Search) -> Result<Results, WireError> {
-    let (peer, mine) = search.whose()?;
+    let ((peer, mine), days) = (search.whose()?, search.days()?);
     let after = address::cursor(&search.after);
     let mut query = ListQuery { peer, mine, after, limit: Some(search.limit()), ..ListQuery::default() };
     let (mut results, mut looked) = (Results::default(), 0_usize);
     loop {
         let Listing { peers, next, is_old } = list(gallery, query.clone()).await?;
         results.is_old |= is_old;
-        let (more, is_full) = results.take(peers, search);
+        let (more, is_full) = results.take(peers, (search, days));
         looked = looked.saturating_add(more);
         if is_full {
             let place =
@@ -228,7 +269,7 @@ pub(in crate::gallery) async fn page(
     };
     let body = html! {
         (tools(&wanted))
-        div #pictures data-live="grant removed decision" {
+        div #pictures data-live="grant added replaced renamed removed decision named left presence" {
             @if let Some(error) = &error { (crate::gallery::answer::explained(error)) }
             @if result.is_old { p.hint { "This is what the directory showed last." } }
             @if result.found.is_empty() && error.is_none() { (nothing(&wanted)) }
@@ -250,6 +291,11 @@ fn tools(wanted: &Search) -> Markup {
             @if !wanted.of.is_empty() { input type="hidden" name="of" value=(wanted.of); }
             @if !wanted.album.is_empty() { input type="hidden" name="album" value=(wanted.album); }
             @if !wanted.sort.is_empty() { input type="hidden" name="sort" value=(wanted.sort); }
+            details.days open[!(wanted.from.is_empty() && wanted.until.is_empty())] {
+                summary { "Dates" }
+                label { "Added from " input type="date" name="from" value=(wanted.from); }
+                label { "until " input type="date" name="until" value=(wanted.until); }
+            }
             button.plain { "Search" }
             span.tabs {
                 a href="/" aria-current=[wanted.of.is_empty().then_some("true")] { "Everyone" }

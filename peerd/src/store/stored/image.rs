@@ -186,6 +186,7 @@ impl Stored for ImageInfo {
             record: row.record.map(TryInto::try_into).transpose().ok()?,
             signature: None,
             visibility: if row.private { Visibility::Private } else { Visibility::Listed },
+            added_at: None,
         })
     }
 }

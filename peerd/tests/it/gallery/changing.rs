@@ -14,7 +14,9 @@ fn id(peer: &Peer) -> String {
 fn upload(browser: &Browser, csrf: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
     let Browser { address, cookie, .. } = browser;
     let mut body = Vec::new();
-    for (name, value) in [("csrf", csrf), ("album", "Coast"), ("private", "yes")] {
+    for (name, value) in
+        [("csrf", csrf), ("album", "Coast"), ("description", "A grey sea."), ("private", "yes")]
+    {
         let part = format!("--xyz\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
         body.extend(part.into_bytes());
     }
@@ -51,10 +53,48 @@ fn pictures_are_added_into_an_album_and_what_is_none_is_told() {
     assert!(page.contains("Added 2 pictures, not 1") && page.contains("none.jpg"), "{page}");
     let albums = alice.json(&["albums"]);
     assert_eq!((&albums["albums"][0]["name"], &albums["albums"][0]["images"]), (&"Coast".into(), &2.into()));
+    let described = alice.json(&["list", "--mine"]);
+    assert_eq!(described["peers"][0]["images"][1]["description"], "A grey sea.", "{described}");
     assert!(browser.get("/?of=mine&album=Coast&q=SE").text().contains("<b>sea</b>"));
     assert!(!browser.get("/?of=mine&q=zzz").text().contains("<b>sea</b>"));
     // It is private: others do not see it.
     assert!(!Browser::of(&bob).get("/").text().contains("<b>sea</b>"));
+}
+
+#[test]
+fn pictures_are_found_by_the_days_on_which_they_were_added() {
+    let stage = Stage::new();
+    let alice = stage.peer("alice");
+    pictures::write(&alice.dir.join("sea.jpg"), 1);
+    alice.ctl(&["add", "sea.jpg"]).ok();
+    let added = alice.json(&["list", "--mine"])["peers"][0]["images"][0]["added_at"].clone();
+    let day = added.as_str().unwrap().split('T').next().unwrap().to_owned();
+    let browser = Browser::of(&alice);
+    let has = |query: &str| browser.get(&format!("/?{query}")).text().contains("<b>sea</b>");
+    for (query, is_found) in [
+        (format!("from={day}&until={day}"), true),
+        (format!("from={day}"), true),
+        (format!("until={day}&sort=name"), true),
+        ("until=2026-01-01".into(), false),
+        ("from=2999-01-01&sort=name".into(), false),
+    ] {
+        assert_eq!(has(&query), is_found, "{query}");
+    }
+    let page = browser.get("/?from=yesterday").text();
+    assert!(page.contains("is not a day such as 2026-11-30") && !page.contains("<b>sea</b>"), "{page}");
+}
+
+#[test]
+fn others_are_shown_online_since_when() {
+    let stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    let since = alice.json(&["resolve", "bob"])["online_since"].as_str().unwrap().to_owned();
+    let browser = Browser::of(&alice);
+    let page = browser.get("/people").text();
+    assert!(page.contains(&format!("online since <time datetime=\"{since}\"")), "{page}");
+    bob.ctl(&["logout"]).ok();
+    wait_until("bob is offline", || alice.json(&["resolve", "bob"])["online_since"].is_null());
+    assert!(browser.get("/people").text().contains("offline, last seen"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use dos_protocol::{
         Sent, Set, Share, Sign, SignIn, SignedIn, Spend, SpendKind, Spent, Subscription, Ticket, ToDirectory,
         Update, Viewed, ViewedKind, ViewsChange,
     },
-    model::{ImageInfo, SessionEnd, Visibility},
+    model::{ImageInfo, PeerInfo, SessionEnd, Visibility},
 };
 
 use super::{
@@ -366,6 +366,8 @@ fn answers() -> Vec<Answer> {
         Answer::Request(Box::new(Request { offline: true, ..request() })),
         Answer::Invited(Invited { needed: true, expires_at: at(9) }),
         Answer::Followed(Followed { peers: vec![peer()], upto: ImageNo(9), more: true }),
+        Answer::Image(Box::new(ImageInfo { added_at: Some(at(5)), ..image() })),
+        Answer::Peer(Box::new(PeerInfo { online_since: Some(at(6)), ..peer() })),
     ]
 }
 

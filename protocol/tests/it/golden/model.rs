@@ -149,6 +149,7 @@ pub(super) fn image() -> ImageInfo {
         record: Some(record()),
         signature: Some(SignatureState::Valid),
         visibility: Visibility::Listed,
+        added_at: None,
     }
 }
 
@@ -165,6 +166,7 @@ pub(super) fn peer() -> PeerInfo {
         online: false,
         address: Some("192.0.2.7:4000".parse().unwrap()),
         last_seen: Some(at(3)),
+        online_since: None,
         last_end: Some(SessionEnd::Kicked),
         images: vec![image()],
         key: Some([9; 32].into()),
