@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use super::{Directory, outward, password::outdated};
 use crate::{
     config::Registration,
-    live::{Arrival, ArrivalError, Claim, Handle, Permit, Push},
+    live::{Arrival, ArrivalError, Claim, Handle, OLDER, Permit, Push},
     rules::{
         Reach,
         refusal::{conflict, reached, unknown_key},
@@ -34,10 +34,6 @@ const STORED_MAX: Seq = Seq(1 << 62);
 
 /// The address of a peer that cannot be reached.
 const NOWHERE: Address = Address(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
-
-/// To the peers whose sessions end since the data is in another incarnation: they come back by themselves and meet it.
-const OLDER: &str =
-    "the directory's data was put back from an older copy: it learns again what its peers know";
 
 /// How long arrivals are collected before they are written down.
 const ARRIVALS_PAUSE: Duration = Duration::from_secs(1);
@@ -185,7 +181,8 @@ impl Directory {
                 return Err(outward(refusal));
             }
         };
-        self.live.settle(&session, entered.taken.session);
+        self.live.settle(&session, entered.taken.session, entered.epoch);
+        self.live.meet(entered.epoch);
         if let Some((node, displaced)) = entered.taken.displaced {
             self.live.displace(node, (known.id, entered.taken.session), displaced);
         }

@@ -15,7 +15,16 @@ mod presence;
 pub mod relay;
 mod session;
 
-use std::{collections::BTreeMap, net::IpAddr, ops::Bound, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    ops::Bound,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use dos_protocol::{
     PeerId, PeerName, Seq, Timestamp, WireError,
@@ -47,12 +56,16 @@ use self::{
     relay::Relay,
     session::{Former, Session},
 };
-pub use crate::rules::seats::Claim;
 use crate::rules::{
     Act, BlockChange, Reach,
     blocks::across::{self, Between, Outcome},
     seats::Displaced,
 };
+pub use crate::rules::{incarnation::Epoch, seats::Claim};
+
+/// To the peers whose sessions end since the data is in another incarnation: they come back by themselves and meet it.
+pub(crate) const OLDER: &str =
+    "the directory's data was put back from an older copy: it learns again what its peers know";
 
 type Sessions = BTreeMap<PeerId, Arc<Session>>;
 
@@ -70,6 +83,8 @@ pub struct Live {
     /// Connections between peers that cannot reach each other.
     pub relay: Relay,
     queue_drops: Counter,
+    /// The latest epoch of the data that this node has met.
+    epoch: AtomicU64,
 }
 
 /// A peer that is online.
@@ -118,10 +133,13 @@ impl Live {
         Ok((Handle(session), pushes))
     }
 
-    /// The store has let a session in, at this seat among several nodes: its peer is online from now on.
-    pub fn settle(&self, Handle(session): &Handle, seat: u64) {
+    /// The store has let a session in, at this seat among several nodes and in this epoch of the data: its peer is online from now on.
+    pub fn settle(&self, Handle(session): &Handle, seat: u64, epoch: Epoch) {
         let sessions = self.sessions.write();
-        session.settle(seat);
+        session.settle(seat, epoch);
+        if session.is_before(Epoch::from_number(self.epoch.load(Ordering::Acquire))) {
+            session.push(Push::Close(notice(NoticeKind::Shutdown, OLDER)));
+        }
         if !sessions.get(&session.peer).is_some_and(|current| Arc::ptr_eq(current, session)) {
             return;
         }
@@ -429,6 +447,17 @@ impl Live {
     fn close_here(&self, except: Option<PeerId>, notice: &Notice) {
         for session in self.sessions().values().filter(|session| Some(session.peer) != except) {
             session.push(Push::Close(notice.clone()));
+        }
+    }
+
+    /// The data is in this epoch: the sessions of this server that began in an earlier one end. Their peers come back by themselves and
+    /// meet it. One that the store has let in before, and that settles later, ends then.
+    pub fn meet(&self, epoch: Epoch) {
+        if self.epoch.fetch_max(epoch.number(), Ordering::AcqRel) >= epoch.number() {
+            return;
+        }
+        for session in self.sessions().values().filter(|session| session.is_before(epoch)) {
+            session.push(Push::Close(notice(NoticeKind::Shutdown, OLDER)));
         }
     }
 

@@ -28,7 +28,7 @@ use tokio::sync::{
 };
 
 use super::{arrival::Arrival, permit::Permit};
-use crate::rules::{Reach, seats::Displaced};
+use crate::rules::{Reach, incarnation::Epoch, seats::Displaced};
 
 /// What a session's task is to do for the rest of the directory.
 #[derive(Debug)]
@@ -74,6 +74,8 @@ pub(super) struct Session {
     pub(super) since: Timestamp,
     /// The number of its seat among several nodes; 0 while that is not decided, and where there is one node.
     seat: AtomicU64,
+    /// The epoch of the data that let it in.
+    epoch: AtomicU64,
     /// Whether the store has let it in: until then nobody is told.
     is_settled: AtomicBool,
     /// What stood in its place when it came.
@@ -118,6 +120,7 @@ impl Session {
             reach: arrival.reach,
             since: Timestamp::now(),
             seat: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
             is_settled: AtomicBool::new(false),
             former,
             _permit: arrival.permit,
@@ -147,9 +150,15 @@ impl Session {
         self.seat.load(Ordering::Acquire)
     }
 
-    /// The store has let it in, at this seat.
-    pub(super) fn settle(&self, seat: u64) {
+    /// Whether data of an earlier epoch than this has let it in; false before any has.
+    pub(super) fn is_before(&self, epoch: Epoch) -> bool {
+        self.is_settled() && self.epoch.load(Ordering::Acquire) < epoch.number()
+    }
+
+    /// The store has let it in, at this seat and in this epoch.
+    pub(super) fn settle(&self, seat: u64, epoch: Epoch) {
         self.seat.store(seat, Ordering::Release);
+        self.epoch.store(epoch.number(), Ordering::Release);
         self.is_settled.store(true, Ordering::Release);
     }
 

@@ -24,7 +24,7 @@ fn arrival(instance: u64, force: bool) -> Arrival {
 fn arrive(live: &Live, arrival: Arrival) -> Result<(Handle, mpsc::Receiver<Push>), ArrivalError> {
     let arrived = live.arrive(arrival);
     if let Ok((session, _)) = &arrived {
-        live.settle(session, 0);
+        live.settle(session, 0, Epoch::default());
     }
     arrived
 }
@@ -49,6 +49,30 @@ fn another_daemon_is_refused_unless_it_forces_its_way() {
     assert!(pushed.try_recv().is_err());
     let _new = arrive(&live, arrival(2, true)).unwrap();
     assert!(matches!(pushed.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::TakenOver, .. }))));
+}
+
+#[test]
+fn sessions_of_an_earlier_epoch_of_the_data_end_and_those_of_the_new_one_stay() {
+    let live = Live::default();
+    let of = |number: u64| Arrival {
+        peer: PeerId::from_number(PeerId::COUNT / 3 + number).unwrap(),
+        ..arrival(1, false)
+    };
+    let ends = |pushes: &mut mpsc::Receiver<Push>| {
+        matches!(pushes.try_recv(), Ok(Push::Close(Notice { kind: NoticeKind::Shutdown, .. })))
+    };
+    let (_old, mut old) = arrive(&live, of(0)).unwrap();
+    let (late, mut late_pushes) = live.arrive(of(1)).unwrap();
+    let (new, mut new_pushes) = live.arrive(of(2)).unwrap();
+    live.settle(&new, 0, Epoch::from_number(7));
+    live.meet(Epoch::from_number(7));
+    assert!(ends(&mut old) && !ends(&mut new_pushes) && !ends(&mut late_pushes));
+    // The store had let it in before, and it comes to be known here afterwards.
+    live.settle(&late, 0, Epoch::from_number(0));
+    assert!(ends(&mut late_pushes));
+    live.meet(Epoch::from_number(7));
+    live.meet(Epoch::from_number(3));
+    assert!(!ends(&mut old) && !ends(&mut new_pushes), "it is news once");
 }
 
 #[test]
@@ -141,7 +165,7 @@ fn a_peer_is_where_its_newer_session_is() {
     let [here, there] = [1, 2].map(|number| NodeId::from_number(number).unwrap());
     let mut told = live.open_way(there);
     let (session, mut pushes) = live.arrive(arrival(1, false)).unwrap();
-    live.settle(&session, 5);
+    live.settle(&session, 5, Epoch::default());
     assert!(matches!(told.parcels.try_recv(), Ok(Parcel::Tell(ToNode::Arrived(_)))));
     let resident = |session| dos_protocol::node::Resident {
         peer: arrival(1, false).peer,

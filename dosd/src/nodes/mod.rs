@@ -146,7 +146,9 @@ impl Node {
             self.shared.missed.notify_one();
         }
         match read {
-            Ok(Some(nodes)) => {
+            Ok(Some((nodes, epoch))) => {
+                // The node that has met it tells those that are linked; one that is not ends its sessions, too.
+                directory.live.meet(epoch);
                 self.bury(own, &nodes).await;
                 self.link(own, &nodes);
                 directory.set_nodes(nodes);

@@ -99,7 +99,7 @@ mod tests {
         let arrived =
             store::Arrival { peer, key, stored: Seq(0), state: None, instance, claim: Claim::Forced };
         let entered = directory.store.sign_in(arrived, NOW).await.unwrap();
-        directory.live.settle(&session.0, entered.taken.session);
+        directory.live.settle(&session.0, entered.taken.session, entered.epoch);
         session
     }
 

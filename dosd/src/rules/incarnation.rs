@@ -12,6 +12,28 @@ use dos_protocol::{
     directory::{Attempt, PeerState},
 };
 
+/// When the data's incarnation began, in milliseconds: of two the later one has the higher number, and the first one has 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(u64);
+
+impl Epoch {
+    /// That of data that was renewed then, if it was.
+    #[must_use]
+    pub fn of(renewed_at: Option<Timestamp>) -> Self {
+        Self(renewed_at.map_or(0, |at| u64::try_from(at.0).unwrap_or(0)))
+    }
+
+    /// To be kept as a number.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
+    /// What was kept as a number.
+    pub(crate) fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// See the module. Data that is put back from an older copy brings the older time with it, so it is noticed on the same day too.
 const LASTS: Duration = Duration::from_secs(24 * 3600);
 

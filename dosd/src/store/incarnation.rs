@@ -16,7 +16,7 @@ use super::{
     peers, row, scope,
 };
 use crate::rules::{
-    incarnation::{self, Arriving, Told},
+    incarnation::{self, Arriving, Epoch, Told},
     names::check_key,
     seats::Claim,
 };
@@ -54,6 +54,8 @@ pub struct Entered {
     pub incarnation: Incarnation,
     /// It is not the first one.
     pub renewed: bool,
+    /// Which of several it is.
+    pub epoch: Epoch,
     /// It is another one from now on: this peer has proved that the data is older than what it has.
     pub is_new: bool,
     /// The peer's state was put back from a copy.
@@ -98,10 +100,11 @@ impl Store {
                 inbox::raise_rows(connection, peer, raise, latest)?;
             }
             let Data { incarnation, renewed_at } = data(connection)?;
-            let renewed = renewed_at.is_some();
+            let (renewed, epoch) = (renewed_at.is_some(), Epoch::of(renewed_at));
             let attempts = incarnation::highest(&arriving, told);
             note(connection, &arrival, (arriving.met, attempts), incarnation)?;
-            Ok(Entered { since, latest, incarnation, renewed, is_new: renews, restored, attempts, taken }
+            let is_new = renews;
+            Ok(Entered { since, latest, incarnation, renewed, epoch, is_new, restored, attempts, taken }
                 .into())
         })
         .await

@@ -10,8 +10,11 @@ use std::{sync::atomic::Ordering, thread, time::Duration};
 use dos_protocol::{Instance, PeerId, Seq, Timestamp, model::SessionEnd, node::NodeId, random};
 use dos_sql::{self as sql, Connection, Optional as _, Session, params};
 
-use super::{ConnectError, Refusal, Store, peers::end_number, row, scope};
-use crate::rules::seats::{self, Beats, Claim, Displaced, Seat};
+use super::{ConnectError, Refusal, Store, incarnation, peers::end_number, row, scope};
+use crate::rules::{
+    incarnation::Epoch,
+    seats::{self, Beats, Claim, Displaced, Seat},
+};
 
 /// How a server comes among the nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,18 +213,19 @@ impl Store {
         NodeId::from_number(self.node.load(Ordering::Acquire))
     }
 
-    /// Raises the beat of this node and reads all nodes; `None` if it is not one of them any more.
+    /// Raises the beat of this node and reads all nodes, and the epoch of the data; `None` if it is not one of them any more.
     ///
     /// # Errors
     /// If the store fails.
-    pub async fn beat(&self, node: NodeId) -> Result<Option<Vec<NodeRow>>, Refusal> {
+    pub async fn beat(&self, node: NodeId) -> Result<Option<(Vec<NodeRow>, Epoch)>, Refusal> {
         // Its own row is nobody else's.
         self.change_in(scope::of([]), move |connection| {
             let sql = "UPDATE nodes SET beat = beat + 1 WHERE node = ?1";
             if connection.prepare(sql)?.execute([node_number(node)])? == 0 {
                 return Ok(None.into());
             }
-            Ok(Some(nodes(connection)?).into())
+            let epoch = Epoch::of(incarnation::data(connection)?.renewed_at);
+            Ok(Some((nodes(connection)?, epoch)).into())
         })
         .await
     }

@@ -70,6 +70,29 @@ async fn peers_at_different_nodes_do_the_main_job() {
 }
 
 #[tokio::test]
+async fn a_node_that_nobody_tells_of_another_incarnation_ends_its_sessions_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let test = "a_node_that_nobody_tells_of_another_incarnation_ends_its_sessions_all_the_same";
+    let Some((net, store, server)) = two(dir.path(), test) else { return };
+    let mut bob = net.peer("bob").await;
+    // As a node does that meets older data, but without a word to anybody.
+    server.sql(
+        store.rsplit('/').next().unwrap(),
+        "UPDATE directory SET renewed_at = 1700000000000, incarnation = decode(repeat('07', 16), 'hex')",
+    );
+    let notice = bob.next().await;
+    assert!(
+        matches!(&notice, Some(FromDirectory::Notice(n)) if n.kind == NoticeKind::Shutdown),
+        "{notice:?}"
+    );
+    assert_eq!(bob.next().await, None);
+    let mut again = Client::connect(&net, bob.secret.clone()).await;
+    again.enter(Op::SignIn(sign_in(1, bob.stored))).await.unwrap();
+    assert!(again.signed_in.as_ref().and_then(|signed_in| signed_in.data.as_ref()).unwrap().renewed);
+    net.stop().await;
+}
+
+#[tokio::test]
 async fn one_live_session_per_id_whichever_node() {
     let dir = tempfile::tempdir().unwrap();
     let Some((net, _, _server)) = two(dir.path(), "one_live_session_per_id_whichever_node") else { return };

@@ -12,7 +12,7 @@ use dos_protocol::{
 use dos_testing::wait_until_async;
 use dosd::{
     config::{FileConfig, Registration},
-    live::{Arrival, Claim},
+    live::{Arrival, Claim, Epoch},
     rules::Reach,
 };
 use tokio::{
@@ -206,7 +206,7 @@ fn visit(net: &Net, number: u64) {
         permit: None,
     };
     let (session, _pushes) = net.live.arrive(arrival).unwrap();
-    net.live.settle(&session, 0);
+    net.live.settle(&session, 0, Epoch::default());
     assert!(net.live.leave(&session, SessionEnd::SignedOut));
 }
 

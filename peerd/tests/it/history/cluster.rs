@@ -110,12 +110,14 @@ impl World {
     /// What of all histories cannot be.
     fn verdict(&self) -> Verdict {
         let mut all = Verdict::default();
-        for group in &self.groups {
+        for (number, group) in self.groups.iter().enumerate() {
             let Verdict { lost, doubled, over_granted, stuck } = group.verdict();
-            all.lost.extend(lost);
-            all.doubled.extend(doubled);
-            all.over_granted.extend(over_granted);
-            all.stuck.extend(stuck);
+            let of_group =
+                |found: Vec<String>| found.into_iter().map(move |one| format!("group {number}: {one}"));
+            all.lost.extend(of_group(lost));
+            all.doubled.extend(of_group(doubled));
+            all.over_granted.extend(of_group(over_granted));
+            all.stuck.extend(of_group(stuck));
         }
         all
     }
@@ -123,10 +125,14 @@ impl World {
     /// Gives back what is held, checks once more, and checks the store.
     fn conclude(&mut self, verdict: Verdict) -> Verdict {
         if !verdict.is_clean() {
-            for group in &self.groups {
-                let folder = group.leave(&[self.stage.dir.path(), self.cluster.home()]);
-                say(&format!("everything is left in {}", folder.display()));
+            // First: the rest may fill the disk.
+            say(&format!("  {verdict}"));
+            let Some((first, others)) = self.groups.split_first() else { return verdict };
+            let folder = first.leave(&[self.stage.dir.path(), self.cluster.home()]);
+            for (group, number) in others.iter().zip(1..) {
+                group.tell(&folder.join(format!("history{number}.txt")));
             }
+            say(&format!("everything is left in {}", folder.display()));
             return verdict;
         }
         for group in &mut self.groups {

@@ -95,6 +95,15 @@ impl Group {
     /// Leaves the whole history, what is seen at its end, and what is in `data` for whoever looks into a verdict. Returns the folder.
     pub(crate) fn leave(&self, data: &[&Path]) -> PathBuf {
         let folder = temporary().keep();
+        self.tell(&folder.join("history.txt"));
+        for data in data {
+            Command::new("cp").arg("-r").arg(data).arg(&folder).status().unwrap();
+        }
+        folder
+    }
+
+    /// Writes the whole history, and what is seen at its end.
+    pub(crate) fn tell(&self, file: &Path) {
         let mut text = String::new();
         for entry in self.shared.record.entries() {
             writeln!(text, "{entry:?}").unwrap();
@@ -102,11 +111,7 @@ impl Group {
         for (who, seen) in self.seen().into_iter().flatten().enumerate() {
             writeln!(text, "{who}: {seen:#?}").unwrap();
         }
-        fs::write(folder.join("history.txt"), text).unwrap();
-        for data in data {
-            Command::new("cp").arg("-r").arg(data).arg(&folder).status().unwrap();
-        }
-        folder
+        fs::write(file, text).unwrap();
     }
 }
 
