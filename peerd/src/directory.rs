@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 
 use dos_protocol::{
-    Code, OperationId, WireError,
+    Code, ImageArg, OperationId, PeerRef, WireError,
     directory::{Answer, Op},
 };
 use futures_util::future::BoxFuture;
@@ -93,4 +93,16 @@ pub(crate) fn unregistered() -> WireError {
 #[must_use]
 pub(crate) fn unexpected() -> WireError {
     WireError::new(Code::Internal, "the directory gave an answer to another request")
+}
+
+/// The directory's answer that there is no such image, in the words of the question: the directory was asked by the owner's ID, which is
+/// not what a person has typed.
+#[must_use]
+pub(crate) fn no_image(asked: &ImageArg, error: WireError) -> WireError {
+    match &asked.owner {
+        Some(PeerRef::Name(_)) if error.code == Code::NotFound => {
+            WireError { message: format!("there is no image {asked}").into(), ..error }
+        }
+        _ => error,
+    }
 }

@@ -13,7 +13,7 @@ use dos_protocol::{
 
 use crate::{
     cache::Cache,
-    directory::{Directory, unexpected, unregistered},
+    directory::{Directory, no_image, unexpected, unregistered},
     identity::Identities,
     library::{self, Library},
     shell::quoted,
@@ -75,9 +75,10 @@ pub(crate) async fn usable(
             return Ok(grant);
         }
     }
-    let info = match grants.directory.request(Op::Image(arg.clone())).await? {
-        Answer::Image(info) => *info,
-        _ => return Err(unexpected()),
+    let info = match grants.directory.request(Op::Image(arg.clone())).await {
+        Ok(Answer::Image(info)) => *info,
+        Ok(_) => return Err(unexpected()),
+        Err(error) => return Err(no_image(arg, error)),
     };
     allowed(arg, &info)?;
     let grant = refresh(grants, &info, me).await?;

@@ -51,17 +51,6 @@ pub(crate) async fn image(
     taken_out(peer, path).ok_or_else(|| missing(path))
 }
 
-/// The directory's answer that there is no such image, in the words of the question: the directory was asked by the owner's ID, which is
-/// not what a person has typed.
-pub(super) fn no_image(asked: &ImageArg, error: WireError) -> WireError {
-    match &asked.owner {
-        Some(PeerRef::Name(_)) if error.code == Code::NotFound => {
-            WireError { message: format!("there is no image {asked}").into(), ..error }
-        }
-        _ => error,
-    }
-}
-
 fn taken_out(mut peer: PeerInfo, path: &ImagePath) -> Option<(PeerInfo, ImageInfo)> {
     let image = std::mem::take(&mut peer.images).into_iter().find(|image| image.name == path.name)?;
     Some((peer, image))

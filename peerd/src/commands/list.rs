@@ -24,8 +24,11 @@ pub(super) async fn run(services: &Arc<Services>, query: ListQuery) -> Result<Ou
     let can_be_remembered = !query.online && query.since.is_none() && query.after.is_none();
     if can_be_remembered
         && services.upstream.is_out_of_reach()
-        && let Some((peers, at)) = remembered(services, peer.as_ref()).await?
+        && let Some((mut peers, at)) = remembered(services, peer.as_ref()).await?
     {
+        if let Some(limit) = query.limit {
+            cut(&mut peers, usize::try_from(limit).unwrap_or(usize::MAX));
+        }
         return Ok(Outcome::Page { peers, next: None, as_of: Some(at) });
     }
     let after = query.after.clone();
@@ -71,6 +74,17 @@ async fn remembered(
     }
     peers.sort_by(|one, other| (&one.name, one.id).cmp(&(&other.name, other.id)));
     Ok(Some((peers, at)))
+}
+
+/// Leaves so many images; a peer without any counts as one.
+fn cut(peers: &mut Vec<PeerInfo>, limit: usize) {
+    let mut left = limit;
+    peers.retain_mut(|peer| {
+        let stays = left > 0;
+        peer.images.truncate(left);
+        left = left.saturating_sub(peer.images.len().max(1));
+        stays
+    });
 }
 
 /// Says which images are offers of strangers; those of strangers that are refused are as if nothing had been granted.

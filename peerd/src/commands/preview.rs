@@ -9,9 +9,9 @@ use dos_protocol::{
     record::SignatureState,
 };
 
-use super::{Services, image::no_image};
+use super::Services;
 use crate::{
-    directory::{unexpected, unregistered},
+    directory::{no_image, unexpected, unregistered},
     library::own_info,
     remembered::SeenPreview,
     trust::called,

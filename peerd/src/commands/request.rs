@@ -6,8 +6,11 @@ use dos_protocol::{
     directory::{Answer, Op, RequestAccess, RequestState},
 };
 
-use super::{image::no_image, operation::Operation};
-use crate::{directory::unexpected, library::own_info};
+use super::operation::Operation;
+use crate::{
+    directory::{no_image, unexpected},
+    library::own_info,
+};
 
 /// Asks through the directory. A pending request for the image is changed instead of a second one made.
 ///

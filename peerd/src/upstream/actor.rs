@@ -397,7 +397,7 @@ impl Actor {
         self.session = Some(session);
         self.phase = self.phase.step(Event::SignedIn).0;
         self.publish(|status| {
-            status.trouble = None;
+            (status.trouble, status.refused) = (None, false);
             // An address that is none says that there is none.
             status.address = Some(address).filter(|address| address.0.port() != 0);
             status.directory = Some(directory);
@@ -423,7 +423,10 @@ impl Actor {
         };
         tracing::info!(error = %trouble, "cannot sign in");
         // Before the state: whoever waits for that finds the reason beside it.
-        self.publish(|status| status.trouble = Some(trouble.into()));
+        self.publish(|status| {
+            status.trouble = Some(trouble.into());
+            status.refused = matches!(kind, Failed::Refused | Failed::Unknown);
+        });
         self.step(Event::Failed(kind)).await;
         // After it: whoever is waiting for the failure may ask for the next attempt at once.
         self.publish(|status| status.failures += 1);
@@ -446,7 +449,10 @@ impl Actor {
             Ending::Lost(why) => (Lost::AtOnce, why),
         };
         tracing::info!(cause = %dos_protocol::name::printable(&why), "the session ended");
-        self.publish(|status| status.trouble = Some(why));
+        self.publish(|status| {
+            status.trouble = Some(why);
+            status.refused = lost == Lost::Kicked;
+        });
         self.step(Event::Lost(lost)).await;
     }
 
@@ -488,6 +494,9 @@ impl Actor {
                 tracing::debug!("the directory did not answer the sign-out in time");
             }
         }
-        self.publish(|status| (status.address, status.handle, status.trouble) = (None, None, None));
+        self.publish(|status| {
+            (status.address, status.handle) = (None, None);
+            (status.trouble, status.refused) = (None, false);
+        });
     }
 }

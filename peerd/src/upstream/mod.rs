@@ -74,6 +74,8 @@ pub(crate) struct Status {
     pub since: Timestamp,
     /// Why it is not online, if something went wrong.
     pub trouble: Option<Box<str>>,
+    /// The trouble is the directory's own word: it is there, and does not let this peer in.
+    pub refused: bool,
     /// Where the directory tells others to reach this daemon, while online.
     pub address: Option<Address>,
     /// The last update in the inbox when it signed in.
@@ -166,6 +168,7 @@ impl Upstream {
             state: SessionState::Unregistered,
             since: Timestamp::now(),
             trouble: None,
+            refused: false,
             address: None,
             latest: Seq(0),
             failures: 0,
@@ -421,7 +424,11 @@ fn stopping() -> WireError {
 }
 
 fn not_yet(status: &Status) -> WireError {
-    let error = WireError::new(Code::Offline, "the directory is out of reach; peerd goes on trying");
+    let text = match status.refused {
+        true => "the directory does not let this peer in; peerd asks again now and then",
+        false => "the directory is out of reach; peerd goes on trying",
+    };
+    let error = WireError::new(Code::Offline, text);
     status.trouble.clone().map_or(error.clone(), |trouble| error.caused_by(trouble))
 }
 

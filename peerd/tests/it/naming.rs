@@ -52,7 +52,12 @@ fn what_is_not_there_is_called_what_was_typed() {
     let id = alice.json(&["status"])["id"].as_str().unwrap().to_owned();
     for owner in ["alice", &id] {
         let image = format!("{owner}/nothing");
-        for args in [&["preview", &image, "-o", "x.webp"][..], &["request", &image, "--views", "2"]] {
+        for args in [
+            &["preview", &image, "-o", "x.webp"][..],
+            &["request", &image, "--views", "2"],
+            &["view", &image, "-o", "x.jpg"],
+            &["fetch", &image],
+        ] {
             let refused = bob.error(5, args);
             assert_eq!(refused["error"]["message"], format!("there is no image {image}"), "{args:?}");
         }

@@ -31,6 +31,7 @@ fn without_the_directory_what_was_seen_last_is_shown_and_the_rest_fails_at_once(
     let shown: Vec<_> = peers.iter().map(|peer| (peer["name"].as_str().unwrap(), images(peer))).collect();
     assert_eq!(shown, [("alice", 1), ("bob", 0)]);
     assert!(peers.iter().all(|peer| peer["online"] == false), "{listed}");
+    assert_eq!(bob.json(&["list", "--limit", "1"])["peers"].as_array().unwrap().len(), 1);
     let told = bob.ctl(&["list", "alice"]);
     assert!(told.err.contains("the directory is out of reach; this is what it showed"), "{}", told.err);
     assert!(bob.json(&["preview", "alice/sea", "-o", "after.webp"])["as_of"].is_string());

@@ -104,7 +104,7 @@
     if (!stream || document.hidden) return;
     waiting.add("pictures");
     if (!timer) timer = setTimeout(refresh, 50);
-  }, 60000);
+  }, 10000);
 
   // Pictures: search as one types, and the next page when the end of this one comes into view.
   const search = $("search");

@@ -14,6 +14,7 @@ use axum::{
 use dos_protocol::{
     AlbumName, Code, Description, ImageName, WireError,
     control::{AddOptions, AlbumSummary, Command, Outcome},
+    limits::DESCRIPTION_BYTES_MAX,
     model::Visibility,
 };
 use futures_util::future::BoxFuture;
@@ -60,12 +61,11 @@ fn form(visitor: &Visitor, albums: &[AlbumSummary]) -> Markup {
             (csrf(visitor))
             label { "Into album (not required)" input name="album" list="albums" maxlength="100" autocomplete="off"; }
             datalist #albums { @for album in albums { option value=(album.name) {} } }
-            label {
-                "Description (not required)"
-                input name="description" maxlength="500" autocomplete="off" aria-describedby="about";
-                span.hint #about { "What is to be seen, for those who do not see it. Of several pictures each gets it." }
-            }
             label.check { input type="checkbox" name="private" value="yes"; "Private: only those with a grant see it" }
+            label.wide {
+                "Description, for those who do not see the picture (not required; of several pictures each gets it)"
+                input name="description" maxlength=(DESCRIPTION_BYTES_MAX) autocomplete="off";
+            }
             label.drop.wide #drop {
                 b { "Choose pictures, or drop them here" }
                 span.hint { "They are sealed on this machine. Others get the name and a preview; the original only with a grant." }

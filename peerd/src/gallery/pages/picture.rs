@@ -234,7 +234,7 @@ fn settings(visitor: &Visitor, image: &ImageInfo) -> Markup {
         form.fields method="post" action="/set" {
             (csrf(visitor))
             input type="hidden" name="name" value=(image.name);
-            label { "Name and preview are seen by"
+            label { "Who sees name and preview"
                 select name="visibility" {
                     option value="listed" selected[!is_private] { "every peer" }
                     option value="private" selected[is_private] { "those with a grant" }
