@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader},
-    net::TcpListener,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -53,42 +53,71 @@ fn rounds(
 }
 
 /// `scp` from a sshd of our own, with keys that live as long as the measurement. It does not sync.
-fn scp(file: &Path, dir: &Path, count: usize) -> anyhow::Result<Option<Duration>> {
-    let (Some(sshd), Some(scp), Some(keygen)) = (find("sshd"), find("scp"), find("ssh-keygen")) else {
-        return Ok(None);
-    };
-    let dir = dir.join("ssh");
-    drop(fs::remove_dir_all(&dir));
-    fs::create_dir_all(&dir)?;
-    let key = dir.join("key");
-    timed(Command::new(keygen).args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key))?;
-    fs::copy(dir.join("key.pub"), dir.join("known"))?;
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let log = dir.join("log");
-    let child = Command::new(sshd)
-        .args(["-D", "-e", "-f", "/dev/null", "-o", "ListenAddress=127.0.0.1", "-o", "StrictModes=no"])
-        .args(["-o", &format!("Port={port}"), "-o", "PidFile=none", "-o", "UsePAM=no"])
-        .args(["-o", "Subsystem=sftp internal-sftp", "-o", &format!("HostKey={}", key.display())])
-        .args(["-o", &format!("AuthorizedKeysFile={}", dir.join("known").display())])
-        .stderr(File::create(&log)?)
-        .spawn()?;
-    let mut sshd = Helper(child);
-    wait_until("sshd listens", || {
-        ensure!(sshd.0.try_wait()?.is_none(), "sshd has ended: {}", fs::read_to_string(&log)?);
-        Ok(fs::read_to_string(&log)?.contains("Server listening"))
-    })?;
-    let (target, source) = (dir.join("out"), format!("127.0.0.1:{}", file.display()));
-    let copied = rounds(count, || {
-        let mut command = Command::new(&scp);
+pub(crate) struct Scp {
+    scp: PathBuf,
+    address: SocketAddr,
+    dir: PathBuf,
+    _sshd: Helper,
+}
+
+impl Scp {
+    /// Starts sshd at this address with its files in `dir`; nothing if it is not installed.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub(crate) fn serve(dir: &Path, address: IpAddr) -> anyhow::Result<Option<Self>> {
+        let (Some(sshd), Some(scp), Some(keygen)) = (find("sshd"), find("scp"), find("ssh-keygen")) else {
+            return Ok(None);
+        };
+        let dir = dir.join("ssh");
+        drop(fs::remove_dir_all(&dir));
+        fs::create_dir_all(&dir)?;
+        let key = dir.join("key");
+        timed(Command::new(keygen).args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key))?;
+        fs::copy(dir.join("key.pub"), dir.join("known"))?;
+        let port = TcpListener::bind((address, 0))?.local_addr()?.port();
+        let log = dir.join("log");
+        let child = Command::new(sshd)
+            .args(["-D", "-e", "-f", "/dev/null", "-o", &format!("ListenAddress={address}")])
+            .args(["-o", "StrictModes=no", "-o", &format!("Port={port}"), "-o", "PidFile=none"])
+            .args(["-o", "UsePAM=no", "-o", "Subsystem=sftp internal-sftp"])
+            .args(["-o", &format!("HostKey={}", key.display())])
+            .args(["-o", &format!("AuthorizedKeysFile={}", dir.join("known").display())])
+            .stderr(File::create(&log)?)
+            .spawn()?;
+        let mut sshd = Helper(child);
+        wait_until("sshd listens", || {
+            ensure!(sshd.0.try_wait()?.is_none(), "sshd has ended: {}", fs::read_to_string(&log)?);
+            Ok(fs::read_to_string(&log)?.contains("Server listening"))
+        })?;
+        Ok(Some(Self { scp, address: SocketAddr::new(address, port), dir, _sshd: sshd }))
+    }
+
+    /// Copies a file from there, and removes the copy.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub(crate) fn copy(&self, file: &Path) -> anyhow::Result<Duration> {
+        let (target, source) = (self.dir.join("out"), format!("{}:{}", self.address.ip(), file.display()));
+        let mut command = Command::new(&self.scp);
         command.args(["-q", "-F", "/dev/null", "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes"]);
-        command.args(["-o", "UserKnownHostsFile=/dev/null", "-P", &port.to_string(), "-i"]).arg(&key);
-        let time = timed(command.arg(&source).arg(&target))?;
+        command.args(["-o", "UserKnownHostsFile=/dev/null", "-P", &self.address.port().to_string(), "-i"]);
+        let time = timed(command.arg(self.dir.join("key")).arg(&source).arg(&target))?;
         fs::remove_file(&target)?;
         Ok(time)
-    });
-    drop(sshd);
-    fs::remove_dir_all(&dir)?;
-    copied
+    }
+}
+
+impl Drop for Scp {
+    fn drop(&mut self) {
+        // They are in a place for such things.
+        drop(fs::remove_dir_all(&self.dir));
+    }
+}
+
+fn scp(file: &Path, dir: &Path, count: usize) -> anyhow::Result<Option<Duration>> {
+    let Some(scp) = Scp::serve(dir, Ipv4Addr::LOCALHOST.into())? else { return Ok(None) };
+    rounds(count, || scp.copy(file))
 }
 
 /// `sendme receive` from a `sendme send` that has read the file already.

@@ -56,11 +56,24 @@ impl Peer {
         link: &str,
         options: &[&str],
     ) -> anyhow::Result<Self> {
+        Self::sign_up_at("127.0.0.1:0", programs, dir, (link, options))
+    }
+
+    /// The same with a daemon that listens elsewhere.
+    ///
+    /// # Errors
+    /// As [`Peer::sign_up`].
+    pub(crate) fn sign_up_at(
+        listen: &str,
+        programs: &PeerPrograms,
+        dir: &Path,
+        (link, options): (&str, &[&str]),
+    ) -> anyhow::Result<Self> {
         fs::create_dir(dir)?;
         let name = dir.file_name().and_then(OsStr::to_str).context("a peer without a name")?;
         let mut command = Command::new(&programs.peerd);
         command
-            .args(["--listen", "127.0.0.1:0", "--auto-fetch", "false", "--state-dir"])
+            .args(["--listen", listen, "--auto-fetch", "false", "--state-dir"])
             .arg(dir.join("state"))
             .arg("--socket")
             .arg(dir.join("s"))
@@ -73,6 +86,14 @@ impl Peer {
         wait_until("peerd answers", || Ok(peer.ask(&["status"])?.status.success()))?;
         peer.run(&["register", "--server", link, "--name", name])?;
         Ok(peer)
+    }
+
+    /// Its name at the directory, which is that of its directory here.
+    ///
+    /// # Errors
+    /// If that has none.
+    pub(crate) fn name(&self) -> anyhow::Result<&str> {
+        self.dir.file_name().and_then(OsStr::to_str).context("a peer without a name")
     }
 
     /// Where it keeps its things.

@@ -1,6 +1,6 @@
 //! The least that moving a file can be: read it, send it over TCP, write it. No encryption, no hash, no protocol.
 //!
-//! The raw limits for transfers. `serve FILE` prints its address and sends the file to each client that connects; `fetch ADDRESS FILE`
+//! The raw limits for transfers. `serve FILE [ADDRESS]` prints its address and sends the file to each client that connects; `fetch ADDRESS FILE`
 //! writes what comes, and with `--sync` makes it as durable as peerd does; `cat FILE` writes it to standard output.
 
 use std::{
@@ -19,7 +19,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
-        ["serve", file] => serve(Path::new(file)),
+        ["serve", file] => serve(Path::new(file), "127.0.0.1:0"),
+        ["serve", file, address] => serve(Path::new(file), address),
         ["fetch", address, file] => fetch(address, Path::new(file), false),
         ["fetch", address, file, "--sync"] => fetch(address, Path::new(file), true),
         ["cat", file] => File::open(file).and_then(|file| pump(file, io::stdout()).map(drop)),
@@ -28,8 +29,8 @@ fn main() -> ExitCode {
     if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn serve(path: &Path) -> io::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+fn serve(path: &Path, address: &str) -> io::Result<()> {
+    let listener = TcpListener::bind(address)?;
     writeln!(io::stdout(), "{}", listener.local_addr()?)?;
     for stream in listener.incoming() {
         pump(File::open(path)?, stream?)?;

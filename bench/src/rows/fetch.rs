@@ -143,25 +143,16 @@ impl Scene {
         Ok(image)
     }
 
-    /// Gives Bob a right to the image and waits until he knows.
     fn share(&self, image: &Image) -> anyhow::Result<()> {
-        self.owner(image).run(&["share", image.name, "bob", "--unlimited"])?;
-        let (path, active) = (format!("/{}\"", image.name), "\"active\"");
-        wait_until("the viewer has its grant", || {
-            let rights = self.bob.run(&["--json", "shares", "--received"])?;
-            Ok(rights.contains(&path) && rights.contains(active))
-        })
+        give(self.owner(image), &self.bob, image.name)
     }
 
-    /// Takes the right back and waits until Bob has nothing of the image any more.
     fn unshare(&self, image: &Image) -> anyhow::Result<()> {
-        self.owner(image).run(&["share", image.name, "bob", "--revoke"])?;
-        let copies = self.bob.dir().join("state/sealed");
-        wait_until("the copy is gone", || Ok(fs::read_dir(&copies)?.next().is_none()))
+        take_back(self.owner(image), &self.bob, image.name)
     }
 
     fn fetches(&self, way: &Way, image: &Image, rounds: usize) -> anyhow::Result<Vec<Row>> {
-        let server = RawServer::start(&self.raw, &image.file)?;
+        let server = RawServer::start(&self.raw, &image.file, "127.0.0.1:0")?;
         let here = self.dir.join("here");
         let mut rates = Rates::default();
         let path = format!("{}/{}", image.owner, image.name);
@@ -250,6 +241,23 @@ impl Scene {
     }
 }
 
+/// Gives a viewer a grant and waits until its daemon has it.
+pub(super) fn give(owner: &Peer, viewer: &Peer, image: &str) -> anyhow::Result<()> {
+    owner.run(&["share", image, viewer.name()?, "--unlimited"])?;
+    let (path, active) = (format!("/{image}\""), "\"active\"");
+    wait_until("the viewer has its grant", || {
+        let rights = viewer.run(&["--json", "shares", "--received"])?;
+        Ok(rights.contains(&path) && rights.contains(active))
+    })
+}
+
+/// Revokes it and waits until the viewer has no copy any more, of this image or any other.
+pub(super) fn take_back(owner: &Peer, viewer: &Peer, image: &str) -> anyhow::Result<()> {
+    owner.run(&["share", image, viewer.name()?, "--revoke"])?;
+    let copies = viewer.dir().join("state/sealed");
+    wait_until("the copy is gone", || Ok(fs::read_dir(&copies)?.next().is_none()))
+}
+
 fn grown(before: [f64; 2], after: [f64; 2]) -> [f64; 2] {
     [after[0] - before[0], after[1] - before[1]]
 }
@@ -303,7 +311,7 @@ fn until_first_byte(command: &mut Command) -> anyhow::Result<f64> {
 }
 
 /// A JPEG with noise behind its end, `bytes` in all, in the kernel's cache and on the disk.
-fn motion_photo(path: &Path, bytes: u64) -> anyhow::Result<()> {
+pub(super) fn motion_photo(path: &Path, bytes: u64) -> anyhow::Result<()> {
     Photo::take(1024, 768, bytes).write_jpeg(path, false)?;
     let mut file = File::options().append(true).open(path)?;
     let mut left = bytes.checked_sub(file.metadata()?.len()).context("the photo alone is larger")?;
@@ -319,14 +327,16 @@ fn motion_photo(path: &Path, bytes: u64) -> anyhow::Result<()> {
 }
 
 /// `bare-copy serve` of one file.
-struct RawServer {
+pub(super) struct RawServer {
     child: Child,
-    address: String,
+    pub(super) address: String,
 }
 
 impl RawServer {
-    fn start(program: &Path, file: &Path) -> anyhow::Result<Self> {
-        let mut child = Command::new(program).arg("serve").arg(file).stdout(Stdio::piped()).spawn()?;
+    /// At this address.
+    pub(super) fn start(program: &Path, file: &Path, address: &str) -> anyhow::Result<Self> {
+        let mut child =
+            Command::new(program).arg("serve").arg(file).arg(address).stdout(Stdio::piped()).spawn()?;
         let mut address = String::new();
         BufReader::new(child.stdout.take().context("no standard output")?).read_line(&mut address)?;
         Ok(Self { child, address: address.trim().to_owned() })

@@ -15,6 +15,7 @@ mod share;
 mod spend;
 mod status;
 mod sync;
+mod wan;
 
 use std::{future::Future, pin::Pin};
 
@@ -36,7 +37,7 @@ pub(crate) struct Measurement {
 }
 
 /// All of them, in the order in which they run.
-pub(crate) const ROWS: [Measurement; 15] = [
+pub(crate) const ROWS: [Measurement; 16] = [
     Measurement {
         name: "sync",
         about: "what the disk takes for a commit",
@@ -95,5 +96,6 @@ pub(crate) const ROWS: [Measurement; 15] = [
         about: "large images on their way",
         measure: |lab| Box::pin(fetch::measure(lab)),
     },
+    Measurement { name: "wan", about: "long and lossy paths", measure: |lab| Box::pin(wan::measure(lab)) },
     Measurement { name: "previews", about: "previews", measure: |lab| Box::pin(previews::measure(lab)) },
 ];
