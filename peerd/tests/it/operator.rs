@@ -47,3 +47,15 @@ fn a_peer_that_is_renamed_while_it_is_online_comes_back_under_its_new_name() {
     alice.online();
     bob.ctl(&["send", "alicia", "welcome"]).ok();
 }
+
+#[test]
+fn a_peer_that_was_banned_is_told_that_it_is_not_let_in_and_why() {
+    let stage = Stage::new();
+    let (alice, _bob) = (stage.peer("alice"), stage.peer("bob"));
+    assert!(stage.operate(&["remove", "alice", "--ban", "--reason", "spam"]).status.success());
+    wait_until("alice is offline", || alice.json(&["status"])["state"] == "connecting");
+    let refused = alice.error(4, &["send", "bob", "hello"]);
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("the directory does not let this peer in"), "{refused}");
+    assert!(refused["error"]["cause"].as_str().unwrap().ends_with("banned this peer: spam"), "{refused}");
+}
