@@ -16,6 +16,7 @@ use futures_util::future::join_all;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    time::timeout,
 };
 
 use crate::{
@@ -80,7 +81,7 @@ async fn a_node_that_nobody_tells_of_another_incarnation_ends_its_sessions_all_t
         store.rsplit('/').next().unwrap(),
         "UPDATE directory SET renewed_at = 1700000000000, incarnation = decode(repeat('07', 16), 'hex')",
     );
-    let notice = bob.next().await;
+    let notice = timeout(PATIENCE, bob.next()).await.unwrap();
     assert!(
         matches!(&notice, Some(FromDirectory::Notice(n)) if n.kind == NoticeKind::Shutdown),
         "{notice:?}"
