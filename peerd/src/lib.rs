@@ -77,7 +77,7 @@ use std::{
 };
 
 use dos_daemon::{http, notify};
-use dos_protocol::{Seq, directory::Call, limits::SHUTDOWN_TIME_MAX};
+use dos_protocol::{Seq, limits::SHUTDOWN_TIME_MAX};
 use dos_sqlite::WriterThread;
 use parking_lot::Mutex;
 use tokio::{
@@ -102,6 +102,7 @@ use parts::{Loose, State, assemble};
 use reconcile::Reconciling;
 #[cfg(fuzzing)]
 pub use store::fuzzing;
+use upstream::Summons;
 
 /// How long commands that change something may take to finish when the daemon stops.
 const FINISH_TIME_MAX: Duration = Duration::from_millis(1500);
@@ -292,7 +293,7 @@ fn follows(services: &Services) -> Following {
 /// The tasks that end first.
 fn spawn_others(
     services: &Arc<Services>,
-    (listener, calls): (TcpListener, mpsc::Receiver<Call>),
+    (listener, calls): (TcpListener, mpsc::Receiver<Summons>),
     stop: &CancellationToken,
 ) -> Vec<JoinHandle<()>> {
     let chores = Chores {

@@ -3,10 +3,7 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use dos_host::socket::PlaceError;
-use dos_protocol::{
-    Instance, WireError,
-    directory::{Call, PeerNews},
-};
+use dos_protocol::{Instance, WireError, directory::PeerNews};
 use dos_sqlite::WriterThread;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -37,7 +34,7 @@ use crate::{
     state_dir::{StateDir, StateDirError},
     store::{self, Live, Store},
     trust::Trust,
-    upstream::{Ends, Local, Upstream},
+    upstream::{Ends, Local, Summons, Upstream},
 };
 
 /// Why the daemon cannot start.
@@ -106,7 +103,7 @@ impl State {
 pub(crate) struct Loose {
     pub(crate) ends: Ends,
     pub(crate) local: Local,
-    pub(crate) calls: mpsc::Receiver<Call>,
+    pub(crate) calls: mpsc::Receiver<Summons>,
     pub(crate) peer_news: mpsc::Receiver<PeerNews>,
     pub(crate) asked: mpsc::Receiver<Asked>,
 }
@@ -148,7 +145,7 @@ pub(crate) fn assemble(
         Arc::clone(&upstream),
         cache.clone(),
         Arc::clone(&trust),
-        config.settings,
+        &config,
     ));
     let requests = Requests { store: store.clone(), feed: Arc::clone(&feed) };
     let known = (cache.clone(), Arc::clone(&identity), Arc::clone(&directory), Arc::clone(&trust));

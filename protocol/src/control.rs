@@ -22,7 +22,7 @@ pub use command::{AddOptions, Command, ListQuery, MessagesQuery, RequestArg, Req
 pub use contact::{Contact, OtherKey, Trust};
 pub use event::{Event, EventKind, ImageChange, ImageChanged};
 pub use invite::{Invite, InviteGrant, InviteState, NewInvite};
-pub use message::{ContactRequest, Message, Way};
+pub use message::{ContactRequest, How, Message, Way};
 pub use outcome::{Each, Group, Member, Note, Outcome, SessionState, Status};
 pub use read::{Reply, read_command, read_reply};
 

@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     PeerRef,
-    control::{Command, Outcome},
+    control::{Command, How, Outcome},
 };
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     output::{
         json,
-        words::{millis, peer as who, way as in_words},
+        words::{millis, peer as who, way_and_how as in_words},
     },
 };
 
@@ -24,12 +24,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     context.run(Command::Ping(args.peer), |outcome| match outcome {
-        Outcome::Pong { id, name, way, round_trip_us } => {
+        Outcome::Pong { id, name, way, round_trip_us, how } => {
             let round_trip_ms = millis(round_trip_us);
-            let pong = json::Pong { id, name: name.as_ref(), way: Some(way).into(), round_trip_ms };
+            let how_text = how.map(How::as_str);
+            let pong =
+                json::Pong { id, name: name.as_ref(), way: Some(way).into(), round_trip_ms, how: how_text };
             context.screen.show(&pong, |text| {
                 let who = who(name.as_ref(), id);
-                text.line(&format!("{who} answers in {round_trip_ms:.3} ms ({})", in_words(way)));
+                text.line(&format!("{who} answers in {round_trip_ms:.3} ms ({})", in_words(way, how)));
             })
         }
         _ => Err(unexpected()),

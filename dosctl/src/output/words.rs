@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 pub(crate) use dos_protocol::size::format_size as size;
-use dos_protocol::{Allowance, PeerId, PeerName, Timestamp, control::Way, model::SessionEnd};
+use dos_protocol::{
+    Allowance, PeerId, PeerName, Timestamp,
+    control::{How, Way},
+    model::SessionEnd,
+};
 use jiff::tz::TimeZone;
 
 /// `1 view`, `2 views`.
@@ -48,6 +52,16 @@ pub(crate) fn way(way: Way) -> String {
     match way {
         Way::Direct(address) => format!("direct, {address}"),
         Way::Relayed => "relayed".into(),
+    }
+}
+
+/// The same, with the way's make: `direct, hole punched, 192.0.2.7:4000`.
+#[must_use]
+pub(crate) fn way_and_how(way: Way, how: Option<How>) -> String {
+    match (way, how) {
+        (Way::Direct(address), Some(How::Punched)) => format!("direct, hole punched, {address}"),
+        (Way::Direct(address), Some(How::CalledBack)) => format!("direct, called back from {address}"),
+        _ => self::way(way),
     }
 }
 

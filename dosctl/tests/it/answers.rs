@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use dos_protocol::{
     Code, Timestamp, WireError,
-    control::{Command, Event, EventKind, FromPeerd, Outcome, SessionState, Status, ToPeerd, Way},
+    control::{Command, Event, EventKind, FromPeerd, How, Outcome, SessionState, Status, ToPeerd, Way},
     directory::Cursor,
 };
 
@@ -151,11 +151,24 @@ fn a_ping_tells_the_way_and_the_round_trip() {
         name: Some("alice".parse().unwrap()),
         way: Way::Relayed,
         round_trip_us: 1_042,
+        how: None,
     };
-    let (text, json) = both_forms(&["ping", "alice"], pong);
+    let (text, json) = both_forms(&["ping", "alice"], pong.clone());
     assert_eq!(text, "alice answers in 1.042 ms (relayed)\n");
     let keys = "\"id\":\"7xKqPm2R\",\"name\":\"alice\",\"way\":\"relayed\",\"address\":null";
-    assert_eq!(json, format!("{{\"schema\":1,{keys},\"round_trip_ms\":1.042}}\n"));
+    assert_eq!(json, format!("{{\"schema\":1,{keys},\"round_trip_ms\":1.042,\"how\":null}}\n"));
+    let Outcome::Pong { id, name, round_trip_us, .. } = pong else { panic!() };
+    let way = Way::Direct("192.0.2.7:4000".parse().unwrap());
+    for (made, words, key) in [
+        (How::Announced, "direct, 192.0.2.7:4000", "announced"),
+        (How::Punched, "direct, hole punched, 192.0.2.7:4000", "punched"),
+        (How::CalledBack, "direct, called back from 192.0.2.7:4000", "called_back"),
+    ] {
+        let pong = Outcome::Pong { id, name: name.clone(), way, round_trip_us, how: Some(made) };
+        let (text, json) = both_forms(&["ping", "alice"], pong);
+        assert_eq!(text, format!("alice answers in 1.042 ms ({words})\n"));
+        assert!(json.ends_with(&format!("\"how\":\"{key}\"}}\n")), "{json}");
+    }
 }
 
 #[test]

@@ -24,7 +24,9 @@ pub(super) async fn run(services: &Arc<Services>, peer: PeerRef) -> Result<Outco
     blocks::check(&services.store, peer.id, peer.name.as_ref()).await?;
     let contact = services.trust.look(peer.id).await?;
     let dialed = Box::pin(dial(&services.peers, &identity, &contact)).await?;
+    let route = dialed.route;
     let round_trip = round_trip(&mut Reader::new(dialed.stream), PEER_PINGS).await?;
     let round_trip_us = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
-    Ok(Outcome::Pong { id: peer.id, name: peer.name, way: dialed.way, round_trip_us })
+    let (way, how) = (route.way(), route.how());
+    Ok(Outcome::Pong { id: peer.id, name: peer.name, way, round_trip_us, how })
 }

@@ -138,13 +138,19 @@ struct Entrance {
     invite: Option<Box<str>>,
 }
 
+/// The ways to the directory, from the port at which this daemon listens if others may connect to that.
+fn ways_of(local: &Local, identity: &Identity) -> Ways {
+    let ways = Ways::of(&identity.server, local.last.lock().as_ref(), jitter());
+    if local.config.reachable { ways.sharing(local.listen) } else { ways }
+}
+
 /// Signs in once, or registers: at the first node that does not fail to.
 async fn attempt(
     local: &Local,
     identity: &Identity,
     (entrance, force): (Option<Entrance>, bool),
 ) -> Result<Established, Failure> {
-    let mut ways = Ways::of(&identity.server, local.last.lock().as_ref(), jitter());
+    let mut ways = ways_of(local, identity);
     loop {
         let outcome = attempt_once(local, identity, &mut ways, (entrance.as_ref(), force)).await;
         match &outcome {
@@ -172,7 +178,16 @@ async fn attempt_once(
     let state = Some(state);
     // No seed fails here.
     let sealing = sealing_key(&identity.secret).ok().map(Box::new);
-    let sign_in = SignIn { instance: local.instance, port, addresses, force, stored, sealing, state };
+    let sign_in = SignIn {
+        instance: local.instance,
+        port,
+        addresses,
+        force,
+        stored,
+        sealing,
+        state,
+        rendezvous: local.config.reachable,
+    };
     let op = match entrance {
         Some(Entrance { name, invite }) => {
             let (name, invite) = (name.clone(), invite.clone());
@@ -189,7 +204,7 @@ async fn attempt_once(
     let (Some(id), Some(proof), Some(sign_in)) = (identity.id, proof, again) else { return Err(failure) };
     let reclaim = Reclaim { id, name: identity.name.clone(), proof, sign_in };
     let reclaim = Op::Reclaim(Box::new(reclaim));
-    let mut ways = Ways::of(&identity.server, local.last.lock().as_ref(), jitter());
+    let mut ways = ways_of(local, identity);
     match Box::pin(establish(&mut ways, identity, (reclaim, stored))).await {
         Err(Failure { kind: Failed::Refused | Failed::Unknown, .. }) => Err(failure),
         other => other,
@@ -297,7 +312,7 @@ impl Actor {
             }
             if state != SessionState::Online {
                 (status.address, status.handle, status.latest) = (None, None, Seq(0));
-                status.directory = None;
+                (status.directory, status.local) = (None, None);
             }
             change(status);
         });
@@ -389,7 +404,7 @@ impl Actor {
 
     fn signed_in(&mut self, established: Established) {
         let SignedIn { id, name, address, since, latest, password_again, .. } = established.signed_in.clone();
-        let directory = established.directory;
+        let (directory, here) = (established.directory, established.here);
         self.directory = Some(directory);
         self.roaming.begin(Place::now(&self.local, self.directory));
         let session = Session::begin(&self.local, id, established);
@@ -401,6 +416,7 @@ impl Actor {
             // An address that is none says that there is none.
             status.address = Some(address).filter(|address| address.0.port() != 0);
             status.directory = Some(directory);
+            status.local = Some(here);
             status.latest = latest;
             status.session += 1;
             status.handle = Some(handle);

@@ -48,6 +48,8 @@ pub(super) struct Established {
     pub(super) at: HostPort,
     /// The directory's end of it.
     pub(super) directory: SocketAddr,
+    /// This daemon's.
+    pub(super) here: SocketAddr,
     pub(super) signed_in: SignedIn,
     /// The last update that was stored when it signed in.
     pub(super) stored: Seq,
@@ -114,6 +116,7 @@ pub(super) struct Line {
     input: Input,
     output: Output,
     directory: SocketAddr,
+    here: SocketAddr,
 }
 
 impl Line {
@@ -121,9 +124,9 @@ impl Line {
     pub(super) async fn open(ways: &mut Ways, key: PublicKey, secret: &SecretKey) -> Result<Self, Failure> {
         let tls = ClientTls::new(secret, key, Alpn::Directory)
             .map_err(|error| Failure::refused(WireError::new(Code::Internal, error.to_string())))?;
-        let Opened { at, stream, directory } = ways.open(&tls).await?;
+        let Opened { at, stream, directory, here } = ways.open(&tls).await?;
         let (input, output) = tokio::io::split(stream);
-        Ok(Self { at, input: Reader::new(input), output, directory })
+        Ok(Self { at, input: Reader::new(input), output, directory, here })
     }
 
     /// Makes the request of this number and waits for its answer.
@@ -156,8 +159,8 @@ pub(super) async fn establish(
     let Answer::SignedIn(signed_in) = line.ask_within(patience, FIRST_REQUEST, op).await? else {
         return Err(line.unexpected());
     };
-    let Line { at, input, output, directory } = line;
-    Ok(Established { at, input, output, directory, signed_in, stored })
+    let Line { at, input, output, directory, here } = line;
+    Ok(Established { at, input, output, directory, here, signed_in, stored })
 }
 
 async fn answer(
@@ -187,6 +190,7 @@ async fn answer(
             | FromDirectory::Call(_)
             | FromDirectory::Nodes(_)
             | FromDirectory::PeerNews(_)
+            | FromDirectory::Rendezvous(_)
             | FromDirectory::Pong(_) => {
                 return Err(lost("it sent something unexpected".into()));
             }

@@ -67,9 +67,10 @@ fn who_is_offline_unknown_or_oneself_is_not_pinged() {
 
 #[test]
 fn an_address_at_which_somebody_else_or_nobody_answers_does_not_win() {
-    // Else it would, while nobody answers at the first address.
+    // Else it would, while nobody answers at the first address; and so would a rendezvous, in which he takes no part.
     let stage = Stage::with(&["--relay", "off"]);
-    let (carol, bob) = (stage.peer("carol"), stage.peer("bob"));
+    let hidden = ["--listen", "127.0.0.1:0", "--reachable", "false"];
+    let (carol, bob) = (stage.peer("carol"), stage.peer_in("bob", None, &hidden));
     // Takes connections and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let foreign = carol.json(&["status"])["address"].as_str().unwrap().to_owned();

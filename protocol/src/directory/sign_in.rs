@@ -47,6 +47,9 @@ pub struct SignIn {
     /// What it knows of its own state and of the directory's; nothing of a peer of the first releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<PeerState>,
+    /// Whether it takes part in a rendezvous, from the port of this connection.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rendezvous: bool,
 }
 
 /// See [`super::Op::Recover`]: of peers of the first release.

@@ -6,7 +6,7 @@ use dos_protocol::{
     Allowance, Card, Code, ImageNo, JoinLink, Near, Visibility, WireError,
     control::{
         AddOptions, AlbumChange, AlbumSummary, Command, Contact, ContactRequest, DescriptionChange, Each,
-        Event, EventKind, FromPeerd, Group, ImageChange, ImageChanged, Invite, InviteGrant, InviteState,
+        Event, EventKind, FromPeerd, Group, How, ImageChange, ImageChanged, Invite, InviteGrant, InviteState,
         ListQuery, Member, Message, MessagesQuery, NewInvite, Note, OtherKey, Outcome, Progress, RequestArg,
         Rule, SessionState, Spends, Status, Step, Terms, ToPeerd, Trust, Way,
     },
@@ -329,7 +329,10 @@ fn outcomes_of_sessions() -> Vec<Outcome> {
         Outcome::Page { peers: vec![], next: None, as_of: Some(at(1)) },
         Outcome::Newest { peers: vec![peer()], before: Some(ImageNo(7)) },
         Outcome::Peer(Box::new(peer())),
-        Outcome::Pong { id: bob(), name: name("bob"), way, round_trip_us: 250 },
+        Outcome::Pong { id: bob(), name: name("bob"), way, round_trip_us: 250, how: None },
+        Outcome::Pong { id: bob(), name: None, way, round_trip_us: 250, how: Some(How::Announced) },
+        Outcome::Pong { id: bob(), name: None, way, round_trip_us: 250, how: Some(How::Punched) },
+        Outcome::Pong { id: bob(), name: None, way, round_trip_us: 250, how: Some(How::CalledBack) },
     ]
 }
 
