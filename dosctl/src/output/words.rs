@@ -5,7 +5,7 @@ use std::time::Duration;
 pub(crate) use dos_protocol::size::format_size as size;
 use dos_protocol::{
     Allowance, PeerId, PeerName, Timestamp,
-    control::{How, Way},
+    control::{How, Netcheck, Way},
     model::SessionEnd,
 };
 use jiff::tz::TimeZone;
@@ -63,6 +63,17 @@ pub(crate) fn way_and_how(way: Way, how: Option<How>) -> String {
         (Way::Direct(address), Some(How::CalledBack)) => format!("direct, called back from {address}"),
         _ => self::way(way),
     }
+}
+
+/// What a router makes of the port of a session: `none` if there is none, `kept`, `remapped`.
+#[must_use]
+pub(crate) fn nat(check: &Netcheck) -> Option<&'static str> {
+    let (local, seen) = (check.local?, check.seen?);
+    Some(match (local == seen, local.0.port() == seen.0.port()) {
+        (true, _) => "none",
+        (false, true) => "kept",
+        (false, false) => "remapped",
+    })
 }
 
 /// `5 min`, with one unit.

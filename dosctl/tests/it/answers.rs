@@ -4,7 +4,10 @@ use std::io::{BufRead, BufReader, Read};
 
 use dos_protocol::{
     Code, Timestamp, WireError,
-    control::{Command, Event, EventKind, FromPeerd, How, Outcome, SessionState, Status, ToPeerd, Way},
+    control::{
+        Advice, Command, Event, EventKind, Explained, FromPeerd, How, Means, Netcheck, Outcome, SessionState,
+        Status, ToPeerd, Tried, Way,
+    },
     directory::Cursor,
 };
 
@@ -169,6 +172,64 @@ fn a_ping_tells_the_way_and_the_round_trip() {
         assert_eq!(text, format!("alice answers in 1.042 ms ({words})\n"));
         assert!(json.ends_with(&format!("\"how\":\"{key}\"}}\n")), "{json}");
     }
+}
+
+/// What a daemon behind a router knows.
+fn netcheck() -> Netcheck {
+    Netcheck {
+        state: SessionState::Online,
+        directory: "203.0.113.1:5001".parse().ok(),
+        round_trip_us: Some(12_500),
+        listen: "[::]:7001".parse().unwrap(),
+        reachable: true,
+        announced: vec!["192.168.1.2:7001".parse().unwrap()],
+        local: "192.168.1.2:7001".parse().ok(),
+        seen: "192.0.2.7:40123".parse().ok(),
+        advice: vec![Advice::ForwardPort],
+    }
+}
+
+#[test]
+fn a_netcheck_tells_how_the_daemon_is_seen_and_what_would_help() {
+    let (text, json) = both_forms(&["netcheck"], Outcome::Netcheck(Box::new(netcheck())));
+    insta::assert_snapshot!(format!("{text}{json}"));
+}
+
+#[test]
+fn an_explained_ping_tells_what_came_of_every_way() {
+    let tried = |means, address: &str, how, error: Option<&str>| Tried {
+        means: Some(means),
+        address: address.parse().ok(),
+        how,
+        took_us: 3_000_250,
+        error: error.map(Into::into),
+    };
+    let explained = Explained {
+        id: "7xKqPm2R".parse().unwrap(),
+        name: Some("alice".parse().unwrap()),
+        online: true,
+        tried: vec![
+            tried(Means::Address, "192.0.2.9:4000", None, Some("refused \u{1b}[2J")),
+            tried(Means::Rendezvous, "192.0.2.9:40123", Some(How::Punched), None),
+            tried(Means::Rendezvous, "192.0.2.9:40123", Some(How::CalledBack), None),
+            tried(Means::Relay, "", None, None),
+        ],
+        round_trip_us: Some(1_042),
+        here: netcheck(),
+        advice: vec![
+            Advice::WaitForPeer,
+            Advice::Nothing,
+            Advice::AllowConnections,
+            Advice::ForwardEither,
+            Advice::UpdateDirectory,
+            Advice::UpdatePeer,
+            Advice::OpenFirewall,
+            Advice::RelayOff,
+            Advice::Unknown,
+        ],
+    };
+    let (text, json) = both_forms(&["ping", "alice", "--explain"], Outcome::Explained(Box::new(explained)));
+    insta::assert_snapshot!(format!("{text}{json}"));
 }
 
 #[test]

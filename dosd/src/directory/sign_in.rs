@@ -165,7 +165,7 @@ impl Directory {
             permit: Some(permit),
         };
         let now = Timestamp::now();
-        let address = arrival.reach.address().unwrap_or(NOWHERE);
+        let (address, mapped) = (arrival.reach.address().unwrap_or(NOWHERE), arrival.reach.mapped());
         // Before the inbox is read: from here on live rows reach the session, so a row that is committed meanwhile is either
         // among those that are read, or pushed.
         let (session, pushes) = self.live.arrive(arrival).map_err(|error| match error {
@@ -211,6 +211,7 @@ impl Directory {
             password_again: known.password_again,
             trust: true,
             nodes: self.addresses(),
+            mapped,
         };
         Ok((Arrived { session, pushes, stored: since, latest }, answer))
     }

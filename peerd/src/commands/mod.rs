@@ -32,6 +32,7 @@ mod many;
 mod messages;
 mod name;
 mod near;
+mod netcheck;
 mod newest;
 mod news;
 mod operation;
@@ -258,6 +259,8 @@ async fn run_with(
         Command::Unblock(peer) => done(unblock::run(&change, peer).await),
         Command::Blocks => done(blocks::run(services, &sink).await),
         Command::Ping(peer) => done(ping::run(services, peer).await),
+        Command::Explain(peer) => done(ping::explain(services, peer).await),
+        Command::Netcheck => done(netcheck::run(services).await),
         Command::Card => done(card::run(services)),
         Command::Contacts => done(contacts::run(services, &sink).await),
         Command::Inspect(peer) => done(trust::inspect(services, peer).await),

@@ -260,7 +260,7 @@ async fn direct(
     race(&addresses, DIRECT_TIME_MAX, attempt).await
 }
 
-async fn connect(tls: &ClientTls, address: Address) -> Result<Connection, String> {
+pub(super) async fn connect(tls: &ClientTls, address: Address) -> Result<Connection, String> {
     let socket = TcpStream::connect(address.0).await.map_err(|error| error.to_string())?;
     socket.set_nodelay(true).map_err(|error| error.to_string())?;
     secure(tls, socket).await.map_err(|error| error.to_string())

@@ -8,6 +8,7 @@ mod admission;
 mod attempts;
 pub(crate) mod callers;
 pub(crate) mod dial;
+pub(crate) mod explain;
 pub(crate) mod fetch;
 mod intake;
 mod lines;

@@ -312,7 +312,7 @@ impl Actor {
             }
             if state != SessionState::Online {
                 (status.address, status.handle, status.latest) = (None, None, Seq(0));
-                (status.directory, status.local) = (None, None);
+                (status.directory, status.local, status.mapped) = (None, None, None);
             }
             change(status);
         });
@@ -403,7 +403,8 @@ impl Actor {
     }
 
     fn signed_in(&mut self, established: Established) {
-        let SignedIn { id, name, address, since, latest, password_again, .. } = established.signed_in.clone();
+        let SignedIn { id, name, address, since, latest, password_again, mapped, .. } =
+            established.signed_in.clone();
         let (directory, here) = (established.directory, established.here);
         self.directory = Some(directory);
         self.roaming.begin(Place::now(&self.local, self.directory));
@@ -416,7 +417,7 @@ impl Actor {
             // An address that is none says that there is none.
             status.address = Some(address).filter(|address| address.0.port() != 0);
             status.directory = Some(directory);
-            status.local = Some(here);
+            (status.local, status.mapped) = (Some(here), mapped);
             status.latest = latest;
             status.session += 1;
             status.handle = Some(handle);

@@ -88,6 +88,8 @@ pub(crate) struct Status {
     directory: Option<SocketAddr>,
     /// This daemon's end of it.
     local: Option<SocketAddr>,
+    /// Where the directory sees that, if it arranges a rendezvous.
+    pub mapped: Option<Address>,
     handle: Option<Handle>,
 }
 
@@ -185,6 +187,7 @@ impl Upstream {
             session: 0,
             directory: None,
             local: None,
+            mapped: None,
             handle: None,
         });
         let password_again = Arc::new(AtomicBool::new(false));

@@ -18,7 +18,7 @@ use crate::{
     time::Timestamp,
 };
 
-use super::{AlbumSummary, Contact, ContactRequest, How, Invite, Message, Rule, Way};
+use super::{AlbumSummary, Contact, ContactRequest, Explained, How, Invite, Message, Netcheck, Rule, Way};
 
 /// What came of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
@@ -163,6 +163,10 @@ pub enum Outcome {
         #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_or_none")]
         how: Option<How>,
     },
+    /// Of `explain`.
+    Explained(Box<Explained>),
+    /// Of `netcheck`.
+    Netcheck(Box<Netcheck>),
     /// Of `fetch`.
     Fetched {
         /// Which image.

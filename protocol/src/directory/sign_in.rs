@@ -97,4 +97,7 @@ pub struct SignedIn {
     /// The addresses of all nodes of the directory, where it has several: any of them will do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<HostPort>,
+    /// Where the directory sees this connection come from, if it arranges a rendezvous with this peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapped: Option<Address>,
 }

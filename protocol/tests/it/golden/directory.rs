@@ -298,6 +298,7 @@ fn signed_in() -> SignedIn {
         now: None,
         data: None,
         nodes: Vec::new(),
+        mapped: None,
     }
 }
 
@@ -386,6 +387,7 @@ fn reaching() -> Vec<Answer> {
         }),
         Answer::Rendezvous(RendezvousAt { mapped: "192.0.2.7:40123".parse().ok(), begin_us: 12_500 }),
         Answer::Rendezvous(RendezvousAt { mapped: None, begin_us: 0 }),
+        Answer::SignedIn(SignedIn { mapped: "192.0.2.7:40123".parse().ok(), ..signed_in() }),
     ]
 }
 
