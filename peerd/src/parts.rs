@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 use dos_host::socket::PlaceError;
 use dos_protocol::{Instance, WireError, directory::PeerNews};
 use dos_sqlite::WriterThread;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     invitations::Invitations,
     ledger::Ledger,
     library::Library,
+    mapping::Mapped,
     peer::{Peers, fetch::Owners, relay::CALLS_WAITING_MAX},
     random,
     relearn::Relearning,
@@ -106,6 +107,7 @@ pub(crate) struct Loose {
     pub(crate) calls: mpsc::Receiver<Summons>,
     pub(crate) peer_news: mpsc::Receiver<PeerNews>,
     pub(crate) asked: mpsc::Receiver<Asked>,
+    pub(crate) mapping: watch::Sender<Mapped>,
 }
 
 /// What is kept of images and views.
@@ -170,10 +172,12 @@ pub(crate) fn assemble(
     let (peer_news, peer_news_waiting) = mpsc::channel(PEER_NEWS_WAITING_MAX);
     let (calls, calls_waiting) = mpsc::channel(CALLS_WAITING_MAX);
     let (entrance, asked) = Entrance::new();
+    let (mapping, mapped) = watch::channel(Mapped::default());
     let local = Local {
         last: parking_lot::Mutex::default(),
         config: config.clone(),
         listen,
+        mapped: mapped.clone(),
         instance: Instance(u64::from_be_bytes(random::bytes()?)),
         identity: Arc::clone(&identity),
         store: store.clone(),
@@ -187,6 +191,7 @@ pub(crate) fn assemble(
         config,
         dirs,
         listen,
+        mapped,
         settings,
         store,
         cache,
@@ -209,7 +214,7 @@ pub(crate) fn assemble(
         anew: CancellationToken::new(),
         operations: Live::default(),
     };
-    Ok((services, Loose { ends, local, calls: calls_waiting, peer_news: peer_news_waiting, asked }))
+    Ok((services, Loose { ends, local, calls: calls_waiting, peer_news: peer_news_waiting, asked, mapping }))
 }
 
 /// Makes the disk and the database agree after a crash.

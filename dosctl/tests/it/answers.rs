@@ -186,6 +186,8 @@ fn netcheck() -> Netcheck {
         local: "192.168.1.2:7001".parse().ok(),
         seen: "192.0.2.7:40123".parse().ok(),
         advice: vec![Advice::ForwardPort],
+        mapped: None,
+        mapping_trouble: Some("the router does not map ports: refused".into()),
     }
 }
 

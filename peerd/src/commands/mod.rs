@@ -68,6 +68,7 @@ use dos_protocol::{
     directory::RequestAccess,
 };
 
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -81,6 +82,7 @@ use crate::{
     invitations::Invitations,
     ledger::Ledger,
     library::Library,
+    mapping::Mapped,
     peer::Peers,
     presence::Interest,
     relearn::Relearning,
@@ -112,6 +114,8 @@ pub(crate) struct Services {
     pub(crate) dirs: StateDir,
     /// Where it listens for other peers.
     pub(crate) listen: SocketAddr,
+    /// Where a router forwards that.
+    pub(crate) mapped: Receiver<Mapped>,
     pub(crate) settings: CurrentSettings,
     pub(crate) store: Store,
     pub(crate) cache: Cache,

@@ -34,10 +34,13 @@ pub(super) async fn look(services: &Arc<Services>) -> (Here, Netcheck) {
         is_reachable: config.reachable,
         local: services.upstream.session_address().map(Address),
         seen: session.mapped,
+        is_forwarded: services.mapped.borrow().address.is_some(),
     };
+    let mapping = services.mapped.borrow().clone();
     let identity = services.identity.registered();
-    let announced =
-        identity.as_ref().map(|(_, identity)| announced(config, services.listen, &identity.server).1);
+    let announced = identity
+        .as_ref()
+        .map(|(_, identity)| announced(config, (services.listen, mapping.address), &identity.server).1);
     let round_trip_us = match identity {
         Some((id, _)) if services.upstream.is_online() => {
             let begun = Instant::now();
@@ -56,6 +59,8 @@ pub(super) async fn look(services: &Arc<Services>) -> (Here, Netcheck) {
         local: here.local,
         seen: here.seen,
         advice: for_all(here),
+        mapped: mapping.address,
+        mapping_trouble: mapping.trouble,
     };
     (here, netcheck)
 }

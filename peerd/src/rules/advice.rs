@@ -15,12 +15,15 @@ pub(crate) struct Here {
     pub(crate) local: Option<Address>,
     /// From where the directory sees it come.
     pub(crate) seen: Option<Address>,
+    /// Whether a router forwards its port.
+    pub(crate) is_forwarded: bool,
 }
 
 impl Here {
     /// Whether a router maps the session to a port of its choice.
     fn is_remapped(self) -> bool {
-        self.local.zip(self.seen).is_some_and(|(local, seen)| local.0.port() != seen.0.port())
+        !self.is_forwarded
+            && self.local.zip(self.seen).is_some_and(|(local, seen)| local.0.port() != seen.0.port())
     }
 }
 
@@ -41,6 +44,7 @@ pub(crate) fn for_all(here: Here) -> Vec<Advice> {
         return vec![Advice::AllowConnections];
     }
     match here.seen {
+        _ if here.is_forwarded => vec![Advice::Nothing],
         None => vec![Advice::UpdateDirectory],
         Some(_) if here.is_remapped() => vec![Advice::ForwardPort],
         Some(_) => vec![Advice::Nothing],
@@ -91,6 +95,7 @@ mod tests {
             is_reachable: true,
             local: "192.168.1.2:7001".parse().ok(),
             seen: seen.map(|seen| seen.parse().unwrap()),
+            is_forwarded: false,
         }
     }
 
@@ -104,6 +109,7 @@ mod tests {
         assert_eq!(for_all(here(None)), [Advice::UpdateDirectory]);
         assert_eq!(for_all(here(REMAPPED)), [Advice::ForwardPort]);
         assert_eq!(for_all(here(KEPT)), [Advice::Nothing]);
+        assert_eq!(for_all(Here { is_forwarded: true, ..here(REMAPPED) }), [Advice::Nothing]);
     }
 
     fn tried(means: Means, address: &str, error: Option<&str>) -> Tried {
@@ -125,6 +131,8 @@ mod tests {
         assert_eq!(for_one(here(KEPT), there, &[failed, met]), [Advice::Nothing]);
         assert_eq!(for_one(here(KEPT), there, &all), [Advice::ForwardEither]);
         assert_eq!(for_one(here(REMAPPED), there, &all), [Advice::ForwardPort]);
+        let forwarded = Here { is_forwarded: true, ..here(REMAPPED) };
+        assert_eq!(for_one(forwarded, there, &all), [Advice::ForwardEither]);
         let older = There { meets: false, ..there };
         assert_eq!(for_one(here(KEPT), older, &all), [Advice::UpdatePeer, Advice::ForwardEither]);
         assert_eq!(for_one(here(None), older, &all), [Advice::UpdateDirectory, Advice::ForwardEither]);

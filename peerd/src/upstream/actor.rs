@@ -83,6 +83,7 @@ pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: Cance
         roaming: Roaming::new(),
         directory: None,
     };
+    let mut mapped = actor.local.mapped.clone();
     let because = actor.local.store.offline_because().await.unwrap_or_default();
     actor.publish(|status| status.trouble = because);
     if wanted && registered {
@@ -127,6 +128,7 @@ pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: Cance
                 actor.step(Event::Due).await;
             }
             moved = moved => actor.moved(moved).await,
+            Ok(()) = mapped.changed() => actor.roaming.hint(),
         }
     }
     actor.sign_out().await;
@@ -174,7 +176,8 @@ async fn attempt_once(
     let nonce = random::bytes::<16>().map_err(|error| refused(error.into()))?;
     let begun = local.store.begin_attempt(nonce.into()).await.map_err(|error| refused(error.into()))?;
     let Attempting { stored, state, proof } = begun;
-    let (port, addresses) = announced(&local.config, local.listen, &identity.server);
+    let mapped = local.mapped.borrow().address;
+    let (port, addresses) = announced(&local.config, (local.listen, mapped), &identity.server);
     let state = Some(state);
     // No seed fails here.
     let sealing = sealing_key(&identity.secret).ok().map(Box::new);
@@ -407,7 +410,13 @@ impl Actor {
             established.signed_in.clone();
         let (directory, here) = (established.directory, established.here);
         self.directory = Some(directory);
-        self.roaming.begin(Place::now(&self.local, self.directory));
+        let now = Place::now(&self.local, self.directory);
+        // What has changed since it began to sign in is announced by the next session.
+        let place = Place { announced: established.announced.clone(), ..now.clone() };
+        if place != now {
+            self.roaming.hint();
+        }
+        self.roaming.begin(place);
         let session = Session::begin(&self.local, id, established);
         let handle = session.handle.clone();
         self.session = Some(session);

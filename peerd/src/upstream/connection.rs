@@ -7,11 +7,12 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use dos_protocol::{
     Code, PublicKey, Seq, WireError,
-    directory::{Answer, FromDirectory, Op, SignedIn, ToDirectory},
+    directory::{Answer, FromDirectory, Op, Register, SignedIn, ToDirectory},
     frame::{self, Reader},
     key::SecretKey,
     limits::{SIGN_IN_TIME_MAX, WRITE_STALL_MAX},
     link::HostPort,
+    model::Address,
     name::printable,
     tls::{Alpn, ClientTls, Stream, TlsError},
 };
@@ -53,6 +54,8 @@ pub(super) struct Established {
     pub(super) signed_in: SignedIn,
     /// The last update that was stored when it signed in.
     pub(super) stored: Seq,
+    /// What it announced.
+    pub(super) announced: Vec<Address>,
 }
 
 /// Why there is no session: what to do about it, and what to tell.
@@ -153,6 +156,11 @@ pub(super) async fn establish(
     identity: &Identity,
     (op, stored): (Op, Seq),
 ) -> Result<Established, Failure> {
+    let announced = match &op {
+        Op::SignIn(sign_in) | Op::Register(Register { sign_in, .. }) => sign_in.addresses.clone(),
+        Op::Reclaim(reclaim) => reclaim.sign_in.addresses.clone(),
+        _ => Vec::new(),
+    };
     let mut line = Line::open(ways, identity.server.key, &identity.secret).await?;
     // Another node may be faster than one whose store is away.
     let patience = if ways.has_more() { ANSWER_PATIENCE } else { SIGN_IN_TIME_MAX };
@@ -160,7 +168,7 @@ pub(super) async fn establish(
         return Err(line.unexpected());
     };
     let Line { at, input, output, directory, here } = line;
-    Ok(Established { at, input, output, directory, here, signed_in, stored })
+    Ok(Established { at, input, output, directory, here, signed_in, stored, announced })
 }
 
 async fn answer(

@@ -42,6 +42,7 @@ use crate::{
     feed::Feed,
     identity::{Identities, Identity},
     inbox::Inbox,
+    mapping::Mapped,
     store::Store,
 };
 use session::{AskError, Handle, Request};
@@ -151,6 +152,8 @@ pub(crate) struct Local {
     pub(crate) config: Config,
     /// Where this daemon listens for other peers.
     pub(crate) listen: SocketAddr,
+    /// Where a router forwards that.
+    pub(crate) mapped: watch::Receiver<Mapped>,
     pub(crate) instance: Instance,
     pub(crate) identity: Arc<Identities>,
     pub(crate) store: Store,

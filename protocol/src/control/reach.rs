@@ -65,6 +65,12 @@ pub struct Netcheck {
     pub seen: Option<Address>,
     /// What would help.
     pub advice: Vec<Advice>,
+    /// Where its router forwards the port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapped: Option<Address>,
+    /// Why it does not, if it is asked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapping_trouble: Option<Box<str>>,
 }
 
 /// Of `ping --explain`.

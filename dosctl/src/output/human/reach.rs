@@ -25,6 +25,11 @@ pub(crate) fn netcheck(text: &mut Text, check: &Netcheck) {
     if let Some(nat) = nat(check) {
         text.line(&format!("router     {}", router(nat)));
     }
+    match (check.mapped, &check.mapping_trouble) {
+        (Some(address), _) => text.line(&format!("mapping    {address}, forwarded by the router")),
+        (None, Some(trouble)) => text.line(&format!("mapping    none: {trouble}")),
+        (None, None) => {}
+    }
     advise(text, &check.advice, check);
 }
 

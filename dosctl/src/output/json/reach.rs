@@ -22,6 +22,8 @@ pub(crate) struct Netcheck<'a> {
     local: Option<Address>,
     seen: Option<Address>,
     nat: Option<&'static str>,
+    mapped: Option<Address>,
+    mapping_trouble: Option<&'a str>,
     advice: Vec<&'static str>,
 }
 
@@ -37,6 +39,8 @@ impl<'a> From<&'a control::Netcheck> for Netcheck<'a> {
             local: check.local,
             seen: check.seen,
             nat: nat(check),
+            mapped: check.mapped,
+            mapping_trouble: check.mapping_trouble.as_deref(),
             advice: check.advice.iter().copied().map(Advice::as_str).collect(),
         }
     }

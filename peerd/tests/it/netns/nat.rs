@@ -12,16 +12,17 @@
 //! nftables); says clearly that it was skipped where it cannot run.
 
 use std::{
-    env,
+    env, fs,
     io::Write as _,
+    path::Path,
     process::{Command, Stdio},
     time::Instant,
 };
 
-use dos_testing::{has_program, skipped};
+use dos_testing::{Guarded, Signal, has_program, skipped};
 
 use super::{Namespaces, ip, lay_line};
-use crate::stage::Stage;
+use crate::stage::{Stage, wait_until};
 
 /// Asks for all pairs, and for the table.
 const ALL: &str = "DOS_NAT_TABLE";
@@ -40,6 +41,8 @@ enum Router {
     Rejecting,
     /// As the first, with a port that leads to the peer's daemon.
     Forwarded,
+    /// As the second, and it maps ports for whom asks.
+    Mapping,
 }
 
 impl Router {
@@ -51,24 +54,32 @@ impl Router {
             Self::Symmetric => "symmetric",
             Self::Rejecting => "rejecting",
             Self::Forwarded => "forwarded port",
+            Self::Mapping => "mapping",
         }
     }
 
     /// Its rules for nft(8), with its end of the line outside and the host inside.
     fn rules(self, outside: &str, host: &str) -> String {
-        let random = if self == Self::Symmetric { "fully-random" } else { "" };
+        let random = if matches!(self, Self::Symmetric | Self::Mapping) { "fully-random" } else { "" };
         let unexpected =
             if self == Self::Rejecting { "meta l4proto tcp reject with tcp reset" } else { "drop" };
         let forward = match self {
             Self::Forwarded => format!("iifname {outside} tcp dport {PORT} dnat ip to {host}:{PORT};"),
+            Self::Mapping => "jump miniupnpd_dnat;".into(),
             _ => String::new(),
         };
+        // What miniupnpd fills.
+        let [dnat, peer, pass] = ["dnat", "peer", ""]
+            .map(|name| format!("chain miniupnpd{}{name} {{}}", if name.is_empty() { "" } else { "_" }));
         format!(
             "table inet nat {{
+                {dnat}
+                {peer}
                 chain prerouting {{ type nat hook prerouting priority -100; {forward} }}
                 chain postrouting {{ type nat hook postrouting priority 100; oifname {outside} masquerade {random}; }}
             }}
             table inet filter {{
+                {pass}
                 chain input {{
                     type filter hook input priority 0;
                     iifname {outside} ct state established,related accept;
@@ -222,6 +233,64 @@ fn the_relay_carries_what_no_router_lets_through() {
     use Router::{Preserving, Symmetric};
     let test = "the_relay_carries_what_no_router_lets_through";
     is_as_expected(test, &[(Symmetric, Symmetric), (Preserving, Symmetric)]);
+}
+
+/// What a router needs to serve PCP, NAT-PMP and nothing else, in the words of miniupnpd.conf(5).
+fn miniupnpd(outside: &str, inside: &str, lease: &Path) -> String {
+    format!(
+        "ext_ifname={outside}\nlistening_ip={inside}\nenable_natpmp=yes\nenable_upnp=no\nsecure_mode=yes\n\
+         lease_file={}\nuuid=439e9829-9674-4342-8de0-12593c5678e2\n\
+         upnp_table_name=filter\nupnp_nat_table_name=nat\nupnp_forward_chain=miniupnpd\n\
+         upnp_nat_chain=miniupnpd_dnat\nupnp_nat_postrouting_chain=miniupnpd_peer\n\
+         allow 1024-65535 192.168.0.0/16 1024-65535\n",
+        lease.display()
+    )
+}
+
+#[test]
+fn a_router_that_maps_ports_is_asked_to_and_what_was_relayed_is_direct() {
+    use Router::{Mapping, Preserving, Symmetric};
+    let test = "a_router_that_maps_ports_is_asked_to_and_what_was_relayed_is_direct";
+    if !has_program("miniupnpd") {
+        return skipped(test, "there is no miniupnpd");
+    }
+    let networks = match Networks::lay(Preserving, Mapping) {
+        Ok(networks) => networks,
+        Err(why) => return skipped(test, &why),
+    };
+    let stage = Stage::at("203.0.113.1", Some(networks.name(Networks::DIRECTORY)), &[]);
+    let conf = stage.path("miniupnpd.conf");
+    fs::write(&conf, miniupnpd("wa1", "la0", &stage.path("leases"))).unwrap();
+    let router = networks.name(Networks::ALICE - 1);
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", router, "miniupnpd", "-d", "-4", "-f"]).arg(&conf);
+    command.arg("-P").arg(stage.path("miniupnpd.pid")).stdin(Stdio::null());
+    let log = fs::File::create(stage.path("miniupnpd.log")).unwrap();
+    let _mapper = Guarded::start(command.stdout(Stdio::null()).stderr(log));
+    // Without the mapping they cannot get through: she is behind a router that takes ports by chance.
+    let arguments = ["--auto-fetch", "false", "--port-mapping", "off"];
+    let mut alice = stage.peer_in("alice", Some(networks.name(Networks::ALICE)), &arguments);
+    let bob = stage.peer_in("bob", Some(networks.name(Networks::BOB)), &arguments);
+    assert_eq!(bob.json(&["ping", "alice"])["way"], "relayed", "{:?} {:?}", Symmetric, bob.log());
+    alice.extra.truncate(2);
+    alice.restart();
+    alice.online();
+    let mapped = || alice.json(&["netcheck"])["mapped"].as_str().map(ToOwned::to_owned);
+    wait_until("the router has mapped the port", || mapped().is_some());
+    let outside = mapped().unwrap();
+    assert!(outside.starts_with("11.0.2.2:"), "{outside}");
+    let direct = || {
+        let pong = bob.json(&["ping", "alice"]);
+        pong["way"] == "direct" && pong["address"] == outside.as_str()
+    };
+    wait_until("bob is told of it, and gets through", direct);
+    let rules = || {
+        let list = Command::new("ip").args(["netns", "exec", router, "nft", "list", "ruleset"]).output();
+        String::from_utf8(list.unwrap().stdout).unwrap()
+    };
+    assert!(rules().contains("dnat ip to 192.168.2.2:"), "{}", rules());
+    assert!(alice.peerd.take().unwrap().signal(Signal::TERM).success());
+    assert!(!rules().contains("dnat ip to"), "it is taken back: {}", rules());
 }
 
 /// All pairs, as a table, for `cargo xtask nat`.

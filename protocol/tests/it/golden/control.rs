@@ -328,6 +328,8 @@ fn netcheck() -> Netcheck {
         local: "192.168.1.2:7001".parse().ok(),
         seen: "192.0.2.7:40123".parse().ok(),
         advice: vec![Advice::ForwardPort],
+        mapped: None,
+        mapping_trouble: None,
     }
 }
 
@@ -386,6 +388,11 @@ fn outcomes_of_sessions() -> Vec<Outcome> {
         Outcome::Pong { id: bob(), name: None, way, round_trip_us: 250, how: Some(How::CalledBack) },
         Outcome::Netcheck(Box::new(netcheck())),
         Outcome::Explained(Box::new(explained())),
+        Outcome::Netcheck(Box::new(Netcheck {
+            mapped: "192.0.2.7:7001".parse().ok(),
+            mapping_trouble: Some("refused".into()),
+            ..netcheck()
+        })),
     ]
 }
 
