@@ -82,6 +82,7 @@ impl Caller {
             stored: Seq(0),
             sealing: Some(self.sealing.clone()),
             state: None,
+            rendezvous: false,
         };
         let op = match entry {
             Entry::Bare => return Ok(session),

@@ -123,7 +123,7 @@ verbs! {
     Up up, Register register, Login login, Logout logout, Server server, Name name, Unregister unregister, Password password, Status status, Wait wait, List list, Resolve resolve, Add add,
     Remove remove, Rename rename, Preview preview, Share share, Shares shares, Request request, Cancel cancel,
     Requests requests, Approve approve, Deny deny, Fetch fetch, View view, Checkout checkout, Checkin checkin,
-    Send send, Broadcast broadcast, Messages messages, Block block, Unblock unblock, Blocks blocks, Ping ping,
+    Send send, Broadcast broadcast, Messages messages, Block block, Unblock unblock, Blocks blocks, Ping ping, Netcheck netcheck,
     Watch watch, News news, Card card, Trust trust, Contacts contacts, Invite invite, Invites invites, Group group, Groups groups,
     Gallery gallery, Set set, Album album, Albums albums,
     Instances instances, Completions completions,

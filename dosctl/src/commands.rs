@@ -26,6 +26,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod messages;
 pub(crate) mod name;
+pub(crate) mod netcheck;
 pub(crate) mod news;
 pub(crate) mod password;
 pub(crate) mod ping;

@@ -305,6 +305,8 @@ fn is_change(command: &Command) -> bool {
         | Command::News { .. }
         | Command::Blocks
         | Command::Ping(_)
+        | Command::Explain(_)
+        | Command::Netcheck
         | Command::Card
         | Command::Contacts
         | Command::Groups

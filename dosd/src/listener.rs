@@ -91,8 +91,8 @@ pub(crate) async fn listen(listener: TcpListener, entrance: Entrance, stop: Canc
         };
         match accepted {
             Ok((stream, from)) => {
-                let from = from.ip().to_canonical();
-                match entrance.admission.arrive(network_of(from)) {
+                let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+                match entrance.admission.arrive(network_of(from.ip())) {
                     Some(pending) => {
                         let visit = visit(Arc::clone(&entrance), stream, (from, pending), stop.clone());
                         connections.spawn(visit);
@@ -117,9 +117,10 @@ pub(crate) async fn listen(listener: TcpListener, entrance: Entrance, stop: Canc
 async fn visit(
     entrance: Arc<Entrance>,
     stream: TcpStream,
-    (from, pending): (IpAddr, Pending<IpAddr>),
+    (seen, pending): (SocketAddr, Pending<IpAddr>),
     stop: CancellationToken,
 ) {
+    let from = seen.ip();
     let begun = tokio::select! {
         biased;
         () = stop.cancelled() => return,
@@ -130,7 +131,7 @@ async fn visit(
     match begun {
         Ok(Begun::Session(key, first)) => {
             // Boxed, so that what only the sign-in needs is freed before the session begins.
-            let signed_in = Box::pin(session::sign_in(directory, key, from, *first)).await;
+            let signed_in = Box::pin(session::sign_in(directory, key, seen, *first)).await;
             drop(pending);
             match signed_in {
                 Ok(signed_in) => Box::pin(serve(directory, from, signed_in)).await,

@@ -15,8 +15,12 @@ const ANYWHERE: [SocketAddr; 2] = [
     SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), 9),
 ];
 
-/// The port to announce, and the addresses: none and port 0, if nobody can connect.
-pub(crate) fn announced(config: &Config, listen: SocketAddr, server: &JoinLink) -> (u16, Vec<Address>) {
+/// The port to announce, and the addresses: none and port 0, if nobody can connect. `mapped` is where a router forwards the port.
+pub(crate) fn announced(
+    config: &Config,
+    (listen, mapped): (SocketAddr, Option<Address>),
+    server: &JoinLink,
+) -> (u16, Vec<Address>) {
     if !config.reachable {
         return (0, Vec::new());
     }
@@ -26,8 +30,8 @@ pub(crate) fn announced(config: &Config, listen: SocketAddr, server: &JoinLink) 
     }
     let own = open_at((&interfaces(), &outward()), listen, is_loopback(&server.host));
     let mut addresses = config.advertise.clone();
-    for ip in own {
-        let address = Address((ip, listen.port()).into());
+    let own = own.into_iter().map(|ip| Address((ip, listen.port()).into()));
+    for address in mapped.into_iter().chain(own) {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
@@ -148,8 +152,11 @@ mod tests {
         let said: Vec<Address> = vec!["203.0.113.1:77".parse().unwrap(), "127.0.0.1:9".parse().unwrap()];
         let config = Config { advertise: said.clone(), ..Config::new("/x".into(), "/y".into()) };
         let listen = "127.0.0.1:9".parse().unwrap();
-        assert_eq!(announced(&config, listen, &server), (9, said));
+        assert_eq!(announced(&config, (listen, None), &server), (9, said.clone()));
+        let mapped: Address = "198.51.100.1:4000".parse().unwrap();
+        let with = announced(&config, (listen, Some(mapped)), &server).1;
+        assert_eq!(with, [said.as_slice(), &[mapped]].concat(), "what the router forwards comes next");
         let config = Config { reachable: false, ..config };
-        assert_eq!(announced(&config, listen, &server), (0, vec![]));
+        assert_eq!(announced(&config, (listen, Some(mapped)), &server), (0, vec![]));
     }
 }

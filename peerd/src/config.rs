@@ -23,7 +23,7 @@ use dos_protocol::{
 };
 
 pub use crate::rules::strangers::Strangers;
-pub use declared::{GallerySwitch, Given, NotifySwitch, Values};
+pub use declared::{GallerySwitch, Given, MappingSwitch, NotifySwitch, Values};
 pub use gallery_url::{GalleryUrl, GalleryUrlError};
 
 /// Why the settings make no sense.
@@ -72,6 +72,8 @@ pub struct Config {
     pub advertise: Vec<Address>,
     /// Whether others can connect to it at all.
     pub reachable: bool,
+    /// Whether the router is asked to forward the port.
+    pub port_mapping: MappingSwitch,
     /// The filter of the log; can be changed while the daemon runs.
     pub log: Box<str>,
     /// How it logs.
@@ -161,6 +163,7 @@ impl Config {
             listen: values.listen,
             advertise: values.advertise.unwrap_or_default(),
             reachable: values.reachable,
+            port_mapping: values.port_mapping,
             log: values.log.into(),
             log_format: values.log_format,
             gallery: values.gallery,
@@ -217,6 +220,7 @@ impl Configuration for Config {
             ("listen", self.listen != other.listen),
             ("advertise", self.advertise != other.advertise),
             ("reachable", self.reachable != other.reachable),
+            ("port_mapping", self.port_mapping != other.port_mapping),
             ("log_format", self.log_format != other.log_format),
             ("gallery", self.gallery != other.gallery),
             ("notify", self.notify != other.notify),

@@ -46,6 +46,7 @@ mod ledger;
 mod letters;
 mod library;
 mod manager;
+mod mapping;
 mod metrics;
 mod opened;
 mod parts;
@@ -77,7 +78,7 @@ use std::{
 };
 
 use dos_daemon::{http, notify};
-use dos_protocol::{Seq, directory::Call, limits::SHUTDOWN_TIME_MAX};
+use dos_protocol::{Seq, limits::SHUTDOWN_TIME_MAX};
 use dos_sqlite::WriterThread;
 use parking_lot::Mutex;
 use tokio::{
@@ -95,13 +96,14 @@ use chores::{
     notifying::{self, Notifying},
 };
 use commands::Services;
-use config::NotifySwitch;
 pub use config::{Config, Limits, Settings};
+use config::{MappingSwitch, NotifySwitch};
 pub use parts::RunError;
 use parts::{Loose, State, assemble};
 use reconcile::Reconciling;
 #[cfg(fuzzing)]
 pub use store::fuzzing;
+use upstream::Summons;
 
 /// How long commands that change something may take to finish when the daemon stops.
 const FINISH_TIME_MAX: Duration = Duration::from_millis(1500);
@@ -170,7 +172,7 @@ impl Daemon {
         let doors = Doors::open(&config)?;
         let opened = Arc::new(Mutex::new(opened::Opened::prepare(&config.socket)));
         let wanted_online = state.wanted_online;
-        let (services, Loose { ends, local, calls, peer_news, asked }) =
+        let (services, Loose { ends, local, calls, peer_news, asked, mapping }) =
             assemble(config, doors.listen, state)?;
         let services = Arc::new(services);
         services.trust.count().await?;
@@ -190,6 +192,9 @@ impl Daemon {
         let control = tokio::spawn(control::run(Arc::clone(&services), doors.socket, renew, early.clone()));
         let mut others = spawn_others(&services, (doors.peers, calls), &early);
         others.push(tokio::spawn(following::run(follows(&services), peer_news, early.clone())));
+        if services.config.reachable && services.config.port_mapping == MappingSwitch::On {
+            others.push(tokio::spawn(mapping::run(doors.listen, mapping, early.clone())));
+        }
         if services.config.notify == NotifySwitch::On {
             others.push(tokio::spawn(notifying::run(notifies(&services), early.clone())));
         }
@@ -292,7 +297,7 @@ fn follows(services: &Services) -> Following {
 /// The tasks that end first.
 fn spawn_others(
     services: &Arc<Services>,
-    (listener, calls): (TcpListener, mpsc::Receiver<Call>),
+    (listener, calls): (TcpListener, mpsc::Receiver<Summons>),
     stop: &CancellationToken,
 ) -> Vec<JoinHandle<()>> {
     let chores = Chores {

@@ -3,12 +3,9 @@
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use dos_host::socket::PlaceError;
-use dos_protocol::{
-    Instance, WireError,
-    directory::{Call, PeerNews},
-};
+use dos_protocol::{Instance, WireError, directory::PeerNews};
 use dos_sqlite::WriterThread;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -26,6 +23,7 @@ use crate::{
     invitations::Invitations,
     ledger::Ledger,
     library::Library,
+    mapping::Mapped,
     peer::{Peers, fetch::Owners, relay::CALLS_WAITING_MAX},
     random,
     relearn::Relearning,
@@ -37,7 +35,7 @@ use crate::{
     state_dir::{StateDir, StateDirError},
     store::{self, Live, Store},
     trust::Trust,
-    upstream::{Ends, Local, Upstream},
+    upstream::{Ends, Local, Summons, Upstream},
 };
 
 /// Why the daemon cannot start.
@@ -106,9 +104,10 @@ impl State {
 pub(crate) struct Loose {
     pub(crate) ends: Ends,
     pub(crate) local: Local,
-    pub(crate) calls: mpsc::Receiver<Call>,
+    pub(crate) calls: mpsc::Receiver<Summons>,
     pub(crate) peer_news: mpsc::Receiver<PeerNews>,
     pub(crate) asked: mpsc::Receiver<Asked>,
+    pub(crate) mapping: watch::Sender<Mapped>,
 }
 
 /// What is kept of images and views.
@@ -148,7 +147,7 @@ pub(crate) fn assemble(
         Arc::clone(&upstream),
         cache.clone(),
         Arc::clone(&trust),
-        config.settings,
+        &config,
     ));
     let requests = Requests { store: store.clone(), feed: Arc::clone(&feed) };
     let known = (cache.clone(), Arc::clone(&identity), Arc::clone(&directory), Arc::clone(&trust));
@@ -173,10 +172,12 @@ pub(crate) fn assemble(
     let (peer_news, peer_news_waiting) = mpsc::channel(PEER_NEWS_WAITING_MAX);
     let (calls, calls_waiting) = mpsc::channel(CALLS_WAITING_MAX);
     let (entrance, asked) = Entrance::new();
+    let (mapping, mapped) = watch::channel(Mapped::default());
     let local = Local {
         last: parking_lot::Mutex::default(),
         config: config.clone(),
         listen,
+        mapped: mapped.clone(),
         instance: Instance(u64::from_be_bytes(random::bytes()?)),
         identity: Arc::clone(&identity),
         store: store.clone(),
@@ -190,6 +191,7 @@ pub(crate) fn assemble(
         config,
         dirs,
         listen,
+        mapped,
         settings,
         store,
         cache,
@@ -212,7 +214,7 @@ pub(crate) fn assemble(
         anew: CancellationToken::new(),
         operations: Live::default(),
     };
-    Ok((services, Loose { ends, local, calls: calls_waiting, peer_news: peer_news_waiting, asked }))
+    Ok((services, Loose { ends, local, calls: calls_waiting, peer_news: peer_news_waiting, asked, mapping }))
 }
 
 /// Makes the disk and the database agree after a crash.

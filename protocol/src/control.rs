@@ -15,6 +15,7 @@ mod event;
 mod invite;
 mod message;
 mod outcome;
+mod reach;
 mod read;
 
 pub use album::{AlbumChange, AlbumSummary, DescriptionChange, Rule, Terms};
@@ -22,8 +23,9 @@ pub use command::{AddOptions, Command, ListQuery, MessagesQuery, RequestArg, Req
 pub use contact::{Contact, OtherKey, Trust};
 pub use event::{Event, EventKind, ImageChange, ImageChanged};
 pub use invite::{Invite, InviteGrant, InviteState, NewInvite};
-pub use message::{ContactRequest, Message, Way};
+pub use message::{ContactRequest, How, Message, Way};
 pub use outcome::{Each, Group, Member, Note, Outcome, SessionState, Status};
+pub use reach::{Advice, Explained, Means, Netcheck, Tried};
 pub use read::{Reply, read_command, read_reply};
 
 use serde::{Deserialize, Serialize};

@@ -33,7 +33,10 @@ pub use message::{Block, Blocked, Broadcast, Delivery, InboxMessage, Send, Sent}
 pub use password::{Blob, BlobError, Escrow, LoggedIn, LoginStart};
 pub use presence::{Changes, Presence, Subscription};
 pub use publish::{Preview, PreviewOf, Publish, PublishAs, Set, Sign};
-pub use reach::{Call, Contact, RELAY_MAGIC, RELAY_OPEN, Ticket};
+pub use reach::{
+    Call, Contact, PREFACE_BYTES, RELAY_MAGIC, RELAY_OPEN, RENDEZVOUS_MAGIC, Rendezvous, RendezvousAt,
+    RendezvousCall, Ticket, preface, ticket_of,
+};
 pub use read::{Incoming, UnknownUpdate, read_message, read_request};
 pub use request::{Decide, Decision, Request, RequestAccess, RequestState};
 pub use sign_in::{Recover, Register, SignIn, SignedIn};
@@ -129,6 +132,8 @@ pub enum FromDirectory {
     Pong(u32),
     /// Something that a followed peer has done.
     PeerNews(Box<PeerNews>),
+    /// Another peer wants a rendezvous. To peers that take part in them ([`SignIn::rendezvous`]).
+    Rendezvous(Box<RendezvousCall>),
 }
 
 /// What a peer asks.
@@ -266,6 +271,8 @@ pub enum Op {
     Unregister,
     /// Follows other peers in this session, and asks what they have shown since.
     Follow(Follow),
+    /// Arranges that this peer and another one connect to each other at one moment.
+    Rendezvous(Rendezvous),
 }
 
 /// What came of a request.
@@ -343,6 +350,8 @@ pub enum Answer {
     Invited(Invited),
     /// Who is followed, and what they have shown.
     Followed(Followed),
+    /// The other peer was told of the rendezvous.
+    Rendezvous(RendezvousAt),
 }
 
 #[cfg(test)]

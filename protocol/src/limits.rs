@@ -466,5 +466,39 @@ pub const RELAY_HANDICAP: Duration = Duration::from_millis(150);
 /// From the beginning on a relayed connection that is up waits so long for a direct one.
 pub const DIRECT_PREFERRED_TIME: Duration = Duration::from_millis(300);
 
+/// After this time a rendezvous is asked for beside the addresses. A peer in the same network has answered by then, and costs the
+/// directory nothing.
+pub const RENDEZVOUS_HANDICAP: Duration = Duration::from_millis(50);
+
+/// From the beginning on a relayed connection that is up waits so long for a rendezvous, if one led to that peer the last time: on a path of
+/// 150 ms there and back it takes six of these, with the directory as far away.
+pub const RENDEZVOUS_PREFERRED_TIME: Duration = Duration::from_secs(1);
+
+/// A rendezvous begins within this time after the directory has told of it: half of the longest round trip that it waits for.
+pub const RENDEZVOUS_BEGIN_MAX: Duration = Duration::from_millis(500);
+
+/// Attempts of one side of a rendezvous to connect to where the other's session is seen: where routers answer what they do not expect,
+/// the first ones may come too early. Of no use to whoever wants a host disturbed.
+pub const PUNCH_TRIES: u32 = 6;
+
+/// Addresses at which the called side of a rendezvous looks for the caller.
+pub const CALL_BACK_ADDRESSES: usize = 3;
+
+/// Rendezvous of one peer in a minute, and at once: a connection that has come about is kept for a minute, so that these are as many
+/// owners.
+pub const RENDEZVOUS_PER_MINUTE: u32 = 120;
+
+/// Rendezvous that one peerd takes part in together, called ones; the callers of more go through the relay.
+pub const RENDEZVOUS_CALLED_MAX: usize = 8;
+
+/// Of these, those that begin in a minute, and at once: so few that a directory that lies has nobody disturbed by them.
+pub const RENDEZVOUS_CALLED_PER_MINUTE: u64 = 60;
+
+/// Of these, rendezvous with one peer together.
+pub const RENDEZVOUS_CALLED_PER_PEER: usize = 2;
+
+/// Connections of one rendezvous that its caller looks at: those of the ways that there are, and of somebody in between who knows the ticket.
+pub const RENDEZVOUS_CONNECTIONS: usize = 4;
+
 /// Pings over a connection between two peers for one `ping`; the shortest counts.
 pub const PEER_PINGS: u32 = 5;

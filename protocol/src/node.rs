@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use strum::VariantNames;
 
 use crate::{
-    directory::{Call, Notice, NoticeKind, PeerNews, Update},
+    directory::{Call, Notice, NoticeKind, PeerNews, RendezvousCall, Update},
     frame,
     id::{Instance, PeerId, Seq},
     kind::known_or_none,
@@ -71,6 +71,9 @@ pub struct Resident {
     pub addresses: Vec<Address>,
     /// Since when.
     pub since: Timestamp,
+    /// From where its session comes, with the port of that, if it takes part in a rendezvous.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapped: Option<Address>,
 }
 
 /// A block that was made or lifted.
@@ -196,6 +199,15 @@ pub enum Ask {
         peer: PeerId,
         /// Of which.
         call: Call,
+    },
+    /// To notify a peer of a rendezvous. The answer is how long that peer takes to answer ([`Told::Micros`]).
+    Rendezvous {
+        /// Whom.
+        peer: PeerId,
+        /// Of which. When it is to begin is for the called node to say.
+        call: Box<RendezvousCall>,
+        /// How long the caller takes to answer, in microseconds.
+        round_trip_us: u64,
     },
     /// To answer when a peer has stored a row.
     Stored {

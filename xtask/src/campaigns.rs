@@ -72,6 +72,17 @@ pub(crate) fn power_cuts(cuts: PowerCuts) -> Result<()> {
     Ok(())
 }
 
+/// Tries two peers behind every pair of routers, and prints which way leads from one to the other.
+///
+/// # Errors
+/// If the programs do not build, or a way is not as it must be.
+pub(crate) fn nat() -> Result<()> {
+    let mut command = cargo::tests("peerd", "netns::nat::every_pair_of_routers")?;
+    command.env("DOS_NAT_TABLE", "1");
+    ensure!(command.status().context("cannot run the tests")?.success(), "a way is not as it must be");
+    Ok(())
+}
+
 /// What this machine lacks for a disk of ours.
 fn missing() -> Option<String> {
     let programs = ["unshare", "mount", "umount", "mkfs.ext4"];

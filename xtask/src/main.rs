@@ -67,6 +67,8 @@ enum Chore {
         #[arg(value_name = "NAME")]
         name: Option<String>,
     },
+    /// Tries two peers behind every pair of routers in network namespaces, and prints a table of the ways; needs root, ip and nft
+    Nat,
     /// Checks licences, sources and banned crates of all dependencies against deny.toml
     Deny,
     /// Kills daemons and cuts connections while clients work, and checks their history: lost, doubled, over-granted, stuck
@@ -101,6 +103,7 @@ fn main() -> ExitCode {
         Chore::Mutants => mutants::run(),
         Chore::Kills { kills } => cargo::kills(kills),
         Chore::Attack { name } => cargo::attack(name.as_deref()),
+        Chore::Nat => campaigns::nat(),
         Chore::Deny => deny::run(&cargo::workspace()),
         Chore::History(history) => campaigns::history(history),
         Chore::Powercut(cuts) => campaigns::power_cuts(cuts),

@@ -10,6 +10,7 @@ mod invites;
 mod listing;
 mod messages;
 mod news;
+mod reach;
 
 pub(crate) use access::{request, requests, shared, shares};
 pub(crate) use album::{album, albums, rule};
@@ -19,6 +20,7 @@ pub(crate) use invites::{invitation, invites, joined, revoked};
 pub(crate) use listing::{end_of_page, image, listed, page, resolved, total};
 pub(crate) use messages::{blocked, blocks, contact, message, messages, sent};
 pub(crate) use news::news;
+pub(crate) use reach::{explained, netcheck};
 
 use dos_protocol::{
     ImagePath, PeerName,

@@ -9,6 +9,7 @@ mod event;
 mod image;
 mod invites;
 mod message;
+mod reach;
 mod transfer;
 
 pub(crate) use access::{Answered, Grant, Request, Requests, Shared, Shares};
@@ -21,6 +22,7 @@ pub(crate) use image::{
 };
 pub(crate) use invites::{Invitation, Invite, Invites};
 pub(crate) use message::{Blocked, Blocks, Contact, Message, Messages, Sent, Told, Unblocked};
+pub(crate) use reach::{Explained, Netcheck};
 pub(crate) use transfer::{Fetched, FetchedAll, Pong, Progress, Transfer};
 
 use dos_protocol::{

@@ -274,7 +274,13 @@ fn documents_have_the_documented_keys() {
             way: Some(way).into(),
             round_trip_ms: Some(0.412),
         }),
-        json::document(&json::Pong { id, name: None, way: Some(way).into(), round_trip_ms: 0.412 }),
+        json::document(&json::Pong {
+            id,
+            name: None,
+            way: Some(way).into(),
+            round_trip_ms: 0.412,
+            how: Some("punched"),
+        }),
         json::document(&json::Viewed {
             image: &path,
             bytes: 5,

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 pub(crate) use dos_protocol::size::format_size as size;
-use dos_protocol::{Allowance, PeerId, PeerName, Timestamp, control::Way, model::SessionEnd};
+use dos_protocol::{
+    Allowance, PeerId, PeerName, Timestamp,
+    control::{How, Netcheck, Way},
+    model::SessionEnd,
+};
 use jiff::tz::TimeZone;
 
 /// `1 view`, `2 views`.
@@ -49,6 +53,27 @@ pub(crate) fn way(way: Way) -> String {
         Way::Direct(address) => format!("direct, {address}"),
         Way::Relayed => "relayed".into(),
     }
+}
+
+/// The same, with the way's make: `direct, hole punched, 192.0.2.7:4000`.
+#[must_use]
+pub(crate) fn way_and_how(way: Way, how: Option<How>) -> String {
+    match (way, how) {
+        (Way::Direct(address), Some(How::Punched)) => format!("direct, hole punched, {address}"),
+        (Way::Direct(address), Some(How::CalledBack)) => format!("direct, called back from {address}"),
+        _ => self::way(way),
+    }
+}
+
+/// What a router makes of the port of a session: `none` if there is none, `kept`, `remapped`.
+#[must_use]
+pub(crate) fn nat(check: &Netcheck) -> Option<&'static str> {
+    let (local, seen) = (check.local?, check.seen?);
+    Some(match (local == seen, local.0.port() == seen.0.port()) {
+        (true, _) => "none",
+        (false, true) => "kept",
+        (false, false) => "remapped",
+    })
 }
 
 /// `5 min`, with one unit.

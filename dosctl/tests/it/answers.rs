@@ -4,7 +4,10 @@ use std::io::{BufRead, BufReader, Read};
 
 use dos_protocol::{
     Code, Timestamp, WireError,
-    control::{Command, Event, EventKind, FromPeerd, Outcome, SessionState, Status, ToPeerd, Way},
+    control::{
+        Advice, Command, Event, EventKind, Explained, FromPeerd, How, Means, Netcheck, Outcome, SessionState,
+        Status, ToPeerd, Tried, Way,
+    },
     directory::Cursor,
 };
 
@@ -151,11 +154,84 @@ fn a_ping_tells_the_way_and_the_round_trip() {
         name: Some("alice".parse().unwrap()),
         way: Way::Relayed,
         round_trip_us: 1_042,
+        how: None,
     };
-    let (text, json) = both_forms(&["ping", "alice"], pong);
+    let (text, json) = both_forms(&["ping", "alice"], pong.clone());
     assert_eq!(text, "alice answers in 1.042 ms (relayed)\n");
     let keys = "\"id\":\"7xKqPm2R\",\"name\":\"alice\",\"way\":\"relayed\",\"address\":null";
-    assert_eq!(json, format!("{{\"schema\":1,{keys},\"round_trip_ms\":1.042}}\n"));
+    assert_eq!(json, format!("{{\"schema\":1,{keys},\"round_trip_ms\":1.042,\"how\":null}}\n"));
+    let Outcome::Pong { id, name, round_trip_us, .. } = pong else { panic!() };
+    let way = Way::Direct("192.0.2.7:4000".parse().unwrap());
+    for (made, words, key) in [
+        (How::Announced, "direct, 192.0.2.7:4000", "announced"),
+        (How::Punched, "direct, hole punched, 192.0.2.7:4000", "punched"),
+        (How::CalledBack, "direct, called back from 192.0.2.7:4000", "called_back"),
+    ] {
+        let pong = Outcome::Pong { id, name: name.clone(), way, round_trip_us, how: Some(made) };
+        let (text, json) = both_forms(&["ping", "alice"], pong);
+        assert_eq!(text, format!("alice answers in 1.042 ms ({words})\n"));
+        assert!(json.ends_with(&format!("\"how\":\"{key}\"}}\n")), "{json}");
+    }
+}
+
+/// What a daemon behind a router knows.
+fn netcheck() -> Netcheck {
+    Netcheck {
+        state: SessionState::Online,
+        directory: "203.0.113.1:5001".parse().ok(),
+        round_trip_us: Some(12_500),
+        listen: "[::]:7001".parse().unwrap(),
+        reachable: true,
+        announced: vec!["192.168.1.2:7001".parse().unwrap()],
+        local: "192.168.1.2:7001".parse().ok(),
+        seen: "192.0.2.7:40123".parse().ok(),
+        advice: vec![Advice::ForwardPort],
+        mapped: None,
+        mapping_trouble: Some("the router does not map ports: refused".into()),
+    }
+}
+
+#[test]
+fn a_netcheck_tells_how_the_daemon_is_seen_and_what_would_help() {
+    let (text, json) = both_forms(&["netcheck"], Outcome::Netcheck(Box::new(netcheck())));
+    insta::assert_snapshot!(format!("{text}{json}"));
+}
+
+#[test]
+fn an_explained_ping_tells_what_came_of_every_way() {
+    let tried = |means, address: &str, how, error: Option<&str>| Tried {
+        means: Some(means),
+        address: address.parse().ok(),
+        how,
+        took_us: 3_000_250,
+        error: error.map(Into::into),
+    };
+    let explained = Explained {
+        id: "7xKqPm2R".parse().unwrap(),
+        name: Some("alice".parse().unwrap()),
+        online: true,
+        tried: vec![
+            tried(Means::Address, "192.0.2.9:4000", None, Some("refused \u{1b}[2J")),
+            tried(Means::Rendezvous, "192.0.2.9:40123", Some(How::Punched), None),
+            tried(Means::Rendezvous, "192.0.2.9:40123", Some(How::CalledBack), None),
+            tried(Means::Relay, "", None, None),
+        ],
+        round_trip_us: Some(1_042),
+        here: netcheck(),
+        advice: vec![
+            Advice::WaitForPeer,
+            Advice::Nothing,
+            Advice::AllowConnections,
+            Advice::ForwardEither,
+            Advice::UpdateDirectory,
+            Advice::UpdatePeer,
+            Advice::OpenFirewall,
+            Advice::RelayOff,
+            Advice::Unknown,
+        ],
+    };
+    let (text, json) = both_forms(&["ping", "alice", "--explain"], Outcome::Explained(Box::new(explained)));
+    insta::assert_snapshot!(format!("{text}{json}"));
 }
 
 #[test]

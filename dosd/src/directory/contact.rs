@@ -7,15 +7,18 @@ use dos_protocol::{
 };
 
 use super::{Directory, list::conceal};
-use crate::store::Refusal;
+use crate::{live::Online, store::Refusal};
 
 impl Directory {
     pub(super) async fn contact(&self, caller: PeerId, peer: PeerId) -> Result<Answer, Refusal> {
         let known = self.store.peer(PeerRef::Id(peer)).await?;
         let presence = self.live.presence_for(caller, peer);
         let online = presence.is_some();
+        let seen = self.live.presence_of(caller);
+        let takes_part = |online: &Online| online.reach.mapped().is_some();
+        let rendezvous = presence.as_ref().is_some_and(takes_part) && seen.as_ref().is_some_and(takes_part);
         // A caller whose session has just ended is seen nowhere.
-        let addresses = match (presence, self.live.presence_of(caller)) {
+        let addresses = match (presence, seen) {
             (Some(of), Some(to)) => of.reach.told_to(&to.reach),
             _ => Vec::new(),
         };
@@ -26,6 +29,7 @@ impl Directory {
             addresses,
             online,
             relay,
+            rendezvous,
             sealing: known.sealing,
             name: known.name,
         }))

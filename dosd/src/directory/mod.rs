@@ -13,6 +13,7 @@ mod password;
 mod proof;
 mod publish;
 mod relay;
+mod rendezvous;
 mod request;
 mod send;
 mod share;
@@ -72,6 +73,7 @@ pub struct Directory {
     broadcasts: KeyedRateLimiter<PeerId>,
     messages: KeyedRateLimiter<PeerId>,
     views: KeyedRateLimiter<PeerId>,
+    rendezvous: KeyedRateLimiter<PeerId>,
     handshakes: KeyedRateLimiter<IpAddr>,
     passwords: Passwords,
     proofs: Proofs,
@@ -134,6 +136,7 @@ impl Directory {
             broadcasts: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             messages: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             views: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
+            rendezvous: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             handshakes: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             passwords: Passwords::new(setup),
             sessions_room: u64::MAX,
@@ -266,6 +269,7 @@ impl Directory {
             Op::PasswordFinish(escrow) => return self.set_password(change, Some(*escrow)).await,
             Op::PasswordRemove | Op::SetPassword(None) => return self.set_password(change, None).await,
             Op::Relay(to) => self.relay(peer, to).await,
+            Op::Rendezvous(rendezvous) => self.rendezvous(peer, rendezvous).await,
             Op::CloseViews(views) => self.close_views(change, views).await,
             Op::Assert(assertion) => self.assert(change, assertion).await,
             Op::Invite(invite) => self.invite(change, invite).await,

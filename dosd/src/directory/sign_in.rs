@@ -59,7 +59,7 @@ impl Directory {
     pub async fn sign_in(
         self: &Arc<Self>,
         key: PublicKey,
-        seen: IpAddr,
+        seen: SocketAddr,
         sign_in: SignIn,
     ) -> Result<(Arrived, SignedIn), WireError> {
         let known = self.store.peer_by_key(key).await.map_err(outward)?;
@@ -74,11 +74,11 @@ impl Directory {
     pub async fn register(
         self: &Arc<Self>,
         key: PublicKey,
-        seen: IpAddr,
+        seen: SocketAddr,
         register: Register,
     ) -> Result<(Arrived, SignedIn), WireError> {
         let rate = Rate::per_minute(self.settings().registrations_per_minute.into());
-        if let Err(wait) = self.registrations.take(network_of(seen), rate, Instant::now()) {
+        if let Err(wait) = self.registrations.take(network_of(seen.ip()), rate, Instant::now()) {
             let error = WireError::new(Code::Denied, "too many registrations from this address");
             return Err(error.because(Reason::Limit).retry_after(wait));
         }
@@ -89,7 +89,7 @@ impl Directory {
         let admission = self.admission(register.invite.as_deref());
         let new = NewPeer { name: register.name, admission };
         let known = self.store.register(key, new, Timestamp::now()).await.map_err(outward)?;
-        tracing::info!(peer = %known.id, address = %seen, "registered");
+        tracing::info!(peer = %known.id, address = %seen.ip(), "registered");
         let claim = if register.sign_in.force { Claim::Forced } else { Claim::Polite };
         self.arrive(known, seen, register.sign_in, claim).await
     }
@@ -101,11 +101,11 @@ impl Directory {
     pub async fn reclaim(
         self: &Arc<Self>,
         key: PublicKey,
-        seen: IpAddr,
+        seen: SocketAddr,
         reclaim: Reclaim,
     ) -> Result<(Arrived, SignedIn), WireError> {
         let rate = Rate::per_minute(self.settings().registrations_per_minute.into());
-        if let Err(wait) = self.registrations.take(network_of(seen), rate, Instant::now()) {
+        if let Err(wait) = self.registrations.take(network_of(seen.ip()), rate, Instant::now()) {
             let error = WireError::new(Code::Denied, "too many registrations from this address");
             return Err(error.because(Reason::Limit).retry_after(wait));
         }
@@ -114,7 +114,7 @@ impl Directory {
         }
         let known = self.store.reclaim((reclaim.id, key), reclaim.name, Timestamp::now()).await;
         let known = known.map_err(outward)?;
-        tracing::info!(peer = %known.id, address = %seen, "has its ID back");
+        tracing::info!(peer = %known.id, address = %seen.ip(), "has its ID back");
         let claim = if reclaim.sign_in.force { Claim::Forced } else { Claim::Polite };
         self.arrive(known, seen, reclaim.sign_in, claim).await
     }
@@ -136,7 +136,7 @@ impl Directory {
     async fn arrive(
         self: &Arc<Self>,
         known: PeerRecord,
-        seen: IpAddr,
+        seen: SocketAddr,
         sign_in: SignIn,
         claim: Claim,
     ) -> Result<(Arrived, SignedIn), WireError> {
@@ -150,17 +150,18 @@ impl Directory {
             return Err(WireError::new(Code::Invalid, "no directory has sent that many updates"));
         }
         self.note_sealing(&known, sign_in.sealing.as_deref()).await?;
-        let permit = self.permit(seen)?;
+        let permit = self.permit(seen.ip())?;
         let arrival = Arrival {
             peer: known.id,
             name: known.name.clone(),
             instance: sign_in.instance,
-            reach: Reach::of(seen, sign_in.port, sign_in.addresses),
+            reach: Reach::of(seen.ip(), sign_in.port, sign_in.addresses)
+                .with_rendezvous(sign_in.rendezvous.then_some(Address(seen))),
             claim,
             permit: Some(permit),
         };
         let now = Timestamp::now();
-        let address = arrival.reach.address().unwrap_or(NOWHERE);
+        let (address, mapped) = (arrival.reach.address().unwrap_or(NOWHERE), arrival.reach.mapped());
         // Before the inbox is read: from here on live rows reach the session, so a row that is committed meanwhile is either
         // among those that are read, or pushed.
         let (session, pushes) = self.live.arrive(arrival).map_err(|error| match error {
@@ -207,6 +208,7 @@ impl Directory {
             password_again: known.password_again,
             trust: true,
             nodes: self.addresses(),
+            mapped,
         };
         Ok((Arrived { session, pushes, stored: since, latest }, answer))
     }

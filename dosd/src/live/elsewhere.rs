@@ -48,8 +48,9 @@ pub(super) struct Away {
 
 impl Away {
     fn of(node: NodeId, resident: Resident) -> Self {
-        let Resident { name, session, instance, seen, addresses, since, .. } = resident;
-        let online = Online { reach: Reach::of(seen.0.ip(), seen.0.port(), addresses), since };
+        let Resident { name, session, instance, seen, addresses, since, mapped, .. } = resident;
+        let reach = Reach::of(seen.0.ip(), seen.0.port(), addresses).with_rendezvous(mapped);
+        let online = Online { reach, since };
         Self { node, session, instance, name, online }
     }
 
@@ -278,6 +279,7 @@ mod tests {
             seen: "192.0.2.7:4000".parse().unwrap(),
             addresses: Vec::new(),
             since: Timestamp(1),
+            mapped: None,
         }
     }
 

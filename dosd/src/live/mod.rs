@@ -13,6 +13,7 @@ mod nodes;
 mod permit;
 mod presence;
 pub mod relay;
+mod rendezvous;
 mod session;
 
 use std::{

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use dos_protocol::{
@@ -16,7 +17,7 @@ use dos_protocol::{
 
 use tokio::time::timeout;
 
-use super::{Live, Push, Row, arrival, elsewhere::WayEnd};
+use super::{Live, Push, Row, arrival, elsewhere::WayEnd, rendezvous::micros};
 use crate::rules::{BlockChange, seats::Displaced};
 
 impl Live {
@@ -181,12 +182,15 @@ impl Live {
             Ask::Ping(peer) => {
                 let pinging = async { self.session(peer)?.ping().await };
                 let time = timeout(PING_TIME_MAX, pinging).await.ok().flatten();
-                time.map_or(Told::Done(false), |time| {
-                    Told::Micros(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
-                })
+                time.map_or(Told::Done(false), |time| Told::Micros(micros(time)))
             }
             Ask::Call { peer, call } => {
                 Told::Done(self.session(peer).is_some_and(|session| session.push(Push::Call(call))))
+            }
+            Ask::Rendezvous { peer, call, round_trip_us } => {
+                let caller = Duration::from_micros(round_trip_us);
+                let called = self.rendezvous_here(peer, *call, caller).await;
+                called.map_or(Told::Done(false), |time| Told::Micros(micros(time)))
             }
             Ask::Stored { peer, seq } => {
                 let storing = self.session(peer).map(|session| session.storing(seq));

@@ -7,15 +7,15 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use dos_protocol::{
     Instance, PeerId, PeerName, Seq, Timestamp,
-    directory::{Call, Notice, Presence, Update},
-    limits::SESSION_QUEUE_MAX,
+    directory::{Call, Notice, Presence, RendezvousCall, Update},
+    limits::{RENDEZVOUS_BEGIN_MAX, SESSION_QUEUE_MAX},
     link::HostPort,
     model::{Address, SessionEnd},
     node::Resident,
@@ -26,6 +26,7 @@ use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot, watch,
 };
+use tokio::time::timeout;
 
 use super::{arrival::Arrival, permit::Permit};
 use crate::rules::{Reach, incarnation::Epoch, seats::Displaced};
@@ -45,6 +46,8 @@ pub enum Push {
     Look,
     /// Notify the peer of a call through the relay.
     Call(Call),
+    /// Notify the peer of a rendezvous.
+    Rendezvous(Box<RendezvousCall>),
     /// Ping the peer, and report how long its answer took.
     Ping(oneshot::Sender<Duration>),
     /// Send this notice and hang up.
@@ -86,6 +89,8 @@ pub(super) struct Session {
     latest: AtomicU64,
     progress: watch::Sender<Progress>,
     drops: Counter,
+    /// How long its last answer to a ping took, in microseconds; 0 if there was none.
+    round_trip_us: AtomicU32,
 }
 
 /// What stood in a session's place.
@@ -128,6 +133,7 @@ impl Session {
             latest: AtomicU64::new(0),
             progress: watch::Sender::new(Progress { stored: Seq(0), is_ending: false }),
             drops,
+            round_trip_us: AtomicU32::new(0),
         };
         (session, pushes)
     }
@@ -177,7 +183,21 @@ impl Session {
             seen: Address((self.reach.seen(), port).into()),
             addresses: self.reach.addresses().to_vec(),
             since: self.since,
+            mapped: self.reach.mapped(),
         }
+    }
+
+    /// How long the peer took to answer the last ping; if there was none yet, it is pinged now.
+    pub(super) async fn round_trip(&self) -> Option<Duration> {
+        match self.round_trip_us.load(Ordering::Relaxed) {
+            0 => timeout(2 * RENDEZVOUS_BEGIN_MAX, self.ping()).await.ok().flatten(),
+            known => Some(Duration::from_micros(known.into())),
+        }
+    }
+
+    pub(super) fn note_round_trip(&self, round_trip: Duration) {
+        let micros = u32::try_from(round_trip.as_micros()).unwrap_or(u32::MAX).max(1);
+        self.round_trip_us.store(micros, Ordering::Relaxed);
     }
 
     /// Whether its task has ended; its peer may then still be listed for a moment.
@@ -280,6 +300,11 @@ impl Handle {
     /// nor this session's own requests, which it finishes before it ends.
     pub fn note_ending(&self) {
         self.0.note_ending();
+    }
+
+    /// Notes how long the peer took to answer a ping.
+    pub fn note_round_trip(&self, round_trip: Duration) {
+        self.0.note_round_trip(round_trip);
     }
 
     /// The caller of a request that was read now.

@@ -175,6 +175,7 @@ fn a_peer_is_where_its_newer_session_is() {
         seen: "127.0.0.1:0".parse().unwrap(),
         addresses: Vec::new(),
         since: Timestamp(0),
+        mapped: None,
     };
     live.arrived_at(there, resident(4));
     live.all_at(there, Vec::new());

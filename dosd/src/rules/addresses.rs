@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use dos_protocol::{
-    limits::ADDRESSES_MAX,
+    limits::{ADDRESSES_MAX, CALL_BACK_ADDRESSES},
     model::Address,
     scope::{Scope, canonical, is_peer_port, scope_of},
 };
@@ -22,6 +22,8 @@ pub struct Reach {
     address: Option<Address>,
     /// What can lead to it, the likeliest first.
     addresses: Vec<Address>,
+    /// Where its session comes from, with the port, if it takes part in a rendezvous.
+    mapped: Option<Address>,
 }
 
 impl Reach {
@@ -30,7 +32,7 @@ impl Reach {
     pub fn of(seen: IpAddr, port: u16, announced: Vec<Address>) -> Self {
         let seen = seen.to_canonical();
         if port == 0 {
-            return Self { seen, address: None, addresses: Vec::new() };
+            return Self { seen, address: None, addresses: Vec::new(), mapped: None };
         }
         let own = Address((seen, port).into());
         let mut addresses = Vec::new();
@@ -40,7 +42,39 @@ impl Reach {
                 addresses.push(address);
             }
         }
-        Self { seen, address: Some(own), addresses }
+        Self { seen, address: Some(own), addresses, mapped: None }
+    }
+
+    /// It takes part in a rendezvous, with a session that comes from there; not if it cannot be reached at all.
+    #[must_use]
+    pub fn with_rendezvous(self, mapped: Option<Address>) -> Self {
+        let mapped = mapped.map(canonical).filter(|_| self.address.is_some());
+        Self { mapped, ..self }
+    }
+
+    /// Where its session comes from, with the port, if it takes part in a rendezvous.
+    #[must_use]
+    pub fn mapped(&self) -> Option<Address> {
+        self.mapped
+    }
+
+    /// The same for the peer at `other`, if it can lead from there.
+    #[must_use]
+    pub fn mapped_told_to(&self, other: &Self) -> Option<Address> {
+        let told =
+            |mapped: &Address| is_peer_port(mapped.0.port()) && leads(mapped.0.ip(), self.seen, other.seen);
+        self.mapped.filter(told)
+    }
+
+    /// Of the addresses at which the peer at `other` may reach this one those at which it may call back by itself, because this one wants so:
+    /// where this one is seen, and where both are in one network. What else it claims could be anybody's.
+    #[must_use]
+    pub fn called_back_by(&self, other: &Self) -> Vec<Address> {
+        let is_own = |address: &Address| {
+            let ip = address.0.ip();
+            network(ip) == network(self.seen) || scope_of(ip) != Some(Scope::Global)
+        };
+        self.told_to(other).into_iter().filter(is_own).take(CALL_BACK_ADDRESSES).collect()
     }
 
     /// Where its session comes from.
@@ -211,5 +245,38 @@ mod tests {
         let seen = |of: &str, to: &str| !reach(of, &[]).told_to(&reach(to, &[])).is_empty();
         assert!(seen("203.0.113.1", "127.0.0.1") && seen("127.0.0.1", "127.0.0.1"));
         assert!(!seen("127.0.0.1", "203.0.113.1") && !seen("10.0.0.7", "203.0.113.1"));
+    }
+
+    #[test]
+    fn a_peer_is_called_back_where_it_is_seen_and_in_its_own_network_and_nowhere_else() {
+        let announced = ["198.51.100.9:443", "192.168.1.7:5000", "203.0.113.9:6000", "[2001:db8::7]:5000"];
+        let caller = reach("203.0.113.9", &announced);
+        let back = |other: &str| caller.called_back_by(&reach(other, &[]));
+        assert_eq!(back("198.51.100.1"), addresses(&["203.0.113.9:5000", "203.0.113.9:6000"]));
+        let near = ["203.0.113.9:5000", "192.168.1.7:5000", "203.0.113.9:6000"];
+        assert_eq!(back("203.0.113.9"), addresses(&near), "both behind one router");
+        let six = reach("2001:db8::1", &["[2001:db8::7]:5000", "[2001:db8:0:1::7]:5000"]);
+        let near = ["[2001:db8::1]:5000", "[2001:db8::7]:5000"];
+        assert_eq!(six.called_back_by(&reach("192.0.2.7", &[])), addresses(&near));
+        let many: Vec<String> = (6000..6040).map(|port| format!("203.0.113.9:{port}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let back = reach("203.0.113.9", &many).called_back_by(&reach("198.51.100.1", &[]));
+        assert_eq!(back.len(), CALL_BACK_ADDRESSES);
+    }
+
+    #[test]
+    fn where_a_session_comes_from_is_told_like_an_address_and_only_of_who_takes_part() {
+        let at = |mapped: &str| Some(mapped.parse().unwrap());
+        let told = |of: &str, mapped: &str, to: &str| {
+            reach(of, &[]).with_rendezvous(at(mapped)).mapped_told_to(&reach(to, &[]))
+        };
+        let mapped = "203.0.113.9:40000";
+        assert_eq!(told("203.0.113.9", mapped, "198.51.100.1"), at(mapped));
+        assert_eq!(told("203.0.113.9", "203.0.113.9:80", "198.51.100.1"), None);
+        assert_eq!(told("127.0.0.1", "127.0.0.1:40000", "198.51.100.1"), None);
+        assert_eq!(told("127.0.0.1", "127.0.0.1:40000", "127.0.0.1"), at("127.0.0.1:40000"));
+        assert_eq!(reach("203.0.113.9", &[]).mapped_told_to(&reach("198.51.100.1", &[])), None);
+        let hidden = Reach::of("203.0.113.9".parse().unwrap(), 0, Vec::new()).with_rendezvous(at(mapped));
+        assert_eq!(hidden.mapped(), None, "it takes no connections");
     }
 }

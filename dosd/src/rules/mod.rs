@@ -20,6 +20,7 @@ pub(crate) mod publish;
 pub(crate) mod quota;
 pub(crate) mod refusal;
 pub(crate) mod relay;
+pub(crate) mod rendezvous;
 pub(crate) mod requests;
 pub(crate) mod room;
 pub(crate) mod seats;

@@ -56,6 +56,11 @@ impl Clock {
         self.pinged = now;
     }
 
+    /// How long ago the last ping was sent.
+    pub(super) fn since_ping(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.pinged)
+    }
+
     pub(super) fn due(&self, now: Instant) -> Due {
         let drop_at = self.heard + SILENCE_MAX;
         let ping_at = self.heard.max(self.pinged) + self.pause;

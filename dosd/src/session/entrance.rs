@@ -3,7 +3,11 @@
 //!
 //! What always holds: until a peer has signed in, it is not known, and no frame of it is larger than what it may say by then.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use dos_protocol::{
     Code, PublicKey, WireError,
@@ -42,18 +46,18 @@ pub(crate) async fn first_request(stream: Stream<TcpStream>) -> Result<First, En
 pub(crate) async fn sign_in(
     directory: &Arc<Directory>,
     key: PublicKey,
-    seen: IpAddr,
+    seen: SocketAddr,
     First { mut reader, request }: First,
 ) -> Result<SignedIn, End> {
     let arrived = enter(directory, (key, seen), &mut reader, request).await?;
     reader.allow(FRAME_BYTES_MAX);
-    tracing::info!(peer = %arrived.session.peer(), address = %seen, "signed in");
+    tracing::info!(peer = %arrived.session.peer(), address = %seen.ip(), "signed in");
     Ok(SignedIn { arrived, reader })
 }
 
 async fn enter(
     directory: &Arc<Directory>,
-    (key, seen): (PublicKey, IpAddr),
+    (key, seen): (PublicKey, SocketAddr),
     reader: &mut Connection,
     first: Read,
 ) -> Result<Arrived, End> {
@@ -70,7 +74,7 @@ async fn enter(
             (Some(id), directory.register(key, seen, register).await)
         }
         Ok(ToDirectory::Request { id, op: Op::LoginStart(start), .. }) => {
-            return Err(log_in(directory, seen, reader, (id, *start)).await);
+            return Err(log_in(directory, seen.ip(), reader, (id, *start)).await);
         }
         Ok(ToDirectory::Request { id, op: Op::Reclaim(reclaim), .. }) => {
             (Some(id), directory.reclaim(key, seen, *reclaim).await)

@@ -35,6 +35,9 @@ impl Running<'_> {
                 self.send(&FromDirectory::Refused { id, error })
             }
             Ok(ToDirectory::Pong(number)) => {
+                if number == self.ping {
+                    self.session.note_round_trip(self.clock.since_ping(Instant::now()));
+                }
                 self.pings.answered(number, Instant::now());
                 Ok(())
             }

@@ -31,6 +31,7 @@ impl Running<'_> {
             }
             Push::Say(notice) => self.send(&FromDirectory::Notice(notice)),
             Push::Call(call) => self.send(&FromDirectory::Call(call)),
+            Push::Rendezvous(call) => self.send(&FromDirectory::Rendezvous(call)),
             Push::Ping(answer) => {
                 let number = self.ping.wrapping_add(1);
                 if !self.pings.add(number, Instant::now(), answer) {

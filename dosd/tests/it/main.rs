@@ -26,6 +26,7 @@ mod programs;
 mod registration;
 mod relay;
 mod relearning;
+mod rendezvous;
 mod requests;
 mod rights;
 mod settings;

@@ -212,6 +212,7 @@ pub(crate) fn sign_in(instance: u64, stored: Seq) -> SignIn {
         stored,
         sealing: None,
         state: None,
+        rendezvous: false,
     }
 }
 
@@ -277,6 +278,11 @@ impl Client {
         let tls = ClientTls::new(&SecretKey::generate().unwrap(), net.link.key, Alpn::Directory).unwrap();
         let tcp = TcpStream::connect(net.address).await.unwrap();
         tls.connect(tcp).await.is_ok()
+    }
+
+    /// Where the directory sees it.
+    pub(crate) fn address(&mut self) -> SocketAddr {
+        self.reader.get_mut().get_ref().0.local_addr().unwrap()
     }
 
     pub(crate) fn id(&self) -> PeerId {

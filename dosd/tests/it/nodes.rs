@@ -33,7 +33,7 @@ fn on(address: &str) -> FileConfig {
 }
 
 /// A directory of two nodes, of which the first client takes the first one, and the database server that ends with it.
-fn two(dir: &Path, name: &str) -> Option<(Net, String, Arc<Postgres>)> {
+pub(crate) fn two(dir: &Path, name: &str) -> Option<(Net, String, Arc<Postgres>)> {
     let server = Postgres::shared(name)?;
     let address = server.database();
     Some((Net::cluster(dir, 2, on(&address)), address, server))

@@ -37,6 +37,8 @@ pub(crate) fn kind(command: &Command) -> Kind {
         | Command::Messages(_)
         | Command::Blocks
         | Command::Ping(_)
+        | Command::Explain(_)
+        | Command::Netcheck
         | Command::Card
         | Command::Contacts
         | Command::Groups

@@ -32,6 +32,7 @@ mod many;
 mod messages;
 mod name;
 mod near;
+mod netcheck;
 mod newest;
 mod news;
 mod operation;
@@ -67,6 +68,7 @@ use dos_protocol::{
     directory::RequestAccess,
 };
 
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -80,6 +82,7 @@ use crate::{
     invitations::Invitations,
     ledger::Ledger,
     library::Library,
+    mapping::Mapped,
     peer::Peers,
     presence::Interest,
     relearn::Relearning,
@@ -111,6 +114,8 @@ pub(crate) struct Services {
     pub(crate) dirs: StateDir,
     /// Where it listens for other peers.
     pub(crate) listen: SocketAddr,
+    /// Where a router forwards that.
+    pub(crate) mapped: Receiver<Mapped>,
     pub(crate) settings: CurrentSettings,
     pub(crate) store: Store,
     pub(crate) cache: Cache,
@@ -258,6 +263,8 @@ async fn run_with(
         Command::Unblock(peer) => done(unblock::run(&change, peer).await),
         Command::Blocks => done(blocks::run(services, &sink).await),
         Command::Ping(peer) => done(ping::run(services, peer).await),
+        Command::Explain(peer) => done(ping::explain(services, peer).await),
+        Command::Netcheck => done(netcheck::run(services).await),
         Command::Card => done(card::run(services)),
         Command::Contacts => done(contacts::run(services, &sink).await),
         Command::Inspect(peer) => done(trust::inspect(services, peer).await),

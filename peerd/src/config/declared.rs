@@ -27,6 +27,17 @@ pub enum GallerySwitch {
     Off,
 }
 
+/// Whether the router is asked to forward the port.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum MappingSwitch {
+    /// By PCP or NAT-PMP
+    #[default]
+    On,
+    /// It is not
+    Off,
+}
+
 /// Whether the desktop shows what has happened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -73,6 +84,8 @@ dos_daemon::settings! {
         [env = "PEERD_ADVERTISE", value_name = "ADDR", value_delimiter = ','];
     /// Let other peers connect directly; with false they connect through the directory [default: true]
     reachable: bool = true, [env = "PEERD_REACHABLE", value_name = "BOOL"];
+    /// Ask the router to forward the port, by PCP or NAT-PMP, while peerd runs [default: on]
+    port_mapping: MappingSwitch = MappingSwitch::On, [env = "PEERD_PORT_MAPPING", value_name = "on|off", hide_possible_values = true];
     /// Fetch sealed copies as soon as a grant of a contact arrives [default: true]
     auto_fetch: bool = true, [env = "PEERD_AUTO_FETCH", value_name = "BOOL"];
     /// Shares of peers that you have not dealt with: list them as offers, or refuse them [default: offer]

@@ -5,13 +5,14 @@ use clap::Args as _;
 use super::*;
 
 /// Key, default as the help tells it (nothing where it does not), another value as the file has it.
-const SETTINGS: [(&str, &str, &str); 20] = [
+const SETTINGS: [(&str, &str, &str); 21] = [
     ("profile", "", "'bob'"),
     ("state_dir", "$XDG_STATE_HOME/dos/peers/PROFILE", "'/y'"),
     ("socket", "$XDG_RUNTIME_DIR/dos/PROFILE/control.sock", "'/y'"),
     ("listen", "[::]:0", "'[::1]:1'"),
     ("advertise", "", "['192.0.2.7:1']"),
     ("reachable", "true", "false"),
+    ("port_mapping", "on", "'off'"),
     ("auto_fetch", "true", "false"),
     ("strangers", "offer", "'refuse'"),
     ("cache_bytes_max", "10737418240", "1"),

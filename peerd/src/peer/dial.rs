@@ -1,5 +1,5 @@
-//! Calling another peer: at its addresses, all of them in one race, and through the directory's relay beside them, which begins later and
-//! wins where none of them leads there in time.
+//! Calling another peer: at its addresses, all of them in one race, by a rendezvous beside them ([`super::rendezvous`]), and through the directory's
+//! relay, which begins later and wins where none of them leads there in time.
 //!
 //! What always holds: the side that answers holds the key that the directory gave, whichever way it was reached; an address at
 //! which somebody else answers is as good as none. Whoever else that is learns that a peer of dos has called: not which one,
@@ -7,50 +7,81 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use dos_protocol::{
     Code, PeerId, WireError,
-    control::Way,
+    control::{How, Way},
     directory::Contact,
-    limits::{DIRECT_PREFERRED_TIME, DIRECT_TIME_MAX, RELAY_HANDICAP},
+    limits::{
+        DIRECT_PREFERRED_TIME, DIRECT_TIME_MAX, RELAY_HANDICAP, RENDEZVOUS_HANDICAP,
+        RENDEZVOUS_PREFERRED_TIME,
+    },
     model::Address,
     tls::{Alpn, ClientTls, Stream, TlsError},
 };
+use futures_util::{FutureExt as _, future::FusedFuture as _};
 use tokio::{io::BufReader, net::TcpStream};
 
 use super::Peers;
 use super::{
+    lines::{Open, To, keep_swept},
     race::{Handicap, Won, beside, order, race},
-    relay,
+    relay, rendezvous,
 };
-use crate::{addresses::interfaces, identity::Identity, rules::reach::Around};
+use crate::{addresses::interfaces, blocks, identity::Identity, rules::reach::Around};
 
 /// Peers whose ways are remembered.
 const WAYS_MAX: usize = 4096;
 
-/// Which way led to a peer the last time, since this daemon runs. Bounded; when full, it starts anew.
+/// A rendezvous that came to nothing is not tried again for so long: routers seldom change, and each costs both sides some packets.
+const UNMET_TIME: Duration = Duration::from_secs(60);
+
+/// Which way led to a peer the last time, since this daemon runs, and which did not. Bounded; when full, it starts anew.
 #[derive(Debug, Default)]
-pub(crate) struct Ways(Mutex<HashMap<PeerId, Way>>);
+pub(crate) struct Ways {
+    routes: Mutex<HashMap<PeerId, Route>>,
+    unmet: Mutex<HashMap<PeerId, Instant>>,
+}
 
 impl Ways {
-    fn get(&self, peer: PeerId) -> Option<Way> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&peer).copied()
+    fn routes(&self) -> MutexGuard<'_, HashMap<PeerId, Route>> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, peer: PeerId, way: Way) {
-        let mut ways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if ways.len() >= WAYS_MAX && !ways.contains_key(&peer) {
-            ways.clear();
-        }
-        ways.insert(peer, way);
+    fn unmet(&self) -> MutexGuard<'_, HashMap<PeerId, Instant>> {
+        self.unmet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn get(&self, peer: PeerId) -> Option<Route> {
+        self.routes().get(&peer).copied()
+    }
+
+    fn put(&self, peer: PeerId, route: Route) {
+        put(&mut self.routes(), peer, route);
     }
 
     fn forget(&self, peer: PeerId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
+        self.routes().remove(&peer);
     }
+
+    /// A rendezvous with this peer has come to nothing.
+    fn put_unmet(&self, peer: PeerId) {
+        put(&mut self.unmet(), peer, Instant::now());
+    }
+
+    fn is_unmet(&self, peer: PeerId) -> bool {
+        self.unmet().get(&peer).is_some_and(|at| at.elapsed() < UNMET_TIME)
+    }
+}
+
+fn put<T>(known: &mut HashMap<PeerId, T>, peer: PeerId, what: T) {
+    if known.len() >= WAYS_MAX && !known.contains_key(&peer) {
+        known.clear();
+    }
+    known.insert(peer, what);
 }
 
 /// A connection to the peer that was called, whichever way.
@@ -62,7 +93,42 @@ pub(crate) struct Dialed {
     /// The connection.
     pub(crate) stream: Connection,
     /// Which way it goes.
-    pub(crate) way: Way,
+    pub(crate) route: Route,
+}
+
+/// How a peer was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// At an address that it has announced, or at which the directory sees it.
+    Announced(Address),
+    /// From the port of one session to that of the other.
+    Punched(Address),
+    /// By a connection that it has made.
+    CalledBack(Address),
+    /// Through the directory.
+    Relayed,
+}
+
+impl Route {
+    /// As people are told.
+    pub(crate) fn way(self) -> Way {
+        match self {
+            Self::Announced(address) | Self::Punched(address) | Self::CalledBack(address) => {
+                Way::Direct(address)
+            }
+            Self::Relayed => Way::Relayed,
+        }
+    }
+
+    /// By what, if it is direct.
+    pub(crate) fn how(self) -> Option<How> {
+        match self {
+            Self::Announced(_) => Some(How::Announced),
+            Self::Punched(_) => Some(How::Punched),
+            Self::CalledBack(_) => Some(How::CalledBack),
+            Self::Relayed => None,
+        }
+    }
 }
 
 /// What is read from the network at a time. rustls alone reads 4 KiB at a time, which costs five calls of the system for
@@ -73,7 +139,11 @@ const READ_BYTES: usize = 64 << 10;
 ///
 /// # Errors
 /// `offline` if no way leads to it.
-pub(crate) async fn dial(peers: &Peers, identity: &Identity, contact: &Contact) -> Result<Dialed, WireError> {
+pub(crate) async fn dial(
+    peers: &Arc<Peers>,
+    identity: &Identity,
+    contact: &Contact,
+) -> Result<Dialed, WireError> {
     let offline = |what: &str| WireError::new(Code::Offline, format!("peer {} is {what}", contact.id));
     if contact.addresses.is_empty() && !contact.online {
         return Err(offline("offline"));
@@ -90,30 +160,85 @@ pub(crate) async fn dial(peers: &Peers, identity: &Identity, contact: &Contact) 
             error => error.message.into(),
         })
     };
-    let (stream, way) =
-        match beside(direct(peers, &tls, contact, last), relayed, handicap(contact, last)).await {
-            Ok(Won::Better((stream, address))) => (stream, Way::Direct(address)),
-            Ok(Won::Other(stream)) => (stream, Way::Relayed),
-            Err((cause, relayed)) => {
-                let told = cause.map_or_else(|| relayed.clone(), |cause| format!("{cause}; {relayed}"));
-                return Err(offline("out of reach").caused_by(told));
+    let mut better = Box::pin(unrelayed(Arc::clone(peers), tls.clone(), contact.clone(), last)).fuse();
+    let (stream, route) = match beside(&mut better, relayed, handicap(contact, last)).await {
+        Ok(Won::Better(found)) => found,
+        Ok(Won::Other(stream)) => {
+            if !better.is_terminated() {
+                tokio::spawn(found_later(Arc::clone(peers), contact.clone(), better));
             }
-        };
-    tracing::debug!(peer = %contact.id, ?way, "connected");
-    peers.ways.put(contact.id, way);
-    Ok(Dialed { stream, way })
+            (stream, Route::Relayed)
+        }
+        Err((cause, relayed)) => {
+            let told = cause.map_or_else(|| relayed.clone(), |cause| format!("{cause}; {relayed}"));
+            return Err(offline("out of reach").caused_by(told));
+        }
+    };
+    tracing::debug!(peer = %contact.id, ?route, "connected");
+    peers.ways.put(contact.id, route);
+    Ok(Dialed { stream, route })
+}
+
+type Found = Result<(Connection, Route), Option<String>>;
+
+/// The ways that cost the directory nothing but a word: the addresses, and a rendezvous a little later.
+async fn unrelayed(peers: Arc<Peers>, tls: ClientTls, contact: Contact, last: Option<Route>) -> Found {
+    let meets = contact.rendezvous && !peers.ways.is_unmet(contact.id);
+    let meeting = async {
+        if !meets {
+            return Err("no rendezvous can be had".to_owned());
+        }
+        let met = rendezvous::call(&peers, &tls, &contact).await;
+        // One that led there the last time fails where its two ends are in use, or were a moment ago.
+        let led_there = matches!(last, Some(Route::Punched(_) | Route::CalledBack(_)));
+        if met.is_err() && !led_there {
+            peers.ways.put_unmet(contact.id);
+        }
+        met
+    };
+    let begins = match last {
+        _ if !meets => DIRECT_TIME_MAX,
+        Some(Route::Announced(_)) | None => RENDEZVOUS_HANDICAP,
+        Some(_) => Duration::ZERO,
+    };
+    let handicap = Handicap { begins, waits: Duration::ZERO };
+    match beside(direct(&peers, &tls, &contact, last), meeting, handicap).await {
+        Ok(Won::Better((stream, address))) => Ok((stream, Route::Announced(address))),
+        Ok(Won::Other(won)) => Ok(won),
+        Err((None, meeting)) => Err(Some(meeting).filter(|_| meets)),
+        Err((Some(cause), meeting)) if meets => Err(Some(format!("{cause}; {meeting}"))),
+        Err((cause, _)) => Err(cause),
+    }
+}
+
+/// The relay was faster. What is found beside it is for the next transfer: on a long path a rendezvous takes longer than the relay, and is
+/// better all the same.
+async fn found_later(peers: Arc<Peers>, contact: Contact, better: impl Future<Output = Found>) {
+    let Ok((stream, route)) = better.await else { return };
+    // It may have been blocked meanwhile.
+    if blocks::check(&peers.store, contact.id, None).await.is_err() {
+        return;
+    }
+    tracing::debug!(peer = %contact.id, ?route, "found beside the relay");
+    peers.ways.put(contact.id, route);
+    let to = To { peer: contact.id, key: contact.key };
+    peers.lines.keep(to, Open { stream, way: route.way() });
+    keep_swept(&peers);
+}
+
+/// What this daemon knows of where it is.
+pub(super) fn around(peers: &Peers) -> Around {
+    Around { directory: peers.upstream.directory().map(|address| address.ip()), own: interfaces() }
 }
 
 async fn direct(
     peers: &Peers,
     tls: &ClientTls,
     contact: &Contact,
-    last: Option<Way>,
+    last: Option<Route>,
 ) -> Result<(Connection, Address), Option<String>> {
-    let worked = if let Some(Way::Direct(address)) = last { Some(address) } else { None };
-    let around =
-        Around { directory: peers.upstream.directory().map(|address| address.ip()), own: interfaces() };
-    let dialled = around.dialled(&contact.addresses);
+    let worked = if let Some(Route::Announced(address)) = last { Some(address) } else { None };
+    let dialled = around(peers).dialled(&contact.addresses);
     if dialled.is_empty() && !contact.addresses.is_empty() {
         return Err(Some("none of its addresses can lead there from here".into()));
     }
@@ -135,7 +260,7 @@ async fn direct(
     race(&addresses, DIRECT_TIME_MAX, attempt).await
 }
 
-async fn connect(tls: &ClientTls, address: Address) -> Result<Connection, String> {
+pub(super) async fn connect(tls: &ClientTls, address: Address) -> Result<Connection, String> {
     let socket = TcpStream::connect(address.0).await.map_err(|error| error.to_string())?;
     socket.set_nodelay(true).map_err(|error| error.to_string())?;
     secure(tls, socket).await.map_err(|error| error.to_string())
@@ -149,14 +274,16 @@ pub(super) async fn secure(tls: &ClientTls, socket: TcpStream) -> Result<Connect
     tls.connect(BufReader::with_capacity(READ_BYTES, socket)).await
 }
 
-/// When the relay is tried beside the addresses: at once where it was needed the last time, and where it cannot be tried whenever it is.
-fn handicap(contact: &Contact, last: Option<Way>) -> Handicap {
-    let begins = match last {
-        _ if !contact.relay => DIRECT_TIME_MAX,
-        Some(Way::Relayed) => Duration::ZERO,
-        Some(Way::Direct(_)) | None => RELAY_HANDICAP,
+/// When the relay is tried beside the other ways: at once where it was needed the last time, and where it cannot be tried whenever it is. A
+/// rendezvous that led there takes its time on a long path, and is waited for.
+fn handicap(contact: &Contact, last: Option<Route>) -> Handicap {
+    let (begins, waits) = match last {
+        _ if !contact.relay => (DIRECT_TIME_MAX, DIRECT_PREFERRED_TIME),
+        Some(Route::Relayed) => (Duration::ZERO, DIRECT_PREFERRED_TIME),
+        Some(Route::Announced(_)) | None => (RELAY_HANDICAP, DIRECT_PREFERRED_TIME),
+        Some(Route::Punched(_) | Route::CalledBack(_)) => (DIRECT_PREFERRED_TIME, RENDEZVOUS_PREFERRED_TIME),
     };
-    Handicap { begins, waits: DIRECT_PREFERRED_TIME }
+    Handicap { begins, waits }
 }
 
 #[cfg(test)]
@@ -179,24 +306,30 @@ mod tests {
             addresses: vec![address],
             online: true,
             relay: true,
+            rendezvous: false,
             name: None,
             sealing: None,
         };
         let begins = |contact: &Contact, last| handicap(contact, last).begins;
         assert_eq!(begins(&contact, None), RELAY_HANDICAP);
-        assert_eq!(begins(&contact, Some(Way::Direct(address))), RELAY_HANDICAP);
-        assert_eq!(begins(&contact, Some(Way::Relayed)), Duration::ZERO);
+        assert_eq!(begins(&contact, Some(Route::Announced(address))), RELAY_HANDICAP);
+        assert_eq!(begins(&contact, Some(Route::Relayed)), Duration::ZERO);
+        let met = handicap(&contact, Some(Route::Punched(address)));
+        assert!(
+            met.begins > RELAY_HANDICAP && met.waits > DIRECT_PREFERRED_TIME,
+            "it takes longer, and led there"
+        );
         let without = Contact { relay: false, ..contact };
-        assert_eq!(begins(&without, Some(Way::Relayed)), DIRECT_TIME_MAX);
+        assert_eq!(begins(&without, Some(Route::Relayed)), DIRECT_TIME_MAX);
     }
 
     #[test]
     fn the_ways_of_so_many_peers_are_remembered_and_no_more() {
         let ways = Ways::default();
         for number in 0..=u64::try_from(WAYS_MAX).unwrap() {
-            ways.put(peer(number), Way::Relayed);
+            ways.put(peer(number), Route::Relayed);
         }
-        assert!(ways.0.lock().unwrap().len() <= WAYS_MAX);
-        assert_eq!(ways.get(peer(u64::try_from(WAYS_MAX).unwrap())), Some(Way::Relayed));
+        assert!(ways.routes().len() <= WAYS_MAX);
+        assert_eq!(ways.get(peer(u64::try_from(WAYS_MAX).unwrap())), Some(Route::Relayed));
     }
 }

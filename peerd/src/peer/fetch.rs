@@ -279,7 +279,8 @@ async fn call(
         Some((known, line)) if known == to => line,
         _ => peers.lines.begin(to, bytes),
     };
-    let Dialed { stream, way } = Box::pin(dial(peers, identity, &contact)).await.map_err(Broken::Again)?;
+    let Dialed { stream, route } = Box::pin(dial(peers, identity, &contact)).await.map_err(Broken::Again)?;
+    let way = route.way();
     let mut stream = Reader::new(stream);
     let asked = ask(&mut stream, grant, &[request, line.next_requests()].concat()).await?;
     Ok(Called { line, stream, way, to, asked })

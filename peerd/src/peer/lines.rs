@@ -129,6 +129,11 @@ impl<S> Lines<S> {
         Line { lines: Self(Arc::clone(&self.0)), number, asked: VecDeque::new(), has_left: false }
     }
 
+    /// Keeps a connection that no transfer has used yet.
+    pub(super) fn keep(&self, to: To, open: Open<S>) {
+        self.begin(to, 0).leave(open);
+    }
+
     /// Closes what is kept.
     fn close(&self) {
         let kept = std::mem::take(&mut self.state().kept);

@@ -15,7 +15,7 @@ use dos_daemon::{
 };
 use dos_protocol::{
     JoinLink, PeerId,
-    directory::Call,
+    directory::{Call, RENDEZVOUS_MAGIC},
     limits::{
         FIRST_BYTE_TIME_MAX, HANDSHAKE_GRACE, HANDSHAKE_TIME_MAX, PEER_CALLS_PER_PEER, PEER_HANDSHAKES_MAX,
         PEER_HANDSHAKES_PER_ADDRESS, PEER_UNKNOWN_MAX,
@@ -35,9 +35,13 @@ use super::{
     Peers, admission,
     callers::From,
     relay::join,
+    rendezvous::{self, arrived, meet},
     serve::{Known, identified, serve},
 };
-use crate::{identity::Identity, upstream::resolve};
+use crate::{
+    identity::Identity,
+    upstream::{Summons, resolve, share},
+};
 
 /// Connections that wait to be taken: they are taken at once.
 const BACKLOG: i32 = 1024;
@@ -48,12 +52,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Such failures are logged this far apart.
 const ACCEPT_LOG_PAUSE: Duration = Duration::from_secs(60);
 
-/// Binds the port. On the unspecified IPv6 address it serves IPv4 too, and where there is no IPv6 that alone.
+/// Binds the port, which connections of this daemon may share. On the unspecified IPv6 address it serves IPv4 too, and where there is no IPv6 that alone.
 ///
 /// # Errors
 /// What the system says.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::from_std(listen::bind(address, BACKLOG)?)
+    let listener = TcpListener::from_std(listen::bind(address, BACKLOG)?)?;
+    share(&listener);
+    Ok(listener)
 }
 
 /// Connections of which it is not known whose they are.
@@ -83,7 +89,7 @@ impl Unknown {
 pub(crate) async fn run(
     peers: Arc<Peers>,
     listener: TcpListener,
-    mut calls: mpsc::Receiver<Call>,
+    mut calls: mpsc::Receiver<Summons>,
     stop: CancellationToken,
 ) {
     let (unknown, failures) = (Unknown::new(), Throttle::new(ACCEPT_LOG_PAUSE));
@@ -94,14 +100,10 @@ pub(crate) async fn run(
             biased;
             () = stop.cancelled() => return,
             Some(_) = connections.join_next() => {}
-            Some(call) = calls.recv() => {
-                let (Some(pending), Some(tls)) = (unknown.called.arrive(call.from), current(&peers, &mut tls))
-                else {
-                    continue;
-                };
-                let callee = Arc::clone(&peers);
-                let socket = async move { called(&callee, call).await };
-                connections.spawn(attend(Arc::clone(&peers), tls, socket, (None, pending)));
+            Some(summons) = calls.recv() => {
+                if let Some(tls) = current(&peers, &mut tls) {
+                    summoned(&peers, &tls, (&unknown.called, summons), &mut connections);
+                }
             }
             incoming = listener.accept() => match incoming {
                 Ok((socket, from)) => {
@@ -112,7 +114,8 @@ pub(crate) async fn run(
                         continue;
                     };
                     let from = (Some(network), pending);
-                    connections.spawn(attend(Arc::clone(&peers), tls, accepted(socket), from));
+                    let socket = accepted(Arc::clone(&peers), socket);
+                    connections.spawn(attend(Arc::clone(&peers), tls, socket, from));
                 }
                 Err(error) => {
                     if let Some(left_out) = failures.take(std::time::Instant::now()) {
@@ -121,6 +124,31 @@ pub(crate) async fn run(
                     }
                     sleep(ACCEPT_PAUSE).await;
                 }
+            }
+        }
+    }
+}
+
+/// Serves a peer that calls, on each connection that comes of that.
+fn summoned(
+    peers: &Arc<Peers>,
+    tls: &ServerTls,
+    (unknown, summons): (&Arc<Admission<PeerId>>, Summons),
+    connections: &mut JoinSet<()>,
+) {
+    let callee = Arc::clone(peers);
+    match summons {
+        Summons::Relayed(call) => {
+            let Some(pending) = unknown.arrive(call.from) else { return };
+            let socket = async move { called(&callee, call).await.map(Some) };
+            connections.spawn(attend(Arc::clone(peers), tls.clone(), socket, (None, pending)));
+        }
+        Summons::Rendezvous(call) => {
+            for towards in rendezvous::ways(peers, &call) {
+                let Some(pending) = unknown.arrive(call.from) else { return };
+                let (callee, call, network) = (Arc::clone(peers), call.clone(), network_of(towards.ip()));
+                let socket = async move { meet(&callee, &call, towards).await.map(Some) };
+                connections.spawn(attend(Arc::clone(peers), tls.clone(), socket, (Some(network), pending)));
             }
         }
     }
@@ -152,11 +180,13 @@ fn known_node(server: &JoinLink, at: &HostPort) -> Option<HostPort> {
     server.addresses().find(|node| node == at)
 }
 
-/// A connection that came to the port, once something has come on it.
-async fn accepted(socket: TcpStream) -> io::Result<TcpStream> {
-    match timeout(FIRST_BYTE_TIME_MAX, socket.peek(&mut [0])).await?? {
+/// A connection that came to the port, once something has come on it; nothing if it belongs to a call of this daemon.
+async fn accepted(peers: Arc<Peers>, socket: TcpStream) -> io::Result<Option<TcpStream>> {
+    let mut first = [0];
+    match timeout(FIRST_BYTE_TIME_MAX, socket.peek(&mut first)).await?? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(socket),
+        _ if RENDEZVOUS_MAGIC.starts_with(&first) => arrived(&peers.meetings, socket).await,
+        _ => Ok(Some(socket)),
     }
 }
 
@@ -164,11 +194,11 @@ async fn accepted(socket: TcpStream) -> io::Result<TcpStream> {
 async fn attend<K: Ord + Copy>(
     peers: Arc<Peers>,
     tls: ServerTls,
-    socket: impl Future<Output = io::Result<TcpStream>>,
+    socket: impl Future<Output = io::Result<Option<TcpStream>>>,
     (network, pending): (Option<IpAddr>, Pending<K>),
 ) {
     let known = async {
-        let socket = socket.await?;
+        let Some(socket) = socket.await? else { return Ok(None) };
         // The other side waits no longer for its handshake.
         timeout(HANDSHAKE_TIME_MAX, pending.admitted()).await?;
         // Boxed, so that one that waits for its turn is small.

@@ -106,7 +106,11 @@ fn tell(peers: &Peers, judged: &mut Received) {
 ///
 /// # Errors
 /// `offline` if no way leads there; `denied` with what the peer says.
-pub(crate) async fn bring(peers: &Peers, to: &PeerInfo, message: DirectMessage) -> Result<Way, Unanswered> {
+pub(crate) async fn bring(
+    peers: &Arc<Peers>,
+    to: &PeerInfo,
+    message: DirectMessage,
+) -> Result<Way, Unanswered> {
     let not_done = |error| Unanswered { error, perhaps_done: false };
     let (_, identity) = peers.identity.registered().ok_or_else(|| not_done(unregistered()))?;
     let contact = peers.trust.contact(to.id).await.map_err(not_done)?;
@@ -115,8 +119,8 @@ pub(crate) async fn bring(peers: &Peers, to: &PeerInfo, message: DirectMessage) 
     loop {
         tried += 1;
         let lost = match Box::pin(dial(peers, &identity, &contact)).await {
-            Ok(Dialed { stream, way }) => match exchange(Reader::new(stream), &message).await {
-                Ok(FromPeer::Stored) => return Ok(way),
+            Ok(Dialed { stream, route }) => match exchange(Reader::new(stream), &message).await {
+                Ok(FromPeer::Stored) => return Ok(route.way()),
                 Ok(FromPeer::Refused(error)) => return Err(not_done(refused(to, error))),
                 Ok(_) => return Err(not_done(unexpected())),
                 Err(error) => {

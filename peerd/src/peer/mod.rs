@@ -1,13 +1,14 @@
 //! Peer to peer: serving sealed copies to viewers, fetching them from owners, and direct messages.
 //!
 //! [`listener`] takes connections, [`serve`] answers on one, [`callers`] tells who it is. [`dial`] calls another peer, at its
-//! addresses ([`race`], not too often at one host: [`attempts`]) or through the directory ([`relay`]); [`message`] brings a message there, [`fetch`] brings a copy here:
+//! addresses ([`race`], not too often at one host: [`attempts`]) at one moment with it ([`rendezvous`]), or through the directory ([`relay`]); [`message`] brings a message there, [`fetch`] brings a copy here:
 //! [`lines`] carry several transfers, [`receive`] reads its bytes, [`intake`] keeps and verifies them.
 
 mod admission;
 mod attempts;
 pub(crate) mod callers;
 pub(crate) mod dial;
+pub(crate) mod explain;
 pub(crate) mod fetch;
 mod intake;
 mod lines;
@@ -17,12 +18,13 @@ pub(crate) mod ping;
 mod race;
 mod receive;
 pub(crate) mod relay;
+mod rendezvous;
 pub(crate) mod serve;
 
 use std::sync::Arc;
 
 use crate::{
-    cache::Cache, config::Settings, feed::Feed, identity::Identities, store::Store, traffic::Traffic,
+    cache::Cache, config::Config, feed::Feed, identity::Identities, store::Store, traffic::Traffic,
     trust::Trust, upstream::Upstream,
 };
 use attempts::Attempts;
@@ -30,6 +32,7 @@ use callers::{Inquiries, KnownKeys, Places};
 use dial::Ways;
 use fetch::Fetches;
 use lines::Lines;
+use rendezvous::Meetings;
 
 /// What connections of other peers, and to them, work with.
 #[derive(Debug)]
@@ -49,6 +52,9 @@ pub(crate) struct Peers {
     lines: Lines,
     ways: Ways,
     attempts: Attempts,
+    meetings: Meetings,
+    /// Whether others may connect.
+    is_reachable: bool,
 }
 
 impl Peers {
@@ -57,8 +63,9 @@ impl Peers {
         upstream: Arc<Upstream>,
         cache: Cache,
         trust: Arc<Trust>,
-        settings: Settings,
+        config: &Config,
     ) -> Self {
+        let settings = config.settings;
         Self {
             identity,
             upstream,
@@ -75,6 +82,8 @@ impl Peers {
             lines: Lines::default(),
             ways: Ways::default(),
             attempts: Attempts::default(),
+            meetings: Meetings::default(),
+            is_reachable: config.reachable,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! calls one of these, and saves what it answers, all in one transaction; so the decisions can be tested as tables, and are
 //! (`cargo xtask mutants` changes each of them and expects a test to fail).
 
+pub(crate) mod advice;
 pub(crate) mod cache;
 pub(crate) mod callers;
 pub(crate) mod clock;

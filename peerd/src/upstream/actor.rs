@@ -83,6 +83,7 @@ pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: Cance
         roaming: Roaming::new(),
         directory: None,
     };
+    let mut mapped = actor.local.mapped.clone();
     let because = actor.local.store.offline_because().await.unwrap_or_default();
     actor.publish(|status| status.trouble = because);
     if wanted && registered {
@@ -127,6 +128,7 @@ pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: Cance
                 actor.step(Event::Due).await;
             }
             moved = moved => actor.moved(moved).await,
+            Ok(()) = mapped.changed() => actor.roaming.hint(),
         }
     }
     actor.sign_out().await;
@@ -138,13 +140,19 @@ struct Entrance {
     invite: Option<Box<str>>,
 }
 
+/// The ways to the directory, from the port at which this daemon listens if others may connect to that.
+fn ways_of(local: &Local, identity: &Identity) -> Ways {
+    let ways = Ways::of(&identity.server, local.last.lock().as_ref(), jitter());
+    if local.config.reachable { ways.sharing(local.listen) } else { ways }
+}
+
 /// Signs in once, or registers: at the first node that does not fail to.
 async fn attempt(
     local: &Local,
     identity: &Identity,
     (entrance, force): (Option<Entrance>, bool),
 ) -> Result<Established, Failure> {
-    let mut ways = Ways::of(&identity.server, local.last.lock().as_ref(), jitter());
+    let mut ways = ways_of(local, identity);
     loop {
         let outcome = attempt_once(local, identity, &mut ways, (entrance.as_ref(), force)).await;
         match &outcome {
@@ -168,11 +176,21 @@ async fn attempt_once(
     let nonce = random::bytes::<16>().map_err(|error| refused(error.into()))?;
     let begun = local.store.begin_attempt(nonce.into()).await.map_err(|error| refused(error.into()))?;
     let Attempting { stored, state, proof } = begun;
-    let (port, addresses) = announced(&local.config, local.listen, &identity.server);
+    let mapped = local.mapped.borrow().address;
+    let (port, addresses) = announced(&local.config, (local.listen, mapped), &identity.server);
     let state = Some(state);
     // No seed fails here.
     let sealing = sealing_key(&identity.secret).ok().map(Box::new);
-    let sign_in = SignIn { instance: local.instance, port, addresses, force, stored, sealing, state };
+    let sign_in = SignIn {
+        instance: local.instance,
+        port,
+        addresses,
+        force,
+        stored,
+        sealing,
+        state,
+        rendezvous: local.config.reachable,
+    };
     let op = match entrance {
         Some(Entrance { name, invite }) => {
             let (name, invite) = (name.clone(), invite.clone());
@@ -189,7 +207,7 @@ async fn attempt_once(
     let (Some(id), Some(proof), Some(sign_in)) = (identity.id, proof, again) else { return Err(failure) };
     let reclaim = Reclaim { id, name: identity.name.clone(), proof, sign_in };
     let reclaim = Op::Reclaim(Box::new(reclaim));
-    let mut ways = Ways::of(&identity.server, local.last.lock().as_ref(), jitter());
+    let mut ways = ways_of(local, identity);
     match Box::pin(establish(&mut ways, identity, (reclaim, stored))).await {
         Err(Failure { kind: Failed::Refused | Failed::Unknown, .. }) => Err(failure),
         other => other,
@@ -297,7 +315,7 @@ impl Actor {
             }
             if state != SessionState::Online {
                 (status.address, status.handle, status.latest) = (None, None, Seq(0));
-                status.directory = None;
+                (status.directory, status.local, status.mapped) = (None, None, None);
             }
             change(status);
         });
@@ -388,10 +406,17 @@ impl Actor {
     }
 
     fn signed_in(&mut self, established: Established) {
-        let SignedIn { id, name, address, since, latest, password_again, .. } = established.signed_in.clone();
-        let directory = established.directory;
+        let SignedIn { id, name, address, since, latest, password_again, mapped, .. } =
+            established.signed_in.clone();
+        let (directory, here) = (established.directory, established.here);
         self.directory = Some(directory);
-        self.roaming.begin(Place::now(&self.local, self.directory));
+        let now = Place::now(&self.local, self.directory);
+        // What has changed since it began to sign in is announced by the next session.
+        let place = Place { announced: established.announced.clone(), ..now.clone() };
+        if place != now {
+            self.roaming.hint();
+        }
+        self.roaming.begin(place);
         let session = Session::begin(&self.local, id, established);
         let handle = session.handle.clone();
         self.session = Some(session);
@@ -401,6 +426,7 @@ impl Actor {
             // An address that is none says that there is none.
             status.address = Some(address).filter(|address| address.0.port() != 0);
             status.directory = Some(directory);
+            (status.local, status.mapped) = (Some(here), mapped);
             status.latest = latest;
             status.session += 1;
             status.handle = Some(handle);

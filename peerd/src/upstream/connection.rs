@@ -7,11 +7,12 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use dos_protocol::{
     Code, PublicKey, Seq, WireError,
-    directory::{Answer, FromDirectory, Op, SignedIn, ToDirectory},
+    directory::{Answer, FromDirectory, Op, Register, SignedIn, ToDirectory},
     frame::{self, Reader},
     key::SecretKey,
     limits::{SIGN_IN_TIME_MAX, WRITE_STALL_MAX},
     link::HostPort,
+    model::Address,
     name::printable,
     tls::{Alpn, ClientTls, Stream, TlsError},
 };
@@ -48,9 +49,13 @@ pub(super) struct Established {
     pub(super) at: HostPort,
     /// The directory's end of it.
     pub(super) directory: SocketAddr,
+    /// This daemon's.
+    pub(super) here: SocketAddr,
     pub(super) signed_in: SignedIn,
     /// The last update that was stored when it signed in.
     pub(super) stored: Seq,
+    /// What it announced.
+    pub(super) announced: Vec<Address>,
 }
 
 /// Why there is no session: what to do about it, and what to tell.
@@ -114,6 +119,7 @@ pub(super) struct Line {
     input: Input,
     output: Output,
     directory: SocketAddr,
+    here: SocketAddr,
 }
 
 impl Line {
@@ -121,9 +127,9 @@ impl Line {
     pub(super) async fn open(ways: &mut Ways, key: PublicKey, secret: &SecretKey) -> Result<Self, Failure> {
         let tls = ClientTls::new(secret, key, Alpn::Directory)
             .map_err(|error| Failure::refused(WireError::new(Code::Internal, error.to_string())))?;
-        let Opened { at, stream, directory } = ways.open(&tls).await?;
+        let Opened { at, stream, directory, here } = ways.open(&tls).await?;
         let (input, output) = tokio::io::split(stream);
-        Ok(Self { at, input: Reader::new(input), output, directory })
+        Ok(Self { at, input: Reader::new(input), output, directory, here })
     }
 
     /// Makes the request of this number and waits for its answer.
@@ -150,14 +156,19 @@ pub(super) async fn establish(
     identity: &Identity,
     (op, stored): (Op, Seq),
 ) -> Result<Established, Failure> {
+    let announced = match &op {
+        Op::SignIn(sign_in) | Op::Register(Register { sign_in, .. }) => sign_in.addresses.clone(),
+        Op::Reclaim(reclaim) => reclaim.sign_in.addresses.clone(),
+        _ => Vec::new(),
+    };
     let mut line = Line::open(ways, identity.server.key, &identity.secret).await?;
     // Another node may be faster than one whose store is away.
     let patience = if ways.has_more() { ANSWER_PATIENCE } else { SIGN_IN_TIME_MAX };
     let Answer::SignedIn(signed_in) = line.ask_within(patience, FIRST_REQUEST, op).await? else {
         return Err(line.unexpected());
     };
-    let Line { at, input, output, directory } = line;
-    Ok(Established { at, input, output, directory, signed_in, stored })
+    let Line { at, input, output, directory, here } = line;
+    Ok(Established { at, input, output, directory, here, signed_in, stored, announced })
 }
 
 async fn answer(
@@ -187,6 +198,7 @@ async fn answer(
             | FromDirectory::Call(_)
             | FromDirectory::Nodes(_)
             | FromDirectory::PeerNews(_)
+            | FromDirectory::Rendezvous(_)
             | FromDirectory::Pong(_) => {
                 return Err(lost("it sent something unexpected".into()));
             }

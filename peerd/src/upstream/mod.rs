@@ -7,6 +7,7 @@ mod actor;
 mod backoff;
 mod connection;
 mod login;
+mod port;
 mod roaming;
 mod session;
 mod silence;
@@ -23,7 +24,7 @@ use std::{
 use dos_protocol::{
     Code, Instance, OperationId, PeerId, PeerName, Reason, Seq, Timestamp, WireError,
     control::SessionState,
-    directory::{Answer, Call, Op, PeerNews, Share, ViewsChange},
+    directory::{Answer, Call, Op, PeerNews, RendezvousCall, Share, ViewsChange},
     link::HostPort,
     model::Address,
 };
@@ -41,12 +42,14 @@ use crate::{
     feed::Feed,
     identity::{Identities, Identity},
     inbox::Inbox,
+    mapping::Mapped,
     store::Store,
 };
 use session::{AskError, Handle, Request};
 
 pub(crate) use actor::run;
 pub(crate) use login::{Escrowed, log_in};
+pub(crate) use port::{share, socket_from};
 pub(crate) use ways::resolve;
 use wishes::Wish;
 
@@ -86,6 +89,10 @@ pub(crate) struct Status {
     pub session: u64,
     /// The directory's end of the session, while online.
     directory: Option<SocketAddr>,
+    /// This daemon's end of it.
+    local: Option<SocketAddr>,
+    /// Where the directory sees that, if it arranges a rendezvous.
+    pub mapped: Option<Address>,
     handle: Option<Handle>,
 }
 
@@ -132,19 +139,30 @@ pub(crate) struct Upstream {
     reconciling: Arc<watch::Sender<bool>>,
 }
 
+/// Another peer that calls, as the directory tells of it.
+#[derive(Debug)]
+pub(crate) enum Summons {
+    /// Through the relay.
+    Relayed(Call),
+    /// To a rendezvous.
+    Rendezvous(Box<RendezvousCall>),
+}
+
 /// What a session needs of this daemon.
 #[derive(Debug)]
 pub(crate) struct Local {
     pub(crate) config: Config,
     /// Where this daemon listens for other peers.
     pub(crate) listen: SocketAddr,
+    /// Where a router forwards that.
+    pub(crate) mapped: watch::Receiver<Mapped>,
     pub(crate) instance: Instance,
     pub(crate) identity: Arc<Identities>,
     pub(crate) store: Store,
     pub(crate) feed: Arc<Feed>,
     pub(crate) inbox: Arc<Inbox>,
-    /// Where calls through the relay go.
-    pub(crate) calls: mpsc::Sender<Call>,
+    /// Where the calls of other peers go.
+    pub(crate) calls: mpsc::Sender<Summons>,
     /// Where what followed peers do goes.
     pub(crate) peer_news: mpsc::Sender<PeerNews>,
     /// The address of the directory that led to the last session.
@@ -174,6 +192,8 @@ impl Upstream {
             failures: 0,
             session: 0,
             directory: None,
+            local: None,
+            mapped: None,
             handle: None,
         });
         let password_again = Arc::new(AtomicBool::new(false));
@@ -216,6 +236,12 @@ impl Upstream {
     #[must_use]
     pub(crate) fn directory(&self) -> Option<SocketAddr> {
         self.status.borrow().directory
+    }
+
+    /// This daemon's end of the session, which a rendezvous shares.
+    #[must_use]
+    pub(crate) fn session_address(&self) -> Option<SocketAddr> {
+        self.status.borrow().local
     }
 
     /// Waits a moment for a session.

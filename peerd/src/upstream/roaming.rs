@@ -50,7 +50,8 @@ impl Place {
     /// Where this host is now, with the directory there.
     pub(super) fn now(local: &Local, directory: Option<SocketAddr>) -> Self {
         let server = local.identity.registered().map(|(_, identity)| identity);
-        let announced = server.map(|identity| announced(&local.config, local.listen, &identity.server).1);
+        let port = (local.listen, local.mapped.borrow().address);
+        let announced = server.map(|identity| announced(&local.config, port, &identity.server).1);
         Self { announced: announced.unwrap_or_default(), from: directory.and_then(source_towards) }
     }
 }
@@ -89,6 +90,12 @@ impl Roaming {
     /// A session has begun here.
     pub(super) fn begin(&mut self, place: Place) {
         self.place = Some(place);
+    }
+
+    /// Something may have changed of which the kernel reports nothing.
+    pub(super) fn hint(&mut self) {
+        self.is_changed = true;
+        self.look_at = self.look_at.min(Instant::now() + SETTLED);
     }
 
     /// Waits until the host has moved. `here` tells where it is.

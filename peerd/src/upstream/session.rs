@@ -32,7 +32,7 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    Local,
+    Local, Summons,
     connection::{Established, FIRST_REQUEST, Input, Output},
     silence::Silence,
     ways::know_nodes,
@@ -175,7 +175,7 @@ impl Session {
 
 struct Reading {
     feed: Arc<Feed>,
-    calls: mpsc::Sender<dos_protocol::directory::Call>,
+    calls: mpsc::Sender<Summons>,
     peer_news: mpsc::Sender<PeerNews>,
     pending: Pending,
     replies: mpsc::Sender<ToDirectory>,
@@ -278,12 +278,8 @@ impl Reading {
                 return self.arrivals.send(Arrival::Broadcast(letter, Proof::None)).await.is_ok();
             }
             FromDirectory::Nodes(nodes) => self.know_nodes(nodes).await,
-            FromDirectory::Call(call) => {
-                // The queue is full, so this one would be too late: its caller gets no answer and gives up.
-                if self.calls.try_send(call).is_err() {
-                    tracing::debug!("a call too many");
-                }
-            }
+            FromDirectory::Call(call) => self.summon(Summons::Relayed(call)),
+            FromDirectory::Rendezvous(call) => self.summon(Summons::Rendezvous(call)),
             FromDirectory::PeerNews(news) => {
                 // What is lost so is not told, except of new images, which the next look finds.
                 if self.peer_news.try_send(*news).is_err() {
@@ -300,6 +296,13 @@ impl Reading {
             }
         }
         true
+    }
+
+    /// If the queue is full, this one would be too late: its caller gets no answer and gives up.
+    fn summon(&self, summons: Summons) {
+        if self.calls.try_send(summons).is_err() {
+            tracing::debug!("a call too many");
+        }
     }
 
     fn answer(&self, id: u32, outcome: Outcome) {

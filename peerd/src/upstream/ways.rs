@@ -24,7 +24,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{connection::Failure, state::Failed};
+use super::{connection::Failure, port, state::Failed};
 use crate::{
     addresses::is_loopback,
     identity::{Identities, IdentityError},
@@ -41,12 +41,16 @@ pub(super) struct Opened {
     pub(super) at: HostPort,
     pub(super) stream: Stream<TcpStream>,
     pub(super) directory: SocketAddr,
+    /// This daemon's end.
+    pub(super) here: SocketAddr,
 }
 
 /// The addresses that are left to be tried.
 #[derive(Debug)]
 pub(super) struct Ways {
     left: VecDeque<HostPort>,
+    /// A listener whose port to share.
+    listen: Option<SocketAddr>,
 }
 
 impl Ways {
@@ -64,7 +68,12 @@ impl Ways {
         if let Some(first) = first {
             all.push_front(first);
         }
-        Self { left: all }
+        Self { left: all, listen: None }
+    }
+
+    /// The same, from the port of the listener at this address where that is possible.
+    pub(super) fn sharing(self, listen: SocketAddr) -> Self {
+        Self { listen: Some(listen), ..self }
     }
 
     /// Whether there are addresses that were not tried.
@@ -83,7 +92,7 @@ impl Ways {
                     (Some(next), last) => {
                         why = last;
                         trying.push(next.clone());
-                        tried.push(dial(tls, next));
+                        tried.push(dial(tls, next, self.listen));
                     }
                     (None, Some(why)) => return Err(why),
                     (None, None) => return Err(nowhere()),
@@ -93,10 +102,10 @@ impl Ways {
                 Some((at, outcome)) = tried.next() => {
                     trying.retain(|other| *other != at);
                     match outcome {
-                        Ok((stream, directory)) => {
+                        Ok((stream, [directory, here])) => {
                             // Those that were slower were not in vain.
                             self.left.extend(trying);
-                            return Ok(Opened { at, stream, directory });
+                            return Ok(Opened { at, stream, directory, here });
                         }
                         Err(failure) => {
                             tracing::debug!(%at, error = %failure.error.message, "an address of the directory failed");
@@ -107,7 +116,7 @@ impl Ways {
                 () = sleep(BESIDE_AFTER), if !self.left.is_empty() => {
                     if let Some(next) = self.left.pop_front() {
                         trying.push(next.clone());
-                        tried.push(dial(tls, next));
+                        tried.push(dial(tls, next, self.listen));
                     }
                 }
             }
@@ -128,23 +137,26 @@ fn nowhere() -> Failure {
     Failure::unreachable(&at, "none of its addresses answers")
 }
 
-type Dialled = (HostPort, Result<(Stream<TcpStream>, SocketAddr), Failure>);
+/// A connection, and the directory's end of it and this daemon's.
+type Dialled = (HostPort, Result<(Stream<TcpStream>, [SocketAddr; 2]), Failure>);
 
-async fn dial(tls: &ClientTls, at: HostPort) -> Dialled {
+async fn dial(tls: &ClientTls, at: HostPort, listen: Option<SocketAddr>) -> Dialled {
     let dialled = async {
-        let socket = connect(&at).await?;
-        let directory = socket.peer_addr().map_err(|error| Failure::unreachable(&at, error.to_string()))?;
+        let socket = connect(&at, listen).await?;
+        let end =
+            |end: io::Result<SocketAddr>| end.map_err(|error| Failure::unreachable(&at, error.to_string()));
+        let ends = [end(socket.peer_addr())?, end(socket.local_addr())?];
         let stream = tls.connect(socket).await.map_err(|error| Failure::tls(&at, &error))?;
-        Ok((stream, directory))
+        Ok((stream, ends))
     };
     let outcome = dialled.await;
     (at, outcome)
 }
 
-async fn connect(at: &HostPort) -> Result<TcpStream, Failure> {
+async fn connect(at: &HostPort, listen: Option<SocketAddr>) -> Result<TcpStream, Failure> {
     let mut last = "its name has no address".to_owned();
     for address in resolve(at).await.map_err(|error| Failure::unreachable(at, error.to_string()))? {
-        match open(address).await {
+        match open(address, listen).await {
             Ok(socket) => return Ok(socket),
             Err(error) => last = error.to_string(),
         }
@@ -159,8 +171,14 @@ pub(crate) async fn resolve(at: &HostPort) -> io::Result<Vec<SocketAddr>> {
     Ok(found.take(ADDRESSES_TRIED_MAX).collect())
 }
 
-async fn open(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = timeout(CONNECT_TIME_MAX, TcpStream::connect(address))
+async fn open(address: SocketAddr, listen: Option<SocketAddr>) -> io::Result<TcpStream> {
+    let connecting = async {
+        match listen {
+            Some(listen) => port::connect(listen, address).await,
+            None => TcpStream::connect(address).await,
+        }
+    };
+    let socket = timeout(CONNECT_TIME_MAX, connecting)
         .await
         .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "it did not answer in time"))??;
     socket.set_nodelay(true)?;

@@ -9,6 +9,8 @@
 //!
 //! Needs root and `ip` (Debian: iproute2); says clearly that it was skipped where it cannot run.
 
+mod nat;
+
 use std::{
     fs,
     path::Path,
@@ -30,11 +32,44 @@ const PREFIX: &str = "dos-reach-";
 /// A hardware address that nobody has: what is sent there is lost without a word.
 const NOWHERE: &str = "02:00:00:00:00:99";
 
-/// The namespaces of this run; they go with it.
+/// Network namespaces of this run; they go with it.
+pub(crate) struct Namespaces(Vec<String>);
+
+impl Namespaces {
+    /// Makes one for each of these, with its loopback up.
+    fn make(of: &[&str]) -> Result<Self, String> {
+        sweep();
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = |who: &&str| format!("{PREFIX}{}-{number}{who}", std::process::id());
+        let made = Self(of.iter().map(name).collect());
+        for namespace in made.names() {
+            ip(&["netns", "add", namespace])?;
+            ip(&["-n", namespace, "link", "set", "lo", "up"])?;
+        }
+        Ok(made)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl Drop for Namespaces {
+    fn drop(&mut self) {
+        for namespace in self.names() {
+            // One that was never made cannot be removed.
+            drop(ip(&["netns", "del", namespace]));
+        }
+    }
+}
+
+/// The namespaces of two peers and their directory.
 pub(crate) struct Lines {
     pub(crate) directory: String,
     pub(crate) alice: String,
     pub(crate) bob: String,
+    _spaces: Namespaces,
 }
 
 fn ip(args: &[&str]) -> Result<(), String> {
@@ -47,16 +82,10 @@ fn ip(args: &[&str]) -> Result<(), String> {
 impl Lines {
     /// Lays them, or tells why that is not possible here.
     pub(crate) fn lay() -> Result<Self, String> {
-        sweep();
-        static LAID: AtomicU32 = AtomicU32::new(0);
-        let number = LAID.fetch_add(1, Ordering::Relaxed);
-        let name = |who| format!("{PREFIX}{}-{number}{who}", std::process::id());
-        let lines = Self { directory: name("d"), alice: name("a"), bob: name("b") };
-        let Self { directory, alice, bob } = &lines;
-        for namespace in [directory, alice, bob] {
-            ip(&["netns", "add", namespace])?;
-            ip(&["-n", namespace, "link", "set", "lo", "up"])?;
-        }
+        let spaces = Namespaces::make(&["d", "a", "b"])?;
+        let name = |which| spaces.names().nth(which).unwrap_or_default().to_owned();
+        let lines = Self { directory: name(0), alice: name(1), bob: name(2), _spaces: spaces };
+        let Self { directory, alice, bob, .. } = &lines;
         ip(&["-n", directory, "addr", "add", "203.0.113.1/32", "dev", "lo"])?;
         lay_line((directory, "198.51.100.1/24"), (alice, "198.51.100.2/24"), "da")?;
         lay_line((directory, "198.51.101.1/24"), (bob, "198.51.101.2/24"), "db")?;
@@ -95,15 +124,6 @@ fn lay_line(near: (&str, &str), far: (&str, &str), line: &str) -> Result<(), Str
         ip(&["-n", namespace, "link", "set", end, "up"])?;
     }
     Ok(())
-}
-
-impl Drop for Lines {
-    fn drop(&mut self) {
-        for namespace in [&self.directory, &self.alice, &self.bob] {
-            // One that was never made cannot be removed.
-            drop(ip(&["netns", "del", namespace]));
-        }
-    }
 }
 
 /// Removes what a run that was killed has left.

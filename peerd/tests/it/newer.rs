@@ -46,6 +46,7 @@ async fn newer_directory(listener: TcpListener, tell: SyncSender<Read>) {
                     let latest = *last.get_or_insert(Seq(sign_in.stored.0 + 3));
                     let signed_in = SignedIn {
                         nodes: Vec::new(),
+                        mapped: None,
                         id: bob(),
                         name: None,
                         address: "127.0.0.1:4000".parse().unwrap(),

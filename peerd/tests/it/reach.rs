@@ -56,6 +56,43 @@ fn without_a_relay_an_owner_that_cannot_be_reached_is_out_of_reach() {
 }
 
 #[test]
+fn every_way_is_tried_to_its_end_and_what_would_help_is_told() {
+    let stage = Stage::new();
+    let hidden = ["--listen", "127.0.0.1:0", "--reachable", "false"];
+    let (mut alice, bob) = (stage.peer_in("alice", None, &hidden), stage.peer("bob"));
+    let outcomes = |told: &serde_json::Value| {
+        let tried = told["tried"].as_array().unwrap().iter();
+        tried.map(|one| (one["means"].clone(), one["error"].is_null())).collect::<Vec<_>>()
+    };
+    // She takes no connections: the relay alone leads to her.
+    let told = bob.json(&["ping", "alice", "--explain"]);
+    assert_eq!(outcomes(&told), [("rendezvous".into(), false), ("relay".into(), true)], "{told}");
+    assert_eq!(told["advice"], serde_json::json!(["update_peer", "forward_either"]));
+    assert!(told["round_trip_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{told}");
+    // The other way round everything does, but a rendezvous, in which she takes no part.
+    let told = alice.json(&["ping", "bob", "--explain"]);
+    let all = [("address".into(), true), ("rendezvous".into(), false), ("relay".into(), true)];
+    assert_eq!((outcomes(&told), &told["advice"]), (all.to_vec(), &serde_json::json!(["nothing"])), "{told}");
+    let here = alice.json(&["netcheck"]);
+    assert_eq!((&here["seen"], &here["nat"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+    assert_eq!(here["advice"], serde_json::json!(["allow_connections"]));
+    let here = bob.json(&["netcheck"]);
+    assert_eq!(
+        (&here["seen"], &here["local"], &here["nat"]),
+        (&here["listen"], &here["listen"], &"none".into())
+    );
+    assert_eq!((&here["advice"], here["round_trip_ms"].is_f64()), (&serde_json::json!(["nothing"]), true));
+    alice.kill();
+    wait_until("bob sees that she is gone", || bob.json(&["resolve", "alice"])["online"] == false);
+    let told = bob.json(&["ping", "alice", "--explain"]);
+    assert_eq!((&told["online"], &told["advice"]), (&false.into(), &serde_json::json!(["wait_for_peer"])));
+    assert!(bob.ctl(&["netcheck"]).ok().contains("router     none"));
+    assert!(bob.ctl(&["ping", "alice", "--explain"]).ok().contains("alice is offline"));
+    bob.ctl(&["logout"]).ok();
+    assert_eq!(bob.json(&["netcheck"])["advice"], serde_json::json!(["go_online"]));
+}
+
+#[test]
 fn who_is_offline_unknown_or_oneself_is_not_pinged() {
     let stage = Stage::new();
     let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
@@ -67,9 +104,10 @@ fn who_is_offline_unknown_or_oneself_is_not_pinged() {
 
 #[test]
 fn an_address_at_which_somebody_else_or_nobody_answers_does_not_win() {
-    // Else it would, while nobody answers at the first address.
+    // Else it would, while nobody answers at the first address; and so would a rendezvous, in which he takes no part.
     let stage = Stage::with(&["--relay", "off"]);
-    let (carol, bob) = (stage.peer("carol"), stage.peer("bob"));
+    let hidden = ["--listen", "127.0.0.1:0", "--reachable", "false"];
+    let (carol, bob) = (stage.peer("carol"), stage.peer_in("bob", None, &hidden));
     // Takes connections and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let foreign = carol.json(&["status"])["address"].as_str().unwrap().to_owned();

@@ -38,7 +38,10 @@ impl Scene {
         for closed in 1..ADDRESSES_MAX {
             alice.extra.extend(["--advertise".into(), format!("127.0.0.1:{closed}")]);
         }
-        bob.extra = ["--auto-fetch", "false", "--log", "peerd=debug"].map(String::from).into();
+        // A rendezvous would pass it by, too.
+        bob.extra = ["--auto-fetch", "false", "--log", "peerd=debug", "--reachable", "false"]
+            .map(String::from)
+            .into();
         let original = pictures::write_large(&alice.dir.join("sea.jpg"), 1, size);
         let mut scene = Self { stage, alice, bob, proxy, original };
         scene.restart_alice();

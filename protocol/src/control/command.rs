@@ -208,6 +208,10 @@ pub enum Command {
     Blocks,
     /// Measures the way to a peer and back, the way that a transfer would go.
     Ping(PeerRef),
+    /// Tries every way to a peer to its end.
+    Explain(PeerRef),
+    /// What this daemon knows of its own network.
+    Netcheck,
     /// One's own card.
     Card,
     /// The peers whose keys are pinned.

@@ -72,3 +72,24 @@ pub enum Way {
     /// Through the directory.
     Relayed,
 }
+
+/// By what a peer was reached directly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum How {
+    /// An address that it has announced, or at which the directory sees it.
+    Announced,
+    /// Both have connected at one moment, each through its router.
+    Punched,
+    /// It has connected to this side.
+    CalledBack,
+}
+
+impl How {
+    /// As in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}

@@ -18,7 +18,7 @@ use crate::{
     time::Timestamp,
 };
 
-use super::{AlbumSummary, Contact, ContactRequest, Invite, Message, Rule, Way};
+use super::{AlbumSummary, Contact, ContactRequest, Explained, How, Invite, Message, Netcheck, Rule, Way};
 
 /// What came of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, VariantNames)]
@@ -159,7 +159,14 @@ pub enum Outcome {
         way: Way,
         /// There and back, in microseconds, on a connection that is open.
         round_trip_us: u64,
+        /// By what, if that way is direct.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "known_or_none")]
+        how: Option<How>,
     },
+    /// Of `explain`.
+    Explained(Box<Explained>),
+    /// Of `netcheck`.
+    Netcheck(Box<Netcheck>),
     /// Of `fetch`.
     Fetched {
         /// Which image.

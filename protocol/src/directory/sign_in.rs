@@ -47,6 +47,9 @@ pub struct SignIn {
     /// What it knows of its own state and of the directory's; nothing of a peer of the first releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<PeerState>,
+    /// Whether it takes part in a rendezvous, from the port of this connection.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rendezvous: bool,
 }
 
 /// See [`super::Op::Recover`]: of peers of the first release.
@@ -94,4 +97,7 @@ pub struct SignedIn {
     /// The addresses of all nodes of the directory, where it has several: any of them will do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<HostPort>,
+    /// Where the directory sees this connection come from, if it arranges a rendezvous with this peer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapped: Option<Address>,
 }

@@ -197,6 +197,7 @@ fn golden_bytes_of_operations_and_updates() {
             stored: Seq(0),
             sealing: None,
             state: None,
+            rendezvous: false,
         },
     };
     let recover = ToDirectory::request(1, Op::Recover(Box::new(recover)));
@@ -309,6 +310,7 @@ fn golden_bytes_of_contact_and_relay() {
         addresses: vec!["192.0.2.7:4000".parse().unwrap(), "[2001:db8::7]:4000".parse().unwrap()],
         online: true,
         relay: true,
+        rendezvous: false,
         name: None,
         sealing: None,
     };
@@ -418,6 +420,7 @@ fn the_largest_request_of_a_peer_that_has_not_signed_in_leaves_room_to_grow() {
             incarnation: Some([255; 16].into()),
             stored_at: Some(Timestamp(i64::MAX)),
         }),
+        rendezvous: true,
     };
     let register = Register {
         name: name.clone(),

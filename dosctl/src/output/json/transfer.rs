@@ -35,6 +35,8 @@ pub(crate) struct Pong<'a> {
     pub(crate) way: Way,
     /// There and back, in milliseconds.
     pub(crate) round_trip_ms: f64,
+    /// Of a direct way: `announced`, `punched` or `called_back`.
+    pub(crate) how: Option<&'static str>,
 }
 
 /// Which way to a peer: `direct`, with the address, or `relayed`.

@@ -37,7 +37,7 @@ pub enum Act {
     Look,
     /// Asks who and where a peer is, or follows its presence.
     Find,
-    /// Calls a peer through the relay.
+    /// Calls a peer, through the relay or by a rendezvous.
     Call,
     /// Sends a message, or greets an inviter or a guest.
     Write,
@@ -123,7 +123,7 @@ pub(crate) fn act(op: &Op) -> Act {
         | Op::Identify(_)
         | Op::Subscribe(_)
         | Op::Follow(_) => Act::Find,
-        Op::Relay(_) => Act::Call,
+        Op::Relay(_) | Op::Rendezvous(_) => Act::Call,
         Op::Send(_) | Op::Greet(_) => Act::Write,
         Op::Broadcast(_) => Act::Announce,
         Op::Request(_) => Act::Ask,

@@ -5,7 +5,7 @@ use dos_protocol::{
     Allowance, Code, ImageNo, MessageId, Reason, ViewId,
     directory::{
         Answer, Broadcast, Call, Cursor, Decide, Decision, Delivery, FromDirectory, List, Op, Publish,
-        RequestState, Subscription, Update, ViewsChange,
+        Rendezvous, RequestState, Subscription, Update, ViewsChange,
     },
     model::{Grant, GrantState, PeerInfo},
 };
@@ -145,6 +145,7 @@ fn tried(side: &Side, key: dos_protocol::PublicKey) -> Vec<(Op, Option<&'static 
         (Op::Preview(image("sea")), None),
         (Op::Image(image("nothing")), None),
         (Op::Relay(id), None),
+        (Op::Rendezvous(Rendezvous { peer: id, ticket: [7; 32].into() }), None),
         (Op::Grant { image: side.given, viewer: id }, None),
         (Op::Grant { image: side.received, viewer: id }, None),
         (Op::Spend(spend(side.given, ViewId::generate())), None),

@@ -5,10 +5,11 @@ use std::time::Duration;
 use dos_protocol::{
     Allowance, Card, Code, ImageNo, JoinLink, Near, Visibility, WireError,
     control::{
-        AddOptions, AlbumChange, AlbumSummary, Command, Contact, ContactRequest, DescriptionChange, Each,
-        Event, EventKind, FromPeerd, Group, ImageChange, ImageChanged, Invite, InviteGrant, InviteState,
-        ListQuery, Member, Message, MessagesQuery, NewInvite, Note, OtherKey, Outcome, Progress, RequestArg,
-        Rule, SessionState, Spends, Status, Step, Terms, ToPeerd, Trust, Way,
+        AddOptions, Advice, AlbumChange, AlbumSummary, Command, Contact, ContactRequest, DescriptionChange,
+        Each, Event, EventKind, Explained, FromPeerd, Group, How, ImageChange, ImageChanged, Invite,
+        InviteGrant, InviteState, ListQuery, Means, Member, Message, MessagesQuery, Netcheck, NewInvite,
+        Note, OtherKey, Outcome, Progress, RequestArg, Rule, SessionState, Spends, Status, Step, Terms,
+        ToPeerd, Tried, Trust, Way,
     },
     directory::{
         Block, Blocked, Cursor, Delivery, Notice, NoticeKind, Presence, RequestState, ViewedKind, ViewsChange,
@@ -47,6 +48,8 @@ fn sessions() -> Vec<Command> {
         }),
         Command::Resolve("alice".parse().unwrap()),
         Command::Ping("alice".parse().unwrap()),
+        Command::Explain("alice".parse().unwrap()),
+        Command::Netcheck,
         Command::Watch { peers: vec!["alice".parse().unwrap()] },
     ]
 }
@@ -314,6 +317,56 @@ fn status() -> Status {
     }
 }
 
+fn netcheck() -> Netcheck {
+    Netcheck {
+        state: SessionState::Online,
+        directory: "203.0.113.1:5001".parse().ok(),
+        round_trip_us: Some(12_500),
+        listen: "[::]:7001".parse().unwrap(),
+        reachable: true,
+        announced: vec!["192.168.1.2:7001".parse().unwrap()],
+        local: "192.168.1.2:7001".parse().ok(),
+        seen: "192.0.2.7:40123".parse().ok(),
+        advice: vec![Advice::ForwardPort],
+        mapped: None,
+        mapping_trouble: None,
+    }
+}
+
+fn explained() -> Explained {
+    let tried = |means, how, error: Option<&str>| Tried {
+        means: Some(means),
+        address: "192.0.2.7:4000".parse().ok(),
+        how,
+        took_us: 250,
+        error: error.map(Into::into),
+    };
+    Explained {
+        id: bob(),
+        name: name("bob"),
+        online: true,
+        tried: vec![
+            tried(Means::Address, None, Some("refused")),
+            tried(Means::Rendezvous, Some(How::Punched), None),
+            Tried { address: None, ..tried(Means::Relay, None, None) },
+        ],
+        round_trip_us: Some(300),
+        here: netcheck(),
+        advice: vec![
+            Advice::GoOnline,
+            Advice::WaitForPeer,
+            Advice::Nothing,
+            Advice::AllowConnections,
+            Advice::ForwardPort,
+            Advice::UpdateDirectory,
+            Advice::UpdatePeer,
+            Advice::OpenFirewall,
+            Advice::ForwardEither,
+            Advice::RelayOff,
+        ],
+    }
+}
+
 fn outcomes_of_sessions() -> Vec<Outcome> {
     let way = Way::Direct("192.0.2.7:4000".parse().unwrap());
     vec![
@@ -329,7 +382,17 @@ fn outcomes_of_sessions() -> Vec<Outcome> {
         Outcome::Page { peers: vec![], next: None, as_of: Some(at(1)) },
         Outcome::Newest { peers: vec![peer()], before: Some(ImageNo(7)) },
         Outcome::Peer(Box::new(peer())),
-        Outcome::Pong { id: bob(), name: name("bob"), way, round_trip_us: 250 },
+        Outcome::Pong { id: bob(), name: name("bob"), way, round_trip_us: 250, how: None },
+        Outcome::Pong { id: bob(), name: None, way, round_trip_us: 250, how: Some(How::Announced) },
+        Outcome::Pong { id: bob(), name: None, way, round_trip_us: 250, how: Some(How::Punched) },
+        Outcome::Pong { id: bob(), name: None, way, round_trip_us: 250, how: Some(How::CalledBack) },
+        Outcome::Netcheck(Box::new(netcheck())),
+        Outcome::Explained(Box::new(explained())),
+        Outcome::Netcheck(Box::new(Netcheck {
+            mapped: "192.0.2.7:7001".parse().ok(),
+            mapping_trouble: Some("refused".into()),
+            ..netcheck()
+        })),
     ]
 }
 

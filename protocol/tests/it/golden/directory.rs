@@ -7,9 +7,9 @@ use dos_protocol::{
         Broadcast, Call, Changes, Checkin, Contact, Cursor, Decide, Decision, Delivered, Delivery, Escrow,
         ExpiryChange, Follow, Followed, FromDirectory, Greet, Greeted, InboxMessage, Invite, Invited, List,
         LoggedIn, LoginStart, Newest, NewestPage, Notice, NoticeKind, Op, Page, PeerChange, PeerNews,
-        Presence, PreviewOf, Publish, PublishAs, Reclaim, Recover, Register, Request, RequestAccess, Send,
-        Sent, Set, Share, Sign, SignIn, SignedIn, Spend, SpendKind, Spent, Subscription, Ticket, ToDirectory,
-        Update, Viewed, ViewedKind, ViewsChange,
+        Presence, PreviewOf, Publish, PublishAs, Reclaim, Recover, Register, Rendezvous, RendezvousAt,
+        RendezvousCall, Request, RequestAccess, Send, Sent, Set, Share, Sign, SignIn, SignedIn, Spend,
+        SpendKind, Spent, Subscription, Ticket, ToDirectory, Update, Viewed, ViewedKind, ViewsChange,
     },
     model::{ImageInfo, PeerInfo, SessionEnd, Visibility},
 };
@@ -158,6 +158,8 @@ fn additions() -> Vec<Op> {
             decision: Decision::Approve { views: None, key: fuller_key(), allow_offline: Some(false) },
         }),
         Op::CloseViews(vec![ViewId::from([1; 16]), ViewId::from([2; 16])]),
+        Op::SignIn(SignIn { rendezvous: true, ..sign_in() }),
+        Op::Rendezvous(Rendezvous { peer: alice(), ticket: Ticket::from([7; 32]) }),
     ]
 }
 
@@ -296,6 +298,7 @@ fn signed_in() -> SignedIn {
         now: None,
         data: None,
         nodes: Vec::new(),
+        mapped: None,
     }
 }
 
@@ -315,6 +318,7 @@ fn answers() -> Vec<Answer> {
             addresses: vec!["192.0.2.7:4000".parse().unwrap()],
             online: true,
             relay: true,
+            rendezvous: false,
             name: name("alice"),
             sealing: Some(sealing_key()),
         }),
@@ -371,6 +375,24 @@ fn answers() -> Vec<Answer> {
     ]
 }
 
+fn reaching() -> Vec<Answer> {
+    vec![
+        Answer::Contact(Contact {
+            id: alice(),
+            key: [9; 32].into(),
+            addresses: Vec::new(),
+            online: true,
+            relay: true,
+            rendezvous: true,
+            name: None,
+            sealing: None,
+        }),
+        Answer::Rendezvous(RendezvousAt { mapped: "192.0.2.7:40123".parse().ok(), begin_us: 12_500 }),
+        Answer::Rendezvous(RendezvousAt { mapped: None, begin_us: 0 }),
+        Answer::SignedIn(SignedIn { mapped: "192.0.2.7:40123".parse().ok(), ..signed_in() }),
+    ]
+}
+
 fn updates() -> Vec<Update> {
     let viewed = |kind| {
         Update::Viewed(Box::new(Viewed { view: ViewId::from([1; 16]), views: 1, kind, grant: grant() }))
@@ -404,6 +426,16 @@ fn news(what: PeerChange) -> FromDirectory {
     FromDirectory::PeerNews(Box::new(PeerNews { peer: alice(), at: at(9), what }))
 }
 
+fn rendezvous_call() -> RendezvousCall {
+    RendezvousCall {
+        ticket: Ticket::from([7; 32]),
+        from: alice(),
+        mapped: "192.0.2.7:40123".parse().ok(),
+        addresses: vec!["192.0.2.7:4000".parse().unwrap()],
+        begin_us: 12_500,
+    }
+}
+
 fn pushes() -> Vec<FromDirectory> {
     let presence = |online, end| Presence {
         id: alice(),
@@ -426,6 +458,12 @@ fn pushes() -> Vec<FromDirectory> {
             at: "a.example:5001".parse().ok(),
         }),
         FromDirectory::Pong(7),
+        FromDirectory::Rendezvous(Box::new(rendezvous_call())),
+        FromDirectory::Rendezvous(Box::new(RendezvousCall {
+            mapped: None,
+            addresses: Vec::new(),
+            ..rendezvous_call()
+        })),
         FromDirectory::Nodes(vec!["a.example:5001".parse().unwrap(), "[2001:db8::7]:5001".parse().unwrap()]),
         news(PeerChange::Added { image: ImageNo(7), name: "sea".parse().unwrap() }),
         news(PeerChange::Replaced { image: ImageNo(7), name: "sea".parse().unwrap() }),
@@ -460,7 +498,9 @@ fn pushes() -> Vec<FromDirectory> {
 #[test]
 fn from_the_directory() {
     let mut messages = pushes();
-    messages.extend(answers().into_iter().map(|answer| FromDirectory::Answer { id: 2, answer }));
+    messages.extend(
+        answers().into_iter().chain(reaching()).map(|answer| FromDirectory::Answer { id: 2, answer }),
+    );
     let row = |update| FromDirectory::Update { seq: Seq(8), at: Timestamp(1), update };
     messages.extend(updates().into_iter().map(row));
     let samples = Samples { messages };

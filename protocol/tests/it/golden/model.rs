@@ -199,6 +199,7 @@ pub(super) fn sign_in() -> SignIn {
         stored: Seq(300),
         sealing: Some(Box::new(sealing_key())),
         state: None,
+        rendezvous: false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     Instance, Seq,
-    directory::{Call, Notice, NoticeKind, PeerChange, PeerNews, Ticket, Update},
+    directory::{Call, Notice, NoticeKind, PeerChange, PeerNews, RendezvousCall, Ticket, Update},
     model::SessionEnd,
     node::{Ask, Blocking, FromNode, NodeId, Owed, Resident, ToNode, Told},
 };
@@ -21,6 +21,7 @@ fn resident() -> Resident {
         seen: "192.0.2.7:4000".parse().unwrap(),
         addresses: vec!["192.0.2.7:4000".parse().unwrap(), "[2001:db8::7]:4000".parse().unwrap()],
         since: at(6),
+        mapped: None,
     }
 }
 
@@ -36,6 +37,17 @@ fn asks() -> Vec<Ask> {
         Ask::Stored { peer: alice(), seq: Seq(300) },
         Ask::Say { kind: NoticeKind::Announcement, text: "new disk".into() },
         Ask::Broadcast { from: bob(), frame: vec![1, 2, 3] },
+        Ask::Rendezvous {
+            peer: alice(),
+            call: Box::new(RendezvousCall {
+                ticket: Ticket::from([7; 32]),
+                from: bob(),
+                mapped: "192.0.2.7:40123".parse().ok(),
+                addresses: vec!["192.0.2.7:4000".parse().unwrap()],
+                begin_us: 0,
+            }),
+            round_trip_us: 25_000,
+        },
     ]
 }
 
@@ -46,6 +58,7 @@ fn to_a_node() {
         ToNode::Hello { from, to },
         ToNode::All { peers: vec![resident()], is_last: true },
         ToNode::Arrived(Box::new(resident())),
+        ToNode::Arrived(Box::new(Resident { mapped: "192.0.2.7:40123".parse().ok(), ..resident() })),
         ToNode::Left { peer: alice(), session: 3, at: at(7), end: Some(SessionEnd::Closed) },
         ToNode::Update(Box::new(Owed { peer: alice(), seq: Seq(300), at: at(8), update: Update::Void })),
         ToNode::Missed,
