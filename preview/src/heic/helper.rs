@@ -8,14 +8,14 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, MemfdFlags, Mode, OFlags};
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// The programs, by their newer and their older name.
 const NAMES: [&str; 2] = ["heif-dec", "heif-convert"];
@@ -58,25 +58,34 @@ pub(super) fn unusable(error: &io::Error) -> &'static str {
     }
 }
 
-/// The program, if it is installed. It is looked for once.
-pub(super) fn installed() -> Option<&'static Path> {
-    static FOUND: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+/// What is run: the program, by util-linux's `prlimit`, which bounds itself and then becomes the program.
+#[derive(Debug)]
+pub(super) struct Tools {
+    limiter: PathBuf,
+    program: PathBuf,
+}
+
+/// The programs, if both are installed. They are looked for once.
+pub(super) fn installed() -> Option<&'static Tools> {
+    static FOUND: LazyLock<Option<Tools>> = LazyLock::new(|| {
         // A fuzzer looks for faults in this program, thousands of times in a second.
         if cfg!(fuzzing) {
             return None;
         }
-        let path = std::env::var_os("PATH")?;
-        let directories: Vec<_> =
-            std::env::split_paths(&path).filter(|directory| directory.is_absolute()).collect();
-        NAMES.iter().find_map(|name| {
-            directories.iter().map(|directory| directory.join(name)).find(|program| program.is_file())
-        })
+        let program = NAMES.iter().find_map(|name| found(name))?;
+        Some(Tools { limiter: found("prlimit")?, program })
     });
-    FOUND.as_deref()
+    FOUND.as_ref()
 }
 
-/// Has `original` decoded by `program`, a picture of so many pixels as its container says; the answer is a JPEG.
-pub(super) fn decode(program: &Path, original: impl Read, pixels: u64) -> Result<Vec<u8>, Failure> {
+fn found(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let places = std::env::split_paths(&path).filter(|directory| directory.is_absolute());
+    places.map(|directory| directory.join(name)).find(|program| program.is_file())
+}
+
+/// Has `original` decoded by the program, a picture of so many pixels as its container says; the answer is a JPEG.
+pub(super) fn decode(tools: &Tools, original: impl Read, pixels: u64) -> Result<Vec<u8>, Failure> {
     // One takes all of the cores, and much memory.
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,7 +96,7 @@ pub(super) fn decode(program: &Path, original: impl Read, pixels: u64) -> Result
     let pipe = Pipe::make()?;
     let mut answer = pipe.open()?;
     let seconds = SECONDS_MIN + pixels / PIXELS_A_SECOND;
-    let mut running = Running::start(program, picture, &pipe, seconds)?;
+    let mut running = Running::start(tools, picture, &pipe, seconds)?;
     let deadline = Instant::now() + Duration::from_secs(seconds) * PATIENCE;
     let bytes = running.answer(&mut answer, deadline)?;
     if running.has_succeeded(deadline)? && !bytes.is_empty() { Ok(bytes) } else { Err(Failure::Refused) }
@@ -134,25 +143,19 @@ struct Running {
 }
 
 impl Running {
-    fn start(program: &Path, picture: File, pipe: &Pipe, seconds: u64) -> io::Result<Self> {
-        let mut command = Command::new(program);
+    fn start(tools: &Tools, picture: File, pipe: &Pipe, seconds: u64) -> io::Result<Self> {
+        // Its limits are there before it is: what sets them becomes the program.
+        let mut command = Command::new(&tools.limiter);
+        command.arg(format!("--as={ADDRESS_BYTES_MAX}")).arg(format!("--cpu={seconds}"));
+        // What it writes to is a pipe, which has no size.
+        command.args(["--fsize=0", "--core=0", "--"]).arg(&tools.program);
         command.args(["-q", "95", "/dev/stdin"]).arg(&pipe.path).current_dir(&pipe.directory);
         // Threads of the allocator would take much of its addresses.
         command.env_clear().env("LC_ALL", "C").env("MALLOC_ARENA_MAX", "1");
         command.stdin(picture).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         let child = command.spawn()?;
         let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let running = Self { child, group };
-        // What it writes to is a pipe, which has no size.
-        for (resource, most) in [
-            (Resource::As, ADDRESS_BYTES_MAX),
-            (Resource::Cpu, seconds),
-            (Resource::Fsize, 0),
-            (Resource::Core, 0),
-        ] {
-            prlimit(group, resource, Rlimit { current: Some(most), maximum: Some(most) })?;
-        }
-        Ok(running)
+        Ok(Self { child, group })
     }
 
     /// Reads the answer to its end.

@@ -24,7 +24,7 @@ pub(super) fn check(document: &Document<'_>) -> Result<(), PreviewError> {
             counting.ids.entry(id).or_insert(node);
         }
         if node.tag_name().name() == "style" {
-            for text in node.descendants().filter_map(|node| node.text()) {
+            for text in node.children().filter(Node::is_text).filter_map(|node| node.text()) {
                 rules += u64::try_from(text.matches(['{', ',']).count()).unwrap_or(u64::MAX);
                 named.extend(references(text).map(|(_, id)| id));
             }

@@ -1,6 +1,7 @@
 //! Programs in the place of libheif's, which do what it must not.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use super::*;
 
@@ -14,13 +15,14 @@ fn program(directory: &Path, script: &str) -> PathBuf {
 
 fn run(script: &str, original: &[u8]) -> Result<Vec<u8>, Failure> {
     let directory = tempfile::tempdir().unwrap();
-    decode(&program(directory.path(), script), original, 0)
+    let tools = Tools { limiter: found("prlimit").unwrap(), program: program(directory.path(), script) };
+    decode(&tools, original, 0)
 }
 
 #[test]
 fn it_reads_the_picture_and_what_it_answers_comes_back() {
     // Its arguments are a quality, a file and where to put the answer.
-    let answer = run("cat \"$3\" > \"$4\"; echo \" $1 $2\" >> \"$4\"", &[b'x'; 200_000]).unwrap();
+    let answer = run("{ cat \"$3\"; echo \" $1 $2\"; } > \"$4\"", &[b'x'; 200_000]).unwrap();
     assert_eq!(answer, [[b'x'; 200_000].as_slice(), b" -q 95\n"].concat());
 }
 
@@ -39,7 +41,7 @@ fn it_writes_to_no_file_and_has_no_more_than_its_memory() {
     // Whether the shell goes on after that does not matter.
     drop(written);
     assert_eq!(fs::metadata(&file).map(|file| file.len()).unwrap_or(0), 0);
-    let limits = run("ulimit -v > \"$4\"; ulimit -t >> \"$4\"; ulimit -c >> \"$4\"", b"x").unwrap();
+    let limits = run("{ ulimit -v; ulimit -t; ulimit -c; } > \"$4\"", b"x").unwrap();
     assert_eq!(
         String::from_utf8(limits).unwrap(),
         format!("{}\n{SECONDS_MIN}\n0\n", ADDRESS_BYTES_MAX >> 10)
