@@ -34,13 +34,16 @@ pub const LIBRARIES: &[(&str, Target)] = &[
 
 /// Images. Apart, as the daemons are: decoding and colours are most of the code.
 pub const PICTURES: &[(&str, Target)] = &[
+    ("preview_avif", pictures::avif),
     ("preview_bitmaps", pictures::bitmaps),
     ("preview_gif", pictures::gif),
+    ("preview_heic", pictures::heic),
     ("preview_jpeg", pictures::jpeg),
     ("preview_jxl", pictures::jxl),
     ("preview_png", pictures::png),
     ("preview_psd", pictures::psd),
     ("preview_raw", pictures::raw),
+    ("preview_svg", pictures::svg),
     ("preview_tiff", pictures::tiff),
     ("preview_webp", pictures::webp),
 ];

@@ -55,6 +55,27 @@ pub fn jxl(file: &[u8]) {
     }
 }
 
+/// What begins like an AVIF.
+pub fn avif(file: &[u8]) {
+    if matches!(Format::of_head(file), Some(Format::Avif)) {
+        preview(file);
+    }
+}
+
+/// What begins like a HEIC. Its container is read, and thumbnails in it; no program is started for what is coded with HEVC.
+pub fn heic(file: &[u8]) {
+    if matches!(Format::of_head(file), Some(Format::Heic)) {
+        preview(file);
+    }
+}
+
+/// What begins like an SVG.
+pub fn svg(file: &[u8]) {
+    if matches!(Format::of_head(file), Some(Format::Svg)) {
+        preview(file);
+    }
+}
+
 /// What is a camera's file.
 pub fn raw(file: &[u8]) {
     let known = matches!(Format::of_head(file), Some(Format::Raw | Format::Tiff));

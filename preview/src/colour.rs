@@ -7,7 +7,7 @@
 use moxcms::{ColorProfile, DataColorSpace, Layout, RenderingIntent, TransformOptions};
 
 use crate::profile::{Space, srgb_grey};
-use crate::raster::Colour;
+use crate::raster::{Colour, Matrix};
 
 /// Returns the pixels in sRGB and how many bytes each has: 1 for grey, else 3.
 pub(crate) fn to_srgb(mut samples: Vec<u8>, colour: Colour, space: Option<&Space>) -> (Vec<u8>, usize) {
@@ -19,9 +19,14 @@ pub(crate) fn to_srgb(mut samples: Vec<u8>, colour: Colour, space: Option<&Space
                 None => (samples, 1),
             }
         }
-        Colour::Rgb | Colour::Ycc => {
-            if colour == Colour::Ycc {
-                ycc_to_rgb(&mut samples, 3);
+        Colour::Rgb | Colour::Ycc | Colour::Video(_) => {
+            match colour {
+                Colour::Ycc => to_rgb(&mut samples, 3, BT601),
+                Colour::Video(Matrix::Green) => {
+                    samples.chunks_exact_mut(3).for_each(|pixel| pixel.rotate_right(1));
+                }
+                Colour::Video(matrix) => to_rgb(&mut samples, 3, weights(matrix)),
+                _ => {}
             }
             match profile(DataColorSpace::Rgb).and_then(|profile| apply_rgb(&profile, &samples)) {
                 Some(samples) => (samples, 3),
@@ -32,7 +37,7 @@ pub(crate) fn to_srgb(mut samples: Vec<u8>, colour: Colour, space: Option<&Space
             // Both as inks: 255 is full ink.
             match colour {
                 Colour::Ycck => {
-                    ycc_to_rgb(&mut samples, 4);
+                    to_rgb(&mut samples, 4, BT601);
                     for sample in samples.iter_mut().skip(3).step_by(4) {
                         *sample = 255 - *sample;
                     }
@@ -64,16 +69,36 @@ fn byte(value: u32) -> u8 {
     u8::try_from(value).unwrap_or(u8::MAX)
 }
 
-/// JFIF 1.02: BT.601 over the full range, here in 1/65,536. The first three samples of every pixel are converted.
-fn ycc_to_rgb(samples: &mut [u8], count: usize) {
+/// What the differences of blue and red add to red, to green and to blue, in 1/65,536.
+type Weights = [[i32; 2]; 3];
+
+/// BT.601, which JFIF 1.02 uses too.
+const BT601: Weights = [[0, 91_881], [-22_554, -46_802], [116_130, 0]];
+
+/// ITU-T H.273 table 4.
+fn weights(matrix: Matrix) -> Weights {
+    match matrix {
+        Matrix::Bt601 => BT601,
+        Matrix::Bt709 => [[0, 103_206], [-12_276, -30_679], [121_609, 0]],
+        Matrix::Bt2020 => [[0, 96_639], [-10_784, -37_444], [123_299, 0]],
+        Matrix::Fcc => [[0, 91_750], [-21_749, -46_653], [116_654, 0]],
+        Matrix::Smpte240 => [[0, 103_285], [-14_852, -31_236], [119_669, 0]],
+        Matrix::YCgCo => [[-65_536, 65_536], [65_536, 0], [-65_536, -65_536]],
+        // Its samples are colours already.
+        Matrix::Green => [[0; 2]; 3],
+    }
+}
+
+/// The first three samples of every pixel are converted, over their full range.
+fn to_rgb(samples: &mut [u8], count: usize, weights: Weights) {
     let clamp = |value: i32| u8::try_from((value >> 16).clamp(0, 255)).unwrap_or(u8::MAX);
     for pixel in samples.chunks_exact_mut(count) {
         let y = (i32::from(pixel[0]) << 16) + (1 << 15);
         let cb = i32::from(pixel[1]) - 128;
         let cr = i32::from(pixel[2]) - 128;
-        pixel[0] = clamp(y + 91_881 * cr);
-        pixel[1] = clamp(y - 22_554 * cb - 46_802 * cr);
-        pixel[2] = clamp(y + 116_130 * cb);
+        for (sample, [blue, red]) in pixel.iter_mut().zip(weights) {
+            *sample = clamp(y + blue * cb + red * cr);
+        }
     }
 }
 
@@ -165,7 +190,7 @@ mod tests {
     #[test]
     fn ycc_primaries_come_out_as_jfif_says() {
         let mut samples = vec![76, 85, 255, 150, 44, 21, 29, 255, 107, 128, 128, 128];
-        ycc_to_rgb(&mut samples, 3);
+        to_rgb(&mut samples, 3, BT601);
         let expected = [254, 0, 0, 0, 255, 1, 0, 0, 254, 128, 128, 128];
         for (got, want) in samples.iter().zip(expected) {
             assert!(got.abs_diff(want) <= 1, "{samples:?}");

@@ -40,6 +40,12 @@ pub enum PreviewError {
 /// What is wrong with a picture that is shown all the same. The worse comes later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Warning {
+    /// Parts of the drawing are of kinds that are not drawn.
+    #[error("text and pictures in the drawing are not shown in its preview")]
+    Omitted,
+    /// The picture in the file is not decoded here; its thumbnail is shown.
+    #[error("its preview is made of the thumbnail in it, as the picture itself cannot be decoded here")]
+    Thumbnail,
     /// The file ends before its end. What is there shows the whole picture, but perhaps not sharply.
     #[error("the file is cut off: fine detail may be missing")]
     Detail,

@@ -40,6 +40,7 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
     Ok(Decoded {
         width: size.0,
         height: size.1,
+        told: None,
         orientation: Orientation::default(),
         planes: vec![shrinker.finish()],
         colour: Colour::Rgb,

@@ -58,6 +58,7 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
     Ok(Decoded {
         width,
         height,
+        told: None,
         orientation: Orientation::default(),
         planes: vec![shrink(&render, format, (width, height), side).finish()],
         colour: if grey { Colour::Grey } else { Colour::Rgb },

@@ -22,14 +22,19 @@
 //! | Photoshop | 28 MiB | rows are averaged as they come; 4 MiB for the lengths of its rows |
 //! | BMP, QOI, Netpbm, TGA, icons | 5 bytes a pixel, of at most 64 million | they are decoded whole; 16 million pixels, or 20 to a byte of the file |
 //! | JPEG XL | 48 MiB + 1 KiB a byte of the file, 768 MiB at most | it is decoded whole: 25 bytes a pixel |
+//! | AVIF | 36 MiB + 128 bytes a byte of the file, 512 MiB at most, and 8 MiB | tiles are decoded whole, one at a time |
+//! | SVG | 64 MiB | what it takes is estimated before it is drawn; at most 2 MiB of text |
+//! | HEIC | 128 MiB | the file, and the JPEG that a process of its own makes of it, which may take 2 GiB of addresses |
 //! | WebP | 64 MiB + 4 bytes a pixel | twice the frame (32 MiB at most); libwebp holds lossless images whole |
 //!
 //! [`scale`] goes the same way to a size of the caller's choice, up to [`SCALED_PIXELS_MAX`], and takes more: 128 MiB for
 //! the coefficients of a progressive JPEG, and three times the square of 3,000 to 6,000 pixels for any.
 //!
-//! It does not decode lossless or 12-bit JPEG, and it starts no thread. Of a format that is known but not decoded, [`look`] draws a
+//! It does not decode lossless or 12-bit JPEG, and it starts no thread. For HEIC alone it runs a program, where the system has it ([`decodes_heic`]).
+//! Of a format that is known but not decoded, [`look`] draws a
 //! placeholder.
 
+mod avif;
 mod colour;
 mod encode;
 mod error;
@@ -37,6 +42,8 @@ mod exif;
 mod finish;
 mod format;
 mod gif;
+mod heic;
+mod heif;
 mod jpeg;
 mod jxl;
 mod placeholder;
@@ -46,6 +53,7 @@ mod psd;
 mod raster;
 mod raw;
 mod shrink;
+mod svg;
 mod tiff;
 mod webp;
 mod whole;
@@ -154,7 +162,8 @@ impl std::fmt::Debug for Pixels {
 /// [`PreviewError::Io`] when reading fails.
 pub fn make<R: BufRead + Seek>(input: R) -> Result<Picture, PreviewError> {
     let (format, decoded) = decode(input, PREVIEW_PIXELS_MAX)?;
-    let (width, height) = decoded.orientation.displayed(decoded.width, decoded.height);
+    let (width, height) = decoded.told.unwrap_or((decoded.width, decoded.height));
+    let (width, height) = decoded.orientation.displayed(width, height);
     let warning = decoded.warning;
     let preview = finish::finish(decoded)?;
     Ok(Picture { format, width, height, preview, warning })
@@ -186,12 +195,20 @@ fn decode<R: BufRead + Seek>(mut input: R, side: u32) -> Result<(Format, Decoded
         Format::Raw => raw::decode(&mut input, side),
         Format::Psd => psd::decode(&mut input, side),
         Format::Jxl => jxl::decode(&mut input, side),
+        Format::Svg => svg::decode(&mut input, side),
+        format @ (Format::Avif | Format::Heic) => heif::decode(format, &mut input, side),
         format @ (Format::Bmp | Format::Qoi | Format::Pnm | Format::Tga | Format::Ico) => {
             whole::decode(format, &mut input, side)
         }
         other => Err(PreviewError::NotDecoded(other)),
     }?;
     Ok((format, decoded))
+}
+
+/// Whether the system has a program that decodes HEIC; else its thumbnails are shown at best.
+#[must_use]
+pub fn decodes_heic() -> bool {
+    heic::is_decoded()
 }
 
 /// The format of a file, if it is a known one: its first bytes tell it, and of most cameras' files its directories.

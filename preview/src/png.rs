@@ -79,6 +79,7 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
     Ok(Decoded {
         width,
         height,
+        told: None,
         orientation: orientation.or(head.orientation).unwrap_or_default(),
         planes: vec![plane],
         colour: if grey { Colour::Grey } else { Colour::Rgb },

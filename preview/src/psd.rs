@@ -52,6 +52,7 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
     Ok(Decoded {
         width: header.size.0,
         height: header.size.1,
+        told: None,
         orientation: Orientation::default(),
         planes: planes.shrinkers.into_iter().map(Shrinker::finish).collect(),
         colour: header.colour,

@@ -31,6 +31,8 @@ pub(crate) enum Colour {
     Rgb,
     /// Three: luminance, blue and red differences, of JFIF.
     Ycc,
+    /// Three: as video has them.
+    Video(Matrix),
     /// Four inks; `inverted` as Adobe writes them (255 is no ink).
     Cmyk {
         /// 255 is no ink.
@@ -40,6 +42,21 @@ pub(crate) enum Colour {
     Ycck,
 }
 
+/// How the samples of video become colours (ITU-T H.273 table 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Matrix {
+    /// They are colours: green, blue, red.
+    Green,
+    /// Luminance, blue and red differences, as all that follow but the last.
+    Bt601,
+    Bt709,
+    Bt2020,
+    Fcc,
+    Smpte240,
+    /// Luminance, green and orange differences.
+    YCgCo,
+}
+
 /// A decoded image, shrunk on the way to not less than 1.45 times the size that is wanted (unless it was smaller).
 #[derive(Debug)]
 pub(crate) struct Decoded {
@@ -47,6 +64,8 @@ pub(crate) struct Decoded {
     pub(crate) width: u32,
     /// Height of the original as stored, in pixels.
     pub(crate) height: u32,
+    /// The size that the file tells, as stored, where that of `planes` is another one.
+    pub(crate) told: Option<(u32, u32)>,
     /// How it is to be turned for display.
     pub(crate) orientation: Orientation,
     /// One plane with all channels, or a plane for every channel, each at its own scale.

@@ -92,6 +92,18 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
     })
 }
 
+/// The thumbnail in what a camera says about a picture: a TIFF structure that begins at `base`.
+pub(crate) fn in_exif(exif: &[u8], base: u64, side: u32) -> Option<Decoded> {
+    let mut input = io::Cursor::new(exif);
+    let found = in_directories(&mut input, base).ok()?;
+    let len = u64::try_from(exif.len()).ok()?;
+    found.places.into_iter().filter(|(at, _)| *at < len).take(TRIES_MAX).find_map(|(at, bytes)| {
+        let mut window = Window { input: &mut input, start: at, len: bytes.min(len - at), at: 0 };
+        window.seek(SeekFrom::Start(0)).ok()?;
+        jpeg::decode(&mut window, side).ok()
+    })
+}
+
 /// Looks through the directories of a TIFF structure that begins at `base`.
 fn in_directories<R: BufRead + Seek>(input: &mut R, base: u64) -> Result<Found, PreviewError> {
     let mut found = Found::default();

@@ -68,6 +68,7 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
     Ok(Decoded {
         width: canvas.0,
         height: canvas.1,
+        told: None,
         orientation: container.orientations.into_iter().flatten().next().unwrap_or_default(),
         planes: vec![Plane {
             samples,

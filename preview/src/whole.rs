@@ -80,6 +80,7 @@ fn shrink(
     Ok(Decoded {
         width,
         height,
+        told: None,
         orientation: Orientation::default(),
         planes: vec![shrinker.finish()],
         colour: if channels == 1 { Colour::Grey } else { Colour::Rgb },

@@ -10,6 +10,7 @@ mod demo;
 mod deny;
 mod dist;
 mod earlier;
+mod formats;
 mod fuzz;
 mod layers;
 mod mutants;
@@ -83,6 +84,12 @@ a network namespace of its own and can be cut off. Patroni comes by pip into tar
     Cluster(cluster::Options),
     /// Feeds what fuzzers make up to everything that reads bytes of others
     Fuzz(fuzz::Fuzz),
+    /// Looks at all files of folders, and prints the table of formats of docs/pictures.md, with libvips as the reference
+    #[command(after_help = "Example: cargo xtask formats --each /usr/share/icons")]
+    Formats(formats::Formats),
+    /// Looks at one file, for `formats`
+    #[command(hide = true)]
+    FormatsOne(formats::One),
     /// Runs the measurements with these arguments: `cargo xtask bench --help`
     #[command(disable_help_flag = true)]
     Bench {
@@ -109,6 +116,8 @@ fn main() -> ExitCode {
         Chore::Powercut(cuts) => campaigns::power_cuts(cuts),
         Chore::Cluster(options) => cluster::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
+        Chore::Formats(options) => formats::run(&options),
+        Chore::FormatsOne(one) => formats::look_at(&one),
         Chore::Bench { args } => cargo::bench(&args),
     };
     match outcome {

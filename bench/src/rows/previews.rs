@@ -3,6 +3,8 @@
 //! libvips is measured through `vipsthumbnail` on one core with one thread: the time for many files less the time for
 //! one, so that its start is not in it. Without it the rows say what dos needs, and nothing else.
 
+mod folder;
+
 use std::{
     fs::File,
     io::BufReader,
@@ -37,6 +39,25 @@ enum Format {
     Jpeg { progressive: bool },
     Png,
     WebP,
+    Tiff,
+    Avif,
+}
+
+impl Format {
+    /// How libvips writes it of a PNG, and the extension; nothing for what is written here.
+    fn of_vips(&self) -> Option<(&'static str, &'static [&'static str], &'static str)> {
+        match self {
+            Self::Jpeg { .. } | Self::Png => None,
+            Self::WebP => Some(("webpsave", &["--Q", "80"], "webp")),
+            Self::Tiff => Some(("tiffsave", &["--compression", "lzw", "--predictor", "horizontal"], "tif")),
+            // As browsers and phones get them.
+            Self::Avif => Some((
+                "heifsave",
+                &["--compression", "av1", "--Q", "60", "--bitdepth", "8", "--effort", "2"],
+                "avif",
+            )),
+        }
+    }
 }
 
 const BASELINE: Format = Format::Jpeg { progressive: false };
@@ -44,23 +65,30 @@ const PROGRESSIVE: Format = Format::Jpeg { progressive: true };
 const MP_12: (u16, u16) = (4_000, 3_000);
 const MP_24: (u16, u16) = (6_000, 4_000);
 
-const KINDS: [Kind; 6] = [
+/// At most one and a half times the time of libvips.
+const NEARLY: Option<f64> = Some(1.0 / 1.5);
+
+const KINDS: [Kind; 8] = [
     Kind { name: "JPEG, 12 MP", pixels: MP_12, format: BASELINE, bar: Some(1.4) },
     Kind { name: "JPEG, 24 MP", pixels: MP_24, format: BASELINE, bar: None },
     Kind { name: "progressive JPEG, 12 MP", pixels: MP_12, format: PROGRESSIVE, bar: None },
     Kind { name: "progressive JPEG, 24 MP", pixels: MP_24, format: PROGRESSIVE, bar: None },
     Kind { name: "PNG, 12 MP", pixels: MP_12, format: Format::Png, bar: Some(1.5) },
     Kind { name: "WebP, lossy, 12 MP", pixels: MP_12, format: Format::WebP, bar: Some(1.0) },
+    Kind { name: "TIFF, LZW, 12 MP", pixels: MP_12, format: Format::Tiff, bar: NEARLY },
+    Kind { name: "AVIF, 12 MP", pixels: MP_12, format: Format::Avif, bar: NEARLY },
 ];
 
 /// A row for each kind.
 pub(super) async fn measure(lab: &Lab) -> anyhow::Result<Vec<Row>> {
     let (dir, seeds, rounds) = (lab.dir().join("previews"), lab.pick(3, 1), lab.pick(7, 2));
-    spawn_blocking(move || {
+    let mut rows = spawn_blocking(move || {
         std::fs::create_dir(&dir)?;
-        KINDS.iter().map(|kind| measure_kind(kind, &dir, seeds, rounds)).collect()
+        KINDS.iter().map(|kind| measure_kind(kind, &dir, seeds, rounds)).collect::<anyhow::Result<Vec<_>>>()
     })
-    .await?
+    .await??;
+    rows.push(folder::measure(lab).await?);
+    Ok(rows)
 }
 
 fn measure_kind(kind: &Kind, dir: &Path, seeds: u64, rounds: usize) -> anyhow::Result<Row> {
@@ -96,23 +124,17 @@ fn write(photo: &Photo, format: &Format, dir: &Path) -> anyhow::Result<Option<Pa
     let dir = dir.join("files");
     std::fs::create_dir(&dir)?;
     let path = |name: &str| dir.join(name);
-    match format {
-        Format::Jpeg { progressive } => {
-            photo.write_jpeg(&path("photo.jpg"), *progressive)?;
-            Ok(Some(path("photo.jpg")))
-        }
-        Format::Png => {
-            photo.write_png(&path("photo.png"))?;
-            Ok(Some(path("photo.png")))
-        }
-        Format::WebP => {
-            photo.write_png(&path("photo.png"))?;
-            let (from, to) = (path("photo.png"), path("photo.webp"));
-            let mut command = Command::new("vips");
-            command.arg("webpsave").arg(from).arg(&to).args(["--Q", "80"]);
-            Ok(run(&mut command)?.map(|_| to))
-        }
+    if let Format::Jpeg { progressive } = format {
+        photo.write_jpeg(&path("photo.jpg"), *progressive)?;
+        return Ok(Some(path("photo.jpg")));
     }
+    let png = path("photo.png");
+    photo.write_png(&png)?;
+    let Some((save, options, extension)) = format.of_vips() else { return Ok(Some(png)) };
+    let to = png.with_extension(extension);
+    let mut command = Command::new("vips");
+    command.arg(save).arg(&png).arg(&to).args(options);
+    Ok(run(&mut command)?.map(|_| to))
 }
 
 /// The file under names of its own, because libvips keeps what it has seen.

@@ -29,10 +29,13 @@ pub(super) fn showing(image: &ImageInfo) -> Showing {
     if let Some(kind) = shown_as(image.original.format) {
         return Showing::AsIs(kind);
     }
-    let is_decoded = matches!(
-        image.original.format,
-        Format::Tiff | Format::Qoi | Format::Pnm | Format::Tga | Format::Jxl | Format::Psd | Format::Raw
-    );
+    let is_decoded = match image.original.format {
+        Format::Tiff | Format::Qoi | Format::Pnm | Format::Tga | Format::Jxl | Format::Psd | Format::Raw => {
+            true
+        }
+        Format::Heic => dos_preview::decodes_heic(),
+        _ => false,
+    };
     // Of what its owner's daemon could not decode, which has the same decoders, no size is known.
     let is_known = image.original.size().is_some();
     if is_decoded && is_known && image.original.bytes <= RENDERED_BYTES_MAX {

@@ -69,6 +69,7 @@ pub(crate) fn decode<R: BufRead + Seek>(source: &mut R, side: u32) -> Result<Dec
     Ok(Decoded {
         width: frame.width,
         height: frame.height,
+        told: None,
         orientation: metadata.orientation(),
         planes: planes.into_iter().flatten().collect(),
         colour: frame.colour(&metadata),

@@ -115,6 +115,7 @@ fn decoded(
     Decoded {
         width: layout.width,
         height: layout.height,
+        told: None,
         orientation: Orientation::default(),
         planes,
         colour,

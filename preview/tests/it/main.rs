@@ -5,9 +5,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
 
+mod avif;
 mod bitmaps;
 mod colours;
 mod cut;
+mod heic;
 mod hostile;
 mod jxl;
 mod patterns;
@@ -17,5 +19,6 @@ mod quality;
 mod raw;
 mod samples;
 mod scaled;
+mod svg;
 mod tiff;
 mod turned;

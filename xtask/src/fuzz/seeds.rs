@@ -235,21 +235,46 @@ impl Seeds<'_> {
                 self.add("preview_jpeg", &jpeg)?;
             }
         }
-        let folder = self.workspace.join("preview/tests/data");
-        let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
-        for entry in entries {
-            let path = entry?.path();
+        for drawing in DRAWINGS {
+            let file = format!("<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 40 30'>{drawing}</svg>");
+            self.add("preview_svg", file.as_bytes())?;
+        }
+        for path in
+            self.files_in("preview/tests/data")?.into_iter().chain(self.files_in("preview/tests/data/avif")?)
+        {
             let target = match path.extension().and_then(|end| end.to_str()) {
                 Some("jpg") => "preview_jpeg",
                 Some("webp") => "preview_webp",
                 Some("jxl") => "preview_jxl",
+                Some("avif") => "preview_avif",
+                Some("heic") => "preview_heic",
                 _ => continue,
             };
             self.add(target, &fs::read(&path)?)?;
         }
         Ok(())
     }
+
+    fn files_in(&self, folder: &str) -> Result<Vec<PathBuf>> {
+        let folder = self.workspace.join(folder);
+        let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        entries.map(|entry| Ok(entry?.path())).collect()
+    }
 }
+
+/// Drawings of every kind of what can be drawn, and of what refers to something else.
+const DRAWINGS: [&str; 6] = [
+    "<rect width='9' height='8' fill='#c02020'/><circle cx='20' cy='9' r='5' stroke='blue' stroke-dasharray='1 2'/>",
+    "<defs><linearGradient id='g'><stop stop-color='red'/><stop offset='1'/></linearGradient></defs>\
+     <path fill='url(#g)' d='M1 2C3 4 5 6 7 8a1 2 3 0 1 4 5zm9 9h3v4q1 1 2-3t4 4'/>",
+    "<g id='a'><path d='M0 0h9'/></g><use href='#a' x='3'/><symbol id='s' viewBox='0 0 9 9'><use href='#a'/></symbol><use href='#s'/>",
+    "<clipPath id='c'><circle r='9'/></clipPath><mask id='m'><rect width='9' height='9'/></mask>\
+     <g clip-path='url(#c)' mask='url(#m)' opacity='.5'><rect width='20' height='9'/></g>",
+    "<filter id='f'><feGaussianBlur stdDeviation='2'/><feOffset dx='3'/></filter><rect width='9' height='9' filter='url(#f)'/>\
+     <marker id='k'><path d='M0 0h1'/></marker><path marker-mid='url(#k)' d='M0 0h3v3h3'/>",
+    "<style>rect{fill:url(#p)}</style><pattern id='p' width='.2' height='.3'><path d='M0 0h2'/></pattern><rect width='9' height='9'/>\
+     <text>hello</text><image href='data:image/png;base64,AA=='/>",
+];
 
 /// An icon of one picture, which has an opacity.
 fn icon(picture: &RgbImage) -> Result<Vec<u8>> {
