@@ -21,6 +21,7 @@ use dos_testing::{
 use super::{
     Dice,
     check::Verdict,
+    client::Shared,
     group::{Group, NAMES, PEERS, figures},
     setting,
 };
@@ -60,6 +61,17 @@ struct World {
     faults: BTreeMap<(Part, Way), usize>,
 }
 
+/// Clients that end when what disturbs them has failed, and the campaign with it.
+struct Stopping<'a>(Vec<&'a Shared>);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.iter().for_each(|shared| shared.budget.store(0, Ordering::SeqCst));
+        }
+    }
+}
+
 impl World {
     fn new(cluster: Cluster, groups: usize, seed: u64) -> Self {
         let stage = Stage::without_directory();
@@ -82,12 +94,12 @@ impl World {
         let Self { groups, cluster, dice, coming, faults: counted, .. } = self;
         let budgets = groups.len();
         thread::scope(|scope| {
-            let mut handles = Vec::new();
+            let mut handles = Stopping(Vec::new());
             for group in groups.iter_mut() {
                 let Group { shared, clients, .. } = group;
                 shared.budget.store(u64::try_from(NO_END).unwrap(), Ordering::SeqCst);
                 let shared = &*shared;
-                handles.push(shared);
+                handles.0.push(shared);
                 for client in clients {
                     scope.spawn(|| client.run(shared));
                 }
@@ -100,7 +112,7 @@ impl World {
                 let fault = one_fault(cluster, kind, dice);
                 *counted.entry((fault.part, fault.way)).or_default() += 1;
             }
-            for shared in handles {
+            for shared in &handles.0 {
                 let left = operations.saturating_sub(shared.record.len() * budgets) / budgets;
                 shared.budget.store(u64::try_from(left).unwrap(), Ordering::SeqCst);
             }
