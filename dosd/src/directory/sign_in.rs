@@ -183,7 +183,6 @@ impl Directory {
             }
         };
         self.live.settle(&session, entered.taken.session, entered.epoch);
-        self.live.meet(entered.epoch);
         if let Some((node, displaced)) = entered.taken.displaced {
             self.live.displace(node, (known.id, entered.taken.session), displaced);
         }

@@ -136,6 +136,7 @@ impl Live {
 
     /// The store has let a session in, at this seat among several nodes and in this epoch of the data: its peer is online from now on.
     pub fn settle(&self, Handle(session): &Handle, seat: u64, epoch: Epoch) {
+        self.meet(epoch);
         let sessions = self.sessions.write();
         session.settle(seat, epoch);
         if session.is_before(Epoch::from_number(self.epoch.load(Ordering::Acquire))) {
