@@ -84,7 +84,11 @@ impl Scene {
 
 /// Takes away what tells one peer from the other, and when it was last seen: that is never told of one that hides.
 fn plain(side: &Side, result: Result<Answer, dos_protocol::WireError>) -> String {
-    let unseen = |peer: &mut PeerInfo| (peer.last_seen, peer.last_end) = (None, None);
+    let unseen = |peer: &mut PeerInfo| {
+        (peer.last_seen, peer.last_end) = (None, None);
+        // The two have published one after the other.
+        peer.images.iter_mut().for_each(|image| image.added_at = None);
+    };
     let result = result.map(|mut answer| {
         match &mut answer {
             Answer::Peer(peer) => unseen(peer),
