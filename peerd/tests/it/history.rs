@@ -285,8 +285,11 @@ impl World {
     fn seen_by(&self, peer: &Peer) -> Value {
         let mut listed = peer.json(&["list", "--limit", "500"])["peers"].clone();
         for one in listed.as_array_mut().unwrap() {
-            for key in ["online", "address", "last_seen", "last_seen_reason", "last_end"] {
+            for key in ["online", "online_since", "address", "last_seen", "last_seen_reason", "last_end"] {
                 one.as_object_mut().unwrap().remove(key);
+            }
+            for image in one["images"].as_array_mut().unwrap() {
+                image.as_object_mut().unwrap().remove("added_at");
             }
         }
         let rows = |document: &Value, key: &str, gone: &[&str]| {
