@@ -173,7 +173,7 @@ pub(crate) fn bench(args: &[OsString]) -> Result<()> {
 /// The same with a release build or a debug build.
 ///
 /// # Errors
-/// As [`bench`].
+/// As [`bench()`].
 pub(crate) fn bench_as(args: &[OsString], is_release: bool) -> Result<()> {
     let mut command = if is_release {
         let mut command = cargo("run");
