@@ -47,17 +47,23 @@ pub(crate) fn displace(held: Instance, comes: Instance, claim: Claim) -> Result<
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seen {
     beat: u64,
-    /// Readings in a row in which the beat was the same.
+    /// Readings in a row in which the beat was the same, since the store was out of reach.
     still: u32,
+    /// The same in all.
+    in_all: u32,
 }
 
 /// Readings in a row in which the beat of a node stands still until it is dead.
 const STILL_MAX: u32 = 4;
 
+/// The same where the store is slow for so long that the other count never gets anywhere. Each reading comes with a beat that was raised, a
+/// second after the last one at least: who has raised none in all that time has had twice the time that finding the store again takes.
+const STILL_IN_ALL_MAX: u32 = 20;
+
 /// Which nodes have died, by their beats: a pure account of what was read.
 ///
 /// A beat that stood still in [`STILL_MAX`] readings in a row that succeeded means death. After the store was out of reach the count
-/// begins anew, so that nobody dies of its absence.
+/// begins anew, so that nobody dies of its absence; but for [`STILL_IN_ALL_MAX`].
 #[derive(Debug, Default)]
 pub(crate) struct Beats {
     seen: std::collections::BTreeMap<NodeId, Seen>,
@@ -69,20 +75,20 @@ impl Beats {
         let mut seen = std::collections::BTreeMap::new();
         let mut dead = Vec::new();
         for (node, beat) in beats {
-            let still = match self.seen.get(&node) {
-                Some(before) if before.beat == beat => before.still + 1,
-                _ => 0,
+            let (still, in_all) = match self.seen.get(&node) {
+                Some(before) if before.beat == beat => (before.still + 1, before.in_all + 1),
+                _ => (0, 0),
             };
-            if still >= STILL_MAX {
+            if still >= STILL_MAX || in_all >= STILL_IN_ALL_MAX {
                 dead.push((node, beat));
             }
-            seen.insert(node, Seen { beat, still });
+            seen.insert(node, Seen { beat, still, in_all });
         }
         self.seen = seen;
         dead
     }
 
-    /// The store was out of reach: nobody could raise a beat.
+    /// The store was out of reach, or is slow: it may be that nobody could raise a beat.
     pub(crate) fn begin_anew(&mut self) {
         for seen in self.seen.values_mut() {
             seen.still = 0;
@@ -127,5 +133,19 @@ mod tests {
         }
         assert_eq!(beats.read([(node(1), 1)]), [(node(1), 1)]);
         assert!(beats.read([]).is_empty() && beats.seen.is_empty(), "who is gone is forgotten");
+    }
+
+    #[test]
+    fn a_slow_store_keeps_no_dead_node_for_ever() {
+        let mut beats = Beats::default();
+        let mut dead_at = Vec::new();
+        for reading in 0..25 {
+            beats.begin_anew();
+            // The other one is as slow.
+            let read = beats.read([(node(1), reading / 10), (node(2), 3)]);
+            dead_at.extend(read.into_iter().map(|(dead, beat)| (reading, dead, beat)));
+        }
+        let expected: Vec<_> = (20..25).map(|reading| (reading, node(2), 3)).collect();
+        assert_eq!(dead_at, expected);
     }
 }
