@@ -142,7 +142,9 @@ fn build(folder: &Path, out: &Path, needs_daemons: bool) -> Result<PathBuf> {
     fetch.args(["fetch", "--locked", "--manifest-path"]).arg(&manifest);
     ensure!(fetch.status().context("cannot run cargo")?.success(), "fuzz/Cargo.lock is not up to date");
     let mut build = Command::new(cargo_program());
-    build.current_dir(folder).args(["fuzz", "build", "--codegen-units", "16", "--target-dir"]).arg(out);
+    build.current_dir(folder);
+    // With the assertions that `fuzz/Cargo.toml` names.
+    build.args(["fuzz", "build", "--release", "--codegen-units", "16", "--target-dir"]).arg(out);
     if needs_daemons {
         build.args(["--features", "daemons"]);
     }
