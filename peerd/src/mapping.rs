@@ -45,8 +45,8 @@ const REMOVE_TIME_MAX: Duration = Duration::from_millis(500);
 const TIMES: TimeoutConfig =
     TimeoutConfig { initial_timeout: Duration::from_millis(250), max_retries: 2, max_retry_timeout: None };
 
-/// Where the kernel tells the routes of IPv4.
-const ROUTES: &str = "/proc/net/route";
+/// Where the kernel tells the routes of IPv4: by way of this process, since a service manager may hide everything else of `/proc`.
+const ROUTES: &str = "/proc/self/net/route";
 
 /// How it stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
