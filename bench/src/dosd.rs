@@ -25,6 +25,8 @@ const START_TIME_MAX: Duration = Duration::from_secs(600);
 pub(crate) struct Dosd {
     program: PathBuf,
     data_dir: PathBuf,
+    /// Where its store is, if not in the data directory.
+    store: Option<String>,
 }
 
 impl Dosd {
@@ -34,7 +36,13 @@ impl Dosd {
     /// If it cannot be made.
     pub(crate) fn new(program: &Path, data_dir: &Path) -> anyhow::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
-        Ok(Self { program: program.to_owned(), data_dir: data_dir.to_owned() })
+        Ok(Self { program: program.to_owned(), data_dir: data_dir.to_owned(), store: None })
+    }
+
+    /// The same with its store on a database server, at this address.
+    #[must_use]
+    pub(crate) fn on(self, store: String) -> Self {
+        Self { store: Some(store), ..self }
     }
 
     /// The database in it.
@@ -58,6 +66,7 @@ impl Dosd {
             .args(["--views-per-minute", "1000000000"])
             .args(["--relay-bytes-per-second", "1000000000000"])
             .args(["--relay-bytes-per-second-per-peer", "1000000000000"])
+            .args(self.store.iter().flat_map(|store| ["--store", store]))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

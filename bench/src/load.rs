@@ -156,18 +156,35 @@ impl Session {
     /// # Errors
     /// If the connection ends.
     pub(crate) async fn update(&mut self) -> anyhow::Result<Update> {
+        let update = self.received().await?;
+        self.acknowledge().await?;
+        Ok(update)
+    }
+
+    /// The next update.
+    ///
+    /// # Errors
+    /// If the connection ends.
+    pub(crate) async fn received(&mut self) -> anyhow::Result<Update> {
         loop {
             let body = self.reader.next().await?.context("the connection has ended")?;
             match frame::decode(&body)? {
                 FromDirectory::Update { seq, update, .. } => {
                     self.stored = seq;
-                    self.send(&ToDirectory::Ack(seq)).await?;
                     return Ok(update);
                 }
                 FromDirectory::Ping(number) => self.send(&ToDirectory::Pong(number)).await?,
                 _ => {}
             }
         }
+    }
+
+    /// Acknowledges the last one.
+    ///
+    /// # Errors
+    /// If the connection ends.
+    pub(crate) async fn acknowledge(&mut self) -> anyhow::Result<()> {
+        self.send(&ToDirectory::Ack(self.stored)).await
     }
 
     /// One small echo on the bare server.

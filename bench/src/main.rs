@@ -8,6 +8,7 @@ mod dice;
 mod dosd;
 mod lab;
 mod load;
+mod nats;
 mod others;
 mod peers;
 mod photo;

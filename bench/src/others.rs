@@ -38,7 +38,7 @@ impl Drop for Helper {
 }
 
 /// Where a program is: in `PATH`, or where administrators' programs are.
-fn find(name: &str) -> Option<PathBuf> {
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
     places.map(|place| place.join(name)).find(|path| path.is_file())

@@ -8,7 +8,7 @@ use std::{
 
 use dos_protocol::{
     Code, WireError,
-    control::{Command, Event, FromPeerd, MessagesQuery, Outcome, Spends, Step, ToPeerd},
+    control::{Command, Event, FromPeerd, MessagesQuery, Outcome, Progress, Spends, Step, ToPeerd},
     paths::Environment,
 };
 
@@ -50,6 +50,12 @@ impl Context {
         let lines = wanted && self.screen.is_json();
         let reporting = if lines { Reporting::Lines(stream) } else { self.reporting };
         Self { global: self.global.clone(), screen: self.screen, reporting }
+    }
+
+    /// The same for one of several commands at once, whose progress is shown by another.
+    #[must_use]
+    pub(crate) fn reporting_nothing(&self) -> Self {
+        Self { global: self.global.clone(), screen: self.screen, reporting: Reporting::Silent }
     }
 
     /// Whether a person can be asked: one types what is read, sees what is written, and reads text.
@@ -161,6 +167,28 @@ impl Context {
             answered => answered,
         };
         Ok((client, outcome?))
+    }
+
+    /// As [`Context::ask`], with its progress for `report`.
+    ///
+    /// # Errors
+    /// What peerd reports, or that it is not there.
+    pub(crate) fn ask_reporting(
+        &self,
+        command: Command,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Outcome, Error> {
+        let mut client = self.start(command)?;
+        loop {
+            match client.receive()? {
+                FromPeerd::Progress(progress) => report(progress),
+                FromPeerd::Done(outcome) => return Pieces::default().end(*outcome),
+                FromPeerd::Failed(error) => return Err(error.into()),
+                FromPeerd::Data(_) | FromPeerd::Part(_) | FromPeerd::Ready { .. } | FromPeerd::Event(_) => {
+                    return Err(unexpected());
+                }
+            }
+        }
     }
 
     /// The outcome on a connection; meanwhile progress is reported, and an image's bytes go to `taker`.

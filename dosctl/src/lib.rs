@@ -34,6 +34,7 @@ mod source;
 mod target;
 mod temporary;
 mod terminal;
+mod together;
 
 use std::ffi::OsString;
 

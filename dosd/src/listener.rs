@@ -125,13 +125,14 @@ async fn visit(
         biased;
         () = stop.cancelled() => return,
         () = pending.displaced() => Err(Unproved::Displaced),
-        begun = begin(&entrance, stream, (from, &pending)) => begun,
+        // Boxed, like what follows: a task is as large as its largest part for as long as it lasts.
+        begun = Box::pin(begin(&entrance, stream, (from, &pending))) => begun,
     };
     let directory = &entrance.directory;
     match begun {
         Ok(Begun::Session(key, first)) => {
             // Boxed, so that what only the sign-in needs is freed before the session begins.
-            let signed_in = Box::pin(session::sign_in(directory, key, seen, *first)).await;
+            let signed_in = Box::pin(session::sign_in(directory, key, seen, first)).await;
             drop(pending);
             match signed_in {
                 Ok(signed_in) => Box::pin(serve(directory, from, signed_in)).await,

@@ -232,6 +232,13 @@ pub const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(100);
 /// The longest delay before reconnecting.
 pub const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(30);
 
+/// A session that lasted for less was a brief one: the next attempt comes as late as after a failure.
+pub const BRIEF_SESSION: Duration = Duration::from_secs(5);
+
+/// Brief sessions in a row count as at most N failures, so that the next attempt comes within 3.2 s: the directory lets peers in, it has
+/// only crashed again. Where it cannot take them all, attempts fail, and their delays grow as always.
+pub const BRIEF_SESSIONS_MAX: u32 = 5;
+
 /// A peer whose session the operator has ended comes back by itself after so long.
 pub const KICKED_DELAY: Duration = Duration::from_secs(60);
 

@@ -21,9 +21,13 @@ use dosd::{
 };
 use tokio::task::JoinSet;
 
-use super::spend::{anybody, at_stores, give_rights_of};
+use super::{
+    push::Pair,
+    spend::{anybody, at_stores, give_rights_of},
+};
 use crate::{
-    lab::Lab,
+    dosd::Dosd,
+    lab::{ANYWHERE, Lab},
     load::secrets,
     stats::median,
     table::{Row, Unit},
@@ -47,7 +51,23 @@ pub(super) async fn measure(lab: &Lab) -> anyhow::Result<Vec<Row>> {
     let stores = Stores::on(lab, &server, "PostgreSQL")?;
     let mut rows = views(lab, &stores, || Ok(postgres.computed())).await?;
     rows.extend(writes(lab, &stores).await?);
+    rows.push(Box::pin(pushes(lab, postgres.database())).await?);
     Ok(rows)
+}
+
+/// The push of a grant by a dosd on a database server, beside one on a file.
+async fn pushes(lab: &Lab, database: String) -> anyhow::Result<Row> {
+    let program = lab.programs.get("dosd", "dosd").await?;
+    let here = Dosd::new(&program, &lab.dir().join("push-file"))?.start(ANYWHERE).await?;
+    let there = Dosd::new(&program, &lab.dir().join("push-postgres"))?.on(database).start(ANYWHERE).await?;
+    let (mut local, mut remote) = (Pair::register(here.target).await?, Pair::register(there.target).await?);
+    let (mut ours, mut raw) = (Vec::new(), Vec::new());
+    for _turn in 0..lab.pick(1_000, 50) {
+        raw.push(local.push().await?);
+        ours.push(remote.push().await?);
+    }
+    let what = "push of a grant until the viewer's daemon has it, on PostgreSQL, p50";
+    Ok(Row::new(what, Unit::Micros).ours(median(&ours)).raw(median(&raw), "SQLite"))
 }
 
 /// Two nodes on one database, and the store in a file beside them.

@@ -9,6 +9,8 @@ use std::{
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
+    thread::available_parallelism,
 };
 
 use dos_host::shell::quoted;
@@ -28,8 +30,12 @@ use crate::{
     own,
     progress::{self, Meter},
     source::Source,
+    together::{self, Done, Work},
 };
 use folder::Plan;
+
+/// Files sent at once, however many processors there are.
+const AT_ONCE_MAX: usize = 16;
 
 /// Publish images; the originals stay here, the directory gets previews
 #[derive(Debug, clap::Args)]
@@ -101,43 +107,69 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         }
     }
     if args.recursive {
-        return add_folders(&args, context);
+        return add_folders(Arc::new(args), context);
     }
-    let mut adding = Adding { args: &args, context, over_all: None };
+    if let [path] = args.files.as_slice() {
+        let mut meter = Meter::new(context.reporting);
+        let mut report = |(done, total)| meter.show("adding", done, total);
+        let added = add(&args, (path, args.name.as_ref()), context, &mut report)?;
+        drop(meter);
+        let mut tally = Tally::default();
+        tally.take(path, Ok(added), context)?;
+        return tally.show(None, context);
+    }
+    let files = args.files.iter().map(|path| (path.clone(), None)).collect();
     let mut tally = Tally::default();
-    for path in &args.files {
-        match adding.add(path, args.name.as_ref()) {
-            // There is nothing to say of one file that is not said of the command.
-            Err(error) if args.files.len() == 1 => return Err(error),
-            outcome => {
-                if !tally.take(path, outcome, context)? {
-                    break;
-                }
-            }
-        }
-    }
+    add_all(Arc::new(args), (files, None), &mut tally, context)?;
     tally.show(None, context)
 }
 
+/// A file, and the name that its image is to have, if that is not the file's own.
+type File = (PathBuf, Option<ImageName>);
+
+/// Files that are sent to peerd at once: it decodes as many as there are processors, and publishes those before them meanwhile.
+fn at_once(files: &[File]) -> usize {
+    let mut names = HashSet::new();
+    let is_taken = |(path, name): &File| {
+        let name = name.clone().or_else(|| name_of(path).ok());
+        name.is_some_and(|name| !names.insert(name))
+    };
+    // Of two that want the same name the first one gets it.
+    if files.iter().any(is_taken) {
+        1
+    } else {
+        available_parallelism().map_or(2, |threads| threads.get() + 1)
+    }
+}
+
+/// Adds several files, whose bytes are known of folders.
+fn add_all(
+    args: Arc<Args>,
+    (files, bytes): (Vec<File>, Option<u64>),
+    tally: &mut Tally,
+    context: &Context,
+) -> Result<(), Error> {
+    let paths: Vec<PathBuf> = files.iter().map(|(path, _)| path.clone()).collect();
+    let work = Work { at_once: at_once(&files).min(AT_ONCE_MAX), jobs: files, step: "adding", bytes };
+    let one = move |(path, name): &File, context: &Context, report: &mut dyn FnMut(Done)| {
+        add(&args, (path, name.as_ref()), context, report)
+    };
+    together::in_order(work, context, one, |number, outcome| {
+        tally.take(paths.get(number).ok_or_else(unexpected)?, outcome, context)
+    })
+}
+
 /// Adds what folders have and is not published yet.
-fn add_folders(args: &Args, context: &Context) -> Result<(), Error> {
+fn add_folders(args: Arc<Args>, context: &Context) -> Result<(), Error> {
     let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) =
         args.files.iter().cloned().partition(|path| path.is_dir());
     let published = own::images(context)?;
     let Plan { new, unchanged, skipped, bytes } = folder::plan(&folders, &published)?;
-    let mut over_all = Meter::new(context.reporting);
-    over_all.show("adding", 0, bytes);
-    let mut adding = Adding { args, context, over_all: Some((over_all, bytes, 0)) };
+    let new = new.into_iter().map(|new| (new.path, Some(new.name)));
+    let all = new.chain(files.into_iter().map(|path| (path, None))).collect();
     let mut tally = Tally::default();
-    let new = new.iter().map(|new| (&new.path, Some(&new.name)));
-    for (path, name) in new.chain(files.iter().map(|path| (path, None))) {
-        let outcome = adding.add(path, name);
-        if !tally.take(path, outcome, context)? {
-            break;
-        }
-    }
-    drop(adding);
-    tally.failed.extend(settle(args, (&published, &unchanged), context)?);
+    add_all(Arc::clone(&args), (all, Some(bytes)), &mut tally, context)?;
+    tally.failed.extend(settle(&args, (&published, &unchanged), context)?);
     let unchanged = u64::try_from(unchanged.len()).unwrap_or(u64::MAX);
     tally.show(Some((unchanged, skipped)), context)
 }
@@ -235,51 +267,34 @@ struct Added {
     client: Client,
 }
 
-/// Adds one file after the other.
-struct Adding<'a> {
-    args: &'a Args,
-    context: &'a Context,
-    /// The progress over all files, their bytes, and those of the files before this one.
-    over_all: Option<(Meter, u64, u64)>,
-}
-
-impl Adding<'_> {
-    fn add(&mut self, path: &Path, name: Option<&ImageName>) -> Result<Added, Error> {
-        let name = match name {
-            Some(name) => name.clone(),
-            None => name_of(path)?,
-        };
-        let mut source = Source::open(path, self.args.any)?;
-        let total = source.bytes();
-        let mut client = self.context.start(self.args.command(name))?;
-        let sent = match &mut self.over_all {
-            Some((meter, all, before)) => {
-                let so_far = *before;
-                *before = so_far.saturating_add(total);
-                client.send_file(&mut source, &mut |sent| {
-                    meter.show("adding", so_far.saturating_add(sent), *all);
-                })
-            }
-            None => {
-                let mut meter = Meter::new(self.context.reporting);
-                meter.show("adding", 0, total);
-                client.send_file(&mut source, &mut |sent| meter.show("adding", sent, total))
-            }
-        };
-        // Whether peerd took everything or not: why is in its answer.
-        sent?;
-        let outcome = self.context.answer(&mut client, &mut no_data);
-        let outcome = outcome.map_err(|error| with_file(error, path))?;
-        if let Outcome::Image(image) | Outcome::Added { image, .. } = &outcome
-            && let Some(warning) = set::lost(self.args.description.as_ref(), image)
-        {
-            self.context.screen.warn(Some(warning));
-        }
-        match outcome {
-            Outcome::Image(image) => Ok(Added { image: *image, warning: None, client }),
-            Outcome::Added { image, warning } => Ok(Added { image: *image, warning: Some(warning), client }),
-            _ => Err(unexpected()),
-        }
+/// Adds a file.
+fn add(
+    args: &Args,
+    (path, name): (&Path, Option<&ImageName>),
+    context: &Context,
+    report: &mut dyn FnMut(Done),
+) -> Result<Added, Error> {
+    let name = match name {
+        Some(name) => name.clone(),
+        None => name_of(path)?,
+    };
+    let mut source = Source::open(path, args.any)?;
+    let total = source.bytes();
+    let mut client = context.start(args.command(name))?;
+    report((0, total));
+    // Whether peerd took everything or not: why is in its answer.
+    client.send_file(&mut source, &mut |sent| report((sent, total)))?;
+    let outcome = context.answer(&mut client, &mut no_data);
+    let outcome = outcome.map_err(|error| with_file(error, path))?;
+    if let Outcome::Image(image) | Outcome::Added { image, .. } = &outcome
+        && let Some(warning) = set::lost(args.description.as_ref(), image)
+    {
+        context.screen.warn(Some(warning));
+    }
+    match outcome {
+        Outcome::Image(image) => Ok(Added { image: *image, warning: None, client }),
+        Outcome::Added { image, warning } => Ok(Added { image: *image, warning: Some(warning), client }),
+        _ => Err(unexpected()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use dos_protocol::{
     Code, ImageArg, ImagePath,
-    control::{Command, Outcome, Way},
+    control::{Command, Outcome, Progress, Way},
 };
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     },
     own::Named,
     progress,
+    together::{self, Done, FETCHES, Work},
 };
 
 /// Fetch the sealed copies of images from their owners; spends no view
@@ -64,24 +65,27 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         let fetched = fetch(image, context)?;
         return context.screen.show(&fetched.document(), |text| text.line(&fetched.line(image)));
     }
+    let chosen = others::chosen(&args.images, args.album.as_ref(), context)?;
+    let images: Vec<ImageArg> = chosen.into_iter().map(|chosen| chosen.image).collect();
+    let work = Work { jobs: images.clone(), at_once: FETCHES, step: "fetching", bytes: None };
     let (mut done, mut failed) = (Vec::new(), Vec::new());
-    for chosen in others::chosen(&args.images, args.album.as_ref(), context)? {
-        match fetch(&chosen.image, context) {
+    together::in_order(work, context, fetch_one, |number, outcome| {
+        let Some(image) = images.get(number) else { return Err(unexpected()) };
+        match outcome {
             Ok(fetched) => {
                 // A person sees how far it is; a script gets one document.
                 if !context.screen.is_json() {
-                    context
-                        .screen
-                        .show(&fetched.document(), |text| text.line(&fetched.line(&chosen.image)))?;
+                    context.screen.show(&fetched.document(), |text| text.line(&fetched.line(image)))?;
                 }
                 done.push(fetched);
             }
             Err(Error::Told(error)) if error.code != Code::NoDaemon => {
-                failed.push(Failure::new(chosen.image.to_string(), error));
+                failed.push(Failure::new(image.to_string(), error));
             }
             Err(error) => return Err(error),
         }
-    }
+        Ok(true)
+    })?;
     let bytes = done.iter().map(|fetched| fetched.bytes).sum();
     let images = done.iter().map(Fetched::document).collect();
     let document = json::FetchedAll { images, failed: failed.len() };
@@ -94,7 +98,17 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
 }
 
 fn fetch(image: &ImageArg, context: &Context) -> Result<Fetched, Error> {
-    match context.perform(Command::Fetch(image.clone()))?.1 {
+    fetched(context.perform(Command::Fetch(image.clone()))?.1)
+}
+
+/// One of several.
+fn fetch_one(image: &ImageArg, context: &Context, report: &mut dyn FnMut(Done)) -> Result<Fetched, Error> {
+    let mut of = |progress: Progress| report((progress.done, progress.total));
+    fetched(context.ask_reporting(Command::Fetch(image.clone()), &mut of)?)
+}
+
+fn fetched(outcome: Outcome) -> Result<Fetched, Error> {
+    match outcome {
         Outcome::Fetched { path, bytes, way, round_trip_us } => {
             Ok(Fetched { path, bytes, way, round_trip_us })
         }

@@ -13,12 +13,11 @@ use dos_protocol::{
     limits::ADDRESSES_MAX,
     model::{Address, SessionEnd},
 };
-use tokio::sync::mpsc;
 
 use super::{Directory, outward, password::outdated};
 use crate::{
     config::Registration,
-    live::{Arrival, ArrivalError, Claim, Handle, OLDER, Permit, Push},
+    live::{Arrival, ArrivalError, Claim, Handle, OLDER, Permit, Push, Receiver},
     rules::{
         Reach,
         refusal::{conflict, reached, unknown_key},
@@ -44,7 +43,7 @@ pub struct Arrived {
     /// Its session.
     pub session: Handle,
     /// What the session is to do for others.
-    pub pushes: mpsc::Receiver<Push>,
+    pub pushes: Receiver<Push>,
     /// The last inbox row that the peer has, or that is gone.
     pub stored: Seq,
     /// The last row that was ever added to the inbox.

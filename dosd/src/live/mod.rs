@@ -12,6 +12,7 @@ mod followers;
 mod nodes;
 mod permit;
 mod presence;
+mod queue;
 pub mod relay;
 mod rendezvous;
 mod session;
@@ -38,7 +39,6 @@ use dos_protocol::{
 };
 use parking_lot::{RwLock, RwLockReadGuard};
 use prometheus_client::metrics::counter::Counter;
-use tokio::sync::mpsc;
 
 pub(crate) use self::elsewhere::{Parcel, WayEnd};
 pub use self::{
@@ -46,6 +46,7 @@ pub use self::{
     blocks::Hidden,
     permit::Permit,
     presence::Follower,
+    queue::Receiver,
     session::{Caller, Ending, Handle, Push, Row},
 };
 use self::{
@@ -110,7 +111,7 @@ impl Live {
     ///
     /// # Errors
     /// As in [`ArrivalError`]: the session that the peer has already stays.
-    pub fn arrive(&self, arrival: Arrival) -> Result<(Handle, mpsc::Receiver<Push>), ArrivalError> {
+    pub fn arrive(&self, arrival: Arrival) -> Result<(Handle, Receiver<Push>), ArrivalError> {
         let mut sessions = self.sessions.write();
         let former = match sessions.get(&arrival.peer) {
             None => None,

@@ -15,26 +15,29 @@ use std::{
 use dos_protocol::{
     Instance, PeerId, PeerName, Seq, Timestamp,
     directory::{Call, Notice, Presence, RendezvousCall, Update},
-    limits::{RENDEZVOUS_BEGIN_MAX, SESSION_QUEUE_MAX},
+    limits::RENDEZVOUS_BEGIN_MAX,
     link::HostPort,
     model::{Address, SessionEnd},
     node::Resident,
 };
 use parking_lot::RwLock;
 use prometheus_client::metrics::counter::Counter;
-use tokio::sync::{
-    mpsc::{self, error::TrySendError},
-    oneshot, watch,
+use tokio::{
+    sync::{oneshot, watch},
+    time::timeout,
 };
-use tokio::time::timeout;
 
-use super::{arrival::Arrival, permit::Permit};
+use super::{
+    arrival::Arrival,
+    permit::Permit,
+    queue::{Receiver, Rejected, Sender, queue},
+};
 use crate::rules::{Reach, incarnation::Epoch, seats::Displaced};
 
 /// What a session's task is to do for the rest of the directory.
 #[derive(Debug)]
 pub enum Push {
-    /// Send this row, which was added to the peer's inbox. Boxed, because every idle session holds room for some pushes.
+    /// Send this row, which was added to the peer's inbox.
     Update(Box<Row>),
     /// Send this broadcast: the message as it is sent.
     Broadcast(Arc<[u8]>),
@@ -85,7 +88,7 @@ pub(super) struct Session {
     pub(super) former: Option<Former>,
     /// Given back when the session is dropped.
     _permit: Option<Permit>,
-    queue: mpsc::Sender<Push>,
+    queue: Sender<Push>,
     latest: AtomicU64,
     progress: watch::Sender<Progress>,
     drops: Counter,
@@ -112,12 +115,8 @@ struct Progress {
 }
 
 impl Session {
-    pub(super) fn new(
-        arrival: Arrival,
-        former: Option<Former>,
-        drops: Counter,
-    ) -> (Self, mpsc::Receiver<Push>) {
-        let (queue, pushes) = mpsc::channel(SESSION_QUEUE_MAX);
+    pub(super) fn new(arrival: Arrival, former: Option<Former>, drops: Counter) -> (Self, Receiver<Push>) {
+        let (queue, pushes) = queue();
         let session = Self {
             peer: arrival.peer,
             name: RwLock::new(arrival.name),
@@ -214,28 +213,25 @@ impl Session {
         match self.queue.try_send(push) {
             Ok(()) => true,
             // A full queue wakes the session anyway, and then it sees that it has missed something.
-            Err(TrySendError::Full(_)) => {
+            Err((Rejected::Full, _)) => {
                 self.drops.inc();
                 false
             }
-            Err(TrySendError::Closed(_)) => false,
+            Err((Rejected::Closed, _)) => false,
         }
     }
 
     /// Has the session send this and hang up, and waits until it has ended and its end is written down.
     pub(super) async fn close(&self, notice: Notice) {
         // A session whose queue stays full takes nothing any more and ends for that; waiting for its end covers both.
-        tokio::select! {
-            _ = self.queue.send(Push::Close(notice)) => {}
-            () = self.queue.closed() => {}
-        }
+        self.queue.send(Push::Close(notice)).await;
         self.queue.closed().await;
     }
 
     /// How long the peer takes to answer; `None` if the session ends before it does, or has too many pings in flight.
     pub(super) async fn ping(&self) -> Option<Duration> {
         let (answer, answered) = oneshot::channel();
-        self.queue.send(Push::Ping(answer)).await.ok()?;
+        self.queue.send(Push::Ping(answer)).await;
         answered.await.ok()
     }
 

@@ -18,13 +18,11 @@ use dos_protocol::{
 };
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{End, SignedIn, hang_up, write_out};
+use super::{Connection, End, SignedIn, hang_up, write_out};
 use crate::{
     directory::{Arrived, Directory, LoginPending, outdated},
     metrics::Entrance,
 };
-
-type Connection = Reader<Stream<TcpStream>>;
 
 /// What is read, or what to refuse and the ID of the request that it is.
 type Read = Result<ToDirectory, (Option<u32>, WireError)>;
@@ -37,7 +35,7 @@ pub(crate) struct First {
 
 /// Waits for the first request of a connection. Nothing is done yet: it can be given up.
 pub(crate) async fn first_request(stream: Stream<TcpStream>) -> Result<First, End> {
-    let mut reader = Reader::bounded(stream, UNSIGNED_FRAME_BYTES_MAX);
+    let mut reader = Reader::bounded(Box::new(stream), UNSIGNED_FRAME_BYTES_MAX);
     let request = next(&mut reader, SIGN_IN_TIME_MAX).await?;
     Ok(First { reader, request })
 }
@@ -47,8 +45,10 @@ pub(crate) async fn sign_in(
     directory: &Arc<Directory>,
     key: PublicKey,
     seen: SocketAddr,
-    First { mut reader, request }: First,
+    first: Box<First>,
 ) -> Result<SignedIn, End> {
+    // Here, so that the box is let go with the sign-in and not with the session.
+    let First { mut reader, request } = *first;
     let arrived = enter(directory, (key, seen), &mut reader, request).await?;
     reader.allow(FRAME_BYTES_MAX);
     tracing::info!(peer = %arrived.session.peer(), address = %seen.ip(), "signed in");

@@ -26,7 +26,6 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnord
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
-    sync::mpsc,
     time::{Instant, sleep_until, timeout},
 };
 
@@ -37,8 +36,11 @@ pub(crate) use self::{
 };
 use crate::{
     directory::{Arrived, Directory},
-    live::{Follower, Handle, Push, notice},
+    live::{Follower, Handle, Push, Receiver, notice},
 };
+
+/// A peer's connection. Boxed, since it is handed on from one part of its task to the next, and each would keep room for it.
+type Connection = Reader<Box<Stream<TcpStream>>>;
 
 type Done = (u32, Result<Answer, WireError>);
 type Rows = Result<Vec<(Seq, Vec<u8>)>, WireError>;
@@ -47,8 +49,8 @@ type Rows = Result<Vec<(Seq, Vec<u8>)>, WireError>;
 struct Running<'a> {
     directory: &'a Arc<Directory>,
     session: Handle,
-    pushes: mpsc::Receiver<Push>,
-    reader: Reader<Stream<TcpStream>>,
+    pushes: Receiver<Push>,
+    reader: Connection,
     in_flight: FuturesUnordered<BoxFuture<'static, Done>>,
     /// Rows being read from the store, while the session is behind.
     catching_up: Option<BoxFuture<'static, Rows>>,
@@ -70,7 +72,7 @@ const WRITE_AT_BYTES: usize = 32 << 10;
 /// A connection whose peer has signed in.
 pub(crate) struct SignedIn {
     arrived: Arrived,
-    reader: Reader<Stream<TcpStream>>,
+    reader: Connection,
 }
 
 impl SignedIn {
@@ -105,7 +107,7 @@ pub(crate) async fn serve(directory: &Arc<Directory>, SignedIn { arrived, reader
     end
 }
 
-async fn write_out(reader: &mut Reader<Stream<TcpStream>>, out: &mut Vec<u8>) -> Result<(), End> {
+async fn write_out(reader: &mut Connection, out: &mut Vec<u8>) -> Result<(), End> {
     let stream = reader.get_mut();
     let writing = async {
         stream.write_all(out).await?;
@@ -122,7 +124,7 @@ async fn write_out(reader: &mut Reader<Stream<TcpStream>>, out: &mut Vec<u8>) ->
 }
 
 /// Closes TLS properly; a peer that does not take that has gone anyway.
-async fn hang_up(reader: &mut Reader<Stream<TcpStream>>) {
+async fn hang_up(reader: &mut Connection) {
     drop(timeout(Duration::from_secs(1), reader.get_mut().shutdown()).await);
 }
 
@@ -167,7 +169,7 @@ impl Running<'_> {
         // What the peer is owed comes before what it sends: one that sends without a pause is still sent its updates.
         tokio::select! {
             biased;
-            Some(push) = self.pushes.recv() => self.pushed(push).await,
+            push = self.pushes.recv() => self.pushed(push).await,
             Some(done) = self.in_flight.next(), if !self.in_flight.is_empty() => self.answer(done),
             rows = read_rows(&mut self.catching_up) => self.caught_up(rows),
             () = news(&mut self.follower) => self.send_presence(),
@@ -179,7 +181,7 @@ impl Running<'_> {
     /// Takes along what else is ready, then writes everything at once.
     async fn flush(&mut self) -> Result<(), End> {
         while self.out.len() < WRITE_AT_BYTES {
-            if let Ok(push) = self.pushes.try_recv() {
+            if let Some(push) = self.pushes.try_recv() {
                 self.pushed(push).await?;
             } else if let Some(Some(done)) = self.in_flight.next().now_or_never() {
                 self.answer(done)?;

@@ -31,8 +31,9 @@ const KEPT_TIME: Duration = Duration::from_secs(60);
 /// Connections that are kept.
 const KEPT_MAX: usize = 16;
 
-/// Transfers that wait for one connection: what has arrived of those before may be on its way to the disk still.
-const WAITING_MAX: usize = 3;
+/// Transfers that wait for one connection. What has arrived of those before may be on its way to the disk still, and on a long path small
+/// copies must be asked for well ahead.
+const WAITING_MAX: usize = 7;
 
 /// The most bytes that are still to come on a connection for which another transfer waits: beyond, one of its own is sooner there.
 const AHEAD_BYTES_MAX: u64 = 8 << 20;
@@ -393,8 +394,9 @@ mod tests {
         let second = waits(&lines, 1, 6);
         assert_eq!(first.next_requests(), [9, 9]);
         assert_eq!(first.next_requests(), b"", "once");
-        let third = waits(&lines, 1, 6);
-        let _own = alone(&lines, 1, AHEAD_BYTES_MAX);
+        // As many as may wait, and no more.
+        let others: Vec<_> = (2..WAITING_MAX).map(|_| waits(&lines, 1, 6)).collect();
+        let _own = alone(&lines, 1, 6);
         let (near, _far) = open();
         first.leave(near);
         let Turn { line, is_asked, open: near } = turn.await.unwrap();
@@ -402,11 +404,11 @@ mod tests {
         line.leave(near);
         let Turn { mut line, is_asked, .. } = second.await.unwrap();
         assert!(is_asked);
-        assert_eq!(line.next_requests(), [9]);
+        assert_eq!(line.next_requests(), vec![9; WAITING_MAX - 2]);
         // Whoever comes now waits for the one that waited.
         let next = waits(&lines, 1, 8);
         drop(line);
-        for waiting in [third, next] {
+        for waiting in others.into_iter().chain([next]) {
             assert!(waiting.await.is_err(), "its connection is gone");
         }
         let _large = alone(&lines, 2, AHEAD_BYTES_MAX + 1);

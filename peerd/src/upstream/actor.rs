@@ -14,6 +14,7 @@ use dos_protocol::{
     Code, PeerName, Seq, Timestamp, WireError,
     control::{EventKind, SessionState},
     directory::{Notice, NoticeKind, Op, Reclaim, Register, SignIn, SignedIn},
+    limits::BRIEF_SESSION,
     link::HostPort,
     sealing::sealing_key,
 };
@@ -39,9 +40,6 @@ use crate::{
     random::{self, jitter},
     store::{Attempting, Met},
 };
-
-/// A session that lasted this long was a good one: the next attempt comes soon.
-const LASTED: Duration = Duration::from_secs(5);
 
 /// To a user whose password the directory has no more.
 const PASSWORD_AGAIN: &str = "set your password once more: dosctl password";
@@ -466,7 +464,7 @@ impl Actor {
     }
 
     async fn ended(&mut self, ending: Ending) {
-        let lasted = self.session.take().is_some_and(|session| session.since.elapsed() >= LASTED);
+        let lasted = self.session.take().is_some_and(|session| session.since.elapsed() >= BRIEF_SESSION);
         let (lost, why) = match ending {
             Ending::TakenOver(why) => (Lost::TakenOver, why),
             Ending::Kicked(why) => (Lost::Kicked, why),

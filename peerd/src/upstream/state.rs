@@ -5,7 +5,7 @@
 //! conflict that a person meets is reported at once, while one that the daemon meets by itself is retried for a while,
 //! because it may be the daemon's own former connection, of which the directory does not know yet that it is gone.
 
-use dos_protocol::control::SessionState;
+use dos_protocol::{control::SessionState, limits::BRIEF_SESSIONS_MAX};
 
 /// How often a conflict is retried: the delays together are longer than the directory takes to notice a dead session.
 const CONFLICTS_MAX: u32 = 10;
@@ -13,8 +13,10 @@ const CONFLICTS_MAX: u32 = 10;
 /// How an attempt to sign in came about, and what came before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Try {
-    /// Failures in a row before this one.
+    /// Failures in a row before this one, since the last session.
     pub(crate) failures: u32,
+    /// Sessions in a row that ended at once before it, up to [`BRIEF_SESSIONS_MAX`].
+    pub(crate) brief: u32,
     /// Conflicts among them.
     pub(crate) conflicts: u32,
     /// A person waits for it.
@@ -38,7 +40,7 @@ pub(crate) enum Phase {
     Connecting(Try),
     /// The next attempt is due later.
     Waiting(Try),
-    /// Signed in, after this many failures.
+    /// Signed in, after this many sessions in a row that ended at once.
     Online(u32),
 }
 
@@ -139,8 +141,8 @@ impl Phase {
             (Self::Unregistered, Event::Register) => (Self::Registering, Action::Register),
             (Self::Unregistered, Event::Adopted) => (Self::Offline, Action::Nothing),
             (Self::Registering | Self::Connecting(_), Event::SignedIn) => {
-                let failures = if let Self::Connecting(attempt) = self { attempt.failures } else { 0 };
-                (Self::Online(failures), Action::Nothing)
+                let brief = if let Self::Connecting(attempt) = self { attempt.brief } else { 0 };
+                (Self::Online(brief), Action::Nothing)
             }
             (Self::Registering, Event::Failed(_)) => (Self::Unregistered, Action::Nothing),
             (Self::Offline, Event::Start) => connect(Try::default()),
@@ -165,9 +167,9 @@ impl Phase {
                 (Self::Waiting(Try { kicked: true, ..Try::default() }), Action::RetryAfterKick)
             }
             (Self::Online(_), Event::Lost(Lost::Lasted)) => (Self::Waiting(Try::default()), Action::Retry(0)),
-            (Self::Online(failures), Event::Lost(Lost::AtOnce)) => {
-                let failures = failures.saturating_add(1);
-                (Self::Waiting(Try { failures, ..Try::default() }), Action::Retry(failures))
+            (Self::Online(brief), Event::Lost(Lost::AtOnce)) => {
+                let brief = brief.saturating_add(1).min(BRIEF_SESSIONS_MAX);
+                (Self::Waiting(Try { brief, ..Try::default() }), Action::Retry(brief))
             }
             (same, _) => (same, Action::Nothing),
         }
@@ -193,9 +195,12 @@ fn failed(attempt: Try, why: Failed) -> (Phase, Action) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    const FIRST: Try = Try { failures: 0, conflicts: 0, asked: false, force: false, kicked: false };
+    use super::*;
+    use crate::upstream::backoff::delay;
+
+    const FIRST: Try = Try { failures: 0, brief: 0, conflicts: 0, asked: false, force: false, kicked: false };
     const KICKED: Try = Try { kicked: true, ..FIRST };
     const ASKED: Try = Try { asked: true, ..FIRST };
     const FORCED: Try = Try { force: true, ..ASKED };
@@ -224,7 +229,7 @@ mod tests {
             (P::Offline, E::Failed(Failed::Unreachable), P::Offline, A::Nothing),
             (P::Offline, E::Lost(Lost::Lasted), P::Offline, A::Nothing),
             (P::Connecting(FIRST), E::SignedIn, P::Online(0), A::Nothing),
-            (P::Connecting(SECOND), E::SignedIn, P::Online(1), A::Nothing),
+            (P::Connecting(Try { brief: 3, ..SECOND }), E::SignedIn, P::Online(3), A::Nothing),
             (P::Connecting(FIRST), E::Login { force: false }, P::Connecting(ASKED), A::Nothing),
             (
                 P::Connecting(FIRST),
@@ -267,10 +272,32 @@ mod tests {
             (P::Online(3), E::Lost(Lost::Idle), P::Offline, A::Nothing),
             (P::Offline, E::Lost(Lost::Idle), P::Offline, A::Nothing),
             (P::Online(3), E::Lost(Lost::Lasted), P::Waiting(FIRST), A::Retry(0)),
-            (P::Online(3), E::Lost(Lost::AtOnce), P::Waiting(Try { failures: 4, ..FIRST }), A::Retry(4)),
+            (P::Online(3), E::Lost(Lost::AtOnce), P::Waiting(Try { brief: 4, ..FIRST }), A::Retry(4)),
+            (P::Online(5), E::Lost(Lost::AtOnce), P::Waiting(Try { brief: 5, ..FIRST }), A::Retry(5)),
         ];
         for (phase, event, then, action) in table {
             assert_eq!(phase.step(event), (then, action), "{phase:?} on {event:?}");
+        }
+    }
+
+    /// A directory that crashes again as soon as everybody is back is there again within 5 s of its last start.
+    #[test]
+    fn after_ten_crashes_in_a_row_nobody_is_away_for_long() {
+        let mut phase = Phase::Connecting(FIRST).step(Event::SignedIn).0;
+        for crash in 1..=10 {
+            let (waiting, action) = phase.step(Event::Lost(Lost::AtOnce));
+            let Action::Retry(failures) = action else { panic!("{action:?} after crash {crash}") };
+            let mut away = delay(failures, u32::MAX);
+            // It starts slowly: the first attempts fail.
+            let mut connecting = waiting.step(Event::Due).0;
+            for _ in 0..2 {
+                let (waiting, action) = connecting.step(Event::Failed(Failed::Unreachable));
+                let Action::Retry(failures) = action else { panic!("{action:?} after crash {crash}") };
+                away += delay(failures, u32::MAX);
+                connecting = waiting.step(Event::Due).0;
+            }
+            assert!(away < Duration::from_secs(4), "{away:?} after crash {crash}");
+            phase = connecting.step(Event::SignedIn).0;
         }
     }
 

@@ -137,6 +137,44 @@ fn a_folder_is_added_again_only_as_far_as_it_has_changed() {
     assert!(ran.err.contains("hint: dosctl add trip/hill.jpg --name hill-2\n"), "{}", ran.err);
 }
 
+/// Several at once, but what comes of them in their order; and of two files that want one name the first one gets it.
+#[test]
+fn a_folder_is_added_and_fetched_in_its_order_whatever_is_done_at_once() {
+    let stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer_in("bob", None, &["--auto-fetch", "false"]));
+    let names: Vec<String> = (0..24).map(|number| format!("p{number:02}")).collect();
+    for folder in ["trip", "other"] {
+        std::fs::create_dir(alice.dir.join(folder)).unwrap();
+    }
+    for (number, name) in (0..).zip(&names) {
+        pictures::write(&alice.dir.join(format!("trip/{name}.jpg")), number);
+    }
+    let named = |document: &Value| -> Vec<String> {
+        let images = document["images"].as_array().unwrap().iter();
+        let name = |image: &Value| image["name"].as_str().or(image["image"].as_str()).unwrap().to_owned();
+        images.map(|image| name(image).rsplit('/').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(named(&alice.json(&["add", "-r", "trip", "--album", "trip"])), names);
+    alice.ctl(&["share", "--album", "trip", "--to", "bob", "--views", "1"]).ok();
+    wait_until("bob has the grants", || received(&bob).len() == names.len());
+    assert_eq!(named(&bob.json(&["fetch", "--album", "alice/trip"])), names);
+    bob.json(&["view", "--album", "alice/trip", "-o", "."]);
+    for name in &names {
+        let original = std::fs::read(alice.dir.join(format!("trip/{name}.jpg"))).unwrap();
+        assert_eq!(std::fs::read(bob.dir.join(format!("{name}.jpg"))).unwrap(), original, "{name}");
+    }
+
+    for (folder, number) in [("trip", 100), ("other", 101)] {
+        pictures::write(&alice.dir.join(format!("{folder}/same.jpg")), number);
+    }
+    let added = alice.ctl(&["add", "trip/same.jpg", "other/same.jpg"]);
+    assert_eq!(added.code, Some(7), "{}", added.err);
+    assert!(added.err.contains("other/same.jpg"), "{}", added.err);
+    alice.ctl(&["view", "same", "-o", "seen.jpg"]).ok();
+    let seen = std::fs::read(alice.dir.join("seen.jpg")).unwrap();
+    assert_eq!(seen, std::fs::read(alice.dir.join("trip/same.jpg")).unwrap());
+}
+
 #[test]
 fn many_are_fetched_and_viewed_at_once_and_refused_before_anything_is_spent() {
     let stage = Stage::new();
