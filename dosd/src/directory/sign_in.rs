@@ -208,6 +208,7 @@ impl Directory {
             trust: true,
             nodes: self.addresses(),
             mapped,
+            previews: self.preview_size,
         };
         Ok((Arrived { session, pushes, stored: since, latest }, answer))
     }
