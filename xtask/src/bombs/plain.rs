@@ -59,7 +59,7 @@ fn bitmaps() -> Vec<Bomb> {
         [
             [0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0].as_slice(),
             &sizes,
-            &[bits, 0x20 | u8::from(bits == 32) * 8],
+            &[bits, 0x20 | (u8::from(bits == 32) * 8)],
             &packets,
         ]
         .concat()
