@@ -17,7 +17,7 @@ use dos_daemon::{
     reload::Configuration,
     settings::SettingError,
 };
-use dos_protocol::{Visibility, link::split_host_port, paths::Environment};
+use dos_protocol::{Visibility, link::split_host_port, model::PreviewSize, paths::Environment};
 
 pub use store::{StoreConfig, StoreConfigError};
 
@@ -66,6 +66,8 @@ pub struct Config {
     pub advertise: Option<(String, u16)>,
     /// Whether it is announced on the local network; nothing if that goes by its address.
     pub announce: Option<bool>,
+    /// Up to which size previews are kept. Peers are told it when they sign in, so that it is one for as long as the server runs.
+    pub preview_size: PreviewSize,
     /// How it logs.
     pub log_format: LogFormat,
     /// Where metrics and health are served, if anywhere.
@@ -204,6 +206,7 @@ impl Config {
             cluster: values.cluster,
             advertise: values.advertise.map(|text| host_port(&text)).transpose()?,
             announce: values.announce.map(|announce| announce == Switch::On),
+            preview_size: values.preview_size,
             log_format: values.log_format,
             metrics: values.metrics,
             log: values.log,
@@ -245,6 +248,7 @@ impl Configuration for Config {
             ("cluster", self.cluster != other.cluster),
             ("advertise", self.advertise != other.advertise),
             ("announce", self.announce != other.announce),
+            ("preview_size", self.preview_size != other.preview_size),
             ("log_format", self.log_format != other.log_format),
             ("metrics", self.metrics != other.metrics),
         ];

@@ -188,7 +188,8 @@ impl Server {
         let door = Door::open(&data_dir.join(SOCKET_NAME))?;
         let room = room_for(&config.settings);
         let directory = Directory::new(store, live, (&secret, passwords), config.settings.clone())?;
-        let directory = Arc::new(directory.with_room_for(room.sessions));
+        let directory =
+            Arc::new(directory.with_room_for(room.sessions).with_previews_of(config.preview_size));
         let fingerprint = Fingerprint::of_directory(&link.key);
         tracing::info!(listen = %bound, data_dir = %config.data_dir.display(), %fingerprint, "the directory is open");
         let announcement = announce(config.announce, &link);

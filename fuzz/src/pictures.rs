@@ -1,9 +1,9 @@
-//! Images, through the front door of the preview: [`dos_preview::make`] and [`dos_preview::scale`], with their own limits.
+//! Images, through the front door of the preview: [`dos_preview::make_within`] and [`dos_preview::scale`], with their own limits.
 
 use std::io::Cursor;
 
-use dos_preview::{Format, PREVIEW_PIXELS_MAX, SCALED_PIXELS_MAX};
-use dos_protocol::limits::PREVIEW_BYTES_MAX;
+use dos_preview::{Format, SCALED_PIXELS_MAX};
+use dos_protocol::{limits::THUMBHASH_BYTES_MAX, model::PreviewSize};
 
 /// What begins like a JPEG.
 pub fn jpeg(file: &[u8]) {
@@ -92,11 +92,15 @@ pub fn tiff(file: &[u8]) {
 }
 
 fn preview(file: &[u8]) {
-    let Ok(picture) = dos_preview::make(Cursor::new(file)) else { return };
+    // When it was taken is read on its own, whatever becomes of its pixels.
+    drop(dos_preview::taken(Cursor::new(file)));
+    let size = if file.len() % 3 == 0 { PreviewSize::Large } else { PreviewSize::Usual };
+    let Ok(picture) = dos_preview::make_within(Cursor::new(file), size.pixels()) else { return };
     let preview = picture.preview;
-    assert!((1..=PREVIEW_PIXELS_MAX).contains(&preview.width));
-    assert!((1..=PREVIEW_PIXELS_MAX).contains(&preview.height));
-    assert!(preview.jpeg.len() <= PREVIEW_BYTES_MAX, "a preview of {} bytes", preview.jpeg.len());
+    assert!((1..=size.pixels()).contains(&preview.width));
+    assert!((1..=size.pixels()).contains(&preview.height));
+    assert!(preview.jpeg.len() <= size.bytes_max(), "a preview of {} bytes", preview.jpeg.len());
+    assert!((5..=THUMBHASH_BYTES_MAX).contains(&preview.thumbhash.len()));
     // It is a JPEG of that size itself, and has none of the segments in which metadata travels.
     let again = dos_preview::make(Cursor::new(&preview.jpeg)).expect("a preview can be read");
     assert_eq!((again.width, again.height), (preview.width, preview.height));

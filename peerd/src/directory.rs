@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use dos_protocol::{
     Code, ImageArg, OperationId, PeerRef, WireError,
     directory::{Answer, Op},
+    model::PreviewSize,
 };
 use futures_util::future::BoxFuture;
 
@@ -36,6 +37,9 @@ pub(crate) trait Directory: Debug + Send + Sync {
 
     /// Whether there is a session.
     fn is_online(&self) -> bool;
+
+    /// Up to which size it keeps previews, as it has said last.
+    fn preview_size(&self) -> PreviewSize;
 }
 
 impl dyn Directory + '_ {

@@ -23,7 +23,7 @@ use crate::{
     grant_pages::GrantPages,
     identity::Identities,
     keys::ImageKeys,
-    sealing,
+    sealing::{self, Remade},
     shell::quoted,
     store::{OwnImage, Publication},
     trust::Trust,
@@ -124,7 +124,7 @@ pub(crate) async fn publish(library: &Library, publication: Publication) -> Resu
     let repeat = Repeat::Under(operation_of(hash));
     match library.directory.send(op, repeat).await.map_err(|failed| failed.error) {
         Ok(Answer::Image(info)) => {
-            // What was signed is known here, whatever the directory answers; but for a description that it does not keep.
+            // What was signed is known here, whatever the directory answers; but for what it does not keep.
             let info = ImageInfo { record: record.map(|record| as_kept(record, &info)), ..*info };
             let free = library.cache.store.finish_publication(info.clone()).await?;
             library.cache.copies.remove(free).await;
@@ -154,10 +154,17 @@ fn operation_of(hash: SealedHash) -> OperationId {
     bytes.into()
 }
 
-/// What was signed, without a description if the directory has none with it: one of an earlier release drops it.
+/// What was signed, without what the directory has not with it: one of an earlier release drops what it does not know.
 fn as_kept(record: ImageRecord, kept: &ImageInfo) -> ImageRecord {
-    let drops = |kept: &ImageRecord| kept.revision == record.revision && kept.description.is_none();
-    if kept.record.as_ref().is_some_and(drops) { ImageRecord { description: None, ..record } } else { record }
+    let Some(kept) = kept.record.as_ref().filter(|kept| kept.revision == record.revision) else {
+        return record;
+    };
+    ImageRecord {
+        description: record.description.filter(|_| kept.description.is_some()),
+        thumbhash: record.thumbhash.filter(|_| kept.thumbhash.is_some()),
+        taken: record.taken.filter(|_| kept.taken.is_some()),
+        ..record
+    }
 }
 
 /// The directory is of a release that knows neither private images nor albums.
@@ -338,11 +345,12 @@ async fn sign_one(library: &Library, image: OwnImage) -> Result<(), WireError> {
     let (_, identity) = library.identity.registered().ok_or_else(unregistered)?;
     let Some(_busy) = library.names_busy.claim(&image.info.name) else { return Ok(()) };
     let keys = ImageKeys::open(&identity.vault, &image)?;
-    let preview = preview_again(library, &image, &keys).await?;
+    let Remade { preview, thumbhash } = preview_again(library, &image, &keys).await?;
     let signed = SignedImage { preview: preview.info(), ..SignedImage::from(&image.info) };
     let album = library.cache.store.album_of(image.info.no).await?;
-    // What has no record has no description.
-    let record = sign(library, &signed, (&preview, Labels { album, description: None })).await?;
+    // What has no record has no description, and no moment of capture.
+    let labels = Labels { album, thumbhash, ..Labels::default() };
+    let record = sign(library, &signed, (&preview, labels)).await?;
     let sign = Sign { image: image.info.no, sealed: image.info.sealed.hash, preview, record: record.clone() };
     match library.directory.request_again(Op::Sign(Box::new(sign))).await? {
         Answer::Image(stands) => {
@@ -355,9 +363,10 @@ async fn sign_one(library: &Library, image: OwnImage) -> Result<(), WireError> {
 }
 
 /// The preview of an image of one's own, made from its sealed copy.
-async fn preview_again(library: &Library, image: &OwnImage, keys: &ImageKeys) -> Result<Preview, WireError> {
+async fn preview_again(library: &Library, image: &OwnImage, keys: &ImageKeys) -> Result<Remade, WireError> {
     let _place =
         library.previews.acquire().await.map_err(|_| WireError::new(Code::Internal, "the daemon stops"))?;
     let _pin = library.cache.copies.pin(image.info.sealed.hash);
-    sealing::preview_of(&library.cache.copies, &image.info, keys.content_key().clone()).await
+    let wanted = (&image.info, library.directory.preview_size());
+    sealing::preview_of(&library.cache.copies, wanted, keys.content_key().clone()).await
 }

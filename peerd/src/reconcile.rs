@@ -165,9 +165,10 @@ async fn image(reconciling: &Reconciling, entry: &Asserting) -> Result<Option<As
         Some(preview) => preview,
         None => {
             let key = ImageKeys::open(&identity.vault, &image)?.content_key().clone();
-            let made = sealing::preview_of(&reconciling.cache.copies, &image.info, key).await;
+            let wanted = (&image.info, reconciling.directory.preview_size());
+            let made = sealing::preview_of(&reconciling.cache.copies, wanted, key).await;
             match made {
-                Ok(preview) => preview,
+                Ok(made) => made.preview,
                 Err(error) => {
                     tracing::warn!(image = %image.info.name, error = %error.message, "the preview cannot be made anew");
                     return Ok(None);

@@ -11,10 +11,10 @@ use std::{
 
 use dos_preview::{Judged, Known, PreviewError};
 use dos_protocol::{
-    Code, SealedHash, WireError,
+    Code, SealedHash, TakenAt, ThumbHash, WireError,
     directory::Preview,
     limits::ORIGINAL_BYTES_MAX,
-    model::{Format, ImageInfo, Original, SealedCopy},
+    model::{Format, ImageInfo, Original, PreviewSize, SealedCopy},
 };
 use dos_sealed::{ContentKey, Opener, SealError, Sealed, Sealer};
 use tokio::{
@@ -100,8 +100,20 @@ pub(crate) struct Looked {
     pub(crate) sealed: SealedFile,
     pub(crate) original: Original,
     pub(crate) preview: Preview,
+    /// The ThumbHash of that.
+    pub(crate) thumbhash: Option<ThumbHash>,
+    /// When it was taken, if that is asked for and known.
+    pub(crate) taken: Option<TakenAt>,
     /// What its owner should know of it.
     pub(crate) warning: Option<String>,
+}
+
+/// A preview that was made anew.
+#[derive(Debug)]
+pub(crate) struct Remade {
+    pub(crate) preview: Preview,
+    /// As in [`Looked`].
+    pub(crate) thumbhash: Option<ThumbHash>,
 }
 
 /// What is looked at.
@@ -111,12 +123,16 @@ pub(crate) struct Subject {
     pub(crate) name: String,
     /// Whether it may be any file.
     pub(crate) any: bool,
+    /// Up to which size its preview is made.
+    pub(crate) size: PreviewSize,
+    /// Whether it is looked at for when it was taken.
+    pub(crate) dated: bool,
 }
 
 impl Subject {
     /// An image that was published: whatever it is, it was taken.
-    pub(crate) fn published(image: &ImageInfo) -> Self {
-        Self { name: image.name.to_string(), any: true }
+    pub(crate) fn published(image: &ImageInfo, size: PreviewSize) -> Self {
+        Self { name: image.name.to_string(), any: true, size, dated: false }
     }
 }
 
@@ -225,7 +241,7 @@ impl SealedFile {
             (self, seen)
         })
         .await?;
-        let Seen { format, size, preview, warning } = seen?;
+        let Seen { format, size, preview, thumbhash, taken, warning } = seen?;
         let original = Original {
             image_id: sealed.sealed.plain_hash.into(),
             format,
@@ -233,7 +249,7 @@ impl SealedFile {
             height: size.1,
             bytes: sealed.sealed.plain_bytes,
         };
-        Ok(Looked { sealed, original, preview, warning })
+        Ok(Looked { sealed, original, preview, thumbhash, taken, warning })
     }
 
     /// Puts the file in place, for good.
@@ -249,20 +265,21 @@ impl SealedFile {
     }
 }
 
-/// The preview of an image of one's own, made anew from its sealed copy.
+/// The preview of an image of one's own, made anew from its sealed copy, of up to this size.
 ///
 /// # Errors
 /// If the copy is not here, or cannot be read.
 pub(crate) async fn preview_of(
     copies: &Copies,
-    image: &ImageInfo,
+    (image, size): (&ImageInfo, PreviewSize),
     key: ContentKey,
-) -> Result<Preview, WireError> {
+) -> Result<Remade, WireError> {
     let path = copies.path(&image.sealed.hash);
-    let (subject, bytes) = (Subject::published(image), image.original.bytes);
+    let (subject, bytes) = (Subject::published(image, size), image.original.bytes);
     blocking(move || {
         let file = File::open(&path).map_err(|error| disk_error("cannot open the sealed copy", &error))?;
-        Ok(look(&file, &key, &subject, bytes)?.preview)
+        let Seen { preview, thumbhash, .. } = look(&file, &key, &subject, bytes)?;
+        Ok(Remade { preview, thumbhash })
     })
     .await?
 }
@@ -272,6 +289,8 @@ struct Seen {
     format: Format,
     size: (u32, u32),
     preview: Preview,
+    thumbhash: Option<ThumbHash>,
+    taken: Option<TakenAt>,
     warning: Option<String>,
 }
 
@@ -281,11 +300,15 @@ fn look(file: &File, key: &ContentKey, subject: &Subject, bytes: u64) -> Result<
         WireError::new(Code::Internal, "the sealed copy cannot be read").caused_by(error.to_string())
     };
     let opener = Opener::new(file, key).map_err(|error| unreadable(&error))?;
-    let known = Known { name: &subject.name, bytes, any: subject.any };
-    let looked = dos_preview::look(opener, known).map_err(|error| match error {
+    let known = Known { name: &subject.name, bytes, any: subject.any, side: subject.size.pixels() };
+    let mut opener = opener;
+    let looked = dos_preview::look(&mut opener, known).map_err(|error| match error {
         PreviewError::Io(error) => unreadable(&error),
         other => WireError::new(Code::Invalid, other.to_string()).hint("dosctl add FILE --any"),
     })?;
+    let taken = if subject.dated { dos_preview::taken(&mut opener) } else { Ok(None) };
+    // A camera whose clock says nothing that can be is one that says nothing.
+    let taken = taken.map_err(|error| unreadable(&error))?.and_then(|taken| taken.to_string().parse().ok());
     let (format, size, made, warning) = match looked {
         dos_preview::Looked::Picture(picture) => {
             let warning = picture.warning.map(|warning| warning.to_string());
@@ -295,10 +318,11 @@ fn look(file: &File, key: &ContentKey, subject: &Subject, bytes: u64) -> Result<
             (format, (0, 0), preview, Some(format!("its preview shows its name and size alone: {why}")))
         }
     };
+    let thumbhash = made.thumbhash.try_into().ok();
     let preview = Preview { format: Format::Jpeg, width: made.width, height: made.height, data: made.jpeg };
     // Both crates call a format the same; a test says so.
     let format = format.as_str().parse().unwrap_or(Format::Other);
-    Ok(Seen { format, size, preview, warning })
+    Ok(Seen { format, size, preview, thumbhash, taken, warning })
 }
 
 #[cfg(test)]

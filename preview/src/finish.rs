@@ -7,7 +7,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use crate::exif::Orientation;
 use crate::raster::{Decoded, Plane};
 use crate::shrink::to_usize;
-use crate::{Format, PREVIEW_PIXELS_MAX, Pixels, Preview, PreviewError, colour, encode};
+use crate::{Format, Pixels, Preview, PreviewError, colour, encode, thumbhash};
 
 /// The size of an image within `bounds`, as wide or as high as they allow, but never enlarged, and no side below one
 /// pixel.
@@ -25,11 +25,17 @@ pub(crate) fn fit((width, height): (u32, u32), bounds: (u32, u32)) -> (u32, u32)
     (scaled(width, bounds.0), scaled(height, bounds.1))
 }
 
-/// Makes the preview of a decoded image.
-pub(crate) fn finish(decoded: Decoded) -> Result<Preview, PreviewError> {
-    let bounds = (PREVIEW_PIXELS_MAX, PREVIEW_PIXELS_MAX);
-    let Settled { samples, count, width, height } = settle(decoded, bounds)?;
-    Ok(Preview { jpeg: encode::encode(&samples, count, (width, height))?, width, height })
+/// Makes the preview of a decoded image, within a square of `side` pixels.
+pub(crate) fn finish(decoded: Decoded, side: u32) -> Result<Preview, PreviewError> {
+    let Settled { samples, count, width, height } = settle(decoded, (side, side))?;
+    preview(&samples, count, (width, height))
+}
+
+/// The preview that has these pixels, of `count` samples (1, grey, or 3, sRGB).
+pub(crate) fn preview(samples: &[u8], count: usize, size: (u32, u32)) -> Result<Preview, PreviewError> {
+    let (width, height) = size;
+    let thumbhash = thumbhash::of(samples, count, size)?;
+    Ok(Preview { jpeg: encode::encode(samples, count, size)?, width, height, thumbhash })
 }
 
 /// Makes pixels within `bounds` of a decoded image.
@@ -64,7 +70,7 @@ fn settle(decoded: Decoded, bounds: (u32, u32)) -> Result<Settled, PreviewError>
     Ok(Settled { samples, count, width, height })
 }
 
-fn resize(plane: Plane, width: u32, height: u32) -> Result<Vec<u8>, PreviewError> {
+pub(crate) fn resize(plane: Plane, width: u32, height: u32) -> Result<Vec<u8>, PreviewError> {
     let whole = f64::from(width) == plane.covered_width && f64::from(height) == plane.covered_height;
     if whole && (width, height) == (plane.width, plane.height) {
         return Ok(plane.samples);

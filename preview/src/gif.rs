@@ -11,12 +11,14 @@ use std::io::{BufRead, ErrorKind, Seek, SeekFrom};
 
 use weezl::{BitOrder, LzwStatus, decode::Decoder};
 
-use crate::error::check_dimensions;
+use crate::error::{check_density, check_dimensions};
 use crate::exif::Orientation;
 use crate::raster::{Colour, Decoded};
 use crate::shrink::{Shrinker, to_usize};
 use crate::{Format, GIF_PIXELS_MAX, PreviewError, SEGMENTS_MAX, Warning};
 
+/// The most pixels of a canvas, however small the file is: its LZW takes a second for them.
+const DENSE_PIXELS_MAX: u64 = 40_000_000;
 /// The most pixels of a canvas on which pieces are put together in memory.
 const COMPOSED_PIXELS_MAX: u64 = 12_000_000;
 /// The most pieces of a picture: a true-colour picture has one for each 255 colours of a tile.
@@ -26,9 +28,12 @@ type Rgb = [u8; 3];
 const WHITE: Rgb = [255; 3];
 
 pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Decoded, PreviewError> {
+    let file_len = input.seek(SeekFrom::End(0))?;
+    input.rewind()?;
     let screen: [u8; 13] = read(input)?;
     let size = (number(&screen[6..]), number(&screen[8..]));
     check_dimensions(Format::Gif, size, GIF_PIXELS_MAX)?;
+    check_density(size, file_len, DENSE_PIXELS_MAX)?;
     let palette = palette(input, screen[10])?;
     let pieces = Pieces::find(input, size)?;
     let mut shrinker = Shrinker::new(size, 3, side);

@@ -1,7 +1,7 @@
 //! Turns an untrusted image into a small preview that is safe to hand to strangers, or into
 //! the pixels of a screen.
 //!
-//! What always holds of a preview: it is a baseline JPEG that fits in 256 x 256 pixels, upright (the orientation of
+//! What always holds of a preview: it is a baseline JPEG that fits in the square that is asked for (256 x 256 pixels, or 512 x 512), upright (the orientation of
 //! EXIF is applied, or that of XMP where EXIF has none), in sRGB (an embedded ICC profile, or the code points and
 //! measures of a PNG, are applied when they are usable, ignored when they are not), opaque (transparency lies on white)
 //! and free of every byte of metadata. An animation is represented by
@@ -20,12 +20,14 @@
 //! | GIF | 12 MiB | rows are averaged as they come |
 //! | TIFF | 28 MiB | rows are averaged as they come; 24 MiB for a compressed tile that is a JPEG |
 //! | Photoshop | 28 MiB | rows are averaged as they come; 4 MiB for the lengths of its rows |
-//! | BMP, QOI, Netpbm, TGA, icons | 5 bytes a pixel, of at most 64 million | they are decoded whole; 16 million pixels, or 20 to a byte of the file |
+//! | BMP, QOI, Netpbm, TGA, icons | 5 bytes a pixel, of at most 64 million | they are decoded whole; 44 MiB of pixels, or 20 pixels to a byte of the file |
 //! | JPEG XL | 48 MiB + 1 KiB a byte of the file, 768 MiB at most | it is decoded whole: 25 bytes a pixel |
 //! | AVIF | 36 MiB + 128 bytes a byte of the file, 512 MiB at most, and 8 MiB | tiles are decoded whole, one at a time |
 //! | SVG | 64 MiB | what it takes is estimated before it is drawn; at most 2 MiB of text |
 //! | HEIC | 128 MiB | the file, and the JPEG that a process of its own makes of it, which may take 2 GiB of addresses |
-//! | WebP | 64 MiB + 4 bytes a pixel | twice the frame (32 MiB at most); libwebp holds lossless images whole |
+//! | WebP | 64 MiB + 4 bytes a pixel | twice the frame (32 MiB at most); libwebp holds lossless images whole, of 12.5 million pixels or 20 to a byte of the frame |
+//!
+//! That is for previews of 256 pixels. Those of 512 take up to 16 MiB more, and a progressive JPEG up to 32 MiB for its coefficients.
 //!
 //! [`scale`] goes the same way to a size of the caller's choice, up to [`SCALED_PIXELS_MAX`], and takes more: 128 MiB for
 //! the coefficients of a progressive JPEG, and three times the square of 3,000 to 6,000 pixels for any.
@@ -54,6 +56,8 @@ mod raster;
 mod raw;
 mod shrink;
 mod svg;
+mod taken;
+mod thumbhash;
 mod tiff;
 mod webp;
 mod whole;
@@ -65,9 +69,12 @@ pub use error::{PreviewError, Warning};
 pub use format::{Format, HEAD_BYTES, Judged};
 pub use placeholder::{Known, Looked, look};
 use raster::Decoded;
+pub use taken::{Taken, taken};
 
-/// The longest side of a preview, in pixels.
-pub const PREVIEW_PIXELS_MAX: u32 = 256;
+/// The longest side of a preview where nothing else is asked for, in pixels.
+pub const PREVIEW_PIXELS: u32 = 256;
+/// The longest side of a preview that can be asked for, in pixels.
+pub const PREVIEW_PIXELS_MAX: u32 = 512;
 /// The longest side to which [`scale`] scales, in pixels: that of a window on a large screen.
 pub const SCALED_PIXELS_MAX: u32 = 2048;
 /// The longest side of an image that is accepted, in pixels: what JPEG and GIF can express at most.
@@ -117,6 +124,8 @@ pub struct Preview {
     pub width: u32,
     /// Height in pixels, 1 to [`PREVIEW_PIXELS_MAX`].
     pub height: u32,
+    /// Its ThumbHash, of 5 to 25 bytes: colours and shapes as they are seen through frosted glass.
+    pub thumbhash: Vec<u8>,
 }
 
 /// An image in the size of a screen or of a part of it: upright, opaque, in sRGB.
@@ -161,11 +170,21 @@ impl std::fmt::Debug for Pixels {
 /// for rare kinds of the formats, [`PreviewError::NotDecoded`] for formats that are only known by their first bytes,
 /// [`PreviewError::Io`] when reading fails.
 pub fn make<R: BufRead + Seek>(input: R) -> Result<Picture, PreviewError> {
-    let (format, decoded) = decode(input, PREVIEW_PIXELS_MAX)?;
+    make_within(input, PREVIEW_PIXELS)
+}
+
+/// As [`make`], within a square of `side` pixels, which is taken to be [`PREVIEW_PIXELS`] to [`PREVIEW_PIXELS_MAX`].
+///
+/// # Errors
+///
+/// As [`make`].
+pub fn make_within<R: BufRead + Seek>(input: R, side: u32) -> Result<Picture, PreviewError> {
+    let side = side.clamp(PREVIEW_PIXELS, PREVIEW_PIXELS_MAX);
+    let (format, decoded) = decode(input, side)?;
     let (width, height) = decoded.told.unwrap_or((decoded.width, decoded.height));
     let (width, height) = decoded.orientation.displayed(width, height);
     let warning = decoded.warning;
-    let preview = finish::finish(decoded)?;
+    let preview = finish::finish(decoded, side)?;
     Ok(Picture { format, width, height, preview, warning })
 }
 
@@ -178,7 +197,7 @@ pub fn make<R: BufRead + Seek>(input: R) -> Result<Picture, PreviewError> {
 pub fn scale<R: BufRead + Seek>(input: R, bounds: (u32, u32)) -> Result<Pixels, PreviewError> {
     let bound = |side: u32| side.clamp(1, SCALED_PIXELS_MAX);
     let bounds = (bound(bounds.0), bound(bounds.1));
-    let (format, decoded) = decode(input, bounds.0.max(bounds.1).max(PREVIEW_PIXELS_MAX))?;
+    let (format, decoded) = decode(input, bounds.0.max(bounds.1).max(PREVIEW_PIXELS))?;
     finish::pixels(decoded, format, bounds)
 }
 

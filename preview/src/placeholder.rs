@@ -4,7 +4,7 @@ mod font;
 
 use std::io::{BufRead, Seek};
 
-use crate::{Format, Picture, Preview, PreviewError, encode, format_of, make};
+use crate::{Format, Picture, Preview, PreviewError, finish, format_of, make_within};
 
 const WIDTH: usize = 256;
 const HEIGHT: usize = 192;
@@ -24,6 +24,8 @@ pub struct Known<'a> {
     pub bytes: u64,
     /// Whether it may be any file: also no image, and one that is too damaged to show anything.
     pub any: bool,
+    /// The longest side of its preview, in pixels, as in [`make_within`].
+    pub side: u32,
 }
 
 /// What came of looking at a file.
@@ -42,14 +44,14 @@ pub enum Looked {
     },
 }
 
-/// Makes the preview of a file as [`make`] does, or a placeholder where its format, its kind or its size are not decoded.
+/// Makes the preview of a file as [`make_within`] does, or a placeholder where its format, its kind or its size are not decoded.
 ///
 /// # Errors
 ///
 /// Unless it may be any file: [`PreviewError::NotAnImage`], and [`PreviewError::Damaged`] for a JPEG, PNG, WebP or GIF of which
 /// nothing can be shown. [`PreviewError::Io`] when reading fails.
 pub fn look<R: BufRead + Seek>(mut input: R, known: Known<'_>) -> Result<Looked, PreviewError> {
-    let why = match make(&mut input) {
+    let why = match make_within(&mut input, known.side) {
         Ok(picture) => return Ok(Looked::Picture(picture)),
         Err(error) => error,
     };
@@ -79,8 +81,7 @@ fn placeholder(format: Format, name: &str, bytes: u64) -> Result<Preview, Previe
     canvas.text(title, 96, if title.len() > 9 { 3 } else { 4 });
     canvas.text(&shortened(name), 140, 2);
     canvas.text(&size(bytes), 164, 2);
-    let (width, height) = (256, 192);
-    Ok(Preview { jpeg: encode::encode(&canvas.pixels, 1, (width, height))?, width, height })
+    finish::preview(&canvas.pixels, 1, (256, 192))
 }
 
 /// Grey pixels.

@@ -6,7 +6,7 @@
 
 mod head;
 
-use std::io::{BufRead, Seek};
+use std::io::{BufRead, Seek, SeekFrom};
 
 use png::{
     BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Info, Limits, ScaledFloat, Transformations,
@@ -20,12 +20,19 @@ use crate::raster::{Colour, Decoded};
 use crate::shrink::{Shrinker, to_usize};
 use crate::{EXIF_BYTES_MAX, Format, PNG_CHUNK_BYTES_MAX, PreviewError, STREAMED_PIXELS_MAX, Warning, exif};
 
+/// The most bytes of its pixels as they are stored, before they are packed: of any file, and for each of its bytes. Flat areas are packed a
+/// thousandfold, and each byte takes its time.
+const STORED_BYTES_MIN: u64 = 256_000_000;
+const STORED_PER_BYTE: u64 = 100;
+
 pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Decoded, PreviewError> {
+    let file_len = input.seek(SeekFrom::End(0))?;
     let head = Head::read(input)?;
     let mut decoder = decoder(head.still(input)?);
     let (width, height) = decoder.read_header_info().map_err(from_png)?.size();
     check_dimensions(Format::Png, (width, height), STREAMED_PIXELS_MAX)?;
     let mut reader = decoder.read_info().map_err(from_png)?;
+    check_stored(reader.info(), file_len)?;
     let (kind, depth) = reader.output_color_type();
     let kind = match (kind, depth) {
         (
@@ -86,6 +93,18 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
         space: space(info),
         warning,
     })
+}
+
+/// Refuses pixels that cost more time than the file is worth.
+fn check_stored(info: &Info<'_>, file_len: u64) -> Result<(), PreviewError> {
+    let row = u64::try_from(info.raw_row_length()).unwrap_or(u64::MAX);
+    let (actual, max) = (row.saturating_mul(info.height.into()), file_len.saturating_mul(STORED_PER_BYTE));
+    let max = max.max(STORED_BYTES_MIN);
+    if actual > max {
+        let what = "size of its pixels in bytes, for the size of the file";
+        return Err(PreviewError::TooLarge { what, actual, max });
+    }
+    Ok(())
 }
 
 fn decoder<R: BufRead + Seek>(input: R) -> Decoder<R> {

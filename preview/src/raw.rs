@@ -47,6 +47,18 @@ struct Found {
     orientation: Option<Orientation>,
     /// Whether it has what a sensor gave.
     sensor: bool,
+    /// Where a CR3 has the directory of EXIF, as a structure of its own.
+    exif: Option<u64>,
+}
+
+/// Where a camera's file says something of the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Says {
+    /// In the TIFF structure that begins here.
+    Structure(u64),
+    /// In the JPEG that begins here.
+    Jpeg(u64),
+    Nothing,
 }
 
 /// Whether a TIFF file is one of a camera.
@@ -56,9 +68,7 @@ pub(crate) fn is_raw<R: BufRead + Seek>(input: &mut R) -> Result<bool, PreviewEr
 
 pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Decoded, PreviewError> {
     let file_len = input.seek(SeekFrom::End(0))?;
-    input.rewind()?;
-    let mut head = Vec::new();
-    (&mut *input).take(92).read_to_end(&mut head)?;
+    let head = head_of(input)?;
     let mut found = if head.starts_with(b"FUJIFILM") {
         in_raf(&head)
     } else if head.get(4..8) == Some(b"ftyp") {
@@ -89,6 +99,30 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
     Err(match why {
         PreviewError::Damaged(_, why) => PreviewError::damaged(Format::Raw, why),
         other => other,
+    })
+}
+
+/// The first bytes, as far as they tell the kind of file and, of RAF, where its JPEG is.
+fn head_of<R: BufRead + Seek>(input: &mut R) -> Result<Vec<u8>, PreviewError> {
+    input.rewind()?;
+    let mut head = Vec::new();
+    (&mut *input).take(92).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// Where the file says something of the picture.
+///
+/// # Errors
+/// If reading fails.
+pub(crate) fn camera_says<R: BufRead + Seek>(input: &mut R) -> Result<Says, PreviewError> {
+    let file_len = input.seek(SeekFrom::End(0))?;
+    let head = head_of(input)?;
+    Ok(if head.starts_with(b"FUJIFILM") {
+        in_raf(&head).places.first().map_or(Says::Nothing, |(at, _)| Says::Jpeg(*at))
+    } else if head.get(4..8) == Some(b"ftyp") {
+        in_boxes(input, file_len)?.exif.map_or(Says::Nothing, Says::Structure)
+    } else {
+        Says::Structure(0)
     })
 }
 
@@ -168,7 +202,7 @@ fn in_raf(head: &[u8]) -> Found {
 /// The box of a CR3 that has its preview.
 const CR3_PREVIEW: [u8; 16] =
     [0xea, 0xf4, 0x2b, 0x5e, 0x1c, 0x98, 0x4b, 0x88, 0xb9, 0xfb, 0xb7, 0xdc, 0x40, 0x6e, 0x4d, 0x16];
-/// The box of a CR3 within `moov` that has its metadata: `CMT1` is its first TIFF directory, `THMB` a thumbnail.
+/// The box of a CR3 within `moov` that has its metadata: `CMT1` is its first TIFF directory, `CMT2` that of EXIF, `THMB` a thumbnail.
 const CR3_METADATA: [u8; 16] =
     [0x85, 0xc0, 0xb6, 0x87, 0x82, 0x0f, 0x11, 0xe0, 0x81, 0x11, 0xf4, 0xce, 0x46, 0x2b, 0x6a, 0x48];
 
@@ -208,6 +242,7 @@ fn in_boxes<R: BufRead + Seek>(input: &mut R, file_len: u64) -> Result<Found, Pr
                 Some(id) if id == CR3_PREVIEW => waiting.push((body.saturating_add(24), next)),
                 _ => {}
             },
+            Some(b"CMT2") => found.exif = Some(body),
             Some(b"CMT1") => found.orientation = in_directories(input, body)?.orientation,
             // Version, width, height, and the length before the JPEG.
             Some(b"PRVW") => found.places.push((body.saturating_add(16), word(inside + 12))),

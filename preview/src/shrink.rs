@@ -30,30 +30,41 @@ pub(crate) struct Shrinker {
     pending: Option<usize>,
     /// The sums of the boxes: at most 176 x 176 x 255.
     sums: Vec<u32>,
+    /// In place of the sums, where a box is a pixel.
+    pixels: Vec<u8>,
 }
 
 impl Shrinker {
     /// For an image of `size` pixels (at most 65,535 each way) of `channels` bytes, on the way to `side` pixels
-    /// (at least [`crate::PREVIEW_PIXELS_MAX`], which is what keeps the sums below within their bits).
+    /// (at least [`crate::PREVIEW_PIXELS`], which is what keeps the sums below within their bits).
     pub(crate) fn new((width, height): (u32, u32), channels: usize, side: u32) -> Self {
         let factor = box_factor(width, height, side);
         let out_width = to_usize(width.div_ceil(factor));
         let out_height = to_usize(height.div_ceil(factor));
+        let samples = out_width * out_height * channels;
+        let (sums, pixels) = if factor == 1 { (0, samples) } else { (samples, 0) };
         Self {
             width,
             height,
             channels,
             factor,
             out_width,
-            rows: vec![0; to_usize(width) * channels],
+            rows: vec![0; if factor == 1 { 0 } else { to_usize(width) * channels }],
             pending: None,
-            sums: vec![0; out_width * out_height * channels],
+            sums: vec![0; sums],
+            pixels: vec![0; pixels],
         }
     }
 
     /// Takes one whole row of `width * channels` bytes. A row outside of the image is ignored.
     pub(crate) fn add_row(&mut self, y: u32, row: &[u8]) {
         if y >= self.height {
+            return;
+        }
+        if self.factor == 1 {
+            let stride = self.out_width * self.channels;
+            let target = self.pixels[to_usize(y) * stride..].iter_mut().take(stride);
+            target.zip(row).for_each(|(target, sample)| *target = *sample);
             return;
         }
         let box_row = to_usize(y / self.factor);
@@ -75,6 +86,10 @@ impl Shrinker {
         let columns = (x..self.width).step_by(to_usize(step.max(1)));
         for (x, pixel) in columns.zip(pixels.chunks_exact(self.channels)) {
             let at = (start + to_usize(x / self.factor)) * self.channels;
+            if self.factor == 1 {
+                self.pixels[at..at + self.channels].copy_from_slice(pixel);
+                continue;
+            }
             for (sum, &sample) in self.sums[at..].iter_mut().zip(pixel) {
                 *sum += u32::from(sample);
             }
@@ -109,13 +124,18 @@ impl Shrinker {
     /// came.
     pub(crate) fn finish_partly(mut self, rows: impl Iterator<Item = (u32, Option<(u32, u32)>)>) -> Plane {
         self.flush();
-        let mut counts = vec![0u32; self.sums.len() / self.channels];
+        let mut counts = vec![0u32; self.sums.len().max(self.pixels.len()) / self.channels];
         for (y, columns) in rows {
             let (x, step) = columns.unwrap_or((0, 1));
             let start = to_usize(y / self.factor) * self.out_width;
             for x in (x..self.width).step_by(to_usize(step.max(1))) {
                 counts[start + to_usize(x / self.factor)] += 1;
             }
+        }
+        for (pixel, _) in
+            self.pixels.chunks_exact_mut(self.channels).zip(&counts).filter(|(_, count)| **count == 0)
+        {
+            pixel.fill(u8::MAX);
         }
         let extent = |index: usize, total: u32| {
             let start = u32::try_from(index).unwrap_or(u32::MAX).saturating_mul(self.factor);
@@ -143,7 +163,9 @@ impl Shrinker {
             total.saturating_sub(start).min(factor).max(1)
         };
         let columns: Vec<u32> = (0..self.out_width).map(|x| extent(x, self.width)).collect();
-        let mut samples = Vec::with_capacity(self.sums.len());
+        // These two are never both filled.
+        let mut samples = std::mem::take(&mut self.pixels);
+        samples.reserve_exact(self.sums.len());
         for (y, row) in self.sums.chunks_exact(self.out_width * self.channels).enumerate() {
             let rows = extent(y, self.height);
             for (pixel, columns) in row.chunks_exact(self.channels).zip(&columns) {

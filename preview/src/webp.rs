@@ -9,7 +9,7 @@ mod libwebp;
 
 use std::io::{BufRead, Seek, SeekFrom};
 
-use crate::error::check_dimensions;
+use crate::error::{check_density, check_dimensions};
 use crate::exif::{self, Orientation};
 use crate::png::on_white;
 use crate::profile::Space;
@@ -19,6 +19,9 @@ use crate::{
     EXIF_BYTES_MAX, Format, ICC_BYTES_MAX, PreviewError, SEGMENTS_MAX, STREAMED_PIXELS_MAX, WEBP_BYTES_MAX,
     WHOLE_PIXELS_MAX, Warning, XMP_BYTES_MAX, xmp,
 };
+
+/// The most pixels of a frame that libwebp holds whole, however few bytes it has: four bytes for each.
+const DENSE_PIXELS_MAX: u64 = 12_500_000;
 
 /// What the container holds, as far as a preview needs it.
 #[derive(Debug, Default)]
@@ -45,6 +48,10 @@ pub(crate) fn decode<R: BufRead + Seek>(input: &mut R, side: u32) -> Result<Deco
     let frame = frame_size(kind, &bitstream).ok_or_else(|| damaged("the header of its frame is invalid"))?;
     let whole = kind == Kind::Lossless || container.alpha.is_some();
     check_dimensions(Format::WebP, frame, if whole { WHOLE_PIXELS_MAX } else { STREAMED_PIXELS_MAX })?;
+    if whole {
+        let bytes = bitstream.len() + container.alpha.as_ref().map_or(0, Vec::len);
+        check_density(frame, u64::try_from(bytes).unwrap_or(u64::MAX), DENSE_PIXELS_MAX)?;
+    }
     let canvas = container.canvas.unwrap_or(frame);
     let (left, top) = container.place;
     if left.saturating_add(frame.0) > canvas.0 || top.saturating_add(frame.1) > canvas.1 {
@@ -204,7 +211,8 @@ impl Container {
             }
             at += len + len % 2;
         }
-        Err(too_large("number of chunks", u64::MAX, u64::try_from(SEGMENTS_MAX).unwrap_or(u64::MAX)))
+        let max = u64::try_from(SEGMENTS_MAX).unwrap_or(u64::MAX);
+        Err(too_large("number of chunks", max.saturating_add(1), max))
     }
 
     fn take<R: BufRead>(&mut self, input: &mut R, name: [u8; 4], len: u64) -> Result<(), PreviewError> {

@@ -13,8 +13,9 @@ use crate::raster::{Colour, Decoded};
 use crate::shrink::{Shrinker, to_usize};
 use crate::{Format, ICC_BYTES_MAX, PreviewError, SIDE_PIXELS_MAX, WHOLE_PIXELS_MAX, Warning};
 
-/// The most pixels of an image, however small its file is: they are all held in memory.
-const DENSE_PIXELS_MAX: u64 = 16_000_000;
+/// The most bytes of the pixels of an image, however small its file is: they are all held in memory. That is a screen of 5,120 x 2,880 pixels
+/// in three colours.
+const DENSE_BYTES_MAX: u64 = 44 << 20;
 /// The most bytes that a decoder holds, the pixels included: 64 million of four bytes, and what it reads.
 const DECODER_BYTES_MAX: u64 = WHOLE_PIXELS_MAX * 5;
 
@@ -44,7 +45,8 @@ fn shrink(
 ) -> Result<Decoded, PreviewError> {
     let (width, height) = decoder.dimensions();
     check_dimensions(format, (width, height), WHOLE_PIXELS_MAX)?;
-    check_density((width, height), file_len, DENSE_PIXELS_MAX)?;
+    let pixel_bytes = u64::from(decoder.color_type().bytes_per_pixel().max(1));
+    check_density((width, height), file_len, DENSE_BYTES_MAX / pixel_bytes)?;
     let mut limits = Limits::no_limits();
     limits.max_image_width = Some(SIDE_PIXELS_MAX);
     limits.max_image_height = Some(SIDE_PIXELS_MAX);
@@ -112,10 +114,8 @@ fn explained(format: Format, error: ImageError) -> PreviewError {
             _ => PreviewError::Unsupported(rare(format)),
         },
         ImageError::Unsupported(_) => PreviewError::Unsupported(rare(format)),
-        error => {
-            let why = std::error::Error::source(&error).map(ToString::to_string);
-            PreviewError::damaged(format, why.unwrap_or_else(|| "it contradicts itself".to_owned()))
-        }
+        // Their texts are for programmers.
+        _ => PreviewError::damaged(format, "what it says of itself, or of its pixels, is invalid"),
     }
 }
 

@@ -34,7 +34,9 @@ pub mod scope;
 pub mod sealing;
 pub mod signature;
 pub mod size;
+pub mod taken;
 pub mod text;
+pub mod thumbhash;
 pub mod time;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -56,4 +58,6 @@ pub use name::{AlbumName, Description, ImageName, PeerName};
 pub use password::Password;
 pub use sealing::SealingKey;
 pub use signature::Signature;
+pub use taken::TakenAt;
+pub use thumbhash::ThumbHash;
 pub use time::Timestamp;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The largest frame. A publication (metadata, a preview of up to 64 KiB) and a page of a listing fit many times;
+/// The largest frame. A publication (metadata, a preview of up to 256 KiB) and a page of a listing fit many times;
 /// a peer that announces more is cut off before anything is allocated.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
@@ -88,8 +88,8 @@ pub const REQUESTS_PER_SECOND: u32 = 500;
 /// Messages of one peer in a minute: what a program may say; people say less.
 pub const MESSAGES_PER_MINUTE: u32 = 600;
 
-/// Bytes of all previews of one peer: 20,000 previews of 12 KB, which is the collection of a person; a disk of 20 GB bears some
-/// dozens of such.
+/// Bytes of all previews of one peer: 20,000 previews of 12 KB (or 6,000 of 512x512 pixels), which is the collection of a person; a disk
+/// of 20 GB bears some dozens of such.
 pub const PREVIEW_BYTES_PER_PEER: u64 = 256 << 20;
 
 /// Bytes of the rows of one peer: all the images that it may publish, and as many grants and requests.
@@ -125,18 +125,27 @@ pub const PEER_NAME_CHARS_MAX: usize = 32;
 pub const IMAGE_NAME_BYTES_MAX: usize = 100;
 
 /// A description of an image: some sentences, which a screen reader speaks in half a minute. With it a page of [`PAGE_MAX`] images
-/// of the largest kind takes two thirds of a frame.
+/// of the largest kind, with all else that their owners say of them, takes less than nine tenths of a frame.
 pub const DESCRIPTION_BYTES_MAX: usize = 500;
 
 /// Images that one peer may publish: more than a person's collection, less than what would fill a small server's disk with
 /// rows (each takes less than 1 KB beside its preview).
 pub const IMAGES_PER_PEER_MAX: u32 = 100_000;
 
-/// A preview of 256x256 pixels has 12 KB, rarely 30.
+/// A preview of 256x256 pixels has 12 KB, rarely 30; one of noise in loud colours 60.
 pub const PREVIEW_BYTES_MAX: usize = 64 << 10;
 
-/// A preview fits in a square of so many pixels.
-pub const PREVIEW_PIXELS_MAX: u32 = 256;
+/// A preview fits in a square of so many pixels, where the directory's operator wants nothing else.
+pub const PREVIEW_PIXELS: u32 = 256;
+
+/// A preview of 512x512 pixels has four times as many bytes as one of 256x256. It fits in a frame beside everything else.
+pub const LARGE_PREVIEW_BYTES_MAX: usize = 4 * PREVIEW_BYTES_MAX;
+
+/// The largest square that a directory keeps previews for: a larger preview would be as good as many an original.
+pub const LARGE_PREVIEW_PIXELS: u32 = 512;
+
+/// A ThumbHash: 5 bytes of averages, and at most 38 of its coefficients, two to a byte.
+pub const THUMBHASH_BYTES_MAX: usize = 25;
 
 /// The largest original. Nothing of it is held in memory whole; its sealed copy stays below 16 GiB, whose list of
 /// blocks has 512 KiB.

@@ -1,6 +1,7 @@
 //! What the programs talk about: peers, images, grants, requests, as they travel.
 
 mod image;
+mod preview_size;
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
@@ -15,6 +16,7 @@ use crate::{
 };
 
 pub use image::{Format, ImageInfo, Original, PreviewInfo, SealedCopy, UnknownVisibility, Visibility};
+pub use preview_size::{PreviewSize, UnknownPreviewSize};
 
 /// An address of a peer or a daemon; text everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,7 +6,8 @@
 //! An album is signed beside the rest, so that programs that know no albums verify the same statement as ever. It is bound to the
 //! record by the revision, which no two records of an owner share: the directory can put no image into an album that its
 //! owner has not put it into, nor keep it in one that it was taken out of. That it shows no album where there is one is not
-//! noticed; nothing follows from an album that is missing. A description is signed in the same way.
+//! noticed; nothing follows from an album that is missing. A description is signed in the same way, and so are the ThumbHash of the
+//! preview, to whose hash it is bound too, and the moment at which the picture was taken.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,8 @@ use crate::{
     model::{ImageInfo, Original, PreviewInfo, SealedCopy},
     name::{AlbumName, Description, ImageName},
     signature::{Signature, Statement},
+    taken::TakenAt,
+    thumbhash::ThumbHash,
 };
 
 /// The context of an image's signature.
@@ -36,6 +39,30 @@ pub struct ImageRecord {
     /// What is to be seen on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Described>,
+    /// The ThumbHash of the preview.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbhash: Option<Thumb>,
+    /// When the picture was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<Taken>,
+}
+
+/// The ThumbHash of a preview.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thumb {
+    /// Its bytes.
+    pub hash: ThumbHash,
+    /// The owner's signature of them for the revision of the image's record, and for its preview.
+    pub signature: Signature,
+}
+
+/// When a picture was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// By the clock of its camera.
+    pub at: TakenAt,
+    /// The owner's signature of it for the revision of the image's record.
+    pub signature: Signature,
 }
 
 /// What is to be seen on an image.
@@ -54,6 +81,10 @@ pub struct Labels {
     pub album: Option<AlbumName>,
     /// What is to be seen on it.
     pub description: Option<Description>,
+    /// The ThumbHash of its preview.
+    pub thumbhash: Option<ThumbHash>,
+    /// When it was taken.
+    pub taken: Option<TakenAt>,
 }
 
 /// An album that an image is in.
@@ -78,10 +109,27 @@ impl ImageRecord {
         self.description.as_ref().map(|described| &described.text)
     }
 
+    /// The ThumbHash of the preview.
+    #[must_use]
+    pub fn thumbhash(&self) -> Option<&ThumbHash> {
+        self.thumbhash.as_ref().map(|thumb| &thumb.hash)
+    }
+
+    /// When the picture was taken.
+    #[must_use]
+    pub fn taken_at(&self) -> Option<TakenAt> {
+        self.taken.as_ref().map(|taken| taken.at)
+    }
+
     /// All that it says beside what the image is.
     #[must_use]
     pub fn labels(&self) -> Labels {
-        Labels { album: self.album().cloned(), description: self.description().cloned() }
+        Labels {
+            album: self.album().cloned(),
+            description: self.description().cloned(),
+            thumbhash: self.thumbhash().cloned(),
+            taken: self.taken_at(),
+        }
     }
 }
 
@@ -164,31 +212,40 @@ impl SignedImage {
 
 #[cfg(feature = "tls")]
 mod signing {
-    use super::{Album, Described, ImageRecord, Labels, SignedImage};
+    use super::{Album, Described, ImageRecord, Labels, SignedImage, Taken, Thumb};
     use crate::{
         id::PeerId,
         key::{PublicKey, SecretError, SecretKey},
-        name::{AlbumName, Description},
         signature::{BadSignature, Statement},
     };
 
-    /// The context of an album's signature.
+    /// The contexts of what is signed beside an image.
     const ALBUM_CONTEXT: &str = "dos album v1";
+    const DESCRIPTION_CONTEXT: &str = "dos description v1";
+    const THUMBHASH_CONTEXT: &str = "dos thumbhash v1";
+    const TAKEN_CONTEXT: &str = "dos taken v1";
 
-    /// What is signed of an album.
-    fn album_statement(revision: u64, owner: PeerId, album: &AlbumName) -> Statement {
-        Statement::new(ALBUM_CONTEXT).number(revision).number(owner.number()).bytes(album.as_str().as_bytes())
+    /// What is signed beside an image: bound to its record by the revision.
+    #[derive(Clone, Copy)]
+    struct Beside<'a> {
+        revision: u64,
+        owner: PeerId,
+        preview_hash: &'a [u8; 32],
     }
 
-    /// The context of a description's signature.
-    const DESCRIPTION_CONTEXT: &str = "dos description v1";
+    impl Beside<'_> {
+        fn statement(self, context: &'static str) -> Statement {
+            Statement::new(context).number(self.revision).number(self.owner.number())
+        }
 
-    /// What is signed of a description.
-    fn description_statement(revision: u64, owner: PeerId, text: &Description) -> Statement {
-        Statement::new(DESCRIPTION_CONTEXT)
-            .number(revision)
-            .number(owner.number())
-            .bytes(text.as_str().as_bytes())
+        fn text(self, context: &'static str, text: &str) -> Statement {
+            self.statement(context).bytes(text.as_bytes())
+        }
+
+        /// It says what the preview looks like: of another one it would not hold.
+        fn thumbhash(self, hash: &[u8]) -> Statement {
+            self.statement(THUMBHASH_CONTEXT).bytes(self.preview_hash).bytes(hash)
+        }
     }
 
     impl SignedImage {
@@ -203,32 +260,55 @@ mod signing {
             (preview_hash, labels): ([u8; 32], Labels),
         ) -> Result<ImageRecord, SecretError> {
             let signature = owner.sign(&self.statement(revision, &preview_hash))?;
-            let sign = |name| {
-                let signature = owner.sign(&album_statement(revision, self.owner, &name))?;
-                Ok(Album { name, signature })
-            };
-            let album = labels.album.map(sign).transpose()?;
-            let describe = |text| {
-                let signature = owner.sign(&description_statement(revision, self.owner, &text))?;
-                Ok(Described { text, signature })
-            };
-            let description = labels.description.map(describe).transpose()?;
-            Ok(ImageRecord { revision, preview_hash, signature, album, description })
+            let beside = Beside { revision, owner: self.owner, preview_hash: &preview_hash };
+            let album = labels.album.map(|name| {
+                let signed = owner.sign(&beside.text(ALBUM_CONTEXT, name.as_str()));
+                signed.map(|signature| Album { name, signature })
+            });
+            let description = labels.description.map(|text| {
+                let signed = owner.sign(&beside.text(DESCRIPTION_CONTEXT, text.as_str()));
+                signed.map(|signature| Described { text, signature })
+            });
+            let thumbhash = labels.thumbhash.map(|hash| {
+                let signed = owner.sign(&beside.thumbhash(hash.as_bytes()));
+                signed.map(|signature| Thumb { hash, signature })
+            });
+            let taken = labels.taken.map(|at| {
+                let signed = owner.sign(&beside.text(TAKEN_CONTEXT, &at.to_string()));
+                signed.map(|signature| Taken { at, signature })
+            });
+            Ok(ImageRecord {
+                revision,
+                preview_hash,
+                signature,
+                album: album.transpose()?,
+                description: description.transpose()?,
+                thumbhash: thumbhash.transpose()?,
+                taken: taken.transpose()?,
+            })
         }
 
-        /// Whether the holder of `owner` has signed the record of this image, that it is in the record's album, and the description.
+        /// Whether the holder of `owner` has signed the record of this image, and all that the record says beside it.
         ///
         /// # Errors
         /// If not.
         pub fn verify(&self, owner: &PublicKey, record: &ImageRecord) -> Result<(), BadSignature> {
-            owner.verify(&self.statement(record.revision, &record.preview_hash), &record.signature)?;
-            if let Some(album) = &record.album {
-                let statement = album_statement(record.revision, self.owner, &album.name);
-                owner.verify(&statement, &album.signature)?;
+            let ImageRecord { revision, preview_hash, signature, album, description, thumbhash, taken } =
+                record;
+            owner.verify(&self.statement(*revision, preview_hash), signature)?;
+            let beside = Beside { revision: *revision, owner: self.owner, preview_hash };
+            if let Some(album) = album {
+                owner.verify(&beside.text(ALBUM_CONTEXT, album.name.as_str()), &album.signature)?;
             }
-            if let Some(described) = &record.description {
-                let statement = description_statement(record.revision, self.owner, &described.text);
+            if let Some(described) = description {
+                let statement = beside.text(DESCRIPTION_CONTEXT, described.text.as_str());
                 owner.verify(&statement, &described.signature)?;
+            }
+            if let Some(thumb) = thumbhash {
+                owner.verify(&beside.thumbhash(thumb.hash.as_bytes()), &thumb.signature)?;
+            }
+            if let Some(taken) = taken {
+                owner.verify(&beside.text(TAKEN_CONTEXT, &taken.at.to_string()), &taken.signature)?;
             }
             Ok(())
         }
@@ -237,121 +317,4 @@ mod signing {
 
 #[cfg(feature = "tls")]
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        key::{SecretError, SecretKey},
-        model::Format,
-    };
-
-    fn image() -> SignedImage {
-        SignedImage {
-            owner: "7xKqPm2R".parse().unwrap(),
-            name: "sea".parse().unwrap(),
-            original: Original {
-                image_id: [1; 32].into(),
-                format: Format::Jpeg,
-                width: 4000,
-                height: 3000,
-                bytes: 900_000,
-            },
-            sealed: SealedCopy { hash: [2; 32].into(), bytes: 900_300 },
-            preview: PreviewInfo { format: Format::Jpeg, width: 256, height: 192, bytes: 9_000 },
-        }
-    }
-
-    #[test]
-    fn nothing_of_a_signed_image_can_be_changed() -> Result<(), SecretError> {
-        let (owner, other) = (SecretKey::generate()?, SecretKey::generate()?);
-        let key = owner.public()?;
-        let record = image().sign(&owner, 7, ([3; 32], Labels::default()))?;
-        assert!(image().verify(&key, &record).is_ok());
-        assert!(image().verify(&other.public()?, &record).is_err());
-        let changed = |change: fn(&mut SignedImage)| {
-            let mut image = image();
-            change(&mut image);
-            image.verify(&key, &record).is_err()
-        };
-        assert!(changed(|image| image.owner = "7xKqPm2S".parse().unwrap()));
-        assert!(changed(|image| image.name = "see".parse().unwrap()));
-        assert!(changed(|image| image.original.image_id = [9; 32].into()));
-        assert!(changed(|image| image.original.format = Format::Png));
-        assert!(changed(|image| image.original.width = 1));
-        assert!(changed(|image| image.original.height = 1));
-        assert!(changed(|image| image.original.bytes = 1));
-        assert!(changed(|image| image.sealed.hash = [9; 32].into()));
-        assert!(changed(|image| image.sealed.bytes = 1));
-        assert!(changed(|image| image.preview.format = Format::Png));
-        assert!(changed(|image| image.preview.width = 1));
-        assert!(changed(|image| image.preview.height = 1));
-        assert!(changed(|image| image.preview.bytes = 1));
-        assert!(image().verify(&key, &ImageRecord { revision: 8, ..record.clone() }).is_err());
-        assert!(image().verify(&key, &ImageRecord { preview_hash: [9; 32], ..record }).is_err());
-        Ok(())
-    }
-
-    #[test]
-    fn an_image_is_in_no_album_that_its_owner_has_not_put_it_into() -> Result<(), SecretError> {
-        let owner = SecretKey::generate()?;
-        let key = owner.public()?;
-        let album = |name: &str| Labels { album: Some(name.parse().unwrap()), ..Labels::default() };
-        let first = image().sign(&owner, 7, ([3; 32], album("holiday")))?;
-        assert!(image().verify(&key, &first).is_ok());
-        assert_eq!(first.album().map(AlbumName::as_str), Some("holiday"));
-        // Of another image, in another album; and of this one after it was taken out.
-        let other = image().sign(&owner, 8, ([3; 32], album("work")))?;
-        let out = image().sign(&owner, 9, ([3; 32], Labels::default()))?;
-        for (record, album) in [(&first, &other.album), (&out, &first.album)] {
-            let mixed = ImageRecord { album: album.clone(), ..record.clone() };
-            assert!(image().verify(&key, &mixed).is_err());
-        }
-        let renamed = Album { name: "work".parse().unwrap(), ..first.album.clone().unwrap() };
-        assert!(image().verify(&key, &ImageRecord { album: Some(renamed), ..first.clone() }).is_err());
-        // What an earlier release verifies is the same statement.
-        assert!(image().verify(&key, &ImageRecord { album: None, ..first }).is_ok());
-        Ok(())
-    }
-
-    #[test]
-    fn an_image_has_no_description_that_its_owner_has_not_given_it() -> Result<(), SecretError> {
-        let owner = SecretKey::generate()?;
-        let key = owner.public()?;
-        let described = |text: &str| Labels { description: Some(text.parse().unwrap()), ..Labels::default() };
-        let first = image().sign(&owner, 7, ([3; 32], described("A boat.")))?;
-        assert!(image().verify(&key, &first).is_ok());
-        assert_eq!(first.description().map(Description::as_str), Some("A boat."));
-        let other = image().sign(&owner, 8, ([3; 32], described("A gull.")))?;
-        let mixed = ImageRecord { description: other.description, ..first.clone() };
-        assert!(image().verify(&key, &mixed).is_err(), "that of another revision");
-        let changed = Described { text: "A whale.".parse().unwrap(), ..first.description.clone().unwrap() };
-        assert!(image().verify(&key, &ImageRecord { description: Some(changed), ..first.clone() }).is_err());
-        // The signature of an album is none of a description, whatever it says.
-        let album = image().sign(
-            &owner,
-            7,
-            ([3; 32], Labels { album: Some("A boat.".parse().unwrap()), ..Labels::default() }),
-        )?;
-        let signature = album.album.unwrap().signature;
-        let posing = Described { signature, ..first.description.clone().unwrap() };
-        assert!(image().verify(&key, &ImageRecord { description: Some(posing), ..first.clone() }).is_err());
-        // What an earlier release verifies is the same statement.
-        assert!(image().verify(&key, &ImageRecord { description: None, ..first }).is_ok());
-        Ok(())
-    }
-
-    #[test]
-    fn a_record_holds_for_programs_that_know_the_format_and_for_those_that_do_not() -> Result<(), SecretError>
-    {
-        let owner = SecretKey::generate()?;
-        let key = owner.public()?;
-        let of = |format| SignedImage { original: Original { format, ..image().original }, ..image() };
-        let record = of(Format::Tiff).sign(&owner, 7, ([3; 32], Labels::default()))?;
-        assert!(of(Format::Tiff).verify(&key, &record).is_ok());
-        assert!(of(Format::Unknown).verify(&key, &record).is_ok(), "as the first release reads it");
-        for format in [Format::Jpeg, Format::Png, Format::WebP, Format::Gif] {
-            assert!(of(format).verify(&key, &record).is_err());
-            assert_eq!(format.signed_name(), format.as_str(), "what was signed before stays valid");
-        }
-        Ok(())
-    }
-}
+mod tests;

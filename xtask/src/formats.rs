@@ -4,7 +4,7 @@
 //! is compared with the preview block by block, as an eye would: it is the reference, and not always right. Without libvips that
 //! column is empty. Nothing is written but to a temporary folder.
 
-mod judged;
+pub(crate) mod judged;
 mod large;
 mod one;
 mod reference;
@@ -67,7 +67,7 @@ pub(crate) fn run(options: &Formats) -> Result<()> {
 }
 
 /// All files in the folders, in order.
-fn files(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
+pub(crate) fn files(folders: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let (mut found, mut waiting) = (Vec::new(), folders.to_vec());
     while let Some(folder) = waiting.pop() {
         let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;

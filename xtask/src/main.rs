@@ -3,6 +3,7 @@
 //!
 //! Nothing here is part of the product, and nothing of the product depends on it.
 
+mod bombs;
 mod campaigns;
 mod cargo;
 mod cluster;
@@ -87,6 +88,8 @@ a network namespace of its own and can be cut off. Patroni comes by pip into tar
     /// Looks at all files of folders, and prints the table of formats of docs/pictures.md, with libvips as the reference
     #[command(after_help = "Example: cargo xtask formats --each /usr/share/icons")]
     Formats(formats::Formats),
+    /// Looks at files that cost much more than they are large, and measures that none takes more than it may
+    Bombs(bombs::Bombs),
     /// Looks at one file, for `formats`
     #[command(hide = true)]
     FormatsOne(formats::One),
@@ -117,6 +120,7 @@ fn main() -> ExitCode {
         Chore::Cluster(options) => cluster::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Formats(options) => formats::run(&options),
+        Chore::Bombs(options) => bombs::run(&options),
         Chore::FormatsOne(one) => formats::look_at(&one),
         Chore::Bench { args } => cargo::bench(&args),
     };

@@ -45,7 +45,7 @@ Examples:
   dosctl add -r Pictures/holiday --album holiday
   dosctl add letter.png --private
   dosctl add sea.jpg --description 'A fishing boat between two cliffs, at dawn'
-  dosctl add DSC_0042.JPG --name sea
+  dosctl add DSC_0042.JPG --name sea --keep-date
   dosctl add sea-retouched.jpg --name sea --replace
   dosctl add IMG_0042.HEIC scan.tif
   scanimage --format=png | dosctl add - --name scan")]
@@ -71,6 +71,9 @@ pub(crate) struct Args {
     /// What is to be seen on the image, with one FILE; for those who do not see it, up to 500 bytes
     #[arg(long, value_name = "TEXT", conflicts_with = "recursive")]
     description: Option<Description>,
+    /// Show others when the picture was taken, if its camera has written that down; nothing else of the metadata, and no place
+    #[arg(long)]
+    keep_date: bool,
     /// Only peers that have a grant see that the image is there, its name and its preview
     #[arg(long, conflicts_with = "listed")]
     private: bool,
@@ -87,7 +90,7 @@ pub(crate) struct Args {
 impl Args {
     /// The command by which a file gets this name.
     fn command(&self, name: ImageName) -> Command {
-        let options = AddOptions { strict: self.strict, any: self.any };
+        let options = AddOptions { strict: self.strict, any: self.any, keep_date: self.keep_date };
         let visibility = set::visibility(self.private, self.listed);
         if visibility.is_none() && self.album.is_none() && self.description.is_none() {
             return Command::Add { name, replace: self.replace, options: Some(options) };
@@ -260,6 +263,10 @@ impl Tally {
     }
 }
 
+/// Of an image that was added with `--keep-date`, and whose record does not say when it was taken.
+const NO_DATE: &str = "no date was kept: the file does not say when the picture was taken, or peerd or the directory is of an earlier \
+                       release";
+
 /// An image that was added, and the connection on which that was told.
 struct Added {
     image: ImageInfo,
@@ -290,6 +297,12 @@ fn add(
         && let Some(warning) = set::lost(args.description.as_ref(), image)
     {
         context.screen.warn(Some(warning));
+    }
+    if let Outcome::Image(image) | Outcome::Added { image, .. } = &outcome
+        && args.keep_date
+        && image.taken_at().is_none()
+    {
+        context.screen.warn(Some(&format!("{}: {NO_DATE}", image.name)));
     }
     match outcome {
         Outcome::Image(image) => Ok(Added { image: *image, warning: None, client }),

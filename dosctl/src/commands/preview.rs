@@ -3,8 +3,11 @@
 use std::{ffi::OsString, io::Cursor};
 
 use dos_protocol::{
-    ImageArg,
+    Code, ImageArg, WireError,
     control::{Command, Outcome},
+    directory::Preview,
+    limits::LARGE_PREVIEW_PIXELS,
+    model::Format,
     record::SignatureState,
 };
 
@@ -28,7 +31,8 @@ const SHARE: Share = Share::Cells(48, 20);
 #[command(after_help = "\
 Examples:
   dosctl preview bob/sea
-  dosctl preview bob/sea -o sea.webp")]
+  dosctl preview bob/sea -o sea.jpg
+  dosctl preview bob/sea --size 64 -o icon.jpg")]
 pub(crate) struct Args {
     /// The image, as OWNER/NAME, or NAME for your own
     image: ImageArg,
@@ -38,6 +42,9 @@ pub(crate) struct Args {
     /// Permissions of FILE, as chmod takes them in octal [default: 600, less what the umask takes away]
     #[arg(long, value_name = "MODE", requires = "output", value_parser = draft::mode)]
     mode: Option<u32>,
+    /// Scale it down to N pixels on its longer edge; it is never enlarged
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(LARGE_PREVIEW_PIXELS)))]
+    size: Option<u32>,
     /// How to draw it in the terminal
     #[arg(long, value_name = "HOW", env = "DOSCTL_GRAPHICS", hide_env_values = true, default_value = "auto")]
     graphics: Wanted,
@@ -53,6 +60,10 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         context.ask(Command::Preview(args.image.clone()))?
     else {
         return Err(unexpected());
+    };
+    let preview = match args.size {
+        Some(side) => sized(preview, side, context)?,
+        None => preview,
     };
     let info = preview.info();
     if let Some(at) = as_of {
@@ -74,7 +85,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     }
     if let Some(surface) = &surface {
         let picture = surface.draw(Cursor::new(&preview.data), SHARE);
-        terminal::draw(&picture.map_err(dos_protocol::WireError::from)?)?;
+        terminal::draw(&picture.map_err(WireError::from)?)?;
     }
     context.screen.show(
         &json::Preview {
@@ -93,4 +104,27 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
             }
         },
     )
+}
+
+/// The preview within a square of `side` pixels. One that is smaller stays as it is, and that is said: there is nothing more to be seen at
+/// the directory.
+fn sized(preview: Preview, side: u32, context: &Context) -> Result<Preview, Error> {
+    let (width, height) = (preview.width, preview.height);
+    let longest = width.max(height);
+    if longest < side {
+        context
+            .screen
+            .note(&format!("the preview has {width}x{height} pixels, which is all that there is of it\n"));
+    }
+    if longest <= side {
+        return Ok(preview);
+    }
+    let small = dos_preview::scale(Cursor::new(&preview.data), (side, side)).and_then(|small| {
+        let data = small.to_jpeg()?;
+        Ok(Preview { format: Format::Jpeg, width: small.width, height: small.height, data })
+    });
+    small.map_err(|error| {
+        let text = "the preview cannot be scaled";
+        WireError::new(Code::Invalid, text).caused_by(error.to_string()).hint("dosctl preview IMAGE").into()
+    })
 }

@@ -16,6 +16,7 @@ use dos_protocol::{
         RELAY_CALLS_PER_PEER, RELAY_IDLE, REQUESTS_PER_SECOND, ROW_BYTES_PER_PEER, SENT_BYTES_PER_PEER,
         SESSIONS_MAX, SESSIONS_PER_ADDRESS, VIEWS_PER_MINUTE,
     },
+    model::PreviewSize,
     parse_duration,
 };
 use serde::{Deserialize, Deserializer, de};
@@ -97,6 +98,9 @@ dos_daemon::settings! {
     /// Who sees an image whose owner does not say who may: listed (every peer) or private (holders of a grant) [default: listed]
     default_visibility: Visibility = Visibility::Listed,
         [value_name = "WHO", env = "DOSD_DEFAULT_VISIBILITY"] serde(default, deserialize_with = "visibility");
+    /// Keep previews of up to N pixels on their longer edge: 256 or 512 [default: 256]
+    preview_size: PreviewSize = PreviewSize::Usual,
+        [value_name = "N", env = "DOSD_PREVIEW_SIZE"] serde(default, deserialize_with = "preview_size");
     /// Sign out peers that sent no request for DUR [default: never]
     idle_timeout: Duration, check idle_timeout,
         [value_name = "DUR", env = "DOSD_IDLE_TIMEOUT", value_parser = parse_duration]
@@ -184,6 +188,11 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
 fn visibility<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Visibility>, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map(Some).map_err(de::Error::custom)
+}
+
+fn preview_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PreviewSize>, D::Error> {
+    let pixels = u32::deserialize(deserializer)?;
+    pixels.to_string().parse().map(Some).map_err(de::Error::custom)
 }
 
 fn require(holds: bool, key: &str, needs: &str) -> Result<(), SettingError> {

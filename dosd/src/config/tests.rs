@@ -6,7 +6,7 @@ use dos_protocol::limits::BLOCK_DURATION;
 use super::*;
 
 /// Key, default as the help tells it, another value as the file has it.
-const SETTINGS: [(&str, &str, &str); 40] = [
+const SETTINGS: [(&str, &str, &str); 41] = [
     ("listen", "[::]:5001", "'[::1]:1'"),
     ("data_dir", "$STATE_DIRECTORY, or dos/dosd in the user's state directory", "'/y'"),
     ("store", "a file in the data directory", "'postgres://a@localhost/b'"),
@@ -21,6 +21,7 @@ const SETTINGS: [(&str, &str, &str); 40] = [
     ("broadcast", "on", "'off'"),
     ("broadcasts_per_minute", "6", "1"),
     ("default_visibility", "listed", "'private'"),
+    ("preview_size", "256", "512"),
     ("idle_timeout", "never", "'2h'"),
     ("block_duration", "60s", "'5m'"),
     ("sessions_max", "100000", "1"),
@@ -179,7 +180,13 @@ fn values_that_cannot_be_meant_are_refused_and_those_at_the_edge_are_not() {
 #[test]
 fn unknown_keys_and_values_of_another_kind_are_refused() {
     let file = |text: &str| toml::from_str::<FileConfig>(text);
-    for text in ["lissen = 'x'", "block_duration = 60", "idle_timeout = 'soon'", "relay = 'maybe'"] {
+    for text in [
+        "lissen = 'x'",
+        "block_duration = 60",
+        "idle_timeout = 'soon'",
+        "relay = 'maybe'",
+        "preview_size = 384",
+    ] {
         assert!(file(text).is_err(), "{text}");
     }
     let temp = tempfile::tempdir().unwrap();

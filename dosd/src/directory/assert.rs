@@ -3,6 +3,7 @@
 use dos_protocol::{
     directory::{Answer, Assertion},
     limits::ASSERTED_MAX,
+    model::PreviewSize,
 };
 
 use super::Directory;
@@ -17,7 +18,8 @@ impl Directory {
             return Err(invalid(format!("at most {ASSERTED_MAX} things are asserted at once")).into());
         }
         if let Assertion::Image(image) = &assertion {
-            publish::check(&image.publish)?;
+            // Its preview is the one that it was published with, perhaps when larger ones were kept.
+            publish::check(&image.publish, PreviewSize::Large)?;
         }
         Ok(Answer::Asserted(self.store.assert(change, assertion).await?))
     }

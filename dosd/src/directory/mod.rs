@@ -38,7 +38,7 @@ use dos_protocol::{
     key::{SecretError, SecretKey},
     limits::ATTEMPTS_REMEMBERED_MAX,
     link::HostPort,
-    model::{Address, PeerRef},
+    model::{Address, PeerRef, PreviewSize},
     opaque::Setup,
 };
 use dos_sql::StoreError;
@@ -79,6 +79,8 @@ pub struct Directory {
     proofs: Proofs,
     /// Sessions for which there are file descriptors.
     sessions_room: u64,
+    /// Up to which size previews are kept.
+    preview_size: PreviewSize,
     /// Who has come online and is not yet written down.
     arrivals: Mutex<Vec<(PeerId, Timestamp)>>,
     /// All nodes of the directory, as they were read last; nobody where there is one server.
@@ -140,6 +142,7 @@ impl Directory {
             handshakes: KeyedRateLimiter::new(ATTEMPTS_REMEMBERED_MAX),
             passwords: Passwords::new(setup),
             sessions_room: u64::MAX,
+            preview_size: PreviewSize::default(),
             arrivals: Mutex::default(),
             nodes: RwLock::new(Arc::new([])),
         })
@@ -149,6 +152,12 @@ impl Directory {
     #[must_use]
     pub(crate) fn with_room_for(self, sessions_room: u64) -> Self {
         Self { sessions_room, ..self }
+    }
+
+    /// Keeps previews of up to this size.
+    #[must_use]
+    pub(crate) fn with_previews_of(self, preview_size: PreviewSize) -> Self {
+        Self { preview_size, ..self }
     }
 
     /// What is set now.

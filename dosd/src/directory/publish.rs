@@ -19,7 +19,7 @@ impl Directory {
         publish: Publish,
         visibility: Option<Visibility>,
     ) -> Result<Answer, Refusal> {
-        check(&publish)?;
+        check(&publish, self.preview_size)?;
         let wanted = match visibility {
             Some(visibility) => Wanted::These(visibility),
             None => Wanted::Unsaid(self.settings().default_visibility),
@@ -46,7 +46,7 @@ impl Directory {
     }
 
     pub(super) async fn sign_image(&self, change: Change, sign: Sign) -> Result<Answer, Refusal> {
-        check_preview(&sign.preview)?;
+        check_preview(&sign.preview, self.preview_size)?;
         Ok(Answer::Image(Box::new(self.store.sign_image(change, sign).await?)))
     }
 

@@ -193,10 +193,9 @@ impl Directory {
         let store::Entered { since, latest, incarnation, renewed, restored, attempts, .. } = entered;
         let proof = self.proofs.of(known.id, &known.key);
         let data = Some(DataState { incarnation, renewed, restored, attempts, proof });
-        let (id, name) = (known.id, known.name);
         let answer = SignedIn {
-            id,
-            name,
+            id: known.id,
+            name: known.name,
             address,
             since,
             latest,
@@ -207,6 +206,7 @@ impl Directory {
             trust: true,
             nodes: self.addresses(),
             mapped,
+            previews: self.preview_size,
         };
         Ok((Arrived { session, pushes, stored: since, latest }, answer))
     }

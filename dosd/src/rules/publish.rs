@@ -3,8 +3,8 @@
 use dos_protocol::{
     Code, ImageName, ImageNo, ImagePath, PeerId, Visibility, WireError,
     directory::{Preview, Publish, Set, Sign, Update},
-    limits::{ORIGINAL_BYTES_MAX, PREVIEW_BYTES_MAX, PREVIEW_PIXELS_MAX},
-    model::{Format, ImageInfo},
+    limits::ORIGINAL_BYTES_MAX,
+    model::{Format, ImageInfo, PreviewSize},
     record::ImageRecord,
 };
 
@@ -274,16 +274,15 @@ fn is_size(width: u32, height: u32) -> bool {
 
 const UNKNOWN_FORMAT: &str = "the directory does not know this format";
 
-/// Refuses a preview of impossible sizes.
-pub(crate) fn check_preview(preview: &Preview) -> Result<(), WireError> {
+/// Refuses a preview of impossible sizes, and one above the `size` that is kept.
+pub(crate) fn check_preview(preview: &Preview, size: PreviewSize) -> Result<(), WireError> {
+    let (pixels, bytes_max) = (size.pixels(), size.bytes_max());
     let why = if preview.format == Format::Unknown {
         UNKNOWN_FORMAT.into()
-    } else if preview.data.is_empty() || preview.data.len() > PREVIEW_BYTES_MAX {
-        format!("a preview has 1 to {PREVIEW_BYTES_MAX} bytes")
-    } else if !(1..=PREVIEW_PIXELS_MAX).contains(&preview.width)
-        || !(1..=PREVIEW_PIXELS_MAX).contains(&preview.height)
-    {
-        format!("a preview fits in {PREVIEW_PIXELS_MAX}x{PREVIEW_PIXELS_MAX} pixels")
+    } else if preview.data.is_empty() || preview.data.len() > bytes_max {
+        format!("a preview has 1 to {bytes_max} bytes")
+    } else if !(1..=pixels).contains(&preview.width) || !(1..=pixels).contains(&preview.height) {
+        format!("a preview fits in {pixels}x{pixels} pixels")
     } else {
         return Ok(());
     };
@@ -291,9 +290,9 @@ pub(crate) fn check_preview(preview: &Preview) -> Result<(), WireError> {
 }
 
 /// Refuses a publication of impossible sizes: what an owner's daemon sends is hostile until it is checked.
-pub(crate) fn check(publish: &Publish) -> Result<(), WireError> {
+pub(crate) fn check(publish: &Publish, size: PreviewSize) -> Result<(), WireError> {
     let (original, sealed) = (&publish.original, publish.sealed.bytes);
-    check_preview(&publish.preview)?;
+    check_preview(&publish.preview, size)?;
     let why = if original.format == Format::Unknown {
         UNKNOWN_FORMAT.into()
     } else if original.bytes == 0 || original.bytes > ORIGINAL_BYTES_MAX {

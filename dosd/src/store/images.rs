@@ -249,12 +249,15 @@ impl Store {
     }
 }
 
-/// Writes down the owner's word for an image, with the album and the description in it.
+/// Writes down the owner's word for an image, with all that it says beside what the image is.
 fn write_word(connection: &Connection, image: &ImageInfo) -> sql::Result<()> {
     let sql = "UPDATE images SET record = ?2, album = ?3, album_signature = ?4, description = ?5,
-                   description_signature = ?6 WHERE no = ?1";
+                   description_signature = ?6, thumbhash = ?7, thumbhash_signature = ?8, taken = ?9,
+                   taken_signature = ?10 WHERE no = ?1";
     let album = image.record.as_ref().and_then(|record| record.album.as_ref());
     let described = image.record.as_ref().and_then(|record| record.description.as_ref());
+    let thumb = image.record.as_ref().and_then(|record| record.thumbhash.as_ref());
+    let taken = image.record.as_ref().and_then(|record| record.taken.as_ref());
     let values = params![
         row::number(image.no.0),
         image.record.as_ref().map(row::record_bytes),
@@ -262,6 +265,10 @@ fn write_word(connection: &Connection, image: &ImageInfo) -> sql::Result<()> {
         album.map(|album| album.signature.as_bytes().as_slice()),
         described.map(|described| described.text.as_str()),
         described.map(|described| described.signature.as_bytes().as_slice()),
+        thumb.map(|thumb| thumb.hash.as_bytes()),
+        thumb.map(|thumb| thumb.signature.as_bytes().as_slice()),
+        taken.map(|taken| taken.at.to_string()),
+        taken.map(|taken| taken.signature.as_bytes().as_slice()),
     ];
     connection.prepare(sql)?.execute(values).map(drop)
 }
@@ -352,7 +359,7 @@ pub(super) fn write(
 ) -> sql::Result<()> {
     let sql = format!(
         "INSERT INTO images({})
-         VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,NULL,?15,NULL,NULL,NULL,NULL,?16)",
+         VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,NULL,?15,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,?16)",
         row::IMAGE_COLUMNS
     );
     connection.prepare(&sql)?.execute(params![

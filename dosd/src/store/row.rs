@@ -4,7 +4,7 @@ use dos_protocol::{
     ImageName, ImageNo, PeerId, PeerName, SealingKey, Timestamp, Visibility,
     model::{Format, ImageInfo, Original, PreviewInfo, SealedCopy},
     node::NodeId,
-    record::{Album, Described, ImageRecord},
+    record::{Album, Described, ImageRecord, Taken, Thumb},
     signature::SIGNATURE_BYTES,
 };
 use dos_sql::{self as sql, Row, ValueRef};
@@ -118,12 +118,13 @@ fn format(row: Row<'_>, column: usize) -> sql::Result<Format> {
 /// The columns that [`image`] reads, in its order.
 pub(super) const IMAGE_COLUMNS: &str = "owner, name, no, image_id, format, width, height, bytes, sealed_hash, \
      sealed_bytes, preview_format, preview_width, preview_height, preview_bytes, record, private, album, \
-     album_signature, description, description_signature, published_at";
+     album_signature, description, description_signature, thumbhash, thumbhash_signature, taken, \
+     taken_signature, published_at";
 
 /// As [`image`], with when it was added, for listings. The answer to a change does not tell that: it has to be the same when it is asked
 /// for again, and what is kept of it then does not have it.
 pub(super) fn listed(row: Row<'_>) -> sql::Result<ImageInfo> {
-    Ok(ImageInfo { added_at: Some(time(row, 20)?), ..image(row)? })
+    Ok(ImageInfo { added_at: Some(time(row, 24)?), ..image(row)? })
 }
 
 /// An image, without what the caller may do with it.
@@ -159,7 +160,7 @@ pub(super) fn visibility(row: Row<'_>, column: usize) -> sql::Result<Visibility>
     Ok(if row.get(column)? { Visibility::Private } else { Visibility::Listed })
 }
 
-/// What the owner has signed of an image, if it has; the album and the description, each with its signature, stand two columns behind it.
+/// What the owner has signed of an image, if it has; what it has signed beside that, each with its signature, stands two columns behind it.
 fn record(row: Row<'_>, column: usize) -> sql::Result<Option<ImageRecord>> {
     if matches!(row.get_ref(column)?, ValueRef::Null) {
         return Ok(None);
@@ -169,8 +170,15 @@ fn record(row: Row<'_>, column: usize) -> sql::Result<Option<ImageRecord>> {
     let (hash, signature) = rest.split_first_chunk::<32>().ok_or_else(|| alien(column))?;
     let signature: [u8; SIGNATURE_BYTES] = signature.try_into().map_err(|_| alien(column))?;
     let revision = u64::from_be_bytes(*revision);
-    let (album, description) = (album(row, column + 2)?, described(row, column + 4)?);
-    Ok(Some(ImageRecord { revision, preview_hash: *hash, signature: signature.into(), album, description }))
+    Ok(Some(ImageRecord {
+        revision,
+        preview_hash: *hash,
+        signature: signature.into(),
+        album: album(row, column + 2)?,
+        description: described(row, column + 4)?,
+        thumbhash: thumb(row, column + 6)?,
+        taken: taken(row, column + 8)?,
+    }))
 }
 
 fn album(row: Row<'_>, column: usize) -> sql::Result<Option<Album>> {
@@ -189,6 +197,24 @@ fn described(row: Row<'_>, column: usize) -> sql::Result<Option<Described>> {
     let text = row.get_ref(column)?.as_str().map_err(|_| alien(column))?;
     let text = text.parse().map_err(|_| alien(column))?;
     Ok(Some(Described { text, signature: bytes::<SIGNATURE_BYTES>(row, column + 1)?.into() }))
+}
+
+fn thumb(row: Row<'_>, column: usize) -> sql::Result<Option<Thumb>> {
+    if matches!(row.get_ref(column)?, ValueRef::Null) {
+        return Ok(None);
+    }
+    let hash = row.get_ref(column)?.as_blob().map_err(|_| alien(column))?.to_vec();
+    let hash = hash.try_into().map_err(|_| alien(column))?;
+    Ok(Some(Thumb { hash, signature: bytes::<SIGNATURE_BYTES>(row, column + 1)?.into() }))
+}
+
+fn taken(row: Row<'_>, column: usize) -> sql::Result<Option<Taken>> {
+    if matches!(row.get_ref(column)?, ValueRef::Null) {
+        return Ok(None);
+    }
+    let at = row.get_ref(column)?.as_str().map_err(|_| alien(column))?;
+    let at = at.parse().map_err(|_| alien(column))?;
+    Ok(Some(Taken { at, signature: bytes::<SIGNATURE_BYTES>(row, column + 1)?.into() }))
 }
 
 const RECORD_BYTES: usize = 8 + 32 + SIGNATURE_BYTES;

@@ -10,7 +10,7 @@ pub(super) const POSTGRES: PostgresSchema = PostgresSchema {
     application: "dosd",
     first: 16,
     tables: postgres::TABLES,
-    steps: &[postgres::NODES, postgres::LOCKOUTS, postgres::DESCRIPTIONS],
+    steps: &[postgres::NODES, postgres::LOCKOUTS, postgres::DESCRIPTIONS, postgres::THUMBS],
 };
 
 /// The directory's database in SQLite: `application_id` is "dosd" in ASCII.
@@ -36,6 +36,7 @@ pub(super) const SCHEMA: Schema = Schema {
         Migration { sql: NODES },
         Migration { sql: LOCKOUTS },
         Migration { sql: DESCRIPTIONS },
+        Migration { sql: THUMBS },
     ],
 };
 
@@ -494,4 +495,14 @@ WHEN new.description IS NOT old.description BEGIN
     UPDATE peers SET row_bytes = row_bytes + coalesce(octet_length(new.description), 0)
         - coalesce(octet_length(old.description), 0) WHERE id = new.owner;
 END;
+";
+
+const THUMBS: &str = "
+-- What its owner has signed of how the preview looks, and of when the picture was taken. They are of bounded size, like all that an image's
+-- row is counted for.
+ALTER TABLE images ADD COLUMN thumbhash BLOB CHECK(thumbhash IS NULL OR length(thumbhash) BETWEEN 5 AND 25);
+ALTER TABLE images ADD COLUMN thumbhash_signature BLOB
+    CHECK(thumbhash_signature IS NULL OR length(thumbhash_signature) = 64);
+ALTER TABLE images ADD COLUMN taken TEXT;
+ALTER TABLE images ADD COLUMN taken_signature BLOB CHECK(taken_signature IS NULL OR length(taken_signature) = 64);
 ";

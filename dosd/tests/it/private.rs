@@ -32,7 +32,7 @@ async fn image(client: &mut Client, op: Op) -> ImageInfo {
     }
 }
 
-fn arg(name: &str) -> ImageArg {
+pub(crate) fn arg(name: &str) -> ImageArg {
     format!("alice/{name}").parse().unwrap()
 }
 
@@ -55,6 +55,8 @@ async fn refusals(client: &mut Client, name: &str, no: ImageNo) -> Vec<String> {
         signature: [1; 64].into(),
         album: None,
         description: None,
+        thumbhash: None,
+        taken: None,
     };
     let sealed = publication("x", 1).sealed.hash;
     let ops = [
@@ -261,6 +263,8 @@ async fn an_album_goes_where_its_image_goes() {
         signature: [1; 64].into(),
         album: album.map(|name| Album { name: name.parse().unwrap(), signature: [2; 64].into() }),
         description: None,
+        thumbhash: None,
+        taken: None,
     };
     let publish = Publish { record: Some(word(1, Some("holiday"))), ..publication("sea", 1) };
     let sea = image(&mut alice, Op::PublishAs(Box::new(PublishAs { publish, visibility: None }))).await;

@@ -5,14 +5,19 @@ use std::time::Duration;
 use dos_protocol::{
     Allowance, Code, ImageNo, PeerId, SealedHash, SplitId, Timestamp, ViewId,
     directory::{
-        Answer, ExpiryChange, KeyShare, List, Op, Page, Preview, Publish, Share, Spend, SpendKind, Spent,
-        Update, ViewsChange,
+        Answer, ExpiryChange, KeyShare, List, Op, Page, Preview, Publish, Set, Share, Spend, SpendKind,
+        Spent, Update, ViewsChange,
     },
-    model::{Format, Grant, ImageInfo, Original, PeerRef, SealedCopy},
+    model::{Format, Grant, ImageInfo, Original, PeerRef, PreviewSize, SealedCopy},
+    record::{ImageRecord, Taken, Thumb},
 };
 use dos_testing::wait_until_async;
+use dosd::config::FileConfig;
 
-use crate::net::{Client, Net};
+use crate::{
+    net::{Client, Net, open_to_all},
+    private::arg,
+};
 
 pub(crate) const SPLIT: [u8; 16] = [3; 16];
 pub(crate) const SHARE: [u8; 32] = [4; 32];
@@ -133,6 +138,63 @@ async fn what_an_owner_sends_is_checked() {
         assert_eq!(alice.refusal(Op::Publish(Box::new(bad))).await.0, Code::Invalid);
     }
     assert!(alice.page(everything()).await.peers.iter().all(|peer| peer.images.is_empty()));
+    net.stop().await;
+}
+
+#[tokio::test]
+async fn previews_are_kept_up_to_the_size_that_peers_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    for (size, pixels, bytes) in [(PreviewSize::Usual, 256, 64 << 10), (PreviewSize::Large, 512, 256 << 10)] {
+        let data_dir = dir.path().join(size.to_string());
+        let net = Net::start_with(&data_dir, FileConfig { preview_size: Some(size), ..open_to_all() });
+        let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
+        assert_eq!(alice.signed_in.as_ref().unwrap().previews, size);
+        let of = |name: &str, side, len| {
+            let mut publish = publication(name, 1);
+            (publish.preview.width, publish.preview.height) = (side, side);
+            publish.preview.data = vec![7; len];
+            Op::Publish(Box::new(publish))
+        };
+        for (side, len) in [(pixels + 1, 1), (1, bytes + 1)] {
+            assert_eq!(alice.refusal(of("large", side, len)).await.0, Code::Invalid);
+        }
+        let Ok(Answer::Image(_)) = alice.ask(of("sea", pixels, bytes)).await else { panic!() };
+        let Ok(Answer::Preview(shown)) = bob.ask(Op::Preview(arg("sea"))).await else { panic!() };
+        assert_eq!((shown.preview.width, shown.preview.data), (pixels, vec![7; bytes]));
+        net.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_owner_says_of_a_picture_is_kept_and_shown_as_it_was_signed() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start(dir.path());
+    let (mut alice, mut bob) = (net.peer("alice").await, net.peer("bob").await);
+    let word = |revision, is_full: bool| {
+        let hash = vec![0xfb; 25].try_into().unwrap();
+        let at = "2024-05-06T07:08:09+02:00".parse().unwrap();
+        ImageRecord {
+            revision,
+            preview_hash: [1; 32],
+            signature: [1; 64].into(),
+            album: None,
+            description: None,
+            thumbhash: is_full.then_some(Thumb { hash, signature: [2; 64].into() }),
+            taken: is_full.then_some(Taken { at, signature: [3; 64].into() }),
+        }
+    };
+    let publish = Publish { record: Some(word(1, true)), ..publication("sea", 1) };
+    let Ok(Answer::Image(sea)) = alice.ask(Op::Publish(Box::new(publish))).await else { panic!() };
+    assert_eq!(sea.record, Some(word(1, true)));
+    let Ok(Answer::Image(seen)) = bob.ask(Op::Image(arg("sea"))).await else { panic!() };
+    assert_eq!(seen.record, Some(word(1, true)));
+    let page = bob.page(everything()).await;
+    let listed = page.peers.into_iter().flat_map(|peer| peer.images).next().unwrap();
+    assert_eq!(listed.record, Some(word(1, true)));
+    let without = Set { image: sea.no, visibility: None, record: Some(word(2, false)) };
+    let Ok(Answer::Image(_)) = alice.ask(Op::Set(Box::new(without))).await else { panic!() };
+    let Ok(Answer::Image(seen)) = bob.ask(Op::Image(arg("sea"))).await else { panic!() };
+    assert_eq!(seen.record, Some(word(2, false)));
     net.stop().await;
 }
 

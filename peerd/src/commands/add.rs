@@ -179,8 +179,10 @@ async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) ->
     let Wanted { name, replace, options, visibility, album, description } = wanted;
     let services = &change.services;
     let (me, identity) = services.identity.registered().ok_or_else(unregistered)?;
-    let subject = Subject { name: name.to_string(), any: options.is_some_and(|options| options.any) };
-    let Looked { sealed, original, preview, warning } =
+    let asked = options.unwrap_or_default();
+    let size = services.library.directory.preview_size();
+    let subject = Subject { name: name.to_string(), any: asked.any, size, dated: asked.keep_date };
+    let Looked { sealed, original, preview, thumbhash, taken, warning } =
         sealed.preview(&services.library.previews, subject).await?;
     if let (Some(warning), Some(AddOptions { strict: true, .. })) = (&warning, options) {
         return Err(WireError::new(Code::Invalid, warning.clone()));
@@ -190,7 +192,8 @@ async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) ->
     let blocks = sealed.blocks();
     sealed.put_in_place(&services.cache.copies).await?;
     let image = SignedImage { owner: me, name, original, sealed: copy, preview: preview.info() };
-    let record = sign(&services.library, &image, (&preview, Labels { album, description })).await?;
+    let labels = Labels { album, description, thumbhash, taken };
+    let record = sign(&services.library, &image, (&preview, labels)).await?;
     let name = image.name;
     let publish_op = Publish { name, original, sealed: copy, preview, replace, record: Some(record) };
     let publication = Publication { publish: publish_op, visibility, content_key, share_secret };

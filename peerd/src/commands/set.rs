@@ -5,7 +5,7 @@ use dos_protocol::{
     control::{AlbumChange, DescriptionChange, Outcome},
     directory::{Answer, Op, Set},
     model::ImageInfo,
-    record::{ImageRecord, Labels, SignedImage},
+    record::{ImageRecord, SignedImage},
 };
 
 use super::{add::new_album, operation::Operation};
@@ -75,9 +75,9 @@ async fn word(change: &Operation, image: &ImageInfo, said: Said) -> Result<Optio
             format!("\"{}\" is not signed yet, which takes a moment after the first sign-in", image.name);
         return Err(WireError::new(Code::Conflict, text).hint("dosctl list --mine"));
     };
-    let Labels { album, description } = record.labels();
-    let labels =
-        Labels { album: said.album.unwrap_or(album), description: said.description.unwrap_or(description) };
+    let mut labels = record.labels();
+    labels.album = said.album.unwrap_or(labels.album);
+    labels.description = said.description.unwrap_or(labels.description);
     if record.labels() == labels {
         return Ok(None);
     }

@@ -21,6 +21,7 @@ mod routes;
 mod server;
 mod sessions;
 mod telling;
+mod thumb;
 mod words;
 
 use std::sync::Arc;

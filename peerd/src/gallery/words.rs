@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dos_protocol::{
-    Allowance, PeerId, PeerName, Timestamp,
+    Allowance, PeerId, PeerName, TakenAt, Timestamp,
     control::SessionState,
     directory::ViewedKind,
     model::{Access, AccessState, Format, GrantState, ImageInfo},
@@ -111,6 +111,14 @@ pub(super) fn facts(image: &ImageInfo) -> String {
     match original.size() {
         Some((width, height)) => format!("{format}, {width} × {height} pixels, {bytes}"),
         None => format!("{format}, {bytes}"),
+    }
+}
+
+/// When a picture was taken, by the clock of its camera, and that clock's zone if it is known.
+pub(super) fn taken(at: TakenAt) -> String {
+    match at.zone() {
+        Some(zone) => format!("{} (UTC{zone})", at.clock()),
+        None => at.clock(),
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use dos_protocol::{
     PublicKey, Revision, Timestamp, ViewId,
     directory::Checkin,
-    model::{Access, AccessState, Format, ImageInfo, Original, PreviewInfo, SealedCopy},
+    model::{Access, AccessState, Format, ImageInfo, Original, PreviewInfo, PreviewSize, SealedCopy},
 };
 
 use super::*;
@@ -117,6 +117,10 @@ impl Directory for FakeDirectory {
 
     fn is_online(&self) -> bool {
         true
+    }
+
+    fn preview_size(&self) -> PreviewSize {
+        PreviewSize::default()
     }
 }
 

@@ -164,6 +164,8 @@ mod tests {
             signature: [0; 64].into(),
             album: None,
             description: None,
+            thumbhash: None,
+            taken: None,
         };
         let seen = Some(5);
         for (owner, seen, record, is_signed, expected) in [

@@ -404,7 +404,7 @@ impl Actor {
     }
 
     fn signed_in(&mut self, established: Established) {
-        let SignedIn { id, name, address, since, latest, password_again, mapped, .. } =
+        let SignedIn { id, name, address, since, latest, password_again, mapped, previews, .. } =
             established.signed_in.clone();
         let (directory, here) = (established.directory, established.here);
         self.directory = Some(directory);
@@ -425,6 +425,7 @@ impl Actor {
             status.address = Some(address).filter(|address| address.0.port() != 0);
             status.directory = Some(directory);
             (status.local, status.mapped) = (Some(here), mapped);
+            status.previews = previews;
             status.latest = latest;
             status.session += 1;
             status.handle = Some(handle);

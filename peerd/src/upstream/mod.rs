@@ -26,7 +26,7 @@ use dos_protocol::{
     control::SessionState,
     directory::{Answer, Call, Op, PeerNews, RendezvousCall, Share, ViewsChange},
     link::HostPort,
-    model::Address,
+    model::{Address, PreviewSize},
 };
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -93,6 +93,8 @@ pub(crate) struct Status {
     local: Option<SocketAddr>,
     /// Where the directory sees that, if it arranges a rendezvous.
     pub mapped: Option<Address>,
+    /// Up to which size the directory keeps previews, as it has said last.
+    previews: PreviewSize,
     handle: Option<Handle>,
 }
 
@@ -194,6 +196,7 @@ impl Upstream {
             directory: None,
             local: None,
             mapped: None,
+            previews: PreviewSize::default(),
             handle: None,
         });
         let password_again = Arc::new(AtomicBool::new(false));
@@ -397,6 +400,10 @@ impl Directory for Upstream {
 
     fn is_online(&self) -> bool {
         self.is_online()
+    }
+
+    fn preview_size(&self) -> PreviewSize {
+        self.status.borrow().previews
     }
 }
 

@@ -60,3 +60,74 @@ fn what_cannot_be_decoded_is_added_with_a_placeholder_and_what_is_no_picture_is_
     alice.ctl(&["share", "scan", "bob", "--views", "1"]).ok();
     assert!(bob.view("alice/scan") == document);
 }
+
+#[test]
+fn when_a_picture_was_taken_is_shown_only_if_its_owner_wants_it() {
+    let stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    for (file, zone) in [("zoned.jpg", Some("+02:00")), ("local.jpg", None)] {
+        fs::write(alice.dir.join(file), pictures::dated(zone)).unwrap();
+    }
+    fs::write(alice.dir.join("none.jpg"), pictures::jpeg(2)).unwrap();
+    alice.ctl(&["add", "zoned.jpg", "--name", "silent"]).ok();
+    alice.ctl(&["add", "zoned.jpg", "local.jpg", "--keep-date"]).ok();
+    let words = alice.ctl(&["add", "none.jpg", "--keep-date"]);
+    assert!(words.err.starts_with("warning: none: no date was kept: the file does not say"), "{}", words.err);
+    let seen = |name: &str| {
+        let listed = bob.json(&["list", "alice"]);
+        let images = listed["peers"][0]["images"].as_array().unwrap().clone();
+        let image = images.into_iter().find(|image| image["name"] == name).unwrap();
+        assert_eq!(image["signature"], "valid");
+        (image["taken_at"].clone(), image["taken_zone"].clone())
+    };
+    let nothing = (serde_json::Value::Null, serde_json::Value::Null);
+    assert_eq!(seen("zoned"), ("2024-05-06T05:08:09Z".into(), "+02:00".into()));
+    assert_eq!(seen("local"), ("2024-05-06T07:08:09-00:00".into(), serde_json::Value::Null));
+    assert_eq!((seen("silent"), seen("none")), (nothing.clone(), nothing.clone()));
+    // It goes where the image goes, and with another picture it goes away.
+    alice.ctl(&["rename", "zoned", "lake"]).ok();
+    alice.ctl(&["set", "lake", "--description", "A lake."]).ok();
+    assert_eq!(seen("lake").0, "2024-05-06T05:08:09Z");
+    alice.ctl(&["add", "none.jpg", "--name", "lake", "--replace"]).ok();
+    assert_eq!(seen("lake"), nothing);
+}
+
+#[test]
+fn previews_have_the_size_that_the_directory_keeps_and_are_scaled_down_where_they_are_shown() {
+    let stage = Stage::with(&["--preview-size", "512"]);
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    let picture = image::RgbImage::from_fn(1200, 800, |x, y| {
+        image::Rgb([x / 5, y / 4, 90].map(|value| u8::try_from(value).unwrap()))
+    });
+    picture.save(alice.dir.join("sea.png")).unwrap();
+    let added = alice.json(&["add", "sea.png"]);
+    assert_eq!(
+        (&added["images"][0]["preview"]["width"], &added["images"][0]["preview"]["height"]),
+        (&512.into(), &341.into())
+    );
+    let listed = bob.json(&["list", "alice"]);
+    let image = &listed["peers"][0]["images"][0];
+    assert_eq!(image["signature"], "valid");
+    let hash = image["thumbhash"].as_str().unwrap();
+    assert!((8..=36).contains(&hash.len()) && hash.len() % 4 == 0, "{hash}");
+    let shown = |args: &[&str]| {
+        let told = bob.json(&[&["preview", "alice/sea", "-o", "sea.jpg"], args].concat());
+        let saved = image::open(bob.dir.join("sea.jpg")).unwrap();
+        assert_eq!(
+            (told["width"].as_u64(), told["height"].as_u64()),
+            (Some(saved.width().into()), Some(saved.height().into()))
+        );
+        (saved.width(), saved.height())
+    };
+    assert_eq!(shown(&[]), (512, 341));
+    assert_eq!(shown(&["--size", "512"]), (512, 341));
+    assert_eq!(shown(&["--size", "100"]), (100, 67));
+    assert_eq!(shown(&["--size", "1"]), (1, 1));
+    bob.ctl(&["preview", "alice/sea", "--size", "513"]).fails(2);
+    // A picture that is smaller than its preview may be is its preview.
+    pictures::write(&alice.dir.join("small.jpg"), 1);
+    alice.ctl(&["add", "small.jpg"]).ok();
+    let small = bob.ctl(&["preview", "alice/small", "--size", "400", "-o", "small.jpg"]);
+    assert_eq!(small.err, "the preview has 320x240 pixels, which is all that there is of it\n");
+    assert_eq!(image::open(bob.dir.join("small.jpg")).unwrap().width(), 320);
+}

@@ -47,6 +47,7 @@ async fn newer_directory(listener: TcpListener, tell: SyncSender<Read>) {
                     let signed_in = SignedIn {
                         nodes: Vec::new(),
                         mapped: None,
+                        previews: dos_protocol::model::PreviewSize::default(),
                         id: bob(),
                         name: None,
                         address: "127.0.0.1:4000".parse().unwrap(),

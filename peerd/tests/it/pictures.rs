@@ -40,3 +40,26 @@ pub(crate) fn write_large(path: &Path, seed: u8, size: usize) -> Vec<u8> {
     std::fs::write(path, &bytes).unwrap();
     bytes
 }
+
+/// A JPEG whose camera has written down when it was taken, and in which zone, if that is given.
+pub(crate) fn dated(zone: Option<&str>) -> Vec<u8> {
+    let values = [(0x9003u16, "2024:05:06 07:08:09\0".to_owned())];
+    let zone = zone.map(|zone| (0x9011u16, format!("{zone}\0")));
+    let values: Vec<_> = values.into_iter().chain(zone).collect();
+    let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x69\x87\x04\0\x01\0\0\0\x1a\0\0\0\0\0\0\0".to_vec();
+    exif.extend(u16::try_from(values.len()).unwrap().to_le_bytes());
+    let mut at = 26 + 2 + 12 * values.len() + 4;
+    for (tag, value) in &values {
+        exif.extend(tag.to_le_bytes());
+        exif.extend(2u16.to_le_bytes());
+        for number in [value.len(), at] {
+            exif.extend(u32::try_from(number).unwrap().to_le_bytes());
+        }
+        at += value.len();
+    }
+    exif.extend([0; 4]);
+    exif.extend(values.iter().flat_map(|(_, value)| value.bytes()));
+    let len = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
+    let jpeg = jpeg(1);
+    [&jpeg[..2], &[0xff, 0xe1], &len, &exif, &jpeg[2..]].concat()
+}

@@ -99,10 +99,12 @@ impl Budget {
         let bytes = pixels.saturating_mul(header.bytes_a_pixel());
         let refused = |what, actual: u64, max: u64| Err(PreviewError::TooLarge { what, actual, max });
         let Some(bytes_left) = self.bytes_left.checked_sub(bytes) else {
-            return refused("memory for its pixels in bytes, for the size of the file", bytes, self.bytes);
+            let actual = (self.bytes - self.bytes_left).saturating_add(bytes);
+            return refused("memory for its pixels in bytes, for the size of the file", actual, self.bytes);
         };
         let Some(pixels_left) = self.pixels_left.checked_sub(pixels) else {
-            return refused("number of pixels for the size of the file", pixels, self.pixels);
+            let actual = (self.pixels - self.pixels_left).saturating_add(pixels);
+            return refused("number of pixels for the size of the file", actual, self.pixels);
         };
         (self.bytes_left, self.pixels_left) = (bytes_left, pixels_left);
         Ok(u32::try_from(pixels).unwrap_or(u32::MAX))

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, MemfdFlags, Mode, OFlags};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 
 /// The programs, by their newer and their older name.
 const NAMES: [&str; 2] = ["heif-dec", "heif-convert"];
@@ -28,8 +29,6 @@ const PATIENCE: u32 = 4;
 const ADDRESS_BYTES_MAX: u64 = 2 << 30;
 /// The most bytes of an answer: a JPEG of 100 million pixels.
 const ANSWER_BYTES_MAX: usize = 96 << 20;
-/// How often it is looked whether it has ended without an answer.
-const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 /// What is read at a time: as much as a pipe holds.
 const PIECE_BYTES: usize = 64 << 10;
 
@@ -136,10 +135,14 @@ impl Drop for Pipe {
 }
 
 /// The program while it runs. It does not outlive this.
+///
+/// It is waited for last of all: until then its number, which is also that of its group, is no other's.
 #[derive(Debug)]
 struct Running {
     child: Child,
-    group: Option<Pid>,
+    /// Stands for the process, whatever becomes of its number; can be read when it has ended.
+    exit: OwnedFd,
+    group: Pid,
 }
 
 impl Running {
@@ -153,59 +156,78 @@ impl Running {
         // Threads of the allocator would take much of its addresses.
         command.env_clear().env("LC_ALL", "C").env("MALLOC_ARENA_MAX", "1");
         command.stdin(picture).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-        let child = command.spawn()?;
-        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        Ok(Self { child, group })
-    }
-
-    /// Reads the answer to its end.
-    fn answer(&mut self, pipe: &mut File, deadline: Instant) -> Result<Vec<u8>, Failure> {
-        let (mut answer, mut piece) = (Vec::new(), vec![0; PIECE_BYTES]);
-        let mut ended = false;
-        loop {
-            if Instant::now() >= deadline || answer.len() > ANSWER_BYTES_MAX {
-                return Err(Failure::TooLong);
+        let mut child = command.spawn()?;
+        let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let opened = number
+            .ok_or(rustix::io::Errno::SRCH)
+            .and_then(|number| pidfd_open(number, PidfdFlags::empty()).map(|exit| (exit, number)));
+        match opened {
+            Ok((exit, group)) => Ok(Self { child, exit, group }),
+            Err(error) => {
+                child.kill()?;
+                child.wait()?;
+                Err(error.into())
             }
-            let mut waiting = [PollFd::new(pipe, PollFlags::IN)];
-            let ready = match poll(&mut waiting, Some(&TICK)) {
-                Ok(count) => count > 0,
-                Err(rustix::io::Errno::INTR) => false,
-                Err(error) => return Err(io::Error::from(error).into()),
-            };
-            match pipe.read(&mut piece) {
-                // No one writes: not any more, or not yet.
-                Ok(0) if ready || ended => return Ok(answer),
-                Ok(count) => answer.extend_from_slice(&piece[..count]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error.into()),
-            }
-            ended = self.child.try_wait()?.is_some();
         }
     }
 
-    /// Waits for its end.
-    fn has_succeeded(&mut self, deadline: Instant) -> Result<bool, Failure> {
-        let mut waiting: [PollFd<'_>; 0] = [];
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status.success());
+    /// Reads the answer to its end: until no one writes any more, or the program has ended and nothing is left to be read.
+    fn answer(&mut self, pipe: &mut File, deadline: Instant) -> Result<Vec<u8>, Failure> {
+        let (mut answer, mut piece) = (Vec::new(), vec![0; PIECE_BYTES]);
+        while answer.len() <= ANSWER_BYTES_MAX {
+            let [is_closed_or_full, has_ended] = readable([pipe.as_fd(), self.exit.as_fd()], deadline)?;
+            match pipe.read(&mut piece) {
+                // No one writes: not any more, or not yet.
+                Ok(0) if is_closed_or_full || has_ended => return Ok(answer),
+                Ok(count) => answer.extend_from_slice(&piece[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What it has started holds the pipe open.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && has_ended => return Ok(answer),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
             }
-            if Instant::now() >= deadline {
-                return Err(Failure::TooLong);
-            }
-            // It has closed its answer, and has nothing left to do.
-            poll(&mut waiting, Some(&Timespec { tv_sec: 0, tv_nsec: 1_000_000 })).ok();
+        }
+        Err(Failure::TooLong)
+    }
+
+    /// Waits for its end, and ends what it has started.
+    fn has_succeeded(mut self, deadline: Instant) -> Result<bool, Failure> {
+        readable([self.exit.as_fd()], deadline)?;
+        self.kill();
+        Ok(self.child.wait()?.success())
+    }
+
+    /// Ends it with what it has started. What has ended already keeps how it has ended.
+    fn kill(&self) {
+        pidfd_send_signal(&self.exit, Signal::KILL).ok();
+        kill_process_group(self.group, Signal::KILL).ok();
+    }
+}
+
+/// Waits until one of the files can be read, or has no one who writes to it.
+fn readable<const N: usize>(files: [BorrowedFd<'_>; N], deadline: Instant) -> Result<[bool; N], Failure> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Failure::TooLong);
+        }
+        let time = Timespec::try_from(left).map_err(|_| Failure::TooLong)?;
+        let mut waiting = files.map(|file| PollFd::from_borrowed_fd(file, PollFlags::IN));
+        match poll(&mut waiting, Some(&time)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return Ok(std::array::from_fn(|index| !waiting[index].revents().is_empty())),
+            Err(error) => return Err(io::Error::from(error).into()),
         }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(group) = self.group {
-            kill_process_group(group, Signal::KILL).ok();
+        // Once it was waited for, its number may be that of another one.
+        if let Ok(None) = self.child.try_wait() {
+            self.kill();
+            drop(self.child.wait());
         }
-        drop(self.child.wait());
     }
 }
 

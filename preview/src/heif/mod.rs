@@ -15,7 +15,7 @@ use properties::{Codes, Property, Window, orientation};
 use crate::exif::Orientation;
 use crate::profile::Space;
 use crate::raster::Decoded;
-use crate::{Format, ICC_BYTES_MAX, PreviewError, avif, error::check_dimensions, heic, jpeg};
+use crate::{EXIF_BYTES_MAX, Format, ICC_BYTES_MAX, PreviewError, avif, error::check_dimensions, heic, jpeg};
 
 /// The most bytes of the box that tells what is in the file, profiles included.
 const META_BYTES_MAX: u64 = 8 << 20;
@@ -46,6 +46,23 @@ pub(crate) fn decode<R: BufRead + Seek>(
         b"hvc1" => heic::show(&mut file, &picture, side),
         _ => Err(PreviewError::Unsupported("HEIF of a rare coding")),
     }
+}
+
+/// What the camera says about the picture: EXIF, from its structure on.
+pub(crate) fn exif_of<R: BufRead + Seek>(
+    format: Format,
+    input: &mut R,
+) -> Result<Option<Vec<u8>>, PreviewError> {
+    let mut file = File::open(format, input)?;
+    let Some(item) = file.exif() else { return Ok(None) };
+    let mut data = file.data_of(item)?;
+    // An offset to the structure stands before it (ISO/IEC 23008-12 section A.2.1).
+    let Some((offset, rest)) = data.split_first_chunk::<4>() else { return Ok(None) };
+    let offset = usize::try_from(u32::from_be_bytes(*offset)).unwrap_or(usize::MAX);
+    let start = if offset > rest.len() { return Ok(None) } else { offset + 4 };
+    data.drain(..start);
+    data.truncate(EXIF_BYTES_MAX);
+    Ok(Some(data))
 }
 
 /// A file, and what it says that is in it.

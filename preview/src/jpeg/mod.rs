@@ -47,7 +47,8 @@ pub(crate) fn decode<R: BufRead + Seek>(source: &mut R, side: u32) -> Result<Dec
         .enumerate()
         .map(|(index, component)| {
             let needed = target::needed(wanted, likely_chroma && index > 0);
-            target::scale(component, needed, frame.progressive)
+            let coefficients = frame.progressive.then(|| target::coefficient_bytes_max(side));
+            target::scale(component, needed, coefficients)
         })
         .collect();
     // First all channels that take little memory, and the rest of the file.

@@ -7,13 +7,16 @@
 //! - The same of a progressive image: all coefficients, as its later scans need to know them.
 
 use super::frame::{Component, ZIGZAG};
+use crate::PREVIEW_PIXELS_MAX;
 use crate::raster::Plane;
 use crate::shrink::{box_factor, to_usize};
 
 /// The coefficients of a block in memory.
 const BLOCK_BYTES: u64 = 64 * 2;
 
-/// The most bytes that the coefficients of one progressive channel may take: those of 67 million pixels.
+/// The most bytes that the coefficients of one progressive channel may take: those of 16 million pixels on the way to a preview, and of 67
+/// million to a larger picture.
+const PREVIEW_COEFFICIENT_BYTES_MAX: u64 = 32 << 20;
 const COEFFICIENT_BYTES_MAX: u64 = 128 << 20;
 
 /// What a sample is of which nothing came: grey, and no colour.
@@ -30,15 +33,20 @@ pub(super) enum Target {
 }
 
 /// The number of samples in each direction that a block is decoded to, 1, 2, 4 or 8: the least that leaves `needed`
-/// samples on the longer side. A progressive channel whose coefficients would take more than
-/// [`COEFFICIENT_BYTES_MAX`] is decoded to averages, which then are as many as it takes for a sharp picture or nearly.
-pub(super) fn scale(component: &Component, needed: f64, progressive: bool) -> u32 {
+/// samples on the longer side. A progressive channel whose coefficients would take more than `coefficient_bytes_max` (none of
+/// a sequential one are kept) is decoded to averages, which then are as many as it takes for a sharp picture or nearly.
+pub(super) fn scale(component: &Component, needed: f64, coefficient_bytes_max: Option<u64>) -> u32 {
     let blocks = u64::from(component.blocks.0) * u64::from(component.blocks.1);
-    if progressive && blocks * BLOCK_BYTES > COEFFICIENT_BYTES_MAX {
+    if coefficient_bytes_max.is_some_and(|max| blocks * BLOCK_BYTES > max) {
         return 1;
     }
     let long = component.covered.0.max(component.covered.1);
     [1, 2, 4].into_iter().find(|&scale| long * f64::from(scale) / 8.0 >= needed).unwrap_or(8)
+}
+
+/// The most bytes of coefficients of a channel, on the way to `side` pixels.
+pub(super) fn coefficient_bytes_max(side: u32) -> u64 {
+    if side <= PREVIEW_PIXELS_MAX { PREVIEW_COEFFICIENT_BYTES_MAX } else { COEFFICIENT_BYTES_MAX }
 }
 
 /// The length of the longer side that a channel needs for a picture of `wanted` pixels. Chroma needs half of it,

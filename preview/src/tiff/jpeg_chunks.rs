@@ -90,7 +90,7 @@ fn decode_chunk(
     layout: &Layout,
     chunk: &Chunk,
 ) -> Result<(usize, Vec<u8>, bool), PreviewError> {
-    let longest = chunk.width.max(chunk.rows).max(crate::PREVIEW_PIXELS_MAX);
+    let longest = chunk.width.max(chunk.rows).max(crate::PREVIEW_PIXELS);
     let image = jpeg::decode(&mut Cursor::new(bytes), longest)?;
     let (width, height) = (image.width, image.height);
     if width > chunk.width.max(layout.width)

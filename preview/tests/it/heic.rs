@@ -91,7 +91,7 @@ fn what_cannot_be_decoded_is_shown_by_its_thumbnail_upright() {
 #[test]
 fn without_a_thumbnail_it_has_a_placeholder_that_says_why() {
     let file = with_thumbnail(b"mime", b"text", b"cdsc", (40, 30));
-    let looked = look(Cursor::new(&file), Known { name: "sea", bytes: 1, any: false }).unwrap();
+    let looked = look(Cursor::new(&file), Known { name: "sea", bytes: 1, any: false, side: 256 }).unwrap();
     let Looked::Placeholder { format, why, .. } = looked else { panic!("{looked:?}") };
     assert_eq!(format, Format::Heic);
     let why = why.to_string();

@@ -20,5 +20,6 @@ mod raw;
 mod samples;
 mod scaled;
 mod svg;
+mod taken;
 mod tiff;
 mod turned;

@@ -7,7 +7,7 @@ use dos_preview::{Format, Known, Looked, PreviewError, look};
 use crate::samples::{jpeg, photo};
 
 fn seen(file: &[u8], any: bool) -> Result<Looked, PreviewError> {
-    look(Cursor::new(file), Known { name: "sea", bytes: 12_345, any })
+    look(Cursor::new(file), Known { name: "sea", bytes: 12_345, any, side: 256 })
 }
 
 fn placeholder(file: &[u8], any: bool) -> (Format, String) {

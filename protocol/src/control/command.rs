@@ -26,6 +26,9 @@ pub struct AddOptions {
     /// Takes any file: also what is no image, and an image that is too damaged to be shown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub any: bool,
+    /// Has its record say when the picture was taken.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_date: bool,
 }
 
 /// What dosctl wants done.

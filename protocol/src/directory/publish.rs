@@ -36,7 +36,7 @@ pub struct Preview {
     pub width: u32,
     /// Its height in pixels.
     pub height: u32,
-    /// Its bytes, at most [`crate::limits::PREVIEW_BYTES_MAX`].
+    /// Its bytes, at most [`crate::model::PreviewSize::bytes_max`].
     #[serde(with = "serde_bytes")]
     pub data: Vec<u8>,
 }

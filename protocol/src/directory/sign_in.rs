@@ -6,7 +6,7 @@ use super::{DataState, PeerState};
 use crate::{
     id::{Instance, PeerId, Seq},
     link::HostPort,
-    model::Address,
+    model::{Address, PreviewSize},
     name::PeerName,
     password::Password,
     sealing::SealingKey,
@@ -100,4 +100,7 @@ pub struct SignedIn {
     /// Where the directory sees this connection come from, if it arranges a rendezvous with this peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mapped: Option<Address>,
+    /// Up to which size the directory keeps previews.
+    #[serde(default, skip_serializing_if = "PreviewSize::is_usual")]
+    pub previews: PreviewSize,
 }

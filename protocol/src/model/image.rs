@@ -11,6 +11,8 @@ use crate::{
     kind::known_or_none,
     name::{AlbumName, Description, ImageName},
     record::{ImageRecord, SignatureState},
+    taken::TakenAt,
+    thumbhash::ThumbHash,
     time::Timestamp,
 };
 
@@ -191,6 +193,20 @@ impl ImageInfo {
     pub fn description(&self) -> Option<&Description> {
         let is_bad = self.signature.is_some_and(SignatureState::is_bad);
         self.record.as_ref().filter(|_| !is_bad).and_then(ImageRecord::description)
+    }
+
+    /// The ThumbHash of the preview, on the same condition.
+    #[must_use]
+    pub fn thumbhash(&self) -> Option<&ThumbHash> {
+        let is_bad = self.signature.is_some_and(SignatureState::is_bad);
+        self.record.as_ref().filter(|_| !is_bad).and_then(ImageRecord::thumbhash)
+    }
+
+    /// When the picture was taken, on the same condition.
+    #[must_use]
+    pub fn taken_at(&self) -> Option<TakenAt> {
+        let is_bad = self.signature.is_some_and(SignatureState::is_bad);
+        self.record.as_ref().filter(|_| !is_bad).and_then(ImageRecord::taken_at)
     }
 }
 

@@ -4,4 +4,5 @@
 
 mod diagnostic;
 mod golden;
+mod pages;
 mod recorded;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use dos_preview::PREVIEW_PIXELS;
 use dos_testing::Backoff;
 use serde_json::Value;
 
@@ -19,9 +20,12 @@ const TIME_MAX: Duration = Duration::from_secs(30);
 /// A block that is farther off than this is worth a look.
 const FAR: u8 = 30;
 
+const HANGS: &str = "IT HANGS";
+const CRASHES: &str = "IT CRASHES";
+
 /// What became of a file.
 #[derive(Debug)]
-pub(super) enum Judged {
+pub(crate) enum Judged {
     /// It was decoded.
     Decoded {
         format: String,
@@ -38,9 +42,9 @@ pub(super) enum Judged {
 
 /// What the process tells of itself.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cost {
-    pub(super) milliseconds: f64,
-    pub(super) peak_kib: u64,
+pub(crate) struct Cost {
+    pub(crate) milliseconds: f64,
+    pub(crate) peak_kib: u64,
 }
 
 impl Judged {
@@ -50,7 +54,19 @@ impl Judged {
 
     pub(super) fn with_cost(file: &Path, scratch: &Path) -> Result<(Self, Cost)> {
         let preview = scratch_file(scratch, "preview.jpg");
-        let told = ask(file, &preview)?;
+        let (mut judged, cost) = Self::read(file, &ask(file, &preview, PREVIEW_PIXELS)?);
+        if let Self::Decoded { error, .. } = &mut judged {
+            *error = reference::distance(file, &preview, scratch)?;
+        }
+        Ok((judged, cost))
+    }
+
+    /// What becomes of it with a preview of this size, without the reference.
+    pub(crate) fn alone(file: &Path, scratch: &Path, side: u32) -> Result<(Self, Cost)> {
+        Ok(Self::read(file, &ask(file, &scratch_file(scratch, "preview.jpg"), side)?))
+    }
+
+    fn read(file: &Path, told: &Value) -> (Self, Cost) {
         let cost = Cost {
             milliseconds: told["milliseconds"].as_f64().unwrap_or(0.0),
             peak_kib: told["peak_kib"].as_u64().unwrap_or(0),
@@ -63,11 +79,10 @@ impl Judged {
         } else if let Some(why) = text("placeholder") {
             Self::Placeholder { format, why }
         } else {
-            let error = reference::distance(file, &preview, scratch)?;
             let warning = told["warning"].as_bool().unwrap_or(false);
-            Self::Decoded { format, warning, error, file: file.to_owned() }
+            Self::Decoded { format, warning, error: None, file: file.to_owned() }
         };
-        Ok((judged, cost))
+        (judged, cost)
     }
 
     pub(super) fn format(&self) -> &str {
@@ -76,6 +91,11 @@ impl Judged {
             | Self::Placeholder { format, .. }
             | Self::Refused { format, .. } => format,
         }
+    }
+
+    /// Whether it has an outcome: it has not crashed, and does not hang.
+    pub(crate) fn is_told(&self) -> bool {
+        !matches!(self, Self::Refused { why, .. } if why == HANGS || why == CRASHES)
     }
 
     pub(super) fn is_fine(&self) -> bool {
@@ -97,9 +117,9 @@ impl fmt::Display for Judged {
 }
 
 /// Starts a process for the file; a crash and a hang are told as refusals, as which they stand in the table.
-fn ask(file: &Path, preview: &Path) -> Result<Value> {
+fn ask(file: &Path, preview: &Path, side: u32) -> Result<Value> {
     let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
-    command.arg("formats-one").arg(file).arg(preview);
+    command.arg("formats-one").arg(file).arg(preview).arg("--side").arg(side.to_string());
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let refused = |why: &str| Ok(serde_json::json!({ "refused": why }));
     let mut backoff = Backoff::within(TIME_MAX);
@@ -107,13 +127,13 @@ fn ask(file: &Path, preview: &Path) -> Result<Value> {
         if !backoff.pause() {
             child.kill()?;
             child.wait()?;
-            return refused("IT HANGS");
+            return refused(HANGS);
         }
     }
     let mut told = String::new();
     child.stdout.take().context("no output")?.read_to_string(&mut told)?;
     if !child.wait()?.success() {
-        return refused("IT CRASHES");
+        return refused(CRASHES);
     }
     serde_json::from_str(&told).context("a process has told nothing")
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use dos_preview::{Known, Looked, look};
+use dos_preview::{Known, Looked, PREVIEW_PIXELS, look};
 
 use crate::say;
 
@@ -21,6 +21,9 @@ pub(crate) struct One {
     /// Where its preview goes
     #[arg(value_name = "JPEG")]
     preview: PathBuf,
+    /// The longest side of its preview
+    #[arg(long, value_name = "N", default_value_t = PREVIEW_PIXELS)]
+    side: u32,
 }
 
 /// Looks at it.
@@ -30,8 +33,9 @@ pub(crate) struct One {
 pub(crate) fn look_at(one: &One) -> Result<()> {
     let file = File::open(&one.file).with_context(|| format!("cannot open {}", one.file.display()))?;
     let bytes = file.metadata()?.len();
+    let known = Known { name: "file", bytes, any: false, side: one.side };
     let start = Instant::now();
-    let looked = look(BufReader::with_capacity(64 << 10, file), Known { name: "file", bytes, any: false });
+    let looked = look(BufReader::with_capacity(64 << 10, file), known);
     let milliseconds = start.elapsed().as_secs_f64() * 1e3;
     let told = match looked {
         Ok(Looked::Picture(picture)) => {

@@ -19,9 +19,12 @@ pub(super) fn distance(file: &Path, preview: &Path, scratch: &Path) -> Result<Op
     let ours = image::open(preview)?.to_rgb8();
     let thumbnail = scratch_file(scratch, "reference.png");
     let mut command = Command::new("vipsthumbnail");
-    command.args(["--size", "256x256>", "--eprofile", "srgb", "-o"]).arg(&thumbnail).arg(file);
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    if !status.is_ok_and(|status| status.success()) {
+    command.args(["--size", "256x256>"]);
+    // What has no profile is sRGB already, and taken through a profile it loses its shadows.
+    if succeeds(Command::new("vipsheader").args(["-f", "icc-profile-data"]).arg(file)) {
+        command.args(["--eprofile", "srgb"]);
+    }
+    if !succeeds(command.arg("-o").arg(&thumbnail).arg(file)) {
         return Ok(None);
     }
     let Ok(theirs) = image::open(&thumbnail) else { return Ok(None) };
@@ -35,6 +38,11 @@ pub(super) fn distance(file: &Path, preview: &Path, scratch: &Path) -> Result<Op
     }
     let theirs = imageops::resize(&theirs, width, height, imageops::FilterType::Triangle);
     Ok(Some(worst_block(&ours, &theirs)))
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
 
 fn on_white(image: &image::RgbaImage) -> RgbImage {

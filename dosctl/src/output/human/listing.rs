@@ -1,7 +1,7 @@
 //! Peers and images in listings.
 
 use dos_protocol::{
-    Timestamp, Visibility,
+    TakenAt, Timestamp, Visibility,
     model::{Access, AccessState, ImageInfo, PeerInfo},
     record::SignatureState,
 };
@@ -26,8 +26,10 @@ pub(crate) fn page(text: &mut Text, peers: &[PeerInfo], next: Option<&Token>) {
         let album: &[&str] = if has_albums { &["ALBUM"] } else { &[] };
         let has_texts = peers.iter().flat_map(|who| &who.images).any(|image| image.description().is_some());
         let description: &[&str] = if has_texts { &["DESCRIPTION"] } else { &[] };
-        let columns =
-            [&["PEER", "ID", "SEEN", "IMAGE"], album, &[">PIXELS", ">SIZE", "ACCESS"], description].concat();
+        let has_dates = peers.iter().flat_map(|who| &who.images).any(|image| image.taken_at().is_some());
+        let taken: &[&str] = if has_dates { &["TAKEN"] } else { &[] };
+        let facts = [">PIXELS", ">SIZE", "ACCESS"];
+        let columns = [&["PEER", "ID", "SEEN", "IMAGE"], album, &facts, taken, description].concat();
         let mut table = Table::new(&columns);
         for who in peers {
             let head = [or_nothing(who.name.as_ref()), who.id.to_string(), seen(who, text.now)];
@@ -37,8 +39,10 @@ pub(crate) fn page(text: &mut Text, peers: &[PeerInfo], next: Option<&Token>) {
             for image in &who.images {
                 let [name, cells @ ..] = image_cells(image, text.now);
                 let album = has_albums.then(|| or_nothing(image.album()));
+                let taken = has_dates.then(|| or_nothing(image.taken_at().map(TakenAt::clock)));
                 let description = has_texts.then(|| described(image));
-                table.row([&head[..], &[name], album.as_slice(), &cells, description.as_slice()].concat());
+                let more = [taken.as_slice(), description.as_slice()].concat();
+                table.row([&head[..], &[name], album.as_slice(), &cells, &more].concat());
             }
         }
         table.show(text);

@@ -1,7 +1,7 @@
 //! Images, the peers that have them, and what becomes of them.
 
 use dos_protocol::{
-    AlbumName, Allowance, Description, ImageId, ImageName, ImagePath, PeerId, PeerName, Timestamp,
+    AlbumName, Allowance, Description, ImageId, ImageName, ImagePath, PeerId, PeerName, TakenAt, Timestamp,
     model::{self, AccessState, Address, Format, PreviewInfo},
     record::SignatureState,
 };
@@ -25,6 +25,12 @@ pub(crate) struct Image<'a> {
     signature: Option<&'static str>,
     album: Option<&'a AlbumName>,
     description: Option<&'a Description>,
+    /// In base64.
+    thumbhash: Option<String>,
+    /// RFC 3339: in UTC, or the clock's own time with `-00:00` where its zone is not known.
+    taken_at: Option<String>,
+    /// How far the clock was from UTC.
+    taken_zone: Option<String>,
     visibility: &'static str,
     added_at: Option<Moment>,
 }
@@ -58,6 +64,9 @@ impl<'a> From<&'a model::ImageInfo> for Image<'a> {
             signature: image.signature.map(SignatureState::as_str),
             album: image.album(),
             description: image.description(),
+            thumbhash: image.thumbhash().map(ToString::to_string),
+            taken_at: image.taken_at().map(TakenAt::rfc3339),
+            taken_zone: image.taken_at().and_then(TakenAt::zone),
             visibility: image.visibility.as_str(),
             added_at: image.added_at.map(Moment),
         }

@@ -167,14 +167,32 @@ fn sizes_are_possible() {
         (original(1, 1, 100, 200 + (1 << 20)), None),
         (original(1, 1, 100, 201 + (1 << 20)), sealed),
     ] {
-        let error = check(&publish).err();
+        let error = check(&publish, PreviewSize::Usual).err();
         assert_eq!(error.as_ref().map(|error| &*error.message), expected, "{publish:?}");
         assert!(error.is_none_or(|error| error.code == Code::Invalid));
+    }
+    let (bytes, pixels) = (Some("a preview has 1 to 262144 bytes"), Some("a preview fits in 512x512 pixels"));
+    for (publish, expected) in [
+        (preview(512, 512, 262_144), None),
+        (preview(1, 1, 262_145), bytes),
+        (preview(513, 1, 1), pixels),
+        (preview(1, 513, 1), pixels),
+    ] {
+        let error = check(&publish, PreviewSize::Large).err();
+        assert_eq!(error.map(|error| error.message.to_string()).as_deref(), expected, "{publish:?}");
     }
 }
 
 fn word_of(revision: u64) -> ImageRecord {
-    ImageRecord { revision, preview_hash: [3; 32], signature: [4; 64].into(), album: None, description: None }
+    ImageRecord {
+        revision,
+        preview_hash: [3; 32],
+        signature: [4; 64].into(),
+        album: None,
+        description: None,
+        thumbhash: None,
+        taken: None,
+    }
 }
 
 #[test]

@@ -341,3 +341,10 @@ END $$;
 CREATE TRIGGER images_described AFTER UPDATE OF description ON images FOR EACH ROW
     WHEN (new.description IS DISTINCT FROM old.description) EXECUTE FUNCTION images_described();
 "#;
+
+pub(super) const THUMBS: &str = r#"
+ALTER TABLE images ADD COLUMN thumbhash bytea CHECK(length(thumbhash) BETWEEN 5 AND 25);
+ALTER TABLE images ADD COLUMN thumbhash_signature bytea CHECK(length(thumbhash_signature) = 64);
+ALTER TABLE images ADD COLUMN taken text COLLATE "C";
+ALTER TABLE images ADD COLUMN taken_signature bytea CHECK(length(taken_signature) = 64);
+"#;

@@ -20,6 +20,52 @@
     if (question && !confirm(question)) event.preventDefault();
   });
 
+  // Before a preview is there, its colours: its ThumbHash (https://evanw.github.io/thumbhash) on the canvas behind it. Whatever a hash
+  // says, few pixels are computed.
+  const drawn = new WeakSet();
+  const draw = (canvas) => {
+    const bytes = Uint8Array.from(atob(canvas.dataset.thumbhash), (character) => character.charCodeAt(0));
+    const [first, second] = [bytes[0] | bytes[1] << 8 | bytes[2] << 16, bytes[3] | bytes[4] << 8];
+    const isOpaque = !(first >> 23 & 1), most = isOpaque ? 7 : 5, isWide = second >> 15 & 1;
+    const [across, down] = [isWide ? most : second & 7, isWide ? second & 7 : most].map((count) => Math.max(3, count));
+    // Four bits for each frequency, the lower ones first.
+    let at = isOpaque ? 10 : 12;
+    const frequencies = (across, down, scale) => {
+      const found = [];
+      for (let y = 0; y < down; y++) {
+        for (let x = y ? 0 : 1; x * down < across * (down - y); x++, at++) {
+          found.push([x, y, ((bytes[at >> 1] >> (at & 1 ? 4 : 0) & 15) / 7.5 - 1) * scale]);
+        }
+      }
+      return found;
+    };
+    const light = frequencies(across, down, (first >> 18 & 31) / 31);
+    const [yellow, red] = [3, 9].map((shift) => frequencies(3, 3, (second >> shift & 63) / 63 * 1.25));
+    const { width, height } = canvas;
+    const waves = (length) => Array.from({ length: 8 }, (_, n) =>
+      Array.from({ length }, (_, place) => Math.cos(Math.PI / length * (place + .5) * n)));
+    const [rows, columns] = [waves(height), waves(width)];
+    const context = canvas.getContext("2d"), image = context.createImageData(width, height);
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const sum = (average, terms) => terms.reduce((sum, [u, v, f]) => sum + 2 * f * columns[u][x] * rows[v][y], average);
+        const l = sum((first & 63) / 63, light);
+        const p = sum((first >> 6 & 63) / 31.5 - 1, yellow), q = sum((first >> 12 & 63) / 31.5 - 1, red);
+        const b = l - 2 / 3 * p, r = (3 * l - b + q) / 2;
+        image.data.set([255 * r, 255 * (r - q), 255 * b, 255], 4 * (y * width + x));
+      }
+    }
+    context.putImageData(image, 0, 0);
+  };
+  const drawAll = () => {
+    for (const canvas of document.querySelectorAll("canvas[data-thumbhash]")) {
+      if (drawn.has(canvas)) continue;
+      drawn.add(canvas);
+      draw(canvas);
+    }
+  };
+  drawAll();
+
   // A page as the server renders it now. Null if the session is over.
   const fetched = async (address) => {
     const response = await fetch(address, { headers: { "x-live": "1" }, credentials: "same-origin" });
@@ -62,6 +108,7 @@
         continue;
       }
       here.replaceWith(now);
+      drawAll();
       if (id !== "nav" && id !== "me") say("The page was updated.");
       if (id === "pictures") watchMore();
     }
@@ -121,6 +168,7 @@
         if (!page || mine !== turn) return;
         history.replaceState(null, "", address);
         $("pictures").replaceWith(page.getElementById("pictures"));
+        drawAll();
         say(document.querySelectorAll("#grid > li").length + " pictures found");
         watchMore();
       }, 200);
@@ -135,6 +183,7 @@
       const page = await fetched(more.href);
       if (!page || !more.isConnected) return;
       $("grid").append(...page.querySelectorAll("#grid > li"));
+      drawAll();
       $("grid").dataset.grown = "1";
       const next = page.getElementById("more");
       if (next) { more.parentElement.replaceWith(next.parentElement); watchMore(); } else more.parentElement.remove();
@@ -199,6 +248,7 @@
       body.append("album", add.album.value);
       body.append("description", add.description.value);
       if (add.private.checked) body.append("private", "yes");
+      if (add.date.checked) body.append("date", "yes");
       body.append("file", file);
       const request = new XMLHttpRequest();
       request.open("POST", "/add");

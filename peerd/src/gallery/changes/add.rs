@@ -62,6 +62,7 @@ fn form(visitor: &Visitor, albums: &[AlbumSummary]) -> Markup {
             label { "Into album (not required)" input name="album" list="albums" maxlength="100" autocomplete="off"; }
             datalist #albums { @for album in albums { option value=(album.name) {} } }
             label.check { input type="checkbox" name="private" value="yes"; "Private: only those with a grant see it" }
+            label.check { input type="checkbox" name="date" value="yes"; "Show others when it was taken, if its camera has written that down" }
             label.wide {
                 "Description, for those who do not see the picture (not required; of several pictures each gets it)"
                 input name="description" maxlength=(DESCRIPTION_BYTES_MAX) autocomplete="off";
@@ -84,6 +85,7 @@ struct Options {
     album: Option<AlbumName>,
     description: Option<Description>,
     is_private: bool,
+    keeps_date: bool,
 }
 
 /// A file as it arrives.
@@ -181,6 +183,7 @@ async fn take(options: &mut Options, visitor: &Visitor, part: &mut Field<'_>) ->
         ("description", "") => {}
         ("description", text) => options.description = Some(field("a description", text)?),
         ("private", "yes") => options.is_private = true,
+        ("date", "yes") => options.keeps_date = true,
         _ => {}
     }
     Ok(())
@@ -195,13 +198,14 @@ async fn one(
     let name =
         ImageName::from_file_stem(stem).map_err(|error| WireError::new(Code::Invalid, error.to_string()))?;
     let visibility = options.is_private.then_some(Visibility::Private);
+    let how = AddOptions { keep_date: options.keeps_date, ..AddOptions::default() };
     let command = match (visibility, &options.album, &options.description) {
         // As a directory of an older version knows it.
-        (None, None, None) => Command::Add { name, replace: false, options: Some(AddOptions::default()) },
+        (None, None, None) => Command::Add { name, replace: false, options: Some(how) },
         (visibility, album, description) => Command::AddAs {
             name,
             replace: false,
-            options: AddOptions::default(),
+            options: how,
             visibility,
             album: album.clone(),
             description: description.clone(),

@@ -23,6 +23,7 @@ use crate::gallery::{
     page::{Page, Section, csrf, whole},
     perform::{ask, image, news, unexpected},
     sessions::Visitor,
+    thumb::framed,
     words,
 };
 
@@ -47,13 +48,16 @@ pub(in crate::gallery) async fn page(
     let body = html! {
         article.picture {
             figure {
-                img src=(address::of_image("preview", &path)) alt=(words::alternative(&image))
-                    width=(preview.width.max(1)) height=(preview.height.max(1));
+                (framed(&image, &html! {
+                    img src=(address::of_image("preview", &path)) alt=(words::alternative(&image))
+                        width=(preview.width.max(1)) height=(preview.height.max(1));
+                }))
                 figcaption.hint { "The preview. The original is " (words::facts(&image)) "." }
             }
             div.panel {
                 h1 { (image.name) }
                 (whose(&owner, &image, &who))
+                @if let Some(taken) = image.taken_at() { p.facts { "Taken " (words::taken(taken)) } }
                 @if let Some(text) = image.description() { p.described { (text) } }
                 (panel)
             }

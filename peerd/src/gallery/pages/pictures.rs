@@ -26,6 +26,7 @@ use crate::gallery::{
     page::{Page, Section, whole},
     perform::{Listing, list, newest},
     sessions::Visitor,
+    thumb::framed,
     words,
 };
 
@@ -342,8 +343,10 @@ fn tile(Found { owner, image }: &Found, me: Option<PeerId>) -> Markup {
     html! {
         li {
             a href=(address::of_image("picture", &path)) {
-                img src=(address::of_image("preview", &path)) alt=(alt) loading="lazy" decoding="async"
-                    width=(image.preview.width.max(1)) height=(image.preview.height.max(1));
+                (framed(image, &html! {
+                    img src=(address::of_image("preview", &path)) alt=(alt) loading="lazy" decoding="async"
+                        width=(image.preview.width.max(1)) height=(image.preview.height.max(1));
+                }))
                 span.caption {
                     b { (image.name) }
                     span.who {

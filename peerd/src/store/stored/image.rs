@@ -5,7 +5,9 @@ use dos_protocol::{
     directory::{Preview, Publish},
     model::{ImageInfo, Original, PreviewInfo},
     name::NameError,
-    record::{Album, Described, ImageRecord},
+    record::{Album, Described, ImageRecord, Taken, Thumb},
+    taken::NoMoment,
+    thumbhash::NoThumbHash,
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
@@ -52,6 +54,24 @@ struct RecordRow {
     album: Option<AlbumRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<DescribedRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    thumbhash: Option<ThumbRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    taken: Option<TakenRow>,
+}
+
+/// See [`Thumb`].
+#[derive(Debug, Serialize, Deserialize)]
+struct ThumbRow {
+    hash: ByteBuf,
+    signature: ByteArray<64>,
+}
+
+/// See [`Taken`].
+#[derive(Debug, Serialize, Deserialize)]
+struct TakenRow {
+    at: String,
+    signature: ByteArray<64>,
 }
 
 /// See [`Described`].
@@ -68,6 +88,28 @@ struct AlbumRow {
     signature: ByteArray<64>,
 }
 
+/// Not as this or a newer release has written it.
+#[derive(Debug)]
+struct BadRow;
+
+impl From<NameError> for BadRow {
+    fn from(_: NameError) -> Self {
+        Self
+    }
+}
+
+impl From<NoThumbHash> for BadRow {
+    fn from(_: NoThumbHash) -> Self {
+        Self
+    }
+}
+
+impl From<NoMoment> for BadRow {
+    fn from(_: NoMoment) -> Self {
+        Self
+    }
+}
+
 impl From<ImageRecord> for RecordRow {
     fn from(record: ImageRecord) -> Self {
         Self {
@@ -82,19 +124,37 @@ impl From<ImageRecord> for RecordRow {
                 text: described.text.to_string(),
                 signature: ByteArray::new(*described.signature.as_bytes()),
             }),
+            thumbhash: record.thumbhash.map(|thumb| ThumbRow {
+                hash: ByteBuf::from(thumb.hash.as_bytes()),
+                signature: ByteArray::new(*thumb.signature.as_bytes()),
+            }),
+            taken: record.taken.map(|taken| TakenRow {
+                at: taken.at.to_string(),
+                signature: ByteArray::new(*taken.signature.as_bytes()),
+            }),
         }
     }
 }
 
 impl TryFrom<RecordRow> for ImageRecord {
-    type Error = NameError;
+    type Error = BadRow;
 
-    fn try_from(row: RecordRow) -> Result<Self, NameError> {
+    fn try_from(row: RecordRow) -> Result<Self, BadRow> {
         let album = |row: AlbumRow| {
-            Ok(Album { name: row.name.parse()?, signature: row.signature.into_array().into() })
+            Ok::<_, BadRow>(Album { name: row.name.parse()?, signature: row.signature.into_array().into() })
         };
         let described = |row: DescribedRow| {
-            Ok(Described { text: row.text.parse()?, signature: row.signature.into_array().into() })
+            Ok::<_, BadRow>(Described {
+                text: row.text.parse()?,
+                signature: row.signature.into_array().into(),
+            })
+        };
+        let thumb = |row: ThumbRow| {
+            let hash = row.hash.into_vec().try_into()?;
+            Ok::<_, BadRow>(Thumb { hash, signature: row.signature.into_array().into() })
+        };
+        let taken = |row: TakenRow| {
+            Ok::<_, BadRow>(Taken { at: row.at.parse()?, signature: row.signature.into_array().into() })
         };
         Ok(Self {
             revision: row.revision,
@@ -102,6 +162,8 @@ impl TryFrom<RecordRow> for ImageRecord {
             signature: row.signature.into_array().into(),
             album: row.album.map(album).transpose()?,
             description: row.description.map(described).transpose()?,
+            thumbhash: row.thumbhash.map(thumb).transpose()?,
+            taken: row.taken.map(taken).transpose()?,
         })
     }
 }

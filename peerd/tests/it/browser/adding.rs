@@ -56,3 +56,39 @@ fn files_are_dropped_and_chosen_many_at_once_each_with_its_outcome() {
     // One's own costs nothing, and is what was dropped.
     wait_until("it is there", || alice.ctl(&["view", "sea", "-o", "-"]).out == sea);
 }
+
+#[test]
+fn a_picture_is_seen_in_its_colours_before_its_preview_is_there() {
+    let Some(chrome) = Chrome::start("a_picture_is_seen_in_its_colours_before_its_preview_is_there") else {
+        return;
+    };
+    let stage = Stage::new();
+    let alice = stage.peer("alice");
+    let halves = image::RgbImage::from_fn(300, 200, |x, _| {
+        image::Rgb(if x < 150 { [220, 40, 30] } else { [30, 60, 210] })
+    });
+    halves.save(alice.dir.join("halves.png")).unwrap();
+    alice.ctl(&["add", "halves.png"]).ok();
+    let window = chrome.window(&alice);
+    for page in [
+        "/?of=mine".to_owned(),
+        format!("/picture/{}/halves", alice.json(&["status"])["id"].as_str().unwrap()),
+    ] {
+        window.open(&page);
+        window.waits_for(
+            "it is drawn red on the left and blue on the right",
+            "(() => { const canvas = document.querySelector('.frame canvas'); \
+             if (!canvas) return false; \
+             const at = (x) => canvas.getContext('2d').getImageData(x, canvas.height >> 1, 1, 1).data; \
+             const [left, right] = [at(3), at(canvas.width - 4)]; \
+             return left[0] > 150 && left[2] < 90 && right[2] > 150 && right[0] < 90; })()",
+        );
+        // What the server sends is what is there: no refresh takes the page for another one.
+        let markup = "return document.querySelector('.frame canvas').outerHTML";
+        let canvas = window.js(markup, vec![]).as_str().unwrap().to_owned();
+        assert!(!canvas.contains("style"), "{canvas}");
+    }
+    // The browser has a word on how this test looks at the canvas; nothing breaks the page's policy.
+    let complaints = window.complaints();
+    assert!(complaints.iter().all(|text| text.contains("getImageData")), "{complaints:?}");
+}

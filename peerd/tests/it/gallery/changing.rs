@@ -14,9 +14,13 @@ fn id(peer: &Peer) -> String {
 fn upload(browser: &Browser, csrf: &str, files: &[(&str, &[u8])]) -> Vec<u8> {
     let Browser { address, cookie, .. } = browser;
     let mut body = Vec::new();
-    for (name, value) in
-        [("csrf", csrf), ("album", "Coast"), ("description", "A grey sea."), ("private", "yes")]
-    {
+    for (name, value) in [
+        ("csrf", csrf),
+        ("album", "Coast"),
+        ("description", "A grey sea."),
+        ("private", "yes"),
+        ("date", "yes"),
+    ] {
         let part = format!("--xyz\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
         body.extend(part.into_bytes());
     }
@@ -42,7 +46,7 @@ fn pictures_are_added_into_an_album_and_what_is_none_is_told() {
     let alice = stage.peer("alice");
     let bob = stage.peer("bob");
     let browser = Browser::of(&alice);
-    let (sea, hill) = (pictures::jpeg(1), pictures::jpeg(2));
+    let (sea, hill) = (pictures::dated(None), pictures::jpeg(2));
     let files: [(&str, &[u8]); 3] = [("sea.jpg", &sea), ("none.jpg", b"no picture"), ("hill.jpg", &hill)];
     let refused = send(browser.address, &upload(&browser, "guessed", &files));
     assert_eq!(refused.status, 403);
@@ -55,6 +59,10 @@ fn pictures_are_added_into_an_album_and_what_is_none_is_told() {
     assert_eq!((&albums["albums"][0]["name"], &albums["albums"][0]["images"]), (&"Coast".into(), &2.into()));
     let described = alice.json(&["list", "--mine"]);
     assert_eq!(described["peers"][0]["images"][1]["description"], "A grey sea.", "{described}");
+    assert_eq!(described["peers"][0]["images"][1]["taken_at"], "2024-05-06T07:08:09-00:00", "{described}");
+    let shown = browser.get(&format!("/picture/{}/sea", id(&alice))).text();
+    assert!(shown.contains("Taken 2024-05-06 07:08:09<"), "{shown}");
+    assert!(shown.contains("<canvas data-thumbhash=") && !shown.contains("style="), "{shown}");
     assert!(browser.get("/?of=mine&album=Coast&q=SE").text().contains("<b>sea</b>"));
     assert!(!browser.get("/?of=mine&q=zzz").text().contains("<b>sea</b>"));
     // It is private: others do not see it.

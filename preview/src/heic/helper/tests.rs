@@ -59,6 +59,28 @@ fn what_does_not_end_is_ended_with_what_it_has_started() {
 }
 
 #[test]
+fn what_it_leaves_behind_is_ended_too_and_does_not_hold_up_the_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let number = directory.path().join("number");
+    rustix::fs::mknodat(rustix::fs::CWD, &number, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let script = format!("sleep 1000 > \"$4\" & echo $! > {}; echo done > \"$4\"", number.display());
+    // Whoever waited for it would get no answer in time.
+    let (left, answer) = std::thread::scope(|scope| {
+        let running = scope.spawn(|| run(&script, b"x"));
+        (fs::read_to_string(&number).unwrap(), running.join().unwrap())
+    });
+    assert_eq!(answer.unwrap(), b"done\n");
+    let is_gone = || {
+        let state = fs::read_to_string(format!("/proc/{}/stat", left.trim()));
+        state.map_or(true, |state| state.contains(") Z"))
+    };
+    let mut backoff = dos_testing::Backoff::within(Duration::from_secs(10));
+    while !is_gone() {
+        assert!(backoff.pause(), "process {left} goes on");
+    }
+}
+
+#[test]
 fn nothing_is_left_of_it() {
     let left = || {
         let names = fs::read_dir(std::env::temp_dir()).unwrap().map(|entry| entry.unwrap().file_name());

@@ -59,8 +59,16 @@ fn images() -> Vec<Command> {
     let own = || "sea".parse().unwrap();
     vec![
         Command::Add { name: own(), replace: true, options: None },
-        Command::Add { name: own(), replace: false, options: Some(AddOptions { strict: true, any: false }) },
-        Command::Add { name: own(), replace: false, options: Some(AddOptions { strict: false, any: true }) },
+        Command::Add {
+            name: own(),
+            replace: false,
+            options: Some(AddOptions { strict: true, any: false, keep_date: false }),
+        },
+        Command::Add {
+            name: own(),
+            replace: false,
+            options: Some(AddOptions { strict: false, any: true, keep_date: false }),
+        },
         Command::Remove(own()),
         Command::Rename { name: own(), new: "ocean".parse().unwrap() },
         Command::Preview(image()),
@@ -165,7 +173,7 @@ fn albums() -> Vec<Command> {
         Command::AddAs {
             name: "sea".parse().unwrap(),
             replace: false,
-            options: AddOptions { strict: true, any: false },
+            options: AddOptions { strict: true, any: false, keep_date: false },
             visibility: Some(Visibility::Private),
             album: Some(album()),
             description: None,
@@ -177,6 +185,11 @@ fn albums() -> Vec<Command> {
             visibility: None,
             album: None,
             description: Some("A boat.".parse().unwrap()),
+        },
+        Command::Add {
+            name: "sea".parse().unwrap(),
+            replace: false,
+            options: Some(AddOptions { keep_date: true, ..AddOptions::default() }),
         },
         Command::Set {
             name: "sea".parse().unwrap(),

@@ -11,15 +11,15 @@ use dos_protocol::{
         RendezvousCall, Request, RequestAccess, Send, Sent, Set, Share, Sign, SignIn, SignedIn, Spend,
         SpendKind, Spent, Subscription, Ticket, ToDirectory, Update, Viewed, ViewedKind, ViewsChange,
     },
-    model::{ImageInfo, PeerInfo, SessionEnd, Visibility},
+    model::{ImageInfo, PeerInfo, PreviewSize, SessionEnd, Visibility},
 };
 
 use super::{
     Samples,
     model::{
         alice, at, bob, data_state, fuller_grant, fuller_key, grant, image, inbox_message, key, message_id,
-        name, original, peer, peer_state, preview, record, record_in_album, record_with_description, request,
-        sealed, sealing_key, sign_in, split,
+        name, original, peer, peer_state, preview, record, record_in_album, record_with_all,
+        record_with_description, request, sealed, sealing_key, sign_in, split,
     },
 };
 
@@ -256,6 +256,7 @@ fn healing() -> Vec<Op> {
             visibility: None,
             record: Some(record_with_description()),
         })),
+        Op::Set(Box::new(Set { image: ImageNo(7), visibility: None, record: Some(record_with_all()) })),
     ]
 }
 
@@ -299,6 +300,7 @@ fn signed_in() -> SignedIn {
         data: None,
         nodes: Vec::new(),
         mapped: None,
+        previews: PreviewSize::default(),
     }
 }
 
@@ -390,6 +392,7 @@ fn reaching() -> Vec<Answer> {
         Answer::Rendezvous(RendezvousAt { mapped: "192.0.2.7:40123".parse().ok(), begin_us: 12_500 }),
         Answer::Rendezvous(RendezvousAt { mapped: None, begin_us: 0 }),
         Answer::SignedIn(SignedIn { mapped: "192.0.2.7:40123".parse().ok(), ..signed_in() }),
+        Answer::SignedIn(SignedIn { previews: PreviewSize::Large, ..signed_in() }),
     ]
 }
 

@@ -9,7 +9,7 @@ use dos_protocol::{
         Access, AccessState, Format, Grant, ImageInfo, Original, PeerInfo, PreviewInfo, SealedCopy,
         SessionEnd, Visibility,
     },
-    record::{Album, Described, ImageRecord, SignatureState},
+    record::{Album, Described, ImageRecord, SignatureState, Taken, Thumb},
 };
 
 pub(super) fn alice() -> PeerId {
@@ -115,6 +115,8 @@ pub(super) fn record() -> ImageRecord {
         signature: [5; 64].into(),
         album: None,
         description: None,
+        thumbhash: None,
+        taken: None,
     }
 }
 
@@ -126,6 +128,14 @@ pub(super) fn record_in_album() -> ImageRecord {
 pub(super) fn record_with_description() -> ImageRecord {
     let described = Described { text: "A boat.".parse().unwrap(), signature: [7; 64].into() };
     ImageRecord { description: Some(described), ..record_in_album() }
+}
+
+/// As the newest release signs it: with the ThumbHash of the preview and the moment of capture.
+pub(super) fn record_with_all() -> ImageRecord {
+    let hash = vec![0x1f, 0xe6, 0x05, 0x12, 0x80, 0x77].try_into().unwrap();
+    let taken = Taken { at: "2024-05-06T07:08:09+02:00".parse().unwrap(), signature: [9; 64].into() };
+    let thumbhash = Some(Thumb { hash, signature: [8; 64].into() });
+    ImageRecord { thumbhash, taken: Some(taken), ..record_with_description() }
 }
 
 pub(super) fn sealing_key() -> SealingKey {
