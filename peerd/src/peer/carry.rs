@@ -68,7 +68,7 @@ pub(super) struct Called {
 /// What came of a transfer on its way.
 pub(super) enum Carried {
     /// All of it.
-    Whole(Arrived),
+    Whole(Box<Arrived>),
     /// The rest comes on another way.
     Elsewhere(Box<Called>),
 }
@@ -106,7 +106,7 @@ pub(super) async fn carry(search: Search<'_>, called: &mut Called) -> Result<Car
     let mut receiving = pin!(receive(search.peers, stream, list, course));
     let better = async {
         match search.route {
-            Route::Relayed => search.better(to, round_trip, &bounds).await,
+            Route::Relayed => Box::pin(search.better(to, round_trip, &bounds)).await,
             _ => std::future::pending().await,
         }
     };

@@ -305,6 +305,9 @@ pub(super) async fn unrelayed(peers: Arc<Peers>, tls: ClientTls, contact: Contac
             return Err("no rendezvous can be had".to_owned());
         }
         let met = rendezvous::call(&peers, &tls, &contact, &avoided).await;
+        if let Err(error) = &met {
+            tracing::debug!(peer = %contact.id, error, "a rendezvous has come to nothing");
+        }
         // One that led there the last time fails where its two ends are in use, or were a moment ago.
         let led_there = matches!(last, Some(Route::Punched(_) | Route::CalledBack(_)));
         if met.is_err() && !led_there {

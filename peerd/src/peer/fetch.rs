@@ -224,7 +224,7 @@ async fn attempt(
         peers.trust.note_word(&called.to.key, &signed.image, &signed.record).await?;
     }
     let row = grant.split;
-    let share = identity.vault.seal(EventKind::OwnerShare, row.as_bytes(), &**share)?;
+    let share = identity.vault.seal(EventKind::OwnerShare, row.as_bytes(), share)?;
     let list_bytes = list.as_ref().filter(|_| !whole).map(BlockList::to_bytes);
     let mut arrived = None;
     if !whole {

@@ -93,7 +93,7 @@ impl Bound {
 #[must_use]
 pub(super) enum Received {
     /// All of it.
-    Whole(Arrived),
+    Whole(Box<Arrived>),
     /// It goes on on another way.
     Left,
 }
@@ -174,7 +174,7 @@ where
         Err(IntakeError::Excess) => return Err(lost("it sent too much")),
         Err(IntakeError::Disk(error)) => return Err(disk(&error)),
     }
-    Ok(Received::Whole(Arrived { intake, hash }))
+    Ok(Received::Whole(Box::new(Arrived { intake, hash })))
 }
 
 fn disk(error: &std::io::Error) -> Broken {
@@ -265,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transfer<'_, S> {
                     if length == 0 {
                         return Err(lost("it closed the connection"));
                     }
-                    self.stalls.send_if_modified(|stalls| std::mem::take(stalls));
+                    self.stalls.send_if_modified(std::mem::take);
                     self.take(Piece { buffer, length }).await;
                     self.ask_next().await?;
                     silent_since = Instant::now();

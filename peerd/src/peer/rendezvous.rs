@@ -199,7 +199,14 @@ async fn exchange(socket: &mut TcpStream, ticket: &Ticket) -> io::Result<()> {
 ///
 /// # Errors
 /// If its ticket is of none.
-pub(super) async fn arrived(meetings: &Meetings, mut socket: TcpStream) -> io::Result<Option<TcpStream>> {
+pub(super) async fn arrived(peers: &Peers, socket: TcpStream) -> io::Result<Option<TcpStream>> {
+    let from = socket.peer_addr()?.ip();
+    let arrived = expected(&peers.meetings, socket).await?;
+    peers.attempts.met(from);
+    Ok(arrived)
+}
+
+async fn expected(meetings: &Meetings, mut socket: TcpStream) -> io::Result<Option<TcpStream>> {
     let ticket = read_preface(&mut socket).await?;
     let side = meetings.side(&ticket).ok_or(io::ErrorKind::PermissionDenied)?;
     send_preface(&mut socket, &ticket).await?;
@@ -217,7 +224,7 @@ pub(super) async fn arrived(meetings: &Meetings, mut socket: TcpStream) -> io::R
 
 /// Connects from this end, which shares the port of the session, to where the other side's is seen, until both have said the ticket.
 ///
-/// Where the peer has proved its key the last time, attempts count for nothing.
+/// At the host where the peer has proved its key the last time, attempts count for nothing.
 async fn punch(
     peers: &Peers,
     (local, mapped): (SocketAddr, Address),
@@ -248,6 +255,11 @@ async fn punch(
         sleep(PAUSE + PAUSE.mul_f64(f64::from(jitter()) / f64::from(u32::MAX))).await;
     }
     Err(last)
+}
+
+/// Whether this is at the host where the peer has proved its key the last time.
+fn is_known(peers: &Peers, peer: PeerId, mapped: Address) -> bool {
+    peers.ways.get(peer).is_some_and(|last| last.path() == Route::Punched(mapped).path())
 }
 
 /// Whether these two ends have a connection already.
@@ -283,7 +295,7 @@ pub(super) async fn call(
     let mapped = mapped.filter(|mapped| !avoided.has(Route::Punched(*mapped).path()));
     let mut tried = FuturesUnordered::new();
     if let Some(mapped) = mapped {
-        let is_known = peers.ways.get(contact.id) == Some(Route::Punched(mapped));
+        let is_known = is_known(peers, contact.id, mapped);
         tried.push(Either::Left(punched(peers, tls, (local, mapped, ticket), is_known)));
     }
     let mut why = "the other side did not call back".to_owned();
@@ -394,7 +406,8 @@ pub(super) async fn meet(
         match towards {
             Towards::Mapped(mapped) => {
                 let local = peers.upstream.session_address().ok_or(io::ErrorKind::NotConnected)?;
-                match punch(peers, (local, mapped), call.ticket, false).await {
+                let is_known = is_known(peers, call.from, mapped);
+                match punch(peers, (local, mapped), call.ticket, is_known).await {
                     // Where the caller listens, too, it can be reached from another port.
                     Err(error) if is_taken(&error) => call_back(peers, mapped, &call.ticket).await,
                     punched => punched,
@@ -456,7 +469,8 @@ mod tests {
             let mut far = TcpStream::connect(address).await.unwrap();
             let (near, _) = listener.accept().await.unwrap();
             let ticket = ticket(number);
-            let (arrived, exchanged) = tokio::join!(arrived(&meetings, near), exchange(&mut far, &ticket));
+            let (arrived, exchanged) =
+                tokio::join!(super::expected(&meetings, near), exchange(&mut far, &ticket));
             (arrived, exchanged.is_ok())
         };
         let (_expected, mut incoming) = meetings.expect(ticket(1)).unwrap();

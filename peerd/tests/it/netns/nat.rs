@@ -11,7 +11,7 @@
 //! The suite tries the pairs that differ in kind; `cargo xtask nat` tries all and prints a table. Needs root, `ip` and `nft` (Debian: iproute2,
 //! nftables); says clearly that it was skipped where it cannot run.
 
-use std::{env, io::Write as _, process::Stdio, time::Instant};
+use std::{env, fs, io::Write as _, process::Stdio, time::Instant};
 
 use dos_testing::{Guarded, has_program, skipped};
 
@@ -247,15 +247,21 @@ fn transfers_beside_each_other_have_a_punched_connection_each() {
     let alice = stage.peer_in("alice", Some(networks.name(Networks::ALICE)), &slow);
     let bob = stage.peer_in("bob", Some(networks.name(Networks::BOB)), &slow);
     for (seed, name) in [(1, "sea"), (2, "hill"), (3, "lake")] {
-        pictures::write_large(&alice.dir.join(name), seed, 16_000_000);
+        pictures::write_large(&alice.dir.join(name), seed, 24_000_000);
         give(&alice, &bob, name, &alice.dir.join(name));
     }
     let fetch = |name: &str| bob.command(&["--json", "fetch", name]).stdout(Stdio::piped()).spawn().unwrap();
     let first = fetch("alice/sea");
     wait_until("the first is under way", || arriving(&bob) > 1 << 20);
     let others = [fetch("alice/hill"), fetch("alice/lake")];
-    // She calls him meanwhile, too.
+    let copies = || fs::read_dir(bob.dir.join("state/partial")).map_or(0, Iterator::count);
+    wait_until("all are under way", || copies() == 3);
+    // She calls him meanwhile, too; where much is begun in one second, the relay may be sooner there the first time.
+    if alice.json(&["ping", "bob"])["way"] == "relayed" {
+        wait_until("a better way is found", || alice.log().contains("found beside the relay"));
+    }
     assert_eq!(alice.json(&["ping", "bob"])["how"], "punched", "{}", alice.log());
+    assert!(copies() > 0, "the transfers are over");
     for fetching in [first].into_iter().chain(others) {
         let output = fetching.wait_with_output().unwrap();
         let fetched: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
