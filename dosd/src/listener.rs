@@ -1,5 +1,5 @@
 //! The directory's port: accepts connections, has them prove their keys, and hands them to a session each, or to the relay
-//! if their first byte is that of a ticket.
+//! if their first byte is that of a ticket. One that asks where it comes from is told.
 //!
 //! What always holds: every connection is accepted at once, so that the kernel's queue, which is first come, first served, never
 //! fills. Until it has signed in it counts among those of its address ([`Admission`]): the address of a stranger, or of a thousand
@@ -22,13 +22,16 @@ use dos_daemon::{
 use dos_protocol::{
     PublicKey,
     directory::Ticket,
+    frame,
     limits::{
         FIRST_BYTE_TIME_MAX, HANDSHAKE_GRACE, HANDSHAKE_TIME_MAX, HANDSHAKES_MAX, HANDSHAKES_PER_ADDRESS,
         LISTEN_BACKLOG,
     },
+    model::Address,
     tls::ServerTls,
 };
 use tokio::{
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::timeout,
@@ -126,7 +129,7 @@ async fn visit(
         () = stop.cancelled() => return,
         () = pending.displaced() => Err(Unproved::Displaced),
         // Boxed, like what follows: a task is as large as its largest part for as long as it lasts.
-        begun = Box::pin(begin(&entrance, stream, (from, &pending))) => begun,
+        begun = Box::pin(begin(&entrance, stream, (seen, &pending))) => begun,
     };
     let directory = &entrance.directory;
     match begun {
@@ -142,6 +145,7 @@ async fn visit(
                 }
             }
         }
+        Ok(Begun::Told) => {}
         Ok(Begun::Relayed(ticket, stream)) => {
             drop(pending);
             Box::pin(directory.live.relay.serve(ticket, stream, from, stop)).await;
@@ -156,14 +160,17 @@ enum Begun {
     Session(PublicKey, Box<First>),
     /// To be joined with another one.
     Relayed(Ticket, TcpStream),
+    /// It wanted to know where it comes from, and was told.
+    Told,
 }
 
 /// Brings a connection to where it has said what it wants. Given up at any moment, it has changed nothing.
 async fn begin(
     entrance: &Entrance,
     stream: TcpStream,
-    (from, pending): (IpAddr, &Pending<IpAddr>),
+    (seen, pending): (SocketAddr, &Pending<IpAddr>),
 ) -> Result<Begun, Unproved> {
+    let from = seen.ip();
     let Some(first) = first_byte(&stream).await else { return Err(Unproved::Silent) };
     // The other side waits no longer for its handshake.
     if timeout(HANDSHAKE_TIME_MAX, pending.admitted()).await.is_err() {
@@ -175,14 +182,25 @@ async fn begin(
     }
     if is_relayed(first) {
         let read = Box::pin(read_ticket(stream)).await;
-        let (ticket, stream) = read.map_err(|error| {
+        let failed = |error: io::Error| {
             tracing::debug!(address = %from, %error, "no ticket came");
             Unproved::Failed
-        })?;
+        };
+        let (ticket, stream) = read.map_err(failed)?;
+        let Some(ticket) = ticket else {
+            return tell(stream, seen).await.map(|()| Begun::Told).map_err(failed);
+        };
         return Ok(Begun::Relayed(ticket, stream));
     }
     // Boxed, so that one that waits for its turn is small.
     Box::pin(prove(entrance, stream, from)).await
+}
+
+/// Answers where a connection comes from. It takes one packet, for which there is always room.
+async fn tell(mut stream: TcpStream, seen: SocketAddr) -> io::Result<()> {
+    let told = frame::to_frame(&Address(seen)).map_err(io::Error::other)?;
+    stream.write_all(&told).await?;
+    stream.shutdown().await
 }
 
 /// The handshake, and the first request.

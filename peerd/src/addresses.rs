@@ -3,9 +3,17 @@
 //! What always holds: addresses that only this host or this link understands are kept back, unless directory and peer are
 //! on one host; nothing is announced that the port is not open at, except what the user says.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+};
 
-use dos_protocol::{JoinLink, limits::ADDRESSES_MAX, model::Address, scope::is_peer_port};
+use dos_protocol::{
+    JoinLink,
+    limits::ADDRESSES_MAX,
+    model::Address,
+    scope::{Scope, is_peer_port, scope_of},
+};
 
 use crate::config::Config;
 
@@ -14,6 +22,12 @@ const ANYWHERE: [SocketAddr; 2] = [
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9),
     SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), 9),
 ];
+
+/// Where the kernel tells the routes of IPv4: by way of this process, since a service manager may hide everything else of `/proc`.
+pub(crate) const ROUTES: &str = "/proc/self/net/route";
+
+/// What a route leads over (`RTF_GATEWAY` in `linux/route.h`).
+pub(crate) const GATEWAY: u32 = 2;
 
 /// The port to announce, and the addresses: none and port 0, if nobody can connect. `mapped` is where a router forwards the port.
 pub(crate) fn announced(
@@ -28,7 +42,8 @@ pub(crate) fn announced(
     {
         tracing::warn!("other peers connect to no port below 1024 but 443");
     }
-    let own = open_at((&interfaces(), &outward()), listen, is_loopback(&server.host));
+    let ranked = Ranked { outward: outward(), routed: routed() };
+    let own = open_at((&interfaces(), &ranked), listen, is_loopback(&server.host));
     let mut addresses = config.advertise.clone();
     let own = own.into_iter().map(|ip| Address((ip, listen.port()).into()));
     for address in mapped.into_iter().chain(own) {
@@ -56,6 +71,47 @@ fn outward() -> Vec<IpAddr> {
     ANYWHERE.into_iter().filter_map(source_towards).collect()
 }
 
+/// What leads further than others.
+#[derive(Debug, Default)]
+struct Ranked {
+    /// The addresses from which packets go out into the world.
+    outward: Vec<IpAddr>,
+    /// Those of the interfaces behind which a router is: a VPN that everything goes through leaves those of the network that it goes
+    /// through, and bridges for containers have none.
+    routed: Vec<IpAddr>,
+}
+
+impl Ranked {
+    /// The smaller, the further an address leads.
+    fn of(&self, ip: IpAddr) -> u8 {
+        match ip {
+            _ if ip.is_loopback() => 4,
+            _ if self.outward.contains(&ip) => 0,
+            _ if self.routed.contains(&ip) => 1,
+            _ if scope_of(ip) == Some(Scope::Global) => 2,
+            _ => 3,
+        }
+    }
+}
+
+/// The addresses of the interfaces behind which a router is.
+fn routed() -> Vec<IpAddr> {
+    let routes = fs::read_to_string(ROUTES).unwrap_or_default();
+    let names = with_routers(&routes);
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default().into_iter();
+    interfaces.filter(|interface| names.contains(&&*interface.name)).map(|interface| interface.ip()).collect()
+}
+
+/// The interfaces of the routes that lead over a router, in the form of `/proc/net/route`.
+fn with_routers(routes: &str) -> Vec<&str> {
+    let routes = routes.lines().skip(1).filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [name, _, _, flags, ..] = fields[..] else { return None };
+        (u32::from_str_radix(flags, 16).ok()? & GATEWAY != 0).then_some(name)
+    });
+    routes.collect()
+}
+
 /// From which address of this host packets go to another one; nothing if there is no route. Nothing is sent.
 pub(crate) fn source_towards(there: SocketAddr) -> Option<IpAddr> {
     let any: IpAddr =
@@ -67,11 +123,7 @@ pub(crate) fn source_towards(there: SocketAddr) -> Option<IpAddr> {
 
 /// Of this host's addresses those at which the port is open to others. Loopback ones only if others are on this host, or
 /// nowhere.
-fn open_at(
-    (interfaces, outward): (&[IpAddr], &[IpAddr]),
-    listen: SocketAddr,
-    others_here: bool,
-) -> Vec<IpAddr> {
+fn open_at((interfaces, ranked): (&[IpAddr], &Ranked), listen: SocketAddr, others_here: bool) -> Vec<IpAddr> {
     let mut open: Vec<IpAddr> = match listen.ip().to_canonical() {
         IpAddr::V4(v4) if v4.is_unspecified() => interfaces.iter().copied().filter(IpAddr::is_ipv4).collect(),
         ip if ip.is_unspecified() => interfaces.to_vec(),
@@ -81,7 +133,7 @@ fn open_at(
     let elsewhere = open.iter().any(|ip| !ip.is_loopback());
     open.retain(|ip| !ip.is_loopback() || others_here || !elsewhere);
     // What leads further comes first: there is room for few, and a host with containers has many that lead nowhere else.
-    open.sort_by_key(|ip| (ip.is_loopback(), !outward.contains(ip)));
+    open.sort_by_key(|ip| ranked.of(*ip));
     open
 }
 
@@ -105,7 +157,8 @@ mod tests {
     }
 
     fn open(interfaces: &[&str], listen: &str, others_here: bool) -> Vec<String> {
-        let open = open_at((&ips(interfaces), &[]), listen.parse().unwrap(), others_here);
+        let ranked = Ranked::default();
+        let open = open_at((&ips(interfaces), &ranked), listen.parse().unwrap(), others_here);
         open.iter().map(ToString::to_string).collect()
     }
 
@@ -120,11 +173,28 @@ mod tests {
 
     #[test]
     fn what_leads_out_comes_before_what_containers_have() {
-        let interfaces: Vec<String> = (0..20).map(|bridge| format!("172.{}.0.1", 17 + bridge)).collect();
+        let interfaces: Vec<String> = (1..21).map(|bridge| format!("10.{bridge}.0.1")).collect();
         let interfaces: Vec<&str> = interfaces.iter().map(String::as_str).chain(HOST).collect();
         let outward = ips(&["10.0.0.7", "2001:db8::7"]);
-        let open = open_at((&ips(&interfaces), &outward), "[::]:9".parse().unwrap(), false);
-        assert_eq!(open.get(..3).unwrap(), ips(&["2001:db8::7", "10.0.0.7", "172.17.0.1"]));
+        let open = |ranked: Ranked| open_at((&ips(&interfaces), &ranked), "[::]:9".parse().unwrap(), false);
+        let first = open(Ranked { outward, routed: vec![] });
+        assert_eq!(first.get(..4).unwrap(), ips(&["2001:db8::7", "10.0.0.7", "192.0.2.7", "10.1.0.1"]));
+        // Everything goes through a VPN, which has no router of its own: the house's address stays in front of the bridges.
+        let vpn = Ranked { outward: ips(&["10.9.0.1"]), routed: ips(&["10.0.0.7"]) };
+        assert_eq!(open(vpn).get(..2).unwrap(), ips(&["10.9.0.1", "10.0.0.7"]));
+    }
+
+    #[test]
+    fn an_interface_with_a_router_is_known_by_its_routes() {
+        let routes = "Iface\tDestination\tGateway\tFlags\n\
+            tun0\t00000000\t00000000\t0001\t0\t0\t50\n\
+            eth0\t00000000\t0101A8C0\t0003\t0\t0\t100\n\
+            docker0\t000011AC\t00000000\t0001\n\
+            wlan0\t0000000A\t0101A8C0\t0003\n";
+        assert_eq!(with_routers(routes), ["eth0", "wlan0"]);
+        for broken in ["", "Iface", "a\nb c d zz", "a\nb c"] {
+            assert_eq!(with_routers(broken), [""; 0], "{broken:?}");
+        }
     }
 
     #[test]

@@ -1,9 +1,13 @@
-//! Asking the router to forward the port at which this daemon listens, for as long as it runs: PCP (RFC 6887), and NAT-PMP (RFC 6886) where
-//! the router says that it knows no more.
+//! Asking the router to forward the port at which this daemon listens, for as long as it runs: PCP (RFC 6887), NAT-PMP (RFC 6886) where
+//! the router says that it knows no more, and UPnP ([`upnp`]) where it knows neither. With IPv6, to let it through ([`pinhole`]).
 //!
 //! What always holds: one mapping at a time, renewed at half of its life and removed at the end; what the router answers is announced only if
 //! it is an address of the whole internet: others find out there by the key whether it leads here. A router that does not answer is asked
 //! again less and less often.
+
+mod pinhole;
+mod upnp;
+mod xml;
 
 use std::{
     fs,
@@ -23,7 +27,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::addresses::source_towards;
+use crate::{
+    addresses::{GATEWAY, ROUTES, source_towards},
+    random,
+};
 
 /// How long a mapping lasts at the router. A daemon that was killed leaves it for so long, and a router that was restarted has forgotten it for
 /// half of that at most.
@@ -38,15 +45,15 @@ const AGAIN_MIN: Duration = Duration::from_secs(30);
 /// See [`AGAIN_MIN`].
 const AGAIN_MAX: Duration = Duration::from_secs(3600);
 
+/// Ports outside that a router is asked for by UPnP where another host has the one that is wanted.
+const OTHER_PORTS: usize = 2;
+
 /// How long the router may take to remove it at the end: the daemon has little time to stop.
 const REMOVE_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// A router is one step away: it is asked three times within two seconds.
 const TIMES: TimeoutConfig =
     TimeoutConfig { initial_timeout: Duration::from_millis(250), max_retries: 2, max_retry_timeout: None };
-
-/// Where the kernel tells the routes of IPv4: by way of this process, since a service manager may hide everything else of `/proc`.
-const ROUTES: &str = "/proc/self/net/route";
 
 /// How it stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,6 +62,8 @@ pub(crate) struct Mapped {
     pub(crate) address: Option<Address>,
     /// Why there is no such address, if one is wanted.
     pub(crate) trouble: Option<Box<str>>,
+    /// The address of this host at which its router lets connections through because it was asked to.
+    pub(crate) pinhole: Option<Address>,
 }
 
 /// Why there is no mapping.
@@ -107,8 +116,6 @@ impl Place {
 /// The router of the default route with the lowest metric, in the form of `/proc/net/route`: numbers in hexadecimal, addresses as they stand
 /// in memory.
 fn router_of(routes: &str) -> Option<Ipv4Addr> {
-    /// What a route leads over (`RTF_GATEWAY`).
-    const GATEWAY: u32 = 2;
     let hex = |text: &str| u32::from_str_radix(text, 16).ok();
     let routes = routes.lines().skip(1).filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -120,32 +127,110 @@ fn router_of(routes: &str) -> Option<Ipv4Addr> {
     routes.min_by_key(|(metric, _)| *metric).map(|(_, router)| router)
 }
 
+/// A mapping, by what the router knows.
+enum Made {
+    /// PCP or NAT-PMP.
+    Asked(PortMapping),
+    Upnp(upnp::Mapping),
+}
+
+impl Made {
+    async fn at(place: Place, port: NonZeroU16) -> Result<Self, Trouble> {
+        let options = PortMappingOptions {
+            external_port: Some(port),
+            lifetime_seconds: u32::try_from(LIFETIME.as_secs()).ok(),
+            timeout_config: Some(TIMES),
+        };
+        let (router, host) = (place.router.into(), place.host.into());
+        let asked = match PortMapping::new(router, host, InternetProtocol::Tcp, port, options).await {
+            Ok(mapping) => return Ok(Self::Asked(mapping)),
+            Err(error) => error,
+        };
+        // Whoever is at an address of the whole internet is no router of a house.
+        if scope_of(router) == Some(Scope::Global) {
+            return Err(Trouble::Refused(asked.to_string()));
+        }
+        let mapped = match upnp::find(place.router, place.host).await {
+            Ok(gateway) => gateway.map(place.host, port.get(), (&other_ports(), LIFETIME)).await,
+            Err(error) => Err(error),
+        };
+        mapped.map(Self::Upnp).map_err(|error| Trouble::Refused(format!("{asked}; by UPnP {error}")))
+    }
+
+    /// The address outside, with the port, and how long the mapping lasts.
+    async fn outside(&self, place: Place) -> Result<(IpAddr, u16, Duration), Trouble> {
+        match self {
+            Self::Asked(mapping) => {
+                let ip = match mapping.mapping_type() {
+                    PortMappingType::Pcp { external_ip, .. } => external_ip.to_canonical(),
+                    PortMappingType::NatPmp => {
+                        let asked = natpmp::external_address(place.router.into(), Some(TIMES)).await;
+                        IpAddr::V4(asked.map_err(|error| Trouble::Refused(error.to_string()))?)
+                    }
+                };
+                Ok((ip, mapping.external_port().get(), Duration::from_secs(mapping.lifetime().into())))
+            }
+            Self::Upnp(mapping) => {
+                let ip = mapping.outside().await.map_err(|error| Trouble::Refused(error.to_string()))?;
+                // One without an end may be gone when the router was restarted.
+                Ok((ip, mapping.outside_port(), mapping.life.unwrap_or(LIFETIME)))
+            }
+        }
+    }
+
+    async fn renew(&mut self) -> Result<(), Trouble> {
+        match self {
+            Self::Asked(mapping) => {
+                mapping.renew().await.map_err(|error| Trouble::Refused(error.to_string()))
+            }
+            Self::Upnp(mapping) => mapping.renew().await.map_err(|error| Trouble::Refused(error.to_string())),
+        }
+    }
+
+    async fn remove(self) {
+        let removed = async {
+            match self {
+                Self::Asked(mapping) => mapping.try_drop().await.is_ok(),
+                Self::Upnp(mapping) => mapping.remove().await.is_ok(),
+            }
+        };
+        if timeout(REMOVE_TIME_MAX, removed).await != Ok(true) {
+            tracing::debug!("the router has not removed the mapping; it ends by itself");
+        }
+    }
+}
+
+/// Ports by chance that others connect to.
+fn other_ports() -> Vec<u16> {
+    let port = || 1024 + u16::try_from(random::jitter() % (u32::from(u16::MAX) - 1024)).unwrap_or(0);
+    (0..OTHER_PORTS).map(|_| port()).collect()
+}
+
 /// A mapping that stands.
 struct Held {
-    mapping: PortMapping,
+    made: Made,
     place: Place,
     address: Address,
     renew_at: Instant,
 }
 
 impl Held {
-    async fn of(mapping: PortMapping, place: Place) -> Result<Self, Trouble> {
-        let ip = match mapping.mapping_type() {
-            PortMappingType::Pcp { external_ip, .. } => external_ip.to_canonical(),
-            PortMappingType::NatPmp => {
-                let asked = natpmp::external_address(place.router.into(), Some(TIMES)).await;
-                IpAddr::V4(asked.map_err(|error| Trouble::Refused(error.to_string()))?)
+    async fn of(made: Made, place: Place) -> Result<Self, Trouble> {
+        let (ip, port, life) = match made.outside(place).await {
+            Ok(outside) => outside,
+            Err(trouble) => {
+                made.remove().await;
+                return Err(trouble);
             }
         };
-        let port = mapping.external_port().get();
         // A router that gives another life than the one that was asked for is taken at its word.
-        let life = Duration::from_secs(mapping.lifetime().into()).clamp(2 * LOOK, LIFETIME);
+        let life = life.clamp(2 * LOOK, LIFETIME);
         let address = Address((ip, port).into());
         if scope_of(ip) != Some(Scope::Global) || !is_peer_port(port) {
-            remove(mapping).await;
+            made.remove().await;
             return Err(Trouble::Behind(ip));
         }
-        Ok(Self { mapping, place, address, renew_at: Instant::now() + life / 2 })
+        Ok(Self { made, place, address, renew_at: Instant::now() + life / 2 })
     }
 }
 
@@ -156,37 +241,27 @@ async fn keep(listen: SocketAddr, held: Option<Held>) -> Result<Held, Trouble> {
         Some(held) if place.as_ref().ok() == Some(&held.place) => held,
         other => {
             if let Some(other) = other {
-                remove(other.mapping).await;
+                other.made.remove().await;
             }
             let place = place?;
             let port = NonZeroU16::new(listen.port()).ok_or(Trouble::NotListening)?;
-            let options = PortMappingOptions {
-                external_port: Some(port),
-                lifetime_seconds: u32::try_from(LIFETIME.as_secs()).ok(),
-                timeout_config: Some(TIMES),
-            };
-            let (router, host) = (place.router.into(), place.host.into());
-            let mapping = PortMapping::new(router, host, InternetProtocol::Tcp, port, options).await;
-            let mapping = mapping.map_err(|error| Trouble::Refused(error.to_string()))?;
-            return Held::of(mapping, place).await;
+            return Held::of(Made::at(place, port).await?, place).await;
         }
     };
     if Instant::now() < held.renew_at {
         return Ok(held);
     }
-    let Held { mut mapping, place, .. } = held;
-    mapping.renew().await.map_err(|error| Trouble::Refused(error.to_string()))?;
-    Held::of(mapping, place).await
+    let Held { mut made, place, .. } = held;
+    made.renew().await?;
+    Held::of(made, place).await
 }
 
-async fn remove(mapping: PortMapping) {
-    if !matches!(timeout(REMOVE_TIME_MAX, mapping.try_drop()).await, Ok(Ok(()))) {
-        tracing::debug!("the router has not removed the mapping; it ends by itself");
-    }
-}
-
-/// Keeps a mapping until `stop`.
+/// Keeps a mapping and a pinhole until `stop`.
 pub(crate) async fn run(listen: SocketAddr, told: watch::Sender<Mapped>, stop: CancellationToken) {
+    tokio::join!(forward(listen, &told, &stop), pinhole::run(listen, &told, &stop));
+}
+
+async fn forward(listen: SocketAddr, told: &watch::Sender<Mapped>, stop: &CancellationToken) {
     let (mut held, mut failures) = (None, 0);
     loop {
         let kept = tokio::select! {
@@ -197,23 +272,23 @@ pub(crate) async fn run(listen: SocketAddr, told: watch::Sender<Mapped>, stop: C
         let (now, wait) = match kept {
             Ok(kept) => {
                 failures = 0;
-                let now = Mapped { address: Some(kept.address), trouble: None };
+                let now = (Some(kept.address), None);
                 held = Some(kept);
                 (now, LOOK)
             }
             Err(trouble) => {
                 let wait = if trouble.is_of_the_place() { LOOK } else { again_after(failures) };
                 failures = if trouble.is_of_the_place() { 0 } else { failures + 1 };
-                (Mapped { address: None, trouble: Some(trouble.to_string().into()) }, wait)
+                ((None, Some(trouble.to_string().into())), wait)
             }
         };
+        let (address, trouble): (Option<Address>, Option<Box<str>>) = now;
         let is_news = told.send_if_modified(|before| {
-            let is_news = *before != now;
-            *before = now.clone();
+            let is_news = (before.address, &before.trouble) != (address, &trouble);
+            (before.address, before.trouble) = (address, trouble.clone());
             is_news
         });
         if is_news {
-            let Mapped { address, trouble } = now;
             tracing::info!(address = address.map(tracing::field::display), trouble, "port mapping");
         }
         tokio::select! {
@@ -222,8 +297,8 @@ pub(crate) async fn run(listen: SocketAddr, told: watch::Sender<Mapped>, stop: C
             () = sleep(wait) => {}
         }
     }
-    if let Some(Held { mapping, .. }) = held {
-        remove(mapping).await;
+    if let Some(Held { made, .. }) = held {
+        made.remove().await;
     }
 }
 

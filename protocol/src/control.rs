@@ -25,7 +25,7 @@ pub use event::{Event, EventKind, ImageChange, ImageChanged};
 pub use invite::{Invite, InviteGrant, InviteState, NewInvite};
 pub use message::{ContactRequest, How, Message, Way};
 pub use outcome::{Each, Group, Member, Note, Outcome, SessionState, Status};
-pub use reach::{Advice, Explained, Means, Netcheck, Tried};
+pub use reach::{Advice, BadWay, Explained, Means, Netcheck, Tried};
 pub use read::{Reply, read_command, read_reply};
 
 use serde::{Deserialize, Serialize};

@@ -35,7 +35,7 @@ pub use presence::{Changes, Presence, Subscription};
 pub use publish::{Preview, PreviewOf, Publish, PublishAs, Set, Sign};
 pub use reach::{
     Call, Contact, PREFACE_BYTES, RELAY_MAGIC, RELAY_OPEN, RENDEZVOUS_MAGIC, Rendezvous, RendezvousAt,
-    RendezvousCall, Ticket, preface, ticket_of,
+    RendezvousCall, SEEN_MAGIC, Ticket, preface, ticket_of,
 };
 pub use read::{Incoming, UnknownUpdate, read_message, read_request};
 pub use request::{Decide, Decision, Request, RequestAccess, RequestState};

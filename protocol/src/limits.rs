@@ -516,5 +516,30 @@ pub const RENDEZVOUS_CALLED_PER_PEER: usize = 2;
 /// Connections of one rendezvous that its caller looks at: those of the ways that there are, and of somebody in between who knows the ticket.
 pub const RENDEZVOUS_CONNECTIONS: usize = 4;
 
+/// A way on which a transfer waits and nothing comes for so long has others asked beside it; the first of all that brings something goes on. An
+/// owner whose disk sleeps, or that is stopped for a moment, has answered by then, and a person has not given up.
+pub const WAY_STALL_TIME: Duration = Duration::from_secs(4);
+
+/// The others get so long, with their first bytes.
+pub const WAY_INSTEAD_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// A way that came to a stand while another brought something is left out for so long: who repairs a router does not wait for more.
+pub const BAD_WAY_TIME: Duration = Duration::from_secs(300);
+
+/// A relayed transfer looks for a direct way after these times, and then every [`DIRECT_AGAIN_TIME`] as long as it runs: each look costs the directory a
+/// word, and routers some packets.
+pub const DIRECT_AGAIN_AFTER: [Duration; 3] =
+    [Duration::from_secs(2), Duration::from_secs(8), Duration::from_secs(20)];
+
+/// See [`DIRECT_AGAIN_AFTER`].
+pub const DIRECT_AGAIN_TIME: Duration = Duration::from_secs(60);
+
+/// A relayed transfer with less than this to come stays where it is: it is over before another way has begun.
+pub const DIRECT_AGAIN_BYTES_MIN: u64 = 1 << 20;
+
+/// From a port from which a connection led to a peer within this time the next one to it goes from another port: routers remember the two ends of one
+/// that was reset for ten seconds, and of one that was closed for two minutes (Linux, `nf_conntrack_tcp_timeout_*`).
+pub const PUNCHED_AGAIN_TIME: Duration = Duration::from_secs(130);
+
 /// Pings over a connection between two peers for one `ping`; the shortest counts.
 pub const PEER_PINGS: u32 = 5;

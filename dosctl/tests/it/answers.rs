@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Read};
 use dos_protocol::{
     Code, Timestamp, WireError,
     control::{
-        Advice, Command, Event, EventKind, Explained, FromPeerd, How, Means, Netcheck, Outcome, SessionState,
-        Status, ToPeerd, Tried, Way,
+        Advice, BadWay, Command, Event, EventKind, Explained, FromPeerd, How, Means, Netcheck, Outcome,
+        SessionState, Status, ToPeerd, Tried, Way,
     },
     directory::Cursor,
 };
@@ -188,6 +188,7 @@ fn netcheck() -> Netcheck {
         advice: vec![Advice::ForwardPort],
         mapped: None,
         mapping_trouble: Some("the router does not map ports: refused".into()),
+        pinhole: "[2001:db8::7]:7001".parse().ok(),
     }
 }
 
@@ -205,7 +206,9 @@ fn an_explained_ping_tells_what_came_of_every_way() {
         how,
         took_us: 3_000_250,
         error: error.map(Into::into),
+        bad: None,
     };
+    let bad = BadWay { why: "it brought nothing \u{1b}[2J".into(), left_s: 287 };
     let explained = Explained {
         id: "7xKqPm2R".parse().unwrap(),
         name: Some("alice".parse().unwrap()),
@@ -214,7 +217,7 @@ fn an_explained_ping_tells_what_came_of_every_way() {
             tried(Means::Address, "192.0.2.9:4000", None, Some("refused \u{1b}[2J")),
             tried(Means::Rendezvous, "192.0.2.9:40123", Some(How::Punched), None),
             tried(Means::Rendezvous, "192.0.2.9:40123", Some(How::CalledBack), None),
-            tried(Means::Relay, "", None, None),
+            Tried { bad: Some(bad), ..tried(Means::Relay, "", None, None) },
         ],
         round_trip_us: Some(1_042),
         here: netcheck(),

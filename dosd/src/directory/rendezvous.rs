@@ -24,7 +24,7 @@ impl Directory {
     pub(super) async fn rendezvous(
         &self,
         from: PeerId,
-        Rendezvous { peer: to, ticket }: Rendezvous,
+        Rendezvous { peer: to, ticket, port }: Rendezvous,
     ) -> Result<Answer, Refusal> {
         if from == to {
             return Err(WireError::new(Code::Invalid, "a peer does not call itself").into());
@@ -41,7 +41,7 @@ impl Directory {
         }
         let (caller, called) = (self.live.presence_of(from), self.live.presence_of(to));
         let (caller, called) = caller.zip(called).ok_or_else(offline)?;
-        let (caller, called) = (caller.reach, called.reach);
+        let (caller, called) = (caller.reach.calling_from(port), called.reach);
         if caller.mapped().is_none() || called.mapped().is_none() {
             let text = "one of the two takes part in no rendezvous";
             return Err(WireError::new(Code::Unsupported, text).into());

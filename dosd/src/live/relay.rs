@@ -20,7 +20,7 @@ use std::{
 use dos_daemon::rate::{Rate, RateLimiter};
 use dos_protocol::{
     Code, PeerId, Reason, WireError,
-    directory::{RELAY_MAGIC, RELAY_OPEN, Ticket},
+    directory::{RELAY_MAGIC, RELAY_OPEN, SEEN_MAGIC, Ticket},
     limits::{HANDSHAKE_TIME_MAX, RELAY_TICKET_TIME, WRITE_STALL_MAX},
     random,
 };
@@ -39,7 +39,7 @@ use crate::{
     rules::relay::{self, Allowed, Counted, Full},
 };
 
-/// Whether a connection that begins with this byte is a relayed one: a TLS record never begins so.
+/// Whether a connection that begins with this byte is a relayed one, or asks where it comes from: a TLS record never begins so.
 pub(crate) fn is_relayed(first: u8) -> bool {
     RELAY_MAGIC.first() == Some(&first)
 }
@@ -321,17 +321,24 @@ fn sweep(calls: &mut Calls) {
     calls.retain(|_, entry| !matches!(entry.state, State::Waiting { until, .. } if until <= now));
 }
 
-/// Reads the ticket with which a relayed connection begins.
+/// Reads the ticket with which a relayed connection begins; nothing of one that asks where it comes from.
 ///
 /// # Errors
-/// If none comes in time.
-pub(crate) async fn read_ticket(mut stream: TcpStream) -> io::Result<(Ticket, TcpStream)> {
-    let mut head = [0; RELAY_MAGIC.len() + 32];
-    let read = timeout(HANDSHAKE_TIME_MAX, stream.read_exact(&mut head)).await;
-    read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    let ticket = head.strip_prefix(RELAY_MAGIC).and_then(|ticket| <[u8; 32]>::try_from(ticket).ok());
-    let ticket = ticket.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-    Ok((Ticket::from(ticket), stream))
+/// If neither comes in time.
+pub(crate) async fn read_ticket(mut stream: TcpStream) -> io::Result<(Option<Ticket>, TcpStream)> {
+    let read = async {
+        let (mut magic, mut ticket) = ([0; RELAY_MAGIC.len()], [0; 32]);
+        stream.read_exact(&mut magic).await?;
+        match &magic {
+            SEEN_MAGIC => return Ok(None),
+            RELAY_MAGIC => stream.read_exact(&mut ticket).await?,
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        };
+        io::Result::Ok(Some(Ticket::from(ticket)))
+    };
+    let read = timeout(HANDSHAKE_TIME_MAX, read).await;
+    let ticket = read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    Ok((ticket, stream))
 }
 
 #[cfg(test)]

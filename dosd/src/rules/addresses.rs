@@ -52,6 +52,13 @@ impl Reach {
         Self { mapped, ..self }
     }
 
+    /// It calls to a rendezvous from this port, if that is not its session's. Of its address it is not believed another one.
+    #[must_use]
+    pub fn calling_from(self, port: Option<u16>) -> Self {
+        let from = |Address(mapped)| Address((mapped.ip(), port.unwrap_or(mapped.port())).into());
+        Self { mapped: self.mapped.map(from), ..self }
+    }
+
     /// Where its session comes from, with the port, if it takes part in a rendezvous.
     #[must_use]
     pub fn mapped(&self) -> Option<Address> {
@@ -278,5 +285,17 @@ mod tests {
         assert_eq!(reach("203.0.113.9", &[]).mapped_told_to(&reach("198.51.100.1", &[])), None);
         let hidden = Reach::of("203.0.113.9".parse().unwrap(), 0, Vec::new()).with_rendezvous(at(mapped));
         assert_eq!(hidden.mapped(), None, "it takes no connections");
+        assert_eq!(hidden.calling_from(Some(40001)).mapped(), None);
+    }
+
+    #[test]
+    fn a_caller_may_name_another_port_of_its_own_and_no_other_host() {
+        let caller = |port| {
+            let caller = reach("203.0.113.9", &[]).with_rendezvous("203.0.113.9:40000".parse().ok());
+            caller.calling_from(port).mapped_told_to(&reach("198.51.100.1", &[]))
+        };
+        assert_eq!(caller(None), "203.0.113.9:40000".parse().ok());
+        assert_eq!(caller(Some(40001)), "203.0.113.9:40001".parse().ok());
+        assert_eq!((caller(Some(80)), caller(Some(0))), (None, None), "services listen there");
     }
 }

@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use dos_protocol::{
     Code, PeerId, Reason, Seq,
     directory::{
-        Answer, Contact, FromDirectory, Op, Register, Rendezvous, RendezvousAt, RendezvousCall, SignIn,
-        Ticket,
+        Answer, Contact, FromDirectory, Op, Register, Rendezvous, RendezvousAt, RendezvousCall, SEEN_MAGIC,
+        SignIn, Ticket,
     },
+    frame::{self, Reader},
     key::SecretKey,
     limits::RENDEZVOUS_PER_MINUTE,
     model::Address,
 };
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
     net::{Client, Net, open_to_all, sign_in},
@@ -28,7 +30,11 @@ pub(crate) async fn taking_part(net: &Net, name: &str) -> Client {
 }
 
 fn with(peer: PeerId) -> Op {
-    Op::Rendezvous(Rendezvous { peer, ticket: Ticket::from([7; 32]) })
+    from(peer, None)
+}
+
+fn from(peer: PeerId, port: Option<u16>) -> Op {
+    Op::Rendezvous(Rendezvous { peer, ticket: Ticket::from([7; 32]), port })
 }
 
 /// What both sides are told when one calls. Both answer pings meanwhile.
@@ -61,6 +67,27 @@ async fn both_are_told_where_the_other_is_seen_and_when_to_begin() {
         let arranged = arranged(&mut bob, &mut alice).await;
         told(bob.address(), alice.address(), &arranged, bob.id());
     }
+    net.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_is_told_where_it_comes_from_and_a_caller_may_come_from_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::start_with(dir.path(), open_to_all());
+    let mut socket = TcpStream::connect(net.address).await.unwrap();
+    socket.write_all(SEEN_MAGIC).await.unwrap();
+    let mut told = Reader::new(&mut socket);
+    let seen: Address = frame::decode(&told.next().await.unwrap().unwrap()).unwrap();
+    assert!(told.next().await.unwrap().is_none(), "that is all");
+    assert_eq!(seen.0, socket.local_addr().unwrap());
+    let (mut alice, mut bob) = (taking_part(&net, "alice").await, taking_part(&net, "bob").await);
+    let peer = alice.id();
+    let (_, told) = tokio::join!(bob.ask(from(peer, Some(seen.0.port()))), alice.next());
+    let Some(FromDirectory::Rendezvous(call)) = told else { panic!("no rendezvous") };
+    assert_eq!(call.mapped, Some(seen));
+    let (_, told) = tokio::join!(bob.ask(from(peer, Some(22))), alice.next());
+    let Some(FromDirectory::Rendezvous(call)) = told else { panic!("no rendezvous") };
+    assert_eq!(call.mapped, None, "nobody is led to the services of a host");
     net.stop().await;
 }
 

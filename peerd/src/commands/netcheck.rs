@@ -61,6 +61,7 @@ pub(super) async fn look(services: &Arc<Services>) -> (Here, Netcheck) {
         advice: for_all(here),
         mapped: mapping.address,
         mapping_trouble: mapping.trouble,
+        pinhole: mapping.pinhole,
     };
     (here, netcheck)
 }

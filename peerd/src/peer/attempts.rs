@@ -64,6 +64,14 @@ impl Attempts {
         hosts.entry(host).or_default().begin(now)
     }
 
+    /// A peer has connected from there, as was arranged, while this daemon tried to connect to it.
+    pub(super) fn met(&self, ip: IpAddr) {
+        if let Some(attempts) = self.hosts().get_mut(&host_of(ip)) {
+            attempts.met();
+        }
+        self.freed.notify_waiters();
+    }
+
     fn hosts(&self) -> MutexGuard<'_, HashMap<IpAddr, reach::Attempts>> {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }

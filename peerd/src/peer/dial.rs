@@ -6,7 +6,7 @@
 //! since the caller shows its own key only to the right one.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -27,9 +27,11 @@ use tokio::{io::BufReader, net::TcpStream};
 
 use super::Peers;
 use super::{
+    bad::{Avoided, Path, Why},
     lines::{Open, To, keep_swept},
     race::{Handicap, Won, beside, order, race},
     relay, rendezvous,
+    socket::Socket,
 };
 use crate::{addresses::interfaces, blocks, identity::Identity, rules::reach::Around};
 
@@ -39,11 +41,21 @@ const WAYS_MAX: usize = 4096;
 /// A rendezvous that came to nothing is not tried again for so long: routers seldom change, and each costs both sides some packets.
 const UNMET_TIME: Duration = Duration::from_secs(60);
 
+/// A handshake that was given up after so long has hung: on the longest path it takes less.
+const HUNG_AFTER: Duration = Duration::from_secs(1);
+
+/// Handshakes that have hung and of which it is not known yet whether another way leads there.
+const HUNG_MAX: usize = 64;
+
+/// For so long a handshake that has hung is held against another way that leads there.
+const HUNG_TIME: Duration = Duration::from_secs(5);
+
 /// Which way led to a peer the last time, since this daemon runs, and which did not. Bounded; when full, it starts anew.
 #[derive(Debug, Default)]
 pub(crate) struct Ways {
     routes: Mutex<HashMap<PeerId, Route>>,
     unmet: Mutex<HashMap<PeerId, Instant>>,
+    hung: Mutex<VecDeque<(PeerId, Path, Instant)>>,
 }
 
 impl Ways {
@@ -75,6 +87,40 @@ impl Ways {
     fn is_unmet(&self, peer: PeerId) -> bool {
         self.unmet().get(&peer).is_some_and(|at| at.elapsed() < UNMET_TIME)
     }
+
+    fn hung(&self) -> MutexGuard<'_, VecDeque<(PeerId, Path, Instant)>> {
+        self.hung.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The paths on which handshakes with this peer have hung a moment ago; they are forgotten by this.
+    pub(super) fn take_hung(&self, peer: PeerId) -> Vec<Path> {
+        let mut hung = self.hung();
+        let of_peer = hung.iter().filter(|(of, _, at)| *of == peer && at.elapsed() < HUNG_TIME);
+        let paths = of_peer.map(|(_, path, _)| *path).collect();
+        hung.retain(|(of, ..)| *of != peer);
+        paths
+    }
+}
+
+/// A handshake under way. Dropped after a while, it has hung.
+struct Handshake<'a> {
+    ways: &'a Ways,
+    of: (PeerId, Path),
+    begun: Instant,
+    is_over: bool,
+}
+
+impl Drop for Handshake<'_> {
+    fn drop(&mut self) {
+        if self.is_over || self.begun.elapsed() < HUNG_AFTER {
+            return;
+        }
+        let mut hung = self.ways.hung();
+        if hung.len() >= HUNG_MAX {
+            hung.pop_front();
+        }
+        hung.push_back((self.of.0, self.of.1, Instant::now()));
+    }
 }
 
 fn put<T>(known: &mut HashMap<PeerId, T>, peer: PeerId, what: T) {
@@ -85,7 +131,7 @@ fn put<T>(known: &mut HashMap<PeerId, T>, peer: PeerId, what: T) {
 }
 
 /// A connection to the peer that was called, whichever way.
-pub(super) type Connection = Stream<BufReader<TcpStream>>;
+pub(super) type Connection = Stream<BufReader<Socket>>;
 
 /// An open connection to the peer that was called.
 #[derive(Debug)]
@@ -120,6 +166,16 @@ impl Route {
         }
     }
 
+    /// Where its packets go.
+    pub(super) fn path(self) -> Path {
+        match self {
+            Self::Announced(address) | Self::Punched(address) | Self::CalledBack(address) => {
+                Path::Host(address.0.ip().to_canonical())
+            }
+            Self::Relayed => Path::Relay,
+        }
+    }
+
     /// By what, if it is direct.
     pub(crate) fn how(self) -> Option<How> {
         match self {
@@ -135,7 +191,7 @@ impl Route {
 /// each record.
 const READ_BYTES: usize = 64 << 10;
 
-/// Connects to the peer of `contact` as `identity`.
+/// Connects to the peer of `contact` as `identity`. Ways that were found to be bad are tried where no other leads there.
 ///
 /// # Errors
 /// `offline` if no way leads to it.
@@ -144,51 +200,114 @@ pub(crate) async fn dial(
     identity: &Identity,
     contact: &Contact,
 ) -> Result<Dialed, WireError> {
+    dial_but(peers, identity, contact, None).await
+}
+
+/// As [`dial()`], by this path only where no other leads there.
+///
+/// # Errors
+/// As [`dial()`].
+pub(super) async fn dial_but(
+    peers: &Arc<Peers>,
+    identity: &Identity,
+    contact: &Contact,
+    not_by: Option<Path>,
+) -> Result<Dialed, WireError> {
     let offline = |what: &str| WireError::new(Code::Offline, format!("peer {} is {what}", contact.id));
     if contact.addresses.is_empty() && !contact.online {
         return Err(offline("offline"));
     }
     let tls = ClientTls::new(&identity.secret, contact.key, Alpn::Peer)
         .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
-    let last = peers.ways.get(contact.id);
-    let relayed = async {
-        if !contact.relay {
-            return Err("the directory does not relay".into());
+    let avoided = peers.bad.of(contact.id, interfaces).and(not_by);
+    let mut dialed = Box::pin(dial_avoiding(peers, &tls, contact, &avoided)).await;
+    if dialed.is_err() && !avoided.is_empty() {
+        dialed = Box::pin(dial_avoiding(peers, &tls, contact, &Avoided::default())).await;
+    }
+    let Dialed { stream, route } = dialed.map_err(|causes| offline("out of reach").caused_by(causes))?;
+    tracing::debug!(peer = %contact.id, ?route, "connected");
+    peers.ways.put(contact.id, route);
+    hold_against(peers, contact.id, route);
+    Ok(Dialed { stream, route })
+}
+
+/// Another way leads there: those on which the handshake has hung are bad.
+fn hold_against(peers: &Peers, peer: PeerId, route: Route) {
+    for path in peers.ways.take_hung(peer) {
+        if path != route.path() {
+            tracing::debug!(%peer, ?path, "its handshake hung: the way is left out for some minutes");
+            peers.bad.put(peer, (path, Why::NoHandshake), interfaces);
         }
-        relay::call(peers, &tls, contact.id).await.map_err(|error| match error {
-            WireError { message, cause: Some(cause), .. } => format!("{message}: {cause}"),
-            error => error.message.into(),
-        })
-    };
-    let mut better = Box::pin(unrelayed(Arc::clone(peers), tls.clone(), contact.clone(), last)).fuse();
-    let (stream, route) = match beside(&mut better, relayed, handicap(contact, last)).await {
-        Ok(Won::Better(found)) => found,
+    }
+}
+
+async fn dial_avoiding(
+    peers: &Arc<Peers>,
+    tls: &ClientTls,
+    contact: &Contact,
+    avoided: &Avoided,
+) -> Result<Dialed, String> {
+    let last = peers.ways.get(contact.id).filter(|last| !avoided.has(last.path()));
+    let course = Course { last, avoided: avoided.clone(), is_again: false };
+    let better = unrelayed(Arc::clone(peers), tls.clone(), contact.clone(), course);
+    let mut better = Box::pin(better).fuse();
+    let relayed = relayed(peers, tls, contact, avoided);
+    match beside(&mut better, relayed, handicap(contact, last)).await {
+        Ok(Won::Better((stream, route))) => Ok(Dialed { stream, route }),
         Ok(Won::Other(stream)) => {
             if !better.is_terminated() {
                 tokio::spawn(found_later(Arc::clone(peers), contact.clone(), better));
             }
-            (stream, Route::Relayed)
+            Ok(Dialed { stream, route: Route::Relayed })
         }
-        Err((cause, relayed)) => {
-            let told = cause.map_or_else(|| relayed.clone(), |cause| format!("{cause}; {relayed}"));
-            return Err(offline("out of reach").caused_by(told));
-        }
-    };
-    tracing::debug!(peer = %contact.id, ?route, "connected");
-    peers.ways.put(contact.id, route);
-    Ok(Dialed { stream, route })
+        Err((Some(cause), relayed)) => Err(format!("{cause}; {relayed}")),
+        Err((None, relayed)) => Err(relayed),
+    }
+}
+
+/// The way through the directory.
+pub(super) async fn relayed(
+    peers: &Peers,
+    tls: &ClientTls,
+    contact: &Contact,
+    avoided: &Avoided,
+) -> Result<Connection, String> {
+    if !contact.relay {
+        return Err("the directory does not relay".into());
+    }
+    if avoided.has(Path::Relay) {
+        return Err("the relay brought nothing a while ago".into());
+    }
+    relay::call(peers, tls, contact.id).await.map_err(|error| match error {
+        WireError { message, cause: Some(cause), .. } => format!("{message}: {cause}"),
+        error => error.message.into(),
+    })
 }
 
 type Found = Result<(Connection, Route), Option<String>>;
 
+/// What a call knows of earlier ones.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Course {
+    /// What led there the last time.
+    pub(super) last: Option<Route>,
+    pub(super) avoided: Avoided,
+    /// A transfer is under way on another way, and this is not the first look: a rendezvous is asked for whatever came of the last one.
+    pub(super) is_again: bool,
+}
+
 /// The ways that cost the directory nothing but a word: the addresses, and a rendezvous a little later.
-async fn unrelayed(peers: Arc<Peers>, tls: ClientTls, contact: Contact, last: Option<Route>) -> Found {
-    let meets = contact.rendezvous && !peers.ways.is_unmet(contact.id);
+pub(super) async fn unrelayed(peers: Arc<Peers>, tls: ClientTls, contact: Contact, course: Course) -> Found {
+    let Course { last, avoided, is_again } = course;
+    let meets = contact.rendezvous && (is_again || !peers.ways.is_unmet(contact.id));
     let meeting = async {
         if !meets {
             return Err("no rendezvous can be had".to_owned());
         }
-        let met = rendezvous::call(&peers, &tls, &contact).await;
+        let met = rendezvous::call(&peers, &tls, &contact, &avoided).await;
+        if let Err(error) = &met {
+            tracing::debug!(peer = %contact.id, error, "a rendezvous has come to nothing");
+        }
         // One that led there the last time fails where its two ends are in use, or were a moment ago.
         let led_there = matches!(last, Some(Route::Punched(_) | Route::CalledBack(_)));
         if met.is_err() && !led_there {
@@ -202,7 +321,7 @@ async fn unrelayed(peers: Arc<Peers>, tls: ClientTls, contact: Contact, last: Op
         Some(_) => Duration::ZERO,
     };
     let handicap = Handicap { begins, waits: Duration::ZERO };
-    match beside(direct(&peers, &tls, &contact, last), meeting, handicap).await {
+    match beside(direct(&peers, &tls, &contact, (last, &avoided)), meeting, handicap).await {
         Ok(Won::Better((stream, address))) => Ok((stream, Route::Announced(address))),
         Ok(Won::Other(won)) => Ok(won),
         Err((None, meeting)) => Err(Some(meeting).filter(|_| meets)),
@@ -211,10 +330,12 @@ async fn unrelayed(peers: Arc<Peers>, tls: ClientTls, contact: Contact, last: Op
     }
 }
 
-/// The relay was faster. What is found beside it is for the next transfer: on a long path a rendezvous takes longer than the relay, and is
-/// better all the same.
+/// The relay was faster. What is found beside it is for the transfer that goes through the relay, if much of that is to come, or for the next one:
+/// on a long path a rendezvous takes longer than the relay, and is better all the same.
 async fn found_later(peers: Arc<Peers>, contact: Contact, better: impl Future<Output = Found>) {
-    let Ok((stream, route)) = better.await else { return };
+    let Ok((stream, route)) = better.await else {
+        return hold_against(&peers, contact.id, Route::Relayed);
+    };
     // It may have been blocked meanwhile.
     if blocks::check(&peers.store, contact.id, None).await.is_err() {
         return;
@@ -222,7 +343,7 @@ async fn found_later(peers: Arc<Peers>, contact: Contact, better: impl Future<Ou
     tracing::debug!(peer = %contact.id, ?route, "found beside the relay");
     peers.ways.put(contact.id, route);
     let to = To { peer: contact.id, key: contact.key };
-    peers.lines.keep(to, Open { stream, way: route.way() });
+    peers.lines.keep(to, Open { stream, route });
     keep_swept(&peers);
 }
 
@@ -235,43 +356,57 @@ async fn direct(
     peers: &Peers,
     tls: &ClientTls,
     contact: &Contact,
-    last: Option<Route>,
+    (last, avoided): (Option<Route>, &Avoided),
 ) -> Result<(Connection, Address), Option<String>> {
     let worked = if let Some(Route::Announced(address)) = last { Some(address) } else { None };
-    let dialled = around(peers).dialled(&contact.addresses);
+    let mut dialled = around(peers).dialled(&contact.addresses);
     if dialled.is_empty() && !contact.addresses.is_empty() {
         return Err(Some("none of its addresses can lead there from here".into()));
     }
+    dialled.retain(|address| !avoided.has(Route::Announced(*address).path()));
+    if dialled.is_empty() && !avoided.is_empty() {
+        return Err(Some("its addresses brought nothing a while ago".into()));
+    }
+    let connect = |address| connect_to(peers, tls, contact.id, address);
     let addresses = order(&dialled, worked);
     let attempt = |address: Address| async move {
         if worked == Some(address) {
             // It has proved its key there. If it does so no more, others may be there now.
-            let connected = connect(tls, address).await;
+            let connected = connect(address).await;
             if connected.is_err() {
                 peers.ways.forget(contact.id);
             }
             return connected;
         }
         let attempt = peers.attempts.begin(address.0.ip()).await;
-        let stream = connect(tls, address).await?;
+        let stream = connect(address).await?;
         attempt.succeeded();
         Ok(stream)
     };
     race(&addresses, DIRECT_TIME_MAX, attempt).await
 }
 
-pub(super) async fn connect(tls: &ClientTls, address: Address) -> Result<Connection, String> {
+pub(super) async fn connect_to(
+    peers: &Peers,
+    tls: &ClientTls,
+    peer: PeerId,
+    address: Address,
+) -> Result<Connection, String> {
     let socket = TcpStream::connect(address.0).await.map_err(|error| error.to_string())?;
     socket.set_nodelay(true).map_err(|error| error.to_string())?;
-    secure(tls, socket).await.map_err(|error| error.to_string())
+    let of = (peer, Route::Announced(address).path());
+    let mut handshake = Handshake { ways: &peers.ways, of, begun: Instant::now(), is_over: false };
+    let secured = secure(tls, socket).await;
+    handshake.is_over = true;
+    secured.map_err(|error| error.to_string())
 }
 
 /// Makes sure who is at the other end.
 ///
 /// # Errors
 /// As in [`TlsError`].
-pub(super) async fn secure(tls: &ClientTls, socket: TcpStream) -> Result<Connection, TlsError> {
-    tls.connect(BufReader::with_capacity(READ_BYTES, socket)).await
+pub(super) async fn secure(tls: &ClientTls, socket: impl Into<Socket>) -> Result<Connection, TlsError> {
+    tls.connect(BufReader::with_capacity(READ_BYTES, socket.into())).await
 }
 
 /// When the relay is tried beside the other ways: at once where it was needed the last time, and where it cannot be tried whenever it is. A

@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dos_protocol::{
-    control::{Means, Tried},
+    control::{BadWay, Means, Tried},
     directory::Contact,
     limits::DIRECT_TIME_MAX,
     model::Address,
@@ -17,10 +17,11 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     Peers,
-    dial::{Connection, Route, around, connect},
+    bad::{Avoided, Path, left},
+    dial::{Connection, Route, around, connect_to},
     relay, rendezvous,
 };
-use crate::identity::Identity;
+use crate::{addresses::interfaces, identity::Identity};
 
 /// What came of all ways, and a connection on the best of them.
 pub(crate) struct Explored {
@@ -39,7 +40,7 @@ pub(crate) async fn explore(peers: &Arc<Peers>, identity: &Identity, contact: &C
         }
     };
     let dialled = around(peers).dialled(&contact.addresses);
-    let addresses = join_all(dialled.iter().map(|address| at(peers, &tls, *address)));
+    let addresses = join_all(dialled.iter().map(|address| at(peers, &tls, contact, *address)));
     let (found, relayed) = tokio::join!(addresses, through_relay(peers, &tls, contact));
     let mut best = None;
     for (one, stream) in found {
@@ -55,11 +56,17 @@ pub(crate) async fn explore(peers: &Arc<Peers>, identity: &Identity, contact: &C
                 how: None,
                 took_us: 0,
                 error,
+                bad: None,
             });
         }
     }
     let (met, stream) = by_rendezvous(peers, &tls, contact).await;
     tried.extend([met, relayed.0]);
+    for one in &mut tried {
+        one.bad = bad(peers, contact, one);
+    }
+    // What has hung here is nobody's way.
+    drop(peers.ways.take_hung(contact.id));
     Explored { tried, best: best.or(stream).or(relayed.1) }
 }
 
@@ -67,10 +74,23 @@ fn took(begun: Instant) -> u64 {
     u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
-async fn at(peers: &Peers, tls: &ClientTls, address: Address) -> (Tried, Option<Connection>) {
+/// What is remembered of a way.
+fn bad(peers: &Peers, contact: &Contact, tried: &Tried) -> Option<BadWay> {
+    let host = tried.address.map(|address| Path::Host(address.0.ip().to_canonical()));
+    let path = if tried.means == Some(Means::Relay) { Path::Relay } else { host? };
+    let bad = peers.bad.get(contact.id, path, interfaces)?;
+    Some(BadWay { why: bad.why.as_str().into(), left_s: left(bad).as_secs() })
+}
+
+async fn at(
+    peers: &Peers,
+    tls: &ClientTls,
+    contact: &Contact,
+    address: Address,
+) -> (Tried, Option<Connection>) {
     let attempt = peers.attempts.begin(address.0.ip()).await;
     let begun = Instant::now();
-    let outcome = timeout(DIRECT_TIME_MAX, connect(tls, address)).await;
+    let outcome = timeout(DIRECT_TIME_MAX, connect_to(peers, tls, contact.id, address)).await;
     let outcome = outcome.unwrap_or_else(|_| Err("no answer in time".into()));
     if outcome.is_ok() {
         attempt.succeeded();
@@ -85,7 +105,7 @@ async fn by_rendezvous(
 ) -> (Tried, Option<Connection>) {
     let begun = Instant::now();
     let outcome = if contact.rendezvous {
-        rendezvous::call(peers, tls, contact).await
+        rendezvous::call(peers, tls, contact, &Avoided::default()).await
     } else {
         Err("not tried: the directory arranges none with this peer".into())
     };
@@ -122,7 +142,7 @@ fn told(
         Ok(stream) => (Some(stream), None),
         Err(error) => (None, Some(error.into())),
     };
-    (Tried { means: Some(means), address, how: None, took_us, error }, stream)
+    (Tried { means: Some(means), address, how: None, took_us, error, bad: None }, stream)
 }
 
 /// How long all of it may take: the addresses wait for their turns.

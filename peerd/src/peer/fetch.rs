@@ -1,7 +1,7 @@
 //! Fetching a sealed copy and the owner share of a right.
 //!
 //! What always holds: a copy counts as arrived only when every block matched the hash that the directory told and the
-//! file is synced under its name; a broken transfer goes on at the byte where it broke; one copy is fetched by one task,
+//! file is synced under its name; a broken transfer goes on at the byte where it broke, and one that takes another way where it left; one copy is fetched by one task,
 //! which lives as long as anybody waits for it. Damaged blocks are never kept. An owner that is busy is left alone for as
 //! long as it asks.
 
@@ -13,7 +13,6 @@ use std::{
 
 use dos_protocol::{
     Code, SealedHash, WireError,
-    control::Way,
     frame::{self, Reader},
     limits::{FRAME_TIME_MAX, WRITE_STALL_MAX},
     model::Grant,
@@ -31,10 +30,10 @@ use zeroize::Zeroizing;
 
 use super::Peers;
 use super::{
-    dial::{Connection, Dialed, dial},
+    carry::{Called, Carried, Search, carry, has_led, here, unless_stalled},
+    dial::{Dialed, dial},
     intake::Intake,
-    lines::{Joined, Line, Open, To, Turn, keep_swept},
-    receive::{Course, receive},
+    lines::{Joined, Open, To, Turn, keep_swept},
     serve::short,
 };
 use crate::{
@@ -137,7 +136,6 @@ async fn nobody_waits(fetches: &Fetches, hash: SealedHash, publisher: &watch::Se
 }
 
 /// Why an attempt did not bring the copy.
-#[derive(Debug)]
 pub(super) enum Broken {
     /// Trying again may help.
     Again(WireError),
@@ -145,6 +143,19 @@ pub(super) enum Broken {
     Later(WireError, Duration),
     /// It does not.
     Final(WireError),
+    /// Another way has led on.
+    Moved(Box<Called>),
+}
+
+impl std::fmt::Debug for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Again(error) => f.debug_tuple("Again").field(error).finish(),
+            Self::Later(error, wait) => f.debug_tuple("Later").field(error).field(wait).finish(),
+            Self::Final(error) => f.debug_tuple("Final").field(error).finish(),
+            Self::Moved(called) => f.debug_tuple("Moved").field(&called.route).finish(),
+        }
+    }
 }
 
 impl<E: Into<WireError>> From<E> for Broken {
@@ -157,17 +168,22 @@ async fn run(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>) ->
     let _pin = peers.cache.copies.pin(grant.sealed.hash);
     peers.cache.make_room(grant.sealed).await?;
     let mut attempts = Attempts::default();
+    let mut next = None;
     loop {
         let here = |stage: &Stage| if let Stage::Under(bytes) = stage { *bytes } else { 0 };
         let before = here(&stage.borrow());
         let outcome = {
             // Not kept while it waits to try again.
             let _place = peers.downloads.place().await?;
-            attempt(peers, grant, stage).await
+            attempt(peers, grant, stage, next.take()).await
         };
         let (error, failure) = match outcome {
             Ok(came) => return Ok(came),
             Err(Broken::Final(error)) => return Err(error),
+            Err(Broken::Moved(called)) => {
+                next = Some(called);
+                continue;
+            }
             Err(Broken::Later(error, wait)) => (error, Failure::Busy(wait)),
             Err(Broken::Again(error)) => {
                 (error, Failure::Broken { progress: here(&stage.borrow()) > before })
@@ -184,30 +200,44 @@ async fn run(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>) ->
     }
 }
 
-async fn attempt(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>) -> Result<Came, Broken> {
+async fn attempt(
+    peers: &Arc<Peers>,
+    grant: &Grant,
+    stage: &watch::Sender<Stage>,
+    next: Option<Box<Called>>,
+) -> Result<Came, Broken> {
     let sealed = grant.sealed;
     let partial = peers.cache.copies.partial_path(&sealed.hash);
     let whole = peers.store.has_copy(sealed.hash).await?;
     let have = if whole { sealed.bytes } else { blocking(move || Intake::bytes_at(&partial)).await? };
     let start = have.min(sealed.bytes);
     let (_, identity) = peers.identity.registered().ok_or_else(unregistered)?;
-    let request = request_of(&fetch_of(grant, start))?;
-    let Called { mut line, mut stream, way, to, asked } =
-        call(peers, &identity, grant, (start, request)).await?;
-    let Asked { share, list, signed, round_trip } = asked;
+    // What has come on the way that was left may be damaged.
+    let mut called = match next.filter(|next| next.start <= start) {
+        Some(next) => *next,
+        None => call((peers, &identity), grant, start, stage).await?,
+    };
+    let Asked { share, list, signed, round_trip } = &mut called.asked;
+    let (signed, round_trip) = (signed.take(), *round_trip);
     if let Some(signed) = signed {
         describes(grant, &signed)?;
-        peers.trust.note_word(&to.key, &signed.image, &signed.record).await?;
+        peers.trust.note_word(&called.to.key, &signed.image, &signed.record).await?;
     }
     let row = grant.split;
-    let share = identity.vault.seal(EventKind::OwnerShare, row.as_bytes(), &share)?;
-    let list_bytes = (!whole).then(|| list.to_bytes());
-    let arrived = if whole {
-        None
-    } else {
-        Some(receive(peers, &mut stream, list, Course { start, stage, line: Some(&mut line) }).await?)
-    };
-    line.leave(Open { stream: stream.into_inner(), way });
+    let share = identity.vault.seal(EventKind::OwnerShare, row.as_bytes(), share)?;
+    let list_bytes = list.as_ref().filter(|_| !whole).map(BlockList::to_bytes);
+    let mut arrived = None;
+    if !whole {
+        let (start, route, here) = (called.start, called.route, here(&mut called.stream));
+        let search = Search { peers, identity: &identity, grant, stage, start, route, here };
+        match carry(search, &mut called).await? {
+            Carried::Whole(whole) => arrived = Some(whole),
+            Carried::Elsewhere(next) => return Err(Broken::Moved(next)),
+        }
+        has_led(peers, called.to.peer, route);
+    }
+    let Called { line, stream, route, .. } = called;
+    line.leave(Open { stream: stream.into_inner(), route });
     keep_swept(peers);
     if let Some(arrived) = arrived {
         arrived.finish(peers).await?;
@@ -218,26 +248,20 @@ async fn attempt(peers: &Arc<Peers>, grant: &Grant, stage: &watch::Sender<Stage>
         }
         return Err(Broken::Final(WireError::new(Code::Stale, "the right has changed meanwhile")));
     }
-    Ok(Came { way, round_trip })
-}
-
-/// An owner that has answered, and the connection to it.
-struct Called {
-    line: Line,
-    stream: Reader<Connection>,
-    way: Way,
-    to: To,
-    asked: Asked,
+    Ok(Came { way: route.way(), round_trip })
 }
 
 /// Asks the owner, on a connection that is there or on one of its own.
 async fn call(
-    peers: &Arc<Peers>,
-    identity: &Identity,
+    (peers, identity): (&Arc<Peers>, &Identity),
     grant: &Grant,
-    (start, request): (u64, Vec<u8>),
+    start: u64,
+    stage: &watch::Sender<Stage>,
 ) -> Result<Called, Broken> {
     let owner = grant.path.owner;
+    let request = request_of(&fetch_of(grant, start))?;
+    let search = |route, here| Search { peers, identity, grant, stage, start, route, here };
+    let ahead = Vec::new();
     let bytes = grant.sealed.bytes.saturating_sub(start);
     let mut line = None;
     if let Some(pin) = peers.store.pin(owner).await? {
@@ -251,16 +275,18 @@ async fn call(
                 None
             }
         };
-        if let Some(Turn { mut line, open: Open { stream, way }, is_asked }) = turn {
+        if let Some(Turn { mut line, open: Open { stream, route }, is_asked }) = turn {
             let mut stream = Reader::new(stream);
             let own: &[u8] = if is_asked { &[] } else { &request };
-            match ask(&mut stream, grant, &[own, &line.next_requests()].concat()).await {
+            let requests = [own, &line.next_requests()].concat();
+            let search = search(route, here(&mut stream));
+            match unless_stalled(search, ask(&mut stream, grant, &requests)).await {
                 // How long one took that was asked for before tells nothing.
                 Ok(asked) if is_asked => {
                     let asked = Asked { round_trip: None, ..asked };
-                    return Ok(Called { line, stream, way, to, asked });
+                    return Ok(Called { line, stream, route, to, asked, start, ahead });
                 }
-                Ok(asked) => return Ok(Called { line, stream, way, to, asked }),
+                Ok(asked) => return Ok(Called { line, stream, route, to, asked, start, ahead }),
                 // The owner may have closed it just then.
                 Err(Broken::Again(error)) => {
                     tracing::debug!(error = %error.message, "a connection that was kept is of no use");
@@ -280,14 +306,15 @@ async fn call(
         _ => peers.lines.begin(to, bytes),
     };
     let Dialed { stream, route } = Box::pin(dial(peers, identity, &contact)).await.map_err(Broken::Again)?;
-    let way = route.way();
     let mut stream = Reader::new(stream);
-    let asked = ask(&mut stream, grant, &[request, line.next_requests()].concat()).await?;
-    Ok(Called { line, stream, way, to, asked })
+    let requests = [request, line.next_requests()].concat();
+    let search = search(route, here(&mut stream));
+    let asked = unless_stalled(search, ask(&mut stream, grant, &requests)).await?;
+    Ok(Called { line, stream, route, to, asked, start, ahead })
 }
 
 /// What to ask for, to go on at `start`: everything from there on. What is under way is bounded by TCP and by the buffers of
-/// [`receive`].
+/// [`super::receive`].
 pub(super) fn fetch_of(grant: &Grant, start: u64) -> Fetch {
     let Grant { image, sealed, split, .. } = *grant;
     let block = u64::try_from(BLOCK_BYTES).unwrap_or(u64::MAX);
@@ -319,8 +346,8 @@ fn dishonest(what: &str) -> Broken {
 pub(super) struct Asked {
     /// The owner share.
     pub(super) share: Secret,
-    /// The list of blocks, verified.
-    pub(super) list: BlockList,
+    /// The list of blocks, verified, until the transfer takes it.
+    pub(super) list: Option<BlockList>,
     /// What the owner has signed of the image.
     pub(super) signed: Option<Box<Signed>>,
     /// How long it took to the owner and back, unless it is an older one that answers no pings.
@@ -389,7 +416,7 @@ where
     read.map_err(|_| lost("it sends nothing"))?.map_err(lost)?;
     let list = BlockList::from_bytes(sealed.bytes, &list, sealed.hash.as_bytes())
         .map_err(|_| dishonest("a list of blocks that is not the image's"))?;
-    Ok(Asked { share, list, signed: head.image, round_trip })
+    Ok(Asked { share, list: Some(list), signed: head.image, round_trip })
 }
 
 /// The owner's next answer.

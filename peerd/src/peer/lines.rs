@@ -15,14 +15,17 @@ use std::{
     time::Duration,
 };
 
-use dos_protocol::{PeerId, PublicKey, control::Way};
+use dos_protocol::{PeerId, PublicKey};
 use tokio::{
     io::{AsyncRead, ReadBuf},
     sync::{oneshot, watch},
     time::{Instant, sleep_until},
 };
 
-use super::{Peers, dial::Connection};
+use super::{
+    Peers,
+    dial::{Connection, Route},
+};
 use crate::upstream::Status;
 
 /// How long a connection is kept after its last use.
@@ -52,7 +55,13 @@ pub(super) struct Lines<S = Connection>(Arc<Mutex<State<S>>>);
 
 impl<S> Default for Lines<S> {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(State { kept: Vec::new(), busy: Vec::new(), next: 0, is_swept: false })))
+        Self(Arc::new(Mutex::new(State {
+            kept: Vec::new(),
+            busy: Vec::new(),
+            next: 0,
+            is_swept: false,
+            arrivals: watch::Sender::new(0),
+        })))
     }
 }
 
@@ -63,6 +72,8 @@ struct State<S> {
     next: u64,
     /// Whether a task closes what was kept for long enough.
     is_swept: bool,
+    /// Counts the connections that nobody has used yet.
+    arrivals: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -93,7 +104,7 @@ struct Waiting<S> {
 #[derive(Debug)]
 pub(super) struct Open<S = Connection> {
     pub(super) stream: S,
-    pub(super) way: Way,
+    pub(super) route: Route,
 }
 
 /// A connection that was waited for.
@@ -133,6 +144,12 @@ impl<S> Lines<S> {
     /// Keeps a connection that no transfer has used yet.
     pub(super) fn keep(&self, to: To, open: Open<S>) {
         self.begin(to, 0).leave(open);
+        self.state().arrivals.send_modify(|arrivals| *arrivals += 1);
+    }
+
+    /// Changes when there is a connection that no transfer has used yet.
+    pub(super) fn arrivals(&self) -> watch::Receiver<u64> {
+        self.state().arrivals.subscribe()
     }
 
     /// Closes what is kept.
@@ -160,10 +177,8 @@ impl<S> Lines<S> {
 impl<S: AsyncRead + Unpin> Lines<S> {
     /// Looks for a connection for a transfer of `bytes`, which `request` asks for.
     pub(super) fn join(&self, to: To, bytes: u64, request: Vec<u8>) -> Joined<S> {
-        while let Some(mut open) = self.take(to) {
-            if is_quiet(&mut open.stream) {
-                return Joined::Kept(self.begin(to, bytes), open);
-            }
+        if let Some(open) = self.take_quiet(to) {
+            return Joined::Kept(self.begin(to, bytes), open);
         }
         let mut state = self.state();
         let busy = state.busy.iter_mut().find(|busy| busy.to == to && busy.has_room());
@@ -174,6 +189,16 @@ impl<S: AsyncRead + Unpin> Lines<S> {
         let (turn, given) = oneshot::channel();
         busy.waiting.push_back(Waiting { bytes, request, turn });
         Joined::Waits(given)
+    }
+
+    /// A connection that is kept and can be used.
+    pub(super) fn take_quiet(&self, to: To) -> Option<Open<S>> {
+        while let Some(mut open) = self.take(to) {
+            if is_quiet(&mut open.stream) {
+                return Some(open);
+            }
+        }
+        None
     }
 
     /// The connection that was used last.
@@ -248,7 +273,7 @@ impl<S> Line<S> {
             }
         }
         // One through the relay takes a place of the directory, and there may be a better way by now.
-        if open.way == Way::Relayed {
+        if open.route == Route::Relayed {
             return;
         }
         let mut state = self.lines.state();
@@ -335,7 +360,7 @@ mod tests {
 
     fn open() -> (Open<DuplexStream>, DuplexStream) {
         let (stream, far) = duplex(64);
-        (Open { stream, way: Way::Direct("192.0.2.1:1".parse().unwrap()) }, far)
+        (Open { stream, route: Route::Announced("192.0.2.1:1".parse().unwrap()) }, far)
     }
 
     fn alone(lines: &Lines<DuplexStream>, number: u64, bytes: u64) -> Line<DuplexStream> {
@@ -363,7 +388,7 @@ mod tests {
         let Joined::Kept(line, near) = lines.join(to(1), 5, vec![]) else { panic!("not kept") };
         line.leave(near);
         let (relayed, _far) = open();
-        alone(&lines, 3, 5).leave(Open { way: Way::Relayed, ..relayed });
+        alone(&lines, 3, 5).leave(Open { route: Route::Relayed, ..relayed });
         assert!(matches!(lines.join(to(3), 5, vec![]), Joined::Alone(_)), "the relay is for others");
         tokio::time::advance(KEPT_TIME - Duration::from_secs(1)).await;
         assert!(lines.sweep().is_some());

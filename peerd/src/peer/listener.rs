@@ -185,7 +185,7 @@ async fn accepted(peers: Arc<Peers>, socket: TcpStream) -> io::Result<Option<Tcp
     let mut first = [0];
     match timeout(FIRST_BYTE_TIME_MAX, socket.peek(&mut first)).await?? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ if RENDEZVOUS_MAGIC.starts_with(&first) => arrived(&peers.meetings, socket).await,
+        _ if RENDEZVOUS_MAGIC.starts_with(&first) => arrived(&peers, socket).await,
         _ => Ok(Some(socket)),
     }
 }

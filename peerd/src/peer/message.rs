@@ -10,7 +10,7 @@ use dos_protocol::{
     Code, Reason, Timestamp, WireError,
     control::{EventKind, Way},
     frame::{self, Reader},
-    limits::MESSAGE_BYTES_MAX,
+    limits::{IDENTIFY_TIME_MAX, MESSAGE_BYTES_MAX},
     model::PeerInfo,
     peer::{DirectMessage, FromPeer, ToPeer},
 };
@@ -21,10 +21,12 @@ use tokio::{
 
 use super::{
     Peers,
+    bad::Why,
     callers::{Caller, From, identify},
-    dial::{Dialed, dial},
+    dial::{Dialed, dial_but},
 };
 use crate::{
+    addresses::interfaces,
     directory::{Unanswered, unexpected, unregistered},
     store::{Direct, Me, Received, Told, Verdict},
 };
@@ -32,7 +34,8 @@ use crate::{
 /// How often a message is brought before nobody knows what became of it.
 const TRIES_MAX: u32 = 2;
 
-/// How long the peer may take to answer: it may have to ask the directory who calls.
+/// How long the peer may take to answer: it may have to ask the directory who calls. The first time it is asked again by another way when it has had
+/// that time alone.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// The pause before trying again.
@@ -116,15 +119,23 @@ pub(crate) async fn bring(
     let contact = peers.trust.contact(to.id).await.map_err(not_done)?;
     let mut tried = 0;
     let mut perhaps_done = false;
+    let mut silent = None;
     loop {
         tried += 1;
-        let lost = match Box::pin(dial(peers, &identity, &contact)).await {
-            Ok(Dialed { stream, route }) => match exchange(Reader::new(stream), &message).await {
-                Ok(FromPeer::Stored) => return Ok(route.way()),
+        let time = if tried < TRIES_MAX { IDENTIFY_TIME_MAX } else { ANSWER_TIME_MAX };
+        let lost = match Box::pin(dial_but(peers, &identity, &contact, silent)).await {
+            Ok(Dialed { stream, route }) => match exchange(Reader::new(stream), &message, time).await {
+                Ok(FromPeer::Stored) => {
+                    if let Some(path) = silent.filter(|path| *path != route.path()) {
+                        peers.bad.put(to.id, (path, Why::Stalled), interfaces);
+                    }
+                    return Ok(route.way());
+                }
                 Ok(FromPeer::Refused(error)) => return Err(not_done(refused(to, error))),
                 Ok(_) => return Err(not_done(unexpected())),
                 Err(error) => {
                     perhaps_done = true;
+                    silent = Some(route.path()).filter(|_| error.kind() == std::io::ErrorKind::TimedOut);
                     WireError::new(Code::Offline, "the connection was lost").caused_by(error.to_string())
                 }
             },
@@ -137,7 +148,11 @@ pub(crate) async fn bring(
     }
 }
 
-async fn exchange<S>(mut stream: Reader<S>, message: &DirectMessage) -> std::io::Result<FromPeer>
+async fn exchange<S>(
+    mut stream: Reader<S>,
+    message: &DirectMessage,
+    time: Duration,
+) -> std::io::Result<FromPeer>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -147,7 +162,7 @@ where
         stream.get_mut().flush().await?;
         stream.next().await.map_err(std::io::Error::other)
     };
-    let body = timeout(ANSWER_TIME_MAX, asked).await.map_err(|_| std::io::ErrorKind::TimedOut)??;
+    let body = timeout(time, asked).await.map_err(|_| std::io::ErrorKind::TimedOut)??;
     let body = body.ok_or(std::io::ErrorKind::UnexpectedEof)?;
     frame::decode(&body).map_err(std::io::Error::other)
 }

@@ -1,15 +1,19 @@
 //! Peer to peer: serving sealed copies to viewers, fetching them from owners, and direct messages.
 //!
 //! [`listener`] takes connections, [`serve`] answers on one, [`callers`] tells who it is. [`dial`] calls another peer, at its
-//! addresses ([`race`], not too often at one host: [`attempts`]) at one moment with it ([`rendezvous`]), or through the directory ([`relay`]); [`message`] brings a message there, [`fetch`] brings a copy here:
-//! [`lines`] carry several transfers, [`receive`] reads its bytes, [`intake`] keeps and verifies them.
+//! addresses ([`race`], not too often at one host: [`attempts`]) at one moment with it ([`rendezvous`], from another port for another connection: [`fresh`]), or through the directory ([`relay`]); [`message`] brings a message there, [`fetch`] brings a copy here:
+//! [`lines`] carry several transfers, [`carry`] leaves a way for another ([`bad`]: those that bring nothing), [`receive`] reads the bytes, [`intake`]
+//! keeps and verifies them.
 
 mod admission;
 mod attempts;
+mod bad;
 pub(crate) mod callers;
+mod carry;
 pub(crate) mod dial;
 pub(crate) mod explain;
 pub(crate) mod fetch;
+mod fresh;
 mod intake;
 mod lines;
 pub(crate) mod listener;
@@ -20,6 +24,7 @@ mod receive;
 pub(crate) mod relay;
 mod rendezvous;
 pub(crate) mod serve;
+mod socket;
 
 use std::sync::Arc;
 
@@ -28,6 +33,7 @@ use crate::{
     trust::Trust, upstream::Upstream,
 };
 use attempts::Attempts;
+use bad::BadWays;
 use callers::{Inquiries, KnownKeys, Places};
 use dial::Ways;
 use fetch::Fetches;
@@ -51,6 +57,7 @@ pub(crate) struct Peers {
     fetches: Fetches,
     lines: Lines,
     ways: Ways,
+    bad: BadWays,
     attempts: Attempts,
     meetings: Meetings,
     /// Whether others may connect.
@@ -81,6 +88,7 @@ impl Peers {
             fetches: Fetches::default(),
             lines: Lines::default(),
             ways: Ways::default(),
+            bad: BadWays::default(),
             attempts: Attempts::default(),
             meetings: Meetings::default(),
             is_reachable: config.reachable,

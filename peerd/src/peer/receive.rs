@@ -14,13 +14,17 @@ use std::{
     time::Instant,
 };
 
-use dos_protocol::{Code, SealedHash, WireError, frame::Reader, limits::FRAME_TIME_MAX};
+use dos_protocol::{
+    Code, SealedHash, WireError,
+    frame::Reader,
+    limits::{FRAME_TIME_MAX, WAY_STALL_TIME},
+};
 use dos_sealed::BlockList;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::{mpsc, watch},
     task::spawn_blocking,
-    time::timeout_at,
+    time::{sleep_until, timeout_at},
 };
 
 use super::Peers;
@@ -57,6 +61,41 @@ pub(super) struct Course<'a> {
     pub(super) start: u64,
     pub(super) stage: &'a watch::Sender<Stage>,
     pub(super) line: Option<&'a mut Line>,
+    /// Bytes from `start` on that have come already.
+    pub(super) ahead: Vec<u8>,
+    /// Becomes true when nothing has come for [`WAY_STALL_TIME`] that was waited for, and false when something does.
+    pub(super) stalls: watch::Sender<bool>,
+    /// How far it goes on this way.
+    pub(super) bound: watch::Receiver<Bound>,
+}
+
+/// How far a transfer goes on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// To its end.
+    End,
+    /// Nothing is read beyond this byte for now: from there on another way has been asked.
+    Pause(u64),
+    /// To this byte, or to where it is.
+    Leave(u64),
+}
+
+impl Bound {
+    fn at(self) -> u64 {
+        match self {
+            Self::End => u64::MAX,
+            Self::Pause(at) | Self::Leave(at) => at,
+        }
+    }
+}
+
+/// What came of it.
+#[must_use]
+pub(super) enum Received {
+    /// All of it.
+    Whole(Box<Arrived>),
+    /// It goes on on another way.
+    Left,
 }
 
 /// A copy that has arrived whole.
@@ -81,11 +120,11 @@ pub(super) async fn receive<S>(
     stream: &mut Reader<S>,
     list: BlockList,
     course: Course<'_>,
-) -> Result<Arrived, Broken>
+) -> Result<Received, Broken>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Course { start, stage, line } = course;
+    let Course { start, stage, line, ahead, stalls, bound } = course;
     let hash = SealedHash::from(*list.root());
     let partial = peers.cache.copies.partial_path(&hash);
     let total = list.total_len();
@@ -117,13 +156,16 @@ where
         free: (0..BUFFERS).map(|_| vec![0; PIECE_BYTES].into_boxed_slice()).collect(),
         arrived: start,
         total,
+        stalls,
+        bound,
     };
-    let read = transfer.run().await;
+    let read = transfer.run(ahead).await;
     // The writer has the last word: it keeps what arrived before the connection broke, and knows what is damaged.
     let (intake, kept) = writing.await.map_err(|_| WireError::new(Code::Internal, "the work was cut off"))?;
     stage.send_replace(Stage::Under(intake.bytes()));
     match kept {
-        Ok(()) => read?,
+        Ok(()) if read? == Read::Left => return Ok(Received::Left),
+        Ok(()) => {}
         Err(IntakeError::Damaged(index)) => {
             tracing::warn!(copy = short(&hash), block = index, "a block arrived damaged; fetching it again");
             let error = WireError::new(Code::Invalid, format!("block {index} arrived damaged"));
@@ -132,7 +174,7 @@ where
         Err(IntakeError::Excess) => return Err(lost("it sent too much")),
         Err(IntakeError::Disk(error)) => return Err(disk(&error)),
     }
-    Ok(Arrived { intake, hash })
+    Ok(Received::Whole(Box::new(Arrived { intake, hash })))
 }
 
 fn disk(error: &std::io::Error) -> Broken {
@@ -167,47 +209,87 @@ struct Transfer<'a, S> {
     /// Everything before this has arrived.
     arrived: u64,
     total: u64,
+    stalls: watch::Sender<bool>,
+    bound: watch::Receiver<Bound>,
+}
+
+/// How the reading half has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// At the end of the copy, or with the writer.
+    End,
+    /// Before, to go on on another way.
+    Left,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Transfer<'_, S> {
-    /// Reads to the end of the copy. Returns early, and well, if the writer has ended.
-    async fn run(mut self) -> Result<(), Broken> {
+    /// Reads to the end of the copy, or to where it leaves this way. Returns early, and well, if the writer has ended.
+    async fn run(mut self, ahead: Vec<u8>) -> Result<Read, Broken> {
+        self.take_ahead(&ahead).await;
         let mut silent_since = Instant::now();
         while self.arrived < self.total {
+            let bound = *self.bound.borrow_and_update();
+            if matches!(bound, Bound::Leave(at) if at <= self.arrived) {
+                return Ok(Read::Left);
+            }
             let Some(mut buffer) = self.free.pop() else {
-                let Some(returned) = self.returned.recv().await else { return Ok(()) };
+                let Some(returned) = self.returned.recv().await else { return Ok(Read::End) };
                 self.kept(returned);
                 silent_since = Instant::now();
                 continue;
             };
-            let want = self.peers.downloads.turn(self.want(buffer.len()));
+            let want = self.peers.downloads.turn(self.want(buffer.len(), bound));
             let room = buffer.get_mut(..want).unwrap_or_default();
             let deadline = (silent_since + FRAME_TIME_MAX).into();
+            let is_waiting = want > 0 && !*self.stalls.borrow();
             tokio::select! {
                 biased;
                 returned = self.returned.recv() => {
                     self.free.push(buffer);
-                    let Some(returned) = returned else { return Ok(()) };
+                    let Some(returned) = returned else { return Ok(Read::End) };
                     self.kept(returned);
                 }
-                read = timeout_at(deadline, read_ready(self.stream.get_mut(), room)) => {
+                // Without whoever set the bound it stays where it is.
+                Ok(()) = self.bound.changed() => {
+                    self.free.push(buffer);
+                    silent_since = Instant::now();
+                }
+                () = sleep_until((silent_since + WAY_STALL_TIME).into()), if is_waiting => {
+                    self.free.push(buffer);
+                    self.stalls.send_replace(true);
+                }
+                // At a bound there is nothing to read, and nothing to wait for but another one.
+                () = sleep_until(deadline), if want == 0 => return Err(lost("no other way has led on")),
+                read = timeout_at(deadline, read_ready(self.stream.get_mut(), room)), if want > 0 => {
                     let length = read.map_err(|_| lost("it sends nothing"))?.map_err(lost)?;
                     if length == 0 {
                         return Err(lost("it closed the connection"));
                     }
+                    self.stalls.send_if_modified(std::mem::take);
                     self.take(Piece { buffer, length }).await;
                     self.ask_next().await?;
                     silent_since = Instant::now();
                 }
             }
         }
-        Ok(())
+        Ok(Read::End)
     }
 
-    /// How much to read: to the next multiple of the buffer's size, as hashing is fastest there.
-    fn want(&self, buffer: usize) -> usize {
+    /// Takes what has come before the transfer began.
+    async fn take_ahead(&mut self, mut ahead: &[u8]) {
+        while let Some(mut buffer) = self.free.pop_if(|_| !ahead.is_empty()) {
+            let length = ahead.len().min(self.want(buffer.len(), Bound::End));
+            let (piece, rest) = ahead.split_at(length);
+            buffer.get_mut(..length).unwrap_or_default().copy_from_slice(piece);
+            ahead = rest;
+            self.take(Piece { buffer, length }).await;
+        }
+    }
+
+    /// How much to read: to the next multiple of the buffer's size, as hashing is fastest there, and not beyond a bound.
+    fn want(&self, buffer: usize, bound: Bound) -> usize {
         let size = u64::try_from(buffer).unwrap_or(u64::MAX);
-        let want = (size - self.arrived % size).min(self.total - self.arrived);
+        let want = (size - self.arrived % size).min(self.total.min(bound.at()).saturating_sub(self.arrived));
         usize::try_from(want).map_or(buffer, |want| want.min(buffer))
     }
 

@@ -1,7 +1,7 @@
 //! Relayed connections: both sides meet at the directory's port with a ticket, and speak their own TLS from then on.
 //!
 //! What always holds: nothing is read from or written to the directory here but the ticket and the one byte that answers
-//! it; the other end is known by its key alone.
+//! it; the other end is known by its key alone. The caller's handshake does not wait for that byte: a round trip to the directory less.
 
 use std::{io, net::SocketAddr};
 
@@ -9,16 +9,19 @@ use dos_protocol::{
     Code, PeerId, WireError,
     directory::{Answer, Op, RELAY_MAGIC, RELAY_OPEN, Ticket},
     limits::{CONNECT_TIME_MAX, RELAY_TICKET_TIME},
-    tls::ClientTls,
+    tls::{ClientTls, TlsError},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::timeout,
+    time::{error::Elapsed, timeout},
 };
 
 use super::Peers;
-use super::dial::{Connection, secure};
+use super::{
+    dial::{Connection, secure},
+    socket::Socket,
+};
 use crate::directory::unexpected;
 
 /// Calls that wait to be answered; the callers of more hear nothing and give up.
@@ -38,8 +41,12 @@ pub(super) async fn call(peers: &Peers, tls: &ClientTls, peer: PeerId) -> Result
             .caused_by(cause)
     };
     let directory = peers.upstream.directory().ok_or_else(|| lost("the session has ended".into()))?;
-    let socket = join(directory, &ticket).await.map_err(|error| lost(error.to_string()))?;
-    secure(tls, socket).await.map_err(|error| lost(error.to_string()))
+    let socket = bring(directory, &ticket).await.map_err(|error| lost(error.to_string()))?;
+    let secured = secure(tls, Socket::relayed(socket)).await;
+    secured.map_err(|error| match error {
+        TlsError::Handshake(error) => lost(error.to_string()),
+        error => lost(error.to_string()),
+    })
 }
 
 /// Brings the ticket to the directory and waits for the other side.
@@ -47,16 +54,9 @@ pub(super) async fn call(peers: &Peers, tls: &ClientTls, peer: PeerId) -> Result
 /// # Errors
 /// If the directory is out of reach, or the other side does not come in time.
 pub(super) async fn join(directory: SocketAddr, ticket: &Ticket) -> io::Result<TcpStream> {
-    let late = |what: &'static str| move |_| io::Error::new(io::ErrorKind::TimedOut, what);
-    let mut socket = timeout(CONNECT_TIME_MAX, TcpStream::connect(directory))
-        .await
-        .map_err(late("the directory does not answer"))??;
-    socket.set_nodelay(true)?;
-    let opened = async {
-        socket.write_all(&[RELAY_MAGIC.as_slice(), ticket.as_bytes()].concat()).await?;
-        socket.read_u8().await
-    };
-    match timeout(RELAY_TICKET_TIME, opened).await.map_err(late("the other side did not come"))? {
+    let mut socket = bring(directory, ticket).await?;
+    let opened = timeout(RELAY_TICKET_TIME, socket.read_u8()).await;
+    match opened.map_err(late("the other side did not come"))? {
         Ok(RELAY_OPEN) => Ok(socket),
         Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "the directory does not relay so")),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -64,4 +64,20 @@ pub(super) async fn join(directory: SocketAddr, ticket: &Ticket) -> io::Result<T
         }
         Err(error) => Err(error),
     }
+}
+
+/// Brings the ticket to the directory.
+async fn bring(directory: SocketAddr, ticket: &Ticket) -> io::Result<TcpStream> {
+    let brought = async {
+        let mut socket = TcpStream::connect(directory).await?;
+        socket.set_nodelay(true)?;
+        // It takes one packet, for which there is always room.
+        socket.write_all(&[RELAY_MAGIC.as_slice(), ticket.as_bytes()].concat()).await?;
+        Ok(socket)
+    };
+    timeout(CONNECT_TIME_MAX, brought).await.map_err(late("the directory does not answer"))?
+}
+
+fn late(what: &'static str) -> impl FnOnce(Elapsed) -> io::Error {
+    move |_| io::Error::new(io::ErrorKind::TimedOut, what)
 }

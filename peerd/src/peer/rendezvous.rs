@@ -5,6 +5,9 @@
 //! the caller is the client of the TLS, whichever side has connected, and pins the other's key. One side's packet may find the other's listener: that knows the
 //! ticket, too.
 //!
+//! Two ports have one connection between them, and a router may remember one that is over for a while. So the next rendezvous with a peer soon after one that
+//! has led there is called for from a port of its own ([`super::fresh`]).
+//!
 //! What always holds: the directory is not trusted with where this daemon connects to. The addresses are judged like those of a contact,
 //! attempts count among those at their host, and those of a peer that calls are few in a minute, whoever is said to call.
 
@@ -24,9 +27,9 @@ use dos_protocol::{
         ticket_of,
     },
     limits::{
-        CALL_BACK_ADDRESSES, DIRECT_TIME_MAX, FIRST_BYTE_TIME_MAX, PUNCH_TRIES, RENDEZVOUS_BEGIN_MAX,
-        RENDEZVOUS_CALLED_MAX, RENDEZVOUS_CALLED_PER_MINUTE, RENDEZVOUS_CALLED_PER_PEER,
-        RENDEZVOUS_CONNECTIONS,
+        CALL_BACK_ADDRESSES, DIRECT_TIME_MAX, FIRST_BYTE_TIME_MAX, PUNCH_TRIES, PUNCHED_AGAIN_TIME,
+        RENDEZVOUS_BEGIN_MAX, RENDEZVOUS_CALLED_MAX, RENDEZVOUS_CALLED_PER_MINUTE,
+        RENDEZVOUS_CALLED_PER_PEER, RENDEZVOUS_CONNECTIONS,
     },
     model::Address,
     tls::ClientTls,
@@ -42,7 +45,9 @@ use tokio::{
 
 use super::{
     Peers, admission,
+    bad::Avoided,
     dial::{Connection, Route, around, secure},
+    fresh,
 };
 use crate::{
     random::{self, jitter},
@@ -54,6 +59,9 @@ const CALLING_MAX: usize = 64;
 
 /// Between two attempts, at least; and as much again by chance, so that two sides that came too early do not do so together for ever.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Peers with which this daemon is, or was, connected from one session's port to the other's.
+const PUNCHED_MAX: usize = 1024;
 
 /// How long a rendezvous can take, with its beginning.
 const LASTS: Duration = DIRECT_TIME_MAX.saturating_add(RENDEZVOUS_BEGIN_MAX);
@@ -68,12 +76,16 @@ struct State {
     calling: HashMap<Ticket, mpsc::Sender<TcpStream>>,
     called: HashMap<Ticket, Called>,
     begun: RateLimiter,
+    /// When a connection between the two sessions' ports was last known to be there. When full, it starts anew.
+    punched: HashMap<PeerId, Instant>,
 }
 
 #[derive(Debug)]
 struct Called {
     from: PeerId,
     until: Instant,
+    /// A connection has come about: it counts no more among those that are under way.
+    has_met: bool,
 }
 
 /// Whose a connection is that came to the port with a ticket.
@@ -103,16 +115,43 @@ impl Meetings {
         let now = Instant::now();
         let mut state = self.state();
         state.called.retain(|_, called| called.until > now);
-        let of_peer = state.called.values().filter(|called| called.from == from).count();
+        let under_way = || state.called.values().filter(|called| !called.has_met);
+        let of_peer = under_way().filter(|called| called.from == from).count();
         let rate = Rate::per_minute(RENDEZVOUS_CALLED_PER_MINUTE);
-        let has_room = state.called.len() < RENDEZVOUS_CALLED_MAX && of_peer < RENDEZVOUS_CALLED_PER_PEER;
+        let has_room = under_way().count() < RENDEZVOUS_CALLED_MAX && of_peer < RENDEZVOUS_CALLED_PER_PEER;
         // A ticket is good for one.
         let is_new = !state.called.contains_key(&ticket) && !state.calling.contains_key(&ticket);
         let takes = has_room && is_new && state.begun.take(1, rate, now.into_std()).is_ok();
         if takes {
-            state.called.insert(ticket, Called { from, until: now + LASTS });
+            state.called.insert(ticket, Called { from, until: now + LASTS, has_met: false });
         }
         takes
+    }
+
+    /// A connection of a rendezvous to which this daemon is called has come about.
+    fn met(&self, ticket: &Ticket) {
+        let met = self.state().called.get_mut(ticket).map(|called| {
+            called.has_met = true;
+            called.from
+        });
+        // If it is between other ports, this costs the next rendezvous with that peer a question.
+        if let Some(from) = met {
+            self.punched(from);
+        }
+    }
+
+    /// A connection between the two sessions' ports is there, or was there just now.
+    pub(super) fn punched(&self, peer: PeerId) {
+        let mut state = self.state();
+        if state.punched.len() >= PUNCHED_MAX && !state.punched.contains_key(&peer) {
+            state.punched.clear();
+        }
+        state.punched.insert(peer, Instant::now());
+    }
+
+    /// Whether there may be such a connection still, or routers may remember one.
+    fn is_punched(&self, peer: PeerId) -> bool {
+        self.state().punched.get(&peer).is_some_and(|at| at.elapsed() < PUNCHED_AGAIN_TIME)
     }
 
     fn side(&self, ticket: &Ticket) -> Option<Side> {
@@ -160,12 +199,22 @@ async fn exchange(socket: &mut TcpStream, ticket: &Ticket) -> io::Result<()> {
 ///
 /// # Errors
 /// If its ticket is of none.
-pub(super) async fn arrived(meetings: &Meetings, mut socket: TcpStream) -> io::Result<Option<TcpStream>> {
+pub(super) async fn arrived(peers: &Peers, socket: TcpStream) -> io::Result<Option<TcpStream>> {
+    let from = socket.peer_addr()?.ip();
+    let arrived = expected(&peers.meetings, socket).await?;
+    peers.attempts.met(from);
+    Ok(arrived)
+}
+
+async fn expected(meetings: &Meetings, mut socket: TcpStream) -> io::Result<Option<TcpStream>> {
     let ticket = read_preface(&mut socket).await?;
     let side = meetings.side(&ticket).ok_or(io::ErrorKind::PermissionDenied)?;
     send_preface(&mut socket, &ticket).await?;
     match side {
-        Side::Called => Ok(Some(socket)),
+        Side::Called => {
+            meetings.met(&ticket);
+            Ok(Some(socket))
+        }
         Side::Calling(sender) => match sender.try_send(socket) {
             Ok(()) => Ok(None),
             Err(_) => Err(io::Error::other("its rendezvous is over")),
@@ -173,11 +222,15 @@ pub(super) async fn arrived(meetings: &Meetings, mut socket: TcpStream) -> io::R
     }
 }
 
-/// Connects from the port of the session to where the other side's is seen, until both have said the ticket.
+/// Connects from this end, which shares the port of the session, to where the other side's is seen, until both have said the ticket.
 ///
-/// Where the peer has proved its key the last time, attempts count for nothing.
-async fn punch(peers: &Peers, mapped: Address, ticket: Ticket, is_known: bool) -> io::Result<TcpStream> {
-    let local = peers.upstream.session_address().ok_or(io::ErrorKind::NotConnected)?;
+/// At the host where the peer has proved its key the last time, attempts count for nothing.
+async fn punch(
+    peers: &Peers,
+    (local, mapped): (SocketAddr, Address),
+    ticket: Ticket,
+    is_known: bool,
+) -> io::Result<TcpStream> {
     if local.is_ipv4() != mapped.0.is_ipv4() {
         return Err(io::ErrorKind::AddrNotAvailable.into());
     }
@@ -196,11 +249,22 @@ async fn punch(peers: &Peers, mapped: Address, ticket: Ticket, is_known: bool) -
                 }
                 return Ok(socket);
             }
+            Err(error) if is_taken(&error) => return Err(error),
             Err(error) => last = error,
         }
         sleep(PAUSE + PAUSE.mul_f64(f64::from(jitter()) / f64::from(u32::MAX))).await;
     }
     Err(last)
+}
+
+/// Whether this is at the host where the peer has proved its key the last time.
+fn is_known(peers: &Peers, peer: PeerId, mapped: Address) -> bool {
+    peers.ways.get(peer).is_some_and(|last| last.path() == Route::Punched(mapped).path())
+}
+
+/// Whether these two ends have a connection already.
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable)
 }
 
 /// Calls a peer to a rendezvous; a connection on which it has proved its key, whichever side has made it.
@@ -211,12 +275,16 @@ pub(super) async fn call(
     peers: &Peers,
     tls: &ClientTls,
     contact: &Contact,
+    avoided: &Avoided,
 ) -> Result<(Connection, Route), String> {
+    let session = peers.upstream.session_address().ok_or("there is no session")?;
+    let fresh = if peers.meetings.is_punched(contact.id) { fresh::port(peers).await } else { None };
+    let (local, port) = fresh.as_ref().map_or((session, None), |fresh| (fresh.local, Some(fresh.port)));
     let ticket = Ticket::from(random::bytes().map_err(|error| error.to_string())?);
     // Before the directory is asked: the other side may be faster than the answer.
     let expected = peers.meetings.expect(ticket);
     let (_expected, mut incoming) = expected.ok_or("too many rendezvous at once")?;
-    let asked = Op::Rendezvous(Rendezvous { peer: contact.id, ticket });
+    let asked = Op::Rendezvous(Rendezvous { peer: contact.id, ticket, port });
     let RendezvousAt { mapped, begin_us } = match peers.upstream.request(asked).await {
         Ok(Answer::Rendezvous(at)) => at,
         Ok(_) => return Err("the directory's answer is unexpected".into()),
@@ -224,16 +292,20 @@ pub(super) async fn call(
     };
     sleep(Duration::from_micros(begin_us).min(RENDEZVOUS_BEGIN_MAX)).await;
     let mapped = mapped.filter(|mapped| !around(peers).dialled(&[*mapped]).is_empty());
+    let mapped = mapped.filter(|mapped| !avoided.has(Route::Punched(*mapped).path()));
     let mut tried = FuturesUnordered::new();
     if let Some(mapped) = mapped {
-        let is_known = peers.ways.get(contact.id) == Some(Route::Punched(mapped));
-        tried.push(Either::Left(punched(peers, tls, (mapped, ticket), is_known)));
+        let is_known = is_known(peers, contact.id, mapped);
+        tried.push(Either::Left(punched(peers, tls, (local, mapped, ticket), is_known)));
     }
     let mut why = "the other side did not call back".to_owned();
     let meeting = async {
         loop {
             tokio::select! {
                 Some(outcome) = tried.next(), if !tried.is_empty() => match outcome {
+                    Ok((_, route)) if avoided.has(route.path()) => {
+                        why = "it brought nothing a while ago".into();
+                    }
                     Ok(won) => return Some(won),
                     Err(cause) => why = cause,
                 },
@@ -244,19 +316,23 @@ pub(super) async fn call(
             }
         }
     };
-    let met = timeout(DIRECT_TIME_MAX, meeting).await;
-    met.ok().flatten().ok_or(why)
+    let met = timeout(DIRECT_TIME_MAX, meeting).await.ok().flatten();
+    if port.is_none() && matches!(met, Some((_, Route::Punched(_)))) {
+        peers.meetings.punched(contact.id);
+    }
+    met.ok_or(why)
 }
 
 /// A connection from one session's port to the other's.
 async fn punched(
     peers: &Peers,
     tls: &ClientTls,
-    (mapped, ticket): (Address, Ticket),
+    (local, mapped, ticket): (SocketAddr, Address, Ticket),
     is_known: bool,
 ) -> Result<(Connection, Route), String> {
     let failed = |error: String| format!("{mapped}: {error}");
-    let socket = punch(peers, mapped, ticket, is_known).await.map_err(|error| failed(error.to_string()))?;
+    let punched = punch(peers, (local, mapped), ticket, is_known).await;
+    let socket = punched.map_err(|error| failed(error.to_string()))?;
     leave_no_trace(&socket);
     let stream = secure(tls, socket).await.map_err(|error| failed(error.to_string()))?;
     Ok((stream, Route::Punched(mapped)))
@@ -328,17 +404,30 @@ pub(super) async fn meet(
     sleep(begins.saturating_sub(begun.elapsed())).await;
     let connected = async {
         match towards {
-            Towards::Mapped(mapped) => punch(peers, mapped, call.ticket, false).await,
-            Towards::Listening(address) => {
-                let attempt = peers.attempts.begin(address.0.ip()).await;
-                let mut socket = TcpStream::connect(address.0).await?;
-                exchange(&mut socket, &call.ticket).await?;
-                attempt.succeeded();
-                Ok(socket)
+            Towards::Mapped(mapped) => {
+                let local = peers.upstream.session_address().ok_or(io::ErrorKind::NotConnected)?;
+                let is_known = is_known(peers, call.from, mapped);
+                match punch(peers, (local, mapped), call.ticket, is_known).await {
+                    // Where the caller listens, too, it can be reached from another port.
+                    Err(error) if is_taken(&error) => call_back(peers, mapped, &call.ticket).await,
+                    punched => punched,
+                }
             }
+            Towards::Listening(address) => call_back(peers, address, &call.ticket).await,
         }
     };
-    timeout(DIRECT_TIME_MAX, connected).await?
+    let socket = timeout(DIRECT_TIME_MAX, connected).await??;
+    peers.meetings.met(&call.ticket);
+    Ok(socket)
+}
+
+/// Connects to where the peer that calls may be listening.
+async fn call_back(peers: &Peers, address: Address, ticket: &Ticket) -> io::Result<TcpStream> {
+    let attempt = peers.attempts.begin(address.0.ip()).await;
+    let mut socket = TcpStream::connect(address.0).await?;
+    exchange(&mut socket, ticket).await?;
+    attempt.succeeded();
+    Ok(socket)
 }
 
 #[cfg(test)]
@@ -363,6 +452,9 @@ mod tests {
         assert!(!meetings.called(ticket(2), peer(2)), "a ticket that is used");
         let all = (3..100).filter(|number| meetings.called(ticket(*number), peer((*number).into()))).count();
         assert_eq!(all, RENDEZVOUS_CALLED_MAX - 2);
+        meetings.met(&ticket(1));
+        assert!(meetings.called(ticket(200), peer(1)), "one of them has come about");
+        assert!(!meetings.called(ticket(1), peer(1)), "and its ticket is used");
         tokio::time::advance(LASTS).await;
         assert!(meetings.called(ticket(3), peer(1)), "the others are over");
         assert!(meetings.side(&ticket(2)).is_none());
@@ -377,7 +469,8 @@ mod tests {
             let mut far = TcpStream::connect(address).await.unwrap();
             let (near, _) = listener.accept().await.unwrap();
             let ticket = ticket(number);
-            let (arrived, exchanged) = tokio::join!(arrived(&meetings, near), exchange(&mut far, &ticket));
+            let (arrived, exchanged) =
+                tokio::join!(super::expected(&meetings, near), exchange(&mut far, &ticket));
             (arrived, exchanged.is_ok())
         };
         let (_expected, mut incoming) = meetings.expect(ticket(1)).unwrap();

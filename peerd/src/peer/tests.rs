@@ -17,7 +17,7 @@ use super::{
     callers::{Caller, From},
     fetch::{Asked, Broken, Stage, ask, fetch_of, request_of},
     intake::{Intake, block_start},
-    receive::{Course, receive},
+    receive::{Bound, Course, Received, receive},
     serve::{identified, serve},
 };
 use crate::{Config, Daemon, keys::ImageKeys, sealing::Sealing, store::Publication};
@@ -159,8 +159,13 @@ impl Pair {
         let mut stream = self.call(self.viewer.key());
         let Asked { share, list, .. } = put(&mut stream, &self.grant, fetch_of(&self.grant, start)).await?;
         let stage = watch::Sender::new(Stage::Under(0));
-        let course = Course { start, stage: &stage, line: None };
-        receive(self.viewer.peers(), &mut stream, list, course).await?.finish(self.viewer.peers()).await?;
+        let (_bounds, bound) = watch::channel(Bound::End);
+        let (ahead, stalls) = (Vec::new(), watch::Sender::new(false));
+        let course = Course { start, stage: &stage, line: None, ahead, stalls, bound };
+        match receive(self.viewer.peers(), &mut stream, list.unwrap(), course).await? {
+            Received::Whole(arrived) => arrived.finish(self.viewer.peers()).await?,
+            Received::Left => panic!("it was to go on"),
+        }
         Ok(*share)
     }
 

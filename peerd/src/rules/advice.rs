@@ -114,7 +114,7 @@ mod tests {
 
     fn tried(means: Means, address: &str, error: Option<&str>) -> Tried {
         let error = error.map(Into::into);
-        Tried { means: Some(means), address: address.parse().ok(), how: None, took_us: 1, error }
+        Tried { means: Some(means), address: address.parse().ok(), how: None, took_us: 1, error, bad: None }
     }
 
     #[test]

@@ -95,6 +95,13 @@ impl Attempts {
         }
     }
 
+    /// A peer there has connected to this daemon at the moment at which both were to: the latest attempt was in vain and led to a peer all the same.
+    pub(crate) fn met(&mut self) {
+        if let Some(latest) = self.0.iter_mut().max() {
+            *latest = None;
+        }
+    }
+
     /// Whether all of this is long ago.
     pub(crate) fn is_over(&self, now: Instant) -> bool {
         self.0.iter().flatten().all(|begun| now >= *begun + HOST_ATTEMPTS_TIME)
@@ -187,6 +194,9 @@ mod tests {
         assert_eq!(attempts.begin(start + ms(1000)), Ok(()));
         attempts.succeeded(start + ms(5000));
         assert_eq!(attempts.begin(start + ms(1000)), Err(ms(100)), "none began then");
+        attempts.met();
+        assert_eq!(attempts.begin(start + ms(1000)), Ok(()), "the latest one");
+        assert_eq!(attempts.begin(start + ms(1000)), Err(ms(100)));
         assert!(!attempts.is_over(start + ms(1999)) && attempts.is_over(start + ms(2000)));
         assert!(Attempts::default().is_over(start));
     }

@@ -14,10 +14,13 @@ use std::{
 use dos_protocol::model::Address;
 use rustix::{
     net::{AddressFamily, SocketFlags, SocketType, bind, netlink::SocketAddrNetlink, socket_with},
-    time::{ClockId, clock_gettime},
+    time::{
+        ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
+        timerfd_create, timerfd_settime,
+    },
 };
 use tokio::{
-    net::UnixDatagram,
+    net::{UnixDatagram, unix::pipe},
     time::{Instant, sleep, sleep_until},
 };
 
@@ -69,6 +72,8 @@ pub(super) enum Moved {
 #[derive(Debug)]
 pub(super) struct Roaming {
     changes: Option<UnixDatagram>,
+    /// Becomes readable every [`PAUSE`] of a clock that goes on while the host sleeps: what was due then comes as soon as it wakes.
+    ticks: Option<pipe::Receiver>,
     /// Something has changed since the last look.
     is_changed: bool,
     look_at: Instant,
@@ -83,8 +88,12 @@ impl Roaming {
         let changes = listen().inspect_err(
             |error| tracing::debug!(%error, "the kernel does not report changes of addresses: looking every few seconds"),
         );
+        let ticks = ticks(PAUSE).inspect_err(
+            |error| tracing::debug!(%error, "there is no timer that tells at once when the host has slept"),
+        );
         let look_at = Instant::now() + PAUSE;
-        Self { changes: changes.ok(), is_changed: false, look_at, place: None, renewed: None, slept: slept() }
+        let (changes, ticks) = (changes.ok(), ticks.ok());
+        Self { changes, ticks, is_changed: false, look_at, place: None, renewed: None, slept: slept() }
     }
 
     /// A session has begun here.
@@ -107,7 +116,14 @@ impl Roaming {
                     None => std::future::pending().await,
                 }
             };
+            let ticked = async {
+                match &self.ticks {
+                    Some(ticks) => tick(ticks).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
+                () = ticked => self.look_at = Instant::now(),
                 () = changed => {
                     self.is_changed = true;
                     self.look_at = self.look_at.min(Instant::now() + SETTLED);
@@ -122,7 +138,7 @@ impl Roaming {
     }
 
     fn look(&mut self, here: impl Fn() -> Place, (now, slept): (Instant, Duration)) -> Option<Moved> {
-        self.look_at = now + PAUSE;
+        self.look_at = now + if self.ticks.is_some() { 2 * PAUSE } else { PAUSE };
         let since = slept.saturating_sub(self.slept);
         self.slept = slept;
         if since >= SLEPT_MIN {
@@ -142,6 +158,30 @@ impl Roaming {
         self.renewed = Some(now);
         self.place = Some(here);
         Some(Moved::Place)
+    }
+}
+
+/// A timer that is due again and again after this time, counted also while the host sleeps. It is read like a pipe, eight bytes at a time
+/// (timerfd_create(2)).
+fn ticks(pause: Duration) -> io::Result<pipe::Receiver> {
+    let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+    let pause = Timespec::try_from(pause).map_err(io::Error::other)?;
+    let due = Itimerspec { it_interval: pause, it_value: pause };
+    timerfd_settime(&timer, TimerfdTimerFlags::empty(), &due)?;
+    pipe::Receiver::from_owned_fd_unchecked(timer)
+}
+
+/// Waits until it is due.
+async fn tick(ticks: &pipe::Receiver) {
+    loop {
+        if ticks.readable().await.is_err() {
+            return std::future::pending().await;
+        }
+        match ticks.try_read(&mut [0; 8]) {
+            Ok(_) => return,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return std::future::pending().await,
+        }
     }
 }
 
@@ -190,6 +230,7 @@ mod tests {
     fn roaming() -> Roaming {
         let mut roaming = Roaming {
             changes: None,
+            ticks: None,
             is_changed: false,
             look_at: Instant::now(),
             place: None,
@@ -222,6 +263,16 @@ mod tests {
             }
         }
         assert_eq!(renewed, [0, 10, 20]);
+    }
+
+    #[tokio::test]
+    async fn a_timer_is_due_again_and_again() {
+        let ticks = ticks(Duration::from_millis(20)).unwrap();
+        let begun = Instant::now();
+        for _ in 0..3 {
+            tick(&ticks).await;
+        }
+        assert!(begun.elapsed() >= Duration::from_millis(59), "{:?}", begun.elapsed());
     }
 
     #[tokio::test]

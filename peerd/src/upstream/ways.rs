@@ -141,27 +141,57 @@ fn nowhere() -> Failure {
 type Dialled = (HostPort, Result<(Stream<TcpStream>, [SocketAddr; 2]), Failure>);
 
 async fn dial(tls: &ClientTls, at: HostPort, listen: Option<SocketAddr>) -> Dialled {
-    let dialled = async {
-        let socket = connect(&at, listen).await?;
-        let end =
-            |end: io::Result<SocketAddr>| end.map_err(|error| Failure::unreachable(&at, error.to_string()));
-        let ends = [end(socket.peer_addr())?, end(socket.local_addr())?];
-        let stream = tls.connect(socket).await.map_err(|error| Failure::tls(&at, &error))?;
-        Ok((stream, ends))
+    let outcome = match resolve(&at).await {
+        Ok(addresses) => first_of(tls, &at, addresses.into(), listen).await,
+        Err(error) => Err(Failure::unreachable(&at, error.to_string())),
     };
-    let outcome = dialled.await;
     (at, outcome)
 }
 
-async fn connect(at: &HostPort, listen: Option<SocketAddr>) -> Result<TcpStream, Failure> {
-    let mut last = "its name has no address".to_owned();
-    for address in resolve(at).await.map_err(|error| Failure::unreachable(at, error.to_string()))? {
-        match open(address, listen).await {
-            Ok(socket) => return Ok(socket),
-            Err(error) => last = error.to_string(),
+/// Connects to the first of the addresses that a name stands for at which the key is proved: behind the others there may be nobody, or somebody else.
+async fn first_of(
+    tls: &ClientTls,
+    at: &HostPort,
+    mut left: VecDeque<SocketAddr>,
+    listen: Option<SocketAddr>,
+) -> Result<(Stream<TcpStream>, [SocketAddr; 2]), Failure> {
+    let mut tried = FuturesUnordered::new();
+    let mut why = None;
+    loop {
+        if tried.is_empty() {
+            match (left.pop_front(), why.take()) {
+                (Some(next), last) => {
+                    why = last;
+                    tried.push(prove(tls, at, next, listen));
+                }
+                (None, why) => {
+                    return Err(why.unwrap_or_else(|| Failure::unreachable(at, "its name has no address")));
+                }
+            }
+        }
+        tokio::select! {
+            Some(outcome) = tried.next() => match outcome {
+                Ok(proved) => return Ok(proved),
+                Err(failure) => why = Some(graver(why, failure)),
+            },
+            () = sleep(BESIDE_AFTER), if !left.is_empty() => {
+                tried.extend(left.pop_front().map(|next| prove(tls, at, next, listen)));
+            }
         }
     }
-    Err(Failure::unreachable(at, last))
+}
+
+async fn prove(
+    tls: &ClientTls,
+    at: &HostPort,
+    address: SocketAddr,
+    listen: Option<SocketAddr>,
+) -> Result<(Stream<TcpStream>, [SocketAddr; 2]), Failure> {
+    let lost = |error: io::Error| Failure::unreachable(at, error.to_string());
+    let socket = open(address, listen).await.map_err(lost)?;
+    let ends = [socket.peer_addr().map_err(lost)?, socket.local_addr().map_err(lost)?];
+    let stream = tls.connect(socket).await.map_err(|error| Failure::tls(at, &error))?;
+    Ok((stream, ends))
 }
 
 /// What a name stands for.
@@ -282,6 +312,12 @@ mod tests {
         let opened = ways.open(&tls).await.map_err(|failure| failure.error).unwrap();
         assert_eq!(opened.at, addresses[3]);
         assert_eq!(ways.left, [addresses[1].clone()], "the silent one may have been slow");
+        // The same where one name stands for all of them.
+        let name: HostPort = "directory.example:5001".parse().unwrap();
+        let all = addresses.iter().map(|at| at.to_string().parse().unwrap()).collect();
+        let (_, [directory, _]) =
+            first_of(&tls, &name, all, None).await.map_err(|failure| failure.error).unwrap();
+        assert_eq!(directory.to_string(), addresses[3].to_string());
         let mut strangers = Ways::of(&link(&[addresses[2].clone(), addresses[0].clone()]), None, 0);
         let failure = strangers.open(&tls).await.err().unwrap();
         assert_eq!(failure.kind, Failed::Refused, "that a server has another key is told");

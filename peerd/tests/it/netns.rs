@@ -9,10 +9,13 @@
 //!
 //! Needs root and `ip` (Debian: iproute2); says clearly that it was skipped where it cannot run.
 
+mod mapping;
 mod nat;
+mod ways;
 
 use std::{
     fs,
+    io::Write as _,
     path::Path,
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -77,6 +80,17 @@ fn ip(args: &[&str]) -> Result<(), String> {
     let output = output.map_err(|error| format!("ip cannot be run: {error}"))?;
     let told = String::from_utf8_lossy(&output.stderr);
     if output.status.success() { Ok(()) } else { Err(format!("ip {}: {}", args.join(" "), told.trim())) }
+}
+
+/// Runs `nft` in a namespace.
+fn nft(namespace: &str, rules: &str) -> Result<(), String> {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace, "nft", "-f", "-"]).stdin(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
+    child.stdin.take().map(|mut input| input.write_all(rules.as_bytes()));
+    let output = child.wait_with_output().map_err(|error| error.to_string())?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(format!("nft: {}", told.trim())) }
 }
 
 impl Lines {

@@ -42,6 +42,18 @@ pub struct Tried {
     pub took_us: u64,
     /// Why it does not lead there; nothing if it does.
     pub error: Option<Box<str>>,
+    /// Why it is left out for now, whatever came of it this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bad: Option<BadWay>,
+}
+
+/// A way that brought nothing a while ago, and is used only where no other leads to the peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadWay {
+    /// What came of it.
+    pub why: Box<str>,
+    /// For how many more seconds it is left out.
+    pub left_s: u64,
 }
 
 /// What a peerd knows of its own network.
@@ -71,6 +83,9 @@ pub struct Netcheck {
     /// Why it does not, if it is asked to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mapping_trouble: Option<Box<str>>,
+    /// The IPv6 address of this host at which its router lets connections through because it was asked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinhole: Option<Address>,
 }
 
 /// Of `ping --explain`.

@@ -11,6 +11,9 @@
 //! where the caller may listen. Whoever calls has drawn the ticket. On every connection of a rendezvous each side first sends
 //! [`RENDEZVOUS_MAGIC`] and the ticket, and goes on when the other has sent the same; then the caller is the client of their TLS, whichever side has
 //! connected.
+//!
+//! Two ports have one connection between them. A caller that has one to that peer already, or had one a moment ago, calls from another port: it connects to
+//! the directory from there, sends [`SEEN_MAGIC`], and is answered with a frame in which its address is, as the directory sees it; then both hang up.
 
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +90,9 @@ pub struct Call {
     pub at: Option<HostPort>,
 }
 
+/// The bytes with which a connection asks the directory where it is seen to come from. A TLS record never begins so.
+pub const SEEN_MAGIC: &[u8; 4] = b"DOSS";
+
 /// The first bytes of a connection of a rendezvous, from either side. A TLS record never begins so.
 pub const RENDEZVOUS_MAGIC: &[u8; 4] = b"DOSM";
 
@@ -117,6 +123,9 @@ pub struct Rendezvous {
     pub peer: PeerId,
     /// By which both know the connections that belong to it.
     pub ticket: Ticket,
+    /// The port outside from which the caller connects, if that is not its session's: see [`SEEN_MAGIC`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
 }
 
 /// See [`super::Answer::Rendezvous`].
@@ -158,5 +167,9 @@ mod tests {
         relayed[..4].copy_from_slice(RELAY_MAGIC);
         assert_eq!(ticket_of(&relayed), None);
         assert!(!(20..=23).contains(&RENDEZVOUS_MAGIC[0]), "a TLS record begins so");
+        assert!(
+            SEEN_MAGIC[0] == RELAY_MAGIC[0] && SEEN_MAGIC != RELAY_MAGIC,
+            "the directory looks at the first byte"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! A network, and the ways to a peer, as people read them.
 
-use dos_protocol::control::{Advice, Explained, How, Means, Netcheck, Tried};
+use dos_protocol::control::{Advice, BadWay, Explained, How, Means, Netcheck, Tried};
 
 use super::or_nothing;
 use crate::output::{
@@ -29,6 +29,9 @@ pub(crate) fn netcheck(text: &mut Text, check: &Netcheck) {
         (Some(address), _) => text.line(&format!("mapping    {address}, forwarded by the router")),
         (None, Some(trouble)) => text.line(&format!("mapping    none: {trouble}")),
         (None, None) => {}
+    }
+    if let Some(address) = check.pinhole {
+        text.line(&format!("pinhole    {address}, let through by the router"));
     }
     advise(text, &check.advice, check);
 }
@@ -62,6 +65,14 @@ pub(crate) fn explained(text: &mut Text, explained: &Explained) {
 }
 
 fn outcome(tried: &Tried) -> String {
+    let outcome = came_of(tried);
+    match &tried.bad {
+        Some(BadWay { why, left_s }) => format!("{outcome}; left out for {} s more: {why}", left_s),
+        None => outcome,
+    }
+}
+
+fn came_of(tried: &Tried) -> String {
     match (&tried.error, tried.how) {
         (Some(error), _) => error.to_string(),
         (None, Some(How::Punched)) => "leads there: hole punched".into(),

@@ -24,6 +24,7 @@ pub(crate) struct Netcheck<'a> {
     nat: Option<&'static str>,
     mapped: Option<Address>,
     mapping_trouble: Option<&'a str>,
+    pinhole: Option<Address>,
     advice: Vec<&'static str>,
 }
 
@@ -41,6 +42,7 @@ impl<'a> From<&'a control::Netcheck> for Netcheck<'a> {
             nat: nat(check),
             mapped: check.mapped,
             mapping_trouble: check.mapping_trouble.as_deref(),
+            pinhole: check.pinhole,
             advice: check.advice.iter().copied().map(Advice::as_str).collect(),
         }
     }
@@ -65,6 +67,13 @@ struct Tried<'a> {
     how: Option<&'static str>,
     took_ms: f64,
     error: Option<&'a str>,
+    bad: Option<BadWay<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct BadWay<'a> {
+    why: &'a str,
+    left_s: u64,
 }
 
 impl<'a> From<&'a control::Explained> for Explained<'a> {
@@ -75,6 +84,7 @@ impl<'a> From<&'a control::Explained> for Explained<'a> {
             how: tried.how.map(How::as_str),
             took_ms: millis(tried.took_us),
             error: tried.error.as_deref(),
+            bad: tried.bad.as_ref().map(|bad| BadWay { why: &bad.why, left_s: bad.left_s }),
         });
         Self {
             id: explained.id,

@@ -149,7 +149,7 @@ fn tried(side: &Side, key: dos_protocol::PublicKey) -> Vec<(Op, Option<&'static 
         (Op::Preview(image("sea")), None),
         (Op::Image(image("nothing")), None),
         (Op::Relay(id), None),
-        (Op::Rendezvous(Rendezvous { peer: id, ticket: [7; 32].into() }), None),
+        (Op::Rendezvous(Rendezvous { peer: id, ticket: [7; 32].into(), port: None }), None),
         (Op::Grant { image: side.given, viewer: id }, None),
         (Op::Grant { image: side.received, viewer: id }, None),
         (Op::Spend(spend(side.given, ViewId::generate())), None),

@@ -5,11 +5,11 @@ use std::time::Duration;
 use dos_protocol::{
     Allowance, Card, Code, ImageNo, JoinLink, Near, Visibility, WireError,
     control::{
-        AddOptions, Advice, AlbumChange, AlbumSummary, Command, Contact, ContactRequest, DescriptionChange,
-        Each, Event, EventKind, Explained, FromPeerd, Group, How, ImageChange, ImageChanged, Invite,
-        InviteGrant, InviteState, ListQuery, Means, Member, Message, MessagesQuery, Netcheck, NewInvite,
-        Note, OtherKey, Outcome, Progress, RequestArg, Rule, SessionState, Spends, Status, Step, Terms,
-        ToPeerd, Tried, Trust, Way,
+        AddOptions, Advice, AlbumChange, AlbumSummary, BadWay, Command, Contact, ContactRequest,
+        DescriptionChange, Each, Event, EventKind, Explained, FromPeerd, Group, How, ImageChange,
+        ImageChanged, Invite, InviteGrant, InviteState, ListQuery, Means, Member, Message, MessagesQuery,
+        Netcheck, NewInvite, Note, OtherKey, Outcome, Progress, RequestArg, Rule, SessionState, Spends,
+        Status, Step, Terms, ToPeerd, Tried, Trust, Way,
     },
     directory::{
         Block, Blocked, Cursor, Delivery, Notice, NoticeKind, Presence, RequestState, ViewedKind, ViewsChange,
@@ -343,6 +343,7 @@ fn netcheck() -> Netcheck {
         advice: vec![Advice::ForwardPort],
         mapped: None,
         mapping_trouble: None,
+        pinhole: None,
     }
 }
 
@@ -353,7 +354,9 @@ fn explained() -> Explained {
         how,
         took_us: 250,
         error: error.map(Into::into),
+        bad: None,
     };
+    let bad = BadWay { why: "it brought nothing".into(), left_s: 287 };
     Explained {
         id: bob(),
         name: name("bob"),
@@ -362,6 +365,7 @@ fn explained() -> Explained {
             tried(Means::Address, None, Some("refused")),
             tried(Means::Rendezvous, Some(How::Punched), None),
             Tried { address: None, ..tried(Means::Relay, None, None) },
+            Tried { bad: Some(bad), ..tried(Means::Address, None, None) },
         ],
         round_trip_us: Some(300),
         here: netcheck(),

@@ -159,7 +159,8 @@ fn additions() -> Vec<Op> {
         }),
         Op::CloseViews(vec![ViewId::from([1; 16]), ViewId::from([2; 16])]),
         Op::SignIn(SignIn { rendezvous: true, ..sign_in() }),
-        Op::Rendezvous(Rendezvous { peer: alice(), ticket: Ticket::from([7; 32]) }),
+        Op::Rendezvous(Rendezvous { peer: alice(), ticket: Ticket::from([7; 32]), port: None }),
+        Op::Rendezvous(Rendezvous { peer: alice(), ticket: Ticket::from([7; 32]), port: Some(40001) }),
     ]
 }
 
