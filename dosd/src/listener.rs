@@ -232,7 +232,7 @@ async fn first_byte(stream: &TcpStream) -> Option<u8> {
     }
 }
 
-async fn serve(directory: &Arc<Directory>, from: IpAddr, signed_in: session::SignedIn) {
+async fn serve(directory: &Arc<Directory>, from: IpAddr, signed_in: Box<session::SignedIn>) {
     let peer = signed_in.peer();
     let end = session::serve(directory, signed_in).await;
     if end.is_ordinary() {

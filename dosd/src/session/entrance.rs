@@ -46,13 +46,13 @@ pub(crate) async fn sign_in(
     key: PublicKey,
     seen: SocketAddr,
     first: Box<First>,
-) -> Result<SignedIn, End> {
+) -> Result<Box<SignedIn>, End> {
     // Here, so that the box is let go with the sign-in and not with the session.
     let First { mut reader, request } = *first;
     let arrived = enter(directory, (key, seen), &mut reader, request).await?;
     reader.allow(FRAME_BYTES_MAX);
     tracing::info!(peer = %arrived.session.peer(), address = %seen.ip(), "signed in");
-    Ok(SignedIn { arrived, reader })
+    Ok(Box::new(SignedIn { arrived, reader }))
 }
 
 async fn enter(

@@ -83,25 +83,8 @@ impl SignedIn {
 }
 
 /// Serves a peer's connection until it ends.
-pub(crate) async fn serve(directory: &Arc<Directory>, SignedIn { arrived, reader }: SignedIn) -> End {
-    let Arrived { session, pushes, stored, latest } = arrived;
-    let peer = session.peer();
-    let mut running = Running {
-        directory,
-        session,
-        pushes,
-        reader,
-        in_flight: FuturesUnordered::new(),
-        catching_up: None,
-        replay: Replay::after(stored, latest),
-        clock: Clock::new(Instant::now(), clock::pause_of(peer.number())),
-        ping: 0,
-        pings: Pings::default(),
-        follower: None,
-        leaving: None,
-        out: Vec::new(),
-    };
-    running.clock.allow_idle(directory.settings().idle_timeout);
+pub(crate) async fn serve(directory: &Arc<Directory>, signed_in: Box<SignedIn>) -> End {
+    let mut running = Running::new(directory, signed_in);
     let end = running.run().await;
     running.leave(&end).await;
     end
@@ -141,6 +124,32 @@ async fn news(follower: &mut Option<Box<Follower>>) {
     match follower {
         Some(follower) => follower.news().await,
         None => futures_util::future::pending().await,
+    }
+}
+
+impl<'a> Running<'a> {
+    /// Not asynchronous, so that no task keeps room for what was in the box.
+    #[expect(clippy::boxed_local, reason = "the box is let go here, and not with the session")]
+    fn new(directory: &'a Arc<Directory>, signed_in: Box<SignedIn>) -> Self {
+        let SignedIn { arrived: Arrived { session, pushes, stored, latest }, reader } = *signed_in;
+        let peer = session.peer();
+        let mut clock = Clock::new(Instant::now(), clock::pause_of(peer.number()));
+        clock.allow_idle(directory.settings().idle_timeout);
+        Self {
+            directory,
+            session,
+            pushes,
+            reader,
+            in_flight: FuturesUnordered::new(),
+            catching_up: None,
+            replay: Replay::after(stored, latest),
+            clock,
+            ping: 0,
+            pings: Pings::default(),
+            follower: None,
+            leaving: None,
+            out: Vec::new(),
+        }
     }
 }
 
