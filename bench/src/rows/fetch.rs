@@ -28,15 +28,15 @@ use crate::{
 /// The way that bytes take between two peers.
 pub(super) struct Way {
     name: &'static str,
-    /// The least part of the raw rate.
-    bar: f64,
+    /// The least part of the raw rate, of the small image and of the large one.
+    bars: [f64; 2],
 }
 
 /// From peer to peer.
-const DIRECT: Way = Way { name: "direct", bar: 0.25 };
+const DIRECT: Way = Way { name: "direct", bars: [0.75, 0.95] };
 
 /// Through the directory.
-const RELAYED: Way = Way { name: "relayed", bar: 0.15 };
+const RELAYED: Way = Way { name: "relayed", bars: [0.15, 0.15] };
 
 /// Memory that a daemon may need more while 1 GiB passes through it, in KiB.
 const MEMORY_MAX: f64 = 32.0 * 1024.0;
@@ -175,13 +175,13 @@ impl Scene {
         }
         let what = format!("fetch of {}, {}", size(image.bytes), way.name);
         let row = |name: &str| Row::new(format!("{what}{name}"), Unit::MegabytesPerSecond);
-        let ours = median(&rates.ours);
+        let (ours, [small, large]) = (median(&rates.ours), way.bars);
         let [owner, viewer] = rates.computed.map(|seconds| seconds / rounds as f64);
         let mut rows = vec![
             row("")
                 .ours(ours)
                 .raw(median(&rates.synced), "raw TCP copy, synced")
-                .bar(Bar::RatioAtLeast(way.bar))
+                .bar(Bar::RatioAtLeast(if image.name == "small" { small } else { large }))
                 .note(format!("computing time {owner:.2} s + {viewer:.2} s")),
             row(", raw copy not synced").ours(ours).raw(median(&rates.unsynced), "raw TCP copy"),
         ];

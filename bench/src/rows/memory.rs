@@ -19,6 +19,9 @@ use crate::{
 /// Sessions that are there before the first look.
 const WARM: usize = 100;
 
+/// What an idle session may take.
+const KILOBYTES_MAX: f64 = 12.0;
+
 /// dosd pings after 8 to 12 s.
 const IDLE: Duration = Duration::from_secs(15);
 
@@ -44,7 +47,7 @@ pub(super) async fn measure(lab: &Lab) -> anyhow::Result<Vec<Row>> {
         .note(format!("private memory {:.1} KB", median(&private)));
     Ok(vec![
         row.clone().raw(median(&raw), "bare server").bar(Bar::RatioAtMost(1.2)),
-        row.raw(median(&small), "bare server with 1 KiB buffers"),
+        row.raw(median(&small), "bare server with 1 KiB buffers").bar(Bar::Below(KILOBYTES_MAX)),
     ])
 }
 

@@ -69,11 +69,11 @@ const MP_24: (u16, u16) = (6_000, 4_000);
 const NEARLY: Option<f64> = Some(1.0 / 1.5);
 
 const KINDS: [Kind; 8] = [
-    Kind { name: "JPEG, 12 MP", pixels: MP_12, format: BASELINE, bar: Some(1.4) },
+    Kind { name: "JPEG, 12 MP", pixels: MP_12, format: BASELINE, bar: Some(2.5) },
     Kind { name: "JPEG, 24 MP", pixels: MP_24, format: BASELINE, bar: None },
-    Kind { name: "progressive JPEG, 12 MP", pixels: MP_12, format: PROGRESSIVE, bar: None },
+    Kind { name: "progressive JPEG, 12 MP", pixels: MP_12, format: PROGRESSIVE, bar: Some(10.0) },
     Kind { name: "progressive JPEG, 24 MP", pixels: MP_24, format: PROGRESSIVE, bar: None },
-    Kind { name: "PNG, 12 MP", pixels: MP_12, format: Format::Png, bar: Some(1.5) },
+    Kind { name: "PNG, 12 MP", pixels: MP_12, format: Format::Png, bar: Some(2.5) },
     Kind { name: "WebP, lossy, 12 MP", pixels: MP_12, format: Format::WebP, bar: Some(1.0) },
     Kind { name: "TIFF, LZW, 12 MP", pixels: MP_12, format: Format::Tiff, bar: NEARLY },
     Kind { name: "AVIF, 12 MP", pixels: MP_12, format: Format::Avif, bar: NEARLY },

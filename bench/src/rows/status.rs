@@ -54,7 +54,7 @@ pub(super) async fn measure(lab: &Lab) -> anyhow::Result<Vec<Row>> {
             .raw(percentile(&raw, share) / 1e3, "bare program")
     };
     ensure!(median(&raw) > 0.0, "nothing was measured");
-    Ok(vec![row("p50", 0.5).bar(Bar::RatioAtMost(2.0)), row("p99", 0.99)])
+    Ok(vec![row("p50", 0.5).bar(Bar::RatioAtMost(1.35)), row("p99", 0.99)])
 }
 
 /// Microseconds of each run of the two commands.

@@ -47,6 +47,10 @@ const MANY_TIMES: f64 = 1.3;
 const COLD_MAX: f64 = 9.0;
 const NEXT_MAX: f64 = 5.0;
 
+/// Of those, what a view without a connection takes beyond raw TCP for the same bytes: to find the owner, to prove both keys, and to count
+/// the view.
+const BEYOND_TCP_MAX: f64 = 4.0;
+
 /// What a cold view brings.
 const VIEWED_BYTES: u64 = 227_000;
 
@@ -219,8 +223,13 @@ impl Scene<'_> {
 
     /// A view by somebody who has never spoken with the owner, and one more.
     fn views(&self) -> anyhow::Result<Vec<Row>> {
-        let (mut cold, mut next) = (Vec::new(), Vec::new());
+        let (mut cold, mut next, mut raw) = (Vec::new(), Vec::new(), Vec::new());
+        let file = self.dir.join("viewed.jpg");
+        motion_photo(&file, VIEWED_BYTES)?;
+        let server =
+            within(self.emulator.near(), || RawServer::start(&self.raw, &file, &format!("{NEAR}:0")))?;
         for round in 0..self.rounds {
+            raw.push(self.raw_copy(&server)?);
             let names = ["first", "second"].map(|name| format!("{name}{round}"));
             let viewer =
                 viewer(self.emulator, &self.programs, (&self.dir, &format!("viewer{round}")), &self.link)?;
@@ -243,8 +252,14 @@ impl Scene<'_> {
                 .raw(trip, "a round trip")
                 .bar(Bar::RatioAtMost(most))
         };
+        let beyond = median(&cold.iter().map(Duration::as_secs_f64).collect::<Vec<_>>()) - median(&raw);
+        let what = format!("{}: view of 227 kB, no connection yet, beyond raw TCP", self.path);
         Ok(vec![
             row("view of 227 kB, no connection yet", &cold, COLD_MAX),
+            Row::new(what, Unit::Seconds)
+                .ours(beyond)
+                .raw(self.path.round_trip_s(), "a round trip")
+                .bar(Bar::RatioAtMost(BEYOND_TCP_MAX)),
             row("view of the next picture", &next, NEXT_MAX),
         ])
     }

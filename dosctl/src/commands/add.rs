@@ -214,7 +214,8 @@ impl Tally {
     /// Takes what came of one; whether it makes sense to go on.
     fn take(&mut self, path: &Path, outcome: Result<Added, Error>, context: &Context) -> Result<bool, Error> {
         match outcome {
-            Ok(Added { image, warning, client }) => {
+            Ok(Added { image, warning, asides, client }) => {
+                asides.iter().for_each(|aside| context.screen.warn(Some(aside)));
                 if let Some(warning) = &warning {
                     context.screen.warn(Some(&format!("{}: {warning}", image.name)));
                 }
@@ -271,6 +272,8 @@ const NO_DATE: &str = "no date was kept: the file does not say when the picture 
 struct Added {
     image: ImageInfo,
     warning: Option<Box<str>>,
+    /// What else a person may want to know of it.
+    asides: Vec<String>,
     client: Client,
 }
 
@@ -293,22 +296,15 @@ fn add(
     client.send_file(&mut source, &mut |sent| report((sent, total)))?;
     let outcome = context.answer(&mut client, &mut no_data);
     let outcome = outcome.map_err(|error| with_file(error, path))?;
-    if let Outcome::Image(image) | Outcome::Added { image, .. } = &outcome
-        && let Some(warning) = set::lost(args.description.as_ref(), image)
-    {
-        context.screen.warn(Some(warning));
-    }
-    if let Outcome::Image(image) | Outcome::Added { image, .. } = &outcome
-        && args.keep_date
-        && image.taken_at().is_none()
-    {
-        context.screen.warn(Some(&format!("{}: {NO_DATE}", image.name)));
-    }
-    match outcome {
-        Outcome::Image(image) => Ok(Added { image: *image, warning: None, client }),
-        Outcome::Added { image, warning } => Ok(Added { image: *image, warning: Some(warning), client }),
-        _ => Err(unexpected()),
-    }
+    let (image, warning) = match outcome {
+        Outcome::Image(image) => (*image, None),
+        Outcome::Added { image, warning } => (*image, Some(warning)),
+        _ => return Err(unexpected()),
+    };
+    let lost = set::lost(args.description.as_ref(), &image).map(str::to_owned);
+    let dateless =
+        (args.keep_date && image.taken_at().is_none()).then(|| format!("{}: {NO_DATE}", image.name));
+    Ok(Added { asides: lost.into_iter().chain(dateless).collect(), image, warning, client })
 }
 
 /// Puts the file's name into a hint of peerd, which does not know it.
