@@ -4,6 +4,7 @@
 //! The directory and the owners are at one end, the viewers at the other. The emulator is `wan.c` in `../shared/tools` beside the
 //! repository (`DOS_WAN` names another place); it wants root, `ip` and a C compiler. Where one of them is missing there are no rows.
 
+mod breaks;
 mod path;
 
 use std::{
@@ -138,6 +139,9 @@ impl Scene<'_> {
         }
         if !quick {
             rows.push(self.many(raw_of_all)?);
+            if self.path == PATHS[0] {
+                rows.push(self.breaks()?);
+            }
         }
         // A lost packet costs more than a round trip: there is nothing to count.
         if self.path.loss_percent == 0 {

@@ -16,10 +16,10 @@ pub(super) const NEAR: &str = "10.77.0.1";
 pub(super) const FAR: &str = "10.77.0.2";
 
 /// Packets wait so long at the emulator before it drops them.
-const QUEUE_MS: &str = "50";
+pub(super) const QUEUE_MS: u32 = 50;
 
 /// How far and how good.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Path {
     /// One way.
     pub(super) delay_ms: u32,
@@ -104,7 +104,7 @@ impl Emulator {
         let child = Command::new(&self.program)
             .args([near, far])
             .args([delay_ms, rate_mbit, loss_percent].map(|number| number.to_string()))
-            .arg(QUEUE_MS)
+            .arg(QUEUE_MS.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()?;
