@@ -130,22 +130,13 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
 /// A file, and the name that its image is to have, if that is not the file's own.
 type File = (PathBuf, Option<ImageName>);
 
-/// Files that are sent to peerd at once: it decodes as many as there are processors, and publishes those before them meanwhile.
-fn at_once(files: &[File]) -> usize {
-    let mut names = HashSet::new();
-    let is_taken = |(path, name): &File| {
-        let name = name.clone().or_else(|| name_of(path).ok());
-        name.is_some_and(|name| !names.insert(name))
-    };
-    // Of two that want the same name the first one gets it.
-    if files.iter().any(is_taken) {
-        1
-    } else {
-        available_parallelism().map_or(2, |threads| threads.get() + 1)
-    }
+/// Files of folders that are sent to peerd at once: it decodes as many as there are processors, and publishes those before them meanwhile.
+/// So two that follow each other may change places among the newest; files that a person names one by one are added in that order.
+fn at_once() -> usize {
+    available_parallelism().map_or(2, |threads| threads.get() + 1).min(AT_ONCE_MAX)
 }
 
-/// Adds several files, whose bytes are known of folders.
+/// Adds several files; all bytes are known where folders are among them.
 fn add_all(
     args: Arc<Args>,
     (files, bytes): (Vec<File>, Option<u64>),
@@ -153,7 +144,8 @@ fn add_all(
     context: &Context,
 ) -> Result<(), Error> {
     let paths: Vec<PathBuf> = files.iter().map(|(path, _)| path.clone()).collect();
-    let work = Work { at_once: at_once(&files).min(AT_ONCE_MAX), jobs: files, step: "adding", bytes };
+    let at_once = if args.recursive { at_once() } else { 1 };
+    let work = Work { jobs: files, at_once, step: "adding", bytes };
     let one = move |(path, name): &File, context: &Context, report: &mut dyn FnMut(Done)| {
         add(&args, (path, name.as_ref()), context, report)
     };
