@@ -10,7 +10,6 @@ use std::{
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     sync::Arc,
-    thread::available_parallelism,
 };
 
 use dos_host::shell::quoted;
@@ -33,9 +32,6 @@ use crate::{
     together::{self, Done, Work},
 };
 use folder::Plan;
-
-/// Files sent at once, however many processors there are.
-const AT_ONCE_MAX: usize = 16;
 
 /// Publish images; the originals stay here, the directory gets previews
 #[derive(Debug, clap::Args)]
@@ -130,13 +126,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
 /// A file, and the name that its image is to have, if that is not the file's own.
 type File = (PathBuf, Option<ImageName>);
 
-/// Files of folders that are sent to peerd at once: it decodes as many as there are processors, and publishes those before them meanwhile.
-/// So two that follow each other may change places among the newest; files that a person names one by one are added in that order.
-fn at_once() -> usize {
-    available_parallelism().map_or(2, |threads| threads.get() + 1).min(AT_ONCE_MAX)
-}
-
-/// Adds several files; all bytes are known where folders are among them.
+/// Adds several files, one after the other, so that the newest come in their order; all bytes are known where folders are among them.
 fn add_all(
     args: Arc<Args>,
     (files, bytes): (Vec<File>, Option<u64>),
@@ -144,8 +134,7 @@ fn add_all(
     context: &Context,
 ) -> Result<(), Error> {
     let paths: Vec<PathBuf> = files.iter().map(|(path, _)| path.clone()).collect();
-    let at_once = if args.recursive { at_once() } else { 1 };
-    let work = Work { jobs: files, at_once, step: "adding", bytes };
+    let work = Work { jobs: files, at_once: 1, step: "adding", bytes };
     let one = move |(path, name): &File, context: &Context, report: &mut dyn FnMut(Done)| {
         add(&args, (path, name.as_ref()), context, report)
     };

@@ -227,16 +227,18 @@ fn previews_and_lists_are_what_the_owner_has_signed_or_refused() {
     assert!(bob.ctl(&["preview", "alice/sea"]).fails(8).contains("not signed"));
     set("record", &old);
     // An old word, with everything that belonged to it.
-    let columns = "image_id, bytes, sealed_hash, sealed_bytes, preview_bytes, record";
+    let columns =
+        "image_id, bytes, sealed_hash, sealed_bytes, preview_bytes, record, thumbhash, thumbhash_signature";
     let row: Vec<rusqlite::types::Value> = database(&stage)
-        .query_row(&format!("SELECT {columns} FROM images"), [], |row| (0..6).map(|at| row.get(at)).collect())
+        .query_row(&format!("SELECT {columns} FROM images"), [], |row| (0..8).map(|at| row.get(at)).collect())
         .unwrap();
     picture(&alice, "other", 200);
     alice.ctl(&["add", "other.jpg", "--name", "sea", "--replace"]).ok();
     assert_eq!(state(), "valid");
     database(&stage)
         .execute(
-            "UPDATE images SET image_id = ?1, bytes = ?2, sealed_hash = ?3, sealed_bytes = ?4, preview_bytes = ?5, record = ?6",
+            "UPDATE images SET image_id = ?1, bytes = ?2, sealed_hash = ?3, sealed_bytes = ?4, preview_bytes = ?5, record = ?6,
+                thumbhash = ?7, thumbhash_signature = ?8",
             rusqlite::params_from_iter(row),
         )
         .unwrap();
