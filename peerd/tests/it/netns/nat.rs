@@ -202,9 +202,11 @@ fn is_as_expected(test: &str, pairs: &[(Router, Router)]) {
         match call(*bob, *alice) {
             Ok(found) => {
                 let expected = expected(*bob, *alice);
-                for how in [found.how, found.beside] {
-                    assert!(expected.contains(&&*how), "{bob:?} to {alice:?}: {how} {expected:?}");
-                }
+                let Found { how, beside, .. } = found;
+                assert!(expected.contains(&&*how), "{bob:?} to {alice:?}: {how} {expected:?}");
+                // Where much is begun in one second, the bound of attempts at one host lets the relay be there sooner.
+                let may_be = expected.contains(&&*beside) || beside == "relayed";
+                assert!(may_be, "{bob:?} to {alice:?}: {beside} beside a transfer, {expected:?}");
             }
             Err(why) => return skipped(test, &why),
         }
