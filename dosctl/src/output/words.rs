@@ -1,6 +1,6 @@
 //! Sizes, numbers of views and moments in words.
 
-use std::time::Duration;
+use std::{env, fs::File, io::Read as _, sync::OnceLock, time::Duration};
 
 pub(crate) use dos_protocol::size::format_size as size;
 use dos_protocol::{
@@ -103,9 +103,26 @@ pub(crate) fn relative(at: Timestamp, now: Timestamp) -> String {
 /// A moment to the second, by the clock on the wall.
 #[must_use]
 pub(crate) fn moment(at: Timestamp) -> String {
+    static HERE: OnceLock<TimeZone> = OnceLock::new();
     // What tests expect is the same everywhere.
-    let zone = if cfg!(test) { TimeZone::UTC } else { TimeZone::try_system().unwrap_or(TimeZone::UTC) };
-    moment_in(at, &zone)
+    let here = || if cfg!(test) { TimeZone::UTC } else { system_zone().unwrap_or(TimeZone::UTC) };
+    moment_in(at, HERE.get_or_init(here))
+}
+
+/// The largest file of a time zone: they have up to 4 KiB.
+const ZONE_BYTES_MAX: u64 = 64 << 10;
+
+/// The zone of this system. A name in `TZ` is looked for among all zones, whose list takes longer to read than a whole command otherwise
+/// does; without it one file says all (tzfile(5)).
+fn system_zone() -> Option<TimeZone> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open("/etc/localtime")?.take(ZONE_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let local = if env::var_os("TZ").is_none() { read().ok() } else { None };
+    let local = local.and_then(|bytes| TimeZone::tzif("Local", &bytes).ok());
+    local.or_else(|| TimeZone::try_system().ok())
 }
 
 /// A moment in this time zone; in UTC it says so, as does one that the zone does not know.
