@@ -1,5 +1,5 @@
-//! Several pieces of work at once, each with a connection of its own to peerd: as many as keep a long path or the processors busy, while
-//! what comes of them is shown in their order.
+//! Several pieces of work at once, each with a connection of its own to peerd: as many as keep a long path filled, while what comes of them
+//! is shown in their order.
 //!
 //! What always holds: at most as many as wanted are in flight. When the caller wants no more outcomes, nothing further is begun; what is in
 //! flight ends with the process, and peerd keeps what it has accepted of it.
@@ -38,20 +38,16 @@ enum Report<T> {
     Ended(usize, T),
 }
 
-/// How far everything is.
-struct Sum {
-    each: BTreeMap<usize, Done>,
-    /// All bytes, where they are known from the beginning.
-    total: Option<u64>,
-}
+/// How far everything is that has begun.
+#[derive(Default)]
+struct Sum(BTreeMap<usize, Done>);
 
 impl Sum {
     fn with(&mut self, number: usize, done: Done) -> Done {
-        self.each.insert(number, done);
+        self.0.insert(number, done);
         let add =
             |(done, total): Done, (more, of): &Done| (done.saturating_add(*more), total.saturating_add(*of));
-        let (done, total) = self.each.values().fold((0, 0), add);
-        (done, self.total.unwrap_or(total))
+        self.0.values().fold((0, 0), add)
     }
 }
 
@@ -62,20 +58,18 @@ pub(crate) struct Work<J> {
     pub(crate) at_once: usize,
     /// For people.
     pub(crate) step: &'static str,
-    /// All bytes, if they are known.
-    pub(crate) bytes: Option<u64>,
 }
 
-/// Does each job with `work`, and gives `show` what comes of each, with its number, in their order, until it wants no more. `work` gets a
-/// context that reports no progress: what it reports of its own is shown for all of them together.
+/// Does each job with `work`, and gives `show` what comes of each, with its number, in their order. `work` gets a context that reports no
+/// progress: what it reports of its own is shown for all of them together.
 ///
 /// # Errors
 /// What `show` returns; that there are no threads.
 pub(crate) fn in_order<J, T>(
-    Work { jobs, at_once, step, bytes }: Work<J>,
+    Work { jobs, at_once, step }: Work<J>,
     context: &Context,
     work: impl Fn(&J, &Context, &mut dyn FnMut(Done)) -> T + Clone + Send + 'static,
-    mut show: impl FnMut(usize, T) -> Result<bool, Error>,
+    mut show: impl FnMut(usize, T) -> Result<(), Error>,
 ) -> Result<(), Error>
 where
     J: Send + Sync + 'static,
@@ -92,8 +86,7 @@ where
     }
     drop(reports);
     let mut meter = Meter::new(context.reporting);
-    let mut sum = Sum { each: BTreeMap::new(), total: bytes };
-    let (mut ended, mut shown) = (BTreeMap::new(), 0);
+    let (mut sum, mut ended, mut shown) = (Sum::default(), BTreeMap::new(), 0);
     while let Ok(report) = reported.recv() {
         match report {
             Report::Progress(number, done) => {
@@ -105,9 +98,7 @@ where
         while let Some(outcome) = ended.remove(&shown) {
             // A line goes where the bar is.
             meter.clear();
-            if !show(shown, outcome)? {
-                return Ok(());
-            }
+            show(shown, outcome)?;
             shown += 1;
         }
     }
@@ -145,13 +136,11 @@ mod tests {
 
     #[test]
     fn the_bytes_of_everything_are_added_up() {
-        let mut sum = Sum { each: BTreeMap::new(), total: None };
+        let mut sum = Sum::default();
         assert_eq!(sum.with(0, (10, 100)), (10, 100));
         assert_eq!(sum.with(7, (5, 50)), (15, 150));
         assert_eq!(sum.with(0, (90, 100)), (95, 150));
         assert_eq!(sum.with(1, (u64::MAX, u64::MAX)), (u64::MAX, u64::MAX));
-        sum.total = Some(1000);
-        assert_eq!(sum.with(1, (5, 50)), (100, 1000));
     }
 
     #[test]

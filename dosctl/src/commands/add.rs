@@ -9,7 +9,6 @@ use std::{
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use dos_host::shell::quoted;
@@ -29,7 +28,7 @@ use crate::{
     own,
     progress::{self, Meter},
     source::Source,
-    together::{self, Done, Work},
+    together::Done,
 };
 use folder::Plan;
 
@@ -106,20 +105,17 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         }
     }
     if args.recursive {
-        return add_folders(Arc::new(args), context);
+        return add_folders(&args, context);
     }
-    if let [path] = args.files.as_slice() {
-        let mut meter = Meter::new(context.reporting);
-        let mut report = |(done, total)| meter.show("adding", done, total);
-        let added = add(&args, (path, args.name.as_ref()), context, &mut report)?;
-        drop(meter);
-        let mut tally = Tally::default();
-        tally.take(path, Ok(added), context)?;
-        return tally.show(None, context);
-    }
-    let files = args.files.iter().map(|path| (path.clone(), None)).collect();
     let mut tally = Tally::default();
-    add_all(Arc::new(args), (files, None), &mut tally, context)?;
+    if let [path] = args.files.as_slice() {
+        // There is nothing to say of one file that is not said of the command.
+        let added = add_one(&args, (path, args.name.as_ref()), context)?;
+        tally.take(path, Ok(added), context)?;
+    } else {
+        let files: Vec<File> = args.files.iter().map(|path| (path.clone(), None)).collect();
+        add_all(&args, (&files, None), &mut tally, context)?;
+    }
     tally.show(None, context)
 }
 
@@ -128,32 +124,47 @@ type File = (PathBuf, Option<ImageName>);
 
 /// Adds several files, one after the other, so that the newest come in their order; all bytes are known where folders are among them.
 fn add_all(
-    args: Arc<Args>,
-    (files, bytes): (Vec<File>, Option<u64>),
+    args: &Args,
+    (files, bytes): (&[File], Option<u64>),
     tally: &mut Tally,
     context: &Context,
 ) -> Result<(), Error> {
-    let paths: Vec<PathBuf> = files.iter().map(|(path, _)| path.clone()).collect();
-    let work = Work { jobs: files, at_once: 1, step: "adding", bytes };
-    let one = move |(path, name): &File, context: &Context, report: &mut dyn FnMut(Done)| {
-        add(&args, (path, name.as_ref()), context, report)
-    };
-    together::in_order(work, context, one, |number, outcome| {
-        tally.take(paths.get(number).ok_or_else(unexpected)?, outcome, context)
-    })
+    let mut over_all = bytes.map(|all| (Meter::new(context.reporting), all));
+    let mut before = 0u64;
+    for (path, name) in files {
+        let mut total = 0;
+        let outcome = match &mut over_all {
+            Some((meter, all)) => add(args, (path, name.as_ref()), context, &mut |(done, of)| {
+                total = of;
+                meter.show("adding", before.saturating_add(done), *all);
+            }),
+            None => add_one(args, (path, name.as_ref()), context),
+        };
+        before = before.saturating_add(total);
+        if !tally.take(path, outcome, context)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Adds a file, with progress of its own.
+fn add_one(args: &Args, file: (&Path, Option<&ImageName>), context: &Context) -> Result<Added, Error> {
+    let mut meter = Meter::new(context.reporting);
+    add(args, file, context, &mut |(done, total)| meter.show("adding", done, total))
 }
 
 /// Adds what folders have and is not published yet.
-fn add_folders(args: Arc<Args>, context: &Context) -> Result<(), Error> {
+fn add_folders(args: &Args, context: &Context) -> Result<(), Error> {
     let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) =
         args.files.iter().cloned().partition(|path| path.is_dir());
     let published = own::images(context)?;
     let Plan { new, unchanged, skipped, bytes } = folder::plan(&folders, &published)?;
     let new = new.into_iter().map(|new| (new.path, Some(new.name)));
-    let all = new.chain(files.into_iter().map(|path| (path, None))).collect();
+    let all: Vec<File> = new.chain(files.into_iter().map(|path| (path, None))).collect();
     let mut tally = Tally::default();
-    add_all(Arc::clone(&args), (all, Some(bytes)), &mut tally, context)?;
-    tally.failed.extend(settle(&args, (&published, &unchanged), context)?);
+    add_all(args, (&all, Some(bytes)), &mut tally, context)?;
+    tally.failed.extend(settle(args, (&published, &unchanged), context)?);
     let unchanged = u64::try_from(unchanged.len()).unwrap_or(u64::MAX);
     tally.show(Some((unchanged, skipped)), context)
 }

@@ -67,7 +67,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     }
     let chosen = others::chosen(&args.images, args.album.as_ref(), context)?;
     let images: Vec<ImageArg> = chosen.into_iter().map(|chosen| chosen.image).collect();
-    let work = Work { jobs: images.clone(), at_once: FETCHES, step: "fetching", bytes: None };
+    let work = Work { jobs: images.clone(), at_once: FETCHES, step: "fetching" };
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     together::in_order(work, context, fetch_one, |number, outcome| {
         let Some(image) = images.get(number) else { return Err(unexpected()) };
@@ -84,7 +84,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
             }
             Err(error) => return Err(error),
         }
-        Ok(true)
+        Ok(())
     })?;
     let bytes = done.iter().map(|fetched| fetched.bytes).sum();
     let images = done.iter().map(Fetched::document).collect();

@@ -333,6 +333,8 @@ impl Client {
                 self.take(seq, update);
             }
             FromDirectory::Ping(number) => self.send(&ToDirectory::Pong(number)).await,
+            // Told whenever a node has heard of another one, which may be while anything is waited for.
+            FromDirectory::Nodes(_) => {}
             FromDirectory::Presence(changes) => {
                 self.changed.extend(changes.peers.iter().cloned());
                 self.pushes.push_back((changes, body.len()));
