@@ -49,20 +49,27 @@ fn together(work: impl Fn(u32) + Send + Sync) {
 /// The owner's receipts as its `watch` shows them: (views, views used after that).
 type Receipts = Arc<Mutex<Vec<(u64, u64)>>>;
 
-fn receipts(alice: &Peer) -> (Receipts, thread::JoinHandle<()>, Guarded) {
+/// It follows what happens when this returns: until then messages are sent to her, since it tells nothing of what was before.
+fn receipts(alice: &Peer, bob: &Peer) -> (Receipts, thread::JoinHandle<()>, Guarded) {
     let mut command = alice.command(&["--json", "watch"]);
     let mut watching = Guarded::start(command.stdout(std::process::Stdio::piped()));
     let out = watching.stdout();
     let seen = Receipts::default();
-    let into = Arc::clone(&seen);
+    let follows = Arc::new(AtomicBool::new(false));
+    let (into, begun) = (Arc::clone(&seen), Arc::clone(&follows));
     let reading = thread::spawn(move || {
         for line in std::io::BufRead::lines(std::io::BufReader::new(out)).map_while(Result::ok) {
             let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+            begun.store(true, Ordering::SeqCst);
             if event["event"] == "viewed" {
                 let receipt = (event["views"].as_u64().unwrap_or(1), event["views_used"].as_u64().unwrap());
                 into.lock().unwrap().push(receipt);
             }
         }
+    });
+    wait_until("watch follows", || {
+        bob.ctl(&["send", "alice", "now"]).ok();
+        follows.load(Ordering::SeqCst)
     });
     (seen, reading, watching)
 }
@@ -70,7 +77,7 @@ fn receipts(alice: &Peer) -> (Receipts, thread::JoinHandle<()>, Guarded) {
 #[test]
 fn a_thousand_views_from_64_commands_at_once() {
     let (_stage, alice, bob, original) = with_right("1000");
-    let (seen, reading, mut watching) = receipts(&alice);
+    let (seen, reading, mut watching) = receipts(&alice, &bob);
     let control = Control::new(&bob.socket());
     let (shown, refused) = (AtomicU32::new(0), AtomicU32::new(0));
     together(|_| {
