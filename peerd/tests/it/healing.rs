@@ -56,7 +56,7 @@ fn watch(peer: &Peer) -> (Guarded, std::path::PathBuf) {
     let file = peer.dir.join("watched");
     let out = fs::File::create(&file).unwrap();
     let watching = Guarded::start(peer.command(&["--json", "watch"]).stdout(out));
-    wait_until("watch runs", || watching.id() > 0);
+    wait_until("watch follows", || lines(&file).iter().any(|line| line["event"] == "notice"));
     (watching, file)
 }
 

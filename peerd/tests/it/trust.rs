@@ -264,6 +264,7 @@ fn a_message_that_the_directory_changes_is_refused_and_those_behind_it_arrive() 
     *body.last_mut().unwrap() ^= 1;
     database.execute("UPDATE inbox SET body = ?2 WHERE seq = ?1 AND kind = 1", params![seq, body]).unwrap();
     let mut watching = Following::start(&bob, &["--json", "watch"]);
+    watching.event("notice");
     bob.ctl(&["login"]).ok();
     let texts: Vec<Value> = bob.json(&["messages"])["messages"]
         .as_array()
