@@ -107,19 +107,19 @@ impl Planes {
     /// Encodes the planes so that every block is shown in its colour, as far as that can be had.
     fn encode_well(&self, wanted: &Blocks) -> Result<Vec<u8>, PreviewError> {
         let mut best = self.encode()?;
-        if largest(wanted, &self.blocks()) <= DIFFERENCE_MAX {
+        if self.difference(wanted, &self.blocks()) <= Difference::GOOD {
             return Ok(best);
         }
-        let mut difference = f32::MAX;
+        let mut difference = Difference { whole: f32::MAX, cut: f32::MAX };
         let mut file = best.clone();
         let mut added: Blocks = vec![[0.0; 3]; wanted.len()];
         for _ in 0..CORRECTIONS {
             let shown = Self::decode(&file, self.size)?.blocks();
-            let now = largest(wanted, &shown);
+            let now = self.difference(wanted, &shown);
             if now < difference {
                 (best, difference) = (file, now);
             }
-            if now <= DIFFERENCE_MAX {
+            if now <= Difference::GOOD {
                 break;
             }
             for ((added, wanted), shown) in added.iter_mut().zip(wanted).zip(shown) {
@@ -130,6 +130,21 @@ impl Planes {
             file = self.plus(&added).encode()?;
         }
         Ok(best)
+    }
+
+    /// The largest difference of a channel in a block.
+    fn difference(&self, wanted: &Blocks, shown: &Blocks) -> Difference {
+        let (columns, rows) = (self.width.div_ceil(BLOCK), self.height.div_ceil(BLOCK));
+        let (mut whole, mut cut) = (DIFFERENCE_MAX, 0f32);
+        for (index, (wanted, shown)) in wanted.iter().zip(shown).enumerate() {
+            let right = index % columns == columns - 1 && !self.width.is_multiple_of(BLOCK);
+            let below = index / columns == rows - 1 && !self.height.is_multiple_of(BLOCK);
+            let of_this = if right || below { &mut cut } else { &mut whole };
+            for (wanted, shown) in wanted.iter().zip(shown) {
+                *of_this = of_this.max((wanted - shown).abs());
+            }
+        }
+        Difference { whole, cut: cut.max(DIFFERENCE_MAX) }
     }
 
     /// The planes of an encoded picture.
@@ -229,42 +244,60 @@ fn widen(cells: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Sums up the pixels of blocks.
+/// The pixels that a block has at least: fewer at an edge are no block, and nothing can be done about their colour.
+const BLOCK_PIXELS_MIN: usize = 16;
+
+/// Sums up the pixels of blocks, of which those at the right and lower edges may be cut.
 struct Sums {
     width: usize,
+    height: usize,
     /// By the channel and the column, over the rows of a block.
     columns: [Vec<f32>; 3],
-    /// The averages. Blocks that are cut at the edges count as nothing: a few pixels take much of their chroma from
-    /// their neighbours, and nothing can be done about it.
+    /// The averages; zero of what is no block.
     blocks: Blocks,
 }
 
 impl Sums {
     fn new(width: usize, height: usize) -> Self {
         let blocks = vec![[0.0; 3]; width.div_ceil(BLOCK) * height.div_ceil(BLOCK)];
-        Self { width, columns: std::array::from_fn(|_| vec![0.0; width]), blocks }
+        Self { width, height, columns: std::array::from_fn(|_| vec![0.0; width]), blocks }
     }
 
     /// Row `y` has been added.
     fn end_row(&mut self, y: usize) {
-        if y % BLOCK < BLOCK - 1 {
+        let rows = y % BLOCK + 1;
+        if rows < BLOCK && y + 1 < self.height {
             return;
         }
         let per_row = self.width.div_ceil(BLOCK);
         let row = &mut self.blocks[y / BLOCK * per_row..][..per_row];
         for (channel, columns) in self.columns.iter_mut().enumerate() {
-            for (block, columns) in row.iter_mut().zip(columns.chunks_exact(BLOCK)) {
-                block[channel] = columns.iter().sum::<f32>() / 64.0;
+            for (block, columns) in row.iter_mut().zip(columns.chunks(BLOCK)) {
+                let pixels = rows * columns.len();
+                if pixels >= BLOCK_PIXELS_MIN {
+                    block[channel] = columns.iter().sum::<f32>() / count(pixels);
+                }
             }
             columns.fill(0.0);
         }
     }
 }
 
-/// The largest difference of a channel in a block.
-fn largest(a: &Blocks, b: &Blocks) -> f32 {
-    let pairs = a.iter().flatten().zip(b.iter().flatten());
-    pairs.fold(0.0, |largest, (a, b)| largest.max((a - b).abs()))
+/// Pixels of a block, 64 at most.
+fn count(pixels: usize) -> f32 {
+    u8::try_from(pixels).map_or(f32::MAX, f32::from)
+}
+
+/// How far blocks are from their colours at most, and no less than is good. What is better comes first: whole blocks count before those that
+/// are cut at an edge, few pixels of which take much of their chroma from their neighbours.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+struct Difference {
+    whole: f32,
+    cut: f32,
+}
+
+impl Difference {
+    const GOOD: Self = Self { whole: DIFFERENCE_MAX, cut: DIFFERENCE_MAX };
 }
 
 impl ImageBuffer for &Planes {

@@ -68,6 +68,16 @@ impl PreviewError {
     }
 }
 
+/// What a decoder says of a file, as far as people understand it: the innermost cause, if it is told in plain words.
+pub(crate) fn plain(text: &str) -> &str {
+    let cause = text.rsplit(": ").next().unwrap_or(text).trim();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || " -,/'".contains(c);
+    if cause.is_empty() || !cause.chars().all(is_plain) { INVALID } else { cause }
+}
+
+/// Of files whose decoders have texts for programmers.
+pub(crate) const INVALID: &str = "what it says of itself, or of its pixels, is invalid";
+
 /// Refuses dimensions that are zero, or beyond `pixels_max`, before anything is allocated for them.
 pub(crate) fn check_dimensions(
     format: Format,
@@ -104,4 +114,22 @@ pub(crate) fn check_density(
         return Err(PreviewError::TooLarge { what, actual: pixels, max });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_decoders_say_is_told_in_plain_words() {
+        for (text, told) in [
+            ("frame error: bitstream error: frame area too large", "frame area too large"),
+            ("unexpected end of file", "unexpected end of file"),
+            ("broken: Some(3)", INVALID),
+            ("Box { kind: \"jxlc\" }", INVALID),
+            ("", INVALID),
+        ] {
+            assert_eq!(plain(text), told);
+        }
+    }
 }

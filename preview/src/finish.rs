@@ -7,7 +7,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use crate::exif::Orientation;
 use crate::raster::{Decoded, Plane};
 use crate::shrink::to_usize;
-use crate::{Format, Pixels, Preview, PreviewError, colour, encode, thumbhash};
+use crate::{Pixels, Preview, PreviewError, colour, encode, thumbhash};
 
 /// The size of an image within `bounds`, as wide or as high as they allow, but never enlarged, and no side below one
 /// pixel.
@@ -39,10 +39,10 @@ pub(crate) fn preview(samples: &[u8], count: usize, size: (u32, u32)) -> Result<
 }
 
 /// Makes pixels within `bounds` of a decoded image.
-pub(crate) fn pixels(decoded: Decoded, format: Format, bounds: (u32, u32)) -> Result<Pixels, PreviewError> {
+pub(crate) fn pixels(decoded: Decoded, bounds: (u32, u32)) -> Result<Pixels, PreviewError> {
     let Settled { samples, count, width, height } = settle(decoded, bounds)?;
     let rgb = if count == 1 { samples.iter().flat_map(|&grey| [grey; 3]).collect() } else { samples };
-    Ok(Pixels { format, width, height, rgb })
+    Ok(Pixels { width, height, rgb })
 }
 
 /// An image at its last size, sRGB and upright.

@@ -11,7 +11,7 @@ use jxl_oxide::{
     RenderingIntent, UninitializedJxlImage,
 };
 
-use crate::error::check_dimensions;
+use crate::error::{check_dimensions, plain};
 use crate::exif::Orientation;
 use crate::png::on_white;
 use crate::profile::Space;
@@ -238,7 +238,7 @@ fn failed(error: &(dyn std::error::Error + Send + Sync + 'static)) -> PreviewErr
     if text.contains("failed to allocate") {
         return PreviewError::Unsupported("JPEG XL that takes more memory than its file is worth");
     }
-    damaged(&text)
+    damaged(plain(&text))
 }
 
 fn damaged(reason: &str) -> PreviewError {

@@ -36,6 +36,7 @@
 //! Of a format that is known but not decoded, [`look`] draws a
 //! placeholder.
 
+pub mod apart;
 mod avif;
 mod colour;
 mod encode;
@@ -131,8 +132,6 @@ pub struct Preview {
 /// An image in the size of a screen or of a part of it: upright, opaque, in sRGB.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pixels {
-    /// The format of the original, by its content.
-    pub format: Format,
     /// Width in pixels, 1 to [`SCALED_PIXELS_MAX`].
     pub width: u32,
     /// Height in pixels, 1 to [`SCALED_PIXELS_MAX`].
@@ -154,7 +153,7 @@ impl Pixels {
 
 impl std::fmt::Debug for Pixels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}x{} pixels of a {}", self.width, self.height, self.format)
+        write!(f, "{}x{} pixels", self.width, self.height)
     }
 }
 
@@ -197,8 +196,8 @@ pub fn make_within<R: BufRead + Seek>(input: R, side: u32) -> Result<Picture, Pr
 pub fn scale<R: BufRead + Seek>(input: R, bounds: (u32, u32)) -> Result<Pixels, PreviewError> {
     let bound = |side: u32| side.clamp(1, SCALED_PIXELS_MAX);
     let bounds = (bound(bounds.0), bound(bounds.1));
-    let (format, decoded) = decode(input, bounds.0.max(bounds.1).max(PREVIEW_PIXELS))?;
-    finish::pixels(decoded, format, bounds)
+    let (_, decoded) = decode(input, bounds.0.max(bounds.1).max(PREVIEW_PIXELS))?;
+    finish::pixels(decoded, bounds)
 }
 
 /// Decodes an image on the way to `side` pixels on its longer side.

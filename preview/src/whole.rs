@@ -5,7 +5,7 @@ use std::io::{BufRead, Seek, SeekFrom};
 use image::codecs::{bmp::BmpDecoder, ico::IcoDecoder, pnm::PnmDecoder, qoi::QoiDecoder, tga::TgaDecoder};
 use image::{ImageDecoder, ImageError, Limits, error::LimitErrorKind};
 
-use crate::error::{check_density, check_dimensions};
+use crate::error::{INVALID, check_density, check_dimensions};
 use crate::exif::Orientation;
 use crate::png::on_white;
 use crate::profile::Space;
@@ -115,7 +115,7 @@ fn explained(format: Format, error: ImageError) -> PreviewError {
         },
         ImageError::Unsupported(_) => PreviewError::Unsupported(rare(format)),
         // Their texts are for programmers.
-        _ => PreviewError::damaged(format, "what it says of itself, or of its pixels, is invalid"),
+        _ => PreviewError::damaged(format, INVALID),
     }
 }
 

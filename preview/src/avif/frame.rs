@@ -1,6 +1,6 @@
 //! One decoded picture of AV1: its planes as rows of bytes that use their full range.
 
-use re_rav1d::dav1d::{Decoder, Picture, PixelLayout, PlanarImageComponent, Settings};
+use re_rav1d::dav1d::{Decoder, InloopFilterType, Picture, PixelLayout, PlanarImageComponent, Settings};
 
 use super::header::Header;
 use crate::shrink::to_usize;
@@ -21,8 +21,14 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Decodes a stream whose header was read; no frame of it has more pixels than `pixels_max`.
-    pub(super) fn decode(stream: Vec<u8>, header: Header, pixels_max: u32) -> Result<Self, String> {
+    /// Decodes a stream whose header was read; no frame of it has more pixels than `pixels_max`. If it `shrinks_much`, edges of blocks are left as
+    /// they are.
+    pub(super) fn decode(
+        stream: Vec<u8>,
+        header: Header,
+        pixels_max: u32,
+        shrinks_much: bool,
+    ) -> Result<Self, String> {
         let mut settings = Settings::new();
         // With one thread all is done here, and frames come as their data does.
         settings.set_n_threads(1);
@@ -30,6 +36,11 @@ impl Frame {
         settings.set_frame_size_limit(pixels_max);
         settings.set_apply_grain(false);
         settings.set_all_layers(false);
+        // What is predicted within a frame is predicted from samples that no filter has seen (AV1 specification, section 7.11.2), so that nothing
+        // else changes; averages over many pixels hide what they are for.
+        if shrinks_much && header.is_alone {
+            settings.set_inloop_filters(InloopFilterType::empty());
+        }
         let mut decoder = Decoder::with_settings(&settings).map_err(|error| error.to_string())?;
         let picture = last_picture(&mut decoder, stream)?;
         drop(decoder);
@@ -143,6 +154,7 @@ mod tests {
             transfer: 2,
             matrix: 2,
             full,
+            is_alone: true,
         };
         for (bits, scale) in [(8, 1), (10, 4), (12, 16)] {
             let whole = table(&header(bits, true), false);
@@ -160,5 +172,28 @@ mod tests {
             let part = table(&header(bits, false), true);
             assert_eq!((part[16 * scale], part[128 * scale], part[240 * scale]), (1, 128, 255));
         }
+    }
+
+    #[test]
+    fn edges_of_blocks_are_left_as_they_are_where_nobody_sees_them_and_no_other_frame_needs_them() {
+        let file = include_bytes!("../../tests/data/avif/lossy-420.avif");
+        let at = file.windows(4).position(|bytes| bytes == b"mdat").unwrap() + 4;
+        let stream = &file[at..];
+        let header = Header::read(stream).unwrap();
+        assert!(header.is_alone);
+        assert!(!Header::read(&[stream, stream].concat()).unwrap().is_alone, "two frames");
+        let rows = |is_alone, shrinks_much| {
+            let frame =
+                Frame::decode(stream.to_vec(), Header { is_alone, ..header }, 1 << 20, shrinks_much).unwrap();
+            let row = |y| {
+                let mut row = Vec::new();
+                frame.row(0, y, false, &mut row);
+                row
+            };
+            (0..frame.size().1).map(row).collect::<Vec<_>>()
+        };
+        let smooth = rows(true, false);
+        assert_ne!(rows(true, true), smooth);
+        assert_eq!(rows(false, true), smooth);
     }
 }

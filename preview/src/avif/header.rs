@@ -22,6 +22,8 @@ pub(super) struct Header {
     pub(super) matrix: u8,
     /// Whether samples use their full range.
     pub(super) full: bool,
+    /// Whether it is one frame, to which no other refers.
+    pub(super) is_alone: bool,
 }
 
 impl Header {
@@ -47,7 +49,7 @@ impl Header {
             }
             rest = next;
         }
-        header
+        header.map(|header| Self { is_alone: frames == 1, ..header })
     }
 
     /// How many bytes its samples take in memory, for each pixel, rounded up.
@@ -221,5 +223,5 @@ fn colours(bits: &mut Bits<'_>, profile: u32, size: (u32, u32)) -> Option<Header
         }
         _ => Some((1, 0)),
     };
-    Some(Header { size, bits: depth, chroma, primaries, transfer, matrix, full })
+    Some(Header { size, bits: depth, chroma, primaries, transfer, matrix, full, is_alone: false })
 }

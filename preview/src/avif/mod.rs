@@ -14,7 +14,7 @@ use canvas::Canvas;
 use frame::Frame;
 use header::Header;
 
-use crate::error::check_dimensions;
+use crate::error::{check_dimensions, plain};
 use crate::heif::{File, Picture, properties::Codes};
 use crate::raster::{Colour, Decoded, Matrix};
 use crate::{PreviewError, STREAMED_PIXELS_MAX};
@@ -36,13 +36,14 @@ pub(crate) fn show<R: BufRead + Seek>(
 ) -> Result<Decoded, PreviewError> {
     check_dimensions(file.format, picture.size, STREAMED_PIXELS_MAX)?;
     let mut budget = Budget::of(file.len);
+    let shrinks_much = picture.size.0.max(picture.size.1) / 4 >= side;
     let (mut canvas, mut colours) = (None, None);
     for (index, tile) in (0u32..).zip(&picture.tiles) {
         let opacity = match picture.opacity.get(crate::shrink::to_usize(index)) {
-            Some(id) => Some(read(file, *id, &mut budget, None)?),
+            Some(id) => Some(read(file, *id, &mut budget, None, shrinks_much)?),
             None => None,
         };
-        let frame = read(file, *tile, &mut budget, picture.codes)?;
+        let frame = read(file, *tile, &mut budget, picture.codes, shrinks_much)?;
         let canvas = match &mut canvas {
             Some(canvas) => canvas,
             None => {
@@ -122,6 +123,7 @@ fn read<R: BufRead + Seek>(
     id: u32,
     budget: &mut Budget,
     codes: Option<Codes>,
+    shrinks_much: bool,
 ) -> Result<Frame, PreviewError> {
     let data = file.data_of(id)?;
     let damaged = |why: &str| PreviewError::damaged(file.format, why);
@@ -129,7 +131,7 @@ fn read<R: BufRead + Seek>(
     check_dimensions(file.format, header.size, STREAMED_PIXELS_MAX)?;
     let pixels = budget.take(&header)?;
     let full = codes.map_or(header.full, |codes| codes.full);
-    Frame::decode(data, Header { full, ..header }, pixels).map_err(|why| damaged(&why))
+    Frame::decode(data, Header { full, ..header }, pixels, shrinks_much).map_err(|why| damaged(plain(&why)))
 }
 
 /// How samples are put together to colours; what the container says goes before what the stream says.

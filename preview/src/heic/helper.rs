@@ -128,9 +128,8 @@ impl Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        // Whatever is left of them is empty.
-        drop(fs::remove_file(&self.path));
-        drop(fs::remove_dir(&self.directory));
+        // Files that the program has made beside the pipe are empty, but they are there.
+        drop(fs::remove_dir_all(&self.directory));
     }
 }
 

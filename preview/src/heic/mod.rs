@@ -59,7 +59,7 @@ fn by_helper<R: BufRead + Seek>(
         "HEIC needs the programs of libheif (heif-convert), which are not installed",
     ))?;
     let format = file.format;
-    let decoded = helper::decode(tools, file.whole()?, pixels).map_err(|why| match why {
+    let decoded = helper::decode(tools, file.with_one_picture()?, pixels).map_err(|why| match why {
         helper::Failure::Io(error) => PreviewError::Unsupported(helper::unusable(&error)),
         helper::Failure::Refused => PreviewError::damaged(format, "libheif cannot decode it"),
         helper::Failure::TooLong => PreviewError::damaged(format, "libheif does not come to an end with it"),

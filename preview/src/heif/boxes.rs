@@ -50,15 +50,34 @@ impl<'a> Bytes<'a> {
 pub(crate) fn boxes(content: &[u8]) -> impl Iterator<Item = ([u8; 4], Bytes<'_>)> {
     let mut rest = Bytes(content);
     std::iter::from_fn(move || {
-        let len = rest.u32()?;
-        let kind = rest.kind()?;
-        let body = match len {
-            0 => rest.0.len(),
-            1 => usize::try_from(rest.number(8)?.checked_sub(16)?).ok()?,
-            len => usize::try_from(len.checked_sub(8)?).ok()?,
-        };
+        let (kind, body) = head(&mut rest)?;
         Some((kind, Bytes(rest.take(body)?)))
     })
+}
+
+/// As [`boxes()`], to change what is in them.
+pub(crate) fn boxes_mut(content: &mut [u8]) -> impl Iterator<Item = ([u8; 4], &mut [u8])> {
+    let mut rest = content;
+    std::iter::from_fn(move || {
+        let mut bytes = Bytes(rest);
+        let (kind, body) = head(&mut bytes)?;
+        let taken = rest.len() - bytes.0.len();
+        let (body, behind) = std::mem::take(&mut rest).get_mut(taken..)?.split_at_mut_checked(body)?;
+        rest = behind;
+        Some((kind, body))
+    })
+}
+
+/// The kind of the box that begins here, and how many bytes of content follow.
+fn head(bytes: &mut Bytes<'_>) -> Option<([u8; 4], usize)> {
+    let len = bytes.u32()?;
+    let kind = bytes.kind()?;
+    let body = match len {
+        0 => bytes.0.len(),
+        1 => usize::try_from(bytes.number(8)?.checked_sub(16)?).ok()?,
+        len => usize::try_from(len.checked_sub(8)?).ok()?,
+    };
+    Some((kind, body))
 }
 
 /// The first box of this kind.
@@ -79,8 +98,12 @@ mod tests {
         let expected: [([u8; 4], &[u8]); 4] =
             [(*b"abcd", b"hi"), (*b"none", b""), (*b"long", b"x"), (*b"rest", b"and more")];
         assert_eq!(found, expected);
+        let mut copy = file.clone();
+        let found: Vec<_> = boxes_mut(&mut copy).map(|(kind, body)| (kind, body.to_vec())).collect();
+        assert_eq!(found, expected.map(|(kind, body)| (kind, body.to_vec())));
         for broken in [b"\0\0\0\x07abcd".as_slice(), b"\0\0\0\x10abcd", b"\0\0\0", b"\0\0\0\x01abcd\0\0"] {
             assert_eq!(boxes(broken).count(), 0);
+            assert_eq!(boxes_mut(&mut broken.to_vec()).count(), 0);
         }
         let mut bytes = Bytes(&[1, 2, 3]);
         assert_eq!(

@@ -2,7 +2,7 @@
 //!
 //! Nothing of the file is trusted: counts have limits, and places are checked by who reads there.
 
-use super::boxes::{Bytes, boxes, find};
+use super::boxes::{Bytes, boxes, boxes_mut, find};
 use super::properties::Property;
 
 /// The most items of a file. A picture of a phone has about 50 tiles; the largest grids have 256 of each kind.
@@ -201,7 +201,65 @@ impl Items {
     }
 }
 
+/// Marks all items of a `meta` box as hidden but the one that is the picture (the lowest flag of their entries: ISO/IEC 23008-12
+/// section 6.4.2). What is no entry stays as it is, and so does the length.
+pub(crate) fn hide_others(meta: &mut [u8], shown: u32) {
+    let Some((_, boxed)) = meta.split_at_mut_checked(4) else { return };
+    let Some((_, infos)) = boxes_mut(boxed).find(|(kind, _)| kind == b"iinf") else { return };
+    let head = if infos.first() == Some(&0) { 6 } else { 8 };
+    let Some((_, entries)) = infos.split_at_mut_checked(head) else { return };
+    for (_, entry) in boxes_mut(entries).filter(|(kind, _)| kind == b"infe") {
+        let mut body = Bytes(entry);
+        let id = body.version().and_then(|(version, _)| body.id(version > 2));
+        if let (Some(id), Some(flags)) = (id, entry.get_mut(3)) {
+            *flags = *flags & !1 | u8::from(id != shown);
+        }
+    }
+}
+
 fn primary(mut body: Bytes<'_>) -> Option<u32> {
     let (version, _) = body.version()?;
     body.id(version > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxed(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+        let len = u32::try_from(content.len() + 8).unwrap();
+        [&len.to_be_bytes(), kind.as_slice(), content].concat()
+    }
+
+    /// A box of entries of the version, the lowest byte of the flags, and the number.
+    fn infos(entries: &[(u8, u8, u16)]) -> Vec<u8> {
+        let entry = |(version, flags, id): &(u8, u8, u16)| {
+            let wide: &[u8] = if *version > 2 { &[0, 0] } else { &[] };
+            boxed(b"infe", &[&[*version, 0, 0, *flags], wide, &id.to_be_bytes(), b"\0\0hvc1\0"].concat())
+        };
+        let content =
+            [vec![0; 6], boxed(b"free", b"infe"), entries.iter().flat_map(entry).collect()].concat();
+        [vec![0; 4], boxed(b"pitm", b"\0\0\0\0\0\x02"), boxed(b"iinf", &content), boxed(b"idat", b"infe")]
+            .concat()
+    }
+
+    #[test]
+    fn all_items_but_one_are_hidden_and_nothing_else_changes() {
+        let mut meta = infos(&[(2, 0, 1), (2, 1, 2), (3, 4, 3), (3, 6, 2), (0, 0, 4)]);
+        hide_others(&mut meta, 2);
+        assert_eq!(meta, infos(&[(2, 1, 1), (2, 0, 2), (3, 5, 3), (3, 6, 2), (0, 1, 4)]));
+    }
+
+    #[test]
+    fn broken_entries_are_left_as_they_are() {
+        let whole = infos(&[(2, 0, 1), (3, 0, 70)]);
+        let mut hidden = whole.clone();
+        hide_others(&mut hidden, 9);
+        assert_ne!(hidden, whole);
+        for len in 0..whole.len() {
+            let mut cut = whole[..len].to_vec();
+            hide_others(&mut cut, 9);
+            assert!(cut == whole[..len] || cut == hidden[..len], "cut to {len}");
+        }
+    }
 }

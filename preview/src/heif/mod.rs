@@ -69,6 +69,8 @@ pub(crate) fn exif_of<R: BufRead + Seek>(
 pub(crate) struct File<'a, R> {
     pub(crate) format: Format,
     pub(crate) len: u64,
+    /// Where the content of the box begins that tells what is in the file, and how many bytes it has.
+    meta: (u64, usize),
     input: &'a mut R,
     items: Items,
     /// What describes the grids of tiles, by item: few bytes each.
@@ -121,10 +123,12 @@ impl Picture {
 impl<'a, R: BufRead + Seek> File<'a, R> {
     fn open(format: Format, input: &'a mut R) -> Result<Self, PreviewError> {
         let len = input.seek(SeekFrom::End(0))?;
-        let meta = read_meta(input, len)?;
+        let (meta_at, meta) = read_meta(input, len)?;
         let items = Items::read(&meta)
             .ok_or_else(|| PreviewError::damaged(format, "what it says of its content is broken"))?;
-        let mut file = Self { format, len, input, items, grids: Vec::new() };
+        let meta_len = meta.len();
+        drop(meta);
+        let mut file = Self { format, len, meta: (meta_at, meta_len), input, items, grids: Vec::new() };
         let grids = file.items.items.iter().filter(|item| item.is_small_grid()).take(GRIDS_MAX);
         for id in grids.map(|item| item.id).collect::<Vec<_>>() {
             let data = file.data_of(id)?;
@@ -241,10 +245,15 @@ impl<'a, R: BufRead + Seek> File<'a, R> {
         Some((rows, columns, (data.id(wide)?, data.id(wide)?)))
     }
 
-    /// The whole file, from its beginning.
-    pub(crate) fn whole(&mut self) -> Result<impl Read, PreviewError> {
+    /// The whole file, from its beginning, in which the picture is the only one that is not hidden.
+    pub(crate) fn with_one_picture(&mut self) -> Result<impl Read, PreviewError> {
+        let (at, len) = self.meta;
+        let mut meta = vec![0; len];
+        self.input.seek(SeekFrom::Start(at))?;
+        self.input.read_exact(&mut meta)?;
+        items::hide_others(&mut meta, self.items.primary);
         self.input.rewind()?;
-        Ok((&mut *self.input).take(self.len))
+        Ok(Replaced { rest: (&mut *self.input).take(self.len), at: 0, from: at, new: meta })
     }
 
     /// The thumbnails of the picture that are JPEGs.
@@ -288,8 +297,34 @@ impl<'a, R: BufRead + Seek> File<'a, R> {
     }
 }
 
-/// The content of the box that tells what is in the file.
-fn read_meta<R: BufRead + Seek>(input: &mut R, len: u64) -> Result<Vec<u8>, PreviewError> {
+/// A file in which some bytes are others.
+struct Replaced<R> {
+    rest: R,
+    /// What has been read.
+    at: u64,
+    /// Where the new bytes begin.
+    from: u64,
+    new: Vec<u8>,
+}
+
+impl<R: Read> Read for Replaced<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        // Up to where they begin, then up to where they end: a read is of the one kind or the other.
+        let before = usize::try_from(self.from.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let until = if before == 0 { out.len() } else { before.min(out.len()) };
+        let count = self.rest.read(&mut out[..until])?;
+        let begun = usize::try_from(self.at.saturating_sub(self.from)).unwrap_or(usize::MAX);
+        if self.at >= self.from {
+            let new = self.new.get(begun..).unwrap_or_default();
+            out[..count].iter_mut().zip(new).for_each(|(old, new)| *old = *new);
+        }
+        self.at += u64::try_from(count).unwrap_or(0);
+        Ok(count)
+    }
+}
+
+/// The content of the box that tells what is in the file, and where it begins.
+fn read_meta<R: BufRead + Seek>(input: &mut R, len: u64) -> Result<(u64, Vec<u8>), PreviewError> {
     let mut at = 0u64;
     for _ in 0..BOXES_MAX {
         input.seek(SeekFrom::Start(at))?;
@@ -311,7 +346,7 @@ fn read_meta<R: BufRead + Seek>(input: &mut R, len: u64) -> Result<Vec<u8>, Prev
             input.seek(SeekFrom::Start(at + taken))?;
             let mut meta = Vec::new();
             (&mut *input).take(body).read_to_end(&mut meta)?;
-            return Ok(meta);
+            return Ok((at + taken, meta));
         }
         let Some(next) = at.checked_add(size).filter(|next| *next < len) else { break };
         at = next;

@@ -7,7 +7,7 @@ use super::layout::{Chunk, Ink, Layout};
 use super::{damaged, decoded, visible};
 use crate::raster::{Colour, Decoded};
 use crate::shrink::{Shrinker, to_usize};
-use crate::{Format, PreviewError, Warning, finish, jpeg};
+use crate::{PreviewError, Warning, finish, jpeg};
 
 const TABLES: u16 = 347;
 /// The most bytes of a chunk, which is held in memory.
@@ -106,7 +106,7 @@ fn decode_chunk(
         ..image
     };
     let whole = image.warning.is_none();
-    let pixels = finish::pixels(image, Format::Tiff, (width, height))?;
+    let pixels = finish::pixels(image, (width, height))?;
     Ok((to_usize(width), pixels.rgb, whole))
 }
 

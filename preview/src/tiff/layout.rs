@@ -5,7 +5,7 @@ use std::io::{BufRead, Seek};
 use super::{
     bytes_of_bits, damaged,
     directory::{Directory, Structure},
-    unpack,
+    fax, unpack,
 };
 use crate::shrink::to_usize;
 use crate::{PreviewError, SIDE_PIXELS_MAX};
@@ -15,6 +15,7 @@ const HEIGHT: u16 = 257;
 const BITS: u16 = 258;
 const COMPRESSION: u16 = 259;
 const PHOTOMETRIC: u16 = 262;
+const FILL_ORDER: u16 = 266;
 const STRIP_OFFSETS: u16 = 273;
 const SAMPLES: u16 = 277;
 const ROWS_PER_STRIP: u16 = 278;
@@ -42,6 +43,8 @@ pub(super) enum Kind {
     Rows,
     /// Each is a JPEG.
     Jpeg,
+    /// Each is a piece of a fax.
+    Fax(hayro_ccitt::EncodingMode),
 }
 
 /// What the samples are.
@@ -73,6 +76,8 @@ pub(super) struct Layout {
     pub(super) height: u32,
     pub(super) kind: Kind,
     pub(super) compression: u64,
+    /// Whether the first bit of a byte is its lowest.
+    pub(super) reversed: bool,
     pub(super) ink: Ink,
     pub(super) alpha: Alpha,
     pub(super) bits: u32,
@@ -84,7 +89,7 @@ pub(super) struct Layout {
     pub(super) differences: bool,
     chunk_size: (u32, u32),
     chunks: Vec<(u64, u64)>,
-    file_len: u64,
+    pub(super) file_len: u64,
 }
 
 /// A strip or a tile.
@@ -116,6 +121,7 @@ impl Layout {
         let samples = number(SAMPLES)?.unwrap_or(1);
         let planar = number(PLANAR)? == Some(2) && samples > 1;
         let predictor = number(PREDICTOR)?.unwrap_or(1);
+        let reversed = number(FILL_ORDER)? == Some(2);
         let strip_rows = side(number(ROWS_PER_STRIP)?.or(Some(u64::MAX)));
         let tile = (side(number(TILE_WIDTH)?), side(number(TILE_HEIGHT)?));
         let samples = match u32::try_from(samples) {
@@ -125,6 +131,7 @@ impl Layout {
         let kind = match compression {
             JPEG => Kind::Jpeg,
             known if unpack::is_known(known) => Kind::Rows,
+            known if fax::is_known(known) => Kind::Fax(fax::encoding(structure, page, known)?),
             _ => return Err(PreviewError::Unsupported("TIFF with a rare compression")),
         };
         let bits = bits(structure, page)?;
@@ -148,6 +155,7 @@ impl Layout {
             height,
             kind,
             compression,
+            reversed,
             ink,
             alpha,
             bits,
@@ -290,6 +298,9 @@ fn ink<R: BufRead + Seek>(
     };
     if samples < needed {
         return Err(damaged("it has too few samples for its colours"));
+    }
+    if matches!(kind, Kind::Fax(_)) && (samples, bits) != (1, 1) {
+        return Err(damaged("a fax has one bit a pixel"));
     }
     if kind == Kind::Jpeg && bits != 8 {
         return Err(PreviewError::Unsupported("TIFF with JPEG of more than 8 bits"));

@@ -1,11 +1,12 @@
 //! TIFF 6.0 and BigTIFF: the first page, read strip by strip and row by row into the shrinker.
 //!
 //! Decoded: grey, RGB, palette and CMYK of 1 to 32 bits a sample, in strips or tiles, interleaved or in planes, with or without
-//! alpha; not compressed, LZW, deflate, PackBits and JPEG. Rows that are missing are white, with a warning.
+//! alpha; not compressed, LZW, deflate, PackBits, JPEG, and those of fax machines. Rows that are missing are white, with a warning.
 //!
-//! Not decoded: floating point, Lab, fax compressions, JPEG in the style of TIFF 6.0 itself, subsampled YCbCr that is not JPEG.
+//! Not decoded: floating point, Lab, JPEG in the style of TIFF 6.0 itself, subsampled YCbCr that is not JPEG.
 
 pub(crate) mod directory;
+mod fax;
 mod jpeg_chunks;
 mod layout;
 mod pixels;
@@ -87,7 +88,11 @@ fn decode_rows<R: BufRead + Seek>(
     let mut rows = Rows::new(layout, side);
     let (mut complete, mut incomplete) = (0u64, 0u64);
     for chunk in layout.chunks() {
-        let count = match read_chunk(structure, layout, &chunk, &mut rows) {
+        let read = match layout.kind {
+            Kind::Fax(encoding) => fax::read_chunk(structure, (layout, encoding), &chunk, &mut rows),
+            Kind::Rows | Kind::Jpeg => read_chunk(structure, layout, &chunk, &mut rows),
+        };
+        let count = match read {
             Ok(count) => count,
             Err(PreviewError::Io(error)) => return Err(error.into()),
             Err(_) => 0,
@@ -134,7 +139,8 @@ fn read_chunk<R: BufRead + Seek>(
     let little = structure.is_little();
     let start = structure.in_file(chunk.at);
     structure.input.seek(SeekFrom::Start(start))?;
-    let packed = BufReader::with_capacity(BUFFER_BYTES, (&mut *structure.input).take(chunk.bytes));
+    let stored = Stored { input: (&mut *structure.input).take(chunk.bytes), reversed: layout.reversed };
+    let packed = BufReader::with_capacity(BUFFER_BYTES, stored);
     let Some(mut data) = unpack::unpack(layout.compression, packed) else {
         return Err(PreviewError::Unsupported("TIFF with an unknown compression"));
     };
@@ -155,6 +161,22 @@ fn read_chunk<R: BufRead + Seek>(
         rows.add(chunk, index, &mut row, little);
     }
     Ok(chunk.rows)
+}
+
+/// Bytes of a chunk, whose bits may be stored the other way round (TIFF 6.0, "FillOrder").
+struct Stored<R> {
+    input: R,
+    reversed: bool,
+}
+
+impl<R: Read> Read for Stored<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.input.read(out)?;
+        if self.reversed {
+            out[..count].iter_mut().for_each(|byte| *byte = byte.reverse_bits());
+        }
+        Ok(count)
+    }
 }
 
 fn damaged(reason: &str) -> PreviewError {

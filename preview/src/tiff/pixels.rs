@@ -130,10 +130,16 @@ fn sum_up(row: &mut [u8], bits: u32, stride: usize, little: bool) {
     let bytes = usize::try_from(bits / 8).unwrap_or(1).max(1);
     let distance = stride * bytes;
     if bytes == 1 {
-        for at in distance..row.len() {
-            row[at] = row[at].wrapping_add(row[at - distance]);
-        }
-        return;
+        return match stride {
+            1 => sum_up_bytes::<1>(row),
+            3 => sum_up_bytes::<3>(row),
+            4 => sum_up_bytes::<4>(row),
+            _ => {
+                for at in distance..row.len() {
+                    row[at] = row[at].wrapping_add(row[at - distance]);
+                }
+            }
+        };
     }
     for at in (distance..row.len().saturating_sub(bytes - 1)).step_by(bytes) {
         let mut carry = 0;
@@ -144,6 +150,21 @@ fn sum_up(row: &mut [u8], bits: u32, stride: usize, little: bool) {
             row[place] = sum.to_le_bytes()[0];
             carry = sum >> 8;
         }
+    }
+}
+
+/// The same for the common kinds. The sums stay in registers: what was written a moment ago is slow to read.
+fn sum_up_bytes<const STRIDE: usize>(row: &mut [u8]) {
+    let mut sums = [0u8; STRIDE];
+    let (pixels, rest) = row.as_chunks_mut::<STRIDE>();
+    for pixel in pixels {
+        for (value, sum) in pixel.iter_mut().zip(&mut sums) {
+            *sum = sum.wrapping_add(*value);
+            *value = *sum;
+        }
+    }
+    for (value, sum) in rest.iter_mut().zip(sums) {
+        *value = value.wrapping_add(sum);
     }
 }
 

@@ -101,6 +101,11 @@ fn planes(photo: &RgbImage) -> Vec<Vec<u8>> {
     (0..3).map(|index| plane(photo.as_raw(), 3, index)).collect()
 }
 
+/// The picture in full colours, with its rows packed or as they are.
+pub(crate) fn psd(packed: bool) -> Vec<u8> {
+    Psd { packed, ..Psd::new(3, planes(&photo(SIZE.0, SIZE.1))) }.file()
+}
+
 #[test]
 fn each_shows_what_a_png_shows() {
     for (format, expected) in FORMATS {

@@ -3,7 +3,7 @@
 
 use std::io::Cursor;
 
-use dos_preview::{Format, Known, Looked, PreviewError, Warning, look};
+use dos_preview::{Format, Known, Looked, Picture, PreviewError, Warning, look};
 use dos_testing::{has_program, skipped};
 use image::ImageFormat;
 
@@ -11,6 +11,9 @@ use crate::samples::{file, jpeg, make, photo, pixels};
 
 /// The photo of 300 x 200 pixels, as libheif wrote it with x265.
 const PHOTO: &[u8] = include_bytes!("../data/photo.heic");
+
+/// The photo, and its negative of 120 x 80 pixels: two pictures, as libheif wrote them. The first is the primary one.
+const PICTURES: &[u8] = include_bytes!("../data/pictures.heic");
 
 fn has_libheif(test: &str) -> bool {
     let there = has_program("heif-dec") || has_program("heif-convert");
@@ -68,6 +71,33 @@ fn a_picture_is_decoded_in_a_process_of_its_own() {
     let sum: u32 = a.iter().zip(b.iter()).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
     let mean = f64::from(sum) / f64::from(u32::try_from(a.len()).unwrap());
     assert!(mean < 5.0, "{mean}");
+}
+
+#[test]
+fn of_several_pictures_the_primary_one_is_shown() {
+    if !has_libheif("of_several_pictures_the_primary_one_is_shown") {
+        return;
+    }
+    let colour = |picture: &Picture| {
+        let pixels = pixels(picture);
+        // Within the round shape, which is red.
+        pixels.get_pixel(pixels.width() / 4, pixels.height() * 3 / 10).0.map(|value| value > 128)
+    };
+    let first = make(PICTURES).unwrap();
+    assert_eq!((first.width, first.height, first.warning), (300, 200, None));
+    assert_eq!(colour(&first), [true, false, false]);
+    let mut second = PICTURES.to_vec();
+    let primary = second.windows(4).position(|bytes| bytes == b"pitm").unwrap() + 9;
+    assert_eq!(second[primary], 1);
+    second[primary] = 2;
+    let second = make(&second).unwrap();
+    assert_eq!((second.width, second.height, second.warning), (120, 80, None));
+    assert_eq!(colour(&second), [false, true, true]);
+    // The primary one is shown even if it is marked as hidden.
+    let mut hidden = PICTURES.to_vec();
+    let entry = hidden.windows(4).position(|bytes| bytes == b"infe").unwrap() + 7;
+    hidden[entry] |= 1;
+    assert!(make(&hidden).unwrap() == first);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod avif;
 mod bitmaps;
 mod colours;
 mod cut;
+mod ends;
 mod heic;
 mod hostile;
 mod jxl;

@@ -54,6 +54,131 @@ fn the_largest_jpeg_of_a_tiff_structure_is_shown_upright() {
     shown(&dng(6), (400, 600));
 }
 
+/// Where directory and data stand in [`container()`].
+fn directory_at(index: u32) -> u32 {
+    256 * (index + 1)
+}
+
+fn data_at(index: u32) -> u32 {
+    (index + 1) << 17
+}
+
+/// A directory: its entries of numbers, and which one follows.
+type Entries<'a> = (&'a [(u16, &'a [u32])], Option<u32>);
+
+/// A TIFF structure as cameras write it, of directories and of data that these point to.
+fn container(start: &[u8; 4], behind: &[u8], directories: &[Entries<'_>], data: &[&[u8]]) -> Vec<u8> {
+    let big = start.starts_with(b"M");
+    let word = |value: u32| if big { value.to_be_bytes() } else { value.to_le_bytes() };
+    let half = |value: u16| if big { value.to_be_bytes() } else { value.to_le_bytes() };
+    let mut out = [start.as_slice(), &word(directory_at(0)), behind].concat();
+    for (index, (entries, next)) in (0..).zip(directories) {
+        out.resize(usize::try_from(directory_at(index)).unwrap(), 0);
+        out.extend(half(u16::try_from(entries.len()).unwrap()));
+        let mut values = Vec::new();
+        for (tag, numbers) in *entries {
+            out.extend([half(*tag), half(4)].concat());
+            out.extend(word(u32::try_from(numbers.len()).unwrap()));
+            if let [number] = numbers {
+                out.extend(word(*number));
+            } else {
+                out.extend(word(directory_at(index) + 200 + u32::try_from(values.len()).unwrap()));
+                values.extend(numbers.iter().flat_map(|number| word(*number)));
+            }
+        }
+        out.extend(word(next.map_or(0, directory_at)));
+        out.resize(usize::try_from(directory_at(index)).unwrap() + 200, 0);
+        out.extend(values);
+    }
+    for (index, data) in (0..).zip(data) {
+        out.resize(usize::try_from(data_at(index)).unwrap(), 0);
+        out.extend_from_slice(data);
+    }
+    out
+}
+
+/// What a sensor gave as a lossless JPEG: its header, and data that is larger than any preview.
+fn lossless() -> Vec<u8> {
+    let mut out = b"\xff\xd8\xff\xc3\0\x0b\x0e\x03\xe8\x05\xdc\x01\0\x11\0".to_vec();
+    out.resize(90_000, 0x5a);
+    out
+}
+
+/// Sony: a preview in the first directory, a thumbnail in the next, and in later cameras the whole picture in a third.
+fn arw(at: [u32; 4], lens: [u32; 4], data: &[&[u8]], third: bool) -> Vec<u8> {
+    container(
+        b"II*\0",
+        &[],
+        &[
+            (
+                &[(259, &[6]), (274, &[3]), (330, &[directory_at(3)]), (513, &[at[1]]), (514, &[lens[1]])],
+                Some(1),
+            ),
+            (&[(259, &[6]), (513, &[at[0]]), (514, &[lens[0]])], if third { Some(2) } else { None }),
+            (&[(259, &[6]), (513, &[at[2]]), (514, &[lens[2]])], None),
+            (&[(254, &[0]), (259, &[32_767]), (262, &[32_803]), (273, &[at[3]]), (279, &[lens[3]])], None),
+        ],
+        data,
+    )
+}
+
+#[test]
+fn the_structures_of_cameras_are_shown_by_their_largest_jpeg_upright() {
+    let (small, middle, large) =
+        (jpeg(&photo(60, 40), |_| {}), jpeg(&photo(150, 100), |_| {}), jpeg(&photo(300, 200), |_| {}));
+    let len = |file: &[u8]| u32::try_from(file.len()).unwrap();
+    let sensor = lossless();
+    let (at, lens) = ([0, 1, 2, 3].map(data_at), [len(&small), len(&middle), len(&large), len(&sensor)]);
+    let data = [small.as_slice(), &middle, &large, &sensor];
+    // Canon: the picture is the strip of the first directory; a thumbnail follows, then samples, then what the sensor gave, which says no
+    // colours.
+    let cr2 = container(
+        b"II*\0",
+        &[b"CR\x02\0".as_slice(), &directory_at(3).to_le_bytes()].concat(),
+        &[
+            (
+                &[(256, &[300]), (257, &[200]), (259, &[6]), (273, &[at[2]]), (274, &[6]), (279, &[lens[2]])],
+                Some(1),
+            ),
+            (&[(513, &[at[0]]), (514, &[lens[0]])], Some(2)),
+            (
+                &[(256, &[10]), (257, &[10]), (259, &[1]), (262, &[2]), (273, &[at[1]]), (279, &[300])],
+                Some(3),
+            ),
+            (&[(259, &[6]), (273, &[at[3]]), (279, &[lens[3]]), (50_752, &[1, 2, 3])], None),
+        ],
+        &data,
+    );
+    shown(&cr2, (200, 300));
+    // Nikon: a thumbnail of samples, and beside what the sensor gave a JPEG, each in a directory below the first.
+    let nef = container(
+        b"MM\0*",
+        &[],
+        &[
+            (
+                &[
+                    (254, &[1]),
+                    (256, &[10]),
+                    (257, &[10]),
+                    (259, &[1]),
+                    (262, &[2]),
+                    (273, &[at[1]]),
+                    (274, &[8]),
+                    (279, &[300]),
+                    (330, &[directory_at(1), directory_at(2)]),
+                ],
+                None,
+            ),
+            (&[(254, &[1]), (259, &[6]), (513, &[at[2]]), (514, &[lens[2]])], None),
+            (&[(254, &[0]), (259, &[34_713]), (262, &[32_803]), (273, &[at[3]]), (279, &[lens[3]])], None),
+        ],
+        &data,
+    );
+    shown(&nef, (200, 300));
+    shown(&arw(at, lens, &data, true), (300, 200));
+    shown(&arw(at, lens, &data, false), (150, 100));
+}
+
 #[test]
 fn raf_and_cr3_are_shown() {
     let image = jpeg(&photo(600, 400), |_| {});

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use dos_preview::{Pixels, SCALED_PIXELS_MAX, scale};
+use dos_preview::{Pixels, SCALED_PIXELS_MAX, make_within, scale};
 use image::{ImageFormat, RgbImage, imageops};
 
 use crate::samples::{exif, file, gif, jpeg, photo, png_of_rows, psnr, with_png_chunk};
@@ -33,6 +33,22 @@ fn every_format_fills_its_bounds_and_looks_like_the_original() {
             assert!(got > *least, "{name} in {bounds:?}: {got:.1} dB");
         }
     }
+}
+
+#[test]
+fn previews_are_as_large_as_is_asked_within_their_bounds() {
+    let wide = file(photo(1500, 1000), ImageFormat::Png);
+    let high = with_png_chunk(&wide, b"eXIf", &exif(6));
+    for (asked, side) in [(0, 256), (256, 256), (400, 400), (512, 512), (513, 512), (u32::MAX, 512)] {
+        for (file, size) in [(&wide, (side, (side * 2 + 1) / 3)), (&high, ((side * 2 + 1) / 3, side))] {
+            let preview = make_within(Cursor::new(file), asked).unwrap().preview;
+            assert_eq!((preview.width, preview.height), size, "{asked}");
+            let shown = image::load_from_memory(&preview.jpeg).unwrap();
+            assert_eq!((shown.width(), shown.height()), size, "{asked}");
+        }
+    }
+    let small = make_within(Cursor::new(file(photo(300, 200), ImageFormat::Png)), 512).unwrap().preview;
+    assert_eq!((small.width, small.height), (300, 200));
 }
 
 #[test]

@@ -120,12 +120,18 @@ fn planes_tiles_inks_alpha_and_predictors_show_the_same() {
     assert!(inks <= 2, "inks: {inks}");
     let opaque = rgb.chunks(3).flat_map(|p| [p[0], p[1], p[2], 255]).collect();
     assert_eq!(difference(&Page::new(2, &[8; 4], vec![opaque]).with(338, &[2]).file()), 0, "alpha");
-    let width = usize::try_from(SIZE.0).unwrap() * 3;
-    let differences = rgb
-        .chunks(width)
-        .flat_map(|row| (0..width).map(|at| row[at].wrapping_sub(if at < 3 { 0 } else { row[at - 3] })));
-    let predicted = Page::new(2, &[8; 3], vec![differences.collect()]).with(317, &[2]);
-    assert_eq!(difference(&predicted.file()), 0, "differences");
+    let differences = |samples: &[u8], stride: usize| -> Vec<u8> {
+        let before = |row: &[u8], at: usize| if at < stride { 0 } else { row[at - stride] };
+        let rows = samples.chunks(usize::try_from(SIZE.0).unwrap() * stride);
+        rows.flat_map(|row| (0..row.len()).map(|at| row[at].wrapping_sub(before(row, at)))).collect()
+    };
+    let opaque: Vec<u8> = rgb.chunks(3).flat_map(|p| [p[0], p[1], p[2], 255]).collect();
+    let predicted = |depths: &[u32], samples: Vec<Vec<u8>>| Page::new(2, depths, samples).with(317, &[2]);
+    assert_eq!(difference(&predicted(&[8; 3], vec![differences(&rgb, 3)]).file()), 0, "differences");
+    let with_alpha = predicted(&[8; 4], vec![differences(&opaque, 4)]).with(338, &[2]);
+    assert_eq!(difference(&with_alpha.file()), 0, "differences and alpha");
+    let planes = (0..3).map(|index| differences(&plane(index), 1)).collect();
+    assert_eq!(difference(&predicted(&[8; 3], planes).with(284, &[2]).file()), 0, "differences of planes");
     let mut tiles = Vec::new();
     for (top, left) in (0..7).flat_map(|y| (0..10).map(move |x| (y * 64, x * 64))) {
         let pixel = |(y, x): (u32, u32)| {
@@ -137,6 +143,52 @@ fn planes_tiles_inks_alpha_and_predictors_show_the_same() {
     }
     let tiled = Page { tiled: true, ..Page::new(2, &[8; 3], tiles) }.with(322, &[64]).with(323, &[64]);
     assert_eq!(difference(&tiled.file()), 0, "tiles");
+}
+
+/// A page of black and white, as a scanner of documents makes it: 1 is black.
+fn document() -> Page {
+    let ink = |x: u32, y: u32| (x * x / 400 + y / 3 * 5) % 23 < 5 || y.is_multiple_of(16);
+    let byte =
+        |y, left: u32| (0..8).fold(0, |byte, x| byte << 1 | u8::from(left + x < 203 && ink(left + x, y)));
+    let bits = (0..150).flat_map(|y| (0..203).step_by(8).map(move |left| byte(y, left)));
+    Page::new(0, &[1], vec![bits.collect()]).with(256, &[203]).with(257, &[150])
+}
+
+#[test]
+fn what_fax_machines_and_scanners_of_documents_make_shows_what_it_is_made_of() {
+    let expected = make(&document().file()).unwrap();
+    // As libtiff's `tiffcp` and Pillow wrote the same page: rows of runs, T.4 in one and two dimensions, with marks at whole bytes, T.6; in
+    // strips of 64 rows, or with the bits of a byte the other way round.
+    for (name, file) in [
+        ("rows of runs", include_bytes!("../data/tiff/runs.tif").as_slice()),
+        ("T.4", include_bytes!("../data/tiff/g3-1d.tif")),
+        ("T.4, two dimensions", include_bytes!("../data/tiff/g3-2d.tif")),
+        ("T.4, two dimensions, filled", include_bytes!("../data/tiff/g3-2d-fill.tif")),
+        ("T.6", include_bytes!("../data/tiff/g4.tif")),
+        ("T.6, reversed", include_bytes!("../data/tiff/g4-reversed.tif")),
+        ("LZW, reversed", include_bytes!("../data/tiff/lzw-reversed.tif")),
+    ] {
+        let shown = make(file).unwrap();
+        assert_eq!((shown.width, shown.height, shown.warning), (203, 150, None), "{name}");
+        assert!(shown.preview == expected.preview, "{name}");
+    }
+}
+
+#[test]
+fn a_fax_that_is_cut_or_damaged_shows_what_is_there_and_says_so() {
+    let whole = include_bytes!("../data/tiff/g4.tif");
+    // The first strip begins behind the header; a code that there is not ends what can be read of it.
+    let mut damaged = whole.to_vec();
+    damaged[100..108].fill(0);
+    let shown = make(&damaged).unwrap();
+    assert_eq!((shown.width, shown.height, shown.warning), (203, 150, Some(Warning::Incomplete)));
+    // A page says that it has more rows than there are.
+    let empty = Page::new(0, &[1], vec![vec![0xff; 40]]).with(259, &[4]).with(256, &[64]).with(257, &[4000]);
+    assert_eq!(make(&empty.file()).unwrap().warning, Some(Warning::Incomplete));
+    let nothing = Page::new(0, &[1], vec![vec![]]).with(259, &[4]).with(256, &[64]).with(257, &[40]);
+    assert!(matches!(make(&nothing.file()), Err(PreviewError::Damaged(..))));
+    let colours = Page::new(2, &[8; 3], vec![vec![0; 40]]).with(259, &[4]);
+    assert!(matches!(make(&colours.file()), Err(PreviewError::Damaged(..))));
 }
 
 #[test]

@@ -137,7 +137,8 @@ fn shapes() -> Vec<Bomb> {
 
 fn texts() -> Vec<Bomb> {
     let entity = |id: usize| format!("<!ENTITY e{} '{}'>", id + 1, format!("&e{id};").repeat(10));
-    let entities = format!("<!DOCTYPE svg [<!ENTITY e0 '<rect/>'>{}]>{HEAD}&e9;</svg>", many(9, entity));
+    let entities =
+        format!("<!DOCTYPE svg [<!ENTITY e0 'abcdefghij'>{}]>{HEAD}<text>&e9;</text></svg>", many(9, entity));
     let rules = many(20_000, |n| format!(".c{n} g * > rect, [x='{n}'] {{ fill: red }}"));
     vec![
         Bomb::new("entities.svg", entities.into_bytes()),

@@ -68,9 +68,12 @@ fn bitmaps() -> Vec<Bomb> {
         format!("P7\nWIDTH {side}\nHEIGHT {side}\nDEPTH {depth}\nMAXVAL {most}\nTUPLTYPE {kind}\nENDHDR\n0123456789").into_bytes()
     };
     let icon = |count: u16| {
-        let mut out = [[0u16, 1, count].map(u16::to_le_bytes).concat()].concat();
+        let mut out = [0u16, 1, count].map(u16::to_le_bytes).concat();
+        // All of them are the same bytes, behind the last entry.
+        let at = (6 + 16 * u32::from(count)).to_le_bytes();
         for _ in 0..count {
-            out.extend([0, 0, 0, 0, 1, 0, 32, 0, 0, 0, 0, 0x40, 22, 0, 0, 0]);
+            out.extend([0, 0, 0, 0, 1, 0, 32, 0, 0, 0, 0, 0x40]);
+            out.extend(at);
         }
         out.extend(bmp(65_535, 131_070, 32, 0, &[])[14..].iter());
         out
@@ -122,6 +125,22 @@ fn tiff(tags: &[(u16, Vec<u32>)], data: &[u8]) -> Vec<u8> {
     }
     out.extend([0; 4]);
     [out, behind, data.to_vec()].concat()
+}
+
+/// A page in which a bit is a row like the one before it, and the first one is white.
+fn fax(side: u32) -> Vec<u8> {
+    let data = vec![0xff; usize::try_from(side.div_ceil(8)).unwrap_or(0)];
+    let tags = [
+        (256, vec![side]),
+        (257, vec![side]),
+        (258, vec![1]),
+        (259, vec![4]),
+        (262, vec![0]),
+        (273, vec![0]),
+        (278, vec![side]),
+        (279, vec![side.div_ceil(8)]),
+    ];
+    tiff(&tags, &data)
 }
 
 fn tiffs() -> Result<Vec<Bomb>> {
@@ -179,6 +198,8 @@ fn tiffs() -> Result<Vec<Bomb>> {
         )
     };
     Ok(vec![
+        Bomb::new("fax-of-10000x10000.tif", fax(10_000)),
+        Bomb::new("fax-of-60000x60000.tif", fax(60_000)),
         Bomb::new("strips-of-16-bit-inks.tif", strips(16, 4, 5, 8, &deflated(80_000)?)),
         Bomb::new("strips-of-packed-bits.tif", strips(8, 3, 2, 32_773, &[0x81, 7].repeat(235))),
         Bomb::new("strips-of-32-bits.tif", strips(32, 3, 2, 8, &deflated(120_000)?)),

@@ -44,6 +44,8 @@ pub(crate) enum Judged {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
     pub(crate) milliseconds: f64,
+    /// By itself and the processes that it has started, whatever else runs.
+    pub(crate) computing_milliseconds: u64,
     pub(crate) peak_kib: u64,
 }
 
@@ -69,6 +71,7 @@ impl Judged {
     fn read(file: &Path, told: &Value) -> (Self, Cost) {
         let cost = Cost {
             milliseconds: told["milliseconds"].as_f64().unwrap_or(0.0),
+            computing_milliseconds: told["computing_milliseconds"].as_u64().unwrap_or(u64::MAX),
             peak_kib: told["peak_kib"].as_u64().unwrap_or(0),
         };
         let format = told["format"].as_str().unwrap_or("none").to_owned();
@@ -96,6 +99,11 @@ impl Judged {
     /// Whether it has an outcome: it has not crashed, and does not hang.
     pub(crate) fn is_told(&self) -> bool {
         !matches!(self, Self::Refused { why, .. } if why == HANGS || why == CRASHES)
+    }
+
+    /// Whether it was not known as a picture.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused { .. })
     }
 
     pub(super) fn is_fine(&self) -> bool {

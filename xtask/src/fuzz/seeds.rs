@@ -239,8 +239,9 @@ impl Seeds<'_> {
             let file = format!("<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 40 30'>{drawing}</svg>");
             self.add("preview_svg", file.as_bytes())?;
         }
+        let folders = ["preview/tests/data", "preview/tests/data/avif", "preview/tests/data/tiff"];
         for path in
-            self.files_in("preview/tests/data")?.into_iter().chain(self.files_in("preview/tests/data/avif")?)
+            folders.map(|folder| self.files_in(folder)).into_iter().collect::<Result<Vec<_>>>()?.concat()
         {
             let target = match path.extension().and_then(|end| end.to_str()) {
                 Some("jpg") => "preview_jpeg",
@@ -248,6 +249,7 @@ impl Seeds<'_> {
                 Some("jxl") => "preview_jxl",
                 Some("avif") => "preview_avif",
                 Some("heic") => "preview_heic",
+                Some("tif") => "preview_tiff",
                 _ => continue,
             };
             self.add(target, &fs::read(&path)?)?;
