@@ -29,7 +29,7 @@ pub enum FileError {
     #[error("the configuration {path} is wrong", path = .0.display())]
     Wrong(PathBuf, #[source] Box<toml::de::Error>),
     /// It has a key that there is not.
-    #[error("the configuration {path} has an unknown key {key:?}{near}", path = .path.display())]
+    #[error("the configuration {path} has an unknown key \"{key}\"{near}", path = .path.display(), key = .key.escape_debug())]
     UnknownKey {
         /// Which file.
         path: PathBuf,
@@ -59,7 +59,7 @@ fn parse<T: DeserializeOwned>(path: &Path, text: &str, known: &[&str]) -> Result
     let wrong = |error| FileError::Wrong(path.to_owned(), Box::new(error));
     let table: toml::Table = toml::from_str(text).map_err(wrong)?;
     if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
-        let near = nearest(key, known).map(|near| format!(", do you mean {near:?}?")).unwrap_or_default();
+        let near = nearest(key, known).map(|near| format!(", do you mean \"{near}\"?")).unwrap_or_default();
         return Err(FileError::UnknownKey { path: path.to_owned(), key: key.clone(), near });
     }
     // From the text again, so that an error tells the line.
@@ -92,8 +92,9 @@ mod tests {
 
     #[test]
     fn a_mistyped_key_is_refused_with_the_nearest_one() {
-        let unknown =
-            |key: &str, near: &str| format!("the configuration /etc/x.toml has an unknown key {key:?}{near}");
+        let unknown = |key: &str, near: &str| {
+            format!("the configuration /etc/x.toml has an unknown key \"{key}\"{near}")
+        };
         assert_eq!(read_text("lissen = 1").unwrap_err(), unknown("lissen", ", do you mean \"listen\"?"));
         assert_eq!(
             read_text("data-dir = 1").unwrap_err(),

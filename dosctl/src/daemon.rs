@@ -149,7 +149,7 @@ fn notify() -> Option<(&'static str, &'static str)> {
 }
 
 /// The peerd beside this program, else the one in the PATH.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let beside = std::env::current_exe().ok().map(|this| this.with_file_name("peerd"));
     beside.filter(|path| path.is_file()).unwrap_or_else(|| OsStr::new("peerd").into())
 }

@@ -13,6 +13,7 @@ mod confirm;
 mod context;
 mod cursor;
 mod daemon;
+mod decoder;
 mod desktop;
 mod draft;
 mod error;

@@ -3,7 +3,7 @@
 //! - [`detect`]: what the terminal can do, from its answers and the environment.
 //! - [`kitty`], [`iterm2`], [`sixel`], [`blocks`]: a picture in the form that each of them takes.
 //!
-//! What always holds: only pixels that were decoded and scaled here are drawn, never a byte of the file itself, so that no
+//! What always holds: only pixels are drawn, never a byte of the file that they were decoded from, so that no
 //! file can send the terminal anything. Nothing here reads or writes the terminal; see [`crate::terminal`].
 
 pub(crate) mod blocks;
@@ -12,9 +12,7 @@ pub(crate) mod iterm2;
 pub(crate) mod kitty;
 pub(crate) mod sixel;
 
-use std::io::{BufRead, Seek};
-
-use dos_preview::{Pixels, PreviewError};
+use dos_preview::Pixels;
 use dos_protocol::{Code, WireError};
 use png::{BitDepth, ColorType, Compression, Encoder};
 
@@ -63,45 +61,24 @@ pub(crate) struct Surface {
     pub(crate) cell: (u16, u16),
 }
 
-/// Why a picture cannot be drawn.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PictureError {
-    /// It is none that is understood.
-    #[error(transparent)]
-    Image(#[from] PreviewError),
-    /// The form that the terminal takes cannot be made.
-    #[error("the picture cannot be encoded")]
-    Encode(#[from] png::EncodingError),
-}
-
-impl From<PictureError> for WireError {
-    fn from(error: PictureError) -> Self {
-        let code = match &error {
-            PictureError::Image(_) => Code::Invalid,
-            PictureError::Encode(_) => Code::Internal,
-        };
-        Self::new(code, "the picture cannot be drawn").caused_by(error.to_string())
-    }
-}
-
 impl Surface {
-    /// Draws the image in `file` in a share of the window: the bytes for the terminal, which leave the cursor at the
+    /// Draws a picture that fits in the bounds of its share: the bytes for the terminal, which leave the cursor at the
     /// beginning of the line below the picture.
     ///
     /// # Errors
-    /// If it is no image that is understood.
-    pub(crate) fn draw<R: BufRead + Seek>(&self, file: R, share: Share) -> Result<Vec<u8>, PictureError> {
-        let pixels = dos_preview::scale(file, self.bounds(share))?;
+    /// If it cannot be written in the form that the terminal takes.
+    pub(crate) fn draw(&self, pixels: &Pixels) -> Result<Vec<u8>, WireError> {
         Ok(match self.graphics {
-            Graphics::Kitty => kitty::draw(&png(&pixels)?),
-            Graphics::Iterm2 => iterm2::draw(&png(&pixels)?, (pixels.width, pixels.height)),
-            Graphics::Sixel => sixel::draw(&pixels),
-            Graphics::Blocks(colours) => blocks::draw(&pixels, colours),
+            Graphics::Kitty => kitty::draw(&png(pixels).map_err(unwritten)?),
+            Graphics::Iterm2 => iterm2::draw(&png(pixels).map_err(unwritten)?, (pixels.width, pixels.height)),
+            Graphics::Sixel => sixel::draw(pixels),
+            Graphics::Blocks(colours) => blocks::draw(pixels, colours),
         })
     }
 
     /// The size in pixels that a picture may have.
-    fn bounds(&self, share: Share) -> (u32, u32) {
+    #[must_use]
+    pub(crate) fn bounds(&self, share: Share) -> (u32, u32) {
         let whole = (self.window.0, self.window.1.saturating_sub(ROWS_SPARED));
         let (columns, rows) = match share {
             Share::Window => whole,
@@ -111,6 +88,10 @@ impl Surface {
         let length = |cells: u16, pixels: u16| u32::from(cells.max(1)) * u32::from(pixels.max(1));
         (length(columns, cell.0), length(rows, cell.1))
     }
+}
+
+fn unwritten(error: png::EncodingError) -> WireError {
+    WireError::new(Code::Internal, "the picture cannot be drawn").caused_by(error.to_string())
 }
 
 /// The pixels as a PNG file, compressed as fast as that goes: it mostly stays on this machine.

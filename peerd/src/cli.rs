@@ -28,4 +28,7 @@ pub struct Arguments {
     /// Leave the terminal and its session: for `dosctl up`, which starts it in the background
     #[arg(long, hide = true)]
     pub detached: bool,
+    /// Scale the pictures on standard input for `dosctl`, and do nothing else
+    #[arg(long, hide = true)]
+    pub decode_pictures: bool,
 }

@@ -19,6 +19,11 @@ fn main() -> ExitCode {
     dos_host::process::conceal_daemon();
     let matches = without_empty(Arguments::command()).get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if arguments.decode_pictures {
+        // Whoever asks has gone if this fails.
+        return dos_preview::apart::serve(std::io::stdin().lock(), std::io::stdout().lock())
+            .map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     if arguments.check_config {
         return check(arguments);
     }

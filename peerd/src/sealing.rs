@@ -252,6 +252,14 @@ impl SealedFile {
         Ok(Looked { sealed, original, preview, thumbhash, taken, warning })
     }
 
+    /// Has the disk keep what is written so far.
+    ///
+    /// # Errors
+    /// `internal` if it fails.
+    pub(crate) fn sync(&self) -> Result<(), WireError> {
+        self.file.sync_data().map_err(|error| disk_error("cannot keep the sealed copy", &error))
+    }
+
     /// Puts the file in place, for good.
     ///
     /// # Errors

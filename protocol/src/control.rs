@@ -6,7 +6,7 @@
 //! and waits for peerd to hang up, which it does once that is written down. When dosctl hangs up, the command is given up where that is possible.
 //!
 //! A `view` that asks for it ([`Command::View`]) first gets [`FromPeerd::Ready`] with the size of what will come, and spends nothing
-//! until dosctl says [`ToPeerd::Go`].
+//! until dosctl says [`ToPeerd::Go`]. Likewise an `add` that waits for its turn ([`AddOptions::in_turn`]) publishes nothing until then.
 
 mod album;
 mod command;
@@ -49,7 +49,7 @@ pub enum ToPeerd {
     /// The outcome has been shown. A page of `messages`: it counts as read. Any change: the same command given again is another
     /// change. After a `view` it says nothing: that was over before its first byte came.
     Shown,
-    /// There is room for what [`FromPeerd::Ready`] announces: the view may be spent.
+    /// There is room for what [`FromPeerd::Ready`] announces: the view may be spent. Of an `add`: it is its turn.
     Go,
 }
 
@@ -71,6 +71,7 @@ pub enum FromPeerd {
     /// It failed.
     Failed(WireError),
     /// Of a `view`: this many bytes will come as soon as dosctl says [`ToPeerd::Go`]. Again, if the image was replaced meanwhile.
+    /// Of an `add`: the image is sealed and looked at, and is published as soon as dosctl says that.
     Ready {
         /// The size of the original in bytes.
         bytes: u64,

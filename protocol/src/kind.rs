@@ -24,7 +24,7 @@ const KIND_CHARS_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// Of a kind that this version does not know.
-    #[error("a message of the unknown kind {0:?}")]
+    #[error("a message of the unknown kind \"{}\"", .0.escape_debug())]
     Unknown(Box<str>),
     /// Of a known kind, or of none, and not as it must be.
     #[error("malformed message: {0}")]

@@ -1,6 +1,7 @@
 //! `dosctl add`: publishes images. Each file is read here and streamed to peerd, whatever its size.
 //!
-//! With several files it goes on after a failure; the first failure decides the exit code.
+//! Several files are sealed and looked at beside each other, and published in their order. It goes on after a failure; the first failure
+//! decides the exit code.
 
 mod folder;
 
@@ -9,26 +10,28 @@ use std::{
     ffi::OsStr,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
+    thread,
 };
 
 use dos_host::shell::quoted;
 use dos_protocol::{
     AlbumName, Code, Description, ImageName, WireError,
-    control::{AddOptions, AlbumChange, Command, Outcome},
+    control::{AddOptions, AlbumChange, Command, Outcome, Spends},
     model::ImageInfo,
 };
 
 use super::set;
 use crate::{
     client::Client,
-    context::{Context, no_data, unexpected},
+    context::{Context, Taker, unexpected},
     error::{Error, Failure},
     many,
     output::{Stream, human, json, words::count},
     own,
     progress::{self, Meter},
     source::Source,
-    together::Done,
+    together::{self, Done, Turn, Work},
 };
 use folder::Plan;
 
@@ -83,9 +86,9 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// The command by which a file gets this name.
-    fn command(&self, name: ImageName) -> Command {
-        let options = AddOptions { strict: self.strict, any: self.any, keep_date: self.keep_date };
+    /// The command by which a file gets this name, at once or when its turn comes.
+    fn command(&self, name: ImageName, in_turn: bool) -> Command {
+        let options = AddOptions { strict: self.strict, any: self.any, keep_date: self.keep_date, in_turn };
         let visibility = set::visibility(self.private, self.listed);
         if visibility.is_none() && self.album.is_none() && self.description.is_none() {
             return Command::Add { name, replace: self.replace, options: Some(options) };
@@ -105,7 +108,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         }
     }
     if args.recursive {
-        return add_folders(&args, context);
+        return add_folders(&Arc::new(args), context);
     }
     let mut tally = Tally::default();
     if let [path] = args.files.as_slice() {
@@ -113,8 +116,8 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         let added = add_one(&args, (path, args.name.as_ref()), context)?;
         tally.take(path, Ok(added), context)?;
     } else {
-        let files: Vec<File> = args.files.iter().map(|path| (path.clone(), None)).collect();
-        add_all(&args, (&files, None), &mut tally, context)?;
+        let files = args.files.iter().map(|path| (path.clone(), None)).collect();
+        add_all(&Arc::new(args), (files, None), &mut tally, context)?;
     }
     tally.show(None, context)
 }
@@ -122,40 +125,57 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
 /// A file, and the name that its image is to have, if that is not the file's own.
 type File = (PathBuf, Option<ImageName>);
 
-/// Adds several files, one after the other, so that the newest come in their order; all bytes are known where folders are among them.
+/// One of several files.
+struct Job {
+    file: File,
+    /// A file before it has the same name: nothing of this one begins before that one has ended.
+    is_second: bool,
+}
+
+/// Files that are read, sealed and looked at beside each other: enough to keep the processors busy while one is being published.
+fn at_once() -> usize {
+    thread::available_parallelism().map_or(2, usize::from).saturating_add(1).min(AT_ONCE_MAX)
+}
+
+/// Each is a command of its own to peerd, and as much memory as a picture takes.
+const AT_ONCE_MAX: usize = 8;
+
+/// Adds several files. They are published one after the other, so that the newest come in their order; all bytes are known where folders are
+/// among them.
 fn add_all(
-    args: &Args,
-    (files, bytes): (&[File], Option<u64>),
+    args: &Arc<Args>,
+    (files, bytes): (Vec<File>, Option<u64>),
     tally: &mut Tally,
     context: &Context,
 ) -> Result<(), Error> {
-    let mut over_all = bytes.map(|all| (Meter::new(context.reporting), all));
-    let mut before = 0u64;
-    for (path, name) in files {
-        let mut total = 0;
-        let outcome = match &mut over_all {
-            Some((meter, all)) => add(args, (path, name.as_ref()), context, &mut |(done, of)| {
-                total = of;
-                meter.show("adding", before.saturating_add(done), *all);
-            }),
-            None => add_one(args, (path, name.as_ref()), context),
-        };
-        before = before.saturating_add(total);
-        if !tally.take(path, outcome, context)? {
-            break;
+    let mut names = HashSet::new();
+    let jobs = files.iter().cloned().map(|file| {
+        let name = file.1.clone().or_else(|| name_of(&file.0).ok());
+        let name = name.map(|name| name.composed().unwrap_or(name));
+        Job { is_second: name.is_some_and(|name| !names.insert(name)), file }
+    });
+    let work = Work { jobs: jobs.collect(), at_once: at_once(), step: "adding", bytes };
+    let args = Arc::clone(args);
+    let one = move |job: &Job, context: &Context, (turn, report): (&Turn<'_>, &mut dyn FnMut(Done))| {
+        if job.is_second {
+            turn.wait();
         }
-    }
-    Ok(())
+        add(&args, (&job.file.0, job.file.1.as_ref()), context, (Some(turn), report))
+    };
+    together::in_order(work, context, one, |number, outcome| {
+        let Some((path, _)) = files.get(number) else { return Err(unexpected()) };
+        tally.take(path, outcome, context)
+    })
 }
 
 /// Adds a file, with progress of its own.
 fn add_one(args: &Args, file: (&Path, Option<&ImageName>), context: &Context) -> Result<Added, Error> {
     let mut meter = Meter::new(context.reporting);
-    add(args, file, context, &mut |(done, total)| meter.show("adding", done, total))
+    add(args, file, context, (None, &mut |(done, total)| meter.show("adding", done, total)))
 }
 
 /// Adds what folders have and is not published yet.
-fn add_folders(args: &Args, context: &Context) -> Result<(), Error> {
+fn add_folders(args: &Arc<Args>, context: &Context) -> Result<(), Error> {
     let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) =
         args.files.iter().cloned().partition(|path| path.is_dir());
     let published = own::images(context)?;
@@ -163,7 +183,7 @@ fn add_folders(args: &Args, context: &Context) -> Result<(), Error> {
     let new = new.into_iter().map(|new| (new.path, Some(new.name)));
     let all: Vec<File> = new.chain(files.into_iter().map(|path| (path, None))).collect();
     let mut tally = Tally::default();
-    add_all(args, (&all, Some(bytes)), &mut tally, context)?;
+    add_all(args, (all, Some(bytes)), &mut tally, context)?;
     tally.failed.extend(settle(args, (&published, &unchanged), context)?);
     let unchanged = u64::try_from(unchanged.len()).unwrap_or(u64::MAX);
     tally.show(Some((unchanged, skipped)), context)
@@ -274,7 +294,7 @@ fn add(
     args: &Args,
     (path, name): (&Path, Option<&ImageName>),
     context: &Context,
-    report: &mut dyn FnMut(Done),
+    (turn, report): (Option<&Turn<'_>>, &mut dyn FnMut(Done)),
 ) -> Result<Added, Error> {
     let name = match name {
         Some(name) => name.clone(),
@@ -282,11 +302,11 @@ fn add(
     };
     let mut source = Source::open(path, args.any)?;
     let total = source.bytes();
-    let mut client = context.start(args.command(name))?;
+    let mut client = context.start(args.command(name, turn.is_some()))?;
     report((0, total));
     // Whether peerd took everything or not: why is in its answer.
     client.send_file(&mut source, &mut |sent| report((sent, total)))?;
-    let outcome = context.answer(&mut client, &mut no_data);
+    let outcome = context.answer(&mut client, &mut Waiting(turn));
     let outcome = outcome.map_err(|error| with_file(error, path))?;
     let (image, warning) = match outcome {
         Outcome::Image(image) => (*image, None),
@@ -297,6 +317,20 @@ fn add(
     let dateless =
         (args.keep_date && image.taken_at().is_none()).then(|| format!("{}: {NO_DATE}", image.name));
     Ok(Added { asides: lost.into_iter().chain(dateless).collect(), image, warning, client })
+}
+
+/// Has peerd wait until it is the image's turn to be published.
+struct Waiting<'a>(Option<&'a Turn<'a>>);
+
+impl Taker for Waiting<'_> {
+    fn prepare(&mut self, _: u64, _: Option<Spends>) -> Result<(), Error> {
+        self.0.ok_or_else(unexpected)?.wait();
+        Ok(())
+    }
+
+    fn take(&mut self, _: &[u8]) -> Result<(), Error> {
+        Err(unexpected())
+    }
 }
 
 /// Puts the file's name into a hint of peerd, which does not know it.

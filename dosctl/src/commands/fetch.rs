@@ -15,7 +15,7 @@ use crate::{
     },
     own::Named,
     progress,
-    together::{self, Done, FETCHES, Work},
+    together::{self, Done, FETCHES, Turn, Work},
 };
 
 /// Fetch the sealed copies of images from their owners; spends no view
@@ -67,7 +67,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
     }
     let chosen = others::chosen(&args.images, args.album.as_ref(), context)?;
     let images: Vec<ImageArg> = chosen.into_iter().map(|chosen| chosen.image).collect();
-    let work = Work { jobs: images.clone(), at_once: FETCHES, step: "fetching" };
+    let work = Work { jobs: images.clone(), at_once: FETCHES, step: "fetching", bytes: None };
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     together::in_order(work, context, fetch_one, |number, outcome| {
         let Some(image) = images.get(number) else { return Err(unexpected()) };
@@ -84,7 +84,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
             }
             Err(error) => return Err(error),
         }
-        Ok(())
+        Ok(true)
     })?;
     let bytes = done.iter().map(|fetched| fetched.bytes).sum();
     let images = done.iter().map(Fetched::document).collect();
@@ -102,7 +102,11 @@ fn fetch(image: &ImageArg, context: &Context) -> Result<Fetched, Error> {
 }
 
 /// One of several.
-fn fetch_one(image: &ImageArg, context: &Context, report: &mut dyn FnMut(Done)) -> Result<Fetched, Error> {
+fn fetch_one(
+    image: &ImageArg,
+    context: &Context,
+    (_, report): (&Turn<'_>, &mut dyn FnMut(Done)),
+) -> Result<Fetched, Error> {
     let mut of = |progress: Progress| report((progress.done, progress.total));
     fetched(context.ask_reporting(Command::Fetch(image.clone()), &mut of)?)
 }

@@ -1,6 +1,6 @@
 //! `dosctl list`: a page of peers and their images.
 
-use std::{io::Cursor, time::Duration};
+use std::time::Duration;
 
 use dos_protocol::{
     AlbumName, Code, ImageArg, PeerRef, Timestamp,
@@ -14,6 +14,7 @@ use dos_protocol::{
 use crate::{
     context::{Context, unexpected},
     cursor::Token,
+    decoder::Decoder,
     error::Error,
     glob,
     output::{human, json, words},
@@ -199,9 +200,10 @@ fn every_page(mut query: ListQuery, context: &Context) -> Result<Listed, Error> 
 
 /// Shows the page image by image, each with its preview above its line.
 fn draw(peers: &[PeerInfo], next: Option<&Token>, surface: &Surface, context: &Context) -> Result<(), Error> {
+    let mut decoder = Decoder::start().map_err(|error| error.hint("dosctl list"))?;
     for peer in peers {
         for image in &peer.images {
-            if let Some(picture) = preview(peer, image, surface, context)? {
+            if let Some(picture) = preview(peer, image, (surface, &mut decoder), context)? {
                 terminal::draw(&picture)?;
             }
             // As it stands in the listing without pictures: nothing else here is JSON.
@@ -216,12 +218,12 @@ fn draw(peers: &[PeerInfo], next: Option<&Token>, surface: &Surface, context: &C
 fn preview(
     peer: &PeerInfo,
     image: &ImageInfo,
-    surface: &Surface,
+    (surface, decoder): (&Surface, &mut Decoder),
     context: &Context,
 ) -> Result<Option<Vec<u8>>, Error> {
     let arg = ImageArg { owner: Some(PeerRef::Id(peer.id)), name: image.name.clone() };
     match context.ask(Command::Preview(arg)) {
-        Ok(Outcome::Preview { preview, .. }) => Ok(surface.draw(Cursor::new(preview.data), SHARE).ok()),
+        Ok(Outcome::Preview { preview, .. }) => Ok(decoder.draw(&preview.data, (surface, SHARE)).ok()),
         Ok(_) => Err(unexpected()),
         Err(Error::Told(error)) if error.code == Code::NotFound => Ok(None),
         Err(error) => Err(error),

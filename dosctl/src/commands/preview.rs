@@ -1,7 +1,8 @@
 //! `dosctl preview`: the small version of an image.
 
-use std::{ffi::OsString, io::Cursor};
+use std::ffi::OsString;
 
+use dos_host::shell::quoted;
 use dos_protocol::{
     Code, ImageArg, WireError,
     control::{Command, Outcome},
@@ -13,6 +14,7 @@ use dos_protocol::{
 
 use crate::{
     context::{Context, unexpected},
+    decoder::Decoder,
     draft::{self, Draft, Existing, How, Place},
     error::Error,
     output::{
@@ -84,8 +86,9 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<(), Error> {
         }
     }
     if let Some(surface) = &surface {
-        let picture = surface.draw(Cursor::new(&preview.data), SHARE);
-        terminal::draw(&picture.map_err(WireError::from)?)?;
+        let hint = format!("dosctl preview {} -o FILE", quoted(&args.image.to_string()));
+        let mut decoder = Decoder::start().map_err(|error| error.hint(hint))?;
+        terminal::draw(&decoder.draw(&preview.data, (surface, SHARE))?)?;
     }
     context.screen.show(
         &json::Preview {
@@ -119,12 +122,13 @@ fn sized(preview: Preview, side: u32, context: &Context) -> Result<Preview, Erro
     if longest <= side {
         return Ok(preview);
     }
-    let small = dos_preview::scale(Cursor::new(&preview.data), (side, side)).and_then(|small| {
-        let data = small.to_jpeg()?;
-        Ok(Preview { format: Format::Jpeg, width: small.width, height: small.height, data })
-    });
-    small.map_err(|error| {
+    let failed = |error: String| {
         let text = "the preview cannot be scaled";
-        WireError::new(Code::Invalid, text).caused_by(error.to_string()).hint("dosctl preview IMAGE").into()
-    })
+        WireError::new(Code::Invalid, text).caused_by(error).hint("dosctl preview IMAGE")
+    };
+    let mut decoder = Decoder::start().map_err(|error| error.hint("dosctl preview IMAGE"))?;
+    let small = decoder.scale(&preview.data, (side, side));
+    let small = small.map_err(|error| failed(error.to_string()))?;
+    let data = small.to_jpeg().map_err(|error| failed(error.to_string()))?;
+    Ok(Preview { format: Format::Jpeg, width: small.width, height: small.height, data })
 }

@@ -6,10 +6,7 @@
 mod consent;
 mod several;
 
-use std::{
-    ffi::{OsStr, OsString},
-    io::Cursor,
-};
+use std::ffi::{OsStr, OsString};
 
 use dos_host::shell::quoted;
 use dos_protocol::{
@@ -20,6 +17,7 @@ use dos_protocol::{
 use crate::{
     client::Client,
     context::{Context, Taker, unexpected},
+    decoder::Decoder,
     desktop::Opened,
     draft::{self, Draft, Existing, How, Place},
     error::Error,
@@ -107,8 +105,16 @@ struct One<'a> {
 /// Where the original goes.
 enum Target {
     File(Draft, Place),
-    Terminal(Surface, Vec<u8>),
+    Terminal(Box<Drawing>),
     Viewer(Opened),
+}
+
+/// What is drawn at the end.
+struct Drawing {
+    surface: Surface,
+    /// Before the view is spent.
+    decoder: Decoder,
+    bytes: Vec<u8>,
 }
 
 /// What peerd reports at the end.
@@ -134,17 +140,19 @@ impl Target {
         }
         // A document and a picture cannot share standard output.
         let surface = if context.screen.is_json() { None } else { terminal::surface(args.graphics) };
-        surface.map(|surface| Self::Terminal(surface, Vec::new())).ok_or_else(|| {
+        let Some(surface) = surface else {
             let text = "there is nowhere to show the image: add -o FILE, -o - for standard output, or --open";
             let hint = format!("dosctl view {} -o FILE", quoted(&image.to_string()));
-            WireError::new(Code::Usage, text).hint(hint).into()
-        })
+            return Err(WireError::new(Code::Usage, text).hint(hint).into());
+        };
+        let decoder = Decoder::start().map_err(|error| elsewhere(error.into(), image, NOT_SPENT))?;
+        Ok(Self::Terminal(Box::new(Drawing { surface, decoder, bytes: Vec::new() })))
     }
 
     fn bytes(&self) -> u64 {
         match self {
             Self::File(draft, _) => draft.bytes(),
-            Self::Terminal(_, bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Self::Terminal(drawing) => u64::try_from(drawing.bytes.len()).unwrap_or(u64::MAX),
             Self::Viewer(opened) => opened.bytes(),
         }
     }
@@ -170,8 +178,8 @@ impl Target {
             Self::Terminal(..) => {
                 // Of a peerd that has not said how much would come.
                 self.reserve(more)?;
-                if let Self::Terminal(_, bytes) = self {
-                    bytes.extend_from_slice(piece);
+                if let Self::Terminal(drawing) = self {
+                    drawing.bytes.extend_from_slice(piece);
                 }
                 Ok(())
             }
@@ -193,7 +201,7 @@ struct Viewing<'a> {
 impl Taker for Viewing<'_> {
     fn prepare(&mut self, bytes: u64, spends: Option<Spends>) -> Result<(), Error> {
         self.agreed = true;
-        self.target.reserve(bytes).map_err(|error| elsewhere(error, self.image, "no view was spent"))?;
+        self.target.reserve(bytes).map_err(|error| elsewhere(error, self.image, NOT_SPENT))?;
         // Once: what comes again is the same image, replaced meanwhile.
         self.consent.take().map_or(Ok(()), |consent| consent.obtain(spends, self.image))
     }
@@ -224,7 +232,7 @@ fn view(one: One<'_>, context: &Context, show: Show<'_>) -> Result<Viewed, Error
     let command = Command::View { image: image.clone(), offline: args.offline, asks: true };
     let mut client = context.start(command)?;
     let coarse = args.graphics == Wanted::Auto
-        && matches!(&target, Target::Terminal(Surface { graphics: Graphics::Blocks(_), .. }, _));
+        && matches!(&target, Target::Terminal(drawing) if matches!(drawing.surface.graphics, Graphics::Blocks(_)));
     let consent = Consent { yes: args.yes || agreed, last: args.last, coarse, can_ask: context.can_ask() };
     let mut viewing = Viewing { target, image, agreed: false, consent: Some(consent) };
     let outcome = context.answer(&mut client, &mut viewing)?;
@@ -271,10 +279,10 @@ fn settle(
                 Place::Path(file) => show(viewed, &format!("saved {what}, in {}", file.display())),
             }
         }
-        Target::Terminal(surface, bytes) => {
-            let picture = surface.draw(Cursor::new(bytes), Share::Window);
-            let picture = picture
-                .map_err(|error| elsewhere(WireError::from(error).into(), image, cost(older.is_none())))?;
+        Target::Terminal(drawing) => {
+            let Drawing { surface, mut decoder, bytes } = *drawing;
+            let picture = decoder.draw(&bytes, (&surface, Share::Window));
+            let picture = picture.map_err(|error| elsewhere(error.into(), image, cost(older.is_none())))?;
             terminal::draw(&picture)?;
             shown(older);
             context.screen.note(&format!("viewed {what}\n"));
@@ -290,6 +298,8 @@ fn settle(
         }
     }
 }
+
+const NOT_SPENT: &str = "no view was spent";
 
 /// What a failure has cost after the picture has begun to come.
 fn cost(agreed: bool) -> &'static str {

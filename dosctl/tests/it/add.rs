@@ -7,7 +7,9 @@ use std::{
     os::unix::{ffi::OsStrExt as _, net::UnixListener},
     path::PathBuf,
     process::Command as Process,
-    sync::mpsc::sync_channel,
+    sync::{Arc, Mutex, mpsc::sync_channel},
+    thread,
+    time::Duration,
 };
 
 use dos_protocol::{
@@ -15,6 +17,8 @@ use dos_protocol::{
     control::{Command, FromPeerd, Outcome, ToPeerd},
     model::{Format, ImageInfo, Original, PreviewInfo, SealedCopy},
 };
+
+use dos_testing::PATIENCE;
 
 use crate::harness::{Link, Peerd, code, json, stderr, stdout};
 
@@ -79,14 +83,14 @@ fn an_answer_before_the_end_of_the_file_is_heard() {
 
 #[test]
 fn after_a_failure_the_other_files_follow_and_the_first_failure_decides() {
-    let peerd = Peerd::new(3, |number, mut link| {
-        if number == 1 {
-            link.command();
-            link.file();
-            link.say(FromPeerd::Failed(WireError::new(Code::Invalid, "not an image")));
-        } else {
-            take(&mut link);
-        }
+    let peerd = Peerd::new(3, |_, mut link| {
+        let Command::Add { name, .. } = link.command() else { panic!("not an add") };
+        let bytes = u64::try_from(link.file().len()).unwrap();
+        // Which comes first of several at once is not known.
+        link.say(match name.as_str() {
+            "b" => FromPeerd::Failed(WireError::new(Code::Invalid, "not an image")),
+            _ => image(name, bytes),
+        });
     });
     for name in ["a.png", "b.png", "c.png"] {
         fs::write(peerd.path(name), format!("GIF89a {name}")).unwrap();
@@ -99,6 +103,76 @@ fn after_a_failure_the_other_files_follow_and_the_first_failure_decides() {
     assert_eq!(error["error"]["code"], "not_found");
     assert_eq!(error["error"]["others"][0]["code"], "invalid");
     assert_eq!(error["error"]["others"][0]["message"], "\"b.png\": not an image");
+    peerd.done();
+}
+
+#[test]
+fn several_files_are_sent_at_once_and_published_in_their_order() {
+    let (tell, told) = sync_channel(100);
+    let (second_waits, first_goes_on) = sync_channel(1);
+    let first_goes_on = Arc::new(Mutex::new(Some(first_goes_on)));
+    let peerd = Peerd::new(5, move |_, mut link| {
+        let (tell, second_waits, first) = (tell.clone(), second_waits.clone(), Arc::clone(&first_goes_on));
+        thread::spawn(move || {
+            let Command::Add { name, options, .. } = link.command() else { panic!("not an add") };
+            assert!(options.unwrap().in_turn);
+            let bytes = u64::try_from(link.file().len()).unwrap();
+            match name.as_str() {
+                "a" => first.lock().unwrap().take().unwrap().recv_timeout(PATIENCE).unwrap(),
+                // It has no turn.
+                "c" => return link.say(FromPeerd::Failed(WireError::new(Code::Invalid, "not an image"))),
+                _ => {}
+            }
+            link.say(FromPeerd::Ready { bytes, spends: None });
+            if name.as_str() == "b" {
+                // Ready before the first, it has to wait.
+                assert!(link.is_silent(Duration::from_millis(200)));
+                second_waits.send(()).unwrap();
+            }
+            assert_eq!(link.hear(), Some(ToPeerd::Go));
+            tell.send(format!("{name} goes")).unwrap();
+            link.say(image(name, bytes));
+        });
+    });
+    for name in ["a.png", "b.png", "c.png", "d.png", "e.png"] {
+        fs::write(peerd.path(name), format!("GIF89a {name}")).unwrap();
+    }
+    let output = peerd.run(&["add", "a.png", "b.png", "c.png", "d.png", "e.png"]);
+    assert_eq!(code(&output), 8, "{}", stderr(&output));
+    let shown: Vec<String> =
+        stdout(&output).lines().map(|line| line.split(':').next().unwrap().into()).collect();
+    assert_eq!(shown, ["added a", "added b", "added d", "added e"]);
+    peerd.done();
+    assert_eq!(told.iter().collect::<Vec<_>>(), ["a goes", "b goes", "d goes", "e goes"]);
+}
+
+#[test]
+fn a_file_of_the_same_name_as_one_before_it_is_not_begun_before_that_one_has_ended() {
+    let (begun, begins) = sync_channel(2);
+    let begins = Arc::new(Mutex::new(begins));
+    let peerd = Peerd::new(2, move |number, mut link| {
+        begun.send(()).unwrap();
+        let begins = Arc::clone(&begins);
+        thread::spawn(move || {
+            link.command();
+            assert_eq!(link.file().len(), [6, 7][number]);
+            if number == 0 {
+                let begins = begins.lock().unwrap();
+                begins.recv_timeout(PATIENCE).unwrap();
+                assert!(begins.recv_timeout(Duration::from_millis(200)).is_err(), "the second has begun");
+            }
+            link.say(FromPeerd::Failed(WireError::new(Code::Invalid, "not an image")));
+        });
+    });
+    fs::create_dir(peerd.path("other")).unwrap();
+    fs::write(peerd.path("sea.gif"), "GIF89a").unwrap();
+    fs::write(peerd.path("other/sea.png"), "GIF89a+").unwrap();
+    let output = peerd.run(&["add", "sea.gif", "other/sea.png", "--json"]);
+    let error = json(&stderr(&output));
+    assert_eq!(
+        (code(&output), &error["error"]["others"][0]["message"]),
+        (8, &"\"other/sea.png\": not an image".into())
+    );
     peerd.done();
 }
 

@@ -6,6 +6,7 @@ use std::{
     path::PathBuf,
     process::{Command as Process, Output, Stdio},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use dos_protocol::{
@@ -13,6 +14,7 @@ use dos_protocol::{
     frame,
 };
 use dos_testing::Guarded;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tempfile::TempDir;
 
 /// The program, with nothing of this process's environment but the path.
@@ -45,6 +47,12 @@ pub(crate) struct Link(UnixStream);
 impl Link {
     pub(crate) fn hear(&mut self) -> Option<ToPeerd> {
         frame::read_blocking(&mut self.0).ok().flatten().map(|body| frame::decode(&body).unwrap())
+    }
+
+    /// Whether nothing comes for so long.
+    pub(crate) fn is_silent(&self, time: Duration) -> bool {
+        let mut ends = [PollFd::new(&self.0, PollFlags::IN)];
+        poll(&mut ends, Some(&Timespec::try_from(time).unwrap())).unwrap() == 0
     }
 
     pub(crate) fn command(&mut self) -> Command {

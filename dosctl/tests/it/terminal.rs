@@ -79,6 +79,11 @@ struct Screen {
 
 impl Screen {
     fn new(peerd: &Peerd, args: &[&str]) -> Self {
+        Self::of(&[env!("CARGO_BIN_EXE_dosctl")], peerd, args)
+    }
+
+    /// As [`Screen::new`], of a program that is started so.
+    fn of(program: &[&str], peerd: &Peerd, args: &[&str]) -> Self {
         let outer = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&outer).unwrap();
         unlockpt(&outer).unwrap();
@@ -88,7 +93,7 @@ impl Screen {
         tcsetwinsize(&inner, size).unwrap();
         // setsid(1) makes it the controlling terminal of a new session.
         let mut process = Process::new("setsid");
-        process.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_dosctl")]).args(args);
+        process.args(["--ctty", "--wait"]).args(program).args(args);
         process.arg("--socket").arg(peerd.socket()).env_clear().env("TERM", "xterm-256color");
         process.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         let before = tcgetattr(&inner).unwrap();
@@ -261,6 +266,21 @@ fn an_original_that_cannot_be_drawn_leaves_the_view_open_and_says_how_to_see_it(
     assert_eq!(code, Some(8), "{text}");
     assert!(!text.contains("\u{1b}[2J"), "nothing of the file reaches the terminal");
     assert!(text.contains("the picture cannot be drawn; the view stays open, and saving it costs no other"));
+    assert!(text.contains("hint: dosctl view bob/sea -o FILE"), "{text}");
+    peerd.done();
+}
+
+#[test]
+fn without_the_program_that_decodes_pictures_none_is_asked_for() {
+    let peerd = Peerd::new(0, |_, _| {});
+    let alone = peerd.path("dosctl");
+    std::fs::copy(env!("CARGO_BIN_EXE_dosctl"), &alone).unwrap();
+    let program = ["env", "PATH=/nonexistent", alone.to_str().unwrap()];
+    let mut screen = Screen::of(&program, &peerd, &["view", "bob/sea"]);
+    screen.answer(KITTY);
+    let (text, code) = screen.end();
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("cannot start \"peerd\", which decodes pictures; no view was spent"), "{text}");
     assert!(text.contains("hint: dosctl view bob/sea -o FILE"), "{text}");
     peerd.done();
 }

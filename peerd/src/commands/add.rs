@@ -1,4 +1,4 @@
-//! `add`: seals an image while it arrives, looks at it, and publishes it.
+//! `add`: seals an image while it arrives, looks at it, and publishes it: at once, or when the caller says that it is its turn.
 
 use std::sync::Arc;
 
@@ -10,8 +10,9 @@ use dos_protocol::{
     record::{Labels, SignedImage},
 };
 
-use super::{Finished, Upload, operation::Operation, to_its_end};
+use super::{Finished, Piece, Sink, Upload, operation::Operation, to_its_end};
 use crate::{
+    copies::blocking,
     directory::{unexpected, unregistered},
     keys::{ImageKeys, StoredKeys},
     library::{BusyName, finish_publication_of, publish, sign},
@@ -57,6 +58,18 @@ struct Addition {
     _busy: BusyName,
 }
 
+impl Addition {
+    fn waits_for_its_turn(&self) -> bool {
+        self.wanted.options.is_some_and(|options| options.in_turn)
+    }
+}
+
+/// An image that can be published.
+struct Seen {
+    addition: Addition,
+    looked: Looked,
+}
+
 /// What came.
 enum Received {
     /// An image that is to be published.
@@ -73,21 +86,59 @@ pub(super) async fn run(
     change: Arc<Operation>,
     command: Command,
     upload: &mut dyn Upload,
+    sink: &Sink,
 ) -> Result<Finished, WireError> {
     let wanted = Wanted::of(command).ok_or_else(unexpected)?;
     match receive(&change, wanted, upload).await {
-        // From here on it runs to its end, also if the caller goes away.
-        Ok(Received::Sealed(received)) => {
-            to_its_end(async move {
-                let (addition, sealed) = *received;
-                let outcome = Box::pin(complete(&change, addition, sealed)).await;
-                change.conclude(outcome.map(Finished::from)).await
-            })
-            .await
+        Ok(Received::Sealed(received)) if received.0.waits_for_its_turn() => {
+            match ready(&change, *received, upload, sink).await {
+                Ok(seen) => publish_at_once(change, Box::new(seen)).await,
+                Err(error) => change.conclude(Err(error)).await,
+            }
         }
+        Ok(Received::Sealed(received)) => look_and_publish(change, received).await,
         Ok(Received::Known(info)) => change.conclude(Ok(Outcome::Image(info).into())).await,
         Err(error) => change.conclude(Err(error)).await,
     }
+}
+
+/// Runs to its end, also if the caller goes away.
+async fn look_and_publish(
+    change: Arc<Operation>,
+    received: Box<(Addition, SealedFile)>,
+) -> Result<Finished, WireError> {
+    to_its_end(async move {
+        let outcome = match look(&change, *received).await {
+            Ok(seen) => Box::pin(complete(&change, seen)).await,
+            Err(error) => Err(error),
+        };
+        change.conclude(outcome.map(Finished::from)).await
+    })
+    .await
+}
+
+/// Runs to its end, also if the caller goes away.
+async fn publish_at_once(change: Arc<Operation>, seen: Box<Seen>) -> Result<Finished, WireError> {
+    to_its_end(async move {
+        let outcome = Box::pin(complete(&change, *seen)).await;
+        change.conclude(outcome.map(Finished::from)).await
+    })
+    .await
+}
+
+/// Does all but the publication, and waits for the turn of that. When the caller goes away, nothing has been published.
+async fn ready(
+    change: &Operation,
+    received: (Addition, SealedFile),
+    upload: &mut dyn Upload,
+    sink: &Sink,
+) -> Result<Seen, WireError> {
+    let seen = look(change, received).await?;
+    // So that the disk has little left to do when the turn comes.
+    let seen = blocking(move || seen.looked.sealed.sync().map(|()| seen)).await??;
+    sink.give(Piece::Ready(seen.looked.original.bytes, None)).await?;
+    upload.turn().await?;
+    Ok(seen)
 }
 
 async fn receive(change: &Operation, wanted: Wanted, upload: &mut dyn Upload) -> Result<Received, WireError> {
@@ -174,19 +225,30 @@ async fn free_name(change: &Operation, name: &ImageName) -> Result<ImageName, Wi
     Ok(name.clone())
 }
 
-async fn complete(change: &Operation, addition: Addition, sealed: SealedFile) -> Result<Outcome, WireError> {
+/// Makes the preview.
+async fn look(change: &Operation, (addition, sealed): (Addition, SealedFile)) -> Result<Seen, WireError> {
+    let library = &change.services.library;
+    let asked = addition.wanted.options.unwrap_or_default();
+    let subject = Subject {
+        name: addition.wanted.name.to_string(),
+        any: asked.any,
+        size: library.directory.preview_size(),
+        dated: asked.keep_date,
+    };
+    let looked = sealed.preview(&library.previews, subject).await?;
+    match &looked.warning {
+        Some(warning) if asked.strict => Err(WireError::new(Code::Invalid, warning.clone())),
+        _ => Ok(Seen { addition, looked }),
+    }
+}
+
+async fn complete(change: &Operation, seen: Seen) -> Result<Outcome, WireError> {
+    let Seen { addition, looked } = seen;
     let Addition { wanted, keys, _busy } = addition;
     let Wanted { name, replace, options, visibility, album, description } = wanted;
+    let Looked { sealed, original, preview, thumbhash, taken, warning } = looked;
     let services = &change.services;
     let (me, identity) = services.identity.registered().ok_or_else(unregistered)?;
-    let asked = options.unwrap_or_default();
-    let size = services.library.directory.preview_size();
-    let subject = Subject { name: name.to_string(), any: asked.any, size, dated: asked.keep_date };
-    let Looked { sealed, original, preview, thumbhash, taken, warning } =
-        sealed.preview(&services.library.previews, subject).await?;
-    if let (Some(warning), Some(AddOptions { strict: true, .. })) = (&warning, options) {
-        return Err(WireError::new(Code::Invalid, warning.clone()));
-    }
     let copy = sealed.copy();
     let StoredKeys { content_key, share_secret } = keys.store(&identity.vault, &copy.hash)?;
     let blocks = sealed.blocks();

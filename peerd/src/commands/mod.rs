@@ -223,7 +223,7 @@ async fn run_with(
         }
         Command::Resolve(peer) => done(resolve::run(services, peer).await),
         command @ (Command::Add { .. } | Command::AddAs { .. }) => {
-            return add::run(change, command, upload).await;
+            return add::run(change, command, upload, &sink).await;
         }
         Command::Set { name, visibility, album, description } => {
             done(set::run(&change, name, visibility, (album, description)).await)

@@ -46,7 +46,7 @@ impl Operation {
     pub(super) fn of(services: &Arc<Services>, command: &Command) -> Arc<Self> {
         let fingerprint = services.identity.registered().and_then(|(_, identity)| {
             // It may hold a password.
-            let bytes = frame::to_wiped_frame(command).ok()?;
+            let bytes = frame::to_wiped_frame(command.without_manner().as_ref()).ok()?;
             Some(identity.fingerprint(&bytes))
         });
         Arc::new(Self {

@@ -131,6 +131,12 @@ pub(crate) trait Upload: Send {
     /// # Errors
     /// If the file ends before it is whole.
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<u8>>, WireError>>;
+
+    /// Waits after the file until it is its turn, which the caller says if it was told that all is ready.
+    ///
+    /// # Errors
+    /// If the caller goes away before.
+    fn turn(&mut self) -> BoxFuture<'_, Result<(), WireError>>;
 }
 
 /// Of a command that brings no file.
@@ -140,5 +146,9 @@ pub(crate) struct NoUpload;
 impl Upload for NoUpload {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<u8>>, WireError>> {
         Box::pin(async { Ok(None) })
+    }
+
+    fn turn(&mut self) -> BoxFuture<'_, Result<(), WireError>> {
+        Box::pin(async { Ok(()) })
     }
 }

@@ -208,19 +208,37 @@ impl Upload for Input<'_> {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<u8>>, WireError>> {
         Box::pin(next_piece(&mut self.0))
     }
+
+    fn turn(&mut self) -> BoxFuture<'_, Result<(), WireError>> {
+        Box::pin(turn(&mut self.0))
+    }
 }
 
 async fn next_piece(input: &mut Reader<&Stream>) -> Result<Option<Vec<u8>>, WireError> {
     let broken = |why: String| WireError::new(Code::Invalid, "the file did not arrive whole").caused_by(why);
-    let body = match timeout(READER_PATIENCE, input.next()).await {
-        Ok(Ok(Some(body))) => Zeroizing::new(body),
-        Ok(Ok(None)) => return Err(broken("dosctl hung up".into())),
-        Ok(Err(error)) => return Err(broken(error.to_string())),
-        Err(_) => return Err(broken("nothing came for a long time".into())),
-    };
-    match read_command(&body) {
+    match next_of_upload(input).await {
         Ok(ToPeerd::Data(data)) => Ok(Some(data).filter(|data| !data.is_empty())),
         Ok(_) => Err(broken("something else came".into())),
-        Err(error) => Err(broken(error.to_string())),
+        Err(why) => Err(broken(why)),
     }
+}
+
+async fn turn(input: &mut Reader<&Stream>) -> Result<(), WireError> {
+    let broken = |why: String| WireError::new(Code::Invalid, "the image was not published").caused_by(why);
+    match next_of_upload(input).await {
+        Ok(ToPeerd::Go) => Ok(()),
+        Ok(_) => Err(broken("something else came than its turn".into())),
+        Err(why) => Err(broken(why)),
+    }
+}
+
+/// What comes next, or why nothing does.
+async fn next_of_upload(input: &mut Reader<&Stream>) -> Result<ToPeerd, String> {
+    let body = match timeout(READER_PATIENCE, input.next()).await {
+        Ok(Ok(Some(body))) => Zeroizing::new(body),
+        Ok(Ok(None)) => return Err("dosctl hung up".into()),
+        Ok(Err(error)) => return Err(error.to_string()),
+        Err(_) => return Err("nothing came for a long time".into()),
+    };
+    read_command(&body).map_err(|error| error.to_string())
 }

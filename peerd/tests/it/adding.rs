@@ -2,7 +2,64 @@
 
 use std::fs;
 
-use crate::{pictures, stage::Stage};
+use dos_testing::wait_until;
+
+use crate::{
+    pictures,
+    stage::{Peer, Stage},
+};
+
+/// The names of the images that were published last, the newest first.
+fn newest(peer: &Peer) -> Vec<String> {
+    let listed = peer.json(&["list", "--newest"]);
+    let peers = listed["peers"].as_array().unwrap().iter();
+    let images = peers.flat_map(|peer| peer["images"].as_array().unwrap());
+    images.map(|image| image["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn several_images_are_published_in_their_order_however_long_each_takes() {
+    let stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    let names: Vec<String> = (0..12).map(|number| format!("picture{number:02}")).collect();
+    let files: Vec<String> = names.iter().map(|name| format!("{name}.jpg")).collect();
+    for (number, file) in (0u8..).zip(&files) {
+        // Every fourth takes longer to seal than the three after it.
+        let bytes = if number % 4 == 0 { 20_000_000 } else { 20_000 };
+        pictures::write_large(&alice.dir.join(file), number, bytes);
+    }
+    fs::write(alice.dir.join("letter.txt"), "dear diary").unwrap();
+    let mut args: Vec<&str> = vec!["add", "letter.txt"];
+    args.extend(files.iter().map(String::as_str));
+    // What cannot be added has no turn, and stops nobody.
+    alice.ctl(&args).fails(8);
+    let mut wanted = names;
+    wanted.reverse();
+    assert_eq!(newest(&bob), wanted);
+}
+
+#[test]
+fn of_several_images_those_whose_turn_has_not_come_are_not_published_when_the_command_is_killed() {
+    let stage = Stage::new();
+    let (alice, bob) = (stage.peer("alice"), stage.peer("bob"));
+    for number in 0..9 {
+        // The first takes long: the others are ready before it.
+        let bytes = if number == 0 { 200_000_000 } else { 20_000 };
+        pictures::write_large(&alice.dir.join(format!("{number}.jpg")), number, bytes);
+    }
+    let files: Vec<String> = (0..9).map(|number| format!("{number}.jpg")).collect();
+    let args: Vec<&str> = ["add"].into_iter().chain(files.iter().map(String::as_str)).collect();
+    let temporary = alice.dir.join("state/tmp");
+    let mut command = alice.begin(&args);
+    let sealing = || fs::read_dir(&temporary).map_or(0, Iterator::count);
+    wait_until("several are being sealed", || sealing() > 1);
+    command.kill();
+    wait_until("what was begun is gone", || sealing() == 0);
+    assert_eq!(newest(&bob), Vec::<String>::new());
+    // Given again it does all of it.
+    alice.ctl(&args).ok();
+    assert_eq!(newest(&bob), ["8", "7", "6", "5", "4", "3", "2", "1", "0"]);
+}
 
 #[test]
 fn a_damaged_image_is_added_as_far_as_it_goes_unless_that_is_not_wanted() {

@@ -208,6 +208,14 @@ impl Stage {
         self.port = address.rsplit(':').next().unwrap().parse().unwrap();
     }
 
+    /// Another directory, with a key of its own, at the same port of another address.
+    pub(crate) fn another_directory(&self, host: &str) -> Self {
+        let (dir, namespace, host) = (temporary(), self.namespace.clone(), host.into());
+        let mut other = Self { dir, dosd: None, extra: Vec::new(), namespace, host, port: self.port };
+        other.start_dosd();
+        other
+    }
+
     /// Starts another node of the directory, on a data directory of this name, and waits until both are linked.
     pub(crate) fn start_node(&self, name: &str) -> Process {
         let data = self.path(name);

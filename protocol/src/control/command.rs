@@ -1,6 +1,6 @@
 //! What dosctl asks of peerd.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use strum::VariantNames;
@@ -29,6 +29,10 @@ pub struct AddOptions {
     /// Has its record say when the picture was taken.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_date: bool,
+    /// Has peerd say [`FromPeerd::Ready`](super::FromPeerd::Ready) when all is done but the publication, and wait for
+    /// [`ToPeerd::Go`](super::ToPeerd::Go): several files are made ready at once and published in their order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_turn: bool,
 }
 
 /// What dosctl wants done.
@@ -333,6 +337,24 @@ pub enum Command {
     Gallery,
 }
 
+impl Command {
+    /// What is wanted, without how it is done: the same of an `add` alone and of one among several files.
+    #[must_use]
+    pub fn without_manner(&self) -> Cow<'_, Self> {
+        match self {
+            Self::Add { options: Some(AddOptions { in_turn: true, .. }), .. }
+            | Self::AddAs { options: AddOptions { in_turn: true, .. }, .. } => {
+                let mut plain = self.clone();
+                if let Self::Add { options: Some(options), .. } | Self::AddAs { options, .. } = &mut plain {
+                    options.in_turn = false;
+                }
+                Cow::Owned(plain)
+            }
+            _ => Cow::Borrowed(self),
+        }
+    }
+}
+
 /// See [`Command::Messages`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct MessagesQuery {
@@ -404,4 +426,33 @@ pub struct ListQuery {
     pub after: Option<Cursor>,
     /// Entries wanted.
     pub limit: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_add_is_the_same_change_whether_it_waits_for_its_turn() {
+        let plain = AddOptions { strict: true, ..AddOptions::default() };
+        let adds = |options: AddOptions| {
+            let name: ImageName = "sea".parse().unwrap();
+            [
+                Command::Add { name: name.clone(), replace: false, options: Some(options) },
+                Command::AddAs {
+                    name,
+                    replace: true,
+                    options,
+                    visibility: Some(Visibility::Private),
+                    album: None,
+                    description: None,
+                },
+            ]
+        };
+        for (add, waiting) in adds(plain).into_iter().zip(adds(AddOptions { in_turn: true, ..plain })) {
+            assert_ne!(add, waiting);
+            assert_eq!(*waiting.without_manner(), add);
+            assert_eq!(*add.without_manner(), add);
+        }
+    }
 }

@@ -21,10 +21,11 @@ pub fn read_command(body: &[u8]) -> Result<ToPeerd, WireError> {
     let inner: Option<Kind> = content("do", body).or_else(|| content("perform", body));
     let inner = inner.map(|kind| kind.unreadable::<Command>(&FrameError::Malformed("its content".into())));
     Err(match (&unreadable, &inner) {
-        (Unreadable::Unknown(kind), _) | (_, Some(Unreadable::Unknown(kind))) => {
-            WireError::new(Code::Unsupported, format!("this peerd does not know the command {kind:?}"))
-                .hint("restart peerd after an upgrade")
-        }
+        (Unreadable::Unknown(kind), _) | (_, Some(Unreadable::Unknown(kind))) => WireError::new(
+            Code::Unsupported,
+            format!("this peerd does not know the command \"{}\"", kind.escape_debug()),
+        )
+        .hint("restart peerd after an upgrade"),
         _ => unreadable.refusal(),
     })
 }

@@ -25,9 +25,10 @@ pub fn read_request(body: &[u8]) -> Result<ToDirectory, (Option<u32>, WireError)
         return Err((None, unreadable.refusal()));
     };
     let error = match op.unreadable::<Op>(&FrameError::Malformed(unreadable.to_string().into())) {
-        Unreadable::Unknown(kind) => {
-            WireError::new(Code::Unsupported, format!("this directory does not know the request {kind:?}"))
-        }
+        Unreadable::Unknown(kind) => WireError::new(
+            Code::Unsupported,
+            format!("this directory does not know the request \"{}\"", kind.escape_debug()),
+        ),
         Unreadable::Malformed(_) => unreadable.refusal(),
     };
     Err((Some(id), error))

@@ -103,6 +103,11 @@ impl Upload for Arriving<'_, '_> {
             }
         })
     }
+
+    // A page sends its files one after the other.
+    fn turn(&mut self) -> BoxFuture<'_, Result<(), WireError>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// Adds the files of a form.

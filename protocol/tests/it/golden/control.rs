@@ -62,12 +62,12 @@ fn images() -> Vec<Command> {
         Command::Add {
             name: own(),
             replace: false,
-            options: Some(AddOptions { strict: true, any: false, keep_date: false }),
+            options: Some(AddOptions { strict: true, any: false, keep_date: false, in_turn: false }),
         },
         Command::Add {
             name: own(),
             replace: false,
-            options: Some(AddOptions { strict: false, any: true, keep_date: false }),
+            options: Some(AddOptions { strict: false, any: true, keep_date: false, in_turn: false }),
         },
         Command::Remove(own()),
         Command::Rename { name: own(), new: "ocean".parse().unwrap() },
@@ -173,7 +173,7 @@ fn albums() -> Vec<Command> {
         Command::AddAs {
             name: "sea".parse().unwrap(),
             replace: false,
-            options: AddOptions { strict: true, any: false, keep_date: false },
+            options: AddOptions { strict: true, any: false, keep_date: false, in_turn: false },
             visibility: Some(Visibility::Private),
             album: Some(album()),
             description: None,
@@ -190,6 +190,11 @@ fn albums() -> Vec<Command> {
             name: "sea".parse().unwrap(),
             replace: false,
             options: Some(AddOptions { keep_date: true, ..AddOptions::default() }),
+        },
+        Command::Add {
+            name: "sea".parse().unwrap(),
+            replace: false,
+            options: Some(AddOptions { in_turn: true, ..AddOptions::default() }),
         },
         Command::Set {
             name: "sea".parse().unwrap(),
