@@ -47,7 +47,7 @@ pub enum ConfigError {
     #[error("--cluster {0}")]
     Cluster(&'static str),
     /// Not `HOST:PORT`.
-    #[error("--advertise needs HOST:PORT, not {0:?}")]
+    #[error("--advertise needs HOST:PORT, not \"{}\"", .0.escape_debug())]
     Advertise(String),
 }
 

@@ -457,6 +457,10 @@ pub const RELAY_BYTES_PER_SECOND_MIN: u64 = 1_000;
 /// something to say to each other let at most half of this pass.
 pub const RELAY_IDLE: Duration = Duration::from_secs(60);
 
+/// Where there is no room for another relayed call, one on which nothing has moved for so long makes room. Peers keep a connection open for what is
+/// asked for next, and a transfer on which nothing comes for so long has been left for another way ([`WAY_STALL_TIME`]).
+pub const RELAY_SPARE_AFTER: Duration = Duration::from_secs(5);
+
 /// What is read at a time from either side of a relayed call. Measured on loopback: a gigabyte takes 0.4 s of one processor
 /// with 32 to 256 KiB, 0.5 s with 16.
 pub const RELAY_PIECE_BYTES: usize = 64 << 10;

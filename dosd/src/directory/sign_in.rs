@@ -13,6 +13,7 @@ use dos_protocol::{
     limits::ADDRESSES_MAX,
     model::{Address, SessionEnd},
 };
+use tokio::task::JoinHandle;
 
 use super::{Directory, outward, password::outdated};
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
         Reach,
         refusal::{conflict, reached, unknown_key},
     },
-    store::{self, Admission, NewPeer, PeerRecord, Store},
+    store::{self, Admission, NewPeer, PeerRecord},
 };
 
 /// A peer that finds the directory full comes back after this time.
@@ -278,20 +279,14 @@ impl Directory {
         });
     }
 
-    /// Deletes inbox rows that a peer has stored, in passing: what is not deleted is skipped by the peer.
-    pub fn forget(&self, peer: dos_protocol::PeerId, stored: Seq) {
+    /// Deletes inbox rows that a peer has stored, in passing: what is not deleted is skipped by the peer. The end of a session waits
+    /// for it: the next one begins where this one has ended.
+    pub fn forget(&self, peer: dos_protocol::PeerId, stored: Seq) -> JoinHandle<()> {
         let store = self.store.clone();
-        tokio::spawn(async move { acknowledge(&store, peer, stored).await });
-    }
-
-    /// The same at the end of a session, which waits for it: the next one begins where this one has ended.
-    pub async fn forget_last(&self, peer: dos_protocol::PeerId, stored: Seq) {
-        acknowledge(&self.store, peer, stored).await;
-    }
-}
-
-async fn acknowledge(store: &Store, peer: dos_protocol::PeerId, stored: Seq) {
-    if let Err(error) = store.acknowledge(peer, stored, Timestamp::now()).await {
-        tracing::warn!(%peer, %error, "cannot delete acknowledged updates");
+        tokio::spawn(async move {
+            if let Err(error) = store.acknowledge(peer, stored, Timestamp::now()).await {
+                tracing::warn!(%peer, %error, "cannot delete acknowledged updates");
+            }
+        })
     }
 }

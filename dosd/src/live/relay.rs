@@ -33,7 +33,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::pipe::{BURST, Ended, Meter};
+use self::pipe::{BURST, Ended, Meter, Moved};
 use crate::{
     config::RelaySettings,
     rules::relay::{self, Allowed, Counted, Full},
@@ -77,13 +77,17 @@ struct Call {
     /// Of the caller and of the one that is called.
     limiters: [Arc<Mutex<RateLimiter>>; 2],
     settings: RelaySettings,
-    /// The one that is called has blocked the caller.
+    /// When something moved last.
+    moved: Arc<Moved>,
+    /// The one that is called has blocked the caller, or another call takes its place.
     cut: CancellationToken,
 }
 
 impl Entry {
-    fn counted(&self) -> Counted {
-        Counted { from: self.call.from, to: self.call.to, is_joined: matches!(self.state, State::Joined) }
+    fn counted(&self, now: Instant) -> Counted {
+        let Call { from, to, moved, .. } = &self.call;
+        let is_joined = matches!(self.state, State::Joined);
+        Counted { from: *from, to: *to, is_joined, still: moved.since(now) }
     }
 }
 
@@ -157,8 +161,9 @@ impl Relay {
         let ticket = Ticket::from(ticket);
         let mut calls = self.table();
         sweep(&mut calls);
-        let admit =
-            |calls: &Calls| relay::admit(calls.values().map(Entry::counted), (from, to), settings.into());
+        let now = Instant::now();
+        let counted = |entry: &Entry| entry.counted(now);
+        let admit = |calls: &Calls| relay::admit(calls.values().map(counted), (from, to), settings.into());
         let mut admitted = admit(&calls);
         if admitted == Err(Full::Tickets) && displace(&mut calls, from) {
             admitted = admit(&calls);
@@ -166,7 +171,7 @@ impl Relay {
         if let Err(full) = admitted {
             let text = match full {
                 Full::Relay | Full::Tickets => "the directory relays as many calls as it may".into(),
-                Full::Caller => "you have as many relayed calls as you may".into(),
+                Full::Caller | Full::Pair => "you have as many relayed calls as you may".into(),
                 Full::Called => format!("peer {to} has as many relayed calls as it may"),
             };
             return Err(WireError::new(Code::Denied, text)
@@ -176,10 +181,8 @@ impl Relay {
         let limiter = |peer| calls.values().find_map(|entry| entry.call.limiter_of(peer)).cloned();
         let limiters = [limiter(from).unwrap_or_default(), limiter(to).unwrap_or_default()];
         let state = State::Waiting { until: Instant::now() + RELAY_TICKET_TIME, first: None };
-        calls.insert(
-            ticket,
-            Entry { call: Call { from, to, limiters, settings, cut: CancellationToken::new() }, state },
-        );
+        let (moved, cut) = (Arc::new(Moved::now()), CancellationToken::new());
+        calls.insert(ticket, Entry { call: Call { from, to, limiters, settings, moved, cut }, state });
         Ok(ticket)
     }
 
@@ -203,9 +206,22 @@ impl Relay {
     fn join(&self, ticket: &Ticket, stream: TcpStream) -> (Side, Option<TcpStream>) {
         let mut calls = self.table();
         sweep(&mut calls);
-        let Some(Entry { call, .. }) = calls.get(ticket) else { return (Side::Unknown, Some(stream)) };
-        let others = calls.iter().filter(|(other, _)| *other != ticket).map(|(_, entry)| entry.counted());
-        let has_room = relay::join(others, (call.from, call.to), call.settings.into()).is_ok();
+        let Some(Entry { call, state }) = calls.get(ticket) else { return (Side::Unknown, Some(stream)) };
+        let (pair, allowed) = ((call.from, call.to), call.settings.into());
+        let is_first = matches!(state, State::Waiting { first: None, .. });
+        let now = Instant::now();
+        let join = |calls: &Calls| {
+            let others = calls.iter().filter(|(other, _)| *other != ticket);
+            relay::join(others.map(|(_, entry)| entry.counted(now)), pair, allowed)
+        };
+        let mut joined = join(&calls);
+        while let Err(full) = joined
+            && !is_first
+            && make_room(&mut calls, pair, full)
+        {
+            joined = join(&calls);
+        }
+        let has_room = joined.is_ok();
         let Some(Entry { call, state }) = calls.get_mut(ticket) else { return (Side::Unknown, Some(stream)) };
         match state {
             State::Waiting { until, first: first @ None } => {
@@ -224,6 +240,7 @@ impl Relay {
                     return (Side::Unknown, Some(stream));
                 };
                 // If the first side has just given up, its reservation goes with it.
+                call.moved.note(now);
                 match first.send(stream) {
                     Ok(()) => (Side::Second, None),
                     Err(stream) => (Side::Unknown, Some(stream)),
@@ -294,7 +311,7 @@ impl Relay {
         let per_peer = rate(settings.bytes_per_second_per_peer);
         let limits =
             [(&*self.all, rate(settings.bytes_per_second)), (&**caller, per_peer), (&**called, per_peer)];
-        let meter = Meter::new(limits, settings.idle, &self.bytes);
+        let meter = Meter::new(limits, settings.idle, (&call.moved, &self.bytes));
         let why = match pipe::run(&mut first, &mut second, &meter).await {
             Ended::Done => "both have ended it".into(),
             Ended::Idle => "nothing moved".into(),
@@ -302,6 +319,18 @@ impl Relay {
         };
         tracing::info!(%from, %to, bytes = meter.moved(), why, "a relayed call ended");
     }
+}
+
+/// Ends a call on which nothing moves, where there are too many for one between these.
+fn make_room(calls: &mut Calls, pair: (PeerId, PeerId), full: Full) -> bool {
+    let now = Instant::now();
+    let (tickets, counted): (Vec<_>, Vec<_>) =
+        calls.iter().map(|(ticket, entry)| (*ticket, entry.counted(now))).unzip();
+    let spare = relay::spare(&counted, pair, full).and_then(|at| tickets.get(at));
+    let Some(Entry { call, .. }) = spare.and_then(|ticket| calls.remove(ticket)) else { return false };
+    tracing::debug!(from = %call.from, to = %call.to, "a call on which nothing moves makes room");
+    call.cut.cancel();
+    true
 }
 
 /// Takes a ticket back that is not used, for the sake of one of `from`.

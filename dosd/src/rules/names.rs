@@ -153,9 +153,9 @@ pub(crate) fn rename(peer: PeerId, (name, holder): (&PeerName, Option<PeerId>)) 
     }
 }
 
-/// Refuses a peer that was removed meanwhile. `holder` is the peer that has the key now.
-pub(crate) fn check_key(peer: PeerId, holder: Option<PeerId>) -> Result<(), WireError> {
-    if holder == Some(peer) { Ok(()) } else { Err(unknown_key()) }
+/// Refuses a peer that was removed meanwhile. `registered` is the key that its ID has now.
+pub(crate) fn check_key(key: &PublicKey, registered: Option<&[u8]>) -> Result<(), WireError> {
+    if registered == Some(key.as_bytes()) { Ok(()) } else { Err(unknown_key()) }
 }
 
 const NAMELESS: &str = "a password is of use only with a name, and this peer has none";
@@ -287,9 +287,10 @@ mod tests {
 
     #[test]
     fn a_removed_peer_does_not_sign_in() {
-        assert_eq!(check_key(bob(), Some(bob())), Ok(()));
-        assert_eq!(check_key(bob(), Some(carol())), Err(unknown_key()));
-        assert_eq!(check_key(bob(), None), Err(unknown_key()));
+        let [his, other] = [[1; 32], [2; 32]].map(PublicKey::from);
+        assert_eq!(check_key(&his, Some(his.as_bytes())), Ok(()));
+        assert_eq!(check_key(&his, Some(other.as_bytes())), Err(unknown_key()));
+        assert_eq!(check_key(&his, None), Err(unknown_key()));
     }
 
     #[test]

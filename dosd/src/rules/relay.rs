@@ -1,13 +1,17 @@
 //! Which calls are relayed: what each peer may take of the relay's room.
 //!
 //! What always holds: a ticket counts against the peer that asked for it alone until both sides have come, so that no peers can
-//! keep another one from being called with tickets that they never use; a call counts against both.
+//! keep another one from being called with tickets that they never use; a call counts against both. A call on which nothing moves keeps nobody from
+//! a ticket, and ends when its room is taken: no ticket alone ends it.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use dos_protocol::{
     PeerId,
-    limits::{RELAY_CALLS_PER_PAIR, RELAY_TICKETS_MAX},
+    limits::{RELAY_CALLS_PER_PAIR, RELAY_SPARE_AFTER, RELAY_TICKETS_MAX},
 };
 
 /// A call that has a ticket.
@@ -19,6 +23,15 @@ pub(crate) struct Counted {
     pub(crate) to: PeerId,
     /// Whether both sides have come.
     pub(crate) is_joined: bool,
+    /// For how long nothing has moved.
+    pub(crate) still: Duration,
+}
+
+impl Counted {
+    /// Whether it is missed by nobody when it ends.
+    fn is_spare(&self) -> bool {
+        self.is_joined && self.still >= RELAY_SPARE_AFTER
+    }
 }
 
 /// What the operator allows.
@@ -39,6 +52,8 @@ pub(crate) enum Full {
     Tickets,
     /// Those of the caller.
     Caller,
+    /// Those between the two.
+    Pair,
     /// Calls of the one that is called.
     Called,
 }
@@ -49,6 +64,7 @@ pub(crate) fn admit(
     (from, to): (PeerId, PeerId),
     allowed: Allowed,
 ) -> Result<(), Full> {
+    let calls = calls.into_iter().filter(|call| !call.is_spare());
     check(Counts::of(calls, (from, to)), allowed, true)
 }
 
@@ -98,10 +114,10 @@ fn check(counts: Counts, allowed: Allowed, with_tickets: bool) -> Result<(), Ful
     let per_peer = u64::from(allowed.calls_per_peer);
     if counts.joined >= allowed.calls.into() {
         Err(Full::Relay)
-    } else if counts.joined_of_caller + with(counts.tickets_of_caller) >= per_peer
-        || counts.joined_of_both + with(counts.tickets_of_caller_for_called) >= RELAY_CALLS_PER_PAIR
-    {
+    } else if counts.joined_of_caller + with(counts.tickets_of_caller) >= per_peer {
         Err(Full::Caller)
+    } else if counts.joined_of_both + with(counts.tickets_of_caller_for_called) >= RELAY_CALLS_PER_PAIR {
+        Err(Full::Pair)
     } else if counts.joined_of_called >= per_peer {
         Err(Full::Called)
     } else if with(counts.tickets) >= RELAY_TICKETS_MAX {
@@ -125,10 +141,23 @@ pub(crate) fn displaced(tickets: &[(PeerId, Instant)], from: PeerId) -> Option<u
     (most > own + 1).then_some(oldest)
 }
 
+/// Which of these calls makes room for another of `from` to `to`, whose sides have come. The one on which nothing has moved for longest, of those of
+/// which there are too many, if that is long enough.
+pub(crate) fn spare(calls: &[Counted], (from, to): (PeerId, PeerId), full: Full) -> Option<usize> {
+    let is_of = |call: &Counted, peer| call.from == peer || call.to == peer;
+    let counts = |call: &Counted| match full {
+        Full::Relay => true,
+        Full::Tickets => false,
+        Full::Caller => is_of(call, from),
+        Full::Pair => is_of(call, from) && is_of(call, to),
+        Full::Called => is_of(call, to),
+    };
+    let spare = calls.iter().enumerate().filter(|(_, call)| call.is_spare() && counts(call));
+    spare.max_by_key(|(_, call)| call.still).map(|(at, _)| at)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const ALLOWED: Allowed = Allowed { calls: 20, calls_per_peer: 10 };
@@ -138,7 +167,7 @@ mod tests {
     }
 
     fn call(from: u64, to: u64, is_joined: bool) -> Counted {
-        Counted { from: peer(from), to: peer(to), is_joined }
+        Counted { from: peer(from), to: peer(to), is_joined, still: Duration::ZERO }
     }
 
     fn pair(from: u64, to: u64) -> (PeerId, PeerId) {
@@ -172,10 +201,10 @@ mod tests {
             ("the called one makes", many(10, |n| call(2, n, true)), Err(Full::Called), Err(Full::Called)),
             ("tickets for the called one", many(15, |n| call(n, 2, false)), Ok(()), Ok(())),
             ("tickets of the called one", many(10, |n| call(2, n, false)), Ok(()), Ok(())),
-            ("both", many(8, |_| call(1, 2, true)), Err(Full::Caller), Err(Full::Caller)),
-            ("both, the other way", many(8, |_| call(2, 1, true)), Err(Full::Caller), Err(Full::Caller)),
+            ("both", many(8, |_| call(1, 2, true)), Err(Full::Pair), Err(Full::Pair)),
+            ("both, the other way", many(8, |_| call(2, 1, true)), Err(Full::Pair), Err(Full::Pair)),
             ("one less of both", many(7, |_| call(2, 1, true)), Ok(()), Ok(())),
-            ("tickets for the same", many(8, |_| call(1, 2, false)), Err(Full::Caller), Ok(())),
+            ("tickets for the same", many(8, |_| call(1, 2, false)), Err(Full::Pair), Ok(())),
             ("the other's tickets for one", many(8, |_| call(2, 1, false)), Ok(()), Ok(())),
         ] {
             assert_eq!(admit(calls.clone(), pair(1, 2), ALLOWED), admitted, "{name}: admitted");
@@ -202,6 +231,38 @@ mod tests {
         assert_eq!(admit(calls.clone(), pair(1, 2), ALLOWED), Err(Full::Caller));
         assert_eq!(join(calls, pair(1, 2), ALLOWED), Ok(()));
         let calls = [many(4, |_| call(2, 1, true)), many(4, |_| call(1, 2, false))].concat();
-        assert_eq!(admit(calls, pair(1, 2), ALLOWED), Err(Full::Caller));
+        assert_eq!(admit(calls, pair(1, 2), ALLOWED), Err(Full::Pair));
+    }
+
+    #[test]
+    fn the_call_on_which_nothing_moves_for_longest_makes_room_where_it_counts() {
+        let still = |call: Counted, seconds| Counted { still: Duration::from_secs(seconds), ..call };
+        let calls = [
+            still(call(1, 2, true), 6),
+            still(call(2, 3, true), 7),
+            still(call(4, 1, true), 8),
+            still(call(5, 6, true), 9),
+            still(call(1, 7, false), 60),
+        ];
+        let of = |full| spare(&calls, pair(1, 2), full);
+        assert_eq!(of(Full::Relay), Some(3));
+        assert_eq!(of(Full::Caller), Some(2), "made or taken");
+        assert_eq!(of(Full::Called), Some(1));
+        assert_eq!(of(Full::Pair), Some(0));
+        assert_eq!(of(Full::Tickets), None);
+        let all = |still| calls.map(|call| Counted { still, ..call });
+        let moving = all(RELAY_SPARE_AFTER - Duration::from_millis(1));
+        assert_eq!(spare(&moving, pair(1, 2), Full::Relay), None, "they are in use");
+        assert_eq!(spare(&all(RELAY_SPARE_AFTER), pair(1, 2), Full::Pair), Some(0));
+    }
+
+    #[test]
+    fn calls_on_which_nothing_moves_keep_nobody_from_a_ticket_and_tickets_are_bounded_all_the_same() {
+        let idle = |call| Counted { still: RELAY_SPARE_AFTER, ..call };
+        let calls = many(20, |n| idle(call(n, 2, true)));
+        assert_eq!(admit(calls.clone(), pair(1, 2), ALLOWED), Ok(()));
+        assert_eq!(join(calls.clone(), pair(1, 2), ALLOWED), Err(Full::Relay), "one has to end first");
+        let tickets = many(10, |n| idle(call(1, n, false)));
+        assert_eq!(admit([calls, tickets].concat(), pair(1, 2), ALLOWED), Err(Full::Caller));
     }
 }

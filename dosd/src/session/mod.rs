@@ -26,6 +26,7 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnord
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
+    task::JoinHandle,
     time::{Instant, sleep_until, timeout},
 };
 
@@ -55,6 +56,8 @@ struct Running<'a> {
     /// Rows being read from the store, while the session is behind.
     catching_up: Option<BoxFuture<'static, Rows>>,
     replay: Replay,
+    /// The last deletion of rows that the peer has stored, until it is known to be done.
+    forgetting: Option<JoinHandle<()>>,
     clock: Clock,
     ping: u32,
     pings: Pings,
@@ -143,6 +146,7 @@ impl<'a> Running<'a> {
             in_flight: FuturesUnordered::new(),
             catching_up: None,
             replay: Replay::after(stored, latest),
+            forgetting: None,
             clock,
             ping: 0,
             pings: Pings::default(),
@@ -209,10 +213,17 @@ impl Running<'_> {
         self.ping = self.ping.wrapping_add(1);
         self.clock.pinged(Instant::now());
         self.clock.allow_idle(self.directory.settings().idle_timeout);
-        if let Some(stored) = self.replay.forget(true) {
-            self.directory.forget(self.session.peer(), stored);
-        }
+        // What is done keeps no memory for the rest of the session.
+        self.forgetting.take_if(|forgetting| forgetting.is_finished());
+        self.forget_stored(true);
         self.send(&FromDirectory::Ping(self.ping))
+    }
+
+    /// Has the store delete the rows that the peer has stored, if that is worth a transaction by now.
+    fn forget_stored(&mut self, has_time: bool) {
+        if let Some(stored) = self.replay.forget(has_time) {
+            self.forgetting = Some(self.directory.forget(self.session.peer(), stored));
+        }
     }
 
     /// Notifies the peer that it was idle for too long, and ends.
@@ -229,10 +240,12 @@ impl Running<'_> {
     async fn leave(&mut self, end: &End) {
         // Before the peer is offline, so that its next session begins where this one has ended. One that has replaced this one has
         // begun already, and may be another machine's, which does not have what this one has acknowledged.
-        if !end.is_replaced()
-            && let Some(stored) = self.replay.forget(true)
-        {
-            self.directory.forget_last(self.session.peer(), stored).await;
+        if !end.is_replaced() {
+            self.forget_stored(true);
+            // The last deletion is of all rows that any before is of.
+            if let Some(forgetting) = self.forgetting.take() {
+                drop(forgetting.await);
+            }
         }
         self.directory.left(&self.session, end.for_store()).await;
         // Among this is the answer to a sign-out: once the peer has it, it is offline for everyone.

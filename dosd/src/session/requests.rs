@@ -52,9 +52,7 @@ impl Running<'_> {
                     return Err(End::Protocol("acknowledged an update that was never sent"));
                 }
                 self.session.note_stored(seq);
-                if let Some(stored) = self.replay.forget(false) {
-                    self.directory.forget(self.session.peer(), stored);
-                }
+                self.forget_stored(false);
                 Ok(())
             }
             Ok(ToDirectory::Request { id, op: Op::SignOut, .. }) => {

@@ -293,19 +293,8 @@ pub(super) fn bytes(connection: &Connection, peer: PeerId) -> sql::Result<u64> {
     Ok(bytes.unwrap_or(0))
 }
 
-/// The number of the last row ever added.
-pub(super) fn latest(connection: &Connection, peer: PeerId) -> sql::Result<Seq> {
-    let mut statement = connection.prepare("SELECT latest FROM inbox_heads WHERE peer = ?1")?;
-    let latest = statement.query_row([row::peer_number(peer)], |row| row::unsigned(row, 0)).optional()?;
-    Ok(Seq(latest.unwrap_or(0)))
-}
-
 /// When a row came about that waits. Of one that was voided this is not known: its peer may have stored what it was before.
-pub(super) fn row_at(connection: &Connection, peer: PeerId, seq: Seq) -> Result<Option<Timestamp>, Refusal> {
-    let mut statement = connection.prepare("SELECT body FROM inbox WHERE peer = ?1 AND seq = ?2")?;
-    let mut rows = statement.query(params![row::peer_number(peer), row::number(seq.0)])?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    let body = row.get_ref(0)?.as_blob().map_err(sql::Error::from)?;
+pub(super) fn row_at(body: &[u8]) -> Result<Option<Timestamp>, Refusal> {
     let (at, update) = stored::decode_update(body)?;
     Ok((update != Update::Void).then_some(at))
 }

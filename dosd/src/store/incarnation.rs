@@ -13,11 +13,12 @@ use dos_sql::{self as sql, Connection, Optional as _, params};
 use super::{
     Refusal, Store, inbox,
     nodes::{self, Taken},
-    peers, row, scope,
+    row, scope,
 };
 use crate::rules::{
     incarnation::{self, Arriving, Epoch, Told},
     names::check_key,
+    refusal::unknown_key,
     seats::Claim,
 };
 
@@ -83,10 +84,9 @@ impl Store {
         let node = self.node();
         self.change_in(scope::of([arrival.peer]), move |connection| {
             let peer = arrival.peer;
-            check_key(peer, peers::by_key(connection, &arrival.key)?.map(|holder| holder.id))?;
             // Before the head of the inbox is read: what is added from now on finds the seat.
             let taken = nodes::take(connection, node, (peer, arrival.instance, arrival.claim))?;
-            let arriving = arriving(connection, peer, arrival.stored)?;
+            let arriving = arriving(connection, &arrival)?;
             let told = Told { stored: arrival.stored, state: arrival.state.as_ref() };
             let entered = incarnation::enter(&arriving, told, now);
             let incarnation::Entered { restored, renews, raise, since, latest } = entered;
@@ -99,7 +99,8 @@ impl Store {
             if latest > arriving.latest || raise > 0 {
                 inbox::raise_rows(connection, peer, raise, latest)?;
             }
-            let Data { incarnation, renewed_at } = data(connection)?;
+            let known = Data { incarnation: arriving.incarnation, renewed_at: arriving.renewed_at };
+            let Data { incarnation, renewed_at } = if renews { data(connection)? } else { known };
             let (renewed, epoch) = (renewed_at.is_some(), Epoch::of(renewed_at));
             let attempts = incarnation::highest(&arriving, told);
             note(connection, &arrival, (arriving.met, attempts), incarnation)?;
@@ -146,29 +147,37 @@ pub(super) fn renew(connection: &Connection, now: Timestamp) -> Result<(), Refus
     inbox::void_names(connection, now)
 }
 
-fn arriving(connection: &Connection, peer: PeerId, stored: Seq) -> Result<Arriving, Refusal> {
-    let Data { incarnation, renewed_at } = data(connection)?;
-    let number = row::peer_number(peer);
-    let (met, attempt) = connection
-        .prepare("SELECT met, attempt, nonce FROM peers WHERE id = ?1")?
-        .query_row([number], |row| {
-            let met = row.get_ref(0)?.as_blob_or_null()?.and_then(|met| <[u8; 16]>::try_from(met).ok());
-            let nonce = row.get_ref(2)?.as_blob_or_null()?.and_then(|nonce| <[u8; 16]>::try_from(nonce).ok());
-            let highest = row::unsigned(row, 1)?;
-            let attempt = nonce.map(|nonce| Attempt { number: highest, nonce: Nonce::from(nonce) });
-            Ok((met.map(Incarnation::from), attempt))
-        })?;
-    let first: Option<i64> = connection
-        .prepare("SELECT min(seq) FROM inbox WHERE peer = ?1")?
-        .query_row([number], |row| row.get(0))?;
+/// All that is known of a peer that signs in, in one question: thousands do at once after a restart.
+const ARRIVING: &str = "SELECT peers.key, met, attempt, nonce, directory.incarnation, renewed_at,
+        (SELECT min(seq) FROM inbox WHERE peer = ?1), (SELECT latest FROM inbox_heads WHERE peer = ?1),
+        (SELECT body FROM inbox WHERE peer = ?1 AND seq = ?2)
+    FROM peers, directory WHERE peers.id = ?1";
+
+fn arriving(connection: &Connection, arrival: &Arrival) -> Result<Arriving, Refusal> {
+    let values = params![row::peer_number(arrival.peer), row::number(arrival.stored.0)];
+    let mut statement = connection.prepare(ARRIVING)?;
+    let mut rows = statement.query(values)?;
+    let row = rows.next()?;
+    let registered = row.map(|row| row.get_ref(0)?.as_blob().map_err(sql::Error::from)).transpose()?;
+    check_key(&arrival.key, registered)?;
+    let Some(row) = row else { return Err(unknown_key().into()) };
+    let bytes = |column| -> sql::Result<Option<[u8; 16]>> {
+        Ok(row.get_ref(column)?.as_blob_or_null()?.and_then(|bytes| bytes.try_into().ok()))
+    };
+    let number = row::unsigned(row, 2)?;
+    let first: Option<i64> = row.get(6)?;
+    let latest: Option<i64> = row.get(7)?;
     Ok(Arriving {
-        incarnation,
-        renewed_at,
-        met,
-        attempt,
+        incarnation: row::bytes::<16>(row, 4)?.into(),
+        renewed_at: row::time_or_none(row, 5)?,
+        met: bytes(1)?.map(Incarnation::from),
+        attempt: bytes(3)?.map(|nonce| Attempt { number, nonce: Nonce::from(nonce) }),
         first: first.map(|first| Seq(u64::try_from(first).unwrap_or(1))),
-        latest: inbox::latest(connection, peer)?,
-        row_at: inbox::row_at(connection, peer, stored)?,
+        latest: Seq(latest.map_or(0, i64::cast_unsigned)),
+        row_at: match row.get_ref(8)?.as_blob_or_null().map_err(sql::Error::from)? {
+            Some(body) => inbox::row_at(body)?,
+            None => None,
+        },
     })
 }
 

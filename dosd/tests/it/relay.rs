@@ -165,6 +165,11 @@ async fn one_call_too_many_is_refused_until_another_has_ended() {
     drop(open_calls.pop());
     let again = async || bob.ask(Op::Relay(alice.id())).await.is_ok();
     wait_until_async("the place is given back", again).await;
+    // By the one that has ended, and by no other.
+    for (near, far) in &mut open_calls {
+        near.write_all(b"x").await.unwrap();
+        assert_eq!(far.read_u8().await.unwrap(), b'x');
+    }
     net.stop().await;
 }
 

@@ -37,26 +37,53 @@ pub(super) enum Ended {
     Broken(io::Error),
 }
 
+/// When something moved last on a call.
+#[derive(Debug)]
+pub(super) struct Moved {
+    start: Instant,
+    /// In milliseconds after the start.
+    at: AtomicU64,
+}
+
+impl Moved {
+    pub(super) fn now() -> Self {
+        Self { start: Instant::now(), at: AtomicU64::new(0) }
+    }
+
+    /// Something moves then, which may be a little later.
+    pub(super) fn note(&self, at: Instant) {
+        let ms = u64::try_from(at.duration_since(self.start).as_millis()).unwrap_or(u64::MAX);
+        self.at.fetch_max(ms, Ordering::Relaxed);
+    }
+
+    fn last(&self) -> Instant {
+        self.start + Duration::from_millis(self.at.load(Ordering::Relaxed))
+    }
+
+    /// For how long nothing has moved.
+    pub(super) fn since(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.last())
+    }
+}
+
 /// What a call moves, and under which limits.
 pub(super) struct Meter<'a> {
     limits: [(&'a Mutex<RateLimiter>, Rate); 3],
     idle: Duration,
-    start: Instant,
-    /// When something moved last, in milliseconds after the start.
-    moved_at: AtomicU64,
+    last: &'a Moved,
     moved: AtomicU64,
     total: &'a AtomicU64,
 }
 
 impl<'a> Meter<'a> {
-    /// Of a call that begins now; `total` counts what it moves, too.
+    /// Of a call that begins now; `last` and `total` tell others of what it moves.
     pub(super) fn new(
         limits: [(&'a Mutex<RateLimiter>, Rate); 3],
         idle: Duration,
-        total: &'a AtomicU64,
+        (last, total): (&'a Moved, &'a AtomicU64),
     ) -> Self {
-        let (moved_at, moved) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { limits, idle, start: Instant::now(), moved_at, moved, total }
+        last.note(Instant::now());
+        Self { limits, idle, last, moved: AtomicU64::new(0), total }
     }
 
     /// Bytes moved so far, in both directions.
@@ -83,27 +110,22 @@ impl<'a> Meter<'a> {
         let until = self.limits.iter().map(reserve).max().map(Instant::from_std);
         if let Some(until) = until.filter(|until| *until > now) {
             // Whoever waits for its turn is not idle.
-            self.note(until);
+            self.last.note(until);
             sleep_until(until).await;
         }
-    }
-
-    fn note(&self, at: Instant) {
-        let ms = u64::try_from(at.duration_since(self.start).as_millis()).unwrap_or(u64::MAX);
-        self.moved_at.fetch_max(ms, Ordering::Relaxed);
     }
 
     fn count(&self, bytes: usize) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.moved.fetch_add(bytes, Ordering::Relaxed);
         self.total.fetch_add(bytes, Ordering::Relaxed);
-        self.note(Instant::now());
+        self.last.note(Instant::now());
     }
 
     /// Returns when nothing has moved for too long.
     async fn idle(&self) {
         loop {
-            let due = self.start + Duration::from_millis(self.moved_at.load(Ordering::Relaxed)) + self.idle;
+            let due = self.last.last() + self.idle;
             if due <= Instant::now() {
                 return;
             }

@@ -1,7 +1,7 @@
 //! Tickets and reservations, without connections.
 use std::time::Duration;
 
-use dos_protocol::limits::{RELAY_CALLS_PER_PAIR, RELAY_TICKETS_MAX};
+use dos_protocol::limits::{RELAY_CALLS_PER_PAIR, RELAY_SPARE_AFTER, RELAY_TICKETS_MAX};
 use tokio::time::advance;
 
 use super::*;
@@ -49,6 +49,51 @@ fn a_peer_has_its_own_limit_for_calls_made_and_taken() {
     assert_eq!(refusal(relay.admit(peer(200), peer(1), settings())), LIMIT, "taken");
     assert_eq!(refusal(relay.admit(peer(1), peer(200), settings())), LIMIT, "made");
     relay.admit(peer(200), peer(201), settings()).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_on_which_nothing_moves_makes_room_for_another() {
+    let relay = Relay::default();
+    joined(&relay, 100, 1);
+    let cut = relay.table().values().next().unwrap().call.cut.clone();
+    advance(Duration::from_secs(1)).await;
+    for other in 1..10 {
+        joined(&relay, other + 100, 1);
+    }
+    advance(RELAY_SPARE_AFTER - Duration::from_millis(1001)).await;
+    assert_eq!(refusal(relay.admit(peer(200), peer(1), settings())), LIMIT, "all are in use");
+    advance(Duration::from_millis(1)).await;
+    let ticket = relay.admit(peer(200), peer(1), settings()).unwrap();
+    assert!(!cut.is_cancelled(), "nobody has come yet");
+    let (first, second) = (connection().await, connection().await);
+    let (Side::First { second: waits, .. }, _) = relay.join(&ticket, first) else { panic!("not the first") };
+    assert!(!cut.is_cancelled(), "one alone is no call");
+    assert!(matches!(relay.join(&ticket, second), (Side::Second, _)));
+    drop(waits);
+    assert!(cut.is_cancelled(), "the one on which nothing moved for longest");
+    assert_eq!(relay.calls(), 10);
+    // What was joined just now is in use, and so are the others.
+    let ticket = relay.table().insert(Ticket::from([9; 32]), waiting(201, 1));
+    assert!(ticket.is_none());
+    let (first, second) = (connection().await, connection().await);
+    let (Side::First { second: _waits, .. }, _) = relay.join(&Ticket::from([9; 32]), first) else {
+        panic!("not the first")
+    };
+    assert!(matches!(relay.join(&Ticket::from([9; 32]), second), (Side::Full, _)));
+}
+
+/// A connection to somewhere.
+async fn connection() -> TcpStream {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    TcpStream::connect(listener.local_addr().unwrap()).await.unwrap()
+}
+
+/// A call whose sides have not come.
+fn waiting(from: u64, to: u64) -> Entry {
+    let (limiters, settings) = (<[Arc<Mutex<RateLimiter>>; 2]>::default(), settings());
+    let (moved, cut) = (Arc::new(Moved::now()), CancellationToken::new());
+    let call = Call { from: peer(from), to: peer(to), limiters, settings, moved, cut };
+    Entry { call, state: State::Waiting { until: Instant::now() + RELAY_TICKET_TIME, first: None } }
 }
 
 #[test]

@@ -22,7 +22,7 @@ const FRAME: u8 = 0;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StoredError {
     /// It begins with a version that this program does not know.
-    #[error("a row of version {0:?}")]
+    #[error("{}", match .0 { Some(version) => format!("a row of version {version}"), None => "an empty row".to_owned() })]
     Version(Option<u8>),
     /// It has another shape.
     #[error("a row of another shape")]
