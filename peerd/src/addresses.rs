@@ -14,6 +14,7 @@ use dos_protocol::{
     model::Address,
     scope::{Scope, is_peer_port, scope_of},
 };
+use if_addrs::{IfAddr, Interface};
 
 use crate::config::Config;
 
@@ -25,6 +26,9 @@ const ANYWHERE: [SocketAddr; 2] = [
 
 /// Where the kernel tells the routes of IPv4: by way of this process, since a service manager may hide everything else of `/proc`.
 pub(crate) const ROUTES: &str = "/proc/self/net/route";
+
+/// The same for IPv6.
+pub(crate) const ROUTES_V6: &str = "/proc/self/net/ipv6_route";
 
 /// What a route leads over (`RTF_GATEWAY` in `linux/route.h`).
 pub(crate) const GATEWAY: u32 = 2;
@@ -66,8 +70,41 @@ pub(crate) fn interfaces() -> Vec<IpAddr> {
     }
 }
 
+/// A network in which this host has an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Link {
+    own: IpAddr,
+    /// The leading bits that all of it have in common.
+    prefix: u8,
+}
+
+impl Link {
+    /// Whether another host may be at this address, one step away.
+    pub(crate) fn has(&self, ip: IpAddr) -> bool {
+        let differ = match (self.own, ip.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(ip)) => own.to_bits() ^ ip.to_bits(),
+            (IpAddr::V6(own), IpAddr::V6(ip)) => {
+                return ip != own && (own.to_bits() ^ ip.to_bits()).leading_zeros() >= self.prefix.into();
+            }
+            _ => return false,
+        };
+        differ != 0 && differ.leading_zeros() >= self.prefix.into()
+    }
+}
+
+/// The networks in which this host has an address, but for that of its own loopback.
+pub(crate) fn links() -> Vec<Link> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default().into_iter();
+    let links =
+        interfaces.filter(|interface| !interface.is_loopback()).map(|interface| match interface.addr {
+            IfAddr::V4(v4) => Link { own: v4.ip.into(), prefix: v4.prefixlen },
+            IfAddr::V6(v6) => Link { own: v6.ip.into(), prefix: v6.prefixlen },
+        });
+    links.collect()
+}
+
 /// The addresses of this host from which packets go out into the world.
-fn outward() -> Vec<IpAddr> {
+pub(crate) fn outward() -> Vec<IpAddr> {
     ANYWHERE.into_iter().filter_map(source_towards).collect()
 }
 
@@ -96,10 +133,14 @@ impl Ranked {
 
 /// The addresses of the interfaces behind which a router is.
 fn routed() -> Vec<IpAddr> {
-    let routes = fs::read_to_string(ROUTES).unwrap_or_default();
-    let names = with_routers(&routes);
+    let [v4, v6] = [ROUTES, ROUTES_V6].map(|routes| fs::read_to_string(routes).unwrap_or_default());
+    let (v4, v6) = (with_routers(&v4), with_routers_v6(&v6));
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default().into_iter();
-    interfaces.filter(|interface| names.contains(&&*interface.name)).map(|interface| interface.ip()).collect()
+    let has_router = |interface: &Interface| {
+        let names = if interface.ip().is_ipv4() { &v4 } else { &v6 };
+        names.contains(&&*interface.name)
+    };
+    interfaces.filter(has_router).map(|interface| interface.ip()).collect()
 }
 
 /// The interfaces of the routes that lead over a router, in the form of `/proc/net/route`.
@@ -107,9 +148,23 @@ fn with_routers(routes: &str) -> Vec<&str> {
     let routes = routes.lines().skip(1).filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [name, _, _, flags, ..] = fields[..] else { return None };
-        (u32::from_str_radix(flags, 16).ok()? & GATEWAY != 0).then_some(name)
+        leads_over_router(flags).then_some(name)
     });
     routes.collect()
+}
+
+/// The same in the form of `/proc/net/ipv6_route`.
+fn with_routers_v6(routes: &str) -> Vec<&str> {
+    let routes = routes.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, _, _, _, _, _, _, _, flags, name] = fields[..] else { return None };
+        leads_over_router(flags).then_some(name)
+    });
+    routes.collect()
+}
+
+fn leads_over_router(flags: &str) -> bool {
+    u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & GATEWAY != 0)
 }
 
 /// From which address of this host packets go to another one; nothing if there is no route. Nothing is sent.
@@ -192,8 +247,35 @@ mod tests {
             docker0\t000011AC\t00000000\t0001\n\
             wlan0\t0000000A\t0101A8C0\t0003\n";
         assert_eq!(with_routers(routes), ["eth0", "wlan0"]);
+        let [zero, router] = ["0".repeat(32), format!("fe80{}1", "0".repeat(27))];
+        let routes = format!(
+            "{zero} 00 {zero} 00 {router} 00000400 00000001 00000000 00000003     eth0\n\
+             {zero} 00 {zero} 00 {zero} 00000032 00000001 00000000 00000001     tun0\n"
+        );
+        assert_eq!(with_routers_v6(&routes), ["eth0"]);
         for broken in ["", "Iface", "a\nb c d zz", "a\nb c"] {
             assert_eq!(with_routers(broken), [""; 0], "{broken:?}");
+            assert_eq!(with_routers_v6(broken), [""; 0], "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_has_the_other_hosts_of_its_network() {
+        let link = |own: &str, prefix| Link { own: own.parse().unwrap(), prefix };
+        for (own, prefix, ip, has) in [
+            ("192.168.1.2", 24, "192.168.1.3", true),
+            ("192.168.1.2", 24, "::ffff:192.168.1.3", true),
+            ("192.168.1.2", 24, "192.168.1.2", false),
+            ("192.168.1.2", 24, "192.168.2.3", false),
+            ("192.168.1.2", 24, "2001:db8::3", false),
+            ("172.17.0.1", 16, "172.17.0.1", false),
+            ("10.9.0.2", 32, "10.9.0.3", false),
+            ("10.9.0.2", 0, "192.168.1.2", true),
+            ("2001:db8::2", 64, "2001:db8::3", true),
+            ("2001:db8::2", 64, "2001:db8::2", false),
+            ("2001:db8::2", 64, "2001:db8:0:1::3", false),
+        ] {
+            assert_eq!(link(own, prefix).has(ip.parse().unwrap()), has, "{own}/{prefix} {ip}");
         }
     }
 

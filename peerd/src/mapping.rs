@@ -5,7 +5,9 @@
 //! it is an address of the whole internet: others find out there by the key whether it leads here. A router that does not answer is asked
 //! again less and less often.
 
+mod firewall;
 mod pinhole;
+mod ssdp;
 mod upnp;
 mod xml;
 
@@ -97,11 +99,7 @@ struct Place {
 
 impl Place {
     fn now(listen: SocketAddr) -> Result<Self, Trouble> {
-        let routes = fs::read_to_string(ROUTES).unwrap_or_default();
-        let router = router_of(&routes).ok_or(Trouble::NoRouter)?;
-        let Some(IpAddr::V4(host)) = source_towards((router, crab_nat::GATEWAY_PORT).into()) else {
-            return Err(Trouble::NoRouter);
-        };
+        let (router, host) = router_and_host().ok_or(Trouble::NoRouter)?;
         if scope_of(host.into()) == Some(Scope::Global) {
             return Err(Trouble::NotNeeded);
         }
@@ -110,6 +108,16 @@ impl Place {
             ip => ip == IpAddr::V4(host),
         };
         if listens { Ok(Self { router, host }) } else { Err(Trouble::NotListening) }
+    }
+}
+
+/// The router of this network, in IPv4, and the address of this host towards it.
+fn router_and_host() -> Option<(Ipv4Addr, Ipv4Addr)> {
+    let routes = fs::read_to_string(ROUTES).unwrap_or_default();
+    let router = router_of(&routes)?;
+    match source_towards((router, crab_nat::GATEWAY_PORT).into()) {
+        Some(IpAddr::V4(host)) => Some((router, host)),
+        _ => None,
     }
 }
 

@@ -10,7 +10,7 @@ use dos_protocol::{
     limits::PEER_PINGS,
     model::PeerInfo,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Services, netcheck::look, resolve::resolve};
 use crate::{
@@ -30,8 +30,9 @@ use crate::{
 /// # Errors
 /// `not_found`; `offline` if no way leads to it; `timeout`.
 pub(super) async fn run(services: &Arc<Services>, peer: PeerRef) -> Result<Outcome, WireError> {
+    let asked = Instant::now();
     let (identity, peer, contact) = find(services, peer).await?;
-    let dialed = Box::pin(dial(&services.peers, &identity, &contact)).await?;
+    let dialed = Box::pin(dial(&services.peers, &identity, (&contact, asked.elapsed()))).await?;
     let route = dialed.route;
     let round_trip = round_trip(&mut Reader::new(dialed.stream), PEER_PINGS).await?;
     let round_trip_us = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);

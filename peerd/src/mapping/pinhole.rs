@@ -1,5 +1,5 @@
 //! Asking the router to let the port through at this host's IPv6 address, which nothing translates but a firewall may shut: PCP's `MAP` over IPv6
-//! (RFC 6887, sections 11 and 16).
+//! (RFC 6887, sections 11 and 16), and UPnP ([`super::firewall`]) where the router does not know that.
 //!
 //! What always holds: the router is the one that the default route leads over, and no other is asked or believed; one pinhole at a time, renewed at
 //! half of its life and removed at the end. That there is none is no trouble: most routers let nothing be asked, and many let everything through.
@@ -21,14 +21,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{LIFETIME, LOOK, Mapped, REMOVE_TIME_MAX, again_after};
+use super::{LIFETIME, LOOK, Mapped, REMOVE_TIME_MAX, again_after, firewall::Hole, router_and_host};
 use crate::{
-    addresses::{GATEWAY, source_towards},
+    addresses::{GATEWAY, ROUTES_V6, source_towards},
     random,
 };
-
-/// Where the kernel tells the routes of IPv6.
-const ROUTES: &str = "/proc/self/net/ipv6_route";
 
 /// An address of documents (RFC 3849), for the way out into the world.
 const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), 9);
@@ -52,7 +49,7 @@ struct Place {
 
 impl Place {
     fn now(listen: SocketAddr) -> Option<Self> {
-        let routes = fs::read_to_string(ROUTES).ok()?;
+        let routes = fs::read_to_string(ROUTES_V6).ok()?;
         let (router, interface) = router_of(&routes)?;
         let interfaces = if_addrs::get_if_addrs().ok()?;
         let index = interfaces.iter().find(|one| one.name == interface).and_then(|one| one.index)?;
@@ -146,38 +143,101 @@ impl Pinhole {
         }
         Err(io::ErrorKind::TimedOut.into())
     }
+}
+
+/// By what the router lets the port through.
+#[derive(Debug)]
+enum Made {
+    Pcp(Pinhole),
+    Upnp(Hole),
+}
+
+/// A pinhole that stands.
+#[derive(Debug)]
+struct Held {
+    place: Place,
+    made: Made,
+    renew_at: Instant,
+}
+
+impl Held {
+    /// Asks for it by PCP, and by UPnP where that leads to nothing.
+    async fn of(place: Place, listen: SocketAddr) -> io::Result<Self> {
+        let (port, nonce) = (listen.port(), random::bytes().unwrap_or_default());
+        let pinhole = Pinhole { place, port, nonce };
+        let (made, life) = match pinhole.ask(LIFETIME).await {
+            Ok(life) => (Made::Pcp(pinhole), life),
+            Err(error) => {
+                // The router of the house is one for both, and found over IPv4.
+                let found =
+                    router_and_host().filter(|(router, _)| scope_of((*router).into()) != Some(Scope::Global));
+                let Some(found) = found else { return Err(error) };
+                let hole = Hole::open(found, place.router, (place.host, port), LIFETIME).await;
+                (
+                    Made::Upnp(
+                        hole.map_err(|by_upnp| io::Error::other(format!("{error}; by UPnP {by_upnp}")))?,
+                    ),
+                    LIFETIME,
+                )
+            }
+        };
+        Ok(Self { place, made, renew_at: renew_at(life) })
+    }
+
+    async fn renew(&mut self) -> io::Result<()> {
+        let life = match &self.made {
+            Made::Pcp(pinhole) => pinhole.ask(LIFETIME).await?,
+            Made::Upnp(hole) => hole.renew(LIFETIME).await.map(|()| LIFETIME).map_err(io::Error::other)?,
+        };
+        self.renew_at = renew_at(life);
+        Ok(())
+    }
 
     async fn remove(self) {
-        if !matches!(timeout(REMOVE_TIME_MAX, self.ask(Duration::ZERO)).await, Ok(Ok(_))) {
+        let removed = async {
+            match self.made {
+                Made::Pcp(pinhole) => pinhole.ask(Duration::ZERO).await.is_ok(),
+                Made::Upnp(hole) => hole.remove().await.is_ok(),
+            }
+        };
+        if timeout(REMOVE_TIME_MAX, removed).await != Ok(true) {
             tracing::debug!("the router has not closed the port; it does so by itself");
         }
     }
 }
 
+fn renew_at(life: Duration) -> Instant {
+    Instant::now() + life.clamp(2 * LOOK, LIFETIME) / 2
+}
+
 /// Keeps a pinhole until `stop`, and tells where it is.
 pub(super) async fn run(listen: SocketAddr, told: &watch::Sender<Mapped>, stop: &CancellationToken) {
-    let mut held: Option<(Pinhole, Instant)> = None;
+    let mut held: Option<Held> = None;
     let (mut failures, mut again_at) = (0, Instant::now());
     loop {
         let place = Place::now(listen);
-        if let Some((old, _)) = held.filter(|(held, _)| Some(held.place) != place) {
-            (held, again_at) = (None, Instant::now());
+        if let Some(old) = held.take_if(|held| Some(held.place) != place) {
+            again_at = Instant::now();
             old.remove().await;
         }
-        let is_due = held.map_or(again_at, |(_, renew_at)| renew_at) <= Instant::now();
+        let is_due = held.as_ref().map_or(again_at, |held| held.renew_at) <= Instant::now();
         if let Some(place) = place.filter(|_| is_due) {
-            let nonce = random::bytes().unwrap_or_default();
-            let wanted = held.map_or(Pinhole { place, port: listen.port(), nonce }, |(held, _)| held);
+            let asked = async {
+                match held.as_mut() {
+                    Some(held) => held.renew().await,
+                    None => {
+                        held = Some(Held::of(place, listen).await?);
+                        Ok(())
+                    }
+                }
+            };
             let asked = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                asked = wanted.ask(LIFETIME) => asked,
+                asked = asked => asked,
             };
             match asked {
-                Ok(life) => {
-                    failures = 0;
-                    held = Some((wanted, Instant::now() + life.clamp(2 * LOOK, LIFETIME) / 2));
-                }
+                Ok(()) => failures = 0,
                 Err(error) => {
                     tracing::debug!(%error, router = %place.router, "the router lets nothing through for us");
                     (held, again_at) = (None, Instant::now() + again_after(failures));
@@ -185,7 +245,7 @@ pub(super) async fn run(listen: SocketAddr, told: &watch::Sender<Mapped>, stop: 
                 }
             }
         }
-        let now = held.map(|(held, _)| Address((held.place.host, held.port).into()));
+        let now = held.as_ref().map(|held| Address((held.place.host, listen.port()).into()));
         told.send_if_modified(|mapped| {
             let is_news = mapped.pinhole != now;
             mapped.pinhole = now;
@@ -197,7 +257,7 @@ pub(super) async fn run(listen: SocketAddr, told: &watch::Sender<Mapped>, stop: 
             () = sleep(LOOK) => {}
         }
     }
-    if let Some((held, _)) = held {
+    if let Some(held) = held {
         held.remove().await;
     }
 }

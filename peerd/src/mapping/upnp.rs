@@ -1,5 +1,5 @@
-//! Asking a router by UPnP, where it knows neither PCP nor NAT-PMP: looking for it (SSDP), reading what it offers, and the actions of
-//! `WANIPConnection` (UPnP Forum, "Internet Gateway Device", 1 and 2).
+//! Asking a router by UPnP, where it knows neither PCP nor NAT-PMP: looking for it ([`super::ssdp`]), reading what it offers, and the actions of
+//! `WANIPConnection` (UPnP Forum, "Internet Gateway Device", 1 and 2). Those for IPv6 are in [`super::firewall`].
 //!
 //! What always holds: nobody is spoken with but the router that the default route leads over, at a private address; what it says of where its
 //! actions are leads nowhere else. Whatever it sends is bounded in size and time. The protocol has no trust: everybody in the network may have the
@@ -7,7 +7,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     time::Duration,
 };
 
@@ -19,27 +19,12 @@ use hyper::{
     header::{CONNECTION, CONTENT_TYPE, HOST, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
-use socket2::SockRef;
-use tokio::{
-    net::{TcpStream, UdpSocket},
-    time::{Instant, timeout, timeout_at},
+use tokio::{net::TcpSocket, time::timeout};
+
+use super::{
+    ssdp::{checked, place, search},
+    xml::{Piece, Pieces, escaped, text_of},
 };
-
-use super::xml::{Piece, Pieces, escaped, text_of};
-
-/// Where routers listen for who looks for them.
-const EVERYBODY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 255, 255, 250), SEARCH_PORT);
-const SEARCH_PORT: u16 = 1900;
-
-/// The kinds of routers that are looked for; one of the second kind answers to the first, mostly.
-const KINDS: [&str; 2] = ["InternetGatewayDevice:1", "InternetGatewayDevice:2"];
-
-/// Questions, and the time for the answers to each.
-const SEARCHES: u32 = 3;
-const SEARCH_TIME: Duration = Duration::from_millis(700);
-
-/// The largest answer to a question.
-const ANSWER_BYTES_MAX: usize = 2 << 10;
 
 /// The largest description of what a router offers: they have 5 to 20 KiB.
 const DOCUMENT_BYTES_MAX: usize = 128 << 10;
@@ -52,9 +37,6 @@ const ACTION_TIME_MAX: Duration = Duration::from_secs(3);
 
 /// Services of a description that are looked at.
 const SERVICES_MAX: usize = 32;
-
-/// The longest path of an action.
-const PATH_BYTES_MAX: usize = 256;
 
 /// By whom a mapping is, in the router's list.
 const NAME: &str = "dos peerd";
@@ -88,6 +70,8 @@ impl From<io::Error> for UpnpError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Gateway {
     at: SocketAddr,
+    /// From where it is asked, where that matters: routers open a firewall for who asks and nobody else.
+    from: Option<IpAddr>,
     path: String,
     /// The type of its service, with the version.
     service: String,
@@ -109,81 +93,40 @@ pub(super) struct Mapping {
 /// # Errors
 /// If it does not answer or offers nothing.
 pub(super) async fn find(router: Ipv4Addr, host: Ipv4Addr) -> Result<Gateway, UpnpError> {
+    let (at, document) = described(router, host).await?;
+    // One for IP comes before one for PPP, of which there may be one that is not connected.
+    let kinds = ["WANIPConnection:1", "WANIPConnection:2", "WANPPPConnection:1"];
+    offered(&document, at, &kinds).ok_or(UpnpError::Nothing)
+}
+
+/// Looks for the same router's firewall of IPv6, which is asked at this address from that one of this host.
+///
+/// # Errors
+/// If it does not answer or offers nothing.
+pub(super) async fn find_firewall(
+    (router, host): (Ipv4Addr, Ipv4Addr),
+    there: SocketAddrV6,
+    from: Ipv6Addr,
+) -> Result<Gateway, UpnpError> {
+    let (at, document) = described(router, host).await?;
+    let found = offered(&document, at, &["WANIPv6FirewallControl:1"]).ok_or(UpnpError::Nothing)?;
+    let there = SocketAddrV6::new(*there.ip(), at.port(), 0, there.scope_id());
+    Ok(Gateway { at: there.into(), from: Some(from.into()), ..found })
+}
+
+/// The description of the router of this host, and where it is.
+async fn described(router: Ipv4Addr, host: Ipv4Addr) -> Result<(SocketAddr, String), UpnpError> {
     let (at, path) = search(router, host).await?;
     let request = Request::get(&path).header(HOST, at.to_string());
-    let document = exchange(at, request, String::new()).await?.1;
-    offered(&document, at).ok_or(UpnpError::Nothing)
+    let document = exchange((at, None), request, String::new()).await?.1;
+    Ok((at, document))
 }
 
-/// Where the description of the router is.
-async fn search(router: Ipv4Addr, host: Ipv4Addr) -> io::Result<(SocketAddr, String)> {
-    let socket = UdpSocket::bind((host, 0)).await?;
-    SockRef::from(&socket).set_multicast_if_v4(&host)?;
-    let mut answer = [0; ANSWER_BYTES_MAX];
-    for _ in 0..SEARCHES {
-        for kind in KINDS {
-            let question = format!(
-                "M-SEARCH * HTTP/1.1\r\nHOST: {EVERYBODY}\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\n\
-                 ST: urn:schemas-upnp-org:device:{kind}\r\n\r\n"
-            );
-            // Firewalls let in an answer to a question that went to who answers; some routers answer only what goes to everybody.
-            for to in [EVERYBODY, SocketAddrV4::new(router, SEARCH_PORT)] {
-                socket.send_to(question.as_bytes(), to).await?;
-            }
-        }
-        let until = Instant::now() + SEARCH_TIME;
-        while let Ok(received) = timeout_at(until, socket.recv_from(&mut answer)).await {
-            let (length, from) = received?;
-            let text = std::str::from_utf8(answer.get(..length).unwrap_or_default()).unwrap_or_default();
-            if from.ip() == IpAddr::V4(router)
-                && let Some(found) = location(text, router)
-            {
-                return Ok(found);
-            }
-        }
-    }
-    Err(io::ErrorKind::TimedOut.into())
-}
-
-/// Where an answer says that the description is, if that is at the router.
-fn location(answer: &str, router: Ipv4Addr) -> Option<(SocketAddr, String)> {
-    if !answer.starts_with("HTTP/1.1 200") {
-        return None;
-    }
-    let headers = answer.lines().filter_map(|line| line.split_once(':'));
-    let mut locations = headers.filter(|(name, _)| name.trim().eq_ignore_ascii_case("location"));
-    let (_, url) = locations.next()?;
-    let (at, path) = place(url.trim())?;
-    (at.ip() == IpAddr::V4(router)).then_some((at, path))
-}
-
-/// The host and the path of an address of the web without a name.
-fn place(url: &str) -> Option<(SocketAddr, String)> {
-    let rest = url.strip_prefix("http://")?;
-    let (host, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
-    let at: SocketAddr = match host.parse() {
-        Ok(at) => at,
-        Err(_) => SocketAddr::new(host.parse().ok()?, 80),
-    };
-    Some((at, checked(path)?)).filter(|(at, _)| at.port() != 0)
-}
-
-/// A path that can stand in a request.
-fn checked(path: &str) -> Option<String> {
-    let is_sound = path.len() <= PATH_BYTES_MAX && path.bytes().all(|byte| byte.is_ascii_graphic());
-    match path.starts_with('/') {
-        _ if !is_sound => None,
-        true => Some(path.to_owned()),
-        // Relative to the root: that is where they are.
-        false => Some(format!("/{path}")),
-    }
-}
-
-/// What a description offers of the mapping of ports; actions at another host are none.
-fn offered(document: &str, at: SocketAddr) -> Option<Gateway> {
+/// What a description offers of these kinds of services, the first of which is the best; actions at another host are none.
+fn offered(document: &str, at: SocketAddr, kinds: &[&str]) -> Option<Gateway> {
     let (mut kind, mut control) = (String::new(), String::new());
     let (mut within, mut seen) = (String::new(), 0);
-    let mut best: Option<Gateway> = None;
+    let mut best: Option<(usize, Gateway)> = None;
     for piece in Pieces::of(document) {
         match piece {
             Piece::Open(name) => {
@@ -199,11 +142,10 @@ fn offered(document: &str, at: SocketAddr) -> Option<Gateway> {
                 _ => {}
             },
             Piece::Close("service") => {
-                let found = gateway(&kind, &control, at);
-                // One for IP comes before one for PPP, of which there may be one that is not connected.
-                if best.as_ref().is_none_or(|best| best.service.contains(":WANPPPConnection:")) {
-                    best = found.or(best);
-                }
+                let found = gateway(&kind, &control, at, kinds);
+                let is_better =
+                    |(rank, _): &(usize, Gateway)| best.as_ref().is_none_or(|best| *rank < best.0);
+                best = found.filter(is_better).or(best);
                 within.clear();
             }
             Piece::Close(_) => within.clear(),
@@ -212,25 +154,24 @@ fn offered(document: &str, at: SocketAddr) -> Option<Gateway> {
             break;
         }
     }
-    best
+    best.map(|(_, gateway)| gateway)
 }
 
-fn gateway(kind: &str, control: &str, at: SocketAddr) -> Option<Gateway> {
+/// A service, with the place of its kind among these.
+fn gateway(kind: &str, control: &str, at: SocketAddr, kinds: &[&str]) -> Option<(usize, Gateway)> {
     let service = kind.strip_prefix("urn:schemas-upnp-org:service:")?;
-    if !matches!(service, "WANIPConnection:1" | "WANIPConnection:2" | "WANPPPConnection:1") {
-        return None;
-    }
+    let rank = kinds.iter().position(|kind| *kind == service)?;
     let path = if control.starts_with("http://") {
         place(control).filter(|(there, _)| *there == at)?.1
     } else {
         checked(control)?
     };
-    Some(Gateway { at, path, service: kind.to_owned() })
+    Some((rank, Gateway { at, from: None, path, service: kind.to_owned() }))
 }
 
 /// Sends a request and reads the whole answer.
 async fn exchange(
-    at: SocketAddr,
+    at: (SocketAddr, Option<IpAddr>),
     request: hyper::http::request::Builder,
     body: String,
 ) -> Result<(StatusCode, String), UpnpError> {
@@ -239,14 +180,18 @@ async fn exchange(
 }
 
 async fn exchanged(
-    at: SocketAddr,
+    (at, from): (SocketAddr, Option<IpAddr>),
     request: hyper::http::request::Builder,
     body: String,
 ) -> Result<(StatusCode, String), UpnpError> {
     let failed = |error: hyper::Error| UpnpError::Silent(io::Error::other(error));
     let request = request.header(CONNECTION, "close").header(USER_AGENT, NAME);
     let request = request.body(Full::new(Bytes::from(body))).map_err(|_| UpnpError::Answer)?;
-    let stream = TokioIo::new(TcpStream::connect(at).await?);
+    let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if let Some(from) = from {
+        socket.bind((from, 0).into())?;
+    }
+    let stream = TokioIo::new(socket.connect(at).await?);
     let (mut sender, connection) =
         http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(stream).await.map_err(failed)?;
     let answered = async {
@@ -264,7 +209,7 @@ async fn exchanged(
 
 impl Gateway {
     /// Has the router do something; what it answers.
-    async fn act(&self, action: &str, arguments: &[(&str, &str)]) -> Result<String, UpnpError> {
+    pub(super) async fn act(&self, action: &str, arguments: &[(&str, &str)]) -> Result<String, UpnpError> {
         let arguments: String =
             arguments.iter().map(|(name, value)| format!("<{name}>{}</{name}>", escaped(value))).collect();
         let service = &self.service;
@@ -274,11 +219,16 @@ impl Gateway {
              s:encodingStyle=\"http://schemas.xmlsoap.org/soap/encoding/\">\
              <s:Body><u:{action} xmlns:u=\"{service}\">{arguments}</u:{action}></s:Body></s:Envelope>\r\n"
         );
+        // The number of an interface of this host is nothing to the router.
+        let host = match self.at {
+            SocketAddr::V6(v6) => format!("[{}]:{}", v6.ip(), v6.port()),
+            v4 => v4.to_string(),
+        };
         let request = Request::post(&self.path)
-            .header(HOST, self.at.to_string())
+            .header(HOST, host)
             .header(CONTENT_TYPE, "text/xml; charset=\"utf-8\"")
             .header("SOAPAction", format!("\"{service}#{action}\""));
-        let (status, answer) = exchange(self.at, request, body).await?;
+        let (status, answer) = exchange((self.at, self.from), request, body).await?;
         if status.is_success() {
             return Ok(answer);
         }
@@ -376,7 +326,7 @@ impl Mapping {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
@@ -384,35 +334,8 @@ mod tests {
 
     use super::*;
 
-    const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
-
     fn at(text: &str) -> SocketAddr {
         text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_description_is_read_at_the_router_and_nowhere_else() {
-        let answer = |url: &str| format!("HTTP/1.1 200 OK\r\nST: x\r\nLocation: {url}\r\n\r\n");
-        let found = |url: &str| location(&answer(url), ROUTER);
-        let place = |port, path: &str| Some((SocketAddr::new(ROUTER.into(), port), path.to_owned()));
-        assert_eq!(found("http://192.168.1.1:5000/root.xml"), place(5000, "/root.xml"));
-        assert_eq!(found("http://192.168.1.1"), place(80, "/"));
-        let long = format!("http://192.168.1.1/{}", "a".repeat(PATH_BYTES_MAX));
-        for other in [
-            "http://192.168.1.2:5000/root.xml",
-            "http://127.0.0.1/x",
-            "http://router/x",
-            "https://192.168.1.1/x",
-            "http://192.168.1.1:0/x",
-            "http://192.168.1.1@127.0.0.1/x",
-            "http://192.168.1.1/a b",
-            "http://192.168.1.1/\u{e9}",
-            &long,
-            "",
-        ] {
-            assert_eq!(found(other), None, "{other}");
-        }
-        assert_eq!(location("NOTIFY * HTTP/1.1\r\nLocation: http://192.168.1.1/\r\n\r\n", ROUTER), None);
     }
 
     fn service(kind: &str, control: &str) -> String {
@@ -428,7 +351,8 @@ mod tests {
         let offered = |services: &[String]| {
             let document =
                 format!("<root><device><serviceList>{}</serviceList></device></root>", services.concat());
-            offered(&document, there)
+            let kinds = ["WANIPConnection:1", "WANIPConnection:2", "WANPPPConnection:1"];
+            offered(&document, there, &kinds)
                 .map(|gateway| (gateway.service.rsplit(':').nth(1).unwrap().to_owned(), gateway.path))
         };
         let other = service("WANCommonInterfaceConfig:1", "/c");
@@ -452,10 +376,13 @@ mod tests {
     }
 
     /// Answers the connections that come with these, and tells what was asked.
-    async fn router(answers: &'static [&'static str]) -> (Gateway, tokio::task::JoinHandle<Vec<String>>) {
+    pub(in super::super) async fn router(
+        answers: &'static [&'static str],
+    ) -> (Gateway, tokio::task::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let service = "urn:schemas-upnp-org:service:WANIPConnection:1".to_owned();
-        let gateway = Gateway { at: listener.local_addr().unwrap(), path: "/ctl".into(), service };
+        let gateway =
+            Gateway { at: listener.local_addr().unwrap(), from: None, path: "/ctl".into(), service };
         let serving = tokio::spawn(async move {
             let mut asked = Vec::new();
             for answer in answers {

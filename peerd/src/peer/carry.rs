@@ -281,7 +281,7 @@ impl Search<'_> {
         let mut pauses = DIRECT_AGAIN_AFTER.into_iter().chain(std::iter::repeat(DIRECT_AGAIN_TIME));
         let mut next = begun + pauses.next().unwrap_or(DIRECT_AGAIN_TIME);
         loop {
-            let open = match self.peers.lines.take_quiet(to) {
+            let open = match self.peers.lines.take_direct(to) {
                 Some(open) => Some(open),
                 None => tokio::select! {
                     _ = arrivals.changed() => continue,

@@ -29,11 +29,16 @@ use super::Peers;
 use super::{
     bad::{Avoided, Path, Why},
     lines::{Open, To, keep_swept},
-    race::{Handicap, Won, beside, order, race},
+    race::{Handicap, Won, beside, near_first, order, race},
     relay, rendezvous,
     socket::Socket,
 };
-use crate::{addresses::interfaces, blocks, identity::Identity, rules::reach::Around};
+use crate::{
+    addresses::{interfaces, links},
+    blocks,
+    identity::Identity,
+    rules::reach::Around,
+};
 
 /// Peers whose ways are remembered.
 const WAYS_MAX: usize = 4096;
@@ -191,16 +196,17 @@ impl Route {
 /// each record.
 const READ_BYTES: usize = 64 << 10;
 
-/// Connects to the peer of `contact` as `identity`. Ways that were found to be bad are tried where no other leads there.
+/// Connects to the peer of `contact` as `identity`; so much time has `passed` since somebody waits for that. Ways that were found to be bad are
+/// tried where no other leads there.
 ///
 /// # Errors
 /// `offline` if no way leads to it.
 pub(crate) async fn dial(
     peers: &Arc<Peers>,
     identity: &Identity,
-    contact: &Contact,
+    (contact, passed): (&Contact, Duration),
 ) -> Result<Dialed, WireError> {
-    dial_but(peers, identity, contact, None).await
+    dial_but(peers, identity, (contact, passed), None).await
 }
 
 /// As [`dial()`], by this path only where no other leads there.
@@ -210,7 +216,7 @@ pub(crate) async fn dial(
 pub(super) async fn dial_but(
     peers: &Arc<Peers>,
     identity: &Identity,
-    contact: &Contact,
+    (contact, passed): (&Contact, Duration),
     not_by: Option<Path>,
 ) -> Result<Dialed, WireError> {
     let offline = |what: &str| WireError::new(Code::Offline, format!("peer {} is {what}", contact.id));
@@ -220,9 +226,9 @@ pub(super) async fn dial_but(
     let tls = ClientTls::new(&identity.secret, contact.key, Alpn::Peer)
         .map_err(|error| WireError::new(Code::Internal, error.to_string()))?;
     let avoided = peers.bad.of(contact.id, interfaces).and(not_by);
-    let mut dialed = Box::pin(dial_avoiding(peers, &tls, contact, &avoided)).await;
+    let mut dialed = Box::pin(dial_avoiding(peers, &tls, (contact, passed), &avoided)).await;
     if dialed.is_err() && !avoided.is_empty() {
-        dialed = Box::pin(dial_avoiding(peers, &tls, contact, &Avoided::default())).await;
+        dialed = Box::pin(dial_avoiding(peers, &tls, (contact, passed), &Avoided::default())).await;
     }
     let Dialed { stream, route } = dialed.map_err(|causes| offline("out of reach").caused_by(causes))?;
     tracing::debug!(peer = %contact.id, ?route, "connected");
@@ -244,7 +250,7 @@ fn hold_against(peers: &Peers, peer: PeerId, route: Route) {
 async fn dial_avoiding(
     peers: &Arc<Peers>,
     tls: &ClientTls,
-    contact: &Contact,
+    (contact, passed): (&Contact, Duration),
     avoided: &Avoided,
 ) -> Result<Dialed, String> {
     let last = peers.ways.get(contact.id).filter(|last| !avoided.has(last.path()));
@@ -252,7 +258,7 @@ async fn dial_avoiding(
     let better = unrelayed(Arc::clone(peers), tls.clone(), contact.clone(), course);
     let mut better = Box::pin(better).fuse();
     let relayed = relayed(peers, tls, contact, avoided);
-    match beside(&mut better, relayed, handicap(contact, last)).await {
+    match beside(&mut better, relayed, handicap((contact, passed), last)).await {
         Ok(Won::Better((stream, route))) => Ok(Dialed { stream, route }),
         Ok(Won::Other(stream)) => {
             if !better.is_terminated() {
@@ -368,7 +374,9 @@ async fn direct(
         return Err(Some("its addresses brought nothing a while ago".into()));
     }
     let connect = |address| connect_to(peers, tls, contact.id, address);
-    let addresses = order(&dialled, worked);
+    let links = links();
+    let is_near = |ip| links.iter().any(|link| link.has(ip));
+    let addresses = near_first(order(&dialled, worked), worked, is_near);
     let attempt = |address: Address| async move {
         if worked == Some(address) {
             // It has proved its key there. If it does so no more, others may be there now.
@@ -410,12 +418,16 @@ pub(super) async fn secure(tls: &ClientTls, socket: impl Into<Socket>) -> Result
 }
 
 /// When the relay is tried beside the other ways: at once where it was needed the last time, and where it cannot be tried whenever it is. A
-/// rendezvous that led there takes its time on a long path, and is waited for.
-fn handicap(contact: &Contact, last: Option<Route>) -> Handicap {
+/// rendezvous that led there takes its time on a long path, and is waited for. What has passed already counts: to find out where the peer is took
+/// a round trip to the directory, which others near here do not take.
+fn handicap((contact, passed): (&Contact, Duration), last: Option<Route>) -> Handicap {
+    let begins = RELAY_HANDICAP.saturating_sub(passed).max(RENDEZVOUS_HANDICAP);
+    let waits = DIRECT_PREFERRED_TIME.saturating_sub(passed).max(RELAY_HANDICAP);
     let (begins, waits) = match last {
         _ if !contact.relay => (DIRECT_TIME_MAX, DIRECT_PREFERRED_TIME),
-        Some(Route::Relayed) => (Duration::ZERO, DIRECT_PREFERRED_TIME),
-        Some(Route::Announced(_)) | None => (RELAY_HANDICAP, DIRECT_PREFERRED_TIME),
+        // What is found later beside it is for a transfer that lasts, and for the next one.
+        Some(Route::Relayed) => (Duration::ZERO, RELAY_HANDICAP),
+        Some(Route::Announced(_)) | None => (begins, waits),
         Some(Route::Punched(_) | Route::CalledBack(_)) => (DIRECT_PREFERRED_TIME, RENDEZVOUS_PREFERRED_TIME),
     };
     Handicap { begins, waits }
@@ -445,16 +457,25 @@ mod tests {
             name: None,
             sealing: None,
         };
-        let begins = |contact: &Contact, last| handicap(contact, last).begins;
+        let begins = |contact: &Contact, last| handicap((contact, Duration::ZERO), last).begins;
         assert_eq!(begins(&contact, None), RELAY_HANDICAP);
         assert_eq!(begins(&contact, Some(Route::Announced(address))), RELAY_HANDICAP);
-        assert_eq!(begins(&contact, Some(Route::Relayed)), Duration::ZERO);
-        let met = handicap(&contact, Some(Route::Punched(address)));
+        assert_eq!(
+            handicap((&contact, Duration::ZERO), Some(Route::Relayed)),
+            Handicap { begins: Duration::ZERO, waits: RELAY_HANDICAP }
+        );
+        let met = handicap((&contact, Duration::ZERO), Some(Route::Punched(address)));
         assert!(
             met.begins > RELAY_HANDICAP && met.waits > DIRECT_PREFERRED_TIME,
             "it takes longer, and led there"
         );
-        let without = Contact { relay: false, ..contact };
+        let after = |passed| handicap((&contact, Duration::from_millis(passed)), None);
+        let times = |begins, waits| Handicap {
+            begins: Duration::from_millis(begins),
+            waits: Duration::from_millis(waits),
+        };
+        assert_eq!([after(0), after(60), after(900)], [times(150, 300), times(90, 240), times(50, 150)]);
+        let without = Contact { relay: false, ..contact.clone() };
         assert_eq!(begins(&without, Some(Route::Relayed)), DIRECT_TIME_MAX);
     }
 

@@ -295,6 +295,7 @@ async fn call(
             }
         }
     }
+    let asked = Instant::now();
     let contact = peers.trust.contact(owner).await?;
     if contact.addresses.is_empty() && !contact.online {
         let owner = grant.owner_name.as_ref().map_or_else(|| contact.id.to_string(), ToString::to_string);
@@ -305,7 +306,8 @@ async fn call(
         Some((known, line)) if known == to => line,
         _ => peers.lines.begin(to, bytes),
     };
-    let Dialed { stream, route } = Box::pin(dial(peers, identity, &contact)).await.map_err(Broken::Again)?;
+    let Dialed { stream, route } =
+        Box::pin(dial(peers, identity, (&contact, asked.elapsed()))).await.map_err(Broken::Again)?;
     let mut stream = Reader::new(stream);
     let requests = [request, line.next_requests()].concat();
     let search = search(route, here(&mut stream));

@@ -1,11 +1,12 @@
 //! Connections to other peers that carry several transfers, one after the other.
 //!
 //! A transfer that is done leaves its connection to the next one to the same peer; for a minute, if there is none yet. Those that wait for
-//! the connection are asked for while the one before them is under way still, so that their bytes follow without a pause.
+//! the connection are asked for while the one before them is under way still, so that their bytes follow without a pause. One through the relay,
+//! where it takes a place, is kept for less long: for whoever looks through pictures, one after the other.
 //!
 //! What always holds: a connection belongs to one transfer at a time, and leads to the holder of the key for which it was made. Whatever
 //! fails takes its connection with it; whoever waited for that makes one of its own. Their number is bounded, and what waits for one is
-//! small. None is kept across a block, or without a session, or through the relay.
+//! small. None is kept across a block, or without a session.
 
 use std::{
     collections::VecDeque,
@@ -15,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use dos_protocol::{PeerId, PublicKey};
+use dos_protocol::{PeerId, PublicKey, limits::DIRECT_AGAIN_TIME};
 use tokio::{
     io::{AsyncRead, ReadBuf},
     sync::{oneshot, watch},
@@ -31,12 +32,26 @@ use crate::upstream::Status;
 /// How long a connection is kept after its last use.
 const KEPT_TIME: Duration = Duration::from_secs(60);
 
+/// The same for one through the relay. Where places are short, the directory ends it before
+/// ([`dos_protocol::limits::RELAY_SPARE_AFTER`]).
+const RELAYED_KEPT_TIME: Duration = Duration::from_secs(15);
+
+/// So long after the first transfer through the relay the next one makes a connection of its own, for which all ways are tried: there may be a better
+/// one by now.
+const RELAYED_AGE_MAX: Duration = DIRECT_AGAIN_TIME;
+
+/// Peers to which the relay leads.
+const RELAYED_MAX: usize = 64;
+
 /// Connections that are kept.
 const KEPT_MAX: usize = 16;
 
+/// Of these, through the relay.
+const RELAYED_KEPT_MAX: usize = 4;
+
 /// Transfers that wait for one connection. What has arrived of those before may be on its way to the disk still, and on a long path small
 /// copies must be asked for well ahead.
-const WAITING_MAX: usize = 7;
+const WAITING_MAX: usize = 11;
 
 /// The most bytes that are still to come on a connection for which another transfer waits: beyond, one of its own is sooner there.
 const AHEAD_BYTES_MAX: u64 = 8 << 20;
@@ -58,6 +73,7 @@ impl<S> Default for Lines<S> {
         Self(Arc::new(Mutex::new(State {
             kept: Vec::new(),
             busy: Vec::new(),
+            relayed: VecDeque::new(),
             next: 0,
             is_swept: false,
             arrivals: watch::Sender::new(0),
@@ -69,6 +85,8 @@ impl<S> Default for Lines<S> {
 struct State<S> {
     kept: Vec<Kept<S>>,
     busy: Vec<Busy<S>>,
+    /// Since when transfers go through the relay.
+    relayed: VecDeque<(To, Instant)>,
     next: u64,
     /// Whether a task closes what was kept for long enough.
     is_swept: bool,
@@ -76,11 +94,44 @@ struct State<S> {
     arrivals: watch::Sender<u64>,
 }
 
+impl<S> State<S> {
+    /// Whether a connection through the relay is kept. If not, it begins anew with the next one.
+    fn keeps_relayed(&mut self, to: To, now: Instant) -> bool {
+        let since = self.relayed.iter().find(|(known, _)| *known == to).map(|(_, since)| *since);
+        match since {
+            Some(since) if now >= since + RELAYED_AGE_MAX => {
+                self.relayed.retain(|(known, _)| *known != to);
+                false
+            }
+            Some(_) => true,
+            None => {
+                self.relayed.truncate(RELAYED_MAX - 1);
+                self.relayed.push_front((to, now));
+                true
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Kept<S> {
     to: To,
     open: Open<S>,
-    since: Instant,
+    until: Instant,
+}
+
+impl<S> Kept<S> {
+    fn is_relayed(&self) -> bool {
+        self.open.route == Route::Relayed
+    }
+}
+
+/// Which connections will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// A direct one, or else one through the relay.
+    Any,
+    Direct,
 }
 
 #[derive(Debug)]
@@ -141,10 +192,17 @@ impl<S> Lines<S> {
         Line { lines: Self(Arc::clone(&self.0)), number, asked: VecDeque::new(), has_left: false }
     }
 
-    /// Keeps a connection that no transfer has used yet.
+    /// Keeps a direct connection that no transfer has used yet.
     pub(super) fn keep(&self, to: To, open: Open<S>) {
         self.begin(to, 0).leave(open);
-        self.state().arrivals.send_modify(|arrivals| *arrivals += 1);
+        let mut state = self.state();
+        state.arrivals.send_modify(|arrivals| *arrivals += 1);
+        let (worse, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut state.kept)
+            .into_iter()
+            .partition(|kept: &Kept<S>| kept.to == to && kept.is_relayed());
+        state.kept = kept;
+        drop(state);
+        drop(worse);
     }
 
     /// Changes when there is a connection that no transfer has used yet.
@@ -158,15 +216,15 @@ impl<S> Lines<S> {
         drop(kept);
     }
 
-    /// Closes what was kept for long enough; when the next one is due. The last one ends the sweeping.
+    /// Closes what was kept for long enough; when to look again, which is soon enough for one that comes meanwhile. The last one ends the sweeping.
     fn sweep(&self) -> Option<Instant> {
         let mut state = self.state();
         let now = Instant::now();
-        let (old, kept) =
-            std::mem::take(&mut state.kept).into_iter().partition(|kept| now >= kept.since + KEPT_TIME);
-        let old: Vec<Kept<S>> = old;
+        let (old, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut state.kept).into_iter().partition(|kept: &Kept<S>| now >= kept.until);
         state.kept = kept;
-        let next = state.kept.iter().map(|kept| kept.since + KEPT_TIME).min();
+        let next = state.kept.iter().map(|kept| kept.until).min();
+        let next = next.map(|next| next.min(now + RELAYED_KEPT_TIME));
         state.is_swept = next.is_some();
         drop(state);
         drop(old);
@@ -177,7 +235,7 @@ impl<S> Lines<S> {
 impl<S: AsyncRead + Unpin> Lines<S> {
     /// Looks for a connection for a transfer of `bytes`, which `request` asks for.
     pub(super) fn join(&self, to: To, bytes: u64, request: Vec<u8>) -> Joined<S> {
-        if let Some(open) = self.take_quiet(to) {
+        if let Some(open) = self.take_quiet(to, Which::Any) {
             return Joined::Kept(self.begin(to, bytes), open);
         }
         let mut state = self.state();
@@ -191,9 +249,13 @@ impl<S: AsyncRead + Unpin> Lines<S> {
         Joined::Waits(given)
     }
 
-    /// A connection that is kept and can be used.
-    pub(super) fn take_quiet(&self, to: To) -> Option<Open<S>> {
-        while let Some(mut open) = self.take(to) {
+    /// A direct connection that is kept and can be used.
+    pub(super) fn take_direct(&self, to: To) -> Option<Open<S>> {
+        self.take_quiet(to, Which::Direct)
+    }
+
+    fn take_quiet(&self, to: To, which: Which) -> Option<Open<S>> {
+        while let Some(mut open) = self.take(to, which) {
             if is_quiet(&mut open.stream) {
                 return Some(open);
             }
@@ -201,10 +263,12 @@ impl<S: AsyncRead + Unpin> Lines<S> {
         None
     }
 
-    /// The connection that was used last.
-    fn take(&self, to: To) -> Option<Open<S>> {
+    /// The connection that was used last, a direct one before others.
+    fn take(&self, to: To, which: Which) -> Option<Open<S>> {
         let mut state = self.state();
-        let at = state.kept.iter().rposition(|kept| kept.to == to)?;
+        let leads = |kept: &Kept<S>| kept.to == to;
+        let direct = state.kept.iter().rposition(|kept| leads(kept) && !kept.is_relayed());
+        let at = direct.or_else(|| state.kept.iter().rposition(leads).filter(|_| which == Which::Any))?;
         Some(state.kept.remove(at).open)
     }
 }
@@ -272,15 +336,22 @@ impl<S> Line<S> {
                 }
             }
         }
-        // One through the relay takes a place of the directory, and there may be a better way by now.
-        if open.route == Route::Relayed {
-            return;
-        }
         let mut state = self.lines.state();
         let Some(busy) = state.busy.iter().find(|busy| busy.number == self.number) else { return };
-        let kept = Kept { to: busy.to, open, since: Instant::now() };
-        state.kept.push(kept);
-        let oldest = (state.kept.len() > KEPT_MAX).then(|| state.kept.remove(0));
+        let (to, now, is_relayed) = (busy.to, Instant::now(), open.route == Route::Relayed);
+        if is_relayed && !state.keeps_relayed(to, now) {
+            return;
+        }
+        let time = if is_relayed { RELAYED_KEPT_TIME } else { KEPT_TIME };
+        state.kept.push(Kept { to, open, until: now + time });
+        let is_full = state.kept.len() > KEPT_MAX;
+        let relayed = || state.kept.iter().filter(|kept| kept.is_relayed()).count();
+        let surplus = if is_full {
+            Some(0)
+        } else {
+            state.kept.iter().position(Kept::is_relayed).filter(|_| relayed() > RELAYED_KEPT_MAX)
+        };
+        let oldest = surplus.map(|at| state.kept.remove(at));
         drop(state);
         drop(oldest);
     }
@@ -349,126 +420,4 @@ async fn sweep(mut blocks: watch::Receiver<u64>, mut status: watch::Receiver<Sta
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
-
-    use super::*;
-
-    fn to(number: u64) -> To {
-        To { peer: PeerId::from_number(PeerId::COUNT / 3 + number).unwrap(), key: PublicKey::from([7; 32]) }
-    }
-
-    fn open() -> (Open<DuplexStream>, DuplexStream) {
-        let (stream, far) = duplex(64);
-        (Open { stream, route: Route::Announced("192.0.2.1:1".parse().unwrap()) }, far)
-    }
-
-    fn alone(lines: &Lines<DuplexStream>, number: u64, bytes: u64) -> Line<DuplexStream> {
-        match lines.join(to(number), bytes, vec![1]) {
-            Joined::Alone(line) => line,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn waits(lines: &Lines<DuplexStream>, number: u64, bytes: u64) -> oneshot::Receiver<Turn<DuplexStream>> {
-        match lines.join(to(number), bytes, vec![9]) {
-            Joined::Waits(turn) => turn,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_is_kept_for_its_peer_and_for_a_minute() {
-        let lines = Lines::default();
-        let (near, _far) = open();
-        alone(&lines, 1, 5).leave(near);
-        let other = To { key: PublicKey::from([8; 32]), ..to(1) };
-        assert!(matches!(lines.join(other, 5, vec![]), Joined::Alone(_)), "another key is another one");
-        assert!(matches!(lines.join(to(2), 5, vec![]), Joined::Alone(_)));
-        let Joined::Kept(line, near) = lines.join(to(1), 5, vec![]) else { panic!("not kept") };
-        line.leave(near);
-        let (relayed, _far) = open();
-        alone(&lines, 3, 5).leave(Open { route: Route::Relayed, ..relayed });
-        assert!(matches!(lines.join(to(3), 5, vec![]), Joined::Alone(_)), "the relay is for others");
-        tokio::time::advance(KEPT_TIME - Duration::from_secs(1)).await;
-        assert!(lines.sweep().is_some());
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(lines.sweep(), None);
-        assert!(matches!(lines.join(to(1), 5, vec![]), Joined::Alone(_)));
-    }
-
-    #[tokio::test]
-    async fn one_that_was_hung_up_on_or_on_which_something_is_said_is_not_used() {
-        let lines = Lines::default();
-        let (near, far) = open();
-        alone(&lines, 1, 5).leave(near);
-        drop(far);
-        assert!(matches!(lines.join(to(1), 5, vec![]), Joined::Alone(_)));
-        let (near, mut far) = open();
-        alone(&lines, 1, 5).leave(near);
-        far.write_all(b"x").await.unwrap();
-        assert!(matches!(lines.join(to(1), 5, vec![]), Joined::Alone(_)));
-    }
-
-    #[tokio::test]
-    async fn one_waits_and_is_asked_for_meanwhile_and_a_large_one_is_not_waited_for() {
-        let lines = Lines::default();
-        let mut first = alone(&lines, 1, 5);
-        assert_eq!(first.next_requests(), b"");
-        let turn = waits(&lines, 1, 6);
-        let second = waits(&lines, 1, 6);
-        assert_eq!(first.next_requests(), [9, 9]);
-        assert_eq!(first.next_requests(), b"", "once");
-        // As many as may wait, and no more.
-        let others: Vec<_> = (2..WAITING_MAX).map(|_| waits(&lines, 1, 6)).collect();
-        let _own = alone(&lines, 1, 6);
-        let (near, _far) = open();
-        first.leave(near);
-        let Turn { line, is_asked, open: near } = turn.await.unwrap();
-        assert!(is_asked);
-        line.leave(near);
-        let Turn { mut line, is_asked, .. } = second.await.unwrap();
-        assert!(is_asked);
-        assert_eq!(line.next_requests(), vec![9; WAITING_MAX - 2]);
-        // Whoever comes now waits for the one that waited.
-        let next = waits(&lines, 1, 8);
-        drop(line);
-        for waiting in others.into_iter().chain([next]) {
-            assert!(waiting.await.is_err(), "its connection is gone");
-        }
-        let _large = alone(&lines, 2, AHEAD_BYTES_MAX + 1);
-        assert!(matches!(lines.join(to(2), 1, vec![]), Joined::Alone(_)));
-    }
-
-    #[tokio::test]
-    async fn whoever_gives_up_waiting_is_passed_over_unless_it_was_asked_for() {
-        let lines = Lines::default();
-        let first = alone(&lines, 1, 5);
-        drop(waits(&lines, 1, 6));
-        let (near, _far) = open();
-        first.leave(near);
-        let Joined::Kept(mut line, near) = lines.join(to(1), 5, vec![]) else { panic!("not kept") };
-        let turn = waits(&lines, 1, 6);
-        assert_eq!(line.next_requests(), [9]);
-        drop(turn);
-        line.leave(near);
-        assert!(matches!(lines.join(to(1), 5, vec![]), Joined::Alone(_)), "an answer is on its way");
-        assert_eq!(lines.state().busy.len(), 0);
-    }
-
-    #[tokio::test]
-    async fn so_many_are_kept_and_the_oldest_goes_first() {
-        let lines = Lines::default();
-        let mut far = Vec::new();
-        for number in 0..=u64::try_from(KEPT_MAX).unwrap() {
-            let (near, end) = open();
-            far.push(end);
-            alone(&lines, number, 1).leave(near);
-        }
-        assert_eq!(lines.state().kept.len(), KEPT_MAX);
-        assert!(matches!(lines.join(to(0), 1, vec![]), Joined::Alone(_)));
-        assert!(matches!(lines.join(to(1), 1, vec![]), Joined::Kept(..)));
-        lines.close();
-        assert_eq!(lines.sweep(), None);
-    }
-}
+mod tests;

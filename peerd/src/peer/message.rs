@@ -16,7 +16,7 @@ use dos_protocol::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -116,14 +116,16 @@ pub(crate) async fn bring(
 ) -> Result<Way, Unanswered> {
     let not_done = |error| Unanswered { error, perhaps_done: false };
     let (_, identity) = peers.identity.registered().ok_or_else(|| not_done(unregistered()))?;
+    let asked = Instant::now();
     let contact = peers.trust.contact(to.id).await.map_err(not_done)?;
+    let passed = asked.elapsed();
     let mut tried = 0;
     let mut perhaps_done = false;
     let mut silent = None;
     loop {
         tried += 1;
         let time = if tried < TRIES_MAX { IDENTIFY_TIME_MAX } else { ANSWER_TIME_MAX };
-        let lost = match Box::pin(dial_but(peers, &identity, &contact, silent)).await {
+        let lost = match Box::pin(dial_but(peers, &identity, (&contact, passed), silent)).await {
             Ok(Dialed { stream, route }) => match exchange(Reader::new(stream), &message, time).await {
                 Ok(FromPeer::Stored) => {
                     if let Some(path) = silent.filter(|path| *path != route.path()) {

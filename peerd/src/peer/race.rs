@@ -6,7 +6,7 @@
 //! What always holds: an address wins only when its whole attempt has succeeded, the handshake with it; those that are
 //! still under way then are given up.
 
-use std::{pin::pin, time::Duration};
+use std::{net::IpAddr, pin::pin, time::Duration};
 
 use dos_protocol::{limits::ADDRESS_DELAY, model::Address};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -33,6 +33,17 @@ pub(super) fn order(addresses: &[Address], first: Option<Address>) -> Vec<Addres
         }
         ordered.extend(pair.into_iter().flatten());
     }
+}
+
+/// The same with those that are one step away before those for which packets have to leave the house, and come back to it where both sides are in
+/// one: many routers let none do that. What has worked stays first.
+pub(super) fn near_first(
+    mut ordered: Vec<Address>,
+    worked: Option<Address>,
+    is_near: impl Fn(IpAddr) -> bool,
+) -> Vec<Address> {
+    ordered.sort_by_key(|address| (Some(*address) != worked, !is_near(address.0.ip())));
+    ordered
 }
 
 /// Runs `attempt` for each address until one succeeds, for this time at most.
@@ -155,6 +166,17 @@ mod tests {
         assert_eq!(order(&all, Some("[2001:db8::2]:1".parse().unwrap())), addresses(&turns));
         assert_eq!(order(&all, Some("10.9.9.9:1".parse().unwrap())), order(&all, None), "it has moved");
         assert_eq!(order(&[], None), []);
+    }
+
+    #[test]
+    fn what_is_one_step_away_comes_before_what_is_outside() {
+        let told = addresses(&["203.0.113.7:1", "10.9.0.2:1", "192.168.1.2:1", "192.168.1.9:1"]);
+        let is_near = |ip: IpAddr| ip.to_string().starts_with("192.168.1.");
+        let near = ["192.168.1.2:1", "192.168.1.9:1", "203.0.113.7:1", "10.9.0.2:1"];
+        assert_eq!(near_first(told.clone(), None, is_near), addresses(&near));
+        let worked = ["203.0.113.7:1", "192.168.1.2:1", "192.168.1.9:1", "10.9.0.2:1"];
+        assert_eq!(near_first(told.clone(), Some(told[0]), is_near), addresses(&worked));
+        assert_eq!(near_first(told.clone(), None, |_| false), told);
     }
 
     /// Runs a race in which each address takes a given time and then succeeds or fails; returns when each began.

@@ -11,12 +11,11 @@ use std::{
 };
 
 use dos_protocol::{
-    Code, PeerName, Seq, Timestamp, WireError,
+    Code, Seq, Timestamp, WireError,
     control::{EventKind, SessionState},
-    directory::{Notice, NoticeKind, Op, Reclaim, Register, SignIn, SignedIn},
+    directory::{Notice, NoticeKind, Op, SignedIn},
     limits::BRIEF_SESSION,
     link::HostPort,
-    sealing::sealing_key,
 };
 use tokio::{
     task::JoinHandle,
@@ -26,20 +25,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Application, Ends, Local, SignedInAs, Status, Waiter, Wish,
+    attempt::{Entrance, attempt},
     backoff::{delay, kicked_delay},
-    connection::{Established, Failure, establish},
+    connection::{Established, Failure},
     roaming::{Moved, Place, Roaming},
     session::{Ending, Request, Session},
     state::{Action, Event, Failed, Lost, Phase},
-    ways::{Ways, know_nodes},
+    ways::know_nodes,
 };
-use crate::{
-    addresses::announced,
-    copies::blocking,
-    identity::Identity,
-    random::{self, jitter},
-    store::{Attempting, Met},
-};
+use crate::{copies::blocking, identity::Identity, random::jitter, store::Met};
 
 /// To a user whose password the directory has no more.
 const PASSWORD_AGAIN: &str = "set your password once more: dosctl password";
@@ -130,86 +124,6 @@ pub(crate) async fn run(local: Arc<Local>, ends: Ends, wanted: bool, stop: Cance
         }
     }
     actor.sign_out().await;
-}
-
-/// What a peer that registers brings.
-struct Entrance {
-    name: Option<PeerName>,
-    invite: Option<Box<str>>,
-}
-
-/// The ways to the directory, from the port at which this daemon listens if others may connect to that.
-fn ways_of(local: &Local, identity: &Identity) -> Ways {
-    let ways = Ways::of(&identity.server, local.last.lock().as_ref(), jitter());
-    if local.config.reachable { ways.sharing(local.listen) } else { ways }
-}
-
-/// Signs in once, or registers: at the first node that does not fail to.
-async fn attempt(
-    local: &Local,
-    identity: &Identity,
-    (entrance, force): (Option<Entrance>, bool),
-) -> Result<Established, Failure> {
-    let mut ways = ways_of(local, identity);
-    loop {
-        let outcome = attempt_once(local, identity, &mut ways, (entrance.as_ref(), force)).await;
-        match &outcome {
-            Err(failure) if failure.kind == Failed::Unreachable && ways.has_more() => {}
-            Ok(established) => {
-                *local.last.lock() = Some(established.at.clone());
-                return outcome;
-            }
-            Err(_) => return outcome,
-        }
-    }
-}
-
-async fn attempt_once(
-    local: &Local,
-    identity: &Identity,
-    ways: &mut Ways,
-    (entrance, force): (Option<&Entrance>, bool),
-) -> Result<Established, Failure> {
-    let refused = |error| Failure::refused(error);
-    let nonce = random::bytes::<16>().map_err(|error| refused(error.into()))?;
-    let begun = local.store.begin_attempt(nonce.into()).await.map_err(|error| refused(error.into()))?;
-    let Attempting { stored, state, proof } = begun;
-    let mapped = local.mapped.borrow().address;
-    let (port, addresses) = announced(&local.config, (local.listen, mapped), &identity.server);
-    let state = Some(state);
-    // No seed fails here.
-    let sealing = sealing_key(&identity.secret).ok().map(Box::new);
-    let sign_in = SignIn {
-        instance: local.instance,
-        port,
-        addresses,
-        force,
-        stored,
-        sealing,
-        state,
-        rendezvous: local.config.reachable,
-    };
-    let op = match entrance {
-        Some(Entrance { name, invite }) => {
-            let (name, invite) = (name.clone(), invite.clone());
-            Op::Register(Register { name, invite, password: None, sign_in })
-        }
-        None => Op::SignIn(sign_in),
-    };
-    let again = if let Op::SignIn(sign_in) = &op { Some(sign_in.clone()) } else { None };
-    let failure = match Box::pin(establish(ways, identity, (op, stored))).await {
-        Err(failure) if failure.kind == Failed::Unknown => failure,
-        other => return other,
-    };
-    // A directory that was restored may have forgotten this peer.
-    let (Some(id), Some(proof), Some(sign_in)) = (identity.id, proof, again) else { return Err(failure) };
-    let reclaim = Reclaim { id, name: identity.name.clone(), proof, sign_in };
-    let reclaim = Op::Reclaim(Box::new(reclaim));
-    let mut ways = ways_of(local, identity);
-    match Box::pin(establish(&mut ways, identity, (reclaim, stored))).await {
-        Err(Failure { kind: Failed::Refused | Failed::Unknown, .. }) => Err(failure),
-        other => other,
-    }
 }
 
 impl Actor {
@@ -340,6 +254,7 @@ impl Actor {
             }
             None => (identity, None),
         };
+        self.roaming.begin(Place::now(&self.local, self.directory));
         let local = Arc::clone(&self.local);
         let attempt = async move { Box::pin(attempt(&local, &identity, (entrance, force))).await };
         self.attempt = Some(tokio::spawn(attempt));
@@ -482,7 +397,7 @@ impl Actor {
     }
 
     /// The host is elsewhere, or was away: a new session takes the place of the old one, which the directory may not know to be dead, and
-    /// nobody waits for the next attempt.
+    /// nobody waits for the next attempt, nor for the end of one that began elsewhere.
     async fn moved(&mut self, moved: Moved) {
         let why = match moved {
             Moved::Place => "the addresses of this host, or its way to the directory, have changed",
@@ -497,9 +412,15 @@ impl Actor {
                 self.due = self.due.map(|_| Instant::now());
             }
             Phase::Waiting(attempt) if !attempt.kicked => {
+                tracing::debug!(why, "trying now");
                 self.due = None;
                 self.step(Event::Due).await;
             }
+            Phase::Connecting(attempt) => {
+                tracing::debug!(why, "trying anew");
+                self.connect(attempt.force, self.local.identity.registered().map(|(_, identity)| identity));
+            }
+            // A registration is not begun twice.
             _ => {}
         }
     }

@@ -1,9 +1,10 @@
 //! The session to the directory: asking it, and going online and offline.
 //!
-//! [`state`] decides, [`actor`] acts, [`connection`] signs in, [`session`] carries a live session. What always holds: a
+//! [`state`] decides, [`actor`] acts, [`attempt`] and [`connection`] sign in, [`session`] carries a live session. What always holds: a
 //! request made while there is no session waits a moment for one if one is wanted, and fails at once if none is.
 
 mod actor;
+mod attempt;
 mod backoff;
 mod connection;
 mod login;
@@ -25,7 +26,6 @@ use dos_protocol::{
     Code, Instance, OperationId, PeerId, PeerName, Reason, Seq, Timestamp, WireError,
     control::SessionState,
     directory::{Answer, Call, Op, PeerNews, RendezvousCall, Share, ViewsChange},
-    link::HostPort,
     model::{Address, PreviewSize},
 };
 use futures_util::future::BoxFuture;
@@ -168,7 +168,7 @@ pub(crate) struct Local {
     /// Where what followed peers do goes.
     pub(crate) peer_news: mpsc::Sender<PeerNews>,
     /// The address of the directory that led to the last session.
-    pub(crate) last: Mutex<Option<HostPort>>,
+    pub(crate) last: Mutex<Option<ways::Last>>,
 }
 
 /// The actor's ends of an [`Upstream`].

@@ -51,6 +51,9 @@ pub(crate) enum Failed {
     Unreachable,
     /// The directory refuses, or is not the one: only people can change that.
     Refused,
+    /// At one of its addresses is another server, and nobody at the others: a person is told of that one, and the directory may be back at any
+    /// moment.
+    Elsewhere,
     /// Another daemon is signed in with the ID.
     Conflict,
     /// The directory does not know our key.
@@ -188,7 +191,9 @@ fn failed(attempt: Try, why: Failed) -> (Phase, Action) {
         Failed::Conflict if attempt.asked || conflicts > CONFLICTS_MAX => (Phase::Offline, Action::GiveUp),
         // Unasked it is tried on: the directory may have been restored from an old backup, and be restored better.
         Failed::Unknown if attempt.asked => (Phase::Offline, Action::GiveUp),
-        Failed::Conflict | Failed::Unreachable => (Phase::Waiting(next), Action::Retry(attempt.failures)),
+        Failed::Conflict | Failed::Unreachable | Failed::Elsewhere => {
+            (Phase::Waiting(next), Action::Retry(attempt.failures))
+        }
         Failed::Refused | Failed::Unknown => (Phase::Waiting(next), Action::RetrySlowly),
     }
 }
@@ -205,6 +210,7 @@ mod tests {
     const ASKED: Try = Try { asked: true, ..FIRST };
     const FORCED: Try = Try { force: true, ..ASKED };
     const SECOND: Try = Try { failures: 1, ..FIRST };
+    const HELD: Try = Try { conflicts: 1, ..SECOND };
 
     #[test]
     fn every_transition_is_as_in_the_table() {
@@ -240,17 +246,13 @@ mod tests {
             (P::Connecting(FORCED), E::Login { force: false }, P::Connecting(FORCED), A::Nothing),
             (P::Connecting(FIRST), E::Logout, P::Offline, A::Abandon),
             (P::Connecting(FIRST), E::Failed(Failed::Unreachable), P::Waiting(SECOND), A::Retry(0)),
+            (P::Connecting(FIRST), E::Failed(Failed::Elsewhere), P::Waiting(SECOND), A::Retry(0)),
             (P::Connecting(FIRST), E::Failed(Failed::Refused), P::Waiting(SECOND), A::RetrySlowly),
             (P::Connecting(FIRST), E::Failed(Failed::Unknown), P::Waiting(SECOND), A::RetrySlowly),
             (P::Connecting(ASKED), E::Failed(Failed::Unknown), P::Offline, A::GiveUp),
             (P::Registering, E::Failed(Failed::Unknown), P::Unregistered, A::Nothing),
             (P::Connecting(ASKED), E::Failed(Failed::Conflict), P::Offline, A::GiveUp),
-            (
-                P::Connecting(FIRST),
-                E::Failed(Failed::Conflict),
-                P::Waiting(Try { conflicts: 1, ..SECOND }),
-                A::Retry(0),
-            ),
+            (P::Connecting(FIRST), E::Failed(Failed::Conflict), P::Waiting(HELD), A::Retry(0)),
             (
                 P::Connecting(Try { conflicts: CONFLICTS_MAX, ..FIRST }),
                 E::Failed(Failed::Conflict),

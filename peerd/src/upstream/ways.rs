@@ -2,7 +2,8 @@
 //!
 //! What always holds: an address counts as one that answers when the node behind it has proved the directory's key, for which its program
 //! has to run: a stopped one takes connections for a long while. The next address is tried as soon as one has failed, and beside
-//! one that is slow. What was tried and failed is not tried again in the same attempt.
+//! one that is slow. What was tried and failed is not tried again in the same attempt. What led there the last time comes first, of the addresses of
+//! the directory and of those that its name stands for.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -49,16 +50,33 @@ pub(super) struct Opened {
 #[derive(Debug)]
 pub(super) struct Ways {
     left: VecDeque<HostPort>,
+    hints: Hints,
+}
+
+/// What of this host and of the last session makes a connection.
+#[derive(Debug, Clone, Copy, Default)]
+struct Hints {
     /// A listener whose port to share.
     listen: Option<SocketAddr>,
+    /// The directory's end of the last session.
+    known: Option<SocketAddr>,
+}
+
+/// What led to the last session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Last {
+    /// Of the addresses of the directory.
+    pub(super) at: HostPort,
+    /// Of those that it stands for.
+    pub(super) directory: SocketAddr,
 }
 
 impl Ways {
     /// Those of a link: first the one that led to the last session, then the others from a random one on, so that the peers of a node
     /// that ends do not all go to the same other one.
-    pub(super) fn of(link: &JoinLink, last: Option<&HostPort>, random: u32) -> Self {
+    pub(super) fn of(link: &JoinLink, last: Option<&Last>, random: u32) -> Self {
         let mut all: VecDeque<HostPort> = link.addresses().collect();
-        let first = last.and_then(|last| all.iter().position(|address| address == last));
+        let first = last.and_then(|last| all.iter().position(|address| *address == last.at));
         let first = first.and_then(|first| all.remove(first));
         let turn = usize::try_from(random).unwrap_or(0).checked_rem(all.len()).unwrap_or(0);
         // Of a link that has led nowhere yet the first address is the one that its maker prefers.
@@ -68,12 +86,12 @@ impl Ways {
         if let Some(first) = first {
             all.push_front(first);
         }
-        Self { left: all, listen: None }
+        Self { left: all, hints: Hints { listen: None, known: last.map(|last| last.directory) } }
     }
 
     /// The same, from the port of the listener at this address where that is possible.
     pub(super) fn sharing(self, listen: SocketAddr) -> Self {
-        Self { listen: Some(listen), ..self }
+        Self { hints: Hints { listen: Some(listen), ..self.hints }, ..self }
     }
 
     /// Whether there are addresses that were not tried.
@@ -92,7 +110,7 @@ impl Ways {
                     (Some(next), last) => {
                         why = last;
                         trying.push(next.clone());
-                        tried.push(dial(tls, next, self.listen));
+                        tried.push(dial(tls, next, self.hints));
                     }
                     (None, Some(why)) => return Err(why),
                     (None, None) => return Err(nowhere()),
@@ -116,7 +134,7 @@ impl Ways {
                 () = sleep(BESIDE_AFTER), if !self.left.is_empty() => {
                     if let Some(next) = self.left.pop_front() {
                         trying.push(next.clone());
-                        tried.push(dial(tls, next, self.listen));
+                        tried.push(dial(tls, next, self.hints));
                     }
                 }
             }
@@ -124,12 +142,14 @@ impl Ways {
     }
 }
 
-/// Of two failures the one that a person has to know of: another server may answer where a node was.
+/// Of two failures the one that a person has to know of: another server may answer where a node was. As long as not all are of that kind, the
+/// directory may be back.
 fn graver(one: Option<Failure>, other: Failure) -> Failure {
-    match one {
-        Some(one) if one.kind == Failed::Refused => one,
-        _ => other,
-    }
+    let Some(one) = one else { return other };
+    let is_reached = |failure: &Failure| failure.kind != Failed::Unreachable;
+    let kind = if one.kind == other.kind { one.kind } else { Failed::Elsewhere };
+    let told = if is_reached(&one) { one } else { other };
+    Failure { kind, ..told }
 }
 
 fn nowhere() -> Failure {
@@ -140,12 +160,18 @@ fn nowhere() -> Failure {
 /// A connection, and the directory's end of it and this daemon's.
 type Dialled = (HostPort, Result<(Stream<TcpStream>, [SocketAddr; 2]), Failure>);
 
-async fn dial(tls: &ClientTls, at: HostPort, listen: Option<SocketAddr>) -> Dialled {
+async fn dial(tls: &ClientTls, at: HostPort, hints: Hints) -> Dialled {
     let outcome = match resolve(&at).await {
-        Ok(addresses) => first_of(tls, &at, addresses.into(), listen).await,
+        Ok(addresses) => first_of(tls, &at, known_first(addresses, hints.known), hints.listen).await,
         Err(error) => Err(Failure::unreachable(&at, error.to_string())),
     };
     (at, outcome)
+}
+
+/// The address that led there the last time, if the name still stands for it, and the others behind it.
+fn known_first(mut addresses: Vec<SocketAddr>, known: Option<SocketAddr>) -> VecDeque<SocketAddr> {
+    addresses.sort_by_key(|address| Some(*address) != known);
+    addresses.into()
 }
 
 /// Connects to the first of the addresses that a name stands for at which the key is proved: behind the others there may be nobody, or somebody else.
@@ -275,7 +301,8 @@ mod tests {
     fn the_last_good_address_comes_first_and_the_others_take_turns() {
         let all = named(&["a", "b", "c"]);
         let order = |last: Option<&str>, random| {
-            let last = last.map(|last| format!("{last}:1").parse().unwrap());
+            let directory = "192.0.2.1:1".parse().unwrap();
+            let last = last.map(|last| Last { at: format!("{last}:1").parse().unwrap(), directory });
             Ways::of(&link(&all), last.as_ref(), random)
                 .left
                 .iter()
@@ -320,7 +347,24 @@ mod tests {
         assert_eq!(directory.to_string(), addresses[3].to_string());
         let mut strangers = Ways::of(&link(&[addresses[2].clone(), addresses[0].clone()]), None, 0);
         let failure = strangers.open(&tls).await.err().unwrap();
-        assert_eq!(failure.kind, Failed::Refused, "that a server has another key is told");
+        assert!(failure.error.message.contains("its key differs"), "{}", failure.error.message);
+        assert_eq!(failure.kind, Failed::Elsewhere, "the other address may be the directory's, and it away");
+        let mut strangers = Ways::of(&link(&[addresses[2].clone()]), None, 0);
+        assert_eq!(strangers.open(&tls).await.err().unwrap().kind, Failed::Refused);
+    }
+
+    #[test]
+    fn of_the_addresses_of_a_name_the_one_that_led_there_comes_first_while_it_is_one() {
+        let all: Vec<SocketAddr> = (1..4).map(|last| ([192, 0, 2, last], 5001).into()).collect();
+        let order = |known: Option<SocketAddr>| {
+            known_first(all.clone(), known)
+                .iter()
+                .map(|at| at.ip().to_string().pop().unwrap())
+                .collect::<String>()
+        };
+        assert_eq!(order(None), "123");
+        assert_eq!(order(Some(all[2])), "312");
+        assert_eq!(order(Some(([192, 0, 2, 9], 5001).into())), "123", "it has moved");
     }
 
     #[test]

@@ -9,8 +9,12 @@
 //!
 //! Needs root and `ip` (Debian: iproute2); says clearly that it was skipped where it cannot run.
 
+mod announced;
+mod far;
 mod mapping;
+mod named;
 mod nat;
+mod roaming;
 mod ways;
 
 use std::{
@@ -164,7 +168,7 @@ fn peers_that_cannot_reach_each_other_go_through_the_relay_and_directly_once_the
     let stage = Stage::at("203.0.113.1", Some(&lines.directory), &[]);
     let manual = ["--auto-fetch", "false"];
     let mut alice = stage.peer_in("alice", Some(&lines.alice), &manual);
-    let bob = stage.peer_in("bob", Some(&lines.bob), &manual);
+    let mut bob = stage.peer_in("bob", Some(&lines.bob), &manual);
     for (seed, name) in [(1, "sea"), (2, "hill")] {
         pictures::write(&alice.dir.join(name), seed);
         give(&alice, &bob, name, &alice.dir.join(name));
@@ -177,6 +181,9 @@ fn peers_that_cannot_reach_each_other_go_through_the_relay_and_directly_once_the
     assert!(bob.ctl(&["ping", "alice"]).ok().contains("(relayed)"));
 
     lines.lift().unwrap();
+    // The connection through the relay is kept for a while.
+    bob.restart();
+    bob.online();
     let direct = bob.json(&["fetch", "alice/hill"]);
     assert_eq!(direct["way"], "direct", "{direct}");
     assert!(direct["address"].as_str().unwrap().starts_with("192.0.2.1:"), "{direct}");

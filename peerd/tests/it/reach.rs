@@ -38,6 +38,13 @@ fn an_owner_that_cannot_be_reached_is_reached_through_the_directory() {
     assert_eq!(bob.view("alice/sea"), original);
     let again = bob.json(&["fetch", "alice/sea"]);
     assert_eq!(again["way"], serde_json::Value::Null, "it is here already");
+    // The next one finds the connection open.
+    let calls = || fs::read_to_string(stage.path("dosd.log")).unwrap().matches("relaying a call").count();
+    assert_eq!(calls(), 1);
+    pictures::write(&alice.dir.join("sky.jpg"), 2);
+    give(&alice, &bob, "sky", &alice.dir.join("sky.jpg"));
+    assert_eq!(bob.json(&["fetch", "alice/sky"])["way"], "relayed");
+    assert_eq!(calls(), 1, "another call was made");
     let pong = bob.json(&["ping", "alice"]);
     assert_eq!((&pong["way"], &pong["name"]), (&"relayed".into(), &"alice".into()));
     assert!(pong["round_trip_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{pong}");

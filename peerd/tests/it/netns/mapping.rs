@@ -143,9 +143,8 @@ fn lay_ipv6(networks: &Networks) -> Result<(), String> {
     )
 }
 
-#[test]
-fn a_router_that_shuts_ipv6_is_asked_to_let_the_port_through() {
-    let test = "a_router_that_shuts_ipv6_is_asked_to_let_the_port_through";
+/// Alice's router lets a port of IPv6 through for who asks in this way.
+fn lets_through(test: &str, by: By) {
     if !has_program("miniupnpd") {
         return skipped(test, "there is no miniupnpd");
     }
@@ -157,9 +156,13 @@ fn a_router_that_shuts_ipv6_is_asked_to_let_the_port_through() {
         return skipped(test, &why);
     }
     let stage = Stage::at("203.0.113.1", Some(networks.name(Networks::DIRECTORY)), &[]);
-    fs::write(stage.path("miniupnpd.conf"), miniupnpd(By::Pcp, "la0", &stage.path("leases"))).unwrap();
+    fs::write(stage.path("miniupnpd.conf"), miniupnpd(by, "la0", &stage.path("leases"))).unwrap();
     let router = networks.name(ROUTER);
     let _mapper = mapper(&stage, router, &[]);
+    if by == By::Upnp {
+        // miniupnpd answers PCP over IPv6 in any case.
+        nft(router, "insert rule inet filter input meta nfproto ipv6 udp dport 5351 drop").unwrap();
+    }
     let arguments = ["--auto-fetch", "false", "--port-mapping", "off"];
     let mut alice = stage.peer_in("alice", Some(networks.name(Networks::ALICE)), &arguments);
     let bob = stage.peer_in("bob", Some(networks.name(Networks::BOB)), &arguments);
@@ -176,6 +179,19 @@ fn a_router_that_shuts_ipv6_is_asked_to_let_the_port_through() {
     let mut tried = explained["tried"].as_array().unwrap().iter();
     let there = tried.find(|one| one["address"] == inside.as_str()).unwrap();
     assert_eq!(there["error"], serde_json::Value::Null, "{}", rules(router));
+    // nft lists the address that miniupnpd has written into its rule as a number.
+    let is_open = || rules(router).contains("0x20010db8000200000000000000000002");
+    assert!(is_open(), "{}", rules(router));
     assert!(alice.peerd.take().unwrap().signal(Signal::TERM).success());
-    assert!(!rules(router).contains("2001:db8:2::2"), "it is taken back: {}", rules(router));
+    assert!(!is_open(), "it is taken back: {}", rules(router));
+}
+
+#[test]
+fn a_router_that_shuts_ipv6_is_asked_to_let_the_port_through() {
+    lets_through("a_router_that_shuts_ipv6_is_asked_to_let_the_port_through", By::Pcp);
+}
+
+#[test]
+fn a_router_that_shuts_ipv6_and_knows_upnp_alone_is_asked_as_well() {
+    lets_through("a_router_that_shuts_ipv6_and_knows_upnp_alone_is_asked_as_well", By::Upnp);
 }

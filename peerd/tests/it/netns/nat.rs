@@ -111,7 +111,7 @@ fn expected(caller: Router, owner: Router) -> &'static [&'static str] {
 }
 
 /// Has a namespace pass on what is not for itself.
-fn route(namespace: &str) -> Result<(), String> {
+pub(super) fn route(namespace: &str) -> Result<(), String> {
     let on = ["netns", "exec", namespace, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"];
     ip(&on)
 }
