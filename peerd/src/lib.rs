@@ -321,6 +321,7 @@ fn spawn_others(
         cache: services.cache.clone(),
         feed: Arc::clone(&services.feed),
         source: Arc::clone(&services.ledger.source),
+        trust: Arc::clone(&services.trust),
     };
     let (interest, upstream) = (Arc::clone(&services.presence), Arc::clone(&services.upstream));
     vec![

@@ -4,9 +4,12 @@
 //! is noted, reported and used for nothing. Only a person replaces a pinned key. A name leads to the peer that came to be known
 //! under it, whatever the directory calls by that name now.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use dos_protocol::{
@@ -27,6 +30,9 @@ use crate::{
     store::{Compared, Error, Pin, SeenImage, Store, Told},
 };
 
+/// Peers of which it is remembered where they were.
+const KNOWN_MAX: usize = 1024;
+
 /// Whom to believe.
 #[derive(Debug)]
 pub(crate) struct Trust {
@@ -35,11 +41,13 @@ pub(crate) struct Trust {
     pub(crate) feed: Arc<Feed>,
     /// Contacts of which another key was seen: `status` is answered from memory.
     changes: AtomicU64,
+    /// Where the directory said the last time that they are, since this daemon runs. When full, it starts anew.
+    known: Mutex<HashMap<PeerId, Contact>>,
 }
 
 impl Trust {
     pub(crate) fn new(store: Store, directory: Arc<dyn Directory>, feed: Arc<Feed>) -> Self {
-        Self { store, directory, feed, changes: AtomicU64::new(0) }
+        Self { store, directory, feed, changes: AtomicU64::new(0), known: Mutex::default() }
     }
 
     /// Contacts of which another key was seen.
@@ -64,7 +72,22 @@ impl Trust {
         let contact = self.ask(peer).await?;
         let name = contact.name.clone();
         self.meet(Told { peer, key: contact.key, sealing: contact.sealing, name }).await?;
+        let mut known = self.all_known();
+        if known.len() >= KNOWN_MAX && !known.contains_key(&peer) {
+            known.clear();
+        }
+        known.insert(peer, contact.clone());
+        drop(known);
         Ok(contact)
+    }
+
+    /// What the directory said the last time of a peer with which this one has to do. It may be elsewhere by now, or gone.
+    pub(crate) fn known(&self, peer: PeerId) -> Option<Contact> {
+        self.all_known().get(&peer).cloned()
+    }
+
+    fn all_known(&self) -> MutexGuard<'_, HashMap<PeerId, Contact>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// As [`Self::contact`], for a look that pins nothing.

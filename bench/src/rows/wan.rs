@@ -225,43 +225,47 @@ impl Scene<'_> {
             .bar(Bar::RatioAtMost(MANY_TIMES)))
     }
 
-    /// A view by somebody who has never spoken with the owner, and one more.
+    /// A view by somebody who knows the owner, and one more; and a view by somebody who has never heard of them.
     fn views(&self) -> anyhow::Result<Vec<Row>> {
-        let (mut cold, mut next, mut raw) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut first, mut cold, mut next, mut raw) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let file = self.dir.join("viewed.jpg");
         motion_photo(&file, VIEWED_BYTES)?;
         let server =
             within(self.emulator.near(), || RawServer::start(&self.raw, &file, &format!("{NEAR}:0")))?;
         for round in 0..self.rounds {
             raw.push(self.raw_copy(&server)?);
-            let names = ["first", "second"].map(|name| format!("{name}{round}"));
-            let viewer =
-                viewer(self.emulator, &self.programs, (&self.dir, &format!("viewer{round}")), &self.link)?;
-            for name in &names {
+            let someone = |name: &str| {
+                viewer(self.emulator, &self.programs, (&self.dir, &format!("{name}{round}")), &self.link)
+            };
+            let (stranger, contact) = (someone("stranger")?, someone("contact")?);
+            contact.run(&["send", "alice", "may I see it?"])?;
+            let names = ["first", "second", "third"].map(|name| format!("{name}{round}"));
+            let viewers = [&stranger, &contact, &contact];
+            for (name, viewer) in names.iter().zip(viewers) {
                 let file = self.dir.join(format!("{name}.jpg"));
                 motion_photo(&file, VIEWED_BYTES)?;
                 self.alice.run(&["add", &file.display().to_string()])?;
-                give(&self.alice, &viewer, name)?;
+                give(&self.alice, viewer, name)?;
             }
-            for (name, times) in names.iter().zip([&mut cold, &mut next]) {
+            let times = [&mut first, &mut cold, &mut next];
+            for ((name, viewer), times) in names.iter().zip(viewers).zip(times) {
                 let path = format!("alice/{name}");
                 times.push(timed(&mut viewer.command(&["view", &path, "-o", name]))?);
             }
         }
+        let seconds = |times: &[Duration]| times.iter().map(Duration::as_secs_f64).collect::<Vec<_>>();
         let row = |name: &str, times: &[Duration], most: f64| {
-            let times: Vec<f64> = times.iter().map(Duration::as_secs_f64).collect();
-            let (time, trip) = (median(&times), self.path.round_trip_s());
+            let (time, trip) = (median(&seconds(times)), self.path.round_trip_s());
             Row::new(format!("{}: {name}", self.path), Unit::Seconds)
                 .ours(time)
                 .raw(trip, "a round trip")
                 .bar(Bar::RatioAtMost(most))
         };
-        let beyond = median(&cold.iter().map(Duration::as_secs_f64).collect::<Vec<_>>()) - median(&raw);
-        let what = format!("{}: view of 227 kB, no connection yet, beyond raw TCP", self.path);
+        let what = format!("{}: view of 227 kB, of an owner who is not known, beyond raw TCP", self.path);
         Ok(vec![
             row("view of 227 kB, no connection yet", &cold, COLD_MAX),
             Row::new(what, Unit::Seconds)
-                .ours(beyond)
+                .ours(median(&seconds(&first)) - median(&raw))
                 .raw(self.path.round_trip_s(), "a round trip")
                 .bar(Bar::RatioAtMost(BEYOND_TCP_MAX)),
             row("view of the next picture", &next, NEXT_MAX),

@@ -7,7 +7,7 @@
 //! of them might evict each other for ever.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -32,11 +32,15 @@ use crate::{
     },
     settings::CurrentSettings,
     source::Source,
+    trust::Trust,
     upstream::Upstream,
 };
 
 /// Copies that are fetched together: while some are on their way, others are put on the disk, and the next are asked for.
 const FETCHES_MAX: usize = 8;
+
+/// Owners who are looked up together.
+const OWNERS_MAX: usize = 16;
 
 /// A copy that its owner does not give is asked for again after this time, unless the grant changes before.
 const COPY_AGAIN: Duration = Duration::from_secs(300);
@@ -50,6 +54,7 @@ pub(crate) struct Fetching {
     pub(crate) cache: Cache,
     pub(crate) feed: Arc<Feed>,
     pub(crate) source: Arc<dyn Source>,
+    pub(crate) trust: Arc<Trust>,
 }
 
 /// Which grants are left alone for how long.
@@ -124,11 +129,14 @@ pub(crate) async fn run(fetching: Fetching, stop: CancellationToken) {
             worker.pauses.clear();
             look = true;
         }
-        if look && session.is_some() && fetching.settings.get().auto_fetch {
+        if look && session.is_some() {
+            let work = async {
+                if fetching.settings.get().auto_fetch { worker.pass().await } else { worker.learn().await }
+            };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                next = worker.pass() => again = next,
+                next = work => again = next,
             }
             look = false;
         }
@@ -150,6 +158,26 @@ pub(crate) async fn run(fetching: Fetching, stop: CancellationToken) {
 }
 
 impl Worker {
+    /// Copies are fetched when somebody wants to see them: their owners can be called at once then, and need not be looked up first.
+    async fn learn(&self) -> Option<Instant> {
+        if let Err(error) = self.try_learn().await {
+            tracing::debug!(error = %error.message, "where owners are is found out when it is needed");
+        }
+        None
+    }
+
+    async fn try_learn(&self) -> Result<(), WireError> {
+        let Fetching { identity, cache, trust, .. } = &*self.fetching;
+        let Some((me, _)) = identity.registered() else { return Ok(()) };
+        let lacking = cache.store.lacking(me, None).await?;
+        let owners: BTreeSet<PeerId> = lacking.iter().map(|grant| grant.path.owner).collect();
+        for owner in owners.into_iter().filter(|owner| trust.known(*owner).is_none()).take(OWNERS_MAX) {
+            trust.contact(owner).await?;
+            tracing::debug!(%owner, "an owner was looked up");
+        }
+        Ok(())
+    }
+
     /// Begins to fetch everything that is missing. Returns when to look again at the latest, if anything is left.
     async fn pass(&mut self) -> Option<Instant> {
         match self.try_pass().await {

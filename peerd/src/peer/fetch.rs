@@ -31,8 +31,9 @@ use zeroize::Zeroizing;
 use super::Peers;
 use super::{
     carry::{Called, Carried, Search, carry, has_led, here, unless_stalled},
-    dial::{Dialed, dial},
+    dial::Dialed,
     intake::Intake,
+    known::reach,
     lines::{Joined, Open, To, Turn, keep_swept},
     serve::short,
 };
@@ -263,51 +264,48 @@ async fn call(
     let search = |route, here| Search { peers, identity, grant, stage, start, route, here };
     let ahead = Vec::new();
     let bytes = grant.sealed.bytes.saturating_sub(start);
-    let mut line = None;
-    if let Some(pin) = peers.store.pin(owner).await? {
-        let to = To { peer: owner, key: pin.contact.key };
-        let turn = match peers.lines.join(to, bytes, request.clone()) {
-            Joined::Kept(line, open) => Some(Turn { line, open, is_asked: false }),
-            // What it waited for may have failed.
-            Joined::Waits(turn) => turn.await.ok(),
-            Joined::Alone(alone) => {
-                line = Some((to, alone));
-                None
+    let begun = Instant::now();
+    let (key, told) = match peers.store.pin(owner).await? {
+        Some(pin) => (pin.contact.key, None),
+        None => {
+            let told = peers.trust.contact(owner).await?;
+            (told.key, Some((told, begun)))
+        }
+    };
+    let to = To { peer: owner, key };
+    let (turn, line) = match peers.lines.join(to, bytes, request.clone()) {
+        Joined::Kept(line, open) => (Some(Turn { line, open, is_asked: false }), None),
+        // What it waited for may have failed.
+        Joined::Waits(turn) => (turn.await.ok(), None),
+        Joined::Alone(line) => (None, Some(line)),
+    };
+    if let Some(Turn { mut line, open: Open { stream, route }, is_asked }) = turn {
+        let mut stream = Reader::new(stream);
+        let own: &[u8] = if is_asked { &[] } else { &request };
+        let requests = [own, &line.next_requests()].concat();
+        let search = search(route, here(&mut stream));
+        match unless_stalled(search, ask(&mut stream, grant, &requests)).await {
+            // How long one took that was asked for before tells nothing.
+            Ok(asked) if is_asked => {
+                let asked = Asked { round_trip: None, ..asked };
+                return Ok(Called { line, stream, route, to, asked, start, ahead });
             }
-        };
-        if let Some(Turn { mut line, open: Open { stream, route }, is_asked }) = turn {
-            let mut stream = Reader::new(stream);
-            let own: &[u8] = if is_asked { &[] } else { &request };
-            let requests = [own, &line.next_requests()].concat();
-            let search = search(route, here(&mut stream));
-            match unless_stalled(search, ask(&mut stream, grant, &requests)).await {
-                // How long one took that was asked for before tells nothing.
-                Ok(asked) if is_asked => {
-                    let asked = Asked { round_trip: None, ..asked };
-                    return Ok(Called { line, stream, route, to, asked, start, ahead });
-                }
-                Ok(asked) => return Ok(Called { line, stream, route, to, asked, start, ahead }),
-                // The owner may have closed it just then.
-                Err(Broken::Again(error)) => {
-                    tracing::debug!(error = %error.message, "a connection that was kept is of no use");
-                }
-                Err(error) => return Err(error),
+            Ok(asked) => return Ok(Called { line, stream, route, to, asked, start, ahead }),
+            // The owner may have closed it just then.
+            Err(Broken::Again(error)) => {
+                tracing::debug!(error = %error.message, "a connection that was kept is of no use");
             }
+            Err(error) => return Err(error),
         }
     }
-    let asked = Instant::now();
-    let contact = peers.trust.contact(owner).await?;
+    let told = told.filter(|_| line.is_some());
+    let mut line = line.unwrap_or_else(|| peers.lines.begin(to, bytes));
+    let (contact, dialed) = Box::pin(reach(peers, identity, to, told)).await?;
     if contact.addresses.is_empty() && !contact.online {
         let owner = grant.owner_name.as_ref().map_or_else(|| contact.id.to_string(), ToString::to_string);
         return Err(Broken::Final(WireError::new(Code::Offline, format!("{owner} is offline"))));
     }
-    let to = To { peer: owner, key: contact.key };
-    let mut line = match line {
-        Some((known, line)) if known == to => line,
-        _ => peers.lines.begin(to, bytes),
-    };
-    let Dialed { stream, route } =
-        Box::pin(dial(peers, identity, (&contact, asked.elapsed()))).await.map_err(Broken::Again)?;
+    let Dialed { stream, route } = dialed.map_err(Broken::Again)?;
     let mut stream = Reader::new(stream);
     let requests = [request, line.next_requests()].concat();
     let search = search(route, here(&mut stream));

@@ -1,7 +1,7 @@
 //! Peer to peer: serving sealed copies to viewers, fetching them from owners, and direct messages.
 //!
 //! [`listener`] takes connections, [`serve`] answers on one, [`callers`] tells who it is. [`dial`] calls another peer, at its
-//! addresses ([`race`], not too often at one host: [`attempts`]) at one moment with it ([`rendezvous`], from another port for another connection: [`fresh`]), or through the directory ([`relay`]); [`message`] brings a message there, [`fetch`] brings a copy here:
+//! addresses ([`race`], not too often at one host: [`attempts`]) at one moment with it ([`rendezvous`], from another port for another connection: [`fresh`]), or through the directory ([`relay`]); where it was the last time while that is asked ([`known`]); [`message`] brings a message there, [`fetch`] brings a copy here:
 //! [`lines`] carry several transfers, [`carry`] leaves a way for another ([`bad`]: those that bring nothing), [`receive`] reads the bytes, [`intake`]
 //! keeps and verifies them.
 
@@ -15,6 +15,7 @@ pub(crate) mod explain;
 pub(crate) mod fetch;
 mod fresh;
 mod intake;
+mod known;
 mod lines;
 pub(crate) mod listener;
 pub(crate) mod message;

@@ -4,15 +4,24 @@ use std::path::Path;
 
 use image::{ExtendedColorType, RgbImage, codecs::jpeg::JpegEncoder};
 
-/// A JPEG file of 320x240 pixels that is another one for another `seed`.
+/// A JPEG file of 320x240 pixels, some 20 kB, that is another one for another `seed`.
 pub(crate) fn jpeg(seed: u8) -> Vec<u8> {
-    let picture = RgbImage::from_fn(320, 240, |x, y| {
+    sized(seed, 320, 240)
+}
+
+/// A JPEG file of 1 or 2 kB, which is here as soon as its first byte is.
+pub(crate) fn write_small(path: &Path, seed: u8) {
+    std::fs::write(path, sized(seed, 64, 48)).unwrap();
+}
+
+fn sized(seed: u8, width: u32, height: u32) -> Vec<u8> {
+    let picture = RgbImage::from_fn(width, height, |x, y| {
         let wave = |n: u32| u8::try_from((n * (u32::from(seed) + 3)) % 256).unwrap_or(0);
         image::Rgb([wave(x), wave(y), wave(x / 2 + y)])
     });
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, 85)
-        .encode(picture.as_raw(), 320, 240, ExtendedColorType::Rgb8)
+        .encode(picture.as_raw(), width, height, ExtendedColorType::Rgb8)
         .unwrap();
     bytes
 }

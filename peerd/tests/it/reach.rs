@@ -2,11 +2,11 @@
 
 use std::{fs, net::TcpListener, path::Path, process::Stdio};
 
-use dos_testing::Guarded;
+use dos_testing::{Guarded, Signal};
 
 use crate::{
     pictures,
-    stage::{Peer, Stage, wait_until},
+    stage::{Peer, Process, Stage, wait_until},
 };
 
 /// Bytes of copies that are arriving at a peer.
@@ -51,6 +51,55 @@ fn an_owner_that_cannot_be_reached_is_reached_through_the_directory() {
     // The other way round nothing is in the way.
     let pong = alice.json(&["ping", "bob"]);
     assert_eq!((&pong["way"], &pong["address"]), (&"direct".into(), &bob.json(&["status"])["address"]));
+}
+
+fn dosd(stage: &Stage) -> &Process {
+    stage.dosd.as_ref().unwrap()
+}
+
+#[test]
+fn an_owner_is_called_where_it_was_while_the_directory_is_asked_where_it_is() {
+    let stage = Stage::new();
+    let manual = ["--listen", "127.0.0.1:0", "--auto-fetch", "false"];
+    let (mut alice, bob) = (stage.peer("alice"), stage.peer_in("bob", None, &manual));
+    bob.ctl(&["send", "alice", "may I see the sea?"]).ok();
+    for (number, name) in [(1, "sea"), (2, "sky")] {
+        let file = alice.dir.join(format!("{name}.jpg"));
+        pictures::write(&file, number);
+        give(&alice, &bob, name, &file);
+    }
+    // It says nothing: what is known of her is enough to find her, and whatever answers there holds her key.
+    dosd(&stage).stop();
+    let fetched = bob.json(&["fetch", "alice/sea"]);
+    dosd(&stage).send(Signal::CONT);
+    assert_eq!(fetched["way"], "direct", "{fetched}");
+    // She is elsewhere now, and what is known of her leads to somebody who says nothing.
+    let was = alice.json(&["status"])["address"].as_str().unwrap().to_owned();
+    alice.kill();
+    let _silent = TcpListener::bind(&was).unwrap();
+    alice.start();
+    alice.online();
+    assert_ne!(alice.json(&["status"])["address"], *was);
+    let fetched = bob.json(&["fetch", "alice/sky"]);
+    assert_eq!(fetched["address"], alice.json(&["status"])["address"], "{fetched}");
+}
+
+#[test]
+fn owners_of_what_is_not_here_are_looked_up_before_somebody_wants_to_see_it() {
+    let stage = Stage::new();
+    let manual = ["--listen", "127.0.0.1:0", "--auto-fetch", "false", "--log", "peerd=debug"];
+    let (alice, mut bob) = (stage.peer("alice"), stage.peer_in("bob", None, &manual));
+    bob.ctl(&["send", "alice", "may I see the sea?"]).ok();
+    let file = alice.dir.join("sea.jpg");
+    pictures::write(&file, 1);
+    give(&alice, &bob, "sea", &file);
+    bob.restart();
+    bob.online();
+    wait_until("he has asked where she is", || bob.log().contains("an owner was looked up"));
+    dosd(&stage).stop();
+    let fetched = bob.json(&["fetch", "alice/sea"]);
+    dosd(&stage).send(Signal::CONT);
+    assert_eq!(fetched["way"], "direct", "{fetched}");
 }
 
 #[test]

@@ -108,9 +108,9 @@ fn the_first_byte_of_a_relayed_fetch_does_not_wait_for_the_end_of_other_ways() {
             }
             for (times, name) in [(&mut first, format!("first{round}")), (&mut again, format!("next{round}"))]
             {
-                // All of it fits into the first packets: it is here as soon as its first byte is.
                 let file = alice.dir.join(&name);
-                pictures::write(&file, u8::try_from(2 * round).unwrap() + u8::from(name.starts_with("next")));
+                let seed = u8::try_from(2 * round).unwrap() + u8::from(name.starts_with("next"));
+                pictures::write_small(&file, seed);
                 give(&alice, &bob, &name, &file);
                 let begun = Instant::now();
                 let fetched = bob.json(&["fetch", &format!("alice/{name}")]);
