@@ -196,7 +196,8 @@ mod stream {
                     self.body = Some((length, Instant::now() + FRAME_TIME_MAX, room));
                 }
             }
-            self.body().await.map(Some)
+            // Boxed, since most of the time nothing is on its way, and thousands wait for it.
+            Box::pin(self.body()).await.map(Some)
         }
 
         async fn body(&mut self) -> Result<Vec<u8>, FrameError> {

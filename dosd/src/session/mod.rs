@@ -89,7 +89,8 @@ impl SignedIn {
 pub(crate) async fn serve(directory: &Arc<Directory>, signed_in: Box<SignedIn>) -> End {
     let mut running = Running::new(directory, signed_in);
     let end = running.run().await;
-    running.leave(&end).await;
+    // Boxed, like everything that is rare: a session has room for the largest of its parts for as long as it lasts.
+    Box::pin(running.leave(&end)).await;
     end
 }
 
@@ -125,7 +126,8 @@ async fn read_rows(catching_up: &mut Option<BoxFuture<'static, Rows>>) -> Rows {
 /// Until a peer that this one follows may have come online or gone offline; never, while it follows no one.
 async fn news(follower: &mut Option<Box<Follower>>) {
     match follower {
-        Some(follower) => follower.news().await,
+        // Boxed, because most peers follow no one.
+        Some(follower) => Box::pin(follower.news()).await,
         None => futures_util::future::pending().await,
     }
 }
@@ -172,23 +174,33 @@ impl Running<'_> {
     /// Waits for one thing to happen and handles it.
     async fn step(&mut self) -> Result<(), End> {
         self.catch_up();
-        let takes_requests = self.in_flight.len() < REQUESTS_IN_FLIGHT_MAX;
         let wake = match self.clock.due(Instant::now()) {
             Due::Nothing(until) => until,
             Due::Ping => return self.send_ping(),
             Due::Drop => return Err(End::Silent),
             Due::SendAway => return self.send_away().await,
         };
+        match self.wait(wake).await? {
+            Some(push) => self.pushed(push).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until then for one thing to happen, and handles it unless it is a push. Apart from that, so that an idle session keeps no room for what
+    /// that takes.
+    async fn wait(&mut self, until: Instant) -> Result<Option<Push>, End> {
+        let takes_requests = self.in_flight.len() < REQUESTS_IN_FLIGHT_MAX;
         // What the peer is owed comes before what it sends: one that sends without a pause is still sent its updates.
         tokio::select! {
             biased;
-            push = self.pushes.recv() => self.pushed(push).await,
-            Some(done) = self.in_flight.next(), if !self.in_flight.is_empty() => self.answer(done),
-            rows = read_rows(&mut self.catching_up) => self.caught_up(rows),
-            () = news(&mut self.follower) => self.send_presence(),
-            read = self.reader.next(), if takes_requests => self.read(read),
-            () = sleep_until(wake) => Ok(()),
+            push = self.pushes.recv() => return Ok(Some(push)),
+            Some(done) = self.in_flight.next(), if !self.in_flight.is_empty() => self.answer(done)?,
+            rows = read_rows(&mut self.catching_up) => self.caught_up(rows)?,
+            () = news(&mut self.follower) => self.send_presence()?,
+            read = self.reader.next(), if takes_requests => self.read(read)?,
+            () = sleep_until(until) => {}
         }
+        Ok(None)
     }
 
     /// Takes along what else is ready, then writes everything at once.
@@ -233,7 +245,8 @@ impl Running<'_> {
             .settings()
             .idle_timeout
             .map_or_else(String::new, |idle_max| format!(" for {}", format_duration(idle_max)));
-        self.close(notice(NoticeKind::Idle, &format!("signed out: nothing was asked{idle}"))).await
+        let notice = notice(NoticeKind::Idle, &format!("signed out: nothing was asked{idle}"));
+        Box::pin(self.close(notice)).await
     }
 
     /// Makes the peer offline, then lets the connection go.
@@ -253,5 +266,21 @@ impl Running<'_> {
             return;
         }
         hang_up(&mut self.reader).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a task keeps for it, in bytes.
+    fn room<'a, F: Future>(_: fn(&'a Arc<Directory>, Box<SignedIn>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_session_keeps_room_for_little() {
+        let room = room(serve);
+        assert!(room <= 896, "{room} bytes");
     }
 }

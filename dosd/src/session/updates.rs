@@ -39,7 +39,7 @@ impl Running<'_> {
                 }
                 self.send_ping()
             }
-            Push::Close(notice) => self.close(notice).await,
+            Push::Close(notice) => Box::pin(self.close(notice)).await,
         }
     }
 
