@@ -26,14 +26,35 @@ use crate::{Guarded, skipped, wait_until};
 /// With this in the environment a missing server is an error.
 pub const REQUIRED: &str = "DOS_TEST_POSTGRES";
 
+/// What it shares between its processes is in its directory, where nothing is left of one that is killed.
+const SETTINGS: &str = "listen_addresses = ''
+max_connections = 300
+dynamic_shared_memory_type = mmap
+";
+
 /// The user of the database, who may do everything there.
 const USER: &str = "dosd";
+
+/// Ends the server in the directory `$1`, whose program is `$2`, and removes the directory, as soon as nobody holds the other end of its standard
+/// input. Ctrl-C is for the tests: whoever they leave behind is ended when they are gone.
+const WATCH: &str = r#"
+trap '' INT
+read -r _
+pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+if [ -n "$pid" ] && [ "$(readlink "/proc/$pid/exe")" = "$2" ]; then
+    kill -QUIT "$pid"
+    while [ -e "/proc/$pid" ]; do sleep 0.05; done
+fi
+rm -rf "$1"
+"#;
 
 /// A server.
 #[derive(Debug)]
 pub struct Postgres {
     /// Dropped first: the process that uses the directory.
     process: Mutex<Option<Guarded>>,
+    /// Ends it where this is not dropped: with a process of tests that is killed, or one that keeps it until its own end.
+    watcher: Option<Guarded>,
     home: PathBuf,
     programs: PathBuf,
     runs_as: Option<(u32, u32)>,
@@ -48,6 +69,7 @@ static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
 impl Drop for Postgres {
     fn drop(&mut self) {
         drop(self.process.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.watcher.take());
         // What cannot be removed is in a place for such things.
         drop(fs::remove_dir_all(&self.home));
     }
@@ -102,13 +124,14 @@ impl Postgres {
             chown(&home, Some(user), Some(group)).expect("the directory cannot be given away");
         }
         let (databases, port) = (AtomicU64::new(0), AtomicU16::new(5432));
-        let server = Self { process: Mutex::new(None), home, programs, runs_as, databases, port };
+        let watcher = Some(watch(&home, &programs.join("postgres")));
+        let server = Self { process: Mutex::new(None), watcher, home, programs, runs_as, databases, port };
         let mut init = server.program("initdb");
         init.args(["-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-U", USER, "-D"])
             .arg(server.data());
         done(&init.output().expect("initdb cannot be started"));
         let settings = server.data().join("postgresql.auto.conf");
-        fs::write(settings, "listen_addresses = ''\nmax_connections = 300\n").expect("no settings");
+        fs::write(settings, SETTINGS).expect("no settings");
         server.start();
         Some(server)
     }
@@ -261,6 +284,14 @@ impl Postgres {
     }
 }
 
+fn watch(home: &Path, program: &Path) -> Guarded {
+    let mut command = Command::new("sh");
+    // The programs of a distribution may be links.
+    let program = program.canonicalize().unwrap_or_else(|_| program.to_owned());
+    command.args(["-c", WATCH, "sh"]).arg(home).arg(program);
+    Guarded::start(command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()))
+}
+
 #[track_caller]
 fn done(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -295,4 +326,21 @@ fn ticks_of(process: &str, times: usize) -> u64 {
     // Behind the name, which may have anything in it: the state is the first, the times begin with the twelfth.
     let behind = stat.rsplit_once(") ").map_or("", |(_, behind)| behind);
     behind.split(' ').skip(11).take(times).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_of_a_server_whose_tests_have_gone() {
+        let Some(mut server) = Postgres::own("nothing_is_left_of_a_server_whose_tests_have_gone") else {
+            return;
+        };
+        assert!(server.home.is_dir());
+        // As the system does it when their process ends.
+        drop(server.watcher.as_mut().unwrap().stdin());
+        wait_until("it has ended", || !server.process().as_mut().is_some_and(Guarded::is_running));
+        wait_until("its files are gone", || !server.home.exists());
+    }
 }
