@@ -203,7 +203,9 @@ fn a_kept_connection_that_the_owner_has_lost_is_replaced_by_another_one() {
     scene.bob.ctl(&["fetch", "alice/sea"]).ok();
     scene.restart_alice();
     scene.bob.ctl(&["fetch", "alice/hill"]).ok();
-    assert_eq!(scene.proxy.connections().0, 2);
+    // She is called where she was, and once more if the directory says meanwhile that she is seen elsewhere.
+    let made = scene.proxy.connections().0;
+    assert!((2..=3).contains(&made), "{made} connections");
 }
 
 #[test]
