@@ -81,14 +81,16 @@ pub(crate) struct Link {
 impl Link {
     /// Whether another host may be at this address, one step away.
     pub(crate) fn has(&self, ip: IpAddr) -> bool {
-        let differ = match (self.own, ip.to_canonical()) {
-            (IpAddr::V4(own), IpAddr::V4(ip)) => own.to_bits() ^ ip.to_bits(),
-            (IpAddr::V6(own), IpAddr::V6(ip)) => {
-                return ip != own && (own.to_bits() ^ ip.to_bits()).leading_zeros() >= self.prefix.into();
+        let prefix = u32::from(self.prefix);
+        match (self.own, ip.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(ip)) => {
+                own != ip && (own.to_bits() ^ ip.to_bits()).leading_zeros() >= prefix
             }
-            _ => return false,
-        };
-        differ != 0 && differ.leading_zeros() >= self.prefix.into()
+            (IpAddr::V6(own), IpAddr::V6(ip)) => {
+                own != ip && (own.to_bits() ^ ip.to_bits()).leading_zeros() >= prefix
+            }
+            _ => false,
+        }
     }
 }
 

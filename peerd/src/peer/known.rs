@@ -2,7 +2,7 @@
 //! its answer is the one that is known.
 //!
 //! What always holds: who answers holds the pinned key. What the directory says counts as soon as it is there: where that is something else, the call
-//! begins anew with it. Nobody who is blocked is called.
+//! begins anew with it.
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use super::{
     dial::{Dialed, dial},
     lines::To,
 };
-use crate::{blocks, identity::Identity};
+use crate::identity::Identity;
 
 /// What is known of a peer, and what came of the call.
 pub(super) type Reached = (Contact, Result<Dialed, WireError>);
@@ -35,7 +35,7 @@ pub(super) async fn reach(
         return Ok(call(peers, identity, told, asked.elapsed()).await);
     }
     let asked = Instant::now();
-    let known = known(peers, to).await;
+    let known = peers.trust.known(to.peer).filter(|known| known.online && known.key == to.key);
     let mut told = pin!(ask(peers, to));
     let Some(known) = known else {
         return Ok(call(peers, identity, told.await?, asked.elapsed()).await);
@@ -70,12 +70,6 @@ async fn ask(peers: &Peers, to: To) -> Result<Contact, WireError> {
         return Ok(contact);
     }
     Err(WireError::new(Code::Denied, format!("the key of peer {} was replaced just now", to.peer)))
-}
-
-/// Where the peer was the last time, if it was there and may be called.
-async fn known(peers: &Peers, to: To) -> Option<Contact> {
-    let known = peers.trust.known(to.peer).filter(|known| known.online && known.key == to.key)?;
-    blocks::check(&peers.store, to.peer, None).await.is_ok().then_some(known)
 }
 
 async fn call(peers: &Arc<Peers>, identity: &Identity, contact: Contact, passed: Duration) -> Reached {
